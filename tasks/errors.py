@@ -1,0 +1,55 @@
+"""Everything that can go wrong, drawn as a tree.
+
+MatineeError            any failure matinee explains in plain words
+├── SpecError           a pipeline file is wrong (shape or reference)
+├── SourceError         input data is missing or unreadable
+├── LandingError        a landed partition is missing, torn or changed
+├── BuildError          dbt failed, or nothing was selected
+├── CheckFailed         a critical data check failed, or could not run
+├── TrainingError       a model cannot be trained on this sample
+├── GateFailed          the model is not good enough to publish
+├── RegistryError       a version or alias is missing, torn or was moved by somebody else
+└── StackError          Airflow's components could not be started or asked
+"""
+
+from __future__ import annotations
+
+
+class MatineeError(Exception):
+    """A failure explained in plain words: what, where, found, expected, and what to do next."""
+
+
+class SpecError(MatineeError):
+    """A pipeline file is wrong."""
+
+
+class SourceError(MatineeError):
+    """Input data is missing or unreadable."""
+
+
+class LandingError(MatineeError):
+    """A landed partition is missing, torn, or no longer what its manifest says."""
+
+
+class BuildError(MatineeError):
+    """The SQL build failed, or selected nothing."""
+
+
+class CheckFailed(MatineeError):
+    """A critical data check failed or could not run."""
+
+
+class TrainingError(MatineeError):
+    """No model can be trained on this sample."""
+
+
+class GateFailed(MatineeError):
+    """The model is not good enough to publish."""
+
+
+class RegistryError(MatineeError):
+    """A version or an alias is missing, torn, or was moved by somebody else."""
+
+
+class StackError(MatineeError):
+    """Airflow's components could not be started or asked."""

@@ -1,0 +1,164 @@
+"""Where state lives on disk, and the only ways in which it is written.
+
+Every write goes to a temporary name beside its target, is flushed to the disk, and is renamed:
+a crash at any point leaves the old state or the new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import MatineeError
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=:@-]*")
+
+
+def safe_name(name: str) -> str:
+    """Return `name` if it can be one path component, so that no name leads out of its folder."""
+    if not _SAFE_NAME.fullmatch(name):
+        raise MatineeError(f"{name!r} cannot name a folder: expected letters, digits and . _ + = : @ - only")
+    return name
+
+
+@dataclass(frozen=True)
+class Home:
+    """The state folder (`MATINEE_HOME`)."""
+
+    root: Path
+
+    def landing(self, source: str) -> Path:
+        """Folder of a source's landed partitions: the truth everything else is made from."""
+        return self.root / "landing" / safe_name(source)
+
+    def warehouse(self, pipeline: str) -> Path:
+        """DuckDB file of a pipeline: a cache of the landing."""
+        return self.root / "warehouse" / f"{safe_name(pipeline)}.duckdb"
+
+    def runs(self, pipeline: str, as_of: date) -> Path:
+        """Folder of all attempts at one day."""
+        return self.root / "runs" / safe_name(pipeline) / as_of.isoformat()
+
+    def run_dir(self, pipeline: str, as_of: date, attempt: str) -> Path:
+        """Folder of one attempt at one day."""
+        return self.runs(pipeline, as_of) / safe_name(attempt)
+
+    def retrieval(self, pipeline: str) -> Path:
+        """Retrieval models and candidates, kept per cut because they depend on nothing else."""
+        return self.root / "retrieval" / safe_name(pipeline)
+
+    def registry(self, pipeline: str) -> Path:
+        """Published versions, aliases and the timeline."""
+        return self.root / "registry" / safe_name(pipeline)
+
+    def quarantine(self, pipeline: str) -> Path:
+        """Rows kept out, with the rule that kept them out."""
+        return self.root / "quarantine" / safe_name(pipeline)
+
+
+def default_home() -> Home:
+    """Return the home named by `MATINEE_HOME`, or `./var`."""
+    return Home(Path(os.environ.get("MATINEE_HOME", "var")).resolve())
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def atomic_dir(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `target` when the block ends without an error.
+
+    An older `target` is replaced. Whatever is left of a failed attempt is removed.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    temporary.chmod(0o755)
+    try:
+        yield temporary
+        for path in sorted(temporary.rglob("*")):
+            _fsync(path)
+        _fsync(temporary)
+        _replace_dir(temporary, target)
+        _fsync(target.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace_dir(new: Path, target: Path) -> None:
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
+    try:
+        if target.exists():
+            target.rename(old / "old")
+        new.rename(target)
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def atomic_file(target: Path) -> Iterator[Path]:
+    """Yield a temporary path that becomes `target` when the block ends without an error."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    temporary.chmod(0o644)
+    try:
+        yield temporary
+        _fsync(temporary)
+        temporary.rename(target)
+        _fsync(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of `value`: sorted keys, no NaN, days in ISO form."""
+    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no canonical JSON form")
+
+
+def digest(value: Any) -> str:
+    """Return the sha256 (hex) of the canonical JSON of `value`."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the sha256 (hex) of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write canonical JSON atomically."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(canonical_json(value), encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file written by matinee."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MatineeError(f"{path}: no such file; has the step that writes it run?") from None
+    except ValueError as error:
+        raise MatineeError(f"{path}: not valid JSON ({error})") from None

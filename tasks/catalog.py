@@ -1,0 +1,84 @@
+"""The catalogue of features and attributes: read from the marts' own contracts, so that it can't drift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from tasks.errors import BuildError
+
+PROJECT = Path(__file__).resolve().parent.parent
+TRANSFORMS = PROJECT / "transforms"
+
+Entity = Literal["user", "item", "user_item", "user_category"]
+
+MARTS: dict[str, Entity] = {
+    "feat_users": "user",
+    "feat_items": "item",
+    "feat_user_items": "user_item",
+    "feat_user_categories": "user_category",
+}
+KEYS: dict[Entity, tuple[str, ...]] = {
+    "user": ("user_id",),
+    "item": ("item_id",),
+    "user_item": ("user_id", "item_id"),
+    "user_category": ("user_id", "category"),
+}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A numeric column of a mart; `default` stands where the mart has no row."""
+
+    name: str
+    mart: str
+    entity: Entity
+    default: float
+    description: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything a pipeline file may name."""
+
+    features: dict[str, Feature]
+    attributes: dict[str, tuple[str, ...]]
+    """Per mart, the columns that describe an entity (region, category …)."""
+
+    @property
+    def user_attributes(self) -> tuple[str, ...]:
+        """Columns that may be strata, slices or split populations."""
+        return self.attributes["feat_users"]
+
+
+@cache
+def catalogue() -> Catalogue:
+    """Read the catalogue from `transforms/models/marts/*.yml`."""
+    features: dict[str, Feature] = {}
+    attributes: dict[str, tuple[str, ...]] = {mart: () for mart in MARTS}
+    for path in sorted((TRANSFORMS / "models" / "marts").glob("*.yml")):
+        for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", []):
+            if model["name"] in MARTS:
+                _read_mart(model, features, attributes)
+    if not features:
+        raise BuildError(f"{TRANSFORMS}/models/marts: no feature is declared there")
+    return Catalogue(features, attributes)
+
+
+def _read_mart(
+    model: dict[str, Any], features: dict[str, Feature], attributes: dict[str, tuple[str, ...]]
+) -> None:
+    mart = model["name"]
+    for column in model["columns"]:
+        meta = column.get("config", {}).get("meta", {})
+        if "default" in meta:
+            text = " ".join(column.get("description", "").split())
+            features[column["name"]] = Feature(
+                column["name"], mart, MARTS[mart], float(meta["default"]), text
+            )
+        elif meta.get("attribute"):
+            attributes[mart] += (column["name"],)

@@ -1,0 +1,176 @@
+"""Second phase of loading a pipeline file: every name in it refers to something that exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from engine.metrics import metric_names, parse_metric
+from tasks.catalog import TRANSFORMS, catalogue
+from tasks.errors import SpecError
+from tasks.predicates import canonical
+from tasks.spec import BeatsGate, Files, SnapshotExamples, Spec
+from tasks.windows import first_as_of
+from tasks.yaml_lines import Document, nearest
+
+LISTED = 12
+
+
+class _Problems:
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.found: list[str] = []
+
+    def add(self, location: tuple[Any, ...], text: str) -> None:
+        key = ".".join(str(part) for part in location)
+        self.found.append(f"{self.document.at(location)}: {key}: {text}")
+
+    def unknown(self, location: tuple[Any, ...], what: str, name: str, names: Iterable[str]) -> None:
+        known = sorted(names)
+        listed = ", ".join(known[:LISTED]) + (f", … ({len(known)} in all)" if len(known) > LISTED else "")
+        self.add(location, f"unknown {what} {name!r}; expected one of {listed}{nearest(name, known)}")
+
+
+def score_names(spec: Spec) -> list[str]:
+    """Names of the features that come from retrieval: `<type>_score`."""
+    return [f"{part.type}_score" for part in spec.retrieval]
+
+
+def baseline_names(spec: Spec) -> list[str]:
+    """Names that `evaluate.baselines` may hold: retrieval types, and the logged order where there is one."""
+    logged = ["policy"] if spec.examples.kind == "impressions" else []
+    return [part.type for part in spec.retrieval] + logged
+
+
+def check_references(spec: Spec, document: Document) -> None:
+    """Check every name of a spec.
+
+    Raises:
+        SpecError: all problems at once, a line each.
+    """
+    problems = _Problems(document)
+    for check in (
+        _check_source, _check_labels, _check_features, _check_attributes, _check_retrieval, _check_metrics,
+        _check_gates, _check_windows,
+    ):  # fmt: skip
+        check(spec, problems)
+    if problems.found:
+        raise SpecError("\n".join(problems.found))
+
+
+def _check_source(spec: Spec, problems: _Problems) -> None:
+    if not isinstance(spec.source, Files):
+        return
+    declared = {path.stem for path in (TRANSFORMS / "datasets").glob("*.yaml")}
+    staged = {path.name for path in (TRANSFORMS / "models" / "staging").iterdir() if path.is_dir()}
+    if spec.source.dataset not in declared:
+        problems.unknown(("source", "dataset"), "dataset", spec.source.dataset, declared)
+    elif spec.source.dataset not in staged:
+        problems.add(
+            ("source", "dataset"),
+            f"transforms/datasets/{spec.source.dataset}.yaml has no staging models; expected the folder "
+            f"transforms/models/staging/{spec.source.dataset}/ (see docs/bring-your-own-data.md)",
+        )
+
+
+def _check_labels(spec: Spec, problems: _Problems) -> None:
+    for index, rule in enumerate(spec.label.grades):
+        try:
+            canonical(rule.when)
+        except ValueError as error:
+            problems.add(("label", "grades", index, "when"), str(error))
+
+
+def _check_features(spec: Spec, problems: _Problems) -> None:
+    known = [*catalogue().features, *score_names(spec)]
+    for index, name in enumerate(spec.features):
+        if name not in known:
+            problems.unknown(("features", index), "feature", name, known)
+        if name in spec.features[:index]:
+            problems.add(("features", index), f"the feature {name!r} stands twice")
+
+
+def _check_attributes(spec: Spec, problems: _Problems) -> None:
+    known = catalogue().user_attributes
+    places = [(("sample", "strata", i), "stratum", name) for i, name in enumerate(spec.sample.strata)]
+    places += [(("evaluate", "slices", i), "slice", name) for i, name in enumerate(spec.evaluate.slices)]
+    if spec.populations is not None:
+        places.append((("populations", "by"), "user attribute", spec.populations.by))  # type: ignore[arg-type]
+    for location, what, name in places:
+        if name not in known:
+            problems.unknown(location, what, name, known)
+
+
+def _check_retrieval(spec: Spec, problems: _Problems) -> None:
+    seen: set[str] = set()
+    for index, part in enumerate(spec.retrieval):
+        if part.type in seen:
+            problems.add(("retrieval", index, "type"), f"the retrieval {part.type!r} stands twice")
+        seen.add(part.type)
+        if part.type == "popularity" and f"item_actions_{part.window}d" not in catalogue().features:
+            spans = sorted(name for name in catalogue().features if name.startswith("item_actions_"))
+            problems.add(
+                ("retrieval", index, "window"), f"found {part.window}d, expected a window of {', '.join(spans)}"
+            )
+    if spec.ranker.position_bias == "lightgbm" and spec.examples.kind != "impressions":
+        problems.add(
+            ("ranker", "position_bias"), "found 'lightgbm', but snapshots have no positions; expected 'none'"
+        )
+
+
+def _check_metrics(spec: Spec, problems: _Problems) -> None:
+    places = [(("evaluate", "metrics", i), name) for i, name in enumerate(spec.evaluate.metrics)]
+    if spec.tune is not None:
+        places.append((("tune", "metric"), spec.tune.metric))  # type: ignore[arg-type]
+    for location, name in places:
+        try:
+            parse_metric(name)
+        except ValueError as error:
+            problems.add(location, f"{error}{nearest(name, metric_names())}")
+    for index, name in enumerate(spec.evaluate.baselines):
+        if name not in baseline_names(spec):
+            problems.unknown(("evaluate", "baselines", index), "baseline", name, baseline_names(spec))
+
+
+def _check_gates(spec: Spec, problems: _Problems) -> None:
+    for index, gate in enumerate(spec.gates):
+        if gate.metric not in spec.evaluate.metrics:
+            problems.add(
+                ("gates", index, "metric"),
+                f"the metric {gate.metric!r} is not computed; expected one of `evaluate.metrics`: "
+                + ", ".join(spec.evaluate.metrics) + nearest(gate.metric, spec.evaluate.metrics),
+            )  # fmt: skip
+        key = "beats" if isinstance(gate, BeatsGate) else "not_worse_than"
+        against = gate.beats if isinstance(gate, BeatsGate) else gate.not_worse_than
+        known = [*spec.evaluate.baselines, *([] if key == "beats" else ["champion"])]
+        if against not in known:
+            problems.unknown(("gates", index, key), "rival", against, known)
+
+
+def _check_windows(spec: Spec, problems: _Problems) -> None:
+    if isinstance(spec.examples, SnapshotExamples):
+        every, horizon = spec.examples.every, spec.label.horizon
+        if every < 1:
+            problems.add(("examples", "every"), "found 0d, expected at least 1d")
+            return
+        for key in ("validation", "test"):
+            length = getattr(spec.examples, key)
+            if length > every and every < horizon:
+                problems.add(
+                    ("examples", key),
+                    f"overlapping windows: {length}d hold several cuts {every}d apart, whose label windows of "
+                    f"{horizon}d overlap, so that one action would be judged twice; expected at most {every}d",
+                )
+            if 0 < length < every:
+                problems.add(
+                    ("examples", key), f"{length}d can miss every cut, which are {every}d apart; expected {every}d"
+                )
+    try:
+        first = first_as_of(spec)
+    except SpecError as error:
+        problems.add(("examples",), str(error))
+        return
+    if spec.end is not None and first > spec.end:
+        problems.add(
+            ("end",), f"found {spec.end}, but the windows of `examples` are filled from {first} on only"
+        )

@@ -1,0 +1,99 @@
+"""One run: a pipeline, a day, an attempt; and where its steps leave their results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tasks.catalog import PROJECT
+from tasks.errors import MatineeError, SpecError
+from tasks.home import Home, atomic_dir, default_home, read_json, write_json
+from tasks.spec import Spec, load_spec
+from tasks.windows import Windows, landing_start, windows
+
+
+def pipeline_path(name_or_path: str | Path) -> Path:
+    """Return the file of a pipeline given by name (`streaming`) or by path."""
+    path = Path(name_or_path)
+    return path if path.suffix in {".yaml", ".yml"} else PROJECT / "pipelines" / f"{name_or_path}.yaml"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One attempt at one as-of day of one pipeline.
+
+    Steps read and write below `dir` only; what they read of earlier steps is complete or absent.
+    """
+
+    spec: Spec
+    home: Home
+    as_of: date
+    attempt: str
+    data: Path | None = None
+
+    @classmethod
+    def create(
+        cls,
+        pipeline: str | Path,
+        as_of: date,
+        attempt: str,
+        *,
+        home: Home | None = None,
+        data: Path | None = None,
+    ) -> Run:
+        """Load the pipeline file and check that it covers the day.
+
+        Raises:
+            SpecError: the file is wrong, or the day lies outside of what it covers.
+        """
+        spec = load_spec(pipeline_path(pipeline))
+        if as_of < spec.start or (spec.end is not None and as_of > spec.end):
+            raise SpecError(
+                f"pipeline {spec.name!r} covers {spec.start} to {spec.end or 'today'}; found as-of day {as_of}"
+            )
+        return cls(spec, home or default_home(), as_of, attempt, data)
+
+    @property
+    def dir(self) -> Path:
+        """Folder of this attempt."""
+        return self.home.run_dir(self.spec.name, self.as_of, self.attempt)
+
+    @property
+    def windows(self) -> Windows:
+        """Cuts this run trains, validates and tests on."""
+        return windows(self.spec, self.as_of)
+
+    @property
+    def landing_start(self) -> date:
+        """First landed day this run depends on."""
+        return landing_start(self.spec, self.as_of)
+
+    def step_dir(self, step: str) -> Path:
+        """Folder of a step's results; exists once the step is complete."""
+        return self.dir / step
+
+    @contextmanager
+    def step(self, step: str, result: dict[str, Any]) -> Iterator[Path]:
+        """Yield a temporary folder that becomes the step's folder, with `result` in it, when the block ends."""
+        with atomic_dir(self.step_dir(step)) as folder:
+            yield folder
+            write_json(folder / "result.json", result)
+
+    def result(self, step: str) -> dict[str, Any]:
+        """Return what a finished step recorded.
+
+        Raises:
+            MatineeError: the step has not run in this attempt.
+        """
+        path = self.step_dir(step) / "result.json"
+        if not path.exists():
+            raise MatineeError(
+                f"the step {step!r} of {self.spec.name} {self.as_of} has not run in the attempt "
+                f"{self.attempt!r} (no {path}); run it first, or `matinee run` for all steps"
+            )
+        found: dict[str, Any] = read_json(path)
+        return found

@@ -1,0 +1,84 @@
+"""The pipeline's DuckDB file: one writer, or readers, behind a file lock.
+
+Airflow's pool `warehouse` keeps its tasks off the file; the lock does the same for people at the command line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.errors import BuildError
+from tasks.home import Home
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+LOCK_SECONDS = 1800
+SETTINGS = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+
+
+def limits() -> dict[str, str]:
+    """Return DuckDB's limits; several processes share the machine."""
+    return {
+        "threads": os.environ.get("MATINEE_THREADS", "2"),
+        "memory_limit": os.environ.get("MATINEE_MEMORY_LIMIT", "4GB"),
+    }
+
+
+@contextmanager
+def locked(home: Home, pipeline: str) -> Iterator[Path]:
+    """Hold the warehouse's file lock and yield the file's path.
+
+    Raises:
+        BuildError: somebody else held it for half an hour.
+    """
+    from filelock import FileLock, Timeout
+
+    path = home.warehouse(pipeline)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
+            yield path
+    except Timeout:
+        raise BuildError(
+            f"{path}: another process has used the warehouse for {LOCK_SECONDS // 60} minutes; "
+            "wait for it or end it, then run this step again"
+        ) from None
+
+
+@contextmanager
+def reader(home: Home, pipeline: str) -> Iterator[DuckDBPyConnection]:
+    """Yield a read-only connection to the built warehouse.
+
+    Raises:
+        BuildError: it has not been built.
+    """
+    import duckdb
+
+    with locked(home, pipeline) as path:
+        if not path.exists():
+            raise BuildError(f"{path}: not built yet; run `matinee build {pipeline} --as-of …` first")
+        with duckdb.connect(path, read_only=True, config={**SETTINGS, **limits()}) as connection:
+            yield connection
+
+
+@contextmanager
+def writer(home: Home, pipeline: str) -> Iterator[DuckDBPyConnection]:
+    """Yield a read-write connection; the caller holds the lock (`locked`)."""
+    import duckdb
+
+    with duckdb.connect(home.warehouse(pipeline), config={**SETTINGS, **limits()}) as connection:
+        yield connection
+
+
+@contextmanager
+def memory() -> Iterator[DuckDBPyConnection]:
+    """Yield an in-memory database for reading parquet."""
+    import duckdb
+
+    with duckdb.connect(":memory:", config={**SETTINGS, **limits()}) as connection:
+        yield connection

@@ -1,0 +1,84 @@
+"""YAML read with the line of every key, so that an error can say where."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tasks.errors import SpecError
+
+
+@dataclass(frozen=True)
+class Document:
+    """A YAML file: its value, and the line (from 1) of every key and item in it."""
+
+    path: Path
+    value: Any
+    lines: dict[tuple[Any, ...], int]
+
+    def known(self, location: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the longest place in the file along `location`, skipping parts that stand for no key."""
+        place: tuple[Any, ...] = ()
+        for part in location:
+            if (*place, part) in self.lines:
+                place = (*place, part)
+        return place
+
+    def at(self, location: Sequence[Any]) -> str:
+        """Return `file:line` of a place."""
+        return f"{self.path}:{self.lines.get(self.known(location), 1)}"
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the nearest of `names`, or nothing when none is near."""
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML file whose top is a mapping.
+
+    Raises:
+        SpecError: the file is absent, not UTF-8, not YAML, has a key twice, or is not a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if not isinstance(root, yaml.MappingNode):
+            raise SpecError(f"{path}:1: expected a mapping of keys, like `name: streaming`")
+        lines: dict[tuple[Any, ...], int] = {(): 1}
+        _walk(path, root, (), lines)
+        return Document(path, yaml.safe_load(text), lines)
+    except FileNotFoundError:
+        folder = path.parent
+        names = sorted(p.stem for p in folder.glob("*.yaml")) if folder.is_dir() else []
+        hint = nearest(path.stem, names) or (f"; {folder} has {', '.join(names)}" if names else "")
+        raise SpecError(f"{path}: no such pipeline file{hint}") from None
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: expected UTF-8 text, found byte {error.object[error.start]:#04x}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise SpecError(f"{path}:{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+
+
+def _walk(path: Path, node: yaml.Node, place: tuple[Any, ...], lines: dict[tuple[Any, ...], int]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*place, key.value)
+            line = key.start_mark.line + 1
+            if inner in lines:
+                raise SpecError(
+                    f"{path}:{line}: the key {key.value!r} stands twice, first on line {lines[inner]}"
+                )
+            lines[inner] = line
+            _walk(path, value, inner, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            lines[(*place, index)] = value.start_mark.line + 1
+            _walk(path, value, (*place, index), lines)

@@ -1,0 +1,96 @@
+"""Confidence intervals of means over groups, and of differences of such means.
+
+Groups of one user are not independent, so whole users are resampled: every user belongs to one of (at most)
+1000 blocks of equal size, and a bootstrap replicate weights each block by an independent Poisson(1) number
+(Chamandy et al., 2012, "Estimating uncertainty for massive data streams"). A replicate thus costs one product
+of 1000 weights, however many groups there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.arrays import Floats
+from engine.errors import MetricError
+
+BLOCKS = 1000
+REPLICATES = 1000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its interval. `groups`: those with a value. NaN where there are too few blocks or none."""
+
+    value: float
+    low: float
+    high: float
+    groups: int
+
+
+def user_blocks(users: npt.ArrayLike, seed: int, blocks: int = BLOCKS) -> npt.NDArray[np.int64]:
+    """Return the block (0 .. blocks-1) of each group, given the user of each group (texts or whole numbers).
+
+    A user is in one block only; users are dealt to blocks of equal size in an order shuffled by `seed`.
+    The result depends on which users come first, so give groups in a fixed order.
+    """
+    codes, count = _codes(np.asarray(users))
+    dealt = np.random.default_rng([seed, 0xB10C]).permutation(count) % max(1, min(blocks, count))
+    return dealt[codes] if count else np.empty(0, dtype=np.int64)
+
+
+def _codes(users: npt.NDArray[Any]) -> tuple[npt.NDArray[np.integer[Any]], int]:
+    """Number the users; whole numbers that are dense already are taken as they are."""
+    import pyarrow as pa
+
+    if len(users) and users.dtype.kind in "iu" and users.min() >= 0 and users.max() < 4 * len(users):
+        return users, int(users.max()) + 1
+    encoded = pa.array(users).dictionary_encode()
+    return encoded.indices.to_numpy(zero_copy_only=False), len(encoded.dictionary)
+
+
+@lru_cache(maxsize=4)
+def _weights(blocks: int, seed: int) -> Floats:
+    return np.random.default_rng([seed, blocks]).poisson(1.0, (REPLICATES, blocks)).astype(np.float64)
+
+
+def interval(
+    values: Floats, blocks: npt.NDArray[np.integer[Any]], seed: int, level: float = 0.95
+) -> Interval:
+    """Return the mean of the values that are not NaN, with its bootstrap percentile interval.
+
+    `values` and `blocks` (from `user_blocks`) have one entry per group.
+    """
+    if len(values) != len(blocks):
+        raise MetricError(f"{len(values)} values but {len(blocks)} blocks: expected one block per group")
+    if not 0.0 < level < 1.0:
+        raise MetricError(f"level {level} must be between 0 and 1")
+    defined = ~np.isnan(values)
+    groups = int(np.count_nonzero(defined))
+    if groups == 0:
+        return Interval(float("nan"), float("nan"), float("nan"), 0)
+    size = int(blocks.max()) + 1
+    weight = defined.astype(np.float64)
+    sums = np.bincount(blocks, np.where(defined, values, 0.0), minlength=size)
+    counts = np.bincount(blocks, weight, minlength=size)
+    mean = float(sums.sum() / groups)
+    if np.count_nonzero(counts) < 2:
+        return Interval(mean, float("nan"), float("nan"), groups)
+    weights = _weights(size, seed)
+    total = weights @ counts
+    replicates = (weights @ sums)[total > 0] / total[total > 0]
+    low, high = np.quantile(replicates, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    return Interval(mean, float(low), float(high), groups)
+
+
+def paired_interval(
+    ours: Floats, theirs: Floats, blocks: npt.NDArray[np.integer[Any]], seed: int, level: float = 0.95
+) -> Interval:
+    """Return the mean difference `ours - theirs` over the groups where both have a value."""
+    if len(ours) != len(theirs):
+        raise MetricError(f"{len(ours)} and {len(theirs)} values cannot be paired: expected the same groups")
+    return interval(ours - theirs, blocks, seed, level)

@@ -1,0 +1,192 @@
+"""The metrics: a closed registry of names such as `ndcg@10`, each with one definition.
+
+A metric maps `engine.lists.Lists` to one value per group. A group without a relevant item (FPC: without two
+different grades) has the value NaN: nothing can be said of it, so it is left out of means and counted.
+Importing this module imports no numerical library: pipeline files are validated with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from engine.errors import MetricError, nearest
+
+if TYPE_CHECKING:
+    from engine.arrays import Floats
+    from engine.lists import Lists
+
+_NAME = re.compile(r"([a-z_]+)(?:@([1-9][0-9]{0,5}))?")
+_WHOLE = 2**31 - 1
+Cutoff = Literal["required", "optional", "none"]
+
+
+def ndcg(lists: Lists, k: int, gain: str) -> Floats:
+    """Return normalised discounted cumulative gain (Järvelin & Kekäläinen, 2002).
+
+    DCG@k = Σ over ranks r ≤ k of gain(grade) / log2(r + 1), divided by the DCG of the best order of the
+    group's min(n_relevant, k) best items. Gain: `linear` = grade, `exp` = 2^grade − 1, `binary` = grade > 0.
+    """
+    import numpy as np
+
+    from engine import list_kernels
+
+    grades = np.arange(256, dtype=np.float64)
+    gains = {"linear": grades, "exp": np.exp2(grades) - 1.0, "binary": np.minimum(grades, 1.0)}[gain]
+    found = lists.relevant
+    return list_kernels.ndcg(
+        found.offsets, found.ranks, found.grades, found.ideal_offsets, found.ideal, gains, k
+    )
+
+
+def mrr(lists: Lists, k: int) -> Floats:
+    """Return the reciprocal of the rank of the first relevant item, 0 if there is none at rank ≤ k.
+
+    Voorhees (1999), TREC-8 question answering track.
+    """
+    import numpy as np
+
+    found = lists.relevant
+    values = np.zeros(len(lists))
+    listed = np.diff(found.offsets) > 0
+    first = found.ranks[found.offsets[:-1][listed]]
+    values[listed] = np.where(first <= k, 1.0 / first, 0.0)
+    return _where_relevant(lists, values)
+
+
+def recall(lists: Lists, k: int) -> Floats:
+    """Return the relevant items at rank ≤ k over min(n_relevant, k): 1 is always within reach.
+
+    The form used by Liang et al. (2018), "Variational autoencoders for collaborative filtering".
+    """
+    import numpy as np
+
+    return _where_relevant(lists, _hits(lists, k) / np.maximum(np.minimum(lists.relevant.counts, k), 1))
+
+
+def precision(lists: Lists, k: int) -> Floats:
+    """Return the relevant items at rank ≤ k over k, also for lists shorter than k (as trec_eval's P_k)."""
+    return _where_relevant(lists, _hits(lists, k) / k)
+
+
+def hit_rate(lists: Lists, k: int) -> Floats:
+    """Return 1 if any relevant item is at rank ≤ k, else 0."""
+    import numpy as np
+
+    return _where_relevant(lists, np.minimum(_hits(lists, k), 1.0))
+
+
+def average_precision(lists: Lists, k: int) -> Floats:
+    """Return the mean, over min(n_relevant, k), of the precisions at the ranks ≤ k of the relevant items.
+
+    Its mean over groups is MAP@k (trec_eval's map where k is the whole list).
+    """
+    import numpy as np
+
+    from engine import list_kernels
+
+    found = lists.relevant
+    sums = list_kernels.precision_sums(found.offsets, found.ranks, k)
+    return _where_relevant(lists, sums / np.maximum(np.minimum(found.counts, k), 1))
+
+
+def fpc(lists: Lists, k: int) -> Floats:
+    """Return the fraction of concordant pairs among the listed pairs of different grades.
+
+    A pair is concordant if the higher grade has the higher score; equal scores count one half. For two
+    grades this is the AUC of the group (Koren & Sill, 2011, "OrdRec"). Items outside the list do not count.
+    """
+    from engine import list_kernels
+
+    del k
+    _ = lists.relevant  # refuses NaN scores
+    return list_kernels.concordant(lists.scores, lists.grades, lists.offsets, lists.listed)
+
+
+def _hits(lists: Lists, k: int) -> Floats:
+    import numpy as np
+
+    from engine import list_kernels
+
+    found = lists.relevant
+    return list_kernels.hits(found.offsets, found.ranks, k).astype(np.float64)
+
+
+def _where_relevant(lists: Lists, values: Floats) -> Floats:
+    import numpy as np
+
+    return np.where(lists.relevant.counts > 0, values, np.nan)
+
+
+@dataclass(frozen=True)
+class _Family:
+    compute: Callable[[Lists, int], Floats]
+    definition: str
+    cutoff: Cutoff
+    example: str
+
+
+_FAMILIES = {
+    "ndcg": _Family(
+        lambda x, k: ndcg(x, k, "linear"), "ndcg/linear/log2/ideal=min(n,k)", "optional", "ndcg@10"
+    ),
+    "ndcg_exp": _Family(
+        lambda x, k: ndcg(x, k, "exp"), "ndcg/exp2-1/log2/ideal=min(n,k)", "optional", "ndcg_exp@10"
+    ),
+    "ndcg_binary": _Family(
+        lambda x, k: ndcg(x, k, "binary"), "ndcg/binary/log2/ideal=min(n,k)", "optional", "ndcg_binary@10"
+    ),
+    "mrr": _Family(mrr, "reciprocal rank/first relevant", "optional", "mrr"),
+    "recall": _Family(recall, "recall/min(n,k)", "required", "recall@20"),
+    "precision": _Family(precision, "precision/k", "required", "precision@10"),
+    "map": _Family(average_precision, "average precision/min(n,k)", "optional", "map@10"),
+    "hit_rate": _Family(hit_rate, "hit rate/any", "required", "hit_rate@10"),
+    "fpc": _Family(fpc, "concordant pairs/different grades/ties=0.5", "none", "fpc"),
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric with its cutoff; call it with `Lists` to get one value per group (NaN = undefined)."""
+
+    family: str
+    k: int | None
+
+    def __call__(self, lists: Lists) -> Floats:
+        """Return the value of each group; NaN where the metric is undefined."""
+        return _FAMILIES[self.family].compute(lists, _WHOLE if self.k is None else self.k)
+
+    @property
+    def name(self) -> str:
+        """The name as written in pipeline files."""
+        return self.family if self.k is None else f"{self.family}@{self.k}"
+
+    @property
+    def definition(self) -> str:
+        """The formula in short; two figures may be compared only if these are equal."""
+        return _FAMILIES[self.family].definition
+
+
+def names() -> list[str]:
+    """Return one example name of every metric there is."""
+    return [family.example for family in _FAMILIES.values()]
+
+
+def parse_metric(text: str) -> Metric:
+    """Return the metric named by `text`: `ndcg@10`, `mrr`, `fpc` …; else raise `MetricError`."""
+    match = _NAME.fullmatch(text)
+    family = match.group(1) if match else text.partition("@")[0]
+    if match is None or family not in _FAMILIES:
+        raise MetricError(
+            f"{text!r} is no metric: expected one of {', '.join(names())}"
+            f"{nearest(family, _FAMILIES) or nearest(text, names())}"
+        )
+    cutoff = None if match.group(2) is None else int(match.group(2))
+    rule = _FAMILIES[family].cutoff
+    if rule == "required" and cutoff is None:
+        raise MetricError(f"{text!r} needs a cutoff: write {_FAMILIES[family].example!r}, say")
+    if rule == "none" and cutoff is not None:
+        raise MetricError(f"{text!r} takes no cutoff: write {family!r}")
+    return Metric(family, cutoff)

@@ -1,0 +1,70 @@
+"""Bootstrap intervals: blocks keep users whole, widths agree with theory, pairs are tighter."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from engine.errors import MetricError
+from engine.intervals import interval, paired_interval, user_blocks
+
+
+def test_a_user_stays_in_one_block_and_blocks_are_of_equal_size() -> None:
+    users = np.array([f"u{n % 3000}" for n in range(9000)])
+    blocks = user_blocks(users, seed=1)
+    np.testing.assert_array_equal(blocks[:3000], blocks[3000:6000])
+    assert set(np.bincount(blocks)) == {9}
+    assert (user_blocks(users, seed=2) != blocks).any()
+
+
+def test_few_users_have_a_block_each() -> None:
+    assert sorted(user_blocks(["a", "b", "a", "c"], seed=0).tolist())[-1] == 2
+    assert len(user_blocks(np.array([], dtype=str), seed=0)) == 0
+
+
+def test_width_agrees_with_the_normal_approximation() -> None:
+    values = np.random.default_rng(0).normal(0.3, 0.2, 20_000)
+    found = interval(values, user_blocks(np.arange(20_000), 0), seed=5)
+    assert found.groups == 20_000
+    assert found.low < found.value < found.high
+    assert found.high - found.low == pytest.approx(2 * 1.96 * 0.2 / math.sqrt(20_000), rel=0.12)
+
+
+def test_clusters_widen_the_interval() -> None:
+    per_user = np.random.default_rng(0).normal(0.0, 1.0, 500)
+    values = np.repeat(per_user, 10)
+    users = np.repeat(np.arange(500), 10)
+    clustered = interval(values, user_blocks(users, 0), seed=5)
+    naive = interval(values, user_blocks(np.arange(5000), 0), seed=5)
+    assert (clustered.high - clustered.low) > 2.5 * (naive.high - naive.low)
+
+
+def test_undefined_groups_are_left_out_and_counted() -> None:
+    found = interval(np.array([np.nan, 1.0, 0.0]), np.array([0, 1, 2]), seed=0)
+    assert (found.value, found.groups) == (0.5, 2)
+    nothing = interval(np.array([np.nan]), np.array([0]), seed=0)
+    assert math.isnan(nothing.value)
+    assert nothing.groups == 0
+    single = interval(np.array([0.25]), np.array([0]), seed=0)
+    assert single.value == 0.25
+    assert math.isnan(single.low)
+
+
+def test_pairs_remove_what_both_share() -> None:
+    random = np.random.default_rng(1)
+    shared = random.random(2000)
+    ours = shared + random.normal(0.01, 0.01, 2000)
+    ours[0] = np.nan
+    blocks = user_blocks(np.arange(2000), 0)
+    paired = paired_interval(ours, shared, blocks, seed=0)
+    assert paired.groups == 1999
+    assert 0.0 < paired.low < 0.01 < paired.high < 0.012
+
+
+def test_mismatched_lengths_are_refused() -> None:
+    with pytest.raises(MetricError, match="one block per group"):
+        interval(np.zeros(2), np.zeros(3, dtype=int), seed=0)
+    with pytest.raises(MetricError, match="cannot be paired"):
+        paired_interval(np.zeros(2), np.zeros(3), np.zeros(2, dtype=int), seed=0)

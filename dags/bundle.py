@@ -1,0 +1,66 @@
+"""An Airflow DAG bundle that shows every pipeline file as a DAG file of its own.
+
+Airflow reports import errors per Python file, and schedules nothing from a file that has one. One file for all
+pipelines would let a typo in one stop the others; so each `pipelines/<name>.yaml` gets a three-line `<name>.py`
+in the bundle, followed by the YAML as a comment, which the Code tab shows.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from airflow.dag_processing.bundles.base import BaseDagBundle
+from dags.pipelines import folder
+
+STUB = '''"""Made from pipelines/{name}.yaml (below); edit that file, not this one."""
+
+from dags.pipelines import pipeline_dag  # of Airflow
+
+dag = pipeline_dag({name!r})
+
+{source}'''
+
+
+class PipelineBundle(BaseDagBundle):  # type: ignore[misc,unused-ignore]
+    """Presents `pipelines/*.yaml` as DAG files."""
+
+    @property
+    def path(self) -> Path:
+        """Folder of the generated files."""
+        return Path(self.base_dir)
+
+    def initialize(self) -> None:
+        """Write the files; called by the DAG processor and by every task."""
+        self.refresh()
+        super().initialize()
+
+    def get_current_version(self) -> None:
+        """Return nothing: pipeline files are not versioned by the bundle."""
+
+    def refresh(self) -> None:
+        """Bring the generated files in line with the pipeline files; files that are right are left alone."""
+        write_stubs(folder(), self.path)
+
+
+def write_stubs(pipelines: Path, target: Path) -> None:
+    """Write one Python file per pipeline file; safe to call from several processes at once.
+
+    Args:
+        pipelines: folder of the YAML files.
+        target: folder of the Python files; other `.py` files in it are removed.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    wanted = {target / f"{path.stem}.py": _stub(path) for path in sorted(pipelines.glob("*.yaml"))}
+    for path, text in wanted.items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            temporary = path.with_suffix(f".{os.getpid()}.tmp")
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
+    for path in set(target.glob("*.py")) - wanted.keys():
+        path.unlink(missing_ok=True)
+
+
+def _stub(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return STUB.format(name=path.stem, source="".join(f"# {line}".rstrip() + "\n" for line in lines))

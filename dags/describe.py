@@ -1,0 +1,68 @@
+"""The words a person reads in Airflow's pages: what a pipeline is, and what each of its steps does."""
+
+from __future__ import annotations
+
+from tasks.spec import BeatsGate, NotWorseGate, Spec
+
+SENTENCES = {
+    "land": "Turns the source's day into immutable parquet partitions.",
+    "check_landed": "Checks schema, keys, ranges and volume of what was landed.",
+    "build": "Builds every table that is stale with one dbt invocation.",
+    "check_features": "Checks ranges, nulls and coverage of the features.",
+    "retrieve": "Fits the retrieval models of each cut and writes their candidates.",
+    "sample": "Draws the stratified sample of groups, with its weights.",
+    "check_examples": "Checks the sampled examples: label rate, duplicates, ranges.",
+    "populations": "Lists the populations that have enough groups for a model of their own.",
+    "train": "Trains the model of one population.",
+    "evaluate": "Measures the model and its baselines on the held-out window.",
+    "gate": "Decides whether the model is good enough.",
+    "publish": "Writes the version to the registry and moves the alias.",
+    "monitor": "Compares the distributions of the day with their reference.",
+    "report": "Writes the run's page; fails if any step failed, so that no red run looks green.",
+}
+
+
+def sentence(step: str) -> str:
+    """Return one sentence on what a step does."""
+    return SENTENCES[step]
+
+
+def page(spec: Spec) -> str:
+    """Return the documentation page (Markdown) of a pipeline."""
+    by = f"one per `{spec.populations.by}`" if spec.populations else "one for everybody"
+    until = f" until {spec.end}" if spec.end else ""
+    return "\n".join(
+        [
+            f"## {spec.name}",
+            spec.description,
+            "",
+            f"Covers the days from {spec.start}{until}; declared by `pipelines/{spec.name}.yaml`.",
+            "",
+            "| | |",
+            "|---|---|",
+            f"| **Source** | {spec.source_name} |",
+            f"| **Label** | {spec.label.horizon} days ahead, rows up to {spec.label.lateness} days late |",
+            *(f"| grade {rule.grade} | `{_cell(rule.when)}` |" for rule in spec.label.grades),
+            f"| **Examples** | {spec.examples.kind}: {spec.examples.train} days to train on, "
+            f"{spec.examples.test} days to be judged on |",
+            f"| **Features** | {', '.join(f'`{name}`' for name in spec.features)} |",
+            f"| **Retrieval** | {', '.join(part.type for part in spec.retrieval)} |",
+            f"| **Model** | {spec.ranker.type}, {spec.ranker.objective}, {by} |",
+            f"| **Measured** | {', '.join(spec.evaluate.metrics)} |",
+            *(f"| **Gate** | {_gate(gate)} |" for gate in spec.gates),
+            f"| **Published as** | `{spec.publish.alias}` |",
+            "",
+            "### Steps",
+            *(f"* **{name}**: {text}" for name, text in SENTENCES.items()),
+        ]
+    )
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _gate(gate: BeatsGate | NotWorseGate) -> str:
+    if isinstance(gate, BeatsGate):
+        return f"{gate.metric} beats {gate.beats} by {gate.by:g}"
+    return f"{gate.metric} is not worse than {gate.not_worse_than} by more than {gate.margin:g}"

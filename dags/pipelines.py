@@ -1,0 +1,87 @@
+"""One Airflow DAG per pipeline file: which step follows which, and nothing else.
+
+A run's data interval is `[D, D + 1 day)`; every task gets `as_of = D` as a rendered argument. Only one task at
+a time may open the pipeline's DuckDB file: those tasks share the pool `warehouse`, which has one slot.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, TriggerRule, chain
+from dags.describe import page, sentence
+from dags.steps import populations_of, report, step
+from tasks.errors import SpecError
+from tasks.spec import load_shape
+
+POOL = "warehouse"
+DEFAULTS = {
+    "owner": "matinee",
+    "retries": 1,
+    "retry_delay": timedelta(seconds=10),
+    "execution_timeout": timedelta(hours=2),
+}
+
+
+def folder() -> Path:
+    """Return the folder of pipeline files: `MATINEE_PIPELINES`, or `pipelines/` beside this package."""
+    return Path(os.environ.get("MATINEE_PIPELINES") or Path(__file__).resolve().parents[1] / "pipelines")
+
+
+def pipeline_dag(name: str) -> DAG:
+    """Return the DAG of `pipelines/<name>.yaml`.
+
+    Raises:
+        SpecError: the file is wrong; Airflow shows the text as this DAG's import error.
+    """
+    spec = load_shape(folder() / f"{name}.yaml")
+    if spec.schedule is None and spec.end is None:
+        raise SpecError(
+            f"{folder() / name}.yaml: schedule: found null, expected a cron expression or an `end`"
+        )
+    with DAG(
+        dag_id=spec.name,
+        description=spec.description,
+        # A history (schedule: null) has days to backfill but an end in the past, so nothing starts by itself.
+        schedule=CronDataIntervalTimetable(spec.schedule or "@daily", timezone="UTC"),
+        start_date=datetime.combine(spec.start, time(), UTC),
+        end_date=datetime.combine(spec.end, time(), UTC) if spec.end else None,
+        catchup=False,
+        max_active_runs=2,
+        default_args=DEFAULTS,
+        tags=["matinee", spec.source.type],
+        doc_md=page(spec),
+    ) as dag:
+        _wire(spec.name)
+    return dag
+
+
+def _wire(name: str) -> None:
+    def do(what: str, made: str | None = None, **options: Any) -> Any:
+        outlets = [Asset(f"matinee://{name}/{made}")] if made else []
+        return step.override(task_id=what, doc_md=sentence(what), outlets=outlets, **options)(name, what)
+
+    with TaskGroup("data", prefix_group_id=False, tooltip="land, check and build the tables"):
+        landed, checked = do("land", made="landed"), do("check_landed")
+        built, features = do("build", made="features", pool=POOL), do("check_features", pool=POOL)
+    with TaskGroup("examples", prefix_group_id=False, tooltip="candidates, and the sample of them"):
+        retrieved, sampled = do("retrieve", pool=POOL), do("sample", pool=POOL)
+        examples = do("check_examples")
+    with TaskGroup("model", prefix_group_id=False, tooltip="one model per population, judged and published"):
+        split = populations_of.override(task_id="populations", doc_md=sentence("populations"))(name)
+        each = step.override(task_id="train", doc_md=sentence("train"), map_index_template="{{ population }}")
+        trained = each.partial(pipeline=name, what="train").expand(population=split)
+        judged, passed = do("evaluate"), do("gate")
+        published = do("publish", made="champion")
+    watched = do("monitor")
+    told = report.override(task_id="report", trigger_rule=TriggerRule.ALL_DONE, doc_md=sentence("report"))(
+        name
+    )
+
+    chain(
+        landed, checked, built, features, retrieved, sampled, split, trained, judged, passed, published, told
+    )
+    chain(sampled, [examples, watched], told)

@@ -1,0 +1,136 @@
+"""The bodies of the tasks of an Airflow DAG: find the step's function in `tasks`, call it, pass on what it says."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from datetime import date
+from importlib import import_module
+from typing import Any
+
+from airflow.sdk import get_current_context, task
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from tasks.errors import (
+    CheckFailed,
+    GateFailed,
+    LandingError,
+    MatineeError,
+    SourceError,
+    SpecError,
+    TrainingError,
+)
+
+FUNCTIONS = {
+    "land": "tasks.land:land_step",
+    "check_landed": "tasks.check:check_landed",
+    "build": "tasks.build:build_step",
+    "check_features": "tasks.check:check_features",
+    "retrieve": "tasks.retrieve:retrieve_step",
+    "sample": "tasks.sample:sample_step",
+    "check_examples": "tasks.check:check_examples",
+    "populations": "tasks.train:populations",
+    "train": "tasks.train:train_step",
+    "evaluate": "tasks.evaluate:evaluate_step",
+    "gate": "tasks.gate:gate_step",
+    "publish": "tasks.publish:publish_step",
+    "monitor": "tasks.monitor:monitor_step",
+    "report": "tasks.report:report_step",
+}
+# The same inputs would fail again: no retry.
+FINAL = (SpecError, SourceError, LandingError, CheckFailed, TrainingError, GateFailed)
+AS_OF = "{{ data_interval_start | ds if data_interval_start else '' }}"
+
+log = logging.getLogger("matinee")
+
+
+def attempt_of(run_id: str) -> str:
+    """Return the folder name of a DAG run: its id without what a path should not hold."""
+    short = run_id.replace("+00:00", "Z").replace(":", "")
+    return re.sub(r"[^A-Za-z0-9._-]", "-", short).lstrip("._-") or "run"
+
+
+def call(pipeline: str, what: str, *args: Any) -> Any:
+    """Call the function of a step for the day of the running DAG run.
+
+    Raises:
+        AirflowFailException: with the step's own words; the same inputs would fail again.
+        AirflowException: with the step's own words; another try may help.
+    """
+    context: Any = get_current_context()
+    as_of = _as_of(context)
+    try:
+        from tasks.run import Run
+
+        from dags.pipelines import folder
+
+        module, name = FUNCTIONS[what].split(":")
+        function: Callable[..., Any] = getattr(import_module(module), name)
+        return function(
+            Run.create(str(folder() / f"{pipeline}.yaml"), as_of, attempt_of(context["run_id"])), *args
+        )
+    except MatineeError as error:
+        log.error("%s of %s failed: %s", what, as_of, error)
+        kind = AirflowFailException if isinstance(error, FINAL) else AirflowException
+        raise kind(f"{type(error).__name__}: {error}") from None
+
+
+def _as_of(context: Any) -> date:
+    start = context.get("data_interval_start")
+    if start is None:
+        raise AirflowFailException(
+            f"run {context['run_id']} has no data interval, so it has no as-of day; "
+            "start it with a logical date (a backfill, the schedule, or Trigger with a date)"
+        )
+    return date(start.year, start.month, start.day)
+
+
+@task
+def step(pipeline: str, what: str, population: str | None = None, as_of: str = AS_OF) -> dict[str, Any]:
+    """Run one step; its result (paths, counts, digests) becomes the XCom and the asset event's extra."""
+    context: Any = get_current_context()
+    if population is not None:
+        context["population"] = population
+    began = time.monotonic()
+    result: dict[str, Any] = call(pipeline, what, *([] if population is None else [population]))
+    extra = {key: value for key, value in result.items() if isinstance(value, bool | int | float | str)}
+    for asset in context["task"].outlets:
+        seconds = round(time.monotonic() - began, 2)
+        context["outlet_events"][asset].extra = {**extra, "as_of": as_of, "seconds": seconds}
+    return result
+
+
+@task
+def populations_of(pipeline: str, as_of: str = AS_OF) -> list[str]:
+    """List the populations to train: they depend on the data, so Airflow maps over them at run time."""
+    names: list[str] = call(pipeline, "populations")
+    return names
+
+
+@task
+def report(pipeline: str, as_of: str = AS_OF) -> dict[str, Any]:
+    """Write the run's page whatever happened, then fail if any other task failed."""
+    context: Any = get_current_context()
+    states = context["ti"].get_task_states(dag_id=pipeline, run_ids=[context["run_id"]])[context["run_id"]]
+    try:
+        result: dict[str, Any] = call(pipeline, "report")
+    finally:
+        raise_if_red(states)
+    return result
+
+
+def raise_if_red(states: dict[str, str]) -> None:
+    """Fail if a task of the run failed.
+
+    Raises:
+        AirflowFailException: naming the tasks that failed and the tasks that could not start because of them.
+    """
+    failed = sorted(name for name, state in states.items() if state == "failed")
+    stopped = sorted(
+        name for name, state in states.items() if state == "upstream_failed" and name != "report"
+    )
+    if failed or stopped:
+        raise AirflowFailException(
+            f"failed: {', '.join(failed) or 'none'}; not run: {', '.join(stopped) or 'none'}"
+        )

@@ -17,7 +17,7 @@ True appeal of title i for member u on a day (log-odds of playing it once looked
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import lru_cache
 
 import numpy as np
@@ -39,7 +39,7 @@ CATEGORIES = ("drama", "comedy", "action", "documentary", "kids", "romance", "th
 PLANS = ("basic", "standard", "premium")
 
 NEVER = 10**6
-PLAY_BASE = -3.6
+PLAY_BASE = -3.4
 FINISH_BASE = -0.4
 COMFORT_TITLES = 5
 COMFORT_BONUS = 3.0
@@ -57,7 +57,9 @@ def day_number(day: date) -> int:
 
 def stream(seed: int, *path: int) -> np.random.Generator:
     """Return the generator of one purpose (and day): the same numbers whatever was drawn elsewhere."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *(part + 2**31 for part in path)])))
+    return np.random.Generator(
+        np.random.PCG64(np.random.SeedSequence([seed, *(part + 2**31 for part in path)]))
+    )
 
 
 def sigmoid(value: Floats) -> Floats:
@@ -86,7 +88,7 @@ class Members:
 
 @dataclass(frozen=True, eq=False)
 class Titles:
-    """Arrays of length m (days count from `OPENS`); `mix` (m, 8) weighs the categories, `latent` is (m, 4)."""
+    """Arrays of length m (days count from `OPENS`); `mix` (m, 8) weighs categories, `latent` is (m, 4)."""
 
     announced: Ints
     released: Ints
@@ -134,7 +136,7 @@ class World:
 
 
 def _products(left: Floats, right: Floats) -> Floats:
-    """Return left @ right.T, summed in a fixed order: BLAS rounds differently from one thread count to another."""
+    """Return left @ right.T, summed in a fixed order (BLAS rounds by thread count)."""
     result: Floats = np.zeros((len(left), len(right)))
     for column in range(left.shape[1]):
         result += left[:, column, None] * right[:, column]
@@ -146,7 +148,8 @@ def build_world(users: int, items: int, seed: int) -> World:
     """Return the world of a seed. Raises `SourceError` on sizes no service has."""
     if users < 1 or items < COMFORT_TITLES:
         raise SourceError(
-            f"simulated source: users={users}, items={items}; expected at least 1 user and {COMFORT_TITLES} items"
+            f"simulated source: found users={users}, items={items}; "
+            f"expected at least 1 user and {COMFORT_TITLES} items"
         )
     rng = stream(seed, 0)
     titles = _titles(items, rng)
@@ -159,6 +162,7 @@ def _titles(count: int, rng: np.random.Generator) -> Titles:
     released = np.where(
         rng.random(count) < 0.88, rng.integers(-1800, 0, count), rng.integers(0, 365, count)
     ).astype(np.int64)
+    released[:COMFORT_TITLES] = np.minimum(released[:COMFORT_TITLES], -1)
     category = rng.integers(0, len(CATEGORIES), count)
     second = (category + rng.integers(1, len(CATEGORIES), count)) % len(CATEGORIES)
     mix = np.zeros((count, len(CATEGORIES)))
@@ -184,8 +188,8 @@ def _members(count: int, titles: Titles, rng: np.random.Generator) -> Members:
     ).astype(np.int64)
     region = rng.choice(len(REGIONS), count, p=REGION_SHARES)
     plan = rng.choice(len(PLANS), count, p=(0.5, 0.35, 0.15))
-    oldest = np.argsort(titles.released, kind="stable")[: max(COMFORT_TITLES, len(titles.released) * 4 // 5)]
-    picks = rng.random((count, len(oldest))).argpartition(COMFORT_TITLES - 1, axis=1)[:, :COMFORT_TITLES]
+    old = np.flatnonzero(titles.released < 0)
+    comfort = old[rng.integers(0, len(old), (count, COMFORT_TITLES))]
     after = np.maximum(joined, 0) + 1
     return Members(
         joined=joined,
@@ -199,10 +203,11 @@ def _members(count: int, titles: Titles, rng: np.random.Generator) -> Members:
         activity=rng.beta(4.0, 6.0, count),
         taste=rng.normal(0.0, 0.8, (count, len(CATEGORIES))),
         latent=rng.normal(0.0, 1.0, (count, _LATENT)),
-        comfort=oldest[picks],
+        comfort=comfort,
     )
 
 
-def at(day: int) -> np.datetime64:
-    """Return midnight UTC at the start of a day number."""
-    return np.datetime64(OPENS + timedelta(days=day), "us")
+def instant(day: int | Ints, second: int | Ints) -> npt.NDArray[np.datetime64]:
+    """Return the naive UTC instants `second` seconds into a day number, in microseconds."""
+    seconds = np.asarray(day, dtype=np.int64) * 86_400 + np.asarray(second, dtype=np.int64)
+    return np.datetime64(OPENS, "us") + (seconds * 1_000_000).astype("timedelta64[us]")

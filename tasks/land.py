@@ -1,0 +1,244 @@
+"""Land: a source's days become immutable parquet partitions with a manifest.
+
+Landing is idempotent and order-free: a day whose inputs (a generator and its parameters, or a file's bytes
+and its declaration) are those its manifest was made from is left alone; other bytes for a landed day are a
+new landing that later steps notice. How partitions are written and read: `tasks.partitions`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tasks.errors import LandingError
+from tasks.home import Home, digest
+from tasks.partitions import Landed, Partition, partition_dir, read_manifest, read_manifests, store, whole
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tasks.run import Run
+    from tasks.spec import Spec
+
+__all__ = [
+    "Landed",
+    "Partition",
+    "land",
+    "land_day",
+    "land_step",
+    "landed_for",
+    "open_source",
+    "read_manifests",
+]
+
+LOCK_SECONDS = 1800
+REJECTS = "_rejects"
+Progress = Callable[[int, int, date], None]
+"""Called with (days done, days in all, the day just done)."""
+
+
+class Source(Protocol):
+    """Something that has tables, a day at a time."""
+
+    @property
+    def name(self) -> str:
+        """Folder in the landing."""
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of all its tables."""
+
+    @property
+    def entities(self) -> frozenset[str]:
+        """Tables of changes since the source began: every partition counts, whatever the lookback."""
+
+    def partitions(self, table: str, start: date, end: date) -> Iterable[date]:
+        """Return the days of a table that a reader of the days [start, end] needs."""
+
+    def inputs(self, table: str, day: date) -> str:
+        """Return a digest of everything a partition is made from; equal digests mean equal bytes."""
+
+    def read(self, day: date, tables: Iterable[str]) -> dict[str, pa.Table]:
+        """Return the rows of the tables that arrived on a day, in their landed order."""
+
+
+@dataclass(frozen=True)
+class LandResult:
+    """What landing a range of days did."""
+
+    source: str
+    start: date
+    end: date
+    landed: tuple[Landed, ...]
+    unchanged: int
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows newly landed, by table."""
+        totals: dict[str, int] = {}
+        for part in self.landed:
+            totals[part.table] = totals.get(part.table, 0) + part.rows * part.new
+        return totals
+
+
+def open_source(spec: Spec, home: Home, data: Path | None = None) -> Source:
+    """Return the source a pipeline names.
+
+    Args:
+        spec: the pipeline.
+        home: its state; a dataset's files are looked for in `<home>/data/<dataset>`
+        data: unless this folder is given, or `MATINEE_DATA_<DATASET>` is set.
+    """
+    if spec.source.type == "simulated":
+        from tasks.simulated import SimulatedSource
+        from tasks.simulator import Service
+
+        return SimulatedSource(Service(spec.source.users, spec.source.items, spec.source.seed))
+    from tasks.datasets import FileSource, load_dataset
+
+    name = spec.source.dataset
+    chosen = data or os.environ.get(f"MATINEE_DATA_{name.upper()}") or home.root / "data" / name
+    return FileSource(load_dataset(name), Path(chosen))
+
+
+def land(
+    spec: Spec,
+    home: Home,
+    start: date,
+    end: date,
+    *,
+    data: Path | None = None,
+    progress: Progress | None = None,
+) -> LandResult:
+    """Land the days in [start, end] of a pipeline's source that are not landed, or whose input changed."""
+    return land_range(open_source(spec, home, data), home, start, end, progress=progress)
+
+
+def land_range(
+    source: Source, home: Home, start: date, end: date, *, progress: Progress | None = None
+) -> LandResult:
+    """Land the days in [start, end] of a source, and what of its entities they need.
+
+    Raises:
+        SourceError: input is missing or unreadable; the days before it have been landed.
+        LandingError: another process held the landing for half an hour.
+    """
+    landed: list[Landed] = []
+    with _locked(home, source.name):
+        stale, total = _stale(source, home, start, end)
+        days = sorted(stale)
+        for number, day in enumerate(days, 1):
+            landed += _land(source, home, day, stale[day])
+            if progress is not None:
+                progress(number, len(days), day)
+    return LandResult(source.name, start, end, tuple(landed), total - len(landed))
+
+
+def land_day(source: Source, home: Home, day: date) -> list[Landed]:
+    """Land one day of a source, whether or not its inputs have changed."""
+    tables = [table for table in source.tables if day in set(source.partitions(table, day, day))]
+    with _locked(home, source.name):
+        return _land(source, home, day, tables)
+
+
+def _stale(source: Source, home: Home, start: date, end: date) -> tuple[dict[date, list[str]], int]:
+    """Return the tables to land by day, and how many partitions there are in all."""
+    stale: dict[date, list[str]] = {}
+    total = 0
+    for table in source.tables:
+        for day in source.partitions(table, start, end):
+            total += 1
+            folder = partition_dir(home, source.name, table, day)
+            manifest = read_manifest(folder)
+            current = manifest is not None and manifest["inputs"] == source.inputs(table, day)
+            if manifest is None or not current or not whole(folder, manifest):
+                stale.setdefault(day, []).append(table)
+    return stale, total
+
+
+def _land(source: Source, home: Home, day: date, tables: list[str]) -> list[Landed]:
+    rows = source.read(day, tables)
+    rejects = _count_by_table(rows.get(REJECTS))
+    return [
+        store(
+            partition_dir(home, source.name, table, day),
+            rows[table],
+            inputs=source.inputs(table, day),
+            rejects=rejects.get(table, 0),
+        )
+        for table in tables
+    ]
+
+
+def _count_by_table(rejects: pa.Table | None) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for name in [] if rejects is None else rejects["table_name"].to_pylist():
+        counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+@contextmanager
+def _locked(home: Home, source_name: str) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    path = home.landing(source_name) / ".lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path, timeout=LOCK_SECONDS):
+            yield
+    except Timeout:
+        raise LandingError(
+            f"{path}: another process has been landing {source_name} for {LOCK_SECONDS // 60} minutes; "
+            "wait for it or end it, then run this step again"
+        ) from None
+
+
+def land_step(run: Run, progress: Progress | None = None) -> dict[str, Any]:
+    """Land what a run depends on: the days from its lookback's start to its as-of day, in this order.
+
+    Returns:
+        Rows and partitions by table, rows of the as-of day by table, lines that could not be read, and a
+        digest of all partitions; a function of the landing, not of when or how often it was made.
+    """
+    source = open_source(run.spec, run.home, run.data)
+    land_range(source, run.home, run.landing_start, run.as_of, progress=progress)
+    partitions = landed_for(source, run.home, run.landing_start, run.as_of)
+    result: dict[str, Any] = {
+        "source": source.name,
+        "start": run.landing_start.isoformat(),
+        "end": run.as_of.isoformat(),
+        "partitions": {t: sum(p.table == t for p in partitions) for t in source.tables},
+        "rows": {t: sum(p.rows for p in partitions if p.table == t) for t in source.tables},
+        "rows_of_day": {p.table: p.rows for p in partitions if p.ds == run.as_of},
+        "rejects": sum(p.rejects for p in partitions),
+        "digest": digest([[p.table, p.ds, p.sha256] for p in partitions]),
+    }
+    with run.step("land", result):
+        return result
+
+
+def landed_for(
+    source: Source, home: Home, start: date, end: date, *, verify: bool = False
+) -> list[Partition]:
+    """Return the partitions a run over [start, end] reads: those days, and entities from the beginning.
+
+    Raises:
+        LandingError: one of them has not been landed, or is not what its manifest says.
+    """
+    found = []
+    for table in source.tables:
+        since = None if table in source.entities else start
+        here = read_manifests(home, source.name, [table], since, end, verify=verify)
+        missing = sorted(set(source.partitions(table, start, end)) - {part.ds for part in here})
+        if missing:
+            raise LandingError(
+                f"{home.landing(source.name) / table}: {len(missing)} days are not landed, the first is "
+                f"{missing[0]}; run `matinee land` up to {end}"
+            )
+        found += here
+    return found

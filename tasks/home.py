@@ -128,7 +128,10 @@ def atomic_file(target: Path) -> Iterator[Path]:
 
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of `value`: sorted keys, no NaN, days in ISO form."""
-    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
+    return (
+        json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False, default=_plain)
+        + "\n"
+    )
 
 
 def _plain(value: Any) -> str:

@@ -50,7 +50,9 @@ def _check(condition: str, node: exp.Expression) -> None:
     if isinstance(node, _CONNECTIVES) and any(
         not isinstance(child, _CONNECTIVES + _COMPARISONS) for child in node.iter_expressions()
     ):
-        raise ValueError(f"found {condition!r}, where something that is no comparison is joined by and, or, not")
+        raise ValueError(
+            f"found {condition!r}, where something that is no comparison is joined by and, or, not"
+        )
     if isinstance(node, exp.Column):
         _check_column(condition, node)
     if isinstance(node, exp.EQ | exp.NEQ | exp.In):
@@ -72,5 +74,6 @@ def _check_kinds(node: exp.Expression) -> None:
     for value in values:
         if value.name not in KINDS:
             raise ValueError(
-                f"unknown kind {value.name!r}; expected one of {', '.join(KINDS)}" + nearest(value.name, KINDS)
+                f"unknown kind {value.name!r}; expected one of {', '.join(KINDS)}"
+                + nearest(value.name, KINDS)
             )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from engine.metrics import metric_names, parse_metric
+from engine.errors import MetricError
+from engine.metrics import parse_metric
 from tasks.catalog import TRANSFORMS, catalogue
 from tasks.errors import SpecError
 from tasks.predicates import canonical
-from tasks.spec import BeatsGate, Files, SnapshotExamples, Spec
+from tasks.spec import Spec
+from tasks.spec_parts import BeatsGate, Files, SnapshotExamples
 from tasks.windows import first_as_of
 from tasks.yaml_lines import Document, nearest
 
@@ -110,7 +112,8 @@ def _check_retrieval(spec: Spec, problems: _Problems) -> None:
         if part.type == "popularity" and f"item_actions_{part.window}d" not in catalogue().features:
             spans = sorted(name for name in catalogue().features if name.startswith("item_actions_"))
             problems.add(
-                ("retrieval", index, "window"), f"found {part.window}d, expected a window of {', '.join(spans)}"
+                ("retrieval", index, "window"),
+                f"found {part.window}d, expected a window of {', '.join(spans)}",
             )
     if spec.ranker.position_bias == "lightgbm" and spec.examples.kind != "impressions":
         problems.add(
@@ -125,8 +128,8 @@ def _check_metrics(spec: Spec, problems: _Problems) -> None:
     for location, name in places:
         try:
             parse_metric(name)
-        except ValueError as error:
-            problems.add(location, f"{error}{nearest(name, metric_names())}")
+        except MetricError as error:
+            problems.add(location, str(error))
     for index, name in enumerate(spec.evaluate.baselines):
         if name not in baseline_names(spec):
             problems.unknown(("evaluate", "baselines", index), "baseline", name, baseline_names(spec))
@@ -163,7 +166,8 @@ def _check_windows(spec: Spec, problems: _Problems) -> None:
                 )
             if 0 < length < every:
                 problems.add(
-                    ("examples", key), f"{length}d can miss every cut, which are {every}d apart; expected {every}d"
+                    ("examples", key),
+                    f"{length}d can miss every cut, which are {every}d apart; expected {every}d",
                 )
     try:
         first = first_as_of(spec)

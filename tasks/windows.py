@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from tasks.errors import SpecError
-from tasks.spec import SnapshotExamples, Spec
+from tasks.spec import Spec
+from tasks.spec_parts import SnapshotExamples
 
 LONGEST_FEATURE_WINDOW = timedelta(days=365)
 WARM_UP = timedelta(days=7)

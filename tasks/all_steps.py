@@ -1,0 +1,84 @@
+"""All steps of one run, in order, in one process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from tasks.errors import MatineeError
+
+if TYPE_CHECKING:
+    from tasks.run import Run
+
+Step = Callable[["Run"], dict[str, Any]]
+
+
+def _train(run: Run) -> dict[str, Any]:
+    from tasks.train import populations, train_step
+
+    return {name: train_step(run, name) for name in populations(run)}
+
+
+def steps() -> dict[str, Step]:
+    """Return the steps up to publishing, in order."""
+    from tasks.build import build_step
+    from tasks.check import check_examples, check_features, check_landed
+    from tasks.evaluate import evaluate_step
+    from tasks.gate import gate_step
+    from tasks.land import land_step
+    from tasks.monitor import monitor_step
+    from tasks.publish import publish_step
+    from tasks.retrieve import retrieve_step
+    from tasks.sample import sample_step
+
+    return {
+        "land": land_step,
+        "check_landed": check_landed,
+        "build": build_step,
+        "check_features": check_features,
+        "retrieve": retrieve_step,
+        "sample": sample_step,
+        "check_examples": check_examples,
+        "monitor": monitor_step,
+        "train": _train,
+        "evaluate": evaluate_step,
+        "gate": gate_step,
+        "publish": publish_step,
+    }
+
+
+@contextmanager
+def _timed(console: Console, name: str, seconds: dict[str, float]) -> Iterator[None]:
+    begin = time.monotonic()
+    with console.status(f"{name} …"):
+        yield
+    seconds[name] = time.monotonic() - begin
+    console.print(f"  [green]✓[/green] {name:<15} {seconds[name]:6.1f} s", highlight=False)
+
+
+def run_all(run: Run, console: Console) -> None:
+    """Run every step; the report is written also when one fails.
+
+    Raises:
+        MatineeError: of the step that failed; the steps behind it do not run.
+    """
+    from tasks.report import report_step
+    from tasks.summary import run_summary
+
+    seconds: dict[str, float] = {}
+    console.print(f"[bold]{run.spec.name}[/bold] as of {run.as_of} · {run.dir}", highlight=False)
+    try:
+        for name, step in steps().items():
+            with _timed(console, name, seconds):
+                step(run)
+    except MatineeError:
+        console.print(f"  [red]✗[/red] {next(n for n in steps() if n not in seconds)}", highlight=False)
+        raise
+    finally:
+        with _timed(console, "report", seconds):
+            report_step(run)
+    console.print(run_summary(run, seconds))

@@ -1,0 +1,278 @@
+"""Build the SQL features: find out which days are not built from the current landing, and build that range.
+
+The warehouse keeps a ledger: for every feature day, label cut and loaded partition, the digest of everything it
+was made from. A day whose digest differs is stale. Its ledger row is taken out before dbt starts and written
+when dbt has ended well, so a build that was killed is simply not built.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.catalog import TRANSFORMS
+from tasks.errors import BuildError
+from tasks.home import Home, digest, sha256_file, write_json
+from tasks.predicates import canonical
+from tasks.spec import Spec
+from tasks.warehouse import limits, locked, writer
+from tasks.windows import LONGEST_FEATURE_WINDOW
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from tasks.land import Partition
+    from tasks.run import Run
+
+EVERY_DAY = date(1970, 1, 1)
+"""Partition day of tables that have no days of their own."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a build has to do; digests by day."""
+
+    partitions: tuple[Partition, ...]
+    changed: frozenset[date]
+    features: dict[date, str]
+    labels: dict[date, str]
+
+    @property
+    def empty(self) -> bool:
+        """Whether everything is built already."""
+        return not (self.changed or self.features or self.labels)
+
+
+@cache
+def transforms_digest() -> str:
+    """Return the digest of the SQL project; another one makes everything stale."""
+    files = sorted(
+        p for p in TRANSFORMS.rglob("*") if p.suffix in {".sql", ".yml"} and "target" not in p.parts
+    )
+    return digest({str(path.relative_to(TRANSFORMS)): sha256_file(path) for path in files})
+
+
+def dbt_vars(spec: Spec) -> dict[str, Any]:
+    """Return the variables of a pipeline; they don't vary from run to run, so dbt's parse cache holds."""
+    return {
+        "pipeline": spec.name,
+        "staging": spec.staging,
+        "grades": [{"grade": rule.grade, "when": canonical(rule.when)} for rule in spec.label.grades],
+        "horizon_days": spec.label.horizon,
+        "lateness_days": spec.label.lateness,
+    }
+
+
+def partitions_of(run: Run, *, verify: bool = False) -> list[Partition]:
+    """Return the current landing of every day the run depends on, ordered by day and table."""
+    from tasks.land import read_manifests, tables
+
+    return read_manifests(
+        run.home, run.spec.source_name, tables(run.spec), run.landing_start, run.as_of, verify=verify
+    )
+
+
+def day_digests(partitions: Sequence[Partition]) -> dict[date, str]:
+    """Return, per landed day, the digest of its partitions."""
+    by_day: dict[date, dict[str, str]] = {}
+    for partition in partitions:
+        by_day.setdefault(partition.ds, {})[partition.table] = partition.sha256
+    return {day: digest(tables) for day, tables in sorted(by_day.items())}
+
+
+def data_digest(run: Run) -> str:
+    """Return the digest of all landed data that the run may see."""
+    days = day_digests(partitions_of(run))
+    return digest({day.isoformat(): value for day, value in days.items()})
+
+
+def wanted(run: Run, days: dict[date, str]) -> tuple[dict[date, str], dict[date, str]]:
+    """Return the digest that each feature day and each label cut of the run must have been built from."""
+    cuts = run.windows.refit
+    features = {
+        day: _span_digest(days, day - LONGEST_FEATURE_WINDOW, day) for day in sorted({*cuts, run.as_of})
+    }
+    labels = {cut: _span_digest(days, cut, cut + run.spec.lag) for cut in cuts}
+    return features, labels
+
+
+def _span_digest(days: dict[date, str], after: date, last: date) -> str:
+    inside = {d.isoformat(): v for d, v in days.items() if after < d <= last or d == EVERY_DAY}
+    return digest(inside)
+
+
+def make_plan(run: Run, connection: DuckDBPyConnection) -> Plan:
+    """Compare what the run needs with what the ledger says is built."""
+    partitions = partitions_of(run)
+    days = day_digests(partitions)
+    features, labels = wanted(run, days)
+    built = _ledger(connection, digest([transforms_digest(), dbt_vars(run.spec)]))
+    changed = frozenset(day for day, value in days.items() if built.get(("partition", day)) != value)
+    return Plan(
+        tuple(partitions),
+        changed,
+        {day: value for day, value in features.items() if built.get(("features", day)) != value},
+        {day: value for day, value in labels.items() if built.get(("labels", day)) != value},
+    )
+
+
+def _ledger(connection: DuckDBPyConnection, code: str) -> dict[tuple[str, date], str]:
+    """Return the ledger; when it was written by other code, forget it and everything that was built."""
+    connection.execute("create schema if not exists control")
+    connection.execute(
+        "create table if not exists control.ledger (kind varchar, day date, digest varchar, primary key (kind, day))"
+    )
+    found = connection.execute("select digest from control.ledger where kind = 'code'").fetchone()
+    if found is None or found[0] != code:
+        _drop_everything(connection)
+        connection.execute("insert into control.ledger values ('code', '1970-01-01', ?)", [code])
+    rows = connection.execute("select kind, day, digest from control.ledger").fetchall()
+    return {(kind, day): value for kind, day, value in rows}
+
+
+def _drop_everything(connection: DuckDBPyConnection) -> None:
+    tables = connection.execute(
+        "select table_schema, table_name, table_type from information_schema.tables where table_schema <> 'control'"
+    ).fetchall()
+    for schema, name, kind in tables:
+        what = "view" if kind == "VIEW" else "table"
+        connection.execute(f'drop {what} if exists "{schema}"."{name}" cascade')
+    connection.execute("delete from control.ledger")
+
+
+def _write_control(connection: DuckDBPyConnection, plan: Plan) -> None:
+    """Tell dbt, in the schema `control`, what to build; take the ledger rows of those days out."""
+    connection.execute("begin")
+    connection.execute(
+        "create or replace table control.partitions"
+        " (table_name varchar, ds date, path varchar, sha256 varchar, changed boolean)"
+    )
+    connection.executemany(
+        "insert into control.partitions values (?, ?, ?, ?, ?)",
+        [(p.table, p.ds, str(p.path), p.sha256, p.ds in plan.changed) for p in plan.partitions],
+    )
+    for table, column, days in (("as_of_days", "as_of", plan.features), ("cuts", "cut", plan.labels)):
+        connection.execute(f"create or replace table control.{table} ({column} date)")
+        if days:
+            connection.executemany(
+                f"insert into control.{table} values (?)", [(day,) for day in sorted(days)]
+            )  # noqa: S608
+    stale = _ledger_rows(plan)
+    if stale:
+        connection.executemany(
+            "delete from control.ledger where kind = ? and day = ?", [(kind, day) for kind, day, _ in stale]
+        )
+    connection.execute("commit")
+
+
+def _ledger_rows(plan: Plan) -> list[tuple[str, date, str]]:
+    days = day_digests(plan.partitions)
+    return (
+        [("partition", day, days[day]) for day in sorted(plan.changed)]
+        + [("features", day, value) for day, value in sorted(plan.features.items())]
+        + [("labels", day, value) for day, value in sorted(plan.labels.items())]
+    )
+
+
+@contextmanager
+def _environment(home: Home, pipeline: str) -> Iterator[None]:
+    values = {
+        "MATINEE_WAREHOUSE": str(home.warehouse(pipeline)),
+        "MATINEE_THREADS": limits()["threads"],
+        "MATINEE_MEMORY_LIMIT": limits()["memory_limit"],
+        "DO_NOT_TRACK": "1",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    before = {key: os.environ.get(key) for key in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value
+
+
+def run_dbt(run: Run, log: Path) -> list[dict[str, Any]]:
+    """Run one `dbt build` and return what it says of each model and test.
+
+    Raises:
+        BuildError: a model or test failed, or nothing was selected; names each with dbt's message.
+    """
+    from dbt.cli.main import dbtRunner
+
+    folder = run.home.root / "dbt" / run.spec.name
+    command = [
+        "--warn-error-options", json.dumps({"error": ["NoNodesForSelectionCriteria", "NothingToDo"]}),
+        "--quiet", "--no-use-colors", "build",
+        "--project-dir", str(TRANSFORMS), "--profiles-dir", str(TRANSFORMS),
+        "--target-path", str(folder / "target"), "--log-path", str(folder / "logs"),
+        "--exclude-resource-type", "unit_test", "--vars", json.dumps(dbt_vars(run.spec), sort_keys=True),
+    ]  # fmt: skip
+    with _environment(run.home, run.spec.name), log.open("w", encoding="utf-8") as out, redirect_stdout(out):
+        outcome = dbtRunner().invoke(command)
+    results = [_describe(result) for result in getattr(outcome.result, "results", [])]
+    failed = [r for r in results if r["status"] not in {"success", "pass", "warn"}]
+    if outcome.exception is not None or not outcome.success or failed or not results:
+        lines = [f"  {r['name']}: {r['status']}: {r['message']}" for r in failed]
+        lines += [f"  {outcome.exception}"] if outcome.exception is not None else []
+        lines += [] if results else ["  dbt selected nothing"]
+        raise BuildError(
+            f"the SQL build of {run.spec.name} for {run.as_of} failed (dbt's log: {folder}/logs/dbt.log):\n"
+            + "\n".join(lines)
+        )
+    return results
+
+
+def _describe(result: Any) -> dict[str, Any]:
+    rows = (result.adapter_response or {}).get("rows_affected")
+    return {
+        "name": result.node.name,
+        "kind": str(result.node.resource_type),
+        "status": str(result.status),
+        "seconds": round(result.execution_time, 3),
+        "rows": rows,
+        "message": " ".join(str(result.message or "").split()),
+    }
+
+
+def build_step(run: Run) -> dict[str, Any]:
+    """Bring the warehouse up to date for the run: at most one dbt invocation.
+
+    Raises:
+        BuildError: dbt failed; nothing is marked as built.
+    """
+    with locked(run.home, run.spec.name):
+        with writer(run.home, run.spec.name) as connection:
+            plan = make_plan(run, connection)
+            if not plan.empty:
+                _write_control(connection, plan)
+        with run.step("build", _result(plan)) as folder:
+            if plan.empty:
+                write_json(folder / "models.json", [])
+                return _result(plan)
+            write_json(folder / "models.json", run_dbt(run, folder / "dbt.log"))
+            with writer(run.home, run.spec.name) as connection:
+                connection.executemany("insert into control.ledger values (?, ?, ?)", _ledger_rows(plan))
+    return _result(plan)
+
+
+def _result(plan: Plan) -> dict[str, Any]:
+    def days(found: Sequence[date]) -> dict[str, Any]:
+        return {"days": len(found), "from": min(found, default=None), "to": max(found, default=None)}
+
+    return {
+        "partitions_loaded": days(sorted(plan.changed)),
+        "features_built": days(sorted(plan.features)),
+        "labels_built": days(sorted(plan.labels)),
+        "up_to_date": plan.empty,
+    }

@@ -1,0 +1,240 @@
+"""The command line: each step alone, or all together, without a scheduler, on the functions that Airflow calls."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from engine.errors import EngineError
+from tasks import cli_stack
+from tasks.errors import GateFailed, MatineeError, SpecError
+
+EXIT_CODES = "Exit codes: 0 done · 1 failed · 2 wrong usage or pipeline file · 3 a gate does not hold."
+
+app = typer.Typer(
+    name="matinee",
+    help="One YAML file per recommender becomes a daily pipeline, free of time travel.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(cli_stack.app, name="stack", help="Airflow's components on this machine.")
+console = Console()
+errors = Console(stderr=True)
+
+Pipeline = Annotated[str, typer.Argument(help="Name in pipelines/, or path of a pipeline file.")]
+AsOf = Annotated[
+    datetime,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], help="UTC day; everything known by its end counts."),
+]
+Attempt = Annotated[str, typer.Option(help="Folder of the run's files; steps of one run share it.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of a `files` source.")]
+
+
+def _run(pipeline: str, as_of: datetime, attempt: str, data: Path | None = None) -> Any:
+    from tasks.run import Run
+
+    return Run.create(pipeline, as_of.date(), attempt, data=data)
+
+
+def _show(result: dict[str, Any]) -> None:
+    from tasks.show import render
+
+    console.print(render(result))
+
+
+def _example(text: str) -> str:
+    return f"Example: [bold]{text}[/bold]"
+
+
+@app.command(epilog=_example("matinee validate streaming"))
+def validate(pipeline: Pipeline) -> None:
+    """Check a pipeline file: its shape, then every name in it."""
+    from tasks.run import pipeline_path
+    from tasks.spec import load_spec
+    from tasks.windows import first_as_of
+
+    spec = load_spec(pipeline_path(pipeline))
+    console.print(f"[green]{spec.name} is valid[/green]: {spec.description}")
+    console.print(f"First as-of day whose windows are filled: {first_as_of(spec)}")
+
+
+@app.command(epilog=_example("matinee land online_retail --data ../data/online_retail --as-of 2011-10-31"))
+def land(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli", data: Data = None) -> None:
+    """Copy the source's days into immutable partitions."""
+    from tasks.land import land_step
+
+    _show(land_step(_run(pipeline, as_of, attempt, data)))
+
+
+@app.command(epilog=_example("matinee check streaming --as-of 2026-02-25 --what features"))
+def check(
+    pipeline: Pipeline,
+    as_of: AsOf,
+    attempt: Attempt = "cli",
+    what: Annotated[str, typer.Option(help="landed, features, examples or all.")] = "all",
+) -> None:
+    """Judge landed data, features or examples; a critical failure exits with 1."""
+    from tasks.check import check_examples, check_features, check_landed
+
+    checks = {"landed": check_landed, "features": check_features, "examples": check_examples}
+    if what not in {*checks, "all"}:
+        raise typer.BadParameter(f"found {what!r}, expected landed, features, examples or all")
+    run = _run(pipeline, as_of, attempt)
+    for name in checks if what == "all" else [what]:
+        _show({"check": name, **checks[name](run)})
+
+
+@app.command(epilog=_example("matinee build streaming --as-of 2026-02-25"))
+def build(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
+    """Build the features of the days that are not built from the current landing."""
+    from tasks.build import build_step
+
+    _show(build_step(_run(pipeline, as_of, attempt)))
+
+
+@app.command(epilog=_example("matinee retrieve streaming --as-of 2026-02-25"))
+def retrieve(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
+    """Fit the retrieval models of each cut and write candidates and scores."""
+    from tasks.retrieve import retrieve_step
+
+    _show(retrieve_step(_run(pipeline, as_of, attempt)))
+
+
+@app.command(epilog=_example("matinee sample streaming --as-of 2026-02-25"))
+def sample(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
+    """Draw the stratified sample of groups and join examples with features and labels."""
+    from tasks.sample import sample_step
+
+    _show(sample_step(_run(pipeline, as_of, attempt)))
+
+
+@app.command(epilog=_example("matinee train streaming --as-of 2026-02-25 --population BR"))
+def train(
+    pipeline: Pipeline,
+    as_of: AsOf,
+    attempt: Attempt = "cli",
+    population: Annotated[str | None, typer.Option(help="One population; all if absent.")] = None,
+) -> None:
+    """Train each population's model."""
+    from tasks.train import populations, train_step
+
+    run = _run(pipeline, as_of, attempt)
+    known = populations(run)
+    if population is not None and population not in known:
+        raise typer.BadParameter(f"unknown population {population!r}; expected one of {', '.join(known)}")
+    for name in known if population is None else [population]:
+        _show(train_step(run, name))
+
+
+@app.command(epilog=_example("matinee evaluate streaming --as-of 2026-02-25"))
+def evaluate(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
+    """Measure the model beside its baselines on the test window."""
+    from tasks.evaluate import evaluate_step
+
+    _show(evaluate_step(_run(pipeline, as_of, attempt)))
+
+
+@app.command(epilog=_example("matinee gate streaming --as-of 2026-02-25"))
+def gate(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
+    """Decide whether the model may be published; exits with 3 if not."""
+    from tasks.gate import gate_step
+
+    _show(gate_step(_run(pipeline, as_of, attempt)))
+
+
+@app.command(epilog=_example("matinee publish streaming --as-of 2026-02-25"))
+def publish(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
+    """Write the version's descriptor and artifacts, and move the alias."""
+    from tasks.publish import publish_step
+
+    _show(publish_step(_run(pipeline, as_of, attempt)))
+
+
+@app.command(epilog=_example("matinee monitor streaming --as-of 2026-02-25"))
+def monitor(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
+    """Compare the latest features with those that were trained on."""
+    from tasks.monitor import monitor_step
+
+    _show(monitor_step(_run(pipeline, as_of, attempt)))
+
+
+@app.command(epilog=_example("matinee report streaming --as-of 2026-02-25"))
+def report(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
+    """Write the run's report, one HTML page."""
+    from tasks.report import report_step
+
+    _show(report_step(_run(pipeline, as_of, attempt)))
+
+
+@app.command(epilog=_example("matinee run streaming --as-of 2026-02-25"))
+def run(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli", data: Data = None) -> None:
+    """Run every step for one day, in order, without Airflow."""
+    from tasks.all_steps import run_all
+
+    run_all(_run(pipeline, as_of, attempt, data), console)
+
+
+@app.command(epilog=_example("matinee rank streaming --user u000017 -k 10"))
+def rank(
+    pipeline: Pipeline,
+    user: Annotated[str, typer.Option(help="User id.")],
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="Length of the list.")] = 10,
+    version: Annotated[str | None, typer.Option(help="A version; the champion if absent.")] = None,
+) -> None:
+    """Print the list that the published version gives a user, with scores and names."""
+    from tasks.rank import rank_user
+
+    console.print(rank_user(pipeline, user, k, version))
+
+
+@app.command(epilog=_example("matinee docs --check"))
+def docs(
+    check: Annotated[bool, typer.Option("--check", help="Only say whether the pages are current.")] = False,
+) -> None:
+    """Write the generated reference pages in docs/."""
+    from tasks.docs import write_pages
+
+    stale = write_pages(check=check)
+    if check and stale:
+        raise MatineeError(
+            f"not current: {', '.join(map(str, stale))}; run `matinee docs` and commit the result"
+        )
+    console.print("current" if not stale else f"written: {', '.join(map(str, stale))}")
+
+
+@app.command(epilog=_example("matinee download online_retail --to data/online_retail"))
+def download(
+    dataset: Annotated[str, typer.Argument(help="Name of a data set with an official home.")],
+    to: Annotated[Path, typer.Option(help="Folder for the files.")],
+) -> None:
+    """Fetch a data set from its official home, with resume and checksum."""
+    from tasks.download import download as fetch
+
+    fetch(dataset, to)
+    console.print(f"{dataset} is in {to}")
+
+
+def main() -> None:
+    """Run the command line; bad input ends in one clear message and an exit code, never in a traceback."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    warnings.simplefilter("ignore", DeprecationWarning)
+    try:
+        app()
+    except (MatineeError, EngineError) as error:
+        errors.print(f"[bold red]matinee: {type(error).__name__}[/bold red]", highlight=False)
+        errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2 if isinstance(error, SpecError) else 3 if isinstance(error, GateFailed) else 1)
+
+
+if __name__ == "__main__":
+    main()

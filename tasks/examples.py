@@ -1,0 +1,37 @@
+"""Example files as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+
+def matrix(table: pa.Table, features: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Return the features of a table of examples as a (rows, features) array."""
+    import numpy as np
+
+    values = np.empty((table.num_rows, len(features)), dtype=np.float32)
+    for index, name in enumerate(features):
+        values[:, index] = table[name].to_numpy()
+    return values
+
+
+def group_ends(table: pa.Table) -> npt.NDArray[np.int64]:
+    """Return where each run of equal `group_id` ends; the rows of a group stand together."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    ends = pc.run_end_encode(table["group_id"].combine_chunks()).run_ends
+    return np.asarray(ends.to_numpy(), dtype=np.int64)
+
+
+def group_offsets(table: pa.Table) -> npt.NDArray[np.int64]:
+    """Return where each group begins, and after the last where it ends: (groups + 1,)."""
+    import numpy as np
+
+    return np.concatenate([np.zeros(1, dtype=np.int64), group_ends(table)])

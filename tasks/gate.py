@@ -1,0 +1,65 @@
+"""Decide whether the judged model may be published; differences are paired and carry their noise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import GateFailed
+from tasks.evaluate import INTERVAL_SEED, MODEL
+from tasks.home import write_json
+from tasks.spec_parts import BeatsGate, NotWorseGate
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tasks.run import Run
+
+
+def judge(gate: BeatsGate | NotWorseGate, groups: pa.Table) -> dict[str, Any]:
+    """Return a gate's verdict.
+
+    `beats`: the mean difference is at least `by` and its 95 % interval lies above 0. `not_worse_than`: the interval
+    lies above `-margin`.
+    """
+    import numpy as np
+
+    from engine.intervals import paired_interval, user_blocks
+
+    rival = gate.beats if isinstance(gate, BeatsGate) else gate.not_worse_than
+    ours, theirs = (groups[f"{gate.metric} of {name}"].to_numpy() for name in (MODEL, rival))
+    blocks = user_blocks(groups["user_id"].to_pylist(), INTERVAL_SEED)
+    span = paired_interval(np.asarray(ours), np.asarray(theirs), blocks, INTERVAL_SEED)
+    if isinstance(gate, BeatsGate):
+        text = f"{gate.metric} beats {rival} by {gate.by:g}"
+        passed = span.value >= gate.by and span.low > 0
+    else:
+        text = f"{gate.metric} not worse than {rival} by more than {gate.margin:g}"
+        passed = span.low > -gate.margin
+    detail = f"difference {span.value:+.4f} [{span.low:+.4f}, {span.high:+.4f}] over {span.groups} groups"
+    return {"gate": text, "passed": bool(passed), "detail": detail}
+
+
+def gate_step(run: Run) -> dict[str, Any]:
+    """Write every gate's verdict.
+
+    Raises:
+        GateFailed: at least one gate does not hold; names each with what was measured.
+    """
+    import pyarrow.parquet as pq
+
+    groups = pq.read_table(run.step_dir("evaluate") / "groups.parquet")
+    verdicts = [_judge_against(run, gate, groups) for gate in run.spec.gates]
+    result = {"passed": all(verdict["passed"] for verdict in verdicts), "gates": verdicts}
+    with run.step("gate", result) as folder:
+        write_json(folder / "gates.json", verdicts)
+    failed = [f"  {v['gate']}: {v['detail']}" for v in verdicts if not v["passed"]]
+    if failed:
+        raise GateFailed(
+            f"{run.spec.name} {run.as_of}: the model is not published, {len(failed)} of {len(verdicts)} gates do not "
+            "hold; the champion stays:\n" + "\n".join(failed)
+        )
+    return result
+
+
+def _judge_against(run: Run, gate: BeatsGate | NotWorseGate, groups: pa.Table) -> dict[str, Any]:
+    return judge(gate, groups)

@@ -1,0 +1,255 @@
+"""The parts of a pipeline file: closed, frozen models; units live in the values (`28d`, `ndcg@10`)."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PlainSerializer,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    WithJsonSchema,
+)
+
+
+def _days(value: Any) -> int:
+    match = re.fullmatch(r"(\d{1,4})d", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"found {value!r}, expected a number of days with its unit, like 28d")
+    return int(match[1])
+
+
+Days = Annotated[
+    int,
+    BeforeValidator(_days),
+    PlainSerializer(lambda days: f"{days}d", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{1,4}d$", "examples": ["28d"]}),
+]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Column = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class Part(BaseModel):
+    """A closed, frozen part of a pipeline file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Simulated(Part):
+    """A simulated streaming service; every day is a function of (seed, day)."""
+
+    type: Literal["simulated"]
+    users: Annotated[int, Field(ge=10, le=1_000_000)] = Field(description="Members at the start.")
+    items: Annotated[int, Field(ge=20, le=100_000)] = Field(description="Titles in the catalogue.")
+    seed: NonNegativeInt = Field(description="Seed of everything that is drawn.")
+
+
+class Files(Part):
+    """A folder of files, declared by `transforms/datasets/<dataset>.yaml`."""
+
+    type: Literal["files"]
+    dataset: Name = Field(description="Name of the dataset file and of its staging folder.")
+
+
+Source = Annotated[Simulated | Files, Field(discriminator="type")]
+
+
+class GradeRule(Part):
+    """One rule of relevance."""
+
+    grade: Annotated[int, Field(ge=1, le=4)] = Field(description="Grade given when the rule holds.")
+    when: str = Field(description="SQL condition over `kind` and `value` of one interaction.")
+
+
+class Label(Part):
+    """What a positive is."""
+
+    horizon: Days = Field(description="H: labels of cut C come from the days (C, C+H].")
+    lateness: Days = Field(default=2, description="L: how many days an interaction may arrive late.")
+    grades: Annotated[tuple[GradeRule, ...], Field(min_length=1)] = Field(
+        description="The first rule that holds for any interaction of the pair wins; none: grade 0."
+    )
+
+
+class ImpressionExamples(Part):
+    """Each shown item is an example; the group is the request, the cut is the day before it."""
+
+    kind: Literal["impressions"]
+    train: Days = Field(description="Length of the training window.")
+    validation: Days = Field(description="Length of the window on which settings are chosen.")
+    test: Days = Field(description="Length of the window on which the result is judged.")
+
+
+class SnapshotExamples(Part):
+    """At each cut of a fixed calendar, each active user's retrieved items are examples."""
+
+    kind: Literal["snapshots"]
+    every: Days = Field(description="Days between two cuts.")
+    anchor: date | None = Field(
+        default=None, description="A day of the calendar of cuts; the pipeline's start if absent."
+    )
+    train: Days = Field(description="Length of the training window.")
+    validation: Days = Field(default=0, description="Length of the window on which settings are chosen.")
+    test: Days = Field(description="Length of the window on which the result is judged.")
+
+
+Examples = Annotated[ImpressionExamples | SnapshotExamples, Field(discriminator="kind")]
+
+
+class Sample(Part):
+    """A stratified sample of groups; each keeps the weight that undoes the sampling."""
+
+    strata: tuple[Column, ...] = Field(default=(), description="User attributes that span the strata.")
+    groups: PositiveInt = Field(description="Groups to draw.")
+    allocation: Literal["proportional", "sqrt", "equal"] = Field(
+        default="proportional", description="How the groups are shared out over the strata."
+    )
+    floor: NonNegativeInt = Field(default=0, description="Groups each stratum gets at least, if it has them.")
+    seed: NonNegativeInt = Field(default=0, description="Seed of the draw.")
+
+
+class Populations(Part):
+    """Subsets of the users that get a model of their own."""
+
+    by: Column = Field(description="User attribute that splits the populations.")
+    min_groups: PositiveInt = Field(description="Fewer training groups than this: served by `*`.")
+
+
+class AlsRetrieval(Part):
+    """Implicit-feedback matrix factorisation (Hu, Koren, Volinsky 2008)."""
+
+    type: Literal["als"]
+    factors: Annotated[int, Field(ge=1, le=1024)] = Field(default=64, description="Length of the vectors.")
+    regularization: PositiveFloat = Field(default=20.0, description="L2 penalty.")
+    alpha: PositiveFloat = Field(default=4.0, description="Confidence is 1 + alpha * log(1 + actions).")
+    iterations: PositiveInt = Field(default=15, description="Alternating sweeps.")
+    refit: Days = Field(default=7, description="Item factors are fitted anew on this calendar.")
+    seed: NonNegativeInt = Field(default=0, description="Seed of the starting point.")
+    k: PositiveInt = Field(description="Items retrieved for each user.")
+
+
+class PopularityRetrieval(Part):
+    """The items with most actions in a trailing window."""
+
+    type: Literal["popularity"]
+    window: Days = Field(default=28, description="Trailing window; one the item features have.")
+    k: PositiveInt = Field(description="Items retrieved.")
+
+
+class HistoryRetrieval(Part):
+    """The user's own items of the last year, most used first, ties by distinct users."""
+
+    type: Literal["history"]
+    k: PositiveInt = Field(description="Items retrieved for each user.")
+
+
+class ItemItemRetrieval(Part):
+    """EASE, a closed-form item-item model (Steck 2019), applied to the user's history."""
+
+    type: Literal["item_item"]
+    regularization: PositiveFloat = Field(default=200.0, description="L2 penalty.")
+    refit: Days = Field(default=7, description="The item-item matrix is fitted anew on this calendar.")
+    k: PositiveInt = Field(description="Items retrieved for each user.")
+
+
+Retrieval = Annotated[
+    AlsRetrieval | PopularityRetrieval | HistoryRetrieval | ItemItemRetrieval, Field(discriminator="type")
+]
+
+
+class LightGBM(Part):
+    """LightGBM's learning to rank."""
+
+    type: Literal["lightgbm"]
+    objective: Literal["lambdarank", "rank_xendcg", "binary"] = Field(
+        default="lambdarank", description="Loss that is minimised."
+    )
+    position_bias: Literal["none", "lightgbm"] = Field(
+        default="none", description="`lightgbm`: positions are given to unbiased LambdaMART."
+    )
+    rounds: PositiveInt = Field(default=100, description="Trees.")
+    learning_rate: PositiveFloat = Field(default=0.1, description="Shrinkage of each tree.")
+    num_leaves: Annotated[int, Field(ge=2)] = Field(default=31, description="Leaves of a tree at most.")
+    min_data_in_leaf: NonNegativeInt = Field(default=50, description="Examples in a leaf at least.")
+    lambda_l2: NonNegativeFloat = Field(default=1.0, description="L2 penalty on leaf values.")
+    feature_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0, description="Share of the features a tree may use."
+    )
+    truncation: PositiveInt = Field(default=30, description="lambdarank_truncation_level.")
+    seed: NonNegativeInt = Field(default=0, description="Seed of the learner.")
+
+
+TunableParameter = Literal[
+    "rounds", "learning_rate", "num_leaves", "min_data_in_leaf", "lambda_l2", "feature_fraction", "truncation"
+]
+
+
+class Tune(Part):
+    """Settings tried on the validation window."""
+
+    trials: PositiveInt = Field(description="Points of the space that are tried.")
+    metric: str = Field(description="What is compared, like ndcg@10.")
+    choose: Literal["best", "simplest_within_one_standard_error"] = Field(
+        default="simplest_within_one_standard_error",
+        description="The plateau, not the peak (Breiman et al. 1984).",
+    )
+    seed: NonNegativeInt = Field(default=0, description="Seed of the choice of points.")
+    space: dict[TunableParameter, Annotated[tuple[float, ...], Field(min_length=1)]] = Field(
+        description="Values of each ranker setting, from simple to complex."
+    )
+
+
+class Evaluate(Part):
+    """How the result is measured on the test window."""
+
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="Like ndcg@10, mrr, fpc.")
+    baselines: tuple[str, ...] = Field(
+        default=("popularity", "history"), description="Retrieval types, or `policy`: the logged order."
+    )
+    slices: tuple[Column, ...] = Field(default=(), description="User attributes to look at one by one.")
+
+
+class BeatsGate(Part):
+    """The model must be better than a baseline, beyond noise."""
+
+    metric: str = Field(description="What is compared.")
+    beats: str = Field(description="A baseline of `evaluate.baselines`.")
+    by: NonNegativeFloat = Field(default=0.0, description="Least difference of the means.")
+
+
+class NotWorseGate(Part):
+    """The model may be worse than another by no more than a margin, beyond noise."""
+
+    metric: str = Field(description="What is compared.")
+    not_worse_than: str = Field(description="`champion`, or a baseline of `evaluate.baselines`.")
+    margin: NonNegativeFloat = Field(default=0.0, description="Difference that is still accepted.")
+
+
+def _gate_tag(value: Any) -> str | None:
+    keys = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+    return "not_worse_than" if "not_worse_than" in keys else "beats"
+
+
+Gate = Annotated[
+    Annotated[BeatsGate, Tag("beats")] | Annotated[NotWorseGate, Tag("not_worse_than")],
+    Discriminator(_gate_tag),
+]
+
+
+class Publish(Part):
+    """Where the result goes."""
+
+    alias: Name = Field(default="champion", description="Pointer that is moved when all gates pass.")
+    refit: bool = Field(
+        default=True, description="Train the judged settings again on all complete examples up to the day."
+    )

@@ -58,9 +58,7 @@ def _weights(blocks: int, seed: int) -> Floats:
     return np.random.default_rng([seed, blocks]).poisson(1.0, (REPLICATES, blocks)).astype(np.float64)
 
 
-def interval(
-    values: Floats, blocks: npt.NDArray[np.integer[Any]], seed: int, level: float = 0.95
-) -> Interval:
+def interval(values: Floats, blocks: npt.NDArray[np.integer[Any]], seed: int, level: float = 0.95) -> Interval:
     """Return the mean of the values that are not NaN, with its bootstrap percentile interval.
 
     `values` and `blocks` (from `user_blocks`) have one entry per group.

@@ -36,9 +36,7 @@ def ndcg(lists: Lists, k: int, gain: str) -> Floats:
     grades = np.arange(256, dtype=np.float64)
     gains = {"linear": grades, "exp": np.exp2(grades) - 1.0, "binary": np.minimum(grades, 1.0)}[gain]
     found = lists.relevant
-    return list_kernels.ndcg(
-        found.offsets, found.ranks, found.grades, found.ideal_offsets, found.ideal, gains, k
-    )
+    return list_kernels.ndcg(found.offsets, found.ranks, found.grades, found.ideal_offsets, found.ideal, gains, k)
 
 
 def mrr(lists: Lists, k: int) -> Floats:
@@ -129,12 +127,8 @@ class _Family:
 
 
 _FAMILIES = {
-    "ndcg": _Family(
-        lambda x, k: ndcg(x, k, "linear"), "ndcg/linear/log2/ideal=min(n,k)", "optional", "ndcg@10"
-    ),
-    "ndcg_exp": _Family(
-        lambda x, k: ndcg(x, k, "exp"), "ndcg/exp2-1/log2/ideal=min(n,k)", "optional", "ndcg_exp@10"
-    ),
+    "ndcg": _Family(lambda x, k: ndcg(x, k, "linear"), "ndcg/linear/log2/ideal=min(n,k)", "optional", "ndcg@10"),
+    "ndcg_exp": _Family(lambda x, k: ndcg(x, k, "exp"), "ndcg/exp2-1/log2/ideal=min(n,k)", "optional", "ndcg_exp@10"),
     "ndcg_binary": _Family(
         lambda x, k: ndcg(x, k, "binary"), "ndcg/binary/log2/ideal=min(n,k)", "optional", "ndcg_binary@10"
     ),

@@ -123,9 +123,9 @@ def test_names_round_trip() -> None:
     assert [parse_metric(name).name for name in names()] == names()
 
 
-lists_of_scores = st.lists(
-    st.tuples(st.integers(-5, 5).map(float), st.integers(0, 4)), min_size=2, max_size=60
-).filter(lambda rows: any(grade for _, grade in rows))
+lists_of_scores = st.lists(st.tuples(st.integers(-5, 5).map(float), st.integers(0, 4)), min_size=2, max_size=60).filter(
+    lambda rows: any(grade for _, grade in rows)
+)
 
 
 def in_order(rows: list[tuple[float, int]]) -> list[int]:

@@ -1,0 +1,55 @@
+{#- The landed rows of every day that is to be loaded now, typed as the source's yml declares, with their `ds`.
+
+    A day with any changed partition is read whole (all its tables), because the models forget whole days.
+    In a unit test the fixture stands in for the landing. -#}
+{% macro landing(table) -%}
+    {%- set relation = source('landing', table) -%}
+    {%- if not execute or relation.is_cte -%}
+        {{- relation -}}
+    {%- else -%}
+        {{- adapter.dispatch('landing')(table) -}}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro duckdb__landing(table) -%}
+    {%- set declared = graph.sources.values()
+        | selectattr('source_name', 'equalto', 'landing') | selectattr('name', 'equalto', table) | first -%}
+    {%- set paths = run_query(
+        "select path from control.partitions where table_name = '" ~ table ~ "'"
+        ~ " and ds in (select ds from control.partitions where changed) order by ds"
+    ).columns[0].values() -%}
+    (
+        select
+            {%- for column in declared.columns.values() %}
+            cast({{ 'null' if not paths else 'files.' ~ adapter.quote(column.name) }} as {{ column.data_type }}) as {{ adapter.quote(column.name) }},
+            {%- endfor %}
+            {{ 'cast(null as date)' if not paths else 'partitions.ds' }} as ds
+        {%- if paths %}
+        from read_parquet(
+            [{% for path in paths %}'{{ path | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor %}],
+            hive_partitioning = false, union_by_name = true, filename = '_landed_path'
+        ) as files
+        left join {{ source('control', 'partitions') }} as partitions
+            on files._landed_path = partitions.path
+        {%- else %}
+        where false
+        {%- endif %}
+    )
+{%- endmacro %}
+
+{#- The days whose rows a per-day model forgets and loads again. -#}
+{% macro changed_days() -%}
+    (select ds from {{ source('control', 'partitions') }} where changed)
+{%- endmacro %}
+
+{#- Pre-hook of the incremental models: forget the days that are built again, in the transaction that adds them. -#}
+{% macro forget(column) -%}
+    {%- if execute and is_incremental() -%}
+        {%- set days = {
+            'ds': "select ds from control.partitions where changed",
+            'as_of': "select as_of from control.as_of_days",
+            'cut': "select cut from control.cuts",
+        }[column] -%}
+        delete from {{ this }} where {{ column }} in ({{ days }})
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,77 @@
+{#- Everything that SQL engines spell differently. Another engine = more `<adapter>__…` macros here. -#}
+
+{% macro row_as_json(columns) -%}
+    {{ return(adapter.dispatch('row_as_json')(columns)) }}
+{%- endmacro %}
+
+{% macro default__row_as_json(columns) -%}
+    to_json(struct({{ columns | join(', ') }}))
+{%- endmacro %}
+
+{% macro duckdb__row_as_json(columns) -%}
+    cast(to_json(struct_pack(
+        {%- for column in columns %}{{ column }} := {{ column }}{{ ', ' if not loop.last }}{% endfor -%}
+    )) as varchar)
+{%- endmacro %}
+
+{% macro matches(expression, pattern) -%}
+    {{ return(adapter.dispatch('matches')(expression, pattern)) }}
+{%- endmacro %}
+
+{% macro default__matches(expression, pattern) -%}
+    regexp_like({{ expression }}, '{{ pattern }}')
+{%- endmacro %}
+
+{% macro duckdb__matches(expression, pattern) -%}
+    regexp_matches({{ expression }}, '{{ pattern }}')
+{%- endmacro %}
+
+{% macro from_epoch_seconds(expression) -%}
+    {{ return(adapter.dispatch('from_epoch_seconds')(expression)) }}
+{%- endmacro %}
+
+{% macro default__from_epoch_seconds(expression) -%}
+    timestamp '1970-01-01 00:00:00' + {{ expression }} * interval '1' second
+{%- endmacro %}
+
+{% macro duckdb__from_epoch_seconds(expression) -%}
+    make_timestamp({{ expression }} * 1000000)
+{%- endmacro %}
+
+{#- Whole days from one DATE to another. -#}
+{% macro days_between(from_day, to_day) -%}
+    {{ return(adapter.dispatch('days_between')(from_day, to_day)) }}
+{%- endmacro %}
+
+{% macro default__days_between(from_day, to_day) -%}
+    {{ datediff(from_day, to_day, 'day') }}
+{%- endmacro %}
+
+{% macro duckdb__days_between(from_day, to_day) -%}
+    ({{ to_day }} - {{ from_day }})
+{%- endmacro %}
+
+{% macro plus_days(day, number) -%}
+    {{ return(adapter.dispatch('plus_days')(day, number)) }}
+{%- endmacro %}
+
+{% macro default__plus_days(day, number) -%}
+    {{ dateadd('day', number, day) }}
+{%- endmacro %}
+
+{% macro duckdb__plus_days(day, number) -%}
+    ({{ day }} + {{ number }})
+{%- endmacro %}
+
+{#- A table of one column `day`: every day from the first to the last, both given as scalar expressions. -#}
+{% macro every_day(first_day, last_day) -%}
+    {{ return(adapter.dispatch('every_day')(first_day, last_day)) }}
+{%- endmacro %}
+
+{% macro default__every_day(first_day, last_day) -%}
+    select explode(sequence({{ first_day }}, {{ last_day }})) as day
+{%- endmacro %}
+
+{% macro duckdb__every_day(first_day, last_day) -%}
+    select cast(unnest(generate_series({{ first_day }}, {{ last_day }}, interval 1 day)) as date) as day
+{%- endmacro %}

@@ -1,0 +1,54 @@
+{#- One row per grain, in the days that were just built (`recent`: ds, as_of, cut; none = the whole table). -#}
+{% test unique_grain(model, columns, recent=none) %}
+    select {{ columns | join(', ') }}, count(*) as copies
+    from {{ model }}
+    {{ just_built(recent) }}
+    group by {{ columns | join(', ') }}
+    having count(*) > 1
+{% endtest %}
+
+{#- A predicate that every row just built must satisfy; null counts as broken. -#}
+{% test holds(model, expression, recent=none) %}
+    select *
+    from {{ model }}
+    {{ just_built(recent) }}
+    {{ 'and' if recent else 'where' }} coalesce(not ({{ expression }}), true)
+{% endtest %}
+
+{#- Accepted and refused rows are all the landed rows: their numbers add up for each day just loaded.
+    `accepted`: the canonical table of the accepted rows, by default the tested model's rows without a rule. -#}
+{% test accounts_for_landed(model, table, accepted=none) %}
+    with landed as (
+        select ds, count(*) as landed from {{ landing(table) }} as landed group by ds
+    ),
+
+    kept as (
+        select ds, count(*) as kept
+        from {{ accepted or model }}
+        where ds in {{ changed_days() }}{{ ' and rule is null' if not accepted }}
+        group by ds
+    ),
+
+    refused as (
+        select ds, count(*) as refused
+        from {{ ref('rejected_rows') }}
+        where table_name = '{{ table }}' and rule <> 'unparseable' and ds in {{ changed_days() }}
+        group by ds
+    )
+
+    select *
+    from landed
+    full join kept using (ds)
+    full join refused using (ds)
+    where coalesce(landed, 0) <> coalesce(kept, 0) + coalesce(refused, 0)
+{% endtest %}
+
+{% macro just_built(column) -%}
+    {%- if column == 'ds' -%}
+    where ds in {{ changed_days() }}
+    {%- elif column == 'as_of' -%}
+    where as_of in (select as_of from {{ source('control', 'as_of_days') }})
+    {%- elif column == 'cut' -%}
+    where cut in (select cut from {{ source('control', 'cuts') }})
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,15 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ forget('ds') }}") }}
+
+select
+    impression_id,
+    request_id,
+    user_id,
+    item_id,
+    position,
+    policy,
+    propensity,
+    shown_at,
+    known_at,
+    ds
+from {{ ref('stg_impressions') }}
+where rule is null

@@ -1,0 +1,98 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ forget('as_of') }}") }}
+
+with windowed as (
+
+    {{ trailing(ref('int_item_daily'), ['item_id'], {
+        'actions': [7, 28, 90, 365],
+        'quantity': [365],
+        'saves': [28],
+        'undos': [365],
+        'impressions': [7, 28],
+        'unclicked': [7, 28],
+    }) }}
+
+),
+
+attributes as (
+
+    {{ attributes_as_of(ref('items'), 'item_id', ['title', 'category', 'available_from']) }}
+
+),
+
+users as (
+
+    select
+        item_id,
+        as_of,
+        sum(case when user_item_actions_28d > 0 then 1 else 0 end) as users_28d,
+        sum(case when user_item_actions_90d > 0 then 1 else 0 end) as users_90d,
+        count(*) as users_365d,
+        sum(case when user_item_active_days_365d > 1 then 1 else 0 end) as repeaters_365d
+    from {{ ref('feat_user_items') }}
+    where user_item_actions_365d > 0
+        and as_of in (select as_of from {{ source('control', 'as_of_days') }})
+    group by item_id, as_of
+
+),
+
+known as (
+
+    select item_id, as_of from attributes
+    union distinct
+    select item_id, as_of from windowed
+
+),
+
+joined as (
+
+    select
+        known.item_id,
+        known.as_of,
+        coalesce(attributes.title, known.item_id) as title,
+        coalesce(attributes.category, '*') as category,
+        coalesce(attributes.available_from <= {{ plus_days('known.as_of', 1) }}, false) as available,
+        greatest(coalesce({{ days_between('attributes.available_from', 'known.as_of') }}, 0), 0) as age_days,
+        windowed.last_action_day,
+        windowed.first_action_day,
+        {%- for total in [
+            'actions_7d', 'actions_28d', 'actions_90d', 'actions_365d', 'quantity_365d', 'saves_28d', 'undos_365d',
+            'impressions_7d', 'impressions_28d', 'unclicked_7d', 'unclicked_28d'
+        ] %}
+        coalesce(windowed.{{ total }}, 0) as {{ total }},
+        {%- endfor %}
+        {%- for total in ['users_28d', 'users_90d', 'users_365d', 'repeaters_365d'] %}
+        coalesce(users.{{ total }}, 0) as {{ total }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from known
+    left join attributes on known.item_id = attributes.item_id and known.as_of = attributes.as_of
+    left join windowed on known.item_id = windowed.item_id and known.as_of = windowed.as_of
+    left join users on known.item_id = users.item_id and known.as_of = users.as_of
+
+)
+
+select
+    item_id,
+    as_of,
+    title,
+    category,
+    available,
+    cast(age_days as float) as item_age_days,
+    cast(actions_7d as float) as item_actions_7d,
+    cast(actions_28d as float) as item_actions_28d,
+    cast(actions_90d as float) as item_actions_90d,
+    cast(actions_365d as float) as item_actions_365d,
+    cast(users_28d as float) as item_users_28d,
+    cast(users_90d as float) as item_users_90d,
+    cast(users_365d as float) as item_users_365d,
+    cast(repeaters_365d / greatest(users_365d, 1) as float) as item_repeat_share_365d,
+    cast(quantity_365d / greatest(actions_365d, 1) as float) as item_quantity_per_action_365d,
+    cast(saves_28d as float) as item_saves_28d,
+    cast(undos_365d as float) as item_undos_365d,
+    cast(impressions_7d as float) as item_impressions_7d,
+    cast(impressions_28d as float) as item_impressions_28d,
+    cast({{ click_rate('impressions_7d', 'unclicked_7d') }} as float) as item_ctr_7d,
+    cast({{ click_rate('impressions_28d', 'unclicked_28d') }} as float) as item_ctr_28d,
+    cast({{ trend('actions_7d', 'actions_28d') }} as float) as item_trend,
+    cast({{ days_since('last_action_day') }} as float) as item_days_since_action,
+    cast({{ days_since('first_action_day') }} as float) as item_days_since_first_action
+from joined

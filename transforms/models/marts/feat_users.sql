@@ -1,0 +1,94 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ forget('as_of') }}") }}
+
+with windowed as (
+
+    {{ trailing(ref('int_user_daily'), ['user_id'], {
+        'actions': [7, 28, 90, 365],
+        'active_days': [28, 365],
+        'quantity': [28, 365],
+        'saves': [28],
+        'undos': [365],
+        'impressions': [28],
+        'unclicked': [28],
+    }) }}
+
+),
+
+attributes as (
+
+    {{ attributes_as_of(ref('users'), 'user_id', ['region', 'plan', 'joined_at']) }}
+
+),
+
+items as (
+
+    select
+        user_id,
+        as_of,
+        count(*) as items_365d,
+        sum(case when user_item_active_days_365d > 1 then 1 else 0 end) as repeated_365d
+    from {{ ref('feat_user_items') }}
+    where user_item_actions_365d > 0
+        and as_of in (select as_of from {{ source('control', 'as_of_days') }})
+    group by user_id, as_of
+
+),
+
+known as (
+
+    select user_id, as_of from attributes
+    union distinct
+    select user_id, as_of from windowed
+
+),
+
+joined as (
+
+    select
+        known.user_id,
+        known.as_of,
+        coalesce(attributes.region, '*') as region,
+        coalesce(attributes.plan, '*') as plan,
+        greatest(coalesce({{ days_between('cast(attributes.joined_at as date)', 'known.as_of') }}, 0), 0) as tenure_days,
+        windowed.last_action_day,
+        windowed.first_action_day,
+        {%- for total in [
+            'actions_7d', 'actions_28d', 'actions_90d', 'actions_365d', 'active_days_28d', 'active_days_365d',
+            'quantity_28d', 'quantity_365d', 'saves_28d', 'undos_365d', 'impressions_28d', 'unclicked_28d'
+        ] %}
+        coalesce(windowed.{{ total }}, 0) as {{ total }},
+        {%- endfor %}
+        coalesce(items.items_365d, 0) as items_365d,
+        coalesce(items.repeated_365d, 0) as repeated_365d
+    from known
+    left join attributes on known.user_id = attributes.user_id and known.as_of = attributes.as_of
+    left join windowed on known.user_id = windowed.user_id and known.as_of = windowed.as_of
+    left join items on known.user_id = items.user_id and known.as_of = items.as_of
+
+)
+
+select
+    user_id,
+    as_of,
+    region,
+    plan,
+    case when tenure_days < 30 then 'new' when tenure_days < 365 then 'settled' else 'old' end as tenure_band,
+    cast(tenure_days as float) as user_tenure_days,
+    cast(actions_7d as float) as user_actions_7d,
+    cast(actions_28d as float) as user_actions_28d,
+    cast(actions_90d as float) as user_actions_90d,
+    cast(actions_365d as float) as user_actions_365d,
+    cast(active_days_28d as float) as user_active_days_28d,
+    cast(active_days_365d as float) as user_active_days_365d,
+    cast(quantity_28d as float) as user_quantity_28d,
+    cast(quantity_365d as float) as user_quantity_365d,
+    cast(saves_28d as float) as user_saves_28d,
+    cast(undos_365d as float) as user_undos_365d,
+    cast(impressions_28d as float) as user_impressions_28d,
+    cast({{ click_rate('impressions_28d', 'unclicked_28d') }} as float) as user_ctr_28d,
+    cast(items_365d as float) as user_items_365d,
+    cast(repeated_365d / greatest(items_365d, 1) as float) as user_repeat_share_365d,
+    cast({{ trend('actions_7d', 'actions_28d') }} as float) as user_trend,
+    cast({{ days_since('last_action_day') }} as float) as user_days_since_action,
+    cast({{ days_since('first_action_day') }} as float) as user_days_since_first_action
+from joined

@@ -1,0 +1,35 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ forget('cut') }}") }}
+
+with cuts as (
+
+    select cut from {{ source('control', 'cuts') }}
+
+),
+
+followed as (
+
+    select
+        interactions.*,
+        cuts.cut
+    from {{ ref('interactions') }} as interactions
+    inner join cuts
+        on cast(interactions.occurred_at as date) > cuts.cut
+        and cast(interactions.occurred_at as date) <= {{ plus_days('cuts.cut', var('horizon_days')) }}
+        and interactions.ds <= {{ plus_days('cuts.cut', var('horizon_days') + var('lateness_days')) }}
+
+)
+
+select
+    user_id,
+    item_id,
+    cut,
+    cast(
+        case
+            {%- for rule in var('grades') %}
+            when max(case when {{ rule.when }} then 1 else 0 end) = 1 then {{ rule.grade }}
+            {%- endfor %}
+            else 0
+        end as integer
+    ) as grade
+from followed
+group by user_id, item_id, cut

@@ -53,12 +53,11 @@ class Source(Protocol):
     def tables(self) -> tuple[str, ...]:
         """Names of all its tables."""
 
-    @property
-    def entities(self) -> frozenset[str]:
-        """Tables of changes since the source began: every partition counts, whatever the lookback."""
-
     def partitions(self, table: str, start: date, end: date) -> Iterable[date]:
-        """Return the days of a table that a reader of the days [start, end] needs."""
+        """Return the days of a table that a reader of the days [start, end] needs.
+
+        For tables of changes (members, titles) that is every day since the source began.
+        """
 
     def inputs(self, table: str, day: date) -> str:
         """Return a digest of everything a partition is made from; equal digests mean equal bytes."""
@@ -99,7 +98,8 @@ def open_source(spec: Spec, home: Home, data: Path | None = None) -> Source:
         from tasks.simulator import Service
 
         return SimulatedSource(Service(spec.source.users, spec.source.items, spec.source.seed))
-    from tasks.datasets import FileSource, load_dataset
+    from tasks.datasets import load_dataset
+    from tasks.file_source import FileSource
 
     name = spec.source.dataset
     chosen = data or os.environ.get(f"MATINEE_DATA_{name.upper()}") or home.root / "data" / name
@@ -119,9 +119,7 @@ def land(
     return land_range(open_source(spec, home, data), home, start, end, progress=progress)
 
 
-def land_range(
-    source: Source, home: Home, start: date, end: date, *, progress: Progress | None = None
-) -> LandResult:
+def land_range(source: Source, home: Home, start: date, end: date, *, progress: Progress | None = None) -> LandResult:
     """Land the days in [start, end] of a source, and what of its entities they need.
 
     Raises:
@@ -222,23 +220,20 @@ def land_step(run: Run, progress: Progress | None = None) -> dict[str, Any]:
         return result
 
 
-def landed_for(
-    source: Source, home: Home, start: date, end: date, *, verify: bool = False
-) -> list[Partition]:
-    """Return the partitions a run over [start, end] reads: those days, and entities from the beginning.
+def landed_for(source: Source, home: Home, start: date, end: date, *, verify: bool = False) -> list[Partition]:
+    """Return the partitions a run over [start, end] reads: those days, and tables of changes from their start.
 
     Raises:
         LandingError: one of them has not been landed, or is not what its manifest says.
     """
     found = []
     for table in source.tables:
-        since = None if table in source.entities else start
-        here = read_manifests(home, source.name, [table], since, end, verify=verify)
-        missing = sorted(set(source.partitions(table, start, end)) - {part.ds for part in here})
-        if missing:
+        wanted = set(source.partitions(table, start, end))
+        here = read_manifests(home, source.name, [table], min(wanted), max(wanted), verify=verify)
+        found += [part for part in here if part.ds in wanted]
+        if missing := sorted(wanted - {part.ds for part in here}):
             raise LandingError(
                 f"{home.landing(source.name) / table}: {len(missing)} days are not landed, the first is "
                 f"{missing[0]}; run `matinee land` up to {end}"
             )
-        found += here
     return found

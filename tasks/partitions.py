@@ -95,9 +95,7 @@ def _parquet(rows: pa.Table) -> bytes:
 
     sink = pa.BufferOutputStream()
     plain = rows.replace_schema_metadata(None).combine_chunks()
-    pq.write_table(
-        plain, sink, version="2.6", compression="zstd", row_group_size=ROW_GROUP, store_schema=False
-    )
+    pq.write_table(plain, sink, version="2.6", compression="zstd", row_group_size=ROW_GROUP, store_schema=False)
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
@@ -141,9 +139,7 @@ def _partition(folder: Path, manifest: dict[str, Any], *, verify: bool) -> Parti
     if not path.exists():
         raise LandingError(f"{path}: missing, though {folder / 'manifest.json'} names it; {mend}")
     if path.stat().st_size != landing["bytes"]:
-        raise LandingError(
-            f"{path}: found {path.stat().st_size} bytes, expected {landing['bytes']}: truncated; {mend}"
-        )
+        raise LandingError(f"{path}: found {path.stat().st_size} bytes, expected {landing['bytes']}: truncated; {mend}")
     if verify and (sha256 := sha256_file(path)) != landing["sha256"]:
         raise LandingError(f"{path}: found sha256 {sha256}, expected {landing['sha256']}: changed; {mend}")
     day = date.fromisoformat(manifest["ds"])
@@ -164,14 +160,12 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         if manifest["landings"][-1]["file"] != manifest["current"] or not manifest["inputs"]:
             raise KeyError("current")
     except (MatineeError, LookupError, TypeError) as error:
-        raise LandingError(
-            f"{path}: not a manifest ({error}); delete this file and run `matinee land` again"
-        ) from None
+        raise LandingError(f"{path}: not a manifest ({error}); delete this file and run `matinee land` again") from None
     return manifest
 
 
 def whole(folder: Path, manifest: dict[str, Any]) -> bool:
     """Tell whether the current file of a partition is there in its full size."""
     landing = manifest["landings"][-1]
-    path = folder / landing["file"]
+    path = folder / str(landing["file"])
     return path.exists() and path.stat().st_size == int(landing["bytes"])

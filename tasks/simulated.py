@@ -21,8 +21,7 @@ _DIRT_STREAM = 200
 _TIME = pa.timestamp("us")
 SCHEMAS: dict[str, pa.Schema] = {
     "users": pa.schema(
-        {"user_id": pa.string(), "region": pa.string(), "joined_at": _TIME, "plan": pa.string()}
-        | {"changed_at": _TIME}
+        {"user_id": pa.string(), "region": pa.string(), "joined_at": _TIME, "plan": pa.string()} | {"changed_at": _TIME}
     ),
     "items": pa.schema(
         {"item_id": pa.string(), "title": pa.string(), "category": pa.string(), "released_at": _TIME}
@@ -38,20 +37,16 @@ SCHEMAS: dict[str, pa.Schema] = {
         | {"value": pa.float64(), "request_id": pa.string(), "occurred_at": _TIME, "known_at": _TIME}
     ),
 }
-_FIRST = (
-    "Amber Broken Crimson Distant Electric Frozen Golden Hidden Iron Jade Last Midnight Northern Open Paper"
-)
+_FIRST = "Amber Broken Crimson Distant Electric Frozen Golden Hidden Iron Jade Last Midnight Northern Open Paper"
 _FIRST += " Quiet Restless Silent Tender Uncharted Velvet Wild Winter Yellow"
-_SECOND = (
-    "Anthem Bridge Circus Detective Empire Forest Garden Harbour Island Journey Kitchen Letter Mirror Night"
-)
+_SECOND = "Anthem Bridge Circus Detective Empire Forest Garden Harbour Island Journey Kitchen Letter Mirror Night"
 _SECOND += " Ocean Promise Queen River Station Tide Universe Valley Wedding Year Zoo"
 
 
 class SimulatedSource:
     """Lands a `Service`. Members and titles are changes since `OPENS`, so every day of them is needed."""
 
-    tables = ("users", "items", "impressions", "events")
+    tables: tuple[str, ...] = ("users", "items", "impressions", "events")
     entities = frozenset({"users", "items"})
 
     def __init__(self, service: Service) -> None:
@@ -115,9 +110,7 @@ class SimulatedSource:
         value = np.where(impossible, wrong, rows["value"].to_numpy())
         happened = np.where(future, ahead, rows["occurred_at"].to_numpy())
         rows = rows.set_column(rows.schema.get_field_index("value"), "value", pa.array(value))
-        return rows.set_column(
-            rows.schema.get_field_index("occurred_at"), "occurred_at", pa.array(happened, _TIME)
-        )
+        return rows.set_column(rows.schema.get_field_index("occurred_at"), "occurred_at", pa.array(happened, _TIME))
 
     def _soil(self, rows: pa.Table, rng: np.random.Generator) -> pa.Table:
         """Lose some ids, deliver some rows twice."""
@@ -175,9 +168,7 @@ def title(index: int) -> str:
 
 def _generator_digest(service: Service) -> str:
     here = Path(__file__).parent
-    code = {
-        name: sha256_file(here / name) for name in ("simulated.py", "simulator.py", "policy.py", "world.py")
-    }
+    code = {name: sha256_file(here / name) for name in ("simulated.py", "simulator.py", "policy.py", "world.py")}
     parameters = {"users": service.users, "items": service.items, "seed": service.seed}
     return digest({"code": code, "numpy": np.__version__, **parameters, "dirt": vars(service.dirt)})
 

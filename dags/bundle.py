@@ -1,8 +1,8 @@
 """An Airflow DAG bundle that shows every pipeline file as a DAG file of its own.
 
-Airflow reports import errors per Python file, and schedules nothing from a file that has one. One file for all
-pipelines would let a typo in one stop the others; so each `pipelines/<name>.yaml` gets a three-line `<name>.py`
-in the bundle, followed by the YAML as a comment, which the Code tab shows.
+Airflow reports import errors per Python file, and schedules nothing from a file that has one. One file for
+all pipelines would let a typo in one stop the others; so each `pipelines/<name>.yaml` gets a three-line
+`<name>.py` in the bundle, followed by the YAML as a comment, which the Code tab shows.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from airflow.dag_processing.bundles.base import BaseDagBundle
+
 from dags.pipelines import folder
 
 STUB = '''"""Made from pipelines/{name}.yaml (below); edit that file, not this one."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.spec import BeatsGate, NotWorseGate, Spec
+from tasks.spec import Spec
+from tasks.spec_parts import BeatsGate, NotWorseGate
 
 SENTENCES = {
     "land": "Turns the source's day into immutable parquet partitions.",

@@ -1,7 +1,7 @@
 """One Airflow DAG per pipeline file: which step follows which, and nothing else.
 
-A run's data interval is `[D, D + 1 day)`; every task gets `as_of = D` as a rendered argument. Only one task at
-a time may open the pipeline's DuckDB file: those tasks share the pool `warehouse`, which has one slot.
+A run's data interval is `[D, D + 1 day)`; every task gets `as_of = D` as a rendered argument. Only one task
+at a time may open the pipeline's DuckDB file: those tasks share the pool `warehouse`, which has one slot.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
 
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, TriggerRule, chain
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, TriggerRule, XComArg, chain
+
 from dags.describe import page, sentence
 from dags.steps import populations_of, report, step
 from tasks.errors import SpecError
@@ -39,9 +39,7 @@ def pipeline_dag(name: str) -> DAG:
     """
     spec = load_shape(folder() / f"{name}.yaml")
     if spec.schedule is None and spec.end is None:
-        raise SpecError(
-            f"{folder() / name}.yaml: schedule: found null, expected a cron expression or an `end`"
-        )
+        raise SpecError(f"{folder() / name}.yaml: schedule: found null, expected a cron expression or an `end`")
     with DAG(
         dag_id=spec.name,
         description=spec.description,
@@ -60,7 +58,7 @@ def pipeline_dag(name: str) -> DAG:
 
 
 def _wire(name: str) -> None:
-    def do(what: str, made: str | None = None, **options: Any) -> Any:
+    def do(what: str, made: str | None = None, **options: str) -> XComArg:
         outlets = [Asset(f"matinee://{name}/{made}")] if made else []
         return step.override(task_id=what, doc_md=sentence(what), outlets=outlets, **options)(name, what)
 
@@ -77,11 +75,7 @@ def _wire(name: str) -> None:
         judged, passed = do("evaluate"), do("gate")
         published = do("publish", made="champion")
     watched = do("monitor")
-    told = report.override(task_id="report", trigger_rule=TriggerRule.ALL_DONE, doc_md=sentence("report"))(
-        name
-    )
+    told = report.override(task_id="report", trigger_rule=TriggerRule.ALL_DONE, doc_md=sentence("report"))(name)
 
-    chain(
-        landed, checked, built, features, retrieved, sampled, split, trained, judged, passed, published, told
-    )
+    chain(landed, checked, built, features, retrieved, sampled, split, trained, judged, passed, published, told)
     chain(sampled, [examples, watched], told)

@@ -1,9 +1,8 @@
-"""The bodies of the tasks of an Airflow DAG: find the step's function in `tasks`, call it, pass on what it says."""
+"""The bodies of an Airflow DAG's tasks: find the step's function, call it, pass on what it says."""
 
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable
 from datetime import date
@@ -12,6 +11,8 @@ from typing import Any
 
 from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from tasks.attempts import attempt_of
 from tasks.errors import (
     CheckFailed,
     GateFailed,
@@ -45,13 +46,7 @@ AS_OF = "{{ data_interval_start | ds if data_interval_start else '' }}"
 log = logging.getLogger("matinee")
 
 
-def attempt_of(run_id: str) -> str:
-    """Return the folder name of a DAG run: its id without what a path should not hold."""
-    short = run_id.replace("+00:00", "Z").replace(":", "")
-    return re.sub(r"[^A-Za-z0-9._-]", "-", short).lstrip("._-") or "run"
-
-
-def call(pipeline: str, what: str, *args: Any) -> Any:
+def call(pipeline: str, what: str, *args: str) -> Any:
     """Call the function of a step for the day of the running DAG run.
 
     Raises:
@@ -61,22 +56,19 @@ def call(pipeline: str, what: str, *args: Any) -> Any:
     context: Any = get_current_context()
     as_of = _as_of(context)
     try:
-        from tasks.run import Run
-
         from dags.pipelines import folder
+        from tasks.run import Run
 
         module, name = FUNCTIONS[what].split(":")
         function: Callable[..., Any] = getattr(import_module(module), name)
-        return function(
-            Run.create(str(folder() / f"{pipeline}.yaml"), as_of, attempt_of(context["run_id"])), *args
-        )
+        return function(Run.create(str(folder() / f"{pipeline}.yaml"), as_of, attempt_of(context["run_id"])), *args)
     except MatineeError as error:
         log.error("%s of %s failed: %s", what, as_of, error)
         kind = AirflowFailException if isinstance(error, FINAL) else AirflowException
         raise kind(f"{type(error).__name__}: {error}") from None
 
 
-def _as_of(context: Any) -> date:
+def _as_of(context: dict[str, Any]) -> date:
     start = context.get("data_interval_start")
     if start is None:
         raise AirflowFailException(
@@ -127,10 +119,6 @@ def raise_if_red(states: dict[str, str]) -> None:
         AirflowFailException: naming the tasks that failed and the tasks that could not start because of them.
     """
     failed = sorted(name for name, state in states.items() if state == "failed")
-    stopped = sorted(
-        name for name, state in states.items() if state == "upstream_failed" and name != "report"
-    )
+    stopped = sorted(name for name, state in states.items() if state == "upstream_failed" and name != "report")
     if failed or stopped:
-        raise AirflowFailException(
-            f"failed: {', '.join(failed) or 'none'}; not run: {', '.join(stopped) or 'none'}"
-        )
+        raise AirflowFailException(f"failed: {', '.join(failed) or 'none'}; not run: {', '.join(stopped) or 'none'}")

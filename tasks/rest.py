@@ -14,6 +14,8 @@ import httpx
 from tasks.errors import StackError
 from tasks.stack_env import POOLS, USER, password
 
+Json = dict[str, Any]
+
 
 def midnight(day: date) -> str:
     """Return the instant at which a day begins, as the API writes it."""
@@ -48,17 +50,23 @@ class Airflow:
     def _login(self) -> None:
         answer = self._client.post("/auth/token", json={"username": USER, "password": self._password})
         if answer.status_code not in (200, 201):
-            raise StackError(
-                f"{self.url}: login refused ({answer.status_code}); is another Airflow on this port?"
-            )
+            raise StackError(f"{self.url}: login refused ({answer.status_code}); is another Airflow on this port?")
         self._headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
-    def _ask(self, method: str, path: str, *, missing_ok: bool = False, **options: Any) -> Any:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Json | None = None,
+        params: Json | None = None,
+        missing_ok: bool = False,
+    ) -> Any:
         for attempt in range(4):  # a busy SQLite answers 500 now and then
             try:
                 if not self._headers:
                     self._login()
-                answer = self._client.request(method, f"/api/v2{path}", headers=self._headers, **options)
+                answer = self._client.request(method, f"/api/v2{path}", headers=self._headers, json=json, params=params)
             except httpx.TransportError as error:
                 if attempt == 3:
                     raise StackError(f"{self.url} does not answer ({error}); see `matinee status`") from None
@@ -126,6 +134,30 @@ class Airflow:
         }
         return str(self._ask("POST", f"/dags/{quote(pipeline)}/dagRuns", json=body)["dag_run_id"])
 
+    def backfill(self, pipeline: str, first: date, last: date, *, parallel: int) -> int:
+        """Start a backfill of the days in `[first, last]`, also of days that ran before; return its number."""
+        body = {
+            "dag_id": pipeline,
+            "from_date": midnight(first),
+            "to_date": midnight(last),
+            "max_active_runs": parallel,
+            "reprocess_behavior": "completed",
+        }
+        return int(self._ask("POST", "/backfills", json=body)["id"])
+
+    def open_backfills(self, pipeline: str) -> list[int]:
+        """Return the numbers of the backfills of a DAG that have not ended."""
+        found = self._ask("GET", "/backfills", params={"dag_id": pipeline, "limit": 100})["backfills"]
+        return [int(item["id"]) for item in found if item["completed_at"] is None]
+
+    def cancel_backfill(self, number: int) -> None:
+        """End a backfill; its runs that wait are failed, those that run go on."""
+        self._ask("PUT", f"/backfills/{number}/cancel")
+
+    def fail(self, pipeline: str, run_id: str) -> None:
+        """Mark a run, and its unfinished tasks, as failed."""
+        self._ask("PATCH", f"/dags/{quote(pipeline)}/dagRuns/{quote(run_id)}", json={"state": "failed"})
+
     def clear(self, pipeline: str, run_id: str) -> None:
         """Run all tasks of a finished run again."""
         body = {"dry_run": False, "only_failed": False}
@@ -156,9 +188,6 @@ def _detail(answer: httpx.Response) -> str:
 
 def _errors(lines: list[Any]) -> Iterator[str]:
     for line in lines:
-        if isinstance(line, dict):
-            if str(line.get("level", "")).lower() in ("error", "critical"):
-                details = [
-                    f"{e.get('exc_type')}: {e.get('exc_value')}" for e in line.get("error_detail") or []
-                ]
-                yield "\n".join([str(line.get("event", "")), *details])
+        if isinstance(line, dict) and str(line.get("level", "")).lower() in ("error", "critical"):
+            details = [f"{e.get('exc_type')}: {e.get('exc_value')}" for e in line.get("error_detail") or []]
+            yield "\n".join([str(line.get("event", "")), *details])

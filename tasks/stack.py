@@ -1,8 +1,8 @@
 """Starting, stopping and looking at the local Airflow stack, through a supervisor; airflow is never imported.
 
-The supervisor (supervisord.conf) keeps api-server, scheduler and dag-processor alive. Every process of the stack
-carries `MATINEE_STACK=<state folder>` in its environment: that is how `down` finds what a component left behind,
-also after the supervisor itself was killed.
+The supervisor (supervisord.conf) keeps api-server, scheduler and dag-processor alive. Every process of the
+stack carries `MATINEE_STACK=<state folder>` in its environment: that is how `down` finds what a component
+left behind, also after the supervisor itself was killed.
 """
 
 from __future__ import annotations
@@ -79,7 +79,13 @@ class Status:
 
 
 def up(
-    home: Path, port: int | None = None, *, scheduled: bool = True, timeout: float = 120, say: Say = _silent
+    home: Path,
+    port: int | None = None,
+    *,
+    scheduled: bool = True,
+    extra: dict[str, str] | None = None,
+    timeout: float = 120,
+    say: Say = _silent,
 ) -> Stack:
     """Start the stack, or find it running; return when it is healthy and its pools exist.
 
@@ -87,6 +93,7 @@ def up(
         home: state folder.
         port: port on 127.0.0.1; None: the one it runs on, or the first free one from 8080.
         scheduled: whether due runs start by themselves.
+        extra: more environment for the components and the tasks, if they are started.
         timeout: seconds to wait for health.
         say: receives a line of text at each stage.
 
@@ -97,9 +104,7 @@ def up(
     running = find(home)
     if running is not None:
         if port not in (None, running.port):
-            raise StackError(
-                f"the stack of {home} runs on port {running.port}, not {port}; `matinee down` ends it"
-            )
+            raise StackError(f"the stack of {home} runs on port {running.port}, not {port}; `matinee down` ends it")
         say(f"Airflow runs already: {running.url}")
         _wait(running, timeout)
         return running
@@ -109,7 +114,7 @@ def up(
     say(f"starting Airflow on http://127.0.0.1:{chosen} …")
     write_json(_state(home), {"port": chosen})
     command = [str(bin_dir() / "supervisord"), "--configuration", str(PROJECT / "supervisord.conf")]
-    _checked(command, full_env(home, chosen, scheduled=scheduled))
+    _checked(command, full_env(home, chosen, scheduled=scheduled) | (extra or {}))
     stack = Stack(home, chosen, started=True)
     try:
         _wait(stack, timeout)
@@ -269,9 +274,7 @@ def _checked(command: list[str], env: dict[str, str]) -> str:
         StackError: it is not there or failed; with the end of what it said.
     """
     if shutil.which(command[0]) is None:
-        raise StackError(
-            f"{command[0]} is missing; `make run` and `make test` install it from requirements.lock"
-        )
+        raise StackError(f"{command[0]} is missing; `make run` and `make test` install it from requirements.lock")
     done = subprocess.run(command, env=env, cwd=PROJECT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-12:]

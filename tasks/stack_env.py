@@ -1,6 +1,7 @@
 """How Airflow is configured: environment variables only, made from the state folder and a port.
 
-Nothing here imports airflow. Secrets are drawn once per state folder and kept in a file only its owner can read.
+Nothing here imports airflow. Secrets are drawn once per state folder and kept in files that only its owner
+can read.
 """
 
 from __future__ import annotations
@@ -45,9 +46,7 @@ def socket_path(home: Path) -> Path:
     folder = Path(tempfile.gettempdir()) / f"matinee-{os.getuid()}-{key}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o077:
-        raise StackError(
-            f"{folder} belongs to somebody else or is open to others; remove it, or set MATINEE_HOME"
-        )
+        raise StackError(f"{folder} belongs to somebody else or is open to others; remove it, or set MATINEE_HOME")
     return folder / "supervisor.sock"
 
 
@@ -118,30 +117,28 @@ def airflow_env(home: Path, port: int, *, scheduled: bool = True) -> dict[str, s
         ("dag_processor", "parsing_processes"): 1,
         ("dag_processor", "print_stats_interval"): 0,
         ("scheduler", "use_job_schedule"): scheduled,
+        ("scheduler", "scheduler_idle_sleep_time"): 0.2,
         ("scheduler", "task_instance_heartbeat_timeout"): HEARTBEAT_LOST,
         ("logging", "base_log_folder"): home / "logs" / "tasks",
         ("logging", "dag_processor_child_process_log_directory"): home / "logs" / "dag_processor",
         ("logging", "uvicorn_logging_level"): "WARNING",
         ("logging", "colored_console_log"): False,
     }
-    return (
-        {f"AIRFLOW__{section}__{key}".upper(): str(value) for (section, key), value in settings.items()}
-        | {
-            "AIRFLOW_HOME": str(own),
-            "MATINEE_HOME": str(home),
-            "MATINEE_STACK": str(home),
-            "SPT_NOENV": "1",  # leaves /proc/<pid>/environ alone, so that `down` knows its processes by MATINEE_STACK
-            "PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]),
-            "OPENBLAS_NUM_THREADS": "1",
-            "GX_ANALYTICS_ENABLED": "false",
-            "DO_NOT_TRACK": "1",
-            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        }
-    )
+    return {f"AIRFLOW__{section}__{key}".upper(): str(value) for (section, key), value in settings.items()} | {
+        "AIRFLOW_HOME": str(own),
+        "MATINEE_HOME": str(home),
+        "MATINEE_STACK": str(home),
+        "SPT_NOENV": "1",  # process titles leave the environment readable to `down`
+        "PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "OPENBLAS_NUM_THREADS": "1",
+        "GX_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
 
 
 def full_env(home: Path, port: int, *, scheduled: bool = True) -> dict[str, str]:
-    """Return the environment for a child process: ours, without any Airflow settings of the caller's shell."""
+    """Return the environment for a child process: ours, without Airflow settings of the caller's shell."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     local = {
         "127.0.0.1",

@@ -1,0 +1,135 @@
+"""Live progress of DAG runs: a table of steps by days on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+STEPS = (
+    "land",
+    "check_landed",
+    "build",
+    "check_features",
+    "retrieve",
+    "sample",
+    "check_examples",
+    "monitor",
+    "populations",
+    "train",
+    "evaluate",
+    "gate",
+    "publish",
+    "report",
+)
+# Of several states of a mapped step the first of these is shown.
+RANK = ("failed", "up_for_retry", "running", "queued", "scheduled", "upstream_failed", "skipped", "removed", "success")
+LOOKS = {
+    "success": ("✓", "green"),
+    "failed": ("✗", "bold red"),
+    "running": ("▶", "cyan"),
+    "up_for_retry": ("↻", "yellow"),
+    "upstream_failed": ("⊘", "red"),
+    "queued": ("…", "dim"),
+    "scheduled": ("…", "dim"),
+}
+LOUD = ("success", "failed", "up_for_retry", "upstream_failed")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one step does on one day.
+
+    Attributes:
+        state: Airflow's word for it, or None before it is scheduled.
+        seconds: wall time from the start of its first to the end of its last task, until now if it runs.
+        done: tasks that succeeded.
+        tasks: tasks it has (more than one only where it is mapped).
+    """
+
+    state: str | None = None
+    seconds: float | None = None
+    done: int = 0
+    tasks: int = 0
+
+    @property
+    def text(self) -> str:
+        """The cell in words, for plain lines."""
+        parts = [self.state or "", f"{self.seconds:.1f} s" if self.seconds is not None else ""]
+        return " ".join(part for part in [*parts, f"({self.done}/{self.tasks})" if self.tasks > 1 else ""] if part)
+
+
+def cell(tasks: Sequence[dict[str, Any]], now: datetime) -> Cell:
+    """Fold the task instances of one step into a cell."""
+    states = [task["state"] for task in tasks]
+    state = next((name for name in RANK if name in states), None)
+    starts = [_instant(task["start_date"]) for task in tasks if task["start_date"]]
+    ends = [_instant(task["end_date"]) if task["end_date"] else now for task in tasks if task["start_date"]]
+    seconds = (max(ends) - min(starts)).total_seconds() if starts else None
+    return Cell(state, seconds, states.count("success"), len(tasks))
+
+
+def cells(tasks: Sequence[dict[str, Any]], now: datetime) -> dict[str, Cell]:
+    """Return the cell of every step that a run's task instances belong to."""
+    names = {task["task_id"] for task in tasks}
+    return {name: cell([task for task in tasks if task["task_id"] == name], now) for name in names}
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+
+
+class Progress:
+    """Shows the days as they run; use as a context manager and call `show` at every poll."""
+
+    def __init__(self, console: Console, days: Sequence[date]) -> None:
+        self._console, self._days = console, days
+        self._said: dict[tuple[date, str], str] = {}
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+
+    def __enter__(self) -> Progress:
+        if self._live is not None:
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        if self._live is not None:
+            self._live.__exit__(None, None, None)
+
+    def show(self, grid: dict[date, dict[str, Cell]]) -> None:
+        """Show what is known now."""
+        if self._live is not None:
+            self._live.update(table(self._days, grid), refresh=True)
+            return
+        for day in self._days:
+            for step in STEPS:
+                found = grid.get(day, {}).get(step)
+                if found and found.state in LOUD and self._said.get((day, step)) != found.state:
+                    self._said[day, step] = found.state
+                    self._console.print(f"{day}  {step:<15} {found.text}", highlight=False, markup=False)
+
+
+def table(days: Sequence[date], grid: dict[date, dict[str, Cell]]) -> Table:
+    """Return the table of steps (rows) by days (columns)."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    made.add_column("step", style="bold")
+    for day in days:
+        made.add_column(day.isoformat(), justify="right", min_width=12)
+    for step in STEPS:
+        made.add_row(step, *(_look(grid.get(day, {}).get(step, Cell())) for day in days))
+    return made
+
+
+def _look(found: Cell) -> Text:
+    if found.state is None:
+        return Text("·", style="dim")
+    sign, style = LOOKS.get(found.state, (found.state, "dim"))
+    count = f"{found.done}/{found.tasks} " if found.tasks > 1 else ""
+    seconds = f"{found.seconds:.0f} s " if found.seconds is not None else ""
+    return Text(f"{count}{seconds}{sign}", style=style)

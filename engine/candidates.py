@@ -1,0 +1,45 @@
+"""Candidates of many users: the union of several retrievers' lists, with every retriever's score of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.arrays import Codes, Offsets, Singles, Strings, group_of_row, offsets_of
+from engine.retrieval import Retriever
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Catalogue items of many users: user `u` owns `items[offsets[u]:offsets[u+1]]`, each item once."""
+
+    offsets: Offsets
+    items: Codes
+
+    @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """The user (position in the request) of each candidate."""
+        return group_of_row(self.offsets)
+
+
+def union(retrievers: Sequence[tuple[Retriever, int]], users: Strings) -> Candidates:
+    """Return the items of all `(retriever, k)`, first retriever first, each item once per user."""
+    lists = [retriever.retrieve(users, k) for retriever, k in retrievers]
+    owners = np.concatenate([group_of_row(found.offsets) for found in lists] or [np.empty(0, np.int64)])
+    items = np.concatenate([found.items for found in lists] or [np.empty(0, np.int32)])
+    by_user = np.argsort(owners, kind="stable")
+    owners, items = owners[by_user], items[by_user]
+    keys = owners * (np.int64(items.max(initial=0)) + 1) + items
+    first = np.sort(np.unique(keys, return_index=True)[1])
+    return Candidates(offsets_of(np.bincount(owners[first], minlength=len(users))), items[first])
+
+
+def scores_of(
+    retrievers: Sequence[tuple[Retriever, int]], users: Strings, candidates: Candidates
+) -> dict[str, Singles]:
+    """Return `<type>_score` of each candidate for each retriever; NaN where it has none."""
+    rows = candidates.rows
+    return {f"{retriever.slug}_score": retriever.score(users, rows, candidates.items) for retriever, _ in retrievers}

@@ -1,0 +1,54 @@
+"""Array files (`.npz`): plain arrays only, the same bytes for the same arrays, checked on the way in."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import ArtifactError
+
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def save_arrays(path: Path, **arrays: npt.ArrayLike) -> None:
+    """Write arrays, uncompressed and in the order of their names, without a trace of when they were written."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(arrays):
+            entry = zipfile.ZipInfo(f"{name}.npy", date_time=_DATE)
+            with archive.open(entry, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.asanyarray(arrays[name]), allow_pickle=False)
+
+
+def load_arrays(path: Path, kinds: dict[str, str]) -> dict[str, npt.NDArray[Any]]:
+    """Read the arrays named in `kinds`, which maps each to its layout: type and dimensions, e.g. `f4:2`.
+
+    Types: `f4`, `f8`, `i4`, `i8`, `U` (fixed-width text). Raises `ArtifactError` where one is missing, of
+    another layout, holds NaN or infinity, or where the file is damaged.
+    """
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            for name in kinds:
+                if name not in archive:
+                    raise ArtifactError(
+                        f"{path}: no array {name!r}; found {', '.join(sorted(archive.files)) or 'none'}"
+                    )
+                arrays[name] = archive[name]
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: no such file; expected arrays {', '.join(kinds)}") from None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, TypeError, AttributeError) as error:
+        raise ArtifactError(f"{path}: not readable as arrays ({error}); publish the version again") from None
+    for name, layout in kinds.items():
+        kind, _, dimensions = layout.partition(":")
+        array = arrays[name]
+        if array.dtype.kind + ("" if kind == "U" else str(array.dtype.itemsize)) != kind:
+            raise ArtifactError(f"{path}: array {name!r} is of type {array.dtype}; expected {kind}")
+        if array.ndim != int(dimensions):
+            raise ArtifactError(f"{path}: array {name!r} has {array.ndim} dimensions; expected {dimensions}")
+        if kind[0] == "f" and not np.isfinite(array).all():
+            raise ArtifactError(f"{path}: array {name!r} holds NaN or infinity; expected finite numbers")
+    return arrays

@@ -1,0 +1,340 @@
+"""Where candidates come from. Every retriever answers two questions, for many users at once:
+
+* `retrieve(users, k)`: which k items, best first (equal scores by item number);
+* `score(users, rows, items)`: what is the score of these pairs, whether they would be retrieved or not.
+  NaN where the retriever has nothing to say. The score of a pair never depends on k or on other pairs.
+
+Items are numbers in one catalogue (`Items`), whichever items a retriever knows. Files are `.npz` of plain
+arrays; their layouts are the `LAYOUT` of each class. Ids are in ascending order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.arrays import Bools, Codes, Offsets, Singles, Strings, offsets_of
+from engine.errors import ArtifactError
+from engine.ids import Ids
+from engine.npz import load_arrays
+from engine.topk import Table, pair_dots, sparse_scores, top_k
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """The catalogue: item ids in ascending order, and which of them may be shown."""
+
+    ids: Ids
+    available: Bools
+
+    @classmethod
+    def all(cls, ids: Strings) -> Items:
+        """Return a catalogue in which every item may be shown."""
+        return cls(Ids.of(ids, "catalogue"), np.ones(len(ids), dtype=np.bool_))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, eq=False)
+class Ragged:
+    """Scored items of many users: user `u` owns `offsets[u]:offsets[u+1]` of `items` and `scores`."""
+
+    offsets: Offsets
+    items: Codes
+    scores: Singles
+
+    @classmethod
+    def of(cls, lists: list[tuple[Codes, Singles]]) -> Ragged:
+        """Join one list per user."""
+        if not lists:
+            return cls(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
+        items, scores = zip(*lists, strict=True)
+        lengths = np.array([len(part) for part in items])
+        return cls(
+            offsets_of(lengths),
+            np.concatenate(items).astype(np.int32),
+            np.concatenate(scores).astype(np.float32),
+        )
+
+
+class Retriever(Protocol):
+    """What all retrievers offer (see the module's text)."""
+
+    slug: ClassVar[str]
+
+    def retrieve(self, users: Strings, k: int) -> Ragged:
+        """Return up to k items of each user, best first."""
+
+    def score(self, users: Strings, rows: npt.NDArray[np.integer[Any]], items: Codes) -> Singles:
+        """Return the score of each pair (`users[rows[n]]`, catalogue item `items[n]`); NaN = none."""
+
+
+_NOTHING = (np.empty(0, np.int32), np.empty(0, np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class _Local:
+    """Numbers of a file's items in the catalogue, and the other way round (-1 = not there)."""
+
+    to_catalogue: Codes
+    from_catalogue: Codes
+    shown: npt.NDArray[np.int64]  # the file's items that may be shown, ascending
+
+    @classmethod
+    def of(cls, ids: Ids, items: Items) -> _Local:
+        to_catalogue = items.ids.numbers(ids.values)
+        known = np.flatnonzero(to_catalogue >= 0)
+        back = np.full(len(items), -1, dtype=np.int32)
+        back[to_catalogue[known]] = known
+        return cls(to_catalogue, back, known[items.available[to_catalogue[known]]])
+
+
+@dataclass(frozen=True, eq=False)
+class Als:
+    """Dot products of user and item factors (Hu, Koren & Volinsky, 2008)."""
+
+    slug: ClassVar[str] = "als"
+    LAYOUT: ClassVar[dict[str, str]] = {
+        "user_ids": "U:1",
+        "item_ids": "U:1",
+        "user_factors": "f4:2",
+        "item_factors": "f4:2",
+        "regularization": "f8:0",
+        "alpha": "f8:0",
+    }
+
+    users: Ids
+    user_factors: Singles
+    item_factors: Singles
+    local: _Local
+    regularization: float
+    alpha: float
+
+    @classmethod
+    def load(cls, path: Path, items: Items) -> Als:
+        """Read and check a file of `LAYOUT`."""
+        found = load_arrays(path, cls.LAYOUT)
+        users, own = Ids.of(found["user_ids"], f"{path}: user_ids"), Ids.of(found["item_ids"], f"{path}: item_ids")
+        shapes = [len(users), len(own), found["item_factors"].shape[1]]
+        if [*found["user_factors"].shape, *found["item_factors"].shape] != [shapes[0], shapes[2], *shapes[1:]]:
+            raise ArtifactError(
+                f"{path}: factors of shapes {found['user_factors'].shape} and {found['item_factors'].shape} "
+                f"do not belong to {len(users)} users and {len(own)} items"
+            )
+        return cls(
+            users,
+            np.ascontiguousarray(found["user_factors"]),
+            np.ascontiguousarray(found["item_factors"]),
+            _Local.of(own, items),
+            float(found["regularization"]),
+            float(found["alpha"]),
+        )
+
+    @cached_property
+    def _table(self) -> Table:
+        return Table.of(self.item_factors[self.local.shown])
+
+    def retrieve(self, users: Strings, k: int) -> Ragged:
+        """Return the items with the largest dot products; none for users without factors."""
+        numbers = self.users.numbers(users)
+        known = np.flatnonzero(numbers >= 0)
+        lists = [_NOTHING] * len(users)
+        for user, (rows, scores) in zip(known, self._table.top(self.user_factors[numbers[known]], k), strict=True):
+            lists[user] = (self.local.to_catalogue[self.local.shown[rows]], scores)
+        return Ragged.of(lists)
+
+    def score(self, users: Strings, rows: npt.NDArray[np.integer[Any]], items: Codes) -> Singles:
+        """Return dot products."""
+        wanted, columns = self.users.numbers(users)[rows], self.local.from_catalogue[items]
+        return pair_dots(self.user_factors, wanted, self.item_factors, columns, np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class Popularity:
+    """The same list for everybody."""
+
+    slug: ClassVar[str] = "popularity"
+    LAYOUT: ClassVar[dict[str, str]] = {"item_ids": "U:1", "scores": "f4:1"}
+
+    scores: Singles
+    local: _Local
+
+    @classmethod
+    def load(cls, path: Path, items: Items) -> Popularity:
+        """Read and check a file of `LAYOUT`."""
+        found = load_arrays(path, cls.LAYOUT)
+        own = Ids.of(found["item_ids"], f"{path}: item_ids")
+        _same(path, item_ids=len(own), scores=len(found["scores"]))
+        return cls(found["scores"], _Local.of(own, items))
+
+    @cached_property
+    def _ranked(self) -> tuple[Codes, Singles]:
+        rows = self.local.shown[np.argsort(-self.scores[self.local.shown], kind="stable")]
+        return self.local.to_catalogue[rows], self.scores[rows]
+
+    def retrieve(self, users: Strings, k: int) -> Ragged:
+        """Return the k items with the highest scores, for every user."""
+        items, scores = self._ranked
+        return Ragged.of([(items[:k], scores[:k])] * len(users))
+
+    def score(self, users: Strings, rows: npt.NDArray[np.integer[Any]], items: Codes) -> Singles:
+        """Return the items' scores."""
+        del users, rows
+        own = self.local.from_catalogue[items]
+        padded = np.append(self.scores, np.float32(np.nan))
+        return padded[own].astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """Items of a user's own past with a score each, also used as the list of what a user has seen."""
+
+    slug: ClassVar[str] = "history"
+    LAYOUT: ClassVar[dict[str, str]] = {
+        "user_ids": "U:1",
+        "item_ids": "U:1",
+        "offsets": "i8:1",
+        "items": "i4:1",
+        "scores": "f4:1",
+    }
+
+    users: Ids
+    offsets: Offsets
+    items: Codes
+    scores: Singles
+    local: _Local
+    catalogue: Items
+
+    @classmethod
+    def load(cls, path: Path, items: Items) -> History:
+        """Read and check a file of `LAYOUT`: user `u` has `items[offsets[u]:offsets[u+1]]`, each once."""
+        found = load_arrays(path, cls.LAYOUT)
+        own = Ids.of(found["item_ids"], f"{path}: item_ids")
+        users = Ids.of(found["user_ids"], f"{path}: user_ids")
+        _same(path, items=len(found["items"]), scores=len(found["scores"]))
+        check_ragged(path, found["offsets"], found["items"], len(users), len(own))
+        return cls(users, found["offsets"], found["items"], found["scores"], _Local.of(own, items), items)
+
+    @cached_property
+    def _keys(self) -> tuple[npt.NDArray[np.int64], Singles]:
+        """Return (user, catalogue item) pairs packed into one number, ascending, with their scores."""
+        user = np.repeat(np.arange(len(self.users)), np.diff(self.offsets))
+        item = self.local.to_catalogue[self.items].astype(np.int64)
+        keep = item >= 0
+        keys = user[keep] * len(self.catalogue) + item[keep]
+        order = np.argsort(keys, kind="stable")
+        return keys[order], self.scores[keep][order]
+
+    def of_user(self, number: int) -> tuple[Codes, Singles]:
+        """Return file item numbers and scores of the user of this number; nothing for -1."""
+        if number < 0:
+            return _NOTHING
+        own = slice(self.offsets[number], self.offsets[number + 1])
+        return self.items[own], self.scores[own]
+
+    def retrieve(self, users: Strings, k: int) -> Ragged:
+        """Return the user's available items with the highest scores."""
+        lists = []
+        for number in self.users.numbers(users):
+            own, scores = self.of_user(int(number))
+            items = self.local.to_catalogue[own]
+            keep = (items >= 0) & self.catalogue.available[items]
+            items, scores = items[keep], scores[keep]
+            best = np.lexsort((items, -scores))[:k]
+            lists.append((items[best], scores[best]))
+        return Ragged.of(lists)
+
+    def score(self, users: Strings, rows: npt.NDArray[np.integer[Any]], items: Codes) -> Singles:
+        """Return the scores of the pairs that are in the past."""
+        keys, scores = self._keys
+        numbers = self.users.numbers(users)[rows].astype(np.int64)
+        wanted = numbers * len(self.catalogue) + items
+        if len(keys) == 0:
+            return np.full(len(wanted), np.nan, dtype=np.float32)
+        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        hit = (numbers >= 0) & (keys[at] == wanted)
+        return np.where(hit, scores[at], np.float32(np.nan))
+
+
+@dataclass(frozen=True, eq=False)
+class ItemItem:
+    """Item similarities summed over the user's past: score = Σ weight × similarity (EASE, SAR, item-kNN)."""
+
+    slug: ClassVar[str] = "item_item"
+    LAYOUT: ClassVar[dict[str, str]] = {
+        "user_ids": "U:1",
+        "item_ids": "U:1",
+        "offsets": "i8:1",
+        "items": "i4:1",
+        "scores": "f4:1",
+        "starts": "i8:1",
+        "neighbours": "i4:1",
+        "similarity": "f4:1",
+    }
+
+    past: History
+    starts: Offsets
+    neighbours: Codes
+    similarity: Singles
+
+    @classmethod
+    def load(cls, path: Path, items: Items) -> ItemItem:
+        """Read and check a file of `LAYOUT`: a `History` of weights, and item `i`'s similarities as CSR rows."""
+        past = History.load(path, items)
+        found = load_arrays(path, cls.LAYOUT)
+        size = len(past.local.to_catalogue)
+        _same(path, neighbours=len(found["neighbours"]), similarity=len(found["similarity"]))
+        check_ragged(path, found["starts"], found["neighbours"], size, size)
+        return cls(past, found["starts"], found["neighbours"], found["similarity"])
+
+    def _totals(self, number: int) -> Singles:
+        own, weights = self.past.of_user(number)
+        size = len(self.past.local.to_catalogue)
+        totals: Singles = sparse_scores(own, weights, self.starts, self.neighbours, self.similarity, size)
+        return totals
+
+    def retrieve(self, users: Strings, k: int) -> Ragged:
+        """Return the available items with the largest positive sums."""
+        lists = []
+        shown = self.past.local.shown
+        for number in self.past.users.numbers(users):
+            if number < 0:
+                lists.append(_NOTHING)
+                continue
+            totals = self._totals(int(number))[shown]
+            best = top_k(totals, k)
+            best = best[totals[best] > 0]
+            lists.append((self.past.local.to_catalogue[shown[best]], totals[best]))
+        return Ragged.of(lists)
+
+    def score(self, users: Strings, rows: npt.NDArray[np.integer[Any]], items: Codes) -> Singles:
+        """Return the sums (0 where nothing is similar); NaN for unknown users and items."""
+        scores = np.full(len(items), np.nan, dtype=np.float32)
+        own = self.past.local.from_catalogue[items]
+        order = np.argsort(rows, kind="stable")
+        numbers = self.past.users.numbers(users)
+        for part in np.split(order, np.flatnonzero(np.diff(rows[order])) + 1):
+            if len(part) and numbers[rows[part[0]]] >= 0:
+                totals = np.append(self._totals(int(numbers[rows[part[0]]])), np.float32(np.nan))
+                scores[part] = totals[own[part]]
+        return scores
+
+
+def _same(path: Path, **lengths: int) -> None:
+    if len(set(lengths.values())) > 1:
+        text = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise ArtifactError(f"{path}: arrays of different lengths ({text}); expected one value for each")
+
+
+def check_ragged(path: Path, offsets: Offsets, members: Codes, groups: int, limit: int) -> None:
+    """Raise `ArtifactError` unless `offsets` divides `members` (each 0 .. limit-1) into `groups`."""
+    if len(offsets) != groups + 1 or offsets[0] != 0 or offsets[-1] != len(members) or (np.diff(offsets) < 0).any():
+        raise ArtifactError(f"{path}: offsets do not divide {len(members)} entries among {groups} owners")
+    if len(members) and (members.min() < 0 or members.max() >= limit):
+        raise ArtifactError(f"{path}: an entry is outside 0 .. {limit - 1}")

@@ -1,0 +1,115 @@
+"""The k best of many scores, exactly, ties by position; and dot products with the same bits everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.arrays import Codes, Offsets, Scores, Singles, kernel
+
+_SAMPLE = 8192
+
+
+def candidates_above(scores: Scores, k: int) -> npt.NDArray[np.int64]:
+    """Return positions, ascending, that hold the k best scores and few others.
+
+    A threshold guessed from every n-th score is passed by a few hundred of a million scores, and one scan finds
+    those; where the guess was too high the exact threshold is looked for.
+    """
+    total = len(scores)
+    if total > 4 * _SAMPLE and k * 8 < total:
+        sample = scores[:: total // _SAMPLE]
+        expected = k * len(sample) / total
+        keep = min(len(sample), int(expected + 4.0 * np.sqrt(expected) + 4.0))
+        passed = np.flatnonzero(scores >= np.partition(sample, len(sample) - keep)[len(sample) - keep])
+        if k <= len(passed) < total // 4:
+            return passed
+    return np.flatnonzero(scores >= np.partition(scores, total - k)[total - k])
+
+
+def top_k(scores: Scores, k: int) -> npt.NDArray[np.int64]:
+    """Return the positions of the k best scores, best first, equal ones by position. No NaN."""
+    k = min(k, len(scores))
+    if k == 0:
+        return np.empty(0, dtype=np.int64)
+    passed = candidates_above(scores, k)
+    order: npt.NDArray[Any] = np.argsort(-scores[passed], kind="stable")[:k]
+    best: npt.NDArray[np.int64] = passed[order]
+    return best
+
+
+@kernel
+def pair_dots(left: Singles, rows: Codes, right: Singles, columns: Codes, missing: float) -> Singles:
+    """Return the dot products of `left[rows[n]]` and `right[columns[n]]`; `missing` where either is -1.
+
+    Products of 32-bit numbers are exact in 64 bits and are added one after the other: no BLAS, no processor
+    and no batch size changes a bit.
+    """
+    dots = np.empty(len(rows), dtype=np.float32)
+    for pair in range(len(rows)):
+        row, column = rows[pair], columns[pair]
+        if row < 0 or column < 0:
+            dots[pair] = missing
+            continue
+        total = 0.0
+        for factor in range(left.shape[1]):
+            total += np.float64(left[row, factor]) * np.float64(right[column, factor])
+        dots[pair] = total
+    return dots
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows of factors that queries are multiplied with, and the norm of the longest row."""
+
+    rows: Singles
+    longest: float
+
+    @classmethod
+    def of(cls, rows: npt.NDArray[Any]) -> Table:
+        """Prepare a table."""
+        table = np.ascontiguousarray(rows, dtype=np.float32)
+        return cls(table, float(np.linalg.norm(table, axis=1).max(initial=0.0)))
+
+    def top(self, queries: Singles, k: int) -> list[tuple[npt.NDArray[np.int64], Singles]]:
+        """Return, per query, positions and scores of the k rows with the largest dot products, best first.
+
+        A fast product finds the candidates, with a margin for its rounding; `pair_dots` decides. So one query
+        gets the same answer as among many.
+        """
+        found = []
+        block = max(1, min(256, 2**25 // max(1, len(self.rows))))  # at most 128 MB of scores at once
+        for start in range(0, len(queries), block):
+            part = queries[start : start + block]
+            products = part @ self.rows.T if len(part) > 1 else (self.rows @ part[0])[None, :]
+            found += [self._decide(query, row, k) for query, row in zip(part, products, strict=True)]
+        return found
+
+    def _decide(self, query: Singles, products: Singles, k: int) -> tuple[npt.NDArray[np.int64], Singles]:
+        k = min(k, len(products))
+        if k == 0:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+        passed = candidates_above(products, k)
+        worst = float(np.partition(products[passed], len(passed) - k)[len(passed) - k])
+        rounding = (len(query) + 2) * float(np.finfo(np.float32).eps) * float(np.linalg.norm(query)) * self.longest
+        floor = np.nextafter(np.float32(worst - 4.0 * rounding), np.float32(-np.inf))
+        passed = np.flatnonzero(products >= floor)
+        zeros = np.zeros(len(passed), dtype=np.int32)
+        exact = pair_dots(query[None, :], zeros, self.rows, passed.astype(np.int32), np.nan)
+        order = np.argsort(-exact, kind="stable")[:k]
+        return passed[order], exact[order]
+
+
+@kernel
+def sparse_scores(
+    history: Codes, weights: Singles, starts: Offsets, neighbours: Codes, similarity: Singles, size: int
+) -> Singles:
+    """Return Σ over the history of weight × similarity row, for all `size` items (0 = no neighbour)."""
+    totals = np.zeros(size)
+    for at in range(len(history)):
+        for entry in range(starts[history[at]], starts[history[at] + 1]):
+            totals[neighbours[entry]] += np.float64(weights[at]) * np.float64(similarity[entry])
+    return totals.astype(np.float32)

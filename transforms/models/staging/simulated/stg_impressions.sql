@@ -31,7 +31,7 @@ compared as (
     select
         *,
         row_number() over (partition by ds, {{ columns | join(', ') }} order by impression_id) as copy,
-        row_number() over (
+        dense_rank() over (
             partition by ds, impression_id, fault order by {{ columns | join(', ') }}
         ) as version
     from judged

@@ -32,7 +32,9 @@ compared as (
     select
         *,
         row_number() over (partition by ds, {{ columns | join(', ') }} order by event_id) as copy,
-        row_number() over (partition by ds, event_id, fault order by {{ columns | join(', ') }}) as version
+        dense_rank() over (
+            partition by ds, event_id, fault order by {{ columns | join(', ') }}
+        ) as version
     from judged
 
 ),

@@ -211,5 +211,5 @@ def with_raw(path: Path, errors: dict[int, Problem]) -> list[Reject]:
     with path.open("rb") as stream:
         raw = {n: line.rstrip(b"\r\n")[:LONGEST_RAW] for n, line in enumerate(stream, 1) if n in errors}
     return [
-        Reject(n, *errors[n], raw[n].decode("utf-8", "backslashreplace").replace("\0", "\\x00")) for n in sorted(errors)
+        Reject(n, *errors[n], raw[n].decode("utf-8", "backslashreplace").replace("\0", r"\x00")) for n in sorted(errors)
     ]

@@ -101,6 +101,16 @@ class Closed(_Part):
         return WEEKDAYS[day.weekday()] in self.weekdays or day in self.days
 
 
+class Download(_Part):
+    """A zip archive with a workbook in it, at the data set's official home."""
+
+    url: Annotated[str, Field(pattern=r"^https?://")] = Field(description="The archive.")
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(description="Its checksum.")
+    workbook: str = Field(description="Name of the Excel file in it; its first sheet has the columns below.")
+    day: str = Field(description="Header of the column whose day names the file a row goes to.")
+    rows: int = Field(description="Rows of the sheet below its header.")
+
+
 class Dataset(_Part):
     """A data set of files."""
 
@@ -108,6 +118,7 @@ class Dataset(_Part):
     description: str = Field(description="One sentence for people.")
     homepage: str | None = Field(default=None, description="Where it comes from.")
     license: str | None = Field(default=None, description="What one may do with it.")
+    download: Download | None = Field(default=None, description="Where `matinee download` gets it.")
     first_day: date = Field(description="No data before this day; static tables land on it.")
     last_day: date = Field(default=LAST_DAY, description="No data after this day.")
     closed: Closed = Field(default=Closed(), description="Days that have no file.")

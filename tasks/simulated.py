@@ -162,7 +162,7 @@ def title(index: int) -> str:
     """Return the name of a title; names differ."""
     first, second = _FIRST.split(), _SECOND.split()
     number, place = divmod(index, len(first) * len(second))
-    name = f"{first[place % len(first)]} {second[(place // len(first) + place) % len(second)]}"
+    name = f"{first[place % len(first)]} {second[(place // len(first) + place % len(first)) % len(second)]}"
     return name if number == 0 else f"{name} {number + 1}"
 
 

@@ -132,9 +132,7 @@ def _indices(ids: Sequence[str], prefix: str, count: int) -> Ints:
     result = np.asarray(numbers, dtype=np.int64) - 1
     if len(result) and (result.min() < 0 or result.max() >= count):
         bad = ids[int(np.argmax((result < 0) | (result >= count)))]
-        raise SourceError(
-            f"simulated source: no {prefix}-id {bad!r}; expected {prefix}000001 to {prefix}{count:06d}"
-        )
+        raise SourceError(f"simulated source: no id {bad!r}; expected {prefix}000001 to {prefix}{count:06d}")
     return result
 
 
@@ -232,9 +230,7 @@ def _ratings(plays: Columns, appeal: Floats, rng: np.random.Generator) -> Column
     return _events(user[rated], item[rated], RATING, stars, later, bool(plays["requested"][:1].any()))
 
 
-def _searches(
-    world: World, users: Ints, appeal: Floats, start: Ints, day: int, rng: np.random.Generator
-) -> Columns:
+def _searches(world: World, users: Ints, appeal: Floats, start: Ints, day: int, rng: np.random.Generator) -> Columns:
     """Return plays that came from no page: two in three of a comfort title, the rest by appeal."""
     count = rng.poisson(0.35, len(users))
     row = np.repeat(np.arange(len(users)), count)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import date
@@ -31,16 +31,13 @@ if TYPE_CHECKING:
     from tasks.land import Partition
     from tasks.run import Run
 
-EVERY_DAY = date(1970, 1, 1)
-"""Partition day of tables that have no days of their own."""
-
 
 @dataclass(frozen=True)
 class Plan:
     """What a build has to do; digests by day."""
 
     partitions: tuple[Partition, ...]
-    changed: frozenset[date]
+    changed: frozenset[tuple[str, date]]
     features: dict[date, str]
     labels: dict[date, str]
 
@@ -53,9 +50,7 @@ class Plan:
 @cache
 def transforms_digest() -> str:
     """Return the digest of the SQL project; another one makes everything stale."""
-    files = sorted(
-        p for p in TRANSFORMS.rglob("*") if p.suffix in {".sql", ".yml"} and "target" not in p.parts
-    )
+    files = sorted(p for p in TRANSFORMS.rglob("*") if p.suffix in {".sql", ".yml"} and "target" not in p.parts)
     return digest({str(path.relative_to(TRANSFORMS)): sha256_file(path) for path in files})
 
 
@@ -71,53 +66,51 @@ def dbt_vars(spec: Spec) -> dict[str, Any]:
 
 
 def partitions_of(run: Run, *, verify: bool = False) -> list[Partition]:
-    """Return the current landing of every day the run depends on, ordered by day and table."""
-    from tasks.land import read_manifests, tables
+    """Return the current landing of every day the run depends on, ordered by table and day."""
+    from tasks.land import landed_for, open_source
 
-    return read_manifests(
-        run.home, run.spec.source_name, tables(run.spec), run.landing_start, run.as_of, verify=verify
-    )
-
-
-def day_digests(partitions: Sequence[Partition]) -> dict[date, str]:
-    """Return, per landed day, the digest of its partitions."""
-    by_day: dict[date, dict[str, str]] = {}
-    for partition in partitions:
-        by_day.setdefault(partition.ds, {})[partition.table] = partition.sha256
-    return {day: digest(tables) for day, tables in sorted(by_day.items())}
+    source = open_source(run.spec, run.home, run.data)
+    return landed_for(source, run.home, run.landing_start, run.as_of, verify=verify)
 
 
 def data_digest(run: Run) -> str:
     """Return the digest of all landed data that the run may see."""
-    days = day_digests(partitions_of(run))
-    return digest({day.isoformat(): value for day, value in days.items()})
+    return digest([[p.table, p.ds, p.sha256] for p in partitions_of(run)])
 
 
-def wanted(run: Run, days: dict[date, str]) -> tuple[dict[date, str], dict[date, str]]:
-    """Return the digest that each feature day and each label cut of the run must have been built from."""
+def wanted(
+    run: Run, partitions: Sequence[Partition], entities: frozenset[str]
+) -> tuple[dict[date, str], dict[date, str]]:
+    """Return the digest that each feature day and each label cut of the run must have been built from.
+
+    Args:
+        run: the run.
+        partitions: the landing it sees.
+        entities: tables whose every row counts, however old.
+    """
     cuts = run.windows.refit
-    features = {
-        day: _span_digest(days, day - LONGEST_FEATURE_WINDOW, day) for day in sorted({*cuts, run.as_of})
-    }
-    labels = {cut: _span_digest(days, cut, cut + run.spec.lag) for cut in cuts}
+    features = {}
+    for day in sorted({*cuts, run.as_of}):
+        since = day - LONGEST_FEATURE_WINDOW
+        features[day] = _digest_of(p for p in partitions if p.ds <= day and (p.ds > since or p.table in entities))
+    labels = {cut: _digest_of(p for p in partitions if cut < p.ds <= cut + run.spec.lag) for cut in cuts}
     return features, labels
 
 
-def _span_digest(days: dict[date, str], after: date, last: date) -> str:
-    inside = {d.isoformat(): v for d, v in days.items() if after < d <= last or d == EVERY_DAY}
-    return digest(inside)
+def _digest_of(partitions: Iterable[Partition]) -> str:
+    return digest([[p.table, p.ds, p.sha256] for p in partitions])
 
 
 def make_plan(run: Run, connection: DuckDBPyConnection) -> Plan:
     """Compare what the run needs with what the ledger says is built."""
+    from tasks.land import open_source
+
     partitions = partitions_of(run)
-    days = day_digests(partitions)
-    features, labels = wanted(run, days)
+    features, labels = wanted(run, partitions, open_source(run.spec, run.home, run.data).entities)
     built = _ledger(connection, digest([transforms_digest(), dbt_vars(run.spec)]))
-    changed = frozenset(day for day, value in days.items() if built.get(("partition", day)) != value)
     return Plan(
         tuple(partitions),
-        changed,
+        frozenset((p.table, p.ds) for p in partitions if built.get((f"partition {p.table}", p.ds)) != p.sha256),
         {day: value for day, value in features.items() if built.get(("features", day)) != value},
         {day: value for day, value in labels.items() if built.get(("labels", day)) != value},
     )
@@ -156,14 +149,12 @@ def _write_control(connection: DuckDBPyConnection, plan: Plan) -> None:
     )
     connection.executemany(
         "insert into control.partitions values (?, ?, ?, ?, ?)",
-        [(p.table, p.ds, str(p.path), p.sha256, p.ds in plan.changed) for p in plan.partitions],
+        [(p.table, p.ds, str(p.path), p.sha256, (p.table, p.ds) in plan.changed) for p in plan.partitions],
     )
     for table, column, days in (("as_of_days", "as_of", plan.features), ("cuts", "cut", plan.labels)):
         connection.execute(f"create or replace table control.{table} ({column} date)")
         if days:
-            connection.executemany(
-                f"insert into control.{table} values (?)", [(day,) for day in sorted(days)]
-            )  # noqa: S608
+            connection.executemany(f"insert into control.{table} values (?)", [(day,) for day in sorted(days)])
     stale = _ledger_rows(plan)
     if stale:
         connection.executemany(
@@ -173,9 +164,9 @@ def _write_control(connection: DuckDBPyConnection, plan: Plan) -> None:
 
 
 def _ledger_rows(plan: Plan) -> list[tuple[str, date, str]]:
-    days = day_digests(plan.partitions)
+    changed = [p for p in plan.partitions if (p.table, p.ds) in plan.changed]
     return (
-        [("partition", day, days[day]) for day in sorted(plan.changed)]
+        [(f"partition {p.table}", p.ds, p.sha256) for p in changed]
         + [("features", day, value) for day, value in sorted(plan.features.items())]
         + [("labels", day, value) for day, value in sorted(plan.labels.items())]
     )
@@ -268,10 +259,10 @@ def build_step(run: Run) -> dict[str, Any]:
 
 def _result(plan: Plan) -> dict[str, Any]:
     def days(found: Sequence[date]) -> dict[str, Any]:
-        return {"days": len(found), "from": min(found, default=None), "to": max(found, default=None)}
+        return {"days": len(found), **({"from": str(found[0]), "to": str(found[-1])} if found else {})}
 
     return {
-        "partitions_loaded": days(sorted(plan.changed)),
+        "partitions_loaded": days(sorted({day for _, day in plan.changed})),
         "features_built": days(sorted(plan.features)),
         "labels_built": days(sorted(plan.labels)),
         "up_to_date": plan.empty,

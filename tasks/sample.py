@@ -149,12 +149,12 @@ def examples_query(spec: Spec, drawn: str, cuts: Sequence[date]) -> str:
     known = catalogue().features
     scores = score_names(spec)
     columns = [
-        f"c.{quote(name)}::float as {quote(name)}"
+        f"coalesce(c.{quote(name)}, 0)::float as {quote(name)}"
         if name in scores
         else f"coalesce({known[name].mart}.{quote(name)}, {known[name].default!r})::float as {quote(name)}"
         for name in spec.features
     ]
-    extra = [f"c.{quote(name)}::float as {quote(name)}" for name in scores if name not in spec.features]
+    extra = [f"coalesce(c.{quote(name)}, 0)::float as {quote(name)}" for name in scores if name not in spec.features]
     attributes = [f"g.{quote(name)}" for name in attribute_columns(spec)]
     joins = "\n".join(_join(mart) for mart in MARTS)
     return f"""

@@ -83,7 +83,8 @@ def _fsync(path: Path) -> None:
 def atomic_dir(target: Path) -> Iterator[Path]:
     """Yield a temporary folder that becomes `target` when the block ends without an error.
 
-    An older `target` is replaced. Whatever is left of a failed attempt is removed.
+    An older `target` is replaced; it is put back when the new folder can't take its place, and is absent only if the
+    process is killed between the two renames. Whatever is left of a failed attempt is removed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -104,7 +105,12 @@ def _replace_dir(new: Path, target: Path) -> None:
     try:
         if target.exists():
             target.rename(old / "old")
-        new.rename(target)
+        try:
+            new.rename(target)
+        except OSError:
+            if (old / "old").exists():
+                (old / "old").rename(target)
+            raise
     finally:
         shutil.rmtree(old, ignore_errors=True)
 
@@ -128,10 +134,7 @@ def atomic_file(target: Path) -> Iterator[Path]:
 
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of `value`: sorted keys, no NaN, days in ISO form."""
-    return (
-        json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False, default=_plain)
-        + "\n"
-    )
+    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
 
 
 def _plain(value: Any) -> str:

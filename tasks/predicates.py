@@ -1,10 +1,12 @@
 """SQL conditions written in a pipeline file: parsed, never pasted.
 
-A condition is one boolean expression over the columns of one interaction. What reaches SQL is written
-again from the parsed tree, so nothing that is not such an expression can get there.
+A condition is made of comparisons of one column of one interaction with constants, joined by and, or, not. What
+reaches SQL is written again from the parsed tree, so nothing that is not such a condition can get there.
 """
 
 from __future__ import annotations
+
+import math
 
 import sqlglot
 from sqlglot import expressions as exp
@@ -16,8 +18,8 @@ COLUMNS = ("kind", "value")
 KINDS = ("play", "purchase", "rating", "list_add", "click", "cancellation")
 
 _CONNECTIVES = (exp.And, exp.Or, exp.Not, exp.Paren)
-_COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Between, exp.Is)
-_OPERANDS = (exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Neg)
+_EQUALITIES = (exp.EQ, exp.NEQ, exp.In)
+_COMPARISONS = (*_EQUALITIES, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between)
 
 
 def canonical(condition: str) -> str:
@@ -28,52 +30,70 @@ def canonical(condition: str) -> str:
     """
     try:
         trees = sqlglot.parse(condition, dialect="duckdb")
+        tokens = sqlglot.tokenize(condition, dialect="duckdb")
     except SqlglotError as error:
         first = str(error).split("\n", maxsplit=1)[0].split(". Line")[0]
         raise ValueError(f"found {condition!r}, which is not an SQL condition: {first}") from None
+    if any(token.comments for token in tokens):
+        raise ValueError(f"found a comment in {condition!r}; expected only the condition, use # in YAML")
     if len(trees) != 1 or trees[0] is None:
         raise ValueError(f"found {condition!r}, expected exactly one SQL condition")
-    tree = trees[0]
-    if not isinstance(tree, _CONNECTIVES + _COMPARISONS):
-        raise ValueError(f"found {condition!r}, expected a comparison, like kind = 'play' and value >= 0.9")
-    for node in tree.walk():
-        _check(condition, node)
-    return tree.sql(dialect="duckdb", comments=False)
+    _check(condition, trees[0])
+    return trees[0].sql(dialect="duckdb", comments=False)
 
 
-def _check(condition: str, node: exp.Expression) -> None:
-    if not isinstance(node, _CONNECTIVES + _COMPARISONS + _OPERANDS):
-        raise ValueError(
-            f"found {node.sql(dialect='duckdb')!r} in {condition!r}; expected only comparisons of "
-            f"{' and '.join(COLUMNS)} with constants, joined by and, or, not"
-        )
-    if isinstance(node, _CONNECTIVES) and any(
-        not isinstance(child, _CONNECTIVES + _COMPARISONS) for child in node.iter_expressions()
-    ):
-        raise ValueError(
-            f"found {condition!r}, where something that is no comparison is joined by and, or, not"
-        )
-    if isinstance(node, exp.Column):
-        _check_column(condition, node)
-    if isinstance(node, exp.EQ | exp.NEQ | exp.In):
-        _check_kinds(node)
+def _check(condition: str, node: exp.Expr) -> None:
+    if isinstance(node, _CONNECTIVES):
+        for child in node.iter_expressions():
+            _check(condition, child)
+    elif isinstance(node, exp.Is):
+        if not (isinstance(node.this, exp.Column) and isinstance(node.expression, exp.Null)):
+            raise _wrong(condition, node)
+        _check_column(condition, node.this)
+    elif isinstance(node, _COMPARISONS):
+        _check_comparison(condition, node)
+    else:
+        raise _wrong(condition, node)
+
+
+def _check_comparison(condition: str, node: exp.Expr) -> None:
+    """Check that one column is compared with at least one constant of its type."""
+    operands = list(node.iter_expressions())
+    columns = [operand for operand in operands if isinstance(operand, exp.Column)]
+    for column in columns:
+        _check_column(condition, column)
+    constants = [operand for operand in operands if not isinstance(operand, exp.Column)]
+    if len(columns) != 1 or not constants or node.args.get("symmetric"):
+        raise _wrong(condition, node)
+    if columns[0].name == "value":
+        if not all(_is_number(constant) for constant in constants):
+            raise _wrong(condition, node, "numbers as the constants of value")
+        return
+    if not isinstance(node, _EQUALITIES):
+        raise _wrong(condition, node, "kind only with =, <>, in or is null")
+    for constant in constants:
+        if not (isinstance(constant, exp.Literal) and constant.is_string):
+            raise _wrong(condition, node, "texts as the constants of kind")
+        if constant.name not in KINDS:
+            raise ValueError(
+                f"unknown kind {constant.name!r}; expected one of {', '.join(KINDS)}{nearest(constant.name, KINDS)}"
+            )
 
 
 def _check_column(condition: str, node: exp.Column) -> None:
     if node.name not in COLUMNS or node.table:
         raise ValueError(
             f"unknown column {node.sql()!r} in {condition!r}; expected one of {', '.join(COLUMNS)}"
-            + nearest(node.name, COLUMNS)
+            + nearest(node.name.lower(), COLUMNS)
         )
 
 
-def _check_kinds(node: exp.Expression) -> None:
-    if not (isinstance(node.this, exp.Column) and node.this.name == "kind"):
-        return
-    values = node.expressions if isinstance(node, exp.In) else [node.expression]
-    for value in values:
-        if value.name not in KINDS:
-            raise ValueError(
-                f"unknown kind {value.name!r}; expected one of {', '.join(KINDS)}"
-                + nearest(value.name, KINDS)
-            )
+def _is_number(node: exp.Expr) -> bool:
+    if isinstance(node, exp.Neg):
+        node = node.this
+    return isinstance(node, exp.Literal) and not node.is_string and math.isfinite(float(node.name))
+
+
+def _wrong(condition: str, node: exp.Expr, expected: str = "") -> ValueError:
+    rule = f"only comparisons of {' or '.join(COLUMNS)} with constants, joined by and, or, not"
+    return ValueError(f"found {node.sql(dialect='duckdb')!r} in {condition!r}; expected {expected or rule}")

@@ -12,11 +12,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    NonNegativeFloat,
-    NonNegativeInt,
     PlainSerializer,
-    PositiveFloat,
-    PositiveInt,
     Tag,
     WithJsonSchema,
 )
@@ -35,6 +31,13 @@ Days = Annotated[
     PlainSerializer(lambda days: f"{days}d", return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^\d{1,4}d$", "examples": ["28d"]}),
 ]
+Whole = Annotated[int, Field(strict=True)]
+"""A number written as one: neither "7" nor true nor 7.0."""
+PositiveInt = Annotated[Whole, Field(gt=0)]
+NonNegativeInt = Annotated[Whole, Field(ge=0)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+PositiveFloat = Annotated[Number, Field(gt=0)]
+NonNegativeFloat = Annotated[Number, Field(ge=0)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Column = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -49,8 +52,8 @@ class Simulated(Part):
     """A simulated streaming service; every day is a function of (seed, day)."""
 
     type: Literal["simulated"]
-    users: Annotated[int, Field(ge=10, le=1_000_000)] = Field(description="Members at the start.")
-    items: Annotated[int, Field(ge=20, le=100_000)] = Field(description="Titles in the catalogue.")
+    users: Annotated[Whole, Field(ge=10, le=1_000_000)] = Field(description="Members at the start.")
+    items: Annotated[Whole, Field(ge=20, le=100_000)] = Field(description="Titles in the catalogue.")
     seed: NonNegativeInt = Field(description="Seed of everything that is drawn.")
 
 
@@ -67,7 +70,7 @@ Source = Annotated[Simulated | Files, Field(discriminator="type")]
 class GradeRule(Part):
     """One rule of relevance."""
 
-    grade: Annotated[int, Field(ge=1, le=4)] = Field(description="Grade given when the rule holds.")
+    grade: Annotated[Whole, Field(ge=1, le=4)] = Field(description="Grade given when the rule holds.")
     when: str = Field(description="SQL condition over `kind` and `value` of one interaction.")
 
 
@@ -129,7 +132,7 @@ class AlsRetrieval(Part):
     """Implicit-feedback matrix factorisation (Hu, Koren, Volinsky 2008)."""
 
     type: Literal["als"]
-    factors: Annotated[int, Field(ge=1, le=1024)] = Field(default=64, description="Length of the vectors.")
+    factors: Annotated[Whole, Field(ge=1, le=1024)] = Field(default=64, description="Length of the vectors.")
     regularization: PositiveFloat = Field(default=20.0, description="L2 penalty.")
     alpha: PositiveFloat = Field(default=4.0, description="Confidence is 1 + alpha * log(1 + actions).")
     iterations: PositiveInt = Field(default=15, description="Alternating sweeps.")
@@ -179,10 +182,10 @@ class LightGBM(Part):
     )
     rounds: PositiveInt = Field(default=100, description="Trees.")
     learning_rate: PositiveFloat = Field(default=0.1, description="Shrinkage of each tree.")
-    num_leaves: Annotated[int, Field(ge=2)] = Field(default=31, description="Leaves of a tree at most.")
+    num_leaves: Annotated[Whole, Field(ge=2)] = Field(default=31, description="Leaves of a tree at most.")
     min_data_in_leaf: NonNegativeInt = Field(default=50, description="Examples in a leaf at least.")
     lambda_l2: NonNegativeFloat = Field(default=1.0, description="L2 penalty on leaf values.")
-    feature_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
+    feature_fraction: Annotated[Number, Field(gt=0, le=1)] = Field(
         default=1.0, description="Share of the features a tree may use."
     )
     truncation: PositiveInt = Field(default=30, description="lambdarank_truncation_level.")
@@ -204,7 +207,7 @@ class Tune(Part):
         description="The plateau, not the peak (Breiman et al. 1984).",
     )
     seed: NonNegativeInt = Field(default=0, description="Seed of the choice of points.")
-    space: dict[TunableParameter, Annotated[tuple[float, ...], Field(min_length=1)]] = Field(
+    space: dict[TunableParameter, Annotated[tuple[Whole | Number, ...], Field(min_length=1)]] = Field(
         description="Values of each ranker setting, from simple to complex."
     )
 

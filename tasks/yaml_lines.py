@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,16 @@ from typing import Any
 import yaml
 
 from tasks.errors import SpecError
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which a day stays the text that was written (the models read it), and 1e-3 is a number."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
 
 
 @dataclass(frozen=True)
@@ -44,41 +55,53 @@ def read_document(path: Path) -> Document:
     """Read a YAML file whose top is a mapping.
 
     Raises:
-        SpecError: the file is absent, not UTF-8, not YAML, has a key twice, or is not a mapping.
+        SpecError: the file is absent, not UTF-8, not YAML, has a key twice or an alias, or is not a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=_Loader)
         if not isinstance(root, yaml.MappingNode):
             raise SpecError(f"{path}:1: expected a mapping of keys, like `name: streaming`")
         lines: dict[tuple[Any, ...], int] = {(): 1}
-        _walk(path, root, (), lines)
-        return Document(path, yaml.safe_load(text), lines)
+        _walk(path, root, (), lines, set())
+        return Document(path, yaml.load(text, Loader=_Loader), lines)  # noqa: S506 - a SafeLoader
     except FileNotFoundError:
         folder = path.parent
         names = sorted(p.stem for p in folder.glob("*.yaml")) if folder.is_dir() else []
         hint = nearest(path.stem, names) or (f"; {folder} has {', '.join(names)}" if names else "")
         raise SpecError(f"{path}: no such pipeline file{hint}") from None
+    except IsADirectoryError:
+        raise SpecError(f"{path}: is a folder, expected a pipeline file") from None
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: expected UTF-8 text, found byte {error.object[error.start]:#04x}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
-        raise SpecError(f"{path}:{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+        problem = getattr(error, "problem", None) or str(error).split("\n", maxsplit=1)[0]
+        raise SpecError(f"{path}:{line}: not valid YAML: {problem}") from None
 
 
-def _walk(path: Path, node: yaml.Node, place: tuple[Any, ...], lines: dict[tuple[Any, ...], int]) -> None:
+def _walk(
+    path: Path, node: yaml.Node, place: tuple[Any, ...], lines: dict[tuple[Any, ...], int], seen: set[int]
+) -> None:
+    if id(node) in seen:
+        raise SpecError(f"{path}:{lines[place]}: an alias (*name) is not read here; write the value out")
+    seen.add(id(node))
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            inner = (*place, key.value)
             line = key.start_mark.line + 1
+            if key.tag != "tag:yaml.org,2002:str":
+                raise SpecError(f"{path}:{line}: a key must be a plain word; found {_text(key)}")
+            inner = (*place, key.value)
             if inner in lines:
-                raise SpecError(
-                    f"{path}:{line}: the key {key.value!r} stands twice, first on line {lines[inner]}"
-                )
+                raise SpecError(f"{path}:{line}: the key {key.value!r} stands twice, first on line {lines[inner]}")
             lines[inner] = line
-            _walk(path, value, inner, lines)
+            _walk(path, value, inner, lines, seen)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             lines[(*place, index)] = value.start_mark.line + 1
-            _walk(path, value, (*place, index), lines)
+            _walk(path, value, (*place, index), lines, seen)
+
+
+def _text(node: yaml.Node) -> str:
+    return repr(node.value) if isinstance(node, yaml.ScalarNode) else "a list or mapping"

@@ -1,0 +1,108 @@
+"""Conditions of pipeline files: what gets through, what is refused, and with which words."""
+
+from __future__ import annotations
+
+import contextlib
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.predicates import KINDS, canonical
+
+RULE = "expected only comparisons of kind or value with constants, joined by and, or, not"
+
+
+@pytest.mark.parametrize(
+    ("written", "sql"),
+    [
+        ("kind = 'play'", "kind = 'play'"),
+        ("value>=0.9   and kind='play'", "value >= 0.9 AND kind = 'play'"),
+        ("kind in ('play', 'rating')", "kind IN ('play', 'rating')"),
+        ("kind not in ('play')", "NOT kind IN ('play')"),
+        ("not (kind = 'play' or value < -1)", "NOT (kind = 'play' OR value < -1)"),
+        ("value between 1 and 2e3", "value BETWEEN 1 AND 2e3"),
+        ("value is not null", "NOT value IS NULL"),
+        ("0.5 <= value", "0.5 <= value"),
+        ("\"kind\" <> 'play'", "\"kind\" <> 'play'"),
+    ],
+)
+def test_a_condition_is_written_again_from_its_tree(written: str, sql: str) -> None:
+    assert canonical(written) == sql
+    assert canonical(sql) == sql
+
+
+@pytest.mark.parametrize(
+    ("written", "error"),
+    [
+        ("lower(kind) = 'play'", "found \"LOWER(kind) = 'play'\" in \"lower(kind) = 'play'\"; " + RULE),
+        ("kind = (select 'play')", "found \"kind = (SELECT 'play')\""),
+        ("kind in (select kind from events)", "found 'kind IN (SELECT kind FROM events)'"),
+        ("exists (select 1)", "found 'EXISTS(SELECT 1)' in 'exists (select 1)'; " + RULE),
+        ("value::int = 1", "found 'CAST(value AS INT) = 1' in 'value::int = 1'; " + RULE),
+        ("value + 1 > 2", "found 'value + 1 > 2' in 'value + 1 > 2'; " + RULE),
+        ("kind like 'p%'", "found \"kind LIKE 'p%'\" in \"kind like 'p%'\"; " + RULE),
+        ("case when value > 1 then true end", "found 'CASE WHEN value > 1 THEN TRUE END'"),
+        ("true", "found 'TRUE' in 'true'; " + RULE),
+        ("value", "found 'value' in 'value'; " + RULE),
+        ("kind = 'play' or true", "found 'TRUE' in \"kind = 'play' or true\"; " + RULE),
+        ("1 = 1", "found '1 = 1' in '1 = 1'; " + RULE),
+        ("value = value", "found 'value = value' in 'value = value'; " + RULE),
+        ("value in (1, value)", "found 'value IN (1, value)' in 'value in (1, value)'; " + RULE),
+        ("kind in ()", "found 'kind IN ()' in 'kind in ()'; " + RULE),
+        ("value is true", "found 'value IS TRUE' in 'value is true'; " + RULE),
+        ("value >= ?", "found 'value >= ?' in 'value >= ?'; expected numbers as the constants of value"),
+        ("value = 'a'", "found \"value = 'a'\" in \"value = 'a'\"; expected numbers as the constants of value"),
+        ("value > 1e400", "found 'value > 1e400' in 'value > 1e400'; expected numbers as the constants of value"),
+        ("value > interval '1' day", "expected numbers as the constants of value"),
+        ("kind = 3", "found 'kind = 3' in 'kind = 3'; expected texts as the constants of kind"),
+        ("kind = null", "found 'kind = NULL' in 'kind = null'; expected texts as the constants of kind"),
+        ("kind > 'play'", "expected kind only with =, <>, in or is null"),
+        ("kind = 'play' -- done", "found a comment in \"kind = 'play' -- done\"; expected only the condition"),
+        ("/* all */ value > 1", "found a comment in '/* all */ value > 1'; expected only the condition"),
+        ("value > 1; drop table labels", "found 'value > 1; drop table labels', expected exactly one SQL condition"),
+        ("", "found '', expected exactly one SQL condition"),
+        ("value >", "found 'value >', which is not an SQL condition: "),
+        ("kind = 'play", 'found "kind = \'play", which is not an SQL condition: '),
+        ("kind = 'plays'", f"unknown kind 'plays'; expected one of {', '.join(KINDS)}; did you mean 'play'?"),
+        ("'plays' = kind", f"unknown kind 'plays'; expected one of {', '.join(KINDS)}; did you mean 'play'?"),
+        ("vlue > 1", "unknown column 'vlue' in 'vlue > 1'; expected one of kind, value; did you mean 'value'?"),
+        ("VALUE > 1", "unknown column 'VALUE' in 'VALUE > 1'; expected one of kind, value; did you mean 'value'?"),
+        ("e.value > 1", "unknown column 'e.value' in 'e.value > 1'; expected one of kind, value"),
+    ],
+)
+def test_anything_else_is_refused(written: str, error: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is compared below
+        canonical(written)
+    assert error in str(caught.value)
+
+
+_NUMBERS = st.floats(-1e6, 1e6).map(lambda x: round(x, 3))
+_COMPARED = st.one_of(
+    st.builds("kind {} '{}'".format, st.sampled_from(["=", "<>"]), st.sampled_from(KINDS)),
+    st.builds("value {} {}".format, st.sampled_from(["<", "<=", "=", ">", ">="]), _NUMBERS),
+    st.builds("value between {} and {}".format, _NUMBERS, _NUMBERS),
+)
+_CONDITIONS = st.recursive(
+    _COMPARED,
+    lambda inner: st.one_of(
+        st.builds("({} and {})".format, inner, inner),
+        st.builds("({} or {})".format, inner, inner),
+        st.builds("(not {})".format, inner),
+    ),
+    max_leaves=6,
+)
+
+
+@given(_CONDITIONS, st.sampled_from(KINDS), _NUMBERS)
+def test_what_is_written_means_what_was_meant(condition: str, kind: str, value: float) -> None:
+    query = f"select ({condition}) = ({canonical(condition)}) from (select ? as kind, ?::double as value)"
+    with duckdb.connect() as connection:
+        assert connection.execute(query, [kind, value]).fetchall() == [(True,)]
+
+
+@given(st.text(max_size=40) | st.text("kindvalue'=<>() -0123456789;", max_size=40))
+def test_no_text_breaks_the_parser(text: str) -> None:
+    with contextlib.suppress(ValueError):
+        canonical(text)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import RegistryError
-from tasks.home import Home, read_json, sha256_file, write_json
+from tasks.home import Home, read_json, safe_name, sha256_file, write_json
 
 LOCK_SECONDS = 120
 
@@ -34,7 +34,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def version_dir(home: Home, pipeline: str, version: str) -> Path:
     """Return the folder of a version."""
-    return home.registry(pipeline) / "versions" / version
+    return home.registry(pipeline) / "versions" / safe_name(version)
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -53,9 +53,7 @@ def add_version(home: Home, pipeline: str, version: str, built: Path) -> bool:
         if target.exists():
             there, new = contents(target), contents(built)
             if there != new:
-                differing = sorted(
-                    name for name in there.keys() | new.keys() if there.get(name) != new.get(name)
-                )
+                differing = sorted(name for name in there.keys() | new.keys() if there.get(name) != new.get(name))
                 raise RegistryError(
                     f"{target}: this version is published already with other contents ({', '.join(differing)}); "
                     "versions never change. Equal inputs gave unequal outputs: compare the two runs' files, or "
@@ -85,9 +83,7 @@ def alias(home: Home, pipeline: str, name: str) -> dict[str, Any] | None:
     return found
 
 
-def move_alias(
-    home: Home, pipeline: str, name: str, version: str, as_of: date, event: dict[str, Any]
-) -> bool:
+def move_alias(home: Home, pipeline: str, name: str, version: str, as_of: date, event: dict[str, Any]) -> bool:
     """Point the alias at a version unless it points at a later day; record it in the timeline either way.
 
     Returns:
@@ -98,7 +94,7 @@ def move_alias(
         moves = current is None or date.fromisoformat(current["as_of"]) <= as_of
         known = {(line["version"], line["alias"]) for line in timeline(home, pipeline)}
         if (version, name) not in known:
-            line = {"version": version, "alias": name, "as_of": as_of.isoformat(), "live": moves, **event}
+            line = {**event, "version": version, "alias": name, "as_of": as_of.isoformat(), "live": moves}
             _append(home.registry(pipeline) / "timeline.jsonl", line)
         if moves and (current is None or current["version"] != version):
             path = home.registry(pipeline) / "aliases" / f"{name}.json"
@@ -107,10 +103,17 @@ def move_alias(
 
 
 def _append(path: Path, line: dict[str, Any]) -> None:
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(line, sort_keys=True) + "\n")
+    complete = _complete(path.read_bytes()) if path.exists() else b""
+    with path.open("ab") as stream:
+        stream.truncate(len(complete))
+        stream.write(json.dumps(line, sort_keys=True).encode() + b"\n")
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def _complete(content: bytes) -> bytes:
+    """Return the lines that have an end; a last one without was being written when its process died."""
+    return content[: content.rfind(b"\n") + 1]
 
 
 def timeline(home: Home, pipeline: str) -> list[dict[str, Any]]:
@@ -119,7 +122,7 @@ def timeline(home: Home, pipeline: str) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     events = []
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, text in enumerate(_complete(path.read_bytes()).splitlines(), start=1):
         try:
             events.append(json.loads(text))
         except ValueError:

@@ -1,0 +1,46 @@
+"""A small pipeline that tests change where they need to."""
+
+from __future__ import annotations
+
+import copy
+from datetime import date
+from typing import Any
+
+from tasks.spec import Spec
+
+IMPRESSIONS: dict[str, Any] = {
+    "name": "tiny",
+    "description": "A pipeline for tests.",
+    "start": "2026-01-01",
+    "source": {"type": "simulated", "users": 10, "items": 20, "seed": 1},
+    "label": {"horizon": "1d", "lateness": "2d", "grades": [{"grade": 1, "when": "kind = 'play'"}]},
+    "examples": {"kind": "impressions", "train": "5d", "validation": "2d", "test": "2d"},
+    "features": ["item_actions_28d", "user_tenure_days"],
+    "sample": {"groups": 100},
+    "retrieval": [{"type": "popularity", "k": 5}, {"type": "history", "k": 5}],
+    "ranker": {"type": "lightgbm", "rounds": 10, "min_data_in_leaf": 1},
+    "evaluate": {"metrics": ["ndcg@10", "mrr"]},
+    "gates": [{"metric": "ndcg@10", "beats": "popularity"}],
+}
+SNAPSHOTS: dict[str, Any] = {"kind": "snapshots", "every": "10d", "train": "20d", "test": "10d"}
+
+
+def day(text: str) -> date:
+    """A day of 2026, written `MM-DD`."""
+    return date.fromisoformat(f"2026-{text}")
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    """The pipeline as read from YAML; a change replaces a key, or is merged into it if both are mappings."""
+    made = copy.deepcopy(IMPRESSIONS)
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(made.get(key), dict) and value.keys() <= made[key].keys():
+            made[key].update(value)
+        else:
+            made[key] = value
+    return made
+
+
+def spec_of(**changes: Any) -> Spec:
+    """The pipeline as a spec."""
+    return Spec.model_validate(document(**changes))

@@ -1,0 +1,415 @@
+"""The descriptor: a closed, versioned JSON document that is the ranker, with what it was made of.
+
+These models are its schema. Unknown keys and node types are refused, so a descriptor that loads means the
+same to every engine that knows its format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from datetime import date
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from engine.errors import ArtifactError, DescriptorError, nearest
+
+FORMAT = "matinee/1"
+FILE = "descriptor.json"
+_ARTIFACT_NAME_LENGTH = 400
+
+
+def _inside(name: str) -> str:
+    path = PurePosixPath(name)
+    plain = name == str(path) and not path.is_absolute() and ".." not in path.parts and name != "."
+    if not plain or "\\" in name or "\0" in name or len(name) > _ARTIFACT_NAME_LENGTH:
+        raise ValueError(f"{name!r} is no path inside the version's folder: expected e.g. 'BR/trees.txt'")
+    return name
+
+
+ArtifactName = Annotated[str, AfterValidator(_inside)]
+FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=100_000)]
+
+
+class Closed(BaseModel):
+    """Base of all models: no unknown keys, no changes, no coercion of texts to numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class AlsNode(Closed):
+    """Retrieves the k items with the largest dot product of factors. File: `engine.retrieval.Als.LAYOUT`."""
+
+    type: Literal["ALS"] = "ALS"
+    k: Count
+    artifact: ArtifactName
+
+
+class PopularityNode(Closed):
+    """Retrieves the k most popular items. File: `engine.retrieval.Popularity.LAYOUT`."""
+
+    type: Literal["Popularity"] = "Popularity"
+    k: Count
+    artifact: ArtifactName
+
+
+class HistoryNode(Closed):
+    """Retrieves the k best items of the user's own past. File: `engine.retrieval.History.LAYOUT`."""
+
+    type: Literal["History"] = "History"
+    k: Count
+    artifact: ArtifactName
+
+
+class ItemItemNode(Closed):
+    """Retrieves the k items most similar to the user's past. File: `engine.retrieval.ItemItem.LAYOUT`."""
+
+    type: Literal["ItemItem"] = "ItemItem"
+    k: Count
+    artifact: ArtifactName
+
+
+RetrieverNode = Annotated[
+    AlsNode | PopularityNode | HistoryNode | ItemItemNode, Field(discriminator="type", title="Retriever")
+]
+
+
+class UnionNode(Closed):
+    """All retrievers' items, first retriever first, each item once."""
+
+    type: Literal["Union"] = "Union"
+    of: tuple[RetrieverNode, ...] = Field(min_length=1)
+
+
+class LookupNode(Closed):
+    """A feature read from a table by the candidate's key; `default` (null = missing) where it has no row.
+
+    Keys: `user` user_id, `item` item_id, `user_item` both, `user_category` user_id and the item's category.
+    """
+
+    type: Literal["Lookup"] = "Lookup"
+    name: str
+    entity: Literal["user", "item", "user_item", "user_category"]
+    default: FiniteFloat | None
+    artifact: ArtifactName
+
+
+class ScoreNode(Closed):
+    """A feature: the score of the pair by one of the ranker's retrievers, whether or not that retrieved it."""
+
+    type: Literal["Score"] = "Score"
+    name: str
+    of: Literal["ALS", "Popularity", "History", "ItemItem"]
+    default: FiniteFloat | None
+
+
+class DotNode(Closed):
+    """A feature: the dot product of user and item factors of an ALS file."""
+
+    type: Literal["Dot"] = "Dot"
+    name: str
+    default: FiniteFloat | None
+    artifact: ArtifactName
+
+
+FeatureNode = Annotated[LookupNode | ScoreNode | DotNode, Field(discriminator="type", title="Feature")]
+
+
+class TreesNode(Closed):
+    """Boosted trees, a LightGBM text whose feature names are the scorer's, in their order."""
+
+    type: Literal["Trees"] = "Trees"
+    artifact: ArtifactName
+
+
+class LinearNode(Closed):
+    """intercept + Σ weight × feature; a missing feature counts as 0."""
+
+    type: Literal["Linear"] = "Linear"
+    weights: tuple[FiniteFloat, ...]
+    intercept: FiniteFloat = 0.0
+
+
+class ColumnNode(Closed):
+    """One feature as it is; missing counts as 0. What baselines are."""
+
+    type: Literal["Column"] = "Column"
+    name: str
+
+
+FunctionNode = Annotated[TreesNode | LinearNode | ColumnNode, Field(discriminator="type", title="Function")]
+
+
+class FeatureScorerNode(Closed):
+    """Features of each candidate, then a function of them."""
+
+    type: Literal["FeatureScorer"] = "FeatureScorer"
+    features: tuple[FeatureNode, ...] = Field(min_length=1)
+    function: FunctionNode
+
+    @model_validator(mode="after")
+    def _names(self) -> FeatureScorerNode:
+        names = [feature.name for feature in self.features]
+        if len(set(names)) < len(names):
+            raise ValueError(f"a feature is named twice: {', '.join(sorted(n for n in names if names.count(n) > 1))}")
+        if isinstance(self.function, LinearNode) and len(self.function.weights) != len(names):
+            raise ValueError(f"{len(self.function.weights)} weights for {len(names)} features")
+        if isinstance(self.function, ColumnNode) and self.function.name not in names:
+            raise ValueError(f"no feature {self.function.name!r}{nearest(self.function.name, names)}")
+        return self
+
+
+class ExcludeSeenNode(Closed):
+    """Leaves out the items a user has seen, given candidates too. File: `engine.retrieval.History.LAYOUT`."""
+
+    type: Literal["ExcludeSeen"] = "ExcludeSeen"
+    artifact: ArtifactName
+
+
+class DiversifyNode(Closed):
+    """Takes one item after the other: the best by score − strength × spread × items of its category so far.
+
+    The spread is the standard deviation of the list's scores; the scores themselves stay as they are.
+    """
+
+    type: Literal["Diversify"] = "Diversify"
+    by: Literal["category"] = "category"
+    strength: Annotated[float, Field(ge=0.0, le=100.0)]
+
+
+RerankNode = Annotated[ExcludeSeenNode | DiversifyNode, Field(discriminator="type", title="Rerank")]
+
+
+class ScoringRankerNode(Closed):
+    """Candidates (retrieved, or given in the request) ordered by a scorer, then re-ranked."""
+
+    type: Literal["ScoringRanker"] = "ScoringRanker"
+    retrieve: UnionNode
+    scorer: FeatureScorerNode
+    rerank: tuple[RerankNode, ...] = ()
+
+    @model_validator(mode="after")
+    def _sources(self) -> ScoringRankerNode:
+        types = [retriever.type for retriever in self.retrieve.of]
+        if len(set(types)) < len(types):
+            raise ValueError("a retriever type stands twice in one union; each may stand once")
+        for feature in self.scorer.features:
+            if isinstance(feature, ScoreNode) and feature.of not in types:
+                raise ValueError(f"feature {feature.name!r} is the score of {feature.of}, which does not retrieve")
+        return self
+
+
+class Ref(Closed):
+    """A pointer to one of `rankers`."""
+
+    ref: str = Field(alias="$ref", pattern=r"^#/rankers/.+$")
+
+    @classmethod
+    def to(cls, name: str) -> Ref:
+        """Return the pointer to the ranker of this name."""
+        return cls.model_validate({"$ref": "#/rankers/" + name.replace("~", "~0").replace("/", "~1")})
+
+    @property
+    def target(self) -> str:
+        """The name of the ranker pointed at."""
+        return self.ref.removeprefix("#/rankers/").replace("~1", "/").replace("~0", "~")
+
+
+class PopulationRankerNode(Closed):
+    """Chooses the ranker by an attribute of the user: from the request's context, else from `artifact`.
+
+    `artifact` is a table with user_id and the column `by`; users and values without a ranker get `*`.
+    """
+
+    type: Literal["PopulationRanker"] = "PopulationRanker"
+    by: str
+    artifact: ArtifactName | None = None
+    of: dict[str, Ref]
+
+
+class ArtifactEntry(Closed):
+    """What a file of the version must be."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    bytes: int = Field(ge=0)
+
+
+class Request(Closed):
+    """A request: up to k items for a user, from `candidates` if given; `context` overrides attributes."""
+
+    user_id: str = Field(min_length=1, max_length=512)
+    candidates: tuple[str, ...] | None = Field(default=None, max_length=100_000)
+    k: int = Field(default=10, ge=1, le=10_000)
+    context: dict[str, str] = Field(default_factory=dict)
+
+
+class Ranked(Closed):
+    """One item of a golden response."""
+
+    item: str
+    score: FiniteFloat
+
+
+class Golden(Closed):
+    """A request and the answer that every load of the version must give again, bit for bit."""
+
+    request: Request
+    response: tuple[Ranked, ...]
+
+
+class Record(Closed):
+    """One measured figure. `of` is what was measured: model, popularity, history, champion …"""
+
+    metric: str
+    of: str
+    population: str = "*"
+    slice: dict[str, str] | str | None = None
+    value: FiniteFloat | None
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
+    groups: int = Field(ge=0)
+    definition: str
+    window: str | None = None
+
+
+class Evaluation(BaseModel):
+    """All figures as one flat list, and whatever else belongs to them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    records: tuple[Record, ...] = ()
+
+
+class Descriptor(Closed):
+    """A published version."""
+
+    format: Literal["matinee/1"] = "matinee/1"
+    pipeline: str
+    version: str
+    as_of: date
+    input: dict[str, JsonValue] = Field(
+        default={"user_id": "string", "candidates": "list[string]?", "k": "integer?", "context": "map[string]?"}
+    )
+    catalogue: ArtifactName = "catalogue.parquet"
+    ranker: Annotated[PopulationRankerNode | ScoringRankerNode, Field(discriminator="type")]
+    rankers: dict[str, ScoringRankerNode] = Field(default_factory=dict)
+    artifacts: dict[ArtifactName, ArtifactEntry]
+    lineage: dict[str, JsonValue] = Field(default_factory=dict)
+    evaluation: Evaluation = Evaluation()
+    golden: tuple[Golden, ...] = ()
+
+    @model_validator(mode="after")
+    def _references(self) -> Descriptor:
+        if isinstance(self.ranker, PopulationRankerNode):
+            if "*" not in self.ranker.of:
+                raise ValueError("ranker.of has no '*': everybody else would have no ranker")
+            for population, ref in self.ranker.of.items():
+                if ref.target not in self.rankers:
+                    raise ValueError(
+                        f"ranker.of[{population!r}] points at {ref.ref}, which is not there"
+                        f"{nearest(ref.target, self.rankers)}"
+                    )
+        for name in sorted(referenced(self)):
+            if name not in self.artifacts:
+                raise ValueError(f"{name!r} is used but not listed in artifacts{nearest(name, self.artifacts)}")
+        return self
+
+
+def referenced(descriptor: Descriptor) -> set[str]:
+    """Return the names of all files that the descriptor's nodes read."""
+    found = {descriptor.catalogue}
+
+    def visit(node: object) -> None:
+        if isinstance(node, Closed):
+            artifact = getattr(node, "artifact", None)
+            if artifact is not None:
+                found.add(artifact)
+            for name in type(node).model_fields:
+                visit(getattr(node, name))
+        elif isinstance(node, tuple):
+            for member in node:
+                visit(member)
+
+    for ranker in (descriptor.ranker, *descriptor.rankers.values()):
+        visit(ranker)
+    return found
+
+
+def descriptor_schema() -> dict[str, Any]:
+    """Return the JSON schema of descriptors."""
+    return Descriptor.model_json_schema(by_alias=True)
+
+
+def descriptor_text(descriptor: Descriptor) -> str:
+    """Return the one JSON text of a descriptor: sorted keys, no NaN."""
+    plain = descriptor.model_dump(mode="json", by_alias=True)
+    return json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_descriptor(folder: Path, descriptor: Descriptor) -> Path:
+    """Write `descriptor.json` into the folder of a version: whole or not at all."""
+    target = folder / FILE
+    temporary = folder / f".{FILE}.new"
+    with temporary.open("w", encoding="utf-8") as stream:
+        stream.write(descriptor_text(descriptor))
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(target)
+    return target
+
+
+def parse_descriptor(text: str | bytes, source: str) -> Descriptor:
+    """Return the checked descriptor; `DescriptorError` names `source`, the place and what was found."""
+    try:
+        plain = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DescriptorError(f"{source}: not JSON ({error})") from None
+    found = plain.get("format") if isinstance(plain, dict) else None
+    if found != FORMAT:
+        raise DescriptorError(f"{source}: format {found!r}; this engine reads {FORMAT!r}")
+    try:
+        return Descriptor.model_validate(plain)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(map(str, problem['loc'])) or 'descriptor'}: {problem['msg']}" for problem in error.errors()
+        ]
+        more = f" (and {len(lines) - 3} more)" if len(lines) > 3 else ""
+        raise DescriptorError(f"{source}: {'; '.join(lines[:3])}{more}") from None
+
+
+def read_descriptor(folder: Path) -> Descriptor:
+    """Read and check `descriptor.json` of a version's folder."""
+    path = folder / FILE
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DescriptorError(f"{path}: cannot be read ({error.strerror}); is this a published version?") from None
+    return parse_descriptor(content, str(path))
+
+
+def artifact_entry(path: Path) -> ArtifactEntry:
+    """Return size and digest of a file, to be listed in `Descriptor.artifacts`."""
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return ArtifactEntry(sha256=digest, bytes=path.stat().st_size)
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read ({error.strerror}); expected an artifact") from None
+
+
+def check_artifacts(folder: Path, descriptor: Descriptor) -> None:
+    """Raise `ArtifactError` unless every listed file lies inside the folder and is what it was."""
+    root = folder.resolve()
+    for name, expected in descriptor.artifacts.items():
+        path = folder / name
+        if not path.resolve().is_relative_to(root):
+            raise ArtifactError(f"{path}: leads out of the version's folder; expected a file inside it")
+        found = artifact_entry(path)
+        if found != expected:
+            raise ArtifactError(
+                f"{path}: {found.bytes} bytes with sha256 {found.sha256[:12]}…; expected {expected.bytes} with "
+                f"{expected.sha256[:12]}…: the file was altered after publishing, restore it or publish again"
+            )

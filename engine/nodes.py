@@ -1,0 +1,211 @@
+"""The executable side of descriptor nodes: small, vectorised, the same call for one request and for many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.arrays import Bools, Codes, Floats, Offsets, Singles, Strings, kernel, offsets_of
+from engine.candidates import Candidates, union
+from engine.descriptor import Request
+from engine.retrieval import History, Retriever
+from engine.tables import Catalogue, FeatureTable
+from engine.trees import Trees
+
+
+class Function(Protocol):
+    """Maps features (rows × features) to one score per row."""
+
+    def predict(self, matrix: npt.NDArray[Any]) -> Floats:
+        """Return the scores."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """intercept + Σ weight × feature, added in the order of the features; NaN counts as 0."""
+
+    weights: tuple[float, ...]
+    intercept: float
+
+    def predict(self, matrix: npt.NDArray[Any]) -> Floats:
+        """Return the scores."""
+        scores = np.full(len(matrix), self.intercept)
+        for column, weight in enumerate(self.weights):
+            scores += weight * np.nan_to_num(matrix[:, column].astype(np.float64), nan=0.0)
+        return scores
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature as it is; NaN counts as 0."""
+
+    column: int
+
+    def predict(self, matrix: npt.NDArray[Any]) -> Floats:
+        """Return the scores."""
+        return np.nan_to_num(matrix[:, self.column].astype(np.float64), nan=0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup:
+    """A column of a feature table."""
+
+    table: FeatureTable
+    values: Singles
+    default: float
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """The score of a retriever (also used for `Dot`)."""
+
+    retriever: Retriever
+    default: float
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureScorer:
+    """Computes features, then a function of them. `names` are the matrix's columns."""
+
+    names: tuple[str, ...]
+    features: tuple[Lookup | Score, ...]
+    function: Trees | Linear | Column
+    catalogue: Catalogue
+
+    def matrix(self, users: Strings, candidates: Candidates) -> Singles:
+        """Return the features of each candidate (candidates × features)."""
+        owner = candidates.rows
+        matrix = np.empty((len(candidates.items), len(self.features)), dtype=np.float32)
+        rows: dict[int, npt.NDArray[np.int64]] = {}
+        for column, feature in enumerate(self.features):
+            default = np.float32(feature.default)
+            if isinstance(feature, Score):
+                values = feature.retriever.score(users, owner, candidates.items)
+                matrix[:, column] = np.where(np.isnan(values), default, values)
+                continue
+            table = feature.table
+            if id(table) not in rows:
+                rows[id(table)] = table.rows(users, owner, candidates.items, self.catalogue.category)
+            at = rows[id(table)]
+            matrix[:, column] = np.where(at < 0, default, feature.values[at])
+        return matrix
+
+    def score(self, users: Strings, candidates: Candidates) -> Floats:
+        """Return the score of each candidate."""
+        return self.function.predict(self.matrix(users, candidates))
+
+
+@dataclass(frozen=True, eq=False)
+class ExcludeSeen:
+    """Tells which candidates a user has not seen."""
+
+    seen: History
+
+    def keep(self, users: Strings, candidates: Candidates) -> Bools:
+        """Return True for candidates that are not in the user's past."""
+        return np.isnan(self.seen.score(users, candidates.rows, candidates.items))
+
+
+@kernel
+def diversify(scores: Floats, offsets: Offsets, category: Codes, strength: float, k: int) -> Offsets:
+    """Return positions in the new order; each list must be sorted by score, best first.
+
+    Only the best item left of each category can be next, so a step costs one look at the categories of a list.
+    """
+    order = np.arange(len(scores))
+    for group in range(len(offsets) - 1):
+        low, high = offsets[group], offsets[group + 1]
+        size = high - low
+        spread = np.std(scores[low:high]) if size else 0.0
+        taken = np.zeros(size, dtype=np.bool_)
+        count = np.zeros(1 + category[low:high].max() if size else 0, dtype=np.int64)
+        for place in range(min(size, k)):
+            best, best_value = -1, -np.inf
+            for row in range(size):
+                if not taken[row]:
+                    value = scores[low + row] - strength * spread * count[category[low + row]]
+                    if best < 0 or value > best_value:
+                        best, best_value = row, value
+            taken[best] = True
+            count[category[low + best]] += 1
+            order[low + place] = low + best
+        place = min(size, k)
+        for row in range(size):
+            if not taken[row]:
+                order[low + place] = low + row
+                place += 1
+    return order
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Ranked items of many requests: request `r` owns `offsets[r]:offsets[r+1]`, best first."""
+
+    offsets: Offsets
+    items: Codes
+    scores: Floats
+    unknown: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class ScoringRanker:
+    """Retrieves or takes candidates, scores them and orders them; equal scores by item number."""
+
+    retrievers: tuple[tuple[Retriever, int], ...]
+    scorer: FeatureScorer
+    exclude: tuple[ExcludeSeen, ...]
+    diversify: tuple[float, ...]
+    catalogue: Catalogue
+
+    def rank(self, requests: Sequence[Request]) -> Answers:
+        """Answer requests."""
+        users = np.array([request.user_id for request in requests], dtype=np.str_)
+        candidates, unknown = self._candidates(requests, users)
+        for rule in self.exclude:
+            candidates = _kept(candidates, rule.keep(users, candidates))
+        scores = self.scorer.score(users, candidates)
+        order = np.lexsort((candidates.items, -scores, candidates.rows))
+        items, scores = candidates.items[order], scores[order]
+        limits = np.array([request.k for request in requests], dtype=np.int64)
+        for strength in self.diversify:
+            category = self.catalogue.category[items]
+            order = diversify(scores, candidates.offsets, category, strength, int(limits.max(initial=0)))
+            items, scores = items[order], scores[order]
+        place = np.arange(len(items)) - candidates.offsets[:-1][candidates.rows]
+        top = place < limits[candidates.rows]
+        ranked = _kept(Candidates(candidates.offsets, items), top)
+        return Answers(ranked.offsets, ranked.items, scores[top], unknown)
+
+    def _candidates(self, requests: Sequence[Request], users: Strings) -> tuple[Candidates, list[tuple[str, ...]]]:
+        retrieve = np.array([request.candidates is None for request in requests], dtype=np.bool_)
+        found = union(self.retrievers, users[retrieve]) if retrieve.any() else None
+        parts: list[Codes] = []
+        unknown: list[tuple[str, ...]] = []
+        position = 0
+        for request in requests:
+            if request.candidates is None and found is not None:
+                parts.append(found.items[found.offsets[position] : found.offsets[position + 1]])
+                unknown.append(())
+                position += 1
+            else:
+                part, dropped = self._given(request.candidates or ())
+                parts.append(part)
+                unknown.append(dropped)
+        items = np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
+        return Candidates(offsets_of(np.array([len(part) for part in parts])), items), unknown
+
+    def _given(self, wanted: tuple[str, ...]) -> tuple[Codes, tuple[str, ...]]:
+        """Return the numbers of the given items that may be shown, each once, and the ids left out."""
+        distinct = tuple(dict.fromkeys(wanted))
+        numbers = self.catalogue.items.ids.numbers(distinct)
+        good = (numbers >= 0) & self.catalogue.items.available[numbers] if len(self.catalogue.items) else numbers >= 0
+        return numbers[good], tuple(item for item, fine in zip(distinct, good, strict=True) if not fine)
+
+
+def _kept(candidates: Candidates, keep: Bools) -> Candidates:
+    lengths = np.bincount(candidates.rows[keep], minlength=len(candidates.offsets) - 1)
+    return Candidates(offsets_of(lengths), candidates.items[keep])

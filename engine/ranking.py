@@ -1,0 +1,171 @@
+"""The engine: loads a published version, checks all of it, and answers requests exactly as it was tested to.
+
+```
+engine = load(Path("var/registry/streaming/versions/2026-02-28.3f9ac2d1"))
+engine.rank([Request(user_id="u1", k=10)])[0].items
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.descriptor import (
+    Descriptor,
+    Golden,
+    PopulationRankerNode,
+    Ranked,
+    Request,
+    check_artifacts,
+    read_descriptor,
+)
+from engine.errors import GoldenMismatch
+from engine.nodes import ScoringRanker
+from engine.tables import FeatureTable
+from engine.wiring import Wiring
+
+_BATCH = 512  # requests ranked together: bounds memory, changes no result
+
+
+@dataclass(frozen=True)
+class Response:
+    """Ranked items of one request, best first.
+
+    `population` is the ranker that answered; `unknown` are given candidates that are not in the catalogue or
+    may not be shown.
+    """
+
+    items: list[str]
+    scores: list[float]
+    titles: list[str]
+    population: str
+    unknown: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Populations:
+    """Which ranker answers whom."""
+
+    by: str | None
+    users: FeatureTable | None
+    values: list[str]
+    rankers: dict[str, ScoringRanker]
+
+    def of(self, requests: Sequence[Request]) -> list[str]:
+        """Return the population of each request: from its context, else from the user's row, else `*`."""
+        if self.by is None:
+            return ["*"] * len(requests)
+        values = [""] * len(requests)
+        if self.users is not None and self.users.users is not None:
+            numbers = self.users.users.numbers([request.user_id for request in requests])
+            values = [self.values[row] for row in self.users.find(numbers.astype(np.int64))]
+        chosen = [request.context.get(self.by, value) for request, value in zip(requests, values, strict=True)]
+        return [value if value in self.rankers else "*" for value in chosen]
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """A loaded version; build it with `load`."""
+
+    descriptor: Descriptor
+    wiring: Wiring
+    populations: Populations
+
+    def rank(self, requests: Sequence[Request]) -> list[Response]:
+        """Answer requests; each gets the same answer, to the last bit, alone as among many."""
+        responses: list[Response | None] = [None] * len(requests)
+        names = self.populations.of(requests)
+        for name in dict.fromkeys(names):
+            numbers = [number for number, own in enumerate(names) if own == name]
+            for start in range(0, len(numbers), _BATCH):
+                part = numbers[start : start + _BATCH]
+                for number, response in zip(part, self._answer(name, [requests[n] for n in part]), strict=True):
+                    responses[number] = response
+        return [response for response in responses if response is not None]
+
+    def _answer(self, population: str, requests: Sequence[Request]) -> list[Response]:
+        answers = self.populations.rankers[population].rank(requests)
+        catalogue = self.wiring.catalogue
+        responses = []
+        for number, unknown in enumerate(answers.unknown):
+            own = slice(answers.offsets[number], answers.offsets[number + 1])
+            items = answers.items[own]
+            responses.append(
+                Response(
+                    items=catalogue.items.ids.values[items].tolist(),
+                    scores=answers.scores[own].tolist(),
+                    titles=[catalogue.titles[item] for item in items],
+                    population=population,
+                    unknown=list(unknown),
+                )
+            )
+        return responses
+
+
+def load(folder: Path, *, unpublished: bool = False) -> Engine:
+    """Return the engine of a version's folder, or refuse it.
+
+    In this order: the descriptor is read and its references resolved; size and digest of every artifact are
+    compared; the artifacts are loaded; the golden requests are answered and compared, items and scores, for
+    exact equality. `unpublished` allows a version that has no golden requests yet, to make them.
+    Raises `DescriptorError`, `ArtifactError` or `GoldenMismatch`.
+    """
+    descriptor = read_descriptor(folder)
+    check_artifacts(folder, descriptor)
+    wiring = Wiring(folder, descriptor.catalogue)
+    engine = Engine(descriptor, wiring, _populations(descriptor, wiring))
+    if not descriptor.golden and not unpublished:
+        raise GoldenMismatch(f"{folder}: no golden requests, so nothing shows that it ranks as published")
+    _replay(engine, folder)
+    return engine
+
+
+def golden(engine: Engine, requests: Sequence[Request]) -> tuple[Golden, ...]:
+    """Return requests with the engine's answers, for the descriptor's `golden`."""
+    responses = engine.rank(requests)
+    return tuple(
+        Golden(request=request, response=_ranked(response))
+        for request, response in zip(requests, responses, strict=True)
+    )
+
+
+def _ranked(response: Response) -> tuple[Ranked, ...]:
+    pairs = zip(response.items, response.scores, strict=True)
+    return tuple(Ranked(item=item, score=score) for item, score in pairs)
+
+
+def _populations(descriptor: Descriptor, wiring: Wiring) -> Populations:
+    node = descriptor.ranker
+    if not isinstance(node, PopulationRankerNode):
+        return Populations(None, None, [], {"*": wiring.ranker(node)})
+    built = {name: wiring.ranker(ranker) for name, ranker in descriptor.rankers.items()}
+    rankers = {population: built[ref.target] for population, ref in node.of.items()}
+    if node.artifact is None:
+        return Populations(node.by, None, [], rankers)
+    table = wiring.table(node.artifact, "user")
+    return Populations(node.by, table, table.attribute(node.by), rankers)
+
+
+def _replay(engine: Engine, folder: Path) -> None:
+    expected = engine.descriptor.golden
+    found = golden(engine, [vector.request for vector in expected])
+    for number, (old, new) in enumerate(zip(expected, found, strict=True)):
+        if old.response == new.response:
+            continue
+        place = next(
+            (n for n, (a, b) in enumerate(zip(old.response, new.response, strict=False)) if a != b),
+            min(len(old.response), len(new.response)),
+        )
+        was, now = old.response[place : place + 1], new.response[place : place + 1]
+        raise GoldenMismatch(
+            f"{folder}: golden request {number} (user {old.request.user_id!r}) is answered otherwise at place "
+            f"{place + 1}: {_shown(now)} instead of {_shown(was)}; do not serve this version"
+        )
+
+
+def _shown(place: tuple[Ranked, ...]) -> str:
+    return f"{place[0].item!r} with {place[0].score!r}" if place else "nothing"

@@ -1,0 +1,146 @@
+"""Tables of a version: the catalogue and the features of users, items and pairs, looked up by number.
+
+Parquet files. `catalogue.parquet`: item_id, title, category (texts), available (boolean); ascending item_id.
+Feature tables: the key columns of their entity, then features (floating point; null = missing) and attributes
+(texts); one row per key, in any order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from engine.arrays import Codes, Singles, Strings
+from engine.errors import ArtifactError, nearest
+from engine.ids import Ids
+from engine.retrieval import Items
+
+KEYS = {
+    "user": ("user_id",),
+    "item": ("item_id",),
+    "user_item": ("user_id", "item_id"),
+    "user_category": ("user_id", "category"),
+}
+
+
+def _read(path: Path, required: tuple[str, ...]) -> pa.Table:
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except (pa.ArrowException, OSError) as error:
+        raise ArtifactError(f"{path}: not readable as parquet ({error}); publish the version again") from None
+    for name in required:
+        if name not in table.column_names:
+            raise ArtifactError(f"{path}: no column {name!r}; found {', '.join(table.column_names)}")
+    return table
+
+
+def _texts(table: pa.Table, name: str) -> Strings:
+    column = table.column(name)
+    if pa.types.is_dictionary(column.type):
+        column = pc.cast(column, column.type.value_type)
+    filled = pc.fill_null(pc.cast(column, pa.string()), "")
+    return np.array(filled.to_pylist(), dtype=np.str_) if len(filled) else np.empty(0, dtype="<U1")
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """Every item with its title and category (a number in `categories`), and whether it may be shown."""
+
+    items: Items
+    titles: list[str]
+    categories: Ids
+    category: Codes
+
+    @classmethod
+    def load(cls, path: Path) -> Catalogue:
+        """Read and check the catalogue."""
+        table = _read(path, ("item_id", "title", "category", "available"))
+        available = table.column("available")
+        if not pa.types.is_boolean(available.type):
+            raise ArtifactError(f"{path}: column 'available' is {available.type}; expected boolean")
+        shown = np.array(pc.fill_null(available, False).to_pylist(), dtype=np.bool_)
+        ids = Ids.of(_texts(table, "item_id"), f"{path}: item_id")
+        category = _texts(table, "category")
+        categories = Ids(np.unique(category))
+        return cls(Items(ids, shown), _texts(table, "title").tolist(), categories, categories.numbers(category))
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureTable:
+    """Rows of one entity, in the order of their packed keys."""
+
+    path: Path
+    entity: str
+    users: Ids | None
+    width: int
+    keys: npt.NDArray[np.int64]
+    table: pa.Table
+
+    @classmethod
+    def load(cls, path: Path, entity: str, catalogue: Catalogue) -> FeatureTable:
+        """Read and check a table; rows of items and categories outside the catalogue are left out."""
+        table = _read(path, KEYS[entity])
+        users = None
+        keys = np.zeros(len(table), dtype=np.int64)
+        keep = np.ones(len(table), dtype=np.bool_)
+        width = 1
+        for name in KEYS[entity]:
+            if name == "user_id":
+                encoded = table.column(name).combine_chunks().cast(pa.string()).dictionary_encode()
+                ids, inverse = np.unique(np.array(encoded.dictionary.to_pylist(), dtype=np.str_), return_inverse=True)
+                users = Ids(ids)
+                numbers = inverse[encoded.indices.to_numpy(zero_copy_only=False)] if len(ids) else keys
+            else:
+                other = catalogue.items.ids if name == "item_id" else catalogue.categories
+                numbers, width = other.numbers(_texts(table, name)), max(1, len(other))
+                keep &= numbers >= 0
+            keys = keys * width + numbers
+        kept = np.flatnonzero(keep)
+        order = kept[np.argsort(keys[kept], kind="stable")]
+        keys = keys[order]
+        if len(keys) > 1 and (keys[1:] == keys[:-1]).any():
+            raise ArtifactError(f"{path}: two rows of one {' and '.join(KEYS[entity])}; expected one row per key")
+        return cls(path, entity, users, width, keys, table.take(pa.array(order)))
+
+    def rows(
+        self, users: Strings, owner: npt.NDArray[np.int64], items: Codes, category: Codes
+    ) -> npt.NDArray[np.int64]:
+        """Return the table row of each candidate (`users[owner[n]]`, `items[n]`); -1 = none."""
+        part = category[items] if self.entity == "user_category" else items
+        wanted = part.astype(np.int64)
+        if self.users is not None:
+            numbers = self.users.numbers(users).astype(np.int64)[owner]
+            wanted = np.where(numbers < 0, -1, numbers if self.entity == "user" else numbers * self.width + part)
+        return self.find(wanted)
+
+    def find(self, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the row of each packed key, -1 = none."""
+        if len(self.keys) == 0:
+            return np.full(len(wanted), -1, dtype=np.int64)
+        at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
+        return np.where(self.keys[at] == wanted, at, -1)
+
+    def feature(self, name: str) -> Singles:
+        """Return a feature column, with a NaN at its end (row -1)."""
+        column = self._column(name)
+        if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+            raise ArtifactError(f"{self.path}: column {name!r} is {column.type}; expected a number")
+        values: npt.NDArray[Any] = column.cast(pa.float32(), safe=False).to_numpy()
+        return np.append(values.astype(np.float32), np.float32(np.nan))
+
+    def attribute(self, name: str) -> list[str]:
+        """Return a text column, with an empty text at its end (row -1)."""
+        self._column(name)
+        return [*_texts(self.table, name).tolist(), ""]
+
+    def _column(self, name: str) -> pa.ChunkedArray:
+        if name not in self.table.column_names:
+            raise ArtifactError(f"{self.path}: no column {name!r}{nearest(name, self.table.column_names)}")
+        return self.table.column(name)

@@ -1,0 +1,106 @@
+"""Builds executable nodes from descriptor nodes; every file is loaded once, however many nodes use it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from engine.descriptor import (
+    ColumnNode,
+    DiversifyNode,
+    DotNode,
+    ExcludeSeenNode,
+    FeatureNode,
+    FeatureScorerNode,
+    LinearNode,
+    LookupNode,
+    ScoringRankerNode,
+)
+from engine.errors import ArtifactError
+from engine.nodes import Column, ExcludeSeen, FeatureScorer, Linear, Lookup, Score, ScoringRanker
+from engine.retrieval import Als, History, ItemItem, Popularity, Retriever
+from engine.tables import Catalogue, FeatureTable
+from engine.trees import Trees
+
+_RETRIEVERS: dict[str, type[Als] | type[Popularity] | type[History] | type[ItemItem]] = {
+    "ALS": Als,
+    "Popularity": Popularity,
+    "History": History,
+    "ItemItem": ItemItem,
+}
+
+
+class Wiring:
+    """The files of a version, loaded when first asked for."""
+
+    def __init__(self, folder: Path, catalogue: str) -> None:
+        self.folder = folder
+        self.catalogue = Catalogue.load(folder / catalogue)
+        self._loaded: dict[tuple[str, str], Any] = {}
+
+    def table(self, name: str, entity: str) -> FeatureTable:
+        """Return a feature table."""
+        key = (entity, name)
+        if key not in self._loaded:
+            self._loaded[key] = FeatureTable.load(self.folder / name, entity, self.catalogue)
+        found: FeatureTable = self._loaded[key]
+        return found
+
+    def retriever(self, kind: str, name: str) -> Retriever:
+        """Return a retriever of one of the node types."""
+        key = (kind, name)
+        if key not in self._loaded:
+            self._loaded[key] = _RETRIEVERS[kind].load(self.folder / name, self.catalogue.items)
+        found: Retriever = self._loaded[key]
+        return found
+
+    def ranker(self, node: ScoringRankerNode) -> ScoringRanker:
+        """Return an executable ranker."""
+        by_type: dict[str, Retriever] = {
+            part.type: self.retriever(part.type, part.artifact) for part in node.retrieve.of
+        }
+        seen, strengths = [], []
+        for rule in node.rerank:
+            if isinstance(rule, ExcludeSeenNode):
+                seen.append(ExcludeSeen(History.load(self.folder / rule.artifact, self.catalogue.items)))
+            elif isinstance(rule, DiversifyNode):
+                strengths.append(rule.strength)
+        return ScoringRanker(
+            retrievers=tuple((by_type[part.type], part.k) for part in node.retrieve.of),
+            scorer=self._scorer(node.scorer, by_type),
+            exclude=tuple(seen),
+            diversify=tuple(strengths),
+            catalogue=self.catalogue,
+        )
+
+    def _scorer(self, node: FeatureScorerNode, by_type: dict[str, Retriever]) -> FeatureScorer:
+        names = tuple(feature.name for feature in node.features)
+        return FeatureScorer(
+            names=names,
+            features=tuple(self._feature(feature, by_type) for feature in node.features),
+            function=self._function(node, names),
+            catalogue=self.catalogue,
+        )
+
+    def _feature(self, node: FeatureNode, by_type: dict[str, Retriever]) -> Lookup | Score:
+        default = float("nan") if node.default is None else node.default
+        if isinstance(node, LookupNode):
+            table = self.table(node.artifact, node.entity)
+            return Lookup(table, table.feature(node.name), default)
+        if isinstance(node, DotNode):
+            return Score(self.retriever("ALS", node.artifact), default)
+        return Score(by_type[node.of], default)
+
+    def _function(self, node: FeatureScorerNode, names: tuple[str, ...]) -> Trees | Linear | Column:
+        function = node.function
+        if isinstance(function, LinearNode):
+            return Linear(function.weights, function.intercept)
+        if isinstance(function, ColumnNode):
+            return Column(names.index(function.name))
+        trees = Trees.load(self.folder / function.artifact)
+        if trees.feature_names != names:
+            raise ArtifactError(
+                f"{self.folder / function.artifact}: trained on {', '.join(trees.feature_names)}; the descriptor "
+                f"computes {', '.join(names)}: names and order must be equal"
+            )
+        return trees

@@ -1,0 +1,243 @@
+"""A whole version: loads, ranks, answers one as many, and is refused when anything about it is not as published."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from tiny import ITEMS, REQUESTS, document, entries, publish
+
+from engine.arrays import Singles
+from engine.candidates import Candidates
+from engine.descriptor import (
+    Descriptor,
+    Ref,
+    Request,
+    descriptor_schema,
+    descriptor_text,
+    parse_descriptor,
+    read_descriptor,
+)
+from engine.errors import ArtifactError, DescriptorError, EngineError, GoldenMismatch
+from engine.nodes import diversify
+from engine.ranking import load
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return publish(tmp_path_factory.mktemp("registry") / "v1")
+
+
+@pytest.fixture
+def version(published: Path, tmp_path: Path) -> Path:
+    """A copy that may be damaged."""
+    return shutil.copytree(published, tmp_path / "v1")
+
+
+def edit(version: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    plain = json.loads((version / "descriptor.json").read_text())
+    change(plain)
+    (version / "descriptor.json").write_text(json.dumps(plain))
+
+
+def test_ranks_retrieved_and_given_candidates(published: Path) -> None:
+    ana, bob, stranger, given, abroad = load(published).rank(REQUESTS)
+    assert len(ana.items) == 3
+    assert ana.scores == sorted(ana.scores, reverse=True)
+    assert ana.population == "*"
+    assert bob.population == "BR"
+    assert "i1" not in bob.items  # seen
+    assert "i5" not in bob.items  # not available
+    assert sorted(stranger.items) == ["i2", "i3", "i4"]  # popularity only
+    assert sorted(given.items) == ["i1", "i4"]
+    assert given.unknown == ["nonsense", "i5"]
+    assert given.titles == [{"i1": "One", "i4": "Four"}[item] for item in given.items]
+    assert abroad.population == "BR"  # the context overrides the user's region
+    assert set(abroad.items) <= {"i2", "i4"}
+
+
+def test_features_come_from_the_tables(published: Path) -> None:
+    scorer = load(published).populations.rankers["*"].scorer
+    users = np.array(["ana", "stranger"])
+    matrix = scorer.matrix(users, Candidates(np.array([0, 2, 3]), np.array([0, 3, 0], dtype=np.int32)))
+    nan = np.nan
+    np.testing.assert_array_equal(
+        np.delete(matrix, 4, axis=1),
+        np.array(
+            [
+                [3.0, nan, 1.0, 0.75, 0.0],
+                [0.0, nan, 0.0, nan, np.float32(2.0 * 0.9 + 1.0 * 0.2)],
+                [3.0, 0.0, 0.0, nan, 0.0],
+            ],
+            dtype=np.float32,
+        ),
+    )
+
+
+def test_one_request_is_answered_as_among_many(published: Path) -> None:
+    engine = load(published)
+    assert engine.rank(REQUESTS * 200)[-5:] == [engine.rank([request])[0] for request in REQUESTS]
+    assert engine.rank([]) == []
+
+
+def test_round_trip(published: Path) -> None:
+    descriptor = read_descriptor(published)
+    text = descriptor_text(descriptor)
+    assert (published / "descriptor.json").read_text() == text
+    again = parse_descriptor(text, "text")
+    assert again == descriptor
+    assert descriptor_text(again) == text
+
+
+def test_the_schema_is_closed() -> None:
+    schema = descriptor_schema()
+    assert schema["additionalProperties"] is False
+    assert {"TreesNode", "AlsNode", "PopulationRankerNode"} <= set(schema["$defs"])
+    assert Ref.to("a/b~c").target == "a/b~c"
+
+
+@pytest.mark.parametrize("name", ["trees.txt", "als.npz", "features/user.parquet", "catalogue.parquet", "history.npz"])
+def test_altered_artifacts_are_refused(version: Path, name: str) -> None:
+    content = bytearray((version / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (version / name).write_bytes(content)
+    with pytest.raises(ArtifactError, match=f"{name}.*altered after publishing"):
+        load(version)
+    (version / name).unlink()
+    with pytest.raises(ArtifactError, match=f"{name}: cannot be read"):
+        load(version)
+
+
+@pytest.mark.parametrize("name", ["trees.txt", "als.npz", "features/user.parquet", "catalogue.parquet"])
+@pytest.mark.parametrize("keep", [0.0, 0.4, 0.9])
+def test_truncated_artifacts_are_refused_even_with_a_matching_digest(version: Path, name: str, keep: float) -> None:
+    content = (version / name).read_bytes()
+    if name == "trees.txt":
+        content = content[: content.index(b"end of trees")]
+    (version / name).write_bytes(content[: int(len(content) * keep)])
+    edit(version, lambda plain: plain.update(artifacts=entries(version)))
+    with pytest.raises(ArtifactError, match=name):
+        load(version)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b", "a\\b", ".", "a//b", ""])
+def test_paths_that_lead_out_are_refused(version: Path, name: str) -> None:
+    edit(version, lambda plain: plain["artifacts"].update({name: {"sha256": "0" * 64, "bytes": 1}}))
+    with pytest.raises(DescriptorError, match="no path inside"):
+        load(version)
+
+
+def test_links_that_lead_out_are_refused(version: Path, tmp_path: Path) -> None:
+    (version / "trees.txt").rename(tmp_path / "trees.txt")
+    (version / "trees.txt").symlink_to(tmp_path / "trees.txt")
+    with pytest.raises(ArtifactError, match="leads out"):
+        load(version)
+
+
+def put(path: str, value: object) -> Callable[[dict[str, Any]], None]:
+    def change(plain: dict[str, Any]) -> None:
+        *parents, last = path.split(".")
+        for key in parents:
+            plain = plain[key]
+        plain[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (put("format", "matinee/2"), "format 'matinee/2'; this engine reads 'matinee/1'"),
+        (put("surprise", 1), "surprise: Extra inputs"),
+        (put("ranker.type", "Magic"), "ranker.*Magic"),
+        (put("rankers.BR.scorer.function", {"type": "Pickle", "artifact": "x"}), "'Pickle'"),
+        (put("ranker.of.US", {"$ref": "#/rankers/UK"}), "points at #/rankers/UK"),
+        (put("ranker.of", {"BR": {"$ref": "#/rankers/BR"}}), r"no '\*'"),
+        (put("rankers.BR.scorer.function", {"type": "Linear", "weights": [1]}), "1 weights for 6 features"),
+        (put("rankers.BR.scorer.function", {"type": "Column", "name": "als_scor"}), "did you mean 'als_score'"),
+        (put("rankers.BR.scorer.function", {"type": "Trees", "artifact": "tree.txt"}), "did you mean 'trees.txt'"),
+        (put("rankers.BR.retrieve.of", [{"type": "ALS", "k": 1, "artifact": "als.npz"}]), "ItemItem, which does not"),
+        (put("rankers.BR.retrieve.of", []), "at least 1"),
+    ],
+)
+def test_malformed_descriptors_are_refused(version: Path, change: Callable[[dict[str, Any]], None], text: str) -> None:
+    edit(version, change)
+    with pytest.raises(DescriptorError, match=text):
+        load(version)
+
+
+def test_unreadable_descriptors_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DescriptorError, match="is this a published version"):
+        load(tmp_path)
+    for text in ("", "{", "[]", "null", "[" * 100_000):
+        (tmp_path / "descriptor.json").write_text(text)
+        with pytest.raises(DescriptorError):
+            load(tmp_path)
+
+
+def test_another_answer_than_the_golden_one_is_refused(version: Path) -> None:
+    def change(plain: dict[str, Any]) -> None:
+        first = plain["golden"][0]["response"][0]
+        first["score"] = float(np.nextafter(first["score"], np.inf))
+
+    edit(version, change)
+    with pytest.raises(GoldenMismatch, match=r"golden request 0 \(user 'ana'\) is answered otherwise at place 1"):
+        load(version)
+
+
+def test_a_version_without_golden_requests_is_refused(version: Path) -> None:
+    edit(version, put("golden", []))
+    with pytest.raises(GoldenMismatch, match="no golden requests"):
+        load(version)
+    assert load(version, unpublished=True).rank([REQUESTS[0]])
+
+
+def test_a_model_of_other_features_is_refused(version: Path) -> None:
+    text = (version / "trees.txt").read_text()
+    (version / "trees.txt").write_text(text.replace("item_plays_7d", "item_plays_8d"))
+    edit(version, lambda plain: plain.update(artifacts=entries(version)))
+    with pytest.raises(ArtifactError, match="names and order must be equal"):
+        load(version)
+
+
+def test_a_ranker_needs_no_populations(tmp_path: Path) -> None:
+    plain = document()["rankers"]["*"]
+    version = publish(tmp_path / "v", {"ranker": plain, "rankers": {}})
+    assert {response.population for response in load(version).rank(REQUESTS)} == {"*"}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"user_id": ""}, {"user_id": "a", "k": 0}, {"user_id": "a", "extra": 1}, {"user_id": "a", "candidates": "b"}],
+)
+def test_requests_are_closed(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Request.model_validate(bad)
+
+
+def test_errors_have_one_root() -> None:
+    for kind in (ArtifactError, DescriptorError, GoldenMismatch):
+        assert issubclass(kind, EngineError)
+
+
+def test_diversify_takes_turns_between_categories() -> None:
+    scores = np.array([5.0, 4.9, 4.8, 1.0, 3.0, 2.0])
+    category = np.array([0, 0, 1, 1, 0, 0], dtype=np.int32)
+    offsets = np.array([0, 4, 6])
+    assert diversify(scores, offsets, category, 0.0, 9).tolist() == [0, 1, 2, 3, 4, 5]
+    assert diversify(scores, offsets, category, 0.5, 9).tolist() == [0, 2, 1, 3, 4, 5]
+    assert diversify(scores, offsets, category, 0.5, 1).tolist() == [0, 1, 2, 3, 4, 5]
+    empty: Singles = np.empty(0, dtype=np.float32)
+    assert diversify(empty.astype(float), np.array([0, 0]), category[:0], 1.0, 3).tolist() == []
+
+
+def test_descriptor_lists_what_it_uses() -> None:
+    with pytest.raises(ValidationError, match="used but not listed"):
+        Descriptor.model_validate({**document(), "artifacts": {}})
+    assert len(ITEMS) == 5

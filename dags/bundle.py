@@ -63,5 +63,9 @@ def write_stubs(pipelines: Path, target: Path) -> None:
 
 
 def _stub(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return STUB.format(name=path.stem, source="".join(f"# {line}".rstrip() + "\n" for line in lines))
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:  # loading the file will say the same, as the import error of this pipeline alone
+        lines = [str(error)]
+    shown = ("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line) for line in lines)
+    return STUB.format(name=path.stem, source="".join(f"# {line}".rstrip() + "\n" for line in shown))

@@ -63,7 +63,7 @@ def call(pipeline: str, what: str, *args: str) -> Any:
         function: Callable[..., Any] = getattr(import_module(module), name)
         return function(Run.create(str(folder() / f"{pipeline}.yaml"), as_of, attempt_of(context["run_id"])), *args)
     except MatineeError as error:
-        log.error("%s of %s failed: %s", what, as_of, error)
+        log.error("%s", error)
         kind = AirflowFailException if isinstance(error, FINAL) else AirflowException
         raise kind(f"{type(error).__name__}: {error}") from None
 

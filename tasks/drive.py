@@ -24,7 +24,7 @@ from tasks.days import days_to_run, published_days
 from tasks.errors import StackError
 from tasks.home import Home
 from tasks.land import land
-from tasks.progress import Cell, Progress, cells
+from tasks.progress import Progress, cells
 from tasks.rest import Airflow
 from tasks.spec import Spec, load_spec
 from tasks.stack_env import PROJECT
@@ -180,7 +180,7 @@ def _follow(api: Airflow, pipeline: str, days: Sequence[date], before: Sequence[
     done: dict[date, Day] = {day.as_of: day for day in before}
     while True:
         for run in api.runs(pipeline, days[0], days[-1]):
-            as_of = datetime.fromisoformat(run["logical_date"].replace("Z", "+00:00")).date()
+            as_of = date.fromisoformat(run["data_interval_start"][:10])
             if as_of not in done or done[as_of].state not in FINAL:
                 done[as_of] = _look(api, pipeline, run, as_of)
         progress.show({as_of: dict(day.steps) for as_of, day in done.items()})

@@ -39,6 +39,7 @@ LOOKS = {
     "queued": ("…", "dim"),
     "scheduled": ("…", "dim"),
 }
+NEVER_RAN = ("upstream_failed", "skipped", "removed")
 LOUD = ("success", "failed", "up_for_retry", "upstream_failed")
 
 
@@ -69,8 +70,9 @@ def cell(tasks: Sequence[dict[str, Any]], now: datetime) -> Cell:
     """Fold the task instances of one step into a cell."""
     states = [task["state"] for task in tasks]
     state = next((name for name in RANK if name in states), None)
-    starts = [_instant(task["start_date"]) for task in tasks if task["start_date"]]
-    ends = [_instant(task["end_date"]) if task["end_date"] else now for task in tasks if task["start_date"]]
+    ran = [task for task in tasks if task["start_date"] and task["state"] not in NEVER_RAN]
+    starts = [_instant(task["start_date"]) for task in ran]
+    ends = [_instant(task["end_date"]) if task["end_date"] else now for task in ran]
     seconds = (max(ends) - min(starts)).total_seconds() if starts else None
     return Cell(state, seconds, states.count("success"), len(tasks))
 

@@ -1,0 +1,137 @@
+"""The graph: which DAGs there are, which step follows which, and what happens to a file that is wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.stack_env import POOLS
+
+PROJECT = Path(__file__).resolve().parents[2]
+Load = Callable[[Path], Any]
+Make = Callable[..., Path]
+
+FOLLOWS = {
+    "land": {"check_landed"},
+    "check_landed": {"build"},
+    "build": {"check_features"},
+    "check_features": {"retrieve"},
+    "retrieve": {"sample"},
+    "sample": {"check_examples", "monitor", "populations"},
+    "populations": {"train"},
+    "train": {"evaluate"},
+    "evaluate": {"gate"},
+    "gate": {"publish"},
+    "publish": {"report"},
+    "check_examples": {"report"},
+    "monitor": {"report"},
+    "report": set(),
+}
+
+
+def test_every_bundled_pipeline_is_a_dag(bag: Load) -> None:
+    found = bag(PROJECT / "pipelines")
+    assert set(found.dags) == {path.stem for path in (PROJECT / "pipelines").glob("*.yaml")}
+    assert {"streaming", "online_retail"} <= set(found.dags)
+    assert found.import_errors == {}
+
+
+def test_steps_follow_each_other(pipelines: Make, bag: Load) -> None:
+    dag = bag(pipelines("streaming")).dags["streaming"]
+    assert {task.task_id: set(task.downstream_task_ids) for task in dag.tasks} == FOLLOWS
+
+
+def test_training_is_mapped_over_populations(pipelines: Make, bag: Load) -> None:
+    train = bag(pipelines("streaming")).dags["streaming"].get_task("train")
+    assert type(train).__name__ == "DecoratedMappedOperator"
+    assert train.partial_kwargs["map_index_template"] == "{{ population }}"
+
+
+def test_one_task_at_a_time_opens_the_warehouse(pipelines: Make, bag: Load) -> None:
+    dag = bag(pipelines("streaming")).dags["streaming"]
+    pools = {task.task_id: task.pool for task in dag.tasks}
+    inside = {"build", "check_features", "retrieve", "sample"}
+    assert {name for name, pool in pools.items() if pool == "warehouse"} == inside
+    assert set(pools.values()) - {"default_pool"} <= set(POOLS)
+
+
+def test_report_runs_whatever_happened(pipelines: Make, bag: Load) -> None:
+    assert bag(pipelines("streaming")).dags["streaming"].get_task("report").trigger_rule == "all_done"
+
+
+def test_dag_covers_the_days_of_the_file(pipelines: Make, bag: Load) -> None:
+    folder = pipelines("streaming")
+    path = folder / "streaming.yaml"
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("end:")]
+    path.write_text("\n".join(["end: 2026-03-31", *lines]), encoding="utf-8")
+    dag = bag(folder).dags["streaming"]
+    assert dag.start_date == datetime(2026, 1, 1, tzinfo=UTC)
+    assert dag.end_date == datetime(2026, 3, 31, tzinfo=UTC)
+    assert dag.catchup is False
+    assert dag.timetable.expression == "0 0 * * *"
+
+
+def test_history_without_schedule_needs_an_end(pipelines: Make, bag: Load) -> None:
+    folder = pipelines("streaming")
+    path = folder / "streaming.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line.startswith(("schedule:", "end:"))]
+    path.write_text("\n".join(["schedule: null", *kept]), encoding="utf-8")
+    found = bag(folder)
+    assert found.dags == {}
+    assert "schedule: found null, expected a cron expression or an `end`" in found.import_errors["streaming.py"]
+
+
+def test_broken_file_is_named_and_stops_no_other(pipelines: Make, bag: Load) -> None:
+    folder = pipelines("one", "two", broken="name: broken\nfeatures: 3\n")
+    found = bag(folder)
+    assert set(found.dags) == {"one", "two"}
+    assert set(found.import_errors) == {"broken.py"}
+    assert f"{folder / 'broken.yaml'}:2: features:" in found.import_errors["broken.py"]
+
+
+def test_page_describes_the_pipeline(pipelines: Make, bag: Load) -> None:
+    page = bag(pipelines("streaming")).dags["streaming"].doc_md
+    assert "## streaming" in page
+    assert "ndcg@10 beats popularity" in page
+    assert "| grade 3 |" in page
+
+
+def test_two_parses_are_equal(pipelines: Make) -> None:
+    """A value that differs between parses would make a new DAG version every half minute."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    from dags.pipelines import pipeline_dag
+
+    pipelines("streaming")
+    first, second = (DagSerialization.to_dict(pipeline_dag("streaming")) for _ in range(2))
+    assert first == second
+
+
+def test_parsing_imports_nothing_heavy() -> None:
+    """Every task process parses the file; the time is printed, not asserted."""
+    code = (
+        "import sys, time, airflow.sdk, airflow.sdk.exceptions\n"
+        "from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, TriggerRule, XComArg, chain, task\n"
+        "begin = time.perf_counter()\n"
+        "from dags.pipelines import pipeline_dag\n"
+        "pipeline_dag('streaming')\n"
+        "print(f'{(time.perf_counter() - begin) * 1000:.0f} ms beyond airflow')\n"
+        "heavy = {'pandas', 'numpy', 'duckdb', 'pyarrow', 'dbt', 'great_expectations', 'lightgbm', 'sqlglot'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    time_taken, heavy = done.stdout.strip().splitlines()[-2:]
+    print(time_taken)  # noqa: T201
+    assert heavy == "[]"
+
+
+@pytest.mark.parametrize("name", ["dags/bundle.py", "dags/pipelines.py"])
+def test_wiring_stays_small(name: str) -> None:
+    assert len((PROJECT / name).read_text(encoding="utf-8").splitlines()) <= 85

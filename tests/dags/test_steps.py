@@ -1,0 +1,136 @@
+"""What a task does around its step, and a whole DAG run in process with steps that only write down their names."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.errors import BuildError, CheckFailed
+
+Make = Callable[..., Path]
+DAY = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """Replace every step by one that notes what it was called with; return the notes."""
+    import dags.steps
+    import tasks.run
+
+    made: list[tuple[str, ...]] = []
+    module = types.ModuleType("steps_of_the_test")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    def note(what: str) -> Callable[..., Any]:
+        def step(run: tuple[str, date, str], *population: str) -> Any:
+            made.append((what, str(run[1]), run[2], *population))
+            return ["*", "BR"] if what == "populations" else {"rows": 3, "paths": ["a"]}
+
+        return step
+
+    for what in dags.steps.FUNCTIONS:
+        setattr(module, what, note(what))
+    monkeypatch.setattr(dags.steps, "FUNCTIONS", {what: f"{module.__name__}:{what}" for what in dags.steps.FUNCTIONS})
+
+    class Run:
+        @staticmethod
+        def create(path: str, as_of: date, attempt: str) -> tuple[str, date, str]:
+            return Path(path).stem, as_of, attempt
+
+    monkeypatch.setattr(tasks.run, "Run", Run)
+    return made
+
+
+# dag.test() starts Airflow's own API server in this process, which uses deprecated parts of its libraries.
+in_process = pytest.mark.filterwarnings("default")
+
+
+def run_dag(name: str) -> Any:
+    from airflow.sdk import DAG
+
+    from dags.pipelines import pipeline_dag
+
+    dag: DAG = pipeline_dag(name)
+    # A run by hand is for the last interval that is complete at its logical date: the day before.
+    return dag.test(logical_date=DAY + timedelta(days=1))
+
+
+@in_process
+def test_every_step_is_called_once_for_the_day(calls: list[tuple[str, ...]], pipelines: Make) -> None:
+    pipelines("streaming")
+    assert run_dag("streaming").state == "success"
+    names = [call[0] for call in calls]
+    assert sorted(names) == sorted(
+        ["land", "check_landed", "build", "check_features", "retrieve", "sample", "check_examples", "populations"]
+        + ["train", "train", "evaluate", "gate", "publish", "monitor", "report"]
+    )
+    assert {call[1] for call in calls} == {"2026-03-01"}
+    assert {call[3] for call in calls if call[0] == "train"} == {"*", "BR"}
+    assert names[-1] == "report"
+
+
+@in_process
+def test_failed_check_stops_what_follows_and_turns_the_run_red(
+    calls: list[tuple[str, ...]], pipelines: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise CheckFailed("prices: found -1, expected at least 0")
+
+    monkeypatch.setattr(sys.modules["steps_of_the_test"], "check_features", fail)
+    pipelines("streaming")
+    assert run_dag("streaming").state == "failed"
+    assert [call[0] for call in calls] == ["land", "check_landed", "build", "report"]
+
+
+def test_run_without_interval_is_refused() -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from dags.steps import _as_of
+
+    with pytest.raises(AirflowFailException, match="run manual__x has no data interval, so it has no as-of day"):
+        _as_of({"run_id": "manual__x"})
+
+
+def test_day_is_the_start_of_the_interval() -> None:
+    from dags.steps import _as_of
+
+    assert _as_of({"run_id": "r", "data_interval_start": DAY}) == date(2026, 3, 1)
+
+
+@pytest.mark.parametrize(("error", "retried"), [(CheckFailed("bad"), False), (BuildError("busy"), True)])
+def test_only_failures_that_may_pass_are_retried(
+    error: Exception, retried: bool, monkeypatch: pytest.MonkeyPatch, calls: list[tuple[str, ...]], pipelines: Make
+) -> None:
+    import dags.steps
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+    def fail(*_: Any) -> None:
+        raise error
+
+    pipelines("streaming")
+    monkeypatch.setattr(sys.modules["steps_of_the_test"], "build", fail)
+    monkeypatch.setattr(dags.steps, "get_current_context", lambda: {"run_id": "r", "data_interval_start": DAY})
+    with pytest.raises(AirflowException, match=f"^{type(error).__name__}: {error}$") as caught:
+        dags.steps.call("streaming", "build")
+    assert isinstance(caught.value, AirflowFailException) is not retried
+
+
+def test_green_run_stays_green() -> None:
+    from dags.steps import raise_if_red
+
+    raise_if_red({"land": "success", "train_0": "success", "monitor": "skipped", "report": "running"})
+
+
+def test_report_names_what_failed_and_what_was_stopped() -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from dags.steps import raise_if_red
+
+    with pytest.raises(AirflowFailException, match="^failed: build; not run: publish, sample$"):
+        raise_if_red({"build": "failed", "sample": "upstream_failed", "publish": "upstream_failed"})

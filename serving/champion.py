@@ -1,0 +1,94 @@
+"""Follows a pipeline's alias: loads the version it names, and keeps the old one where the new one is refused."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import EngineError
+from engine.ranking import Engine, load
+
+_LOG = logging.getLogger("matinee.serving")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=:@-]*")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The served version. `refused` says why the alias' version is not the served one, if it is not."""
+
+    engine: Engine
+    version: str
+    refused: str | None = None
+
+
+def read_alias(registry: Path, pipeline: str, alias: str = "champion") -> str:
+    """Return the version that the alias names; raise `EngineError` if there is none or it is malformed."""
+    path = registry / pipeline / "aliases" / f"{alias}.json"
+    try:
+        version = json.loads(path.read_text(encoding="utf-8"))["version"]
+    except FileNotFoundError:
+        raise EngineError(f"{path}: no such alias; publish a version of {pipeline!r} first") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EngineError(f'{path}: not readable ({error!r}); expected {{"version": …}}') from None
+    if not isinstance(version, str) or not _VERSION.fullmatch(version):
+        raise EngineError(f"{path}: {version!r} is no version")
+    return version
+
+
+class Champion:
+    """The engine that answers now. `current` is safe to call from any thread and never waits for a load."""
+
+    def __init__(self, registry: Path, pipeline: str) -> None:
+        self._registry, self._pipeline = registry, pipeline
+        self._lock = threading.Lock()
+        self._tried = read_alias(registry, pipeline)
+        self._loaded = Loaded(self._load(self._tried), self._tried)
+
+    @property
+    def current(self) -> Loaded:
+        """The served version."""
+        return self._loaded
+
+    def follow(self) -> bool:
+        """Load the alias' version if it is a new one; return whether the served version changed.
+
+        A version that is refused is not tried again until the alias moves.
+        """
+        with self._lock:
+            served = self._loaded
+            try:
+                version = self._moved()
+                if version is None:
+                    return False
+                self._loaded = Loaded(self._load(version), version)
+            except EngineError as error:
+                if served.refused != str(error):
+                    _LOG.error("%s is still served: %s", served.version, error)
+                self._loaded = Loaded(served.engine, served.version, str(error))
+                return False
+            _LOG.info("%s is served", version)
+            return True
+
+    def _moved(self) -> str | None:
+        """Return the alias' version if it is neither the served one nor the one refused last."""
+        served, tried, self._tried = self._loaded, self._tried, ""
+        self._tried = version = read_alias(self._registry, self._pipeline)
+        if version == served.version:
+            self._loaded = Loaded(served.engine, served.version)
+            return None
+        return None if version == tried else version
+
+    def watch(self, stop: threading.Event, seconds: float) -> None:
+        """Follow the alias every so many seconds until told to stop."""
+        while not stop.wait(seconds):
+            self.follow()
+
+    def _load(self, version: str) -> Engine:
+        engine = load(self._registry / self._pipeline / "versions" / version)
+        if engine.descriptor.version != version:
+            raise EngineError(f"the folder of {version} holds version {engine.descriptor.version}: not served")
+        return engine

@@ -32,6 +32,7 @@ class FakeRun:
             lag=timedelta(days=3),
             label=SimpleNamespace(grades=grades, horizon=1, lateness=2),
             populations=None,
+            publish=SimpleNamespace(alias="champion"),
         )
         self.home, self.as_of, self.attempt = home, as_of, "a1"
         self.windows = SimpleNamespace(validation=(as_of,))

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.home import Home, write_json
+from tasks.plots import bars, intervals, line
+from tasks.report import STEPS, report_step
+from tests.tasks.checking import EVENTS, FakeRun, land_simulated
+
+NASTY = "<script>alert('x')</script>"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> FakeRun:
+    return FakeRun(Home(tmp_path))
+
+
+def text_of(run: FakeRun) -> str:
+    report_step(run)  # type: ignore[arg-type]
+    return (run.step_dir("report") / "report.html").read_text()
+
+
+def record(metric: str, of: str, value: float | None, **more: Any) -> dict[str, Any]:
+    low, high = (None, None) if value is None else (value - 0.01, value + 0.01)
+    common = {"population": "*", "slice": None, "groups": 900, "definition": "ndcg/linear/log2"}
+    return {"metric": metric, "of": of, "value": value, "low": low, "high": high, **common, **more}
+
+
+def a_check(**change: Any) -> dict[str, Any]:
+    return {
+        "suite": "simulated.events",
+        "table": "events",
+        "day": "2026-02-10",
+        "type": "expect_column_values_to_be_between",
+        "column": "user_id__null_rate",
+        "severity": "critical",
+        "success": True,
+        "observed": 0.002,
+        "observed_in": None,
+        "expected": "at most 5 %",
+        "why": "An event of nobody teaches nothing.",
+        "next": "land the day again.",
+        "place": "x.parquet",
+        **change,
+    }
+
+
+def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
+    """What a good run leaves behind, up to the last of `steps`."""
+    regions = ("BR", "US", "DE")
+    files: dict[str, dict[str, Any]] = {
+        "check_landed": {
+            "checks.json": [
+                a_check(),
+                a_check(
+                    table="impressions",
+                    column="rows_vs_trailing",
+                    observed=2.4,
+                    expected="at most 2",
+                    severity="warning",
+                    success=False,
+                    why="Traffic that doubles is rare.",
+                ),
+            ]
+        },
+        "check_features": {
+            "checks.json": [a_check(column="features__constant", observed="none", expected="none", severity="info")],
+            "result.json": {
+                "rejects": [
+                    {"table": "events: any rule", "rejected": 40, "rows": 2000, "rate": 0.02},
+                    {"table": f"events: {NASTY}", "rejected": 10, "rows": 2000, "rate": 0.005},
+                ]
+            },
+        },
+        "check_examples": {"checks.json": [a_check(table="train", column="positive__rate", observed=0.081)]},
+        "sample": {
+            "strata.json": [
+                {"stratum": {"region": region, "tenure_band": band}, "groups": 900 * n, "drawn": 300}
+                for n, region in enumerate(regions, 1)
+                for band in ("new", "old")
+            ]
+        },
+        "monitor": {
+            "psi.json": {
+                "reference": "train",
+                "current": "test",
+                "features": [
+                    {"feature": "item_plays_7d", "psi": 0.31, "by_chance": 0.01, "level": "drifted"},
+                    {"feature": "user_ctr_28d", "psi": 0.01, "by_chance": 0.01, "level": "stable"},
+                ],
+                "label_rate": [
+                    {
+                        "cut": f"2026-01-{day:02}",
+                        "part": "train",
+                        "rows": 100,
+                        "groups": 10,
+                        "rate": 0.08 + day % 7 / 200,
+                    }
+                    for day in range(1, 29)
+                ],
+            }
+        },
+        "train/all": {
+            "result.json": {
+                "population": "*",
+                "examples": 120_000,
+                "groups": 6000,
+                "settings": {"num_leaves": 31, "rounds": 100},
+                "importance": {
+                    "als_score": 900.0,
+                    "item_ctr_28d": 500.5,
+                    "user_item_actions_28d": 120.0,
+                    "unused": 0.0,
+                },
+            }
+        },
+        "evaluate": {
+            "records.json": [
+                *(
+                    record(metric, of, value - shift)
+                    for metric, shift in (("ndcg@10", 0.0), ("mrr", 0.05), ("recall@20", -0.1))
+                    for of, value in (("popularity", 0.28), ("model", 0.34), ("history", 0.30))
+                ),
+                *(
+                    record("ndcg@10", of, 0.3, slice={"region": region})
+                    for of in ("model", "popularity", "history")
+                    for region in regions
+                ),
+                record("fpc", "model", None),
+            ]
+        },
+        "gate": {
+            "gates.json": [
+                {
+                    "gate": "ndcg@10 beats popularity by 0.01",
+                    "passed": True,
+                    "detail": "difference +0.0600 [+0.0500, +0.0700] over 900 groups",
+                }
+            ],
+            "result.json": {"passed": True},
+        },
+        "publish": {
+            "result.json": {
+                "version": "2026-02-10.3f9ac2d1",
+                "path": "registry/demo/versions/2026-02-10.3f9ac2d1",
+                "alias_moved": True,
+            }
+        },
+    }
+    for step in steps:
+        for name in [name for name in (step, f"{step}/all") if name in files] or [step]:
+            for file, content in {"result.json": {}, **files.get(name, {})}.items():
+                write_json(run.step_dir(name) / file, content)
+    return run
+
+
+class Checker(HTMLParser):
+    """Collects what a page would fetch or run, and whether its elements are closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "link", "br", "img"):
+            self.open.append(tag)
+        if tag in ("script", "link", "img", "iframe") or any(name == "src" for name, _ in attrs):
+            self.fetched.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_a_good_run_is_told_whole(run: FakeRun) -> None:
+    land_simulated(run)
+
+    page = text_of(finished(run))
+
+    for part in (
+        "2026-02-10.3f9ac2d1 is now champion",
+        "als_score",
+        "ndcg@10 beats popularity",
+        "0.3400",
+        "weight",
+        "item_plays_7d",
+        "rows over the mean of the week before",
+        "Traffic that doubles is rare.",
+    ):
+        assert part in page
+    assert "Missing" not in page
+    assert page.count("<svg") > 8
+
+
+def test_the_page_needs_no_network_and_no_script(run: FakeRun) -> None:
+    land_simulated(run)
+    checker = Checker()
+
+    checker.feed(text_of(finished(run)))
+
+    assert checker.fetched == []
+    assert checker.open == []
+
+
+def test_everything_from_data_is_escaped(run: FakeRun) -> None:
+    run.spec.description = NASTY
+
+    page = text_of(finished(run))
+
+    assert NASTY not in page
+    assert page.count("&lt;script&gt;") >= 2
+
+
+@pytest.mark.parametrize("count", range(len(STEPS)))
+def test_a_run_that_stopped_anywhere_has_a_report_that_says_where(run: FakeRun, count: int) -> None:
+    finished(run, steps=STEPS[:count])
+
+    page = text_of(run)
+
+    expected = next(step for step in STEPS[count:] if step != "monitor")
+    said = re.findall(r"(?:stopped at the step|Stopped at the step|the step|Stopped:) (\w+)", page)
+    assert expected in said or "a gate does not hold" in page
+
+
+def test_a_failed_check_is_shown_with_what_was_observed(run: FakeRun) -> None:
+    from tasks.check import check_landed
+    from tasks.errors import CheckFailed
+
+    land_simulated(run, events=EVENTS + " where false")
+    finished(run, steps=("land",))
+    with pytest.raises(CheckFailed):
+        check_landed(run)  # type: ignore[arg-type]
+
+    page = text_of(run)
+
+    assert "Stopped: check_landed found critical faults in the data." in page
+    assert "A service with members has traffic every day" in page
+    assert "Missing: the run stopped at the step check_landed." in page
+
+
+def test_a_closed_gate_is_no_success(run: FakeRun) -> None:
+    finished(run, steps=STEPS[:-2])
+    verdict = {"gate": "ndcg@10 beats popularity by 0.01", "passed": False, "detail": "difference -0.0100"}
+    write_json(run.step_dir("gate") / "gates.json", [verdict])
+    write_json(run.step_dir("gate") / "result.json", {"passed": False})
+
+    assert report_step(run)["good"] is False  # type: ignore[arg-type]
+    assert "a gate does not hold" in text_of(run)
+
+
+def test_what_a_step_said_when_it_failed_is_quoted(run: FakeRun) -> None:
+    finished(run, steps=STEPS[:2])
+    path = run.dir / "errors" / "build.txt"
+    path.parent.mkdir(parents=True)
+    path.write_text("dbt: model stg_events failed")
+
+    assert "dbt: model stg_events failed" in text_of(run)
+
+
+def test_a_torn_file_of_the_run_is_missing_not_a_crash(run: FakeRun) -> None:
+    finished(run, steps=STEPS[:-1])
+    (run.step_dir("evaluate") / "records.json").write_text("{")
+
+    assert "Missing" in text_of(run)
+
+
+def test_bars_fill_the_height_and_mark_the_last() -> None:
+    plot = bars([("2026-01-01", 5), ("2026-01-02", 10)])
+
+    assert [(s["height"], s["last"]) for s in plot["shapes"]] == [(45.0, False), (90.0, True)]
+
+
+def test_plots_of_nothing_but_zeros() -> None:
+    assert bars([("2026-01-01", 0)])["shapes"][0]["height"] == 0
+    assert line([("2026-01-01", 0.0)])["points"][0]["y"] == 90.0
+
+
+def test_intervals_stay_in_the_box_and_keep_their_order() -> None:
+    plot = intervals([record("ndcg", "model", 0.3), record("ndcg", "history", 0.2), record("ndcg", "none", None)])
+
+    assert plot is not None
+    assert [row["of"] for row in plot["rows"]] == ["model", "history"]
+    assert all(plot["left"] <= row["low"] <= row["x"] <= row["high"] <= plot["width"] for row in plot["rows"])

@@ -8,7 +8,9 @@ new landing that later steps notice. How partitions are written and read: `tasks
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -38,6 +40,7 @@ __all__ = [
 
 LOCK_SECONDS = 1800
 REJECTS = "_rejects"
+WRITERS = 4
 Progress = Callable[[int, int, date], None]
 """Called with (days done, days in all, the day just done)."""
 
@@ -123,54 +126,63 @@ def land_range(source: Source, home: Home, start: date, end: date, *, progress: 
     """Land the days in [start, end] of a source, and what of its entities they need.
 
     Raises:
-        SourceError: input is missing or unreadable; the days before it have been landed.
+        SourceError: input is missing (nothing has been landed) or unreadable (the days before it have been).
         LandingError: another process held the landing for half an hour.
     """
-    landed: list[Landed] = []
     with _locked(home, source.name):
-        stale, total = _stale(source, home, start, end)
-        days = sorted(stale)
-        for number, day in enumerate(days, 1):
-            landed += _land(source, home, day, stale[day])
-            if progress is not None:
-                progress(number, len(days), day)
-    return LandResult(source.name, start, end, tuple(landed), total - len(landed))
+        inputs = {
+            (day, table): source.inputs(table, day)
+            for table in source.tables
+            for day in source.partitions(table, start, end)
+        }
+        stale = {key: made_of for key, made_of in inputs.items() if not _is_current(source, home, *key, made_of)}
+        landed = _land(source, home, stale, progress)
+    return LandResult(source.name, start, end, tuple(landed), len(inputs) - len(landed))
 
 
 def land_day(source: Source, home: Home, day: date) -> list[Landed]:
     """Land one day of a source, whether or not its inputs have changed."""
     tables = [table for table in source.tables if day in set(source.partitions(table, day, day))]
     with _locked(home, source.name):
-        return _land(source, home, day, tables)
+        return _land(source, home, {(day, table): source.inputs(table, day) for table in tables}, None)
 
 
-def _stale(source: Source, home: Home, start: date, end: date) -> tuple[dict[date, list[str]], int]:
-    """Return the tables to land by day, and how many partitions there are in all."""
-    stale: dict[date, list[str]] = {}
-    total = 0
-    for table in source.tables:
-        for day in source.partitions(table, start, end):
-            total += 1
-            folder = partition_dir(home, source.name, table, day)
-            manifest = read_manifest(folder)
-            current = manifest is not None and manifest["inputs"] == source.inputs(table, day)
-            if manifest is None or not current or not whole(folder, manifest):
-                stale.setdefault(day, []).append(table)
-    return stale, total
+def _is_current(source: Source, home: Home, day: date, table: str, inputs: str) -> bool:
+    folder = partition_dir(home, source.name, table, day)
+    manifest = read_manifest(folder)
+    return manifest is not None and manifest["inputs"] == inputs and whole(folder, manifest)
 
 
-def _land(source: Source, home: Home, day: date, tables: list[str]) -> list[Landed]:
-    rows = source.read(day, tables)
-    rejects = _count_by_table(rows.get(REJECTS))
-    return [
-        store(
-            partition_dir(home, source.name, table, day),
-            rows[table],
-            inputs=source.inputs(table, day),
-            rejects=rejects.get(table, 0),
-        )
-        for table in tables
-    ]
+def _land(source: Source, home: Home, inputs: dict[tuple[date, str], str], progress: Progress | None) -> list[Landed]:
+    """Read the days in order; write them in threads, because flushing to the disk is most of the time."""
+    landed: list[Landed] = []
+    writing: deque[tuple[date, list[Future[Landed]]]] = deque()
+    tables: dict[date, list[str]] = {}
+    for day, table in sorted(inputs, key=lambda key: key[0]):
+        tables.setdefault(day, []).append(table)
+
+    def finish(done: int) -> None:
+        day, parts = writing.popleft()
+        landed.extend(part.result() for part in parts)
+        if progress is not None:
+            progress(done, len(tables), day)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        for number, (day, names) in enumerate(tables.items()):
+            rows = source.read(day, names)
+            rejects = _count_by_table(rows.get(REJECTS))
+            writing.append((day, [
+                pool.submit(
+                    store, partition_dir(home, source.name, name, day), rows[name],
+                    inputs=inputs[day, name], rejects=rejects.get(name, 0),
+                )
+                for name in names
+            ]))  # fmt: skip
+            if len(writing) > WRITERS:
+                finish(number - WRITERS + 1)
+        while writing:
+            finish(len(tables) - len(writing) + 1)
+    return landed
 
 
 def _count_by_table(rejects: pa.Table | None) -> dict[str, int]:

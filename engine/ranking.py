@@ -98,7 +98,7 @@ class Engine:
                 Response(
                     items=catalogue.items.ids.values[items].tolist(),
                     scores=answers.scores[own].tolist(),
-                    titles=[catalogue.titles[item] for item in items],
+                    titles=[catalogue.titles[item] for item in items.tolist()],
                     population=population,
                     unknown=list(unknown),
                 )

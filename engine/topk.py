@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from engine.arrays import Codes, Offsets, Scores, Singles, kernel
 
-_SAMPLE = 8192
+_SAMPLE = 4096
 
 
 def candidates_above(scores: Scores, k: int) -> npt.NDArray[np.int64]:

@@ -168,7 +168,7 @@ class Trees:
             self.value,
             self.roots,
             self.depths,
-            _BLOCK,
+            min(_BLOCK, max(1, len(matrix))),
         )
         return scores
 

@@ -77,7 +77,7 @@ def fetch(url: str, target: Path, sha256: str, *, console: Console | None = None
         return _accept(url, part, target, sha256)
     retrying = Retrying(
         stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_exponential_jitter(initial=wait_seconds, max=30 * wait_seconds, jitter=wait_seconds),
+        wait=wait_exponential_jitter(multiplier=wait_seconds, max=30 * wait_seconds, jitter=wait_seconds),
         retry=retry_if_exception(lambda error: isinstance(error, httpx.TransportError | _BrokenOffError)),
         reraise=True,
     )
@@ -86,8 +86,9 @@ def fetch(url: str, target: Path, sha256: str, *, console: Console | None = None
             retrying(_fetch_rest, client, url, part, bar)
     except (httpx.HTTPError, httpx.InvalidURL, _BrokenOffError) as error:
         kept = part.stat().st_size if part.exists() else 0
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise SourceError(
-            f"{url}: download failed ({str(error) or type(error).__name__}); {kept} bytes are kept in {part} and "
+            f"{url}: download failed ({reason}); {kept} bytes are kept in {part} and "
             "the next attempt goes on from there; check the network, or put the file there by hand"
         ) from None
     return _accept(url, part, target, sha256)
@@ -135,7 +136,7 @@ def _receive(response: httpx.Response, part: Path, have: int, bar: Progress) -> 
     task = bar.add_task(part.name.removesuffix(".part"), total=total, completed=have)
     try:
         with part.open("ab" if have else "wb") as stream:
-            for chunk in response.iter_bytes(1 << 16):
+            for chunk in response.iter_raw():  # unbuffered: what arrived before a break is kept
                 stream.write(chunk)
                 have += len(chunk)
                 bar.update(task, completed=have)

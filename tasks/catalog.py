@@ -57,9 +57,13 @@ class Catalogue:
 
 @cache
 def catalogue() -> Catalogue:
-    """Read the catalogue from `transforms/models/marts/*.yml`."""
+    """Read the catalogue from `transforms/models/marts/*.yml`.
+
+    Raises:
+        BuildError: no feature is declared, or one is declared twice.
+    """
     features: dict[str, Feature] = {}
-    attributes: dict[str, tuple[str, ...]] = {mart: () for mart in MARTS}
+    attributes: dict[str, tuple[str, ...]] = dict.fromkeys(MARTS, ())
     for path in sorted((TRANSFORMS / "models" / "marts").glob("*.yml")):
         for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", []):
             if model["name"] in MARTS:
@@ -69,16 +73,18 @@ def catalogue() -> Catalogue:
     return Catalogue(features, attributes)
 
 
-def _read_mart(
-    model: dict[str, Any], features: dict[str, Feature], attributes: dict[str, tuple[str, ...]]
-) -> None:
+def _read_mart(model: dict[str, Any], features: dict[str, Feature], attributes: dict[str, tuple[str, ...]]) -> None:
     mart = model["name"]
     for column in model["columns"]:
         meta = column.get("config", {}).get("meta", {})
         if "default" in meta:
+            if column["name"] in features:
+                other = features[column["name"]].mart
+                raise BuildError(
+                    f"{TRANSFORMS}/models/marts: the feature {column['name']!r} is declared by {other} and {mart}; "
+                    "expected one home, so that its name says where it comes from"
+                )
             text = " ".join(column.get("description", "").split())
-            features[column["name"]] = Feature(
-                column["name"], mart, MARTS[mart], float(meta["default"]), text
-            )
+            features[column["name"]] = Feature(column["name"], mart, MARTS[mart], float(meta["default"]), text)
         elif meta.get("attribute"):
             attributes[mart] += (column["name"],)

@@ -10,7 +10,7 @@ import math
 
 import sqlglot
 from sqlglot import expressions as exp
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import ParseError, SqlglotError
 
 from tasks.yaml_lines import nearest
 
@@ -31,9 +31,11 @@ def canonical(condition: str) -> str:
     try:
         trees = sqlglot.parse(condition, dialect="duckdb")
         tokens = sqlglot.tokenize(condition, dialect="duckdb")
-    except SqlglotError as error:
-        first = str(error).split("\n", maxsplit=1)[0].split(". Line")[0]
-        raise ValueError(f"found {condition!r}, which is not an SQL condition: {first}") from None
+    except ParseError as error:
+        last = error.errors[0]["highlight"]
+        raise ValueError(f"found {condition!r}, which is not an SQL condition: stopped at {last!r}") from None
+    except SqlglotError:
+        raise ValueError(f"found {condition!r}, which is not an SQL condition: a quote is not closed") from None
     if any(token.comments for token in tokens):
         raise ValueError(f"found a comment in {condition!r}; expected only the condition, use # in YAML")
     if len(trees) != 1 or trees[0] is None:

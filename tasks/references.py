@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import ValidationError
+
 from engine.errors import MetricError
 from engine.metrics import parse_metric
 from tasks.catalog import TRANSFORMS, catalogue
 from tasks.errors import SpecError
 from tasks.predicates import canonical
 from tasks.spec import Spec
-from tasks.spec_parts import BeatsGate, Files, SnapshotExamples
+from tasks.spec_parts import BeatsGate, Files, LightGBM, SnapshotExamples
 from tasks.windows import first_as_of
 from tasks.yaml_lines import Document, nearest
 
@@ -28,7 +30,7 @@ class _Problems:
         self.found.append(f"{self.document.at(location)}: {key}: {text}")
 
     def unknown(self, location: tuple[Any, ...], what: str, name: str, names: Iterable[str]) -> None:
-        known = sorted(names)
+        known = sorted(set(names))
         listed = ", ".join(known[:LISTED]) + (f", … ({len(known)} in all)" if len(known) > LISTED else "")
         self.add(location, f"unknown {what} {name!r}; expected one of {listed}{nearest(name, known)}")
 
@@ -52,8 +54,8 @@ def check_references(spec: Spec, document: Document) -> None:
     """
     problems = _Problems(document)
     for check in (
-        _check_source, _check_labels, _check_features, _check_attributes, _check_retrieval, _check_metrics,
-        _check_gates, _check_windows,
+        _check_source, _check_labels, _check_features, _check_attributes, _check_retrieval, _check_tune,
+        _check_metrics, _check_gates, _check_twice, _check_windows,
     ):  # fmt: skip
         check(spec, problems)
     if problems.found:
@@ -88,8 +90,6 @@ def _check_features(spec: Spec, problems: _Problems) -> None:
     for index, name in enumerate(spec.features):
         if name not in known:
             problems.unknown(("features", index), "feature", name, known)
-        if name in spec.features[:index]:
-            problems.add(("features", index), f"the feature {name!r} stands twice")
 
 
 def _check_attributes(spec: Spec, problems: _Problems) -> None:
@@ -116,9 +116,31 @@ def _check_retrieval(spec: Spec, problems: _Problems) -> None:
                 f"found {part.window}d, expected a window of {', '.join(spans)}",
             )
     if spec.ranker.position_bias == "lightgbm" and spec.examples.kind != "impressions":
-        problems.add(
-            ("ranker", "position_bias"), "found 'lightgbm', but snapshots have no positions; expected 'none'"
-        )
+        problems.add(("ranker", "position_bias"), "found 'lightgbm', but snapshots have no positions; expected 'none'")
+
+
+def _check_tune(spec: Spec, problems: _Problems) -> None:
+    for name, values in {} if spec.tune is None else spec.tune.space.items():
+        for index, value in enumerate(values):
+            try:
+                LightGBM.model_validate({**spec.ranker.model_dump(), name: value})
+            except ValidationError as error:
+                expected = error.errors()[0]["msg"].removeprefix("Input should be ")
+                problems.add(("tune", "space", name, index), f"found {value!r}, expected {expected}")
+
+
+def _check_twice(spec: Spec, problems: _Problems) -> None:
+    lists: dict[tuple[str, ...], tuple[str, ...]] = {
+        ("features",): spec.features,
+        ("sample", "strata"): spec.sample.strata,
+        ("evaluate", "metrics"): spec.evaluate.metrics,
+        ("evaluate", "baselines"): spec.evaluate.baselines,
+        ("evaluate", "slices"): spec.evaluate.slices,
+    }
+    for place, names in lists.items():
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                problems.add((*place, index), f"{name!r} stands twice")
 
 
 def _check_metrics(spec: Spec, problems: _Problems) -> None:
@@ -153,9 +175,6 @@ def _check_gates(spec: Spec, problems: _Problems) -> None:
 def _check_windows(spec: Spec, problems: _Problems) -> None:
     if isinstance(spec.examples, SnapshotExamples):
         every, horizon = spec.examples.every, spec.label.horizon
-        if every < 1:
-            problems.add(("examples", "every"), "found 0d, expected at least 1d")
-            return
         for key in ("validation", "test"):
             length = getattr(spec.examples, key)
             if length > every and every < horizon:
@@ -175,6 +194,4 @@ def _check_windows(spec: Spec, problems: _Problems) -> None:
         problems.add(("examples",), str(error))
         return
     if spec.end is not None and first > spec.end:
-        problems.add(
-            ("end",), f"found {spec.end}, but the windows of `examples` are filled from {first} on only"
-        )
+        problems.add(("end",), f"found {spec.end}, but the windows of `examples` are filled from {first} on only")

@@ -11,10 +11,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from tasks.errors import SpecError
+from tasks.spec_errors import explain, misplaced
 from tasks.spec_parts import (
+    Cron,
     Evaluate,
     Examples,
     Gate,
@@ -30,7 +32,7 @@ from tasks.spec_parts import (
     Source,
     Tune,
 )
-from tasks.yaml_lines import Document, nearest, read_document
+from tasks.yaml_lines import Document, read_document
 
 
 class Spec(Part):
@@ -38,7 +40,7 @@ class Spec(Part):
 
     name: Name = Field(description="Name of the pipeline and of its DAG.")
     description: str = Field(description="One sentence for people.")
-    schedule: str | None = Field(default="@daily", description="Cron expression in UTC, or null.")
+    schedule: Cron | None = Field(default="@daily", description="Cron expression in UTC, or null.")
     start: date = Field(description="First day the pipeline covers.")
     end: date | None = Field(default=None, description="Last day, for data that has one.")
     source: Source = Field(description="Where the data comes from.")
@@ -49,9 +51,7 @@ class Spec(Part):
     )
     sample: Sample = Field(description="What is trained on.")
     populations: Populations | None = Field(default=None, description="Who gets a model of their own.")
-    retrieval: Annotated[tuple[Retrieval, ...], Field(min_length=1)] = Field(
-        description="Where candidates come from."
-    )
+    retrieval: Annotated[tuple[Retrieval, ...], Field(min_length=1)] = Field(description="Where candidates come from.")
     ranker: LightGBM = Field(description="What orders the candidates.")
     tune: Tune | None = Field(default=None, description="Which settings are tried.")
     evaluate: Evaluate = Field(description="How it is measured.")
@@ -61,13 +61,9 @@ class Spec(Part):
     @model_validator(mode="after")
     def _days_make_sense(self) -> Spec:
         if self.end is not None and self.end < self.start:
-            raise ValueError(f"end {self.end} is before start {self.start}")
-        if self.label.horizon < 1:
-            raise ValueError("label.horizon: found 0d, expected at least 1d")
-        if self.examples.train < 1 or self.examples.test < 1:
-            raise ValueError("examples.train and examples.test: expected at least 1d each")
+            raise misplaced(["end"], f"found {self.end}, expected a day from `start`, {self.start}, on")
         if self.tune is not None and self.examples.validation < 1:
-            raise ValueError("examples.validation: found 0d, but `tune` chooses on it; expected at least 1d")
+            raise misplaced(["examples", "validation"], "found 0d, expected at least 1d, because `tune` chooses on it")
         return self
 
     @property
@@ -111,55 +107,13 @@ def shape(document: Document) -> Spec:
     try:
         spec = Spec.model_validate(document.value)
     except ValidationError as error:
-        problems = [_explain(document, problem) for problem in error.errors()]
-        raise SpecError("\n".join(dict.fromkeys(problems))) from None
+        raise SpecError(explain(document, Spec, error.errors())) from None
     if document.path.stem != spec.name:
         raise SpecError(
             f"{document.at(('name',))}: name: found {spec.name!r}, expected {document.path.stem!r}, "
             "the name of the file"
         )
     return spec
-
-
-def _explain(document: Document, problem: Any) -> str:
-    location = document.known(problem["loc"])
-    key = ".".join(str(part) for part in problem["loc"])
-    where = document.at(location)
-    kind, message = problem["type"], problem["msg"].removeprefix("Value error, ")
-    if kind == "extra_forbidden":
-        names = sorted(_fields_at(problem["loc"][:-1]))
-        return f"{where}: unknown key {problem['loc'][-1]!r}; expected one of {', '.join(names)}" + nearest(
-            str(problem["loc"][-1]), names
-        )
-    if kind == "missing":
-        return f"{where}: the key {key!r} is missing"
-    found = problem.get("input")
-    shown = f"; found {found!r}" if isinstance(found, str | int | float | bool | None | list) else ""
-    return f"{where}: {key}: {message}" + ("" if "found" in message else shown)
-
-
-def _fields_at(location: tuple[Any, ...]) -> set[str]:
-    """Names of the keys allowed at a place, found by walking the models along the error's location."""
-    models: list[Any] = [Spec]
-    for part in location:
-        nested = [m for model in models for m in _models_of(model, part)]
-        models = nested or models
-    return {name for model in models for name in model.model_fields}
-
-
-def _models_of(model: type[BaseModel], part: Any) -> list[type[BaseModel]]:
-    if isinstance(part, str) and part in model.model_fields:
-        return _unwrap(model.model_fields[part].annotation)
-    literal = model.model_fields.get("type") or model.model_fields.get("kind")
-    if literal is not None and part in getattr(literal.annotation, "__args__", ()):
-        return [model]
-    return []
-
-
-def _unwrap(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for inner in getattr(annotation, "__args__", ()) for model in _unwrap(inner)]
 
 
 def load_spec(path: Path) -> Spec:

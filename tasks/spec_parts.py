@@ -7,6 +7,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -16,6 +17,18 @@ from pydantic import (
     Tag,
     WithJsonSchema,
 )
+
+
+def _cron(text: str) -> str:
+    if re.fullmatch(r"@daily|@weekly|@monthly|[0-9*/,-]+( [0-9*/,-]+){2}( [0-9A-Za-z*/,#?-]+){2}", text) is None:
+        raise ValueError(f"found {text!r}, expected @daily, or a cron expression of five fields, like 0 3 * * *")
+    return text
+
+
+def _some(days: int) -> int:
+    if days < 1:
+        raise ValueError("found 0d, expected at least 1d")
+    return days
 
 
 def _days(value: Any) -> int:
@@ -31,6 +44,11 @@ Days = Annotated[
     PlainSerializer(lambda days: f"{days}d", return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^\d{1,4}d$", "examples": ["28d"]}),
 ]
+SomeDays = Annotated[
+    Days,
+    AfterValidator(_some),
+    WithJsonSchema({"type": "string", "pattern": r"^(?!0+d)\d{1,4}d$", "examples": ["28d"]}),
+]
 Whole = Annotated[int, Field(strict=True)]
 """A number written as one: neither "7" nor true nor 7.0."""
 PositiveInt = Annotated[Whole, Field(gt=0)]
@@ -38,6 +56,7 @@ NonNegativeInt = Annotated[Whole, Field(ge=0)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 PositiveFloat = Annotated[Number, Field(gt=0)]
 NonNegativeFloat = Annotated[Number, Field(ge=0)]
+Cron = Annotated[str, AfterValidator(_cron)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Column = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -77,7 +96,7 @@ class GradeRule(Part):
 class Label(Part):
     """What a positive is."""
 
-    horizon: Days = Field(description="H: labels of cut C come from the days (C, C+H].")
+    horizon: SomeDays = Field(description="H: labels of cut C come from the days (C, C+H].")
     lateness: Days = Field(default=2, description="L: how many days an interaction may arrive late.")
     grades: Annotated[tuple[GradeRule, ...], Field(min_length=1)] = Field(
         description="The first rule that holds for any interaction of the pair wins; none: grade 0."
@@ -88,22 +107,22 @@ class ImpressionExamples(Part):
     """Each shown item is an example; the group is the request, the cut is the day before it."""
 
     kind: Literal["impressions"]
-    train: Days = Field(description="Length of the training window.")
+    train: SomeDays = Field(description="Length of the training window.")
     validation: Days = Field(description="Length of the window on which settings are chosen.")
-    test: Days = Field(description="Length of the window on which the result is judged.")
+    test: SomeDays = Field(description="Length of the window on which the result is judged.")
 
 
 class SnapshotExamples(Part):
     """At each cut of a fixed calendar, each active user's retrieved items are examples."""
 
     kind: Literal["snapshots"]
-    every: Days = Field(description="Days between two cuts.")
+    every: SomeDays = Field(description="Days between two cuts.")
     anchor: date | None = Field(
         default=None, description="A day of the calendar of cuts; the pipeline's start if absent."
     )
-    train: Days = Field(description="Length of the training window.")
+    train: SomeDays = Field(description="Length of the training window.")
     validation: Days = Field(default=0, description="Length of the window on which settings are chosen.")
-    test: Days = Field(description="Length of the window on which the result is judged.")
+    test: SomeDays = Field(description="Length of the window on which the result is judged.")
 
 
 Examples = Annotated[ImpressionExamples | SnapshotExamples, Field(discriminator="kind")]
@@ -136,7 +155,7 @@ class AlsRetrieval(Part):
     regularization: PositiveFloat = Field(default=20.0, description="L2 penalty.")
     alpha: PositiveFloat = Field(default=4.0, description="Confidence is 1 + alpha * log(1 + actions).")
     iterations: PositiveInt = Field(default=15, description="Alternating sweeps.")
-    refit: Days = Field(default=7, description="Item factors are fitted anew on this calendar.")
+    refit: SomeDays = Field(default=7, description="Item factors are fitted anew on this calendar.")
     seed: NonNegativeInt = Field(default=0, description="Seed of the starting point.")
     k: PositiveInt = Field(description="Items retrieved for each user.")
 
@@ -145,7 +164,7 @@ class PopularityRetrieval(Part):
     """The items with most actions in a trailing window."""
 
     type: Literal["popularity"]
-    window: Days = Field(default=28, description="Trailing window; one the item features have.")
+    window: SomeDays = Field(default=28, description="Trailing window; one the item features have.")
     k: PositiveInt = Field(description="Items retrieved.")
 
 
@@ -161,7 +180,7 @@ class ItemItemRetrieval(Part):
 
     type: Literal["item_item"]
     regularization: PositiveFloat = Field(default=200.0, description="L2 penalty.")
-    refit: Days = Field(default=7, description="The item-item matrix is fitted anew on this calendar.")
+    refit: SomeDays = Field(default=7, description="The item-item matrix is fitted anew on this calendar.")
     k: PositiveInt = Field(description="Items retrieved for each user.")
 
 
@@ -238,13 +257,13 @@ class NotWorseGate(Part):
     margin: NonNegativeFloat = Field(default=0.0, description="Difference that is still accepted.")
 
 
-def _gate_tag(value: Any) -> str | None:
+def _gate_tag(value: Any) -> str:
     keys = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-    return "not_worse_than" if "not_worse_than" in keys else "beats"
+    return "NotWorseGate" if "not_worse_than" in keys else "BeatsGate"
 
 
 Gate = Annotated[
-    Annotated[BeatsGate, Tag("beats")] | Annotated[NotWorseGate, Tag("not_worse_than")],
+    Annotated[BeatsGate, Tag("BeatsGate")] | Annotated[NotWorseGate, Tag("NotWorseGate")],
     Discriminator(_gate_tag),
 ]
 
@@ -253,6 +272,6 @@ class Publish(Part):
     """Where the result goes."""
 
     alias: Name = Field(default="champion", description="Pointer that is moved when all gates pass.")
-    refit: bool = Field(
+    refit: Annotated[bool, Field(strict=True)] = Field(
         default=True, description="Train the judged settings again on all complete examples up to the day."
     )

@@ -6,6 +6,7 @@ import copy
 from datetime import date
 from typing import Any
 
+from tasks.catalog import MARTS, Catalogue, Feature
 from tasks.spec import Spec
 
 IMPRESSIONS: dict[str, Any] = {
@@ -44,3 +45,14 @@ def document(**changes: Any) -> dict[str, Any]:
 def spec_of(**changes: Any) -> Spec:
     """The pipeline as a spec."""
     return Spec.model_validate(document(**changes))
+
+
+def small_catalogue() -> Catalogue:
+    """Two features and an attribute, so that error texts that list them stay short and stay the same."""
+    features = [
+        Feature("item_actions_28d", "feat_items", "item", 0.0, "Actions on the item in 28 days."),
+        Feature("user_tenure_days", "feat_users", "user", -1.0, "Days since the user joined."),
+    ]
+    none: dict[str, tuple[str, ...]] = dict.fromkeys(MARTS, ())
+    attributes = none | {"feat_users": ("region", "tenure_band"), "feat_items": ("category",)}
+    return Catalogue({feature.name: feature for feature in features}, attributes)

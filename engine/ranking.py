@@ -17,7 +17,6 @@ import numpy as np
 from engine.descriptor import (
     Descriptor,
     Golden,
-    PopulationRankerNode,
     Ranked,
     Request,
     check_artifacts,
@@ -25,6 +24,7 @@ from engine.descriptor import (
 )
 from engine.errors import GoldenMismatch
 from engine.nodes import ScoringRanker
+from engine.schema import PopulationRankerNode
 from engine.tables import FeatureTable
 from engine.wiring import Wiring
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from engine.descriptor import (
+from engine.errors import ArtifactError
+from engine.nodes import Column, ExcludeSeen, FeatureScorer, Linear, Lookup, Score, ScoringRanker
+from engine.retrieval import Als, History, ItemItem, Popularity, Retriever
+from engine.schema import (
     ColumnNode,
     DiversifyNode,
     DotNode,
@@ -16,9 +19,6 @@ from engine.descriptor import (
     LookupNode,
     ScoringRankerNode,
 )
-from engine.errors import ArtifactError
-from engine.nodes import Column, ExcludeSeen, FeatureScorer, Linear, Lookup, Score, ScoringRanker
-from engine.retrieval import Als, History, ItemItem, Popularity, Retriever
 from engine.tables import Catalogue, FeatureTable
 from engine.trees import Trees
 

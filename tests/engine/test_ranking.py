@@ -17,7 +17,6 @@ from engine.arrays import Singles
 from engine.candidates import Candidates
 from engine.descriptor import (
     Descriptor,
-    Ref,
     Request,
     descriptor_schema,
     descriptor_text,
@@ -27,6 +26,7 @@ from engine.descriptor import (
 from engine.errors import ArtifactError, DescriptorError, EngineError, GoldenMismatch
 from engine.nodes import diversify
 from engine.ranking import load
+from engine.schema import Ref
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,221 @@
+"""The node types of descriptors: a closed list, each a small frozen model, told apart by `type`."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from engine.errors import nearest
+
+_ARTIFACT_NAME_LENGTH = 400
+
+
+def _inside(name: str) -> str:
+    path = PurePosixPath(name)
+    plain = name == str(path) and not path.is_absolute() and ".." not in path.parts and name != "."
+    if not plain or "\\" in name or "\0" in name or len(name) > _ARTIFACT_NAME_LENGTH:
+        raise ValueError(f"{name!r} is no path inside the version's folder: expected e.g. 'BR/trees.txt'")
+    return name
+
+
+ArtifactName = Annotated[str, AfterValidator(_inside)]
+FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=100_000)]
+
+
+class Closed(BaseModel):
+    """Base of all models: no unknown keys, no changes, no coercion of texts to numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class AlsNode(Closed):
+    """Retrieves the k items with the largest dot product of factors. File: `engine.retrieval.Als.LAYOUT`."""
+
+    type: Literal["ALS"] = "ALS"
+    k: Count
+    artifact: ArtifactName
+
+
+class PopularityNode(Closed):
+    """Retrieves the k most popular items. File: `engine.retrieval.Popularity.LAYOUT`."""
+
+    type: Literal["Popularity"] = "Popularity"
+    k: Count
+    artifact: ArtifactName
+
+
+class HistoryNode(Closed):
+    """Retrieves the k best items of the user's own past. File: `engine.retrieval.History.LAYOUT`."""
+
+    type: Literal["History"] = "History"
+    k: Count
+    artifact: ArtifactName
+
+
+class ItemItemNode(Closed):
+    """Retrieves the k items most similar to the user's past. File: `engine.retrieval.ItemItem.LAYOUT`."""
+
+    type: Literal["ItemItem"] = "ItemItem"
+    k: Count
+    artifact: ArtifactName
+
+
+RetrieverNode = Annotated[
+    AlsNode | PopularityNode | HistoryNode | ItemItemNode, Field(discriminator="type", title="Retriever")
+]
+
+
+class UnionNode(Closed):
+    """All retrievers' items, first retriever first, each item once."""
+
+    type: Literal["Union"] = "Union"
+    of: tuple[RetrieverNode, ...] = Field(min_length=1)
+
+
+class LookupNode(Closed):
+    """A feature read from a table by the candidate's key; `default` (null = missing) where it has no row.
+
+    Keys: `user` user_id, `item` item_id, `user_item` both, `user_category` user_id and the item's category.
+    """
+
+    type: Literal["Lookup"] = "Lookup"
+    name: str
+    entity: Literal["user", "item", "user_item", "user_category"]
+    default: FiniteFloat | None
+    artifact: ArtifactName
+
+
+class ScoreNode(Closed):
+    """A feature: the score of the pair by one of the ranker's retrievers, whether or not that retrieved it."""
+
+    type: Literal["Score"] = "Score"
+    name: str
+    of: Literal["ALS", "Popularity", "History", "ItemItem"]
+    default: FiniteFloat | None
+
+
+class DotNode(Closed):
+    """A feature: the dot product of user and item factors of an ALS file."""
+
+    type: Literal["Dot"] = "Dot"
+    name: str
+    default: FiniteFloat | None
+    artifact: ArtifactName
+
+
+FeatureNode = Annotated[LookupNode | ScoreNode | DotNode, Field(discriminator="type", title="Feature")]
+
+
+class TreesNode(Closed):
+    """Boosted trees, a LightGBM text whose feature names are the scorer's, in their order."""
+
+    type: Literal["Trees"] = "Trees"
+    artifact: ArtifactName
+
+
+class LinearNode(Closed):
+    """intercept + Σ weight × feature; a missing feature counts as 0."""
+
+    type: Literal["Linear"] = "Linear"
+    weights: tuple[FiniteFloat, ...]
+    intercept: FiniteFloat = 0.0
+
+
+class ColumnNode(Closed):
+    """One feature as it is; missing counts as 0. What baselines are."""
+
+    type: Literal["Column"] = "Column"
+    name: str
+
+
+FunctionNode = Annotated[TreesNode | LinearNode | ColumnNode, Field(discriminator="type", title="Function")]
+
+
+class FeatureScorerNode(Closed):
+    """Features of each candidate, then a function of them."""
+
+    type: Literal["FeatureScorer"] = "FeatureScorer"
+    features: tuple[FeatureNode, ...] = Field(min_length=1)
+    function: FunctionNode
+
+    @model_validator(mode="after")
+    def _names(self) -> FeatureScorerNode:
+        names = [feature.name for feature in self.features]
+        if len(set(names)) < len(names):
+            raise ValueError(f"a feature is named twice: {', '.join(sorted(n for n in names if names.count(n) > 1))}")
+        if isinstance(self.function, LinearNode) and len(self.function.weights) != len(names):
+            raise ValueError(f"{len(self.function.weights)} weights for {len(names)} features")
+        if isinstance(self.function, ColumnNode) and self.function.name not in names:
+            raise ValueError(f"no feature {self.function.name!r}{nearest(self.function.name, names)}")
+        return self
+
+
+class ExcludeSeenNode(Closed):
+    """Leaves out the items a user has seen, given candidates too. File: `engine.retrieval.History.LAYOUT`."""
+
+    type: Literal["ExcludeSeen"] = "ExcludeSeen"
+    artifact: ArtifactName
+
+
+class DiversifyNode(Closed):
+    """Takes one item after the other: the best by score − strength × spread × items of its category so far.
+
+    The spread is the standard deviation of the list's scores; the scores themselves stay as they are.
+    """
+
+    type: Literal["Diversify"] = "Diversify"
+    by: Literal["category"] = "category"
+    strength: Annotated[float, Field(ge=0.0, le=100.0)]
+
+
+RerankNode = Annotated[ExcludeSeenNode | DiversifyNode, Field(discriminator="type", title="Rerank")]
+
+
+class ScoringRankerNode(Closed):
+    """Candidates (retrieved, or given in the request) ordered by a scorer, then re-ranked."""
+
+    type: Literal["ScoringRanker"] = "ScoringRanker"
+    retrieve: UnionNode
+    scorer: FeatureScorerNode
+    rerank: tuple[RerankNode, ...] = ()
+
+    @model_validator(mode="after")
+    def _sources(self) -> ScoringRankerNode:
+        types = [retriever.type for retriever in self.retrieve.of]
+        if len(set(types)) < len(types):
+            raise ValueError("a retriever type stands twice in one union; each may stand once")
+        for feature in self.scorer.features:
+            if isinstance(feature, ScoreNode) and feature.of not in types:
+                raise ValueError(f"feature {feature.name!r} is the score of {feature.of}, which does not retrieve")
+        return self
+
+
+class Ref(Closed):
+    """A pointer to one of `rankers`."""
+
+    ref: str = Field(alias="$ref", pattern=r"^#/rankers/.+$")
+
+    @classmethod
+    def to(cls, name: str) -> Ref:
+        """Return the pointer to the ranker of this name."""
+        return cls.model_validate({"$ref": "#/rankers/" + name.replace("~", "~0").replace("/", "~1")})
+
+    @property
+    def target(self) -> str:
+        """The name of the ranker pointed at."""
+        return self.ref.removeprefix("#/rankers/").replace("~1", "/").replace("~0", "~")
+
+
+class PopulationRankerNode(Closed):
+    """Chooses the ranker by an attribute of the user: from the request's context, else from `artifact`.
+
+    `artifact` is a table with user_id and the column `by`; users and values without a ranker get `*`.
+    """
+
+    type: Literal["PopulationRanker"] = "PopulationRanker"
+    by: str
+    artifact: ArtifactName | None = None
+    of: dict[str, Ref]

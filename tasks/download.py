@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
-from tasks.datasets import Dataset
+from tasks.datasets import Dataset, load_dataset
 from tasks.errors import SourceError
 from tasks.home import atomic_dir, sha256_file
 from tasks.workbook import write_days
@@ -26,6 +26,11 @@ _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
 
 class _BrokenOffError(Exception):
     """The transfer ended early, or the server asked to come back later."""
+
+
+def download(name: str, folder: Path, *, console: Console | None = None) -> int:
+    """Download the data set declared by `transforms/datasets/<name>.yaml`; see `fetch_dataset`."""
+    return fetch_dataset(load_dataset(name), folder, console=console)
 
 
 def fetch_dataset(dataset: Dataset, folder: Path, *, console: Console | None = None) -> int:

@@ -39,6 +39,7 @@ class FileSource:
         self.folder = folder
         self.name = dataset.name
         self.tables = (*dataset.tables, REJECTS)
+        self.entities = frozenset(name for name, table in dataset.tables.items() if table.static)
         self._sha256: dict[Path, str] = {}
         self._split: dict[str, Split] = {}
         if not folder.is_dir():

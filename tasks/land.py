@@ -56,6 +56,10 @@ class Source(Protocol):
     def tables(self) -> tuple[str, ...]:
         """Names of all its tables."""
 
+    @property
+    def entities(self) -> frozenset[str]:
+        """Tables of changes since the source began: every partition counts, however old."""
+
     def partitions(self, table: str, start: date, end: date) -> Iterable[date]:
         """Return the days of a table that a reader of the days [start, end] needs.
 

@@ -57,9 +57,7 @@ def day_number(day: date) -> int:
 
 def stream(seed: int, *path: int) -> np.random.Generator:
     """Return the generator of one purpose (and day): the same numbers whatever was drawn elsewhere."""
-    return np.random.Generator(
-        np.random.PCG64(np.random.SeedSequence([seed, *(part + 2**31 for part in path)]))
-    )
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *(part + 2**31 for part in path)])))
 
 
 def sigmoid(value: Floats) -> Floats:
@@ -148,8 +146,7 @@ def build_world(users: int, items: int, seed: int) -> World:
     """Return the world of a seed. Raises `SourceError` on sizes no service has."""
     if users < 1 or items < COMFORT_TITLES:
         raise SourceError(
-            f"simulated source: found users={users}, items={items}; "
-            f"expected at least 1 user and {COMFORT_TITLES} items"
+            f"simulated source: found users={users}, items={items}; expected at least 1 user and {COMFORT_TITLES} items"
         )
     rng = stream(seed, 0)
     titles = _titles(items, rng)
@@ -159,9 +156,9 @@ def build_world(users: int, items: int, seed: int) -> World:
 
 
 def _titles(count: int, rng: np.random.Generator) -> Titles:
-    released = np.where(
-        rng.random(count) < 0.88, rng.integers(-1800, 0, count), rng.integers(0, 365, count)
-    ).astype(np.int64)
+    released = np.where(rng.random(count) < 0.88, rng.integers(-1800, 0, count), rng.integers(0, 365, count)).astype(
+        np.int64
+    )
     released[:COMFORT_TITLES] = np.minimum(released[:COMFORT_TITLES], -1)
     category = rng.integers(0, len(CATEGORIES), count)
     second = (category + rng.integers(1, len(CATEGORIES), count)) % len(CATEGORIES)
@@ -183,9 +180,9 @@ def _titles(count: int, rng: np.random.Generator) -> Titles:
 
 
 def _members(count: int, titles: Titles, rng: np.random.Generator) -> Members:
-    joined = np.where(
-        rng.random(count) < 0.85, rng.integers(-730, 0, count), rng.integers(0, 365, count)
-    ).astype(np.int64)
+    joined = np.where(rng.random(count) < 0.85, rng.integers(-730, 0, count), rng.integers(0, 365, count)).astype(
+        np.int64
+    )
     region = rng.choice(len(REGIONS), count, p=REGION_SHARES)
     plan = rng.choice(len(PLANS), count, p=(0.5, 0.35, 0.15))
     old = np.flatnonzero(titles.released < 0)

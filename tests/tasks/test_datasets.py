@@ -245,6 +245,7 @@ def test_one_file_is_split_into_days_and_a_static_one_lands_on_the_first(tmp_pat
     (tmp_path / "stars.csv").write_text("who,at\nb,86400\na,259199\nc,\nd,0\ne,172799\nf,172800\ng,x\n")
     (tmp_path / "films.csv").write_text("film\nHeat\n")
     source, home = FileSource(dataset(tmp_path, LOG), tmp_path), Home(tmp_path)
+    assert source.entities == {"films"}
     start, end = date(1970, 1, 2), date(1970, 1, 4)
     land_range(source, home, start, end)
     assert rows_by_day(source, home, "stars", start, end) == {2: 2, 3: 2, 4: 0}

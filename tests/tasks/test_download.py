@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from tasks.datasets import Dataset, load_dataset
-from tasks.download import ATTEMPTS, fetch, fetch_dataset
+from tasks.download import ATTEMPTS, download, fetch, fetch_dataset
 from tasks.errors import SourceError
 from tasks.file_source import FileSource
 from tasks.home import Home
@@ -87,21 +87,21 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-def download(server: Server, target: Path, sha256: str = SHA256) -> Path:
+def get(server: Server, target: Path, sha256: str = SHA256) -> Path:
     return fetch(server.url, target, sha256, console=QUIET, wait_seconds=0.001)
 
 
 def test_a_file_is_downloaded_once_and_nothing_else_is_left(server: Server, tmp_path: Path) -> None:
-    target = download(server, tmp_path / "data.zip")
+    target = get(server, tmp_path / "data.zip")
     assert target.read_bytes() == BODY
     assert list(tmp_path.iterdir()) == [target]
-    download(server, target)
+    get(server, target)
     assert server.asked == [None], "it is there already"
 
 
 def test_a_connection_that_drops_is_resumed_where_it_broke_off(server: Server, tmp_path: Path) -> None:
     server.breaks = 3
-    assert download(server, tmp_path / "data.zip").read_bytes() == BODY
+    assert get(server, tmp_path / "data.zip").read_bytes() == BODY
     starts = [int((asked or "bytes=0-")[6:-1]) for asked in server.asked]
     assert starts == [0, 100_000, 200_000, 300_000]
 
@@ -109,9 +109,9 @@ def test_a_connection_that_drops_is_resumed_where_it_broke_off(server: Server, t
 def test_a_later_call_goes_on_from_what_an_earlier_one_kept(server: Server, tmp_path: Path) -> None:
     server.breaks, server.break_after = ATTEMPTS, 10_000
     with pytest.raises(SourceError, match=rf"{ATTEMPTS * 10_000} bytes are kept in .*data.zip.part"):
-        download(server, tmp_path / "data.zip")
+        get(server, tmp_path / "data.zip")
     server.asked.clear()
-    assert download(server, tmp_path / "data.zip").read_bytes() == BODY
+    assert get(server, tmp_path / "data.zip").read_bytes() == BODY
     assert server.asked == [f"bytes={ATTEMPTS * 10_000}-"]
 
 
@@ -120,33 +120,33 @@ def test_a_changed_file_or_a_server_without_ranges_starts_over(server: Server, t
     (tmp_path / "data.zip.part").write_bytes(b"old" * 1000)
     (tmp_path / "data.zip.part.etag").write_text('"zero"' if change == "etag" else server.etag)
     server.ranges = change != "ranges"
-    assert download(server, tmp_path / "data.zip").read_bytes() == BODY
+    assert get(server, tmp_path / "data.zip").read_bytes() == BODY
 
 
 def test_a_part_of_unknown_origin_is_not_continued(server: Server, tmp_path: Path) -> None:
     (tmp_path / "data.zip.part").write_bytes(b"x" * 50)
-    assert download(server, tmp_path / "data.zip").read_bytes() == BODY
+    assert get(server, tmp_path / "data.zip").read_bytes() == BODY
     assert server.asked == [None]
 
 
 def test_a_finished_part_is_taken_without_asking(server: Server, tmp_path: Path) -> None:
     (tmp_path / "data.zip.part").write_bytes(BODY)
-    assert download(server, tmp_path / "data.zip").read_bytes() == BODY
+    assert get(server, tmp_path / "data.zip").read_bytes() == BODY
     assert server.asked == []
 
 
 def test_a_busy_server_is_asked_again_and_a_refusal_is_final(server: Server, tmp_path: Path) -> None:
     server.statuses = [503, 429]
-    assert download(server, tmp_path / "data.zip").read_bytes() == BODY
+    assert get(server, tmp_path / "data.zip").read_bytes() == BODY
     server.statuses = [404]
     with pytest.raises(SourceError, match=r"download failed \(.*404.*put the file there by hand"):
-        download(server, tmp_path / "other.zip")
+        get(server, tmp_path / "other.zip")
     assert len(server.asked) == 4
 
 
 def test_a_wrong_checksum_keeps_nothing(server: Server, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=f"found sha256 {SHA256} .*, expected {'0' * 64}; .*thrown away"):
-        download(server, tmp_path / "data.zip", "0" * 64)
+        get(server, tmp_path / "data.zip", "0" * 64)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -241,4 +241,4 @@ def test_a_folder_with_something_in_it_is_left_alone(server: Server, tmp_path: P
 
 def test_a_data_set_without_a_download_says_where_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"declares no download; get it from https://grouplens.org/\S+ and put"):
-        fetch_dataset(load_dataset("ml_latest_small"), tmp_path / "ml")
+        download("ml_latest_small", tmp_path / "ml")

@@ -101,6 +101,10 @@ def up(
         StackError: a component does not come up, or the port is taken; with the end of its log.
     """
     home = home.resolve()
+    if "%" in f"{home}{PROJECT}":
+        raise StackError(
+            f"{home} or {PROJECT}: supervisord takes '%' for a variable; set MATINEE_HOME to another folder"
+        )
     running = find(home)
     if running is not None:
         if port not in (None, running.port):

@@ -67,8 +67,23 @@ def test_every_step_is_called_once_for_the_day(calls: list[tuple[str, ...]], pip
     assert run_dag("streaming").state == "success"
     names = [call[0] for call in calls]
     assert sorted(names) == sorted(
-        ["land", "check_landed", "build", "check_features", "retrieve", "sample", "check_examples", "populations"]
-        + ["train", "train", "evaluate", "gate", "publish", "monitor", "report"]
+        [
+            "land",
+            "check_landed",
+            "build",
+            "check_features",
+            "retrieve",
+            "sample",
+            "check_examples",
+            "populations",
+            "train",
+            "train",
+            "evaluate",
+            "gate",
+            "publish",
+            "monitor",
+            "report",
+        ]
     )
     assert {call[1] for call in calls} == {"2026-03-01"}
     assert {call[3] for call in calls if call[0] == "train"} == {"*", "BR"}
@@ -107,8 +122,9 @@ def test_day_is_the_start_of_the_interval() -> None:
 def test_only_failures_that_may_pass_are_retried(
     error: Exception, retried: bool, monkeypatch: pytest.MonkeyPatch, calls: list[tuple[str, ...]], pipelines: Make
 ) -> None:
-    import dags.steps
     from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+    import dags.steps
 
     def fail(*_: Any) -> None:
         raise error
@@ -132,5 +148,5 @@ def test_report_names_what_failed_and_what_was_stopped() -> None:
 
     from dags.steps import raise_if_red
 
-    with pytest.raises(AirflowFailException, match="^failed: build; not run: publish, sample$"):
+    with pytest.raises(AirflowFailException, match=r"^failed: build; not run: publish, sample$"):
         raise_if_red({"build": "failed", "sample": "upstream_failed", "publish": "upstream_failed"})

@@ -31,8 +31,10 @@ def slug(population: str) -> str:
     """Return a population's name as a folder name; names that differ stay different."""
     if population == EVERYBODY_ELSE:
         return "everybody-else"
-    plain = re.sub(r"[^A-Za-z0-9-]+", "_", population)
-    return plain if plain == population else f"{plain}-{digest(population)[:6]}"
+    if re.fullmatch("[A-Za-z0-9][A-Za-z0-9-]{0,39}", population) and population != "everybody-else":
+        return population
+    plain = re.sub("[^A-Za-z0-9]+", "-", population).strip("-")[:40] or "population"
+    return f"{plain}_{digest(population)[:8]}"
 
 
 def populations(run: Run) -> list[str]:
@@ -142,7 +144,7 @@ def train_step(run: Run, population: str) -> dict[str, Any]:
     result: dict[str, Any] = {"population": population}
     with run.step(f"train/{slug(population)}", result) as target:
         try:
-            chosen, trials = choose(run.spec, lambda name: read(name), folder)
+            chosen, trials = choose(run.spec, read)
             examples = read("train", "validation")
             judged = fit(examples, run.spec, chosen)
             published = fit(read("refit"), run.spec, chosen) if run.spec.publish.refit else judged

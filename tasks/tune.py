@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.spec import Spec
@@ -49,13 +48,12 @@ def simplest(trials: Sequence[Trial], rule: str) -> Trial:
     return next(trial for trial in trials if trial["value"] >= least)
 
 
-def choose(spec: Spec, read: Callable[[str], pa.Table], folder: Path) -> tuple[LightGBM, list[Trial]]:
+def choose(spec: Spec, read: Callable[[str], pa.Table]) -> tuple[LightGBM, list[Trial]]:
     """Return the chosen settings and all trials; without `tune` in the spec, the ranker's own.
 
     Args:
         spec: the pipeline.
         read: gives the examples of a window (`train`, `validation`) of one population.
-        folder: the sample's folder.
     """
     if spec.tune is None:
         return spec.ranker, []
@@ -73,9 +71,7 @@ def _with(ranker: LightGBM, settings: dict[str, Any]) -> LightGBM:
     return LightGBM.model_validate({**ranker.model_dump(), **settings})
 
 
-def _measure(
-    spec: Spec, metric: str, ranker: LightGBM, train: pa.Table, validation: pa.Table
-) -> tuple[float, float]:
+def _measure(spec: Spec, metric: str, ranker: LightGBM, train: pa.Table, validation: pa.Table) -> tuple[float, float]:
     """Return the mean metric over the groups of the validation window and its standard error."""
     import numpy as np
 

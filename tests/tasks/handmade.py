@@ -6,6 +6,8 @@ import copy
 from datetime import date
 from typing import Any
 
+import pyarrow as pa
+
 from tasks.catalog import MARTS, Catalogue, Feature
 from tasks.spec import Spec
 
@@ -56,3 +58,36 @@ def small_catalogue() -> Catalogue:
     none: dict[str, tuple[str, ...]] = dict.fromkeys(MARTS, ())
     attributes = none | {"feat_users": ("region", "tenure_band"), "feat_items": ("category",)}
     return Catalogue({feature.name: feature for feature in features}, attributes)
+
+
+def group(name: str, user: str, grades: list[int], **columns: list[Any]) -> list[dict[str, Any]]:
+    """The examples of one group: item `i<n>` at position n + 1; other columns hold one value an item."""
+    return [
+        {
+            "example_id": f"{name}/{n}",
+            "group_id": name,
+            "user_id": user,
+            "item_id": f"i{n}",
+            "cut": day("02-01"),
+            "grade": grade,
+            "position": n + 1,
+            "weight": 1.0,
+            **{column: values[n] for column, values in columns.items()},
+        }
+        for n, grade in enumerate(grades)
+    ]
+
+
+def examples(*groups: list[dict[str, Any]]) -> pa.Table:
+    """A table of examples with the types that the sample step writes."""
+    rows = [row for rows in groups for row in rows]
+    types = {"grade": pa.int8(), "position": pa.int32(), "cut": pa.date32()}
+    return pa.table(
+        {
+            name: pa.array(
+                [row[name] for row in rows],
+                types.get(name, pa.float32() if isinstance(rows[0][name], float) and name != "weight" else None),
+            )
+            for name in rows[0]
+        }
+    )

@@ -42,6 +42,11 @@
     (select ds from {{ source('control', 'partitions') }} where changed)
 {%- endmacro %}
 
+{#- The feature days that are built now. -#}
+{% macro requested_days() -%}
+    (select as_of from {{ source('control', 'as_of_days') }})
+{%- endmacro %}
+
 {#- Pre-hook of the incremental models: forget the days that are built again, in the transaction that adds them. -#}
 {% macro forget(column) -%}
     {%- if execute and is_incremental() -%}

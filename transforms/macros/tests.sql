@@ -47,7 +47,7 @@
     {%- if column == 'ds' -%}
     where ds in {{ changed_days() }}
     {%- elif column == 'as_of' -%}
-    where as_of in (select as_of from {{ source('control', 'as_of_days') }})
+    where as_of in {{ requested_days() }}
     {%- elif column == 'cut' -%}
     where cut in (select cut from {{ source('control', 'cuts') }})
     {%- endif -%}

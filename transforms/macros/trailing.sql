@@ -131,3 +131,10 @@
 {% macro click_rate(impressions, unclicked) -%}
     ({{ impressions }} - {{ unclicked }} + 1) / ({{ impressions }} + 20)
 {%- endmacro %}
+
+{#- Totals of a joined relation, 0 where it has no row. -#}
+{% macro totals(relation, columns) -%}
+    {%- for column in columns -%}
+        coalesce({{ relation }}.{{ column }}, 0) as {{ column }}{{ ',\n        ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

@@ -2,7 +2,12 @@
 
 with refused as (
 
-    select table_name, rule, "row", ds from {{ ref('stg_rejected_rows') }}
+    select
+        table_name,
+        rule,
+        "row",
+        ds
+    from {{ ref('stg_rejected_rows') }}
 
 ),
 

@@ -2,13 +2,17 @@
 
 with interactions as (
 
-    select * from {{ ref('interactions') }} where ds in {{ changed_days() }}
+    select *
+    from {{ ref('interactions') }}
+    where ds in {{ changed_days() }}
 
 ),
 
 impressions as (
 
-    select * from {{ ref('impressions') }} where ds in {{ changed_days() }}
+    select *
+    from {{ ref('impressions') }}
+    where ds in {{ changed_days() }}
 
 ),
 

@@ -30,16 +30,22 @@ users as (
         sum(case when user_item_active_days_365d > 1 then 1 else 0 end) as repeaters_365d
     from {{ ref('feat_user_items') }}
     where user_item_actions_365d > 0
-        and as_of in (select as_of from {{ source('control', 'as_of_days') }})
+        and as_of in {{ requested_days() }}
     group by item_id, as_of
 
 ),
 
 known as (
 
-    select item_id, as_of from attributes
+    select
+        item_id,
+        as_of
+    from attributes
     union distinct
-    select item_id, as_of from windowed
+    select
+        item_id,
+        as_of
+    from windowed
 
 ),
 
@@ -54,15 +60,13 @@ joined as (
         greatest(coalesce({{ days_between('attributes.available_from', 'known.as_of') }}, 0), 0) as age_days,
         windowed.last_action_day,
         windowed.first_action_day,
-        {%- for total in [
-            'actions_7d', 'actions_28d', 'actions_90d', 'actions_365d', 'quantity_365d', 'saves_28d', 'undos_365d',
-            'impressions_7d', 'impressions_28d', 'unclicked_7d', 'unclicked_28d'
-        ] %}
-        coalesce(windowed.{{ total }}, 0) as {{ total }},
-        {%- endfor %}
-        {%- for total in ['users_28d', 'users_90d', 'users_365d', 'repeaters_365d'] %}
-        coalesce(users.{{ total }}, 0) as {{ total }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        {{ totals('windowed', [
+            'actions_7d', 'actions_28d', 'actions_90d', 'actions_365d', 'quantity_365d', 'saves_28d',
+            'undos_365d', 'impressions_7d', 'impressions_28d', 'unclicked_7d', 'unclicked_28d'
+        ]) }},
+        {{ totals('users', [
+            'users_28d', 'users_90d', 'users_365d', 'repeaters_365d'
+        ]) }}
     from known
     left join attributes on known.item_id = attributes.item_id and known.as_of = attributes.as_of
     left join windowed on known.item_id = windowed.item_id and known.as_of = windowed.as_of

@@ -5,15 +5,18 @@ with pairs as (
     select *
     from {{ ref('feat_user_items') }}
     where user_item_actions_365d > 0
-        and as_of in (select as_of from {{ source('control', 'as_of_days') }})
+        and as_of in {{ requested_days() }}
 
 ),
 
 items as (
 
-    select item_id, as_of, category
+    select
+        item_id,
+        as_of,
+        category
     from {{ ref('feat_items') }}
-    where as_of in (select as_of from {{ source('control', 'as_of_days') }})
+    where as_of in {{ requested_days() }}
 
 ),
 

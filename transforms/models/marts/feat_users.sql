@@ -29,16 +29,22 @@ items as (
         sum(case when user_item_active_days_365d > 1 then 1 else 0 end) as repeated_365d
     from {{ ref('feat_user_items') }}
     where user_item_actions_365d > 0
-        and as_of in (select as_of from {{ source('control', 'as_of_days') }})
+        and as_of in {{ requested_days() }}
     group by user_id, as_of
 
 ),
 
 known as (
 
-    select user_id, as_of from attributes
+    select
+        user_id,
+        as_of
+    from attributes
     union distinct
-    select user_id, as_of from windowed
+    select
+        user_id,
+        as_of
+    from windowed
 
 ),
 
@@ -49,17 +55,17 @@ joined as (
         known.as_of,
         coalesce(attributes.region, '*') as region,
         coalesce(attributes.plan, '*') as plan,
-        greatest(coalesce({{ days_between('cast(attributes.joined_at as date)', 'known.as_of') }}, 0), 0) as tenure_days,
+        greatest(
+            coalesce({{ days_between('cast(attributes.joined_at as date)', 'known.as_of') }}, 0), 0
+        ) as tenure_days,
         windowed.last_action_day,
         windowed.first_action_day,
-        {%- for total in [
-            'actions_7d', 'actions_28d', 'actions_90d', 'actions_365d', 'active_days_28d', 'active_days_365d',
-            'quantity_28d', 'quantity_365d', 'saves_28d', 'undos_365d', 'impressions_28d', 'unclicked_28d'
-        ] %}
-        coalesce(windowed.{{ total }}, 0) as {{ total }},
-        {%- endfor %}
-        coalesce(items.items_365d, 0) as items_365d,
-        coalesce(items.repeated_365d, 0) as repeated_365d
+        {{ totals('windowed', [
+            'actions_7d', 'actions_28d', 'actions_90d', 'actions_365d', 'active_days_28d',
+            'active_days_365d', 'quantity_28d', 'quantity_365d', 'saves_28d', 'undos_365d',
+            'impressions_28d', 'unclicked_28d'
+        ]) }},
+        {{ totals('items', ['items_365d', 'repeated_365d']) }}
     from known
     left join attributes on known.user_id = attributes.user_id and known.as_of = attributes.as_of
     left join windowed on known.user_id = windowed.user_id and known.as_of = windowed.as_of

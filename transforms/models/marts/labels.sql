@@ -23,13 +23,6 @@ select
     user_id,
     item_id,
     cut,
-    cast(
-        case
-            {%- for rule in var('grades') %}
-            when max(case when {{ rule.when }} then 1 else 0 end) = 1 then {{ rule.grade }}
-            {%- endfor %}
-            else 0
-        end as integer
-    ) as grade
+    cast({{ grade() }} as integer) as grade
 from followed
 group by user_id, item_id, cut

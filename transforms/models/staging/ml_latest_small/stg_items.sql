@@ -37,7 +37,7 @@ renamed as (
 
         ---------- what
         coalesce(title, movieid) as title,
-        coalesce(nullif({{ dbt.split_part('genres', "'|'", 1) }}, ''), '*') as category,
+        coalesce(nullif({{ split_part('genres', "'|'", 1) }}, ''), '*') as category,
 
         ---------- when: a film is on offer from the day its line landed
         cast(ds as timestamp) as available_at,

@@ -54,7 +54,7 @@ renamed as (
         case when is_cancellation then 'cancellation' else 'purchase' end as kind,
         cast(abs(quantity) as double) as value,
         coalesce(nullif(trim(description), ''), stock_code) as title,
-        coalesce(nullif({{ dbt.split_part('upper(trim(description))', "' '", -1) }}, ''), '*') as category,
+        coalesce(nullif({{ split_part('upper(trim(description))', "' '", -1) }}, ''), '*') as category,
         coalesce(country, '*') as region,
 
         ---------- when

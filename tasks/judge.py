@@ -5,6 +5,7 @@ Ephemeral contexts only: nothing is written, nothing is sent, and a check that c
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import warnings
@@ -116,6 +117,7 @@ def _validate(
 ) -> dict[int, set[int]]:
     """Return, for each expectation, the places of the rows for which Great Expectations says no."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import great_expectations as gx
@@ -137,7 +139,19 @@ def _validate(
         except Exception as error:
             reason = str(error).split("\n", maxsplit=1)[0]
             raise CheckFailed(f"suite {suite.name}: Great Expectations refused it: {reason}") from error
-    return {int(r.expectation_config.meta["n"]): _places(r, len(rows)) for r in answer.results}
+    answers = {int(r.expectation_config.meta["n"]): _places(r, len(rows)) for r in answer.results}
+    _all_ran(suite, numbered, answers)
+    return answers
+
+
+def _all_ran(suite: Suite, numbered: Sequence[tuple[int, Expectation]], answers: Mapping[int, set[int]]) -> None:
+    """Refuse a verdict that lacks an answer: Great Expectations drops a type it does not know with a log line."""
+    ignored = [f"{e.type} on {e.column}" for n, e in numbered if n not in answers]
+    if ignored:
+        raise CheckFailed(
+            f"suite {suite.name}: Great Expectations did not run {', '.join(ignored)}; a check that cannot run is a "
+            "failure: look for a misspelt type"
+        )
 
 
 _PLACE = "place in the frame"

@@ -16,9 +16,9 @@ LEFT, RIGHT = 90.0, 60.0
 
 
 def bars(rows: Sequence[tuple[str, float]]) -> dict[str, Any]:
-    """Return a bar for each (name, value), from 0 to the greatest value; the last one is marked."""
-    top = max((value for _, value in rows), default=0.0) or 1.0
-    step = WIDTH / max(len(rows), 14)
+    """Return a bar for each (name, value) of at least one, from 0 to the greatest value; the last is marked."""
+    top = max(value for _, value in rows) or 1.0
+    step = WIDTH / len(rows)
     return {
         "width": WIDTH,
         "height": HEIGHT,

@@ -127,7 +127,7 @@ class Suite(_Part):
             return RULE_MEASURES
         if subject in measure.families:
             return FAMILY_MEASURES
-        if measure.columns and subject not in measure.columns:
+        if measure.columns and subject and subject not in measure.columns:
             known = [*measure.columns, *measure.rules, *measure.families]
             raise ValueError(
                 f"unknown column, rule or family {subject!r}; expected one of {', '.join(known)}"

@@ -80,14 +80,15 @@ def baseline_rows(table: pa.Table, rival: str) -> tuple[npt.NDArray[np.float64],
 
 
 def rank_groups(run: Run, table: pa.Table, truth: pa.Table | None) -> Groups:
-    """Measure the model and every baseline on every group."""
+    """Measure the model and every baseline on every group; groups of which nothing was retrieved come last."""
     import numpy as np
 
     from engine.lists import Lists
     from engine.metrics import parse_metric
 
+    first = _heads(run.spec, table, truth)
     offsets = group_offsets(table)
-    first = table.take(offsets[:-1])
+    offsets = np.pad(offsets, (0, first.num_rows + 1 - len(offsets)), mode="edge")
     grades = table["grade"].to_numpy()
     relevant = None if truth is None else _relevant(first["group_id"].to_pylist(), truth)
     everything = np.ones(table.num_rows, dtype=bool)
@@ -108,6 +109,21 @@ def rank_groups(run: Run, table: pa.Table, truth: pa.Table | None) -> Groups:
         population=list(populations_of(run, first)),
         values=values,
     )
+
+
+def _heads(spec: Spec, table: pa.Table, truth: pa.Table | None) -> pa.Table:
+    """Return id, user and attributes of each group: those of the examples, then those that have only relevant items."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from tasks.sample import attribute_columns
+
+    names = ["group_id", "user_id", *attribute_columns(spec)]
+    first = table.take(group_offsets(table)[:-1]).select(names)
+    if truth is None:
+        return first
+    lost = truth.filter(pc.invert(pc.is_in(truth["group_id"], first["group_id"])))
+    return pa.concat_tables([first, lost.take(group_offsets(lost)[:-1]).select(names)])
 
 
 def _relevant(groups: list[str], truth: pa.Table) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -170,11 +186,7 @@ def _plain(value: float) -> float | None:
 def overall(found: Sequence[Record], metric: str, rival: str) -> Record | None:
     """Return the record of a rival over all groups."""
     return next(
-        (
-            r
-            for r in found
-            if (r["metric"], r["of"], r["population"], r["slice"]) == (metric, rival, "*", None)
-        ),
+        (r for r in found if (r["metric"], r["of"], r["population"], r["slice"]) == (metric, rival, "*", None)),
         None,
     )
 

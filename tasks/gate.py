@@ -19,22 +19,24 @@ def judge(gate: BeatsGate | NotWorseGate, groups: pa.Table) -> dict[str, Any]:
     """Return a gate's verdict.
 
     `beats`: the mean difference is at least `by` and its 95 % interval lies above 0. `not_worse_than`: the interval
-    lies above `-margin`.
+    lies above `-margin`. A rival that was not measured, or too few users for an interval: the gate does not hold.
     """
     import numpy as np
 
     from engine.intervals import paired_interval, user_blocks
 
     rival = gate.beats if isinstance(gate, BeatsGate) else gate.not_worse_than
-    ours, theirs = (groups[f"{gate.metric} of {name}"].to_numpy() for name in (MODEL, rival))
-    blocks = user_blocks(groups["user_id"].to_pylist(), INTERVAL_SEED)
-    span = paired_interval(np.asarray(ours), np.asarray(theirs), blocks, INTERVAL_SEED)
     if isinstance(gate, BeatsGate):
         text = f"{gate.metric} beats {rival} by {gate.by:g}"
-        passed = span.value >= gate.by and span.low > 0
     else:
         text = f"{gate.metric} not worse than {rival} by more than {gate.margin:g}"
-        passed = span.low > -gate.margin
+    columns = [f"{gate.metric} of {name}" for name in (MODEL, rival)]
+    if not set(columns) <= set(groups.column_names):
+        return {"gate": text, "passed": False, "detail": f"{rival} was not measured in this run"}
+    ours, theirs = (groups[name].to_numpy() for name in columns)
+    blocks = user_blocks(groups["user_id"].to_pylist(), INTERVAL_SEED)
+    span = paired_interval(np.asarray(ours), np.asarray(theirs), blocks, INTERVAL_SEED)
+    passed = span.value >= gate.by and span.low > 0 if isinstance(gate, BeatsGate) else span.low > -gate.margin
     detail = f"difference {span.value:+.4f} [{span.low:+.4f}, {span.high:+.4f}] over {span.groups} groups"
     return {"gate": text, "passed": bool(passed), "detail": detail}
 

@@ -45,7 +45,8 @@ class Check:
         """Return the verdict as a sentence: where, what was observed, what was expected."""
         inside = f" (in {self.observed_in})" if self.observed_in else ""
         observed = shown(self.observed, rate=is_rate(self.column))
-        return f"{self.table}, {self.day}: {title(self.column)} is {observed}{inside}, expected {self.expected}"
+        verb = ":" if isinstance(self.observed, str) else " is"
+        return f"{self.table}, {self.day}: {title(self.column)}{verb} {observed}{inside}, expected {self.expected}"
 
     def record(self) -> dict[str, Any]:
         """Return the verdict as JSON has it."""

@@ -135,7 +135,7 @@ def test_a_day_of_the_history_is_checked_by_its_footer(run: FakeRun) -> None:
     land_simulated(run)
     land_table(run, "events", [DAY - timedelta(days=3)], EVENTS.replace("as value", "as fraction"))
 
-    with pytest.raises(CheckFailed, match="events, 2026-02-07: missing columns is value, expected none"):
+    with pytest.raises(CheckFailed, match="events, 2026-02-07: missing columns: value, expected none"):
         check_landed(run)  # type: ignore[arg-type]
 
 
@@ -143,7 +143,7 @@ def test_a_hole_in_the_history_is_named(run: FakeRun) -> None:
     paths = land_simulated(run)
     (paths["events"][4].parent / "manifest.json").unlink()
 
-    with pytest.raises(CheckFailed, match="missing days is 2026-02-05, expected none"):
+    with pytest.raises(CheckFailed, match="missing days: 2026-02-05, expected none"):
         check_landed(run)  # type: ignore[arg-type]
 
 
@@ -364,7 +364,7 @@ def test_a_constant_feature_is_a_warning_that_names_it(run: FakeRun) -> None:
     sample(run, GOOD.replace("(i % 3)::float", "5::float"))
 
     assert check_examples(run)["warnings"] == [  # type: ignore[arg-type]
-        "train, 2026-02-10: constant of features is f_two, expected none"
+        "train, 2026-02-10: constant of features: f_two, expected none"
     ]
 
 

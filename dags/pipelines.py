@@ -13,7 +13,7 @@ from pathlib import Path
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, TriggerRule, XComArg, chain
 
 from dags.describe import page, sentence
-from dags.steps import populations_of, report, step
+from dags.steps import AS_OF, populations_of, report, step
 from tasks.errors import SpecError
 from tasks.spec import load_shape
 
@@ -32,18 +32,14 @@ def folder() -> Path:
 
 
 def pipeline_dag(name: str) -> DAG:
-    """Return the DAG of `pipelines/<name>.yaml`.
-
-    Raises:
-        SpecError: the file is wrong; Airflow shows the text as this DAG's import error.
-    """
+    """Return the DAG of `pipelines/<name>.yaml`; a SpecError becomes the DAG's import error."""
     spec = load_shape(folder() / f"{name}.yaml")
     if spec.schedule is None and spec.end is None:
         raise SpecError(f"{folder() / name}.yaml: schedule: found null, expected a cron expression or an `end`")
     with DAG(
         dag_id=spec.name,
         description=spec.description,
-        # A history (schedule: null) has days to backfill but an end in the past, so nothing starts by itself.
+        # A history (schedule: null) has days to backfill and an end in the past: nothing starts by itself.
         schedule=CronDataIntervalTimetable(spec.schedule or "@daily", timezone="UTC"),
         start_date=datetime.combine(spec.start, time(), UTC),
         end_date=datetime.combine(spec.end, time(), UTC) if spec.end else None,
@@ -60,7 +56,7 @@ def pipeline_dag(name: str) -> DAG:
 def _wire(name: str) -> None:
     def do(what: str, made: str | None = None, **options: str) -> XComArg:
         outlets = [Asset(f"matinee://{name}/{made}")] if made else []
-        return step.override(task_id=what, doc_md=sentence(what), outlets=outlets, **options)(name, what)
+        return step.override(task_id=what, doc_md=sentence(what), outlets=outlets, **options)(name, what, AS_OF)
 
     with TaskGroup("data", prefix_group_id=False, tooltip="land, check and build the tables"):
         landed, checked = do("land", made="landed"), do("check_landed")
@@ -69,13 +65,13 @@ def _wire(name: str) -> None:
         retrieved, sampled = do("retrieve", pool=POOL), do("sample", pool=POOL)
         examples = do("check_examples")
     with TaskGroup("model", prefix_group_id=False, tooltip="one model per population, judged and published"):
-        split = populations_of.override(task_id="populations", doc_md=sentence("populations"))(name)
+        split = populations_of.override(task_id="populations", doc_md=sentence("populations"))(name, AS_OF)
         each = step.override(task_id="train", doc_md=sentence("train"), map_index_template="{{ population }}")
-        trained = each.partial(pipeline=name, what="train").expand(population=split)
-        judged, passed = do("evaluate"), do("gate")
-        published = do("publish", made="champion")
+        trained = each.partial(pipeline=name, what="train", as_of=AS_OF).expand(population=split)
+        judged, passed, published = do("evaluate"), do("gate"), do("publish", made="champion")
     watched = do("monitor")
-    told = report.override(task_id="report", trigger_rule=TriggerRule.ALL_DONE, doc_md=sentence("report"))(name)
+    told = report.override(task_id="report", trigger_rule=TriggerRule.ALL_DONE, doc_md=sentence("report"))(name, AS_OF)
 
     chain(landed, checked, built, features, retrieved, sampled, split, trained, judged, passed, published, told)
-    chain(sampled, [examples, watched], told)
+    chain(sampled, examples, passed)  # beside the training, but nothing is published on bad examples
+    chain(sampled, watched, told)

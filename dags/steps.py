@@ -41,6 +41,7 @@ FUNCTIONS = {
 }
 # The same inputs would fail again: no retry.
 FINAL = (SpecError, SourceError, LandingError, CheckFailed, TrainingError, GateFailed)
+# An argument that Airflow renders, so that the UI shows it; `call` takes the day from the interval itself.
 AS_OF = "{{ data_interval_start | ds if data_interval_start else '' }}"
 
 log = logging.getLogger("matinee")
@@ -79,7 +80,7 @@ def _as_of(context: dict[str, Any]) -> date:
 
 
 @task
-def step(pipeline: str, what: str, population: str | None = None, as_of: str = AS_OF) -> dict[str, Any]:
+def step(pipeline: str, what: str, as_of: str, population: str | None = None) -> dict[str, Any]:
     """Run one step; its result (paths, counts, digests) becomes the XCom and the asset event's extra."""
     context: Any = get_current_context()
     if population is not None:
@@ -94,14 +95,14 @@ def step(pipeline: str, what: str, population: str | None = None, as_of: str = A
 
 
 @task
-def populations_of(pipeline: str, as_of: str = AS_OF) -> list[str]:
+def populations_of(pipeline: str, as_of: str) -> list[str]:
     """List the populations to train: they depend on the data, so Airflow maps over them at run time."""
     names: list[str] = call(pipeline, "populations")
     return names
 
 
 @task
-def report(pipeline: str, as_of: str = AS_OF) -> dict[str, Any]:
+def report(pipeline: str, as_of: str) -> dict[str, Any]:
     """Write the run's page whatever happened, then fail if any other task failed."""
     context: Any = get_current_context()
     states = context["ti"].get_task_states(dag_id=pipeline, run_ids=[context["run_id"]])[context["run_id"]]

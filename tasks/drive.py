@@ -28,7 +28,7 @@ from tasks.progress import Progress, cells
 from tasks.rest import Airflow
 from tasks.spec import Spec, load_spec
 from tasks.stack_env import PROJECT
-from tasks.summary import Day, failure_panel, summary
+from tasks.summary import Day, failure, summary
 from tasks.windows import landing_start
 
 POLL = 1.0
@@ -78,7 +78,7 @@ def run_days(order: Order, home: Home, console: Console) -> bool:
         try:
             ran = _through_airflow(api, found, spec, days, order.parallel, console)
             for day in (day for day in ran if not day.succeeded):
-                console.print(failure_panel(day, _errors(api, spec.name, day)))
+                console.print(failure(day, _errors(api, spec.name, day)), soft_wrap=True)
         finally:
             api.close()
         console.print(summary(spec, home, ran, time.monotonic() - began, found), soft_wrap=True)

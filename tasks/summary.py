@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
@@ -89,10 +88,10 @@ def times_table(days: Sequence[Day]) -> Table:
     return made
 
 
-def failure_panel(day: Day, errors: Mapping[str, str]) -> Panel:
-    """Return the failed tasks of a day with what they said."""
+def failure(day: Day, errors: Mapping[str, str]) -> RenderableType:
+    """Return the failed tasks of a day with what they said; print it with `soft_wrap`, it holds paths."""
     lines = [f"{name}: {text}" for name, text in errors.items()] or ["the run failed, but none of its tasks did"]
-    return Panel(Text("\n\n".join(lines)), title=f"{day.as_of} failed", title_align="left", border_style="red")
+    return Group("", Text(f"✗ {day.as_of} failed", style="bold red"), *map(Text, lines))
 
 
 def summary(spec: Spec, home: Home, days: Sequence[Day], seconds: float, stack: Stack) -> RenderableType:
@@ -131,7 +130,7 @@ def _results(spec: Spec, home: Home, as_of: date, run: Path) -> list[RenderableT
     if published is not None:
         moved = "" if published.get("alias_moved") else f" (the alias {spec.publish.alias} stays where it is)"
         parts.append(_line("published", f"{published['version']}{moved}"))
-        parts.append(_line("descriptor", str(Path(published["path"]) / "descriptor.json")))
+        parts.append(_line("descriptor", str(home.root / published["path"] / "descriptor.json")))
     return [*parts, ""]
 
 

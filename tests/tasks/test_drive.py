@@ -18,7 +18,7 @@ from tasks.progress import Cell, Progress, cell, cells
 from tasks.rest import _errors
 from tasks.spec import Spec, load_shape
 from tasks.stack_env import PROJECT
-from tasks.summary import Day, failure_panel, metrics_table, times_table
+from tasks.summary import Day, failure, metrics_table, times_table
 from tasks.windows import first_as_of
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
@@ -165,7 +165,7 @@ def test_times_leave_out_steps_that_did_not_run() -> None:
 
 
 def test_failure_is_told_in_the_steps_words() -> None:
-    text = text_of(failure_panel(day("failed"), {"build": "BuildError: stg_users[3]: no such column"}))
+    text = text_of(failure(day("failed"), {"build": "BuildError: stg_users[3]: no such column"}))
     assert "2026-03-01 failed" in text
     assert "build: BuildError: stg_users[3]: no such column" in text
 

@@ -134,7 +134,7 @@ def _stopped_at(steps: Sequence[Mapping[str, Any]]) -> str | None:
 def _why(steps: Sequence[Mapping[str, Any]]) -> str:
     stopped = _stopped_at(steps)
     if stopped:
-        return f"Missing: the run stopped at the step {stopped}."
+        return f"Missing: the step {stopped} has no result, so nothing behind it has run."
     first = next((step["name"] for step in steps if step["state"] == "missing" and step["name"] not in BESIDE), None)
     return f"Missing: the step {first} has not run." if first else "Missing: this run did not make it."
 
@@ -153,7 +153,7 @@ def verdict(run: Run, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if stopped in CHECK_STEPS:
         return {"text": f"Stopped: {stopped} found critical faults in the data.", "good": False, "said": said}
     if stopped:
-        return {"text": f"Stopped at the step {stopped}.", "good": False, "said": said}
+        return {"text": f"Not published: the step {stopped} has no result.", "good": False, "said": said}
     return {"text": "Not finished.", "good": False, "said": None}
 
 

@@ -240,7 +240,7 @@ def test_a_failed_check_is_shown_with_what_was_observed(run: FakeRun) -> None:
 
     assert "Stopped: check_landed found critical faults in the data." in page
     assert "A service with members has traffic every day" in page
-    assert "Missing: the run stopped at the step check_landed." in page
+    assert "Missing: the step check_landed has no result" in page
 
 
 def test_a_closed_gate_is_no_success(run: FakeRun) -> None:

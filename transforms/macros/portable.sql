@@ -75,3 +75,15 @@
 {% macro duckdb__every_day(first_day, last_day) -%}
     select cast(unnest(generate_series({{ first_day }}, {{ last_day }}, interval 1 day)) as date) as day
 {%- endmacro %}
+
+{#- Keyword that keeps the optimiser from merging a CTE into the query, where the engine has one. -#}
+{% macro materialized() -%}
+    {{ return(adapter.dispatch('materialized')()) }}
+{%- endmacro %}
+
+{% macro default__materialized() -%}
+{%- endmacro %}
+
+{% macro duckdb__materialized() -%}
+    materialized
+{%- endmacro %}

@@ -100,20 +100,26 @@
             and candidates.until_day > balances.as_of
         where balances.active_days_{{ longest }}d > 0
         group by {% for k in keys %}balances.{{ k }}, {% endfor %}balances.as_of
+    ),
+
+    {# Kept apart, or DuckDB expands the days first and joins `firsts` to each of them. #}
+    dated as {{ materialized() }} (
+        select balances.*, firsts.first_action_day
+        from balances
+        left join firsts on {% for k in keys %}balances.{{ k }} = firsts.{{ k }} and {% endfor %}balances.as_of = firsts.as_of
+        where {% for measure, lengths in sums.items() %}{{ 'or ' if not loop.first }}balances.{{ measure }}_{{ lengths | max }}d <> 0 {% endfor %}
     )
 
     select
-        {% for k in keys %}balances.{{ k }}, {% endfor %}days.as_of,
+        {% for k in keys %}dated.{{ k }}, {% endfor %}days.as_of,
         {%- for measure, lengths in sums.items() %}{% for w in lengths %}
-        balances.{{ measure }}_{{ w }}d,
+        dated.{{ measure }}_{{ w }}d,
         {%- endfor %}{% endfor %}
-        case when balances.active_days_{{ longest }}d > 0 then balances.last_action_day end as last_action_day,
-        firsts.first_action_day
-    from balances
-    left join firsts on {% for k in keys %}balances.{{ k }} = firsts.{{ k }} and {% endfor %}balances.as_of = firsts.as_of
+        case when dated.active_days_{{ longest }}d > 0 then dated.last_action_day end as last_action_day,
+        dated.first_action_day
+    from dated
     inner join {{ source('control', 'as_of_days') }} as days
-        on balances.as_of <= days.as_of and (balances.next_as_of is null or days.as_of < balances.next_as_of)
-    where {% for measure, lengths in sums.items() %}{{ 'or ' if not loop.first }}balances.{{ measure }}_{{ lengths | max }}d <> 0 {% endfor %}
+        on dated.as_of <= days.as_of and (dated.next_as_of is null or days.as_of < dated.next_as_of)
 {%- endmacro %}
 
 {#- Days since a day, 366 where there is none within the longest window. -#}

@@ -43,3 +43,15 @@ def scores_of(
     """Return `<type>_score` of each candidate for each retriever; NaN where it has none."""
     rows = candidates.rows
     return {f"{retriever.slug}_score": retriever.score(users, rows, candidates.items) for retriever, _ in retrievers}
+
+
+def ranks_of(candidates: Candidates, scores: Singles) -> Singles:
+    """Return each candidate's rank, from 0, among its user's candidates: best score first, NaN last.
+
+    Equal scores are put in the order of item numbers, so the ranks don't depend on the order of the candidates.
+    """
+    rows = candidates.rows
+    order = np.lexsort((candidates.items, -np.nan_to_num(scores, nan=-np.inf), rows))
+    ranks = np.empty(len(scores), dtype=np.float32)
+    ranks[order] = np.arange(len(scores)) - candidates.offsets[:-1][rows]
+    return ranks

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.arrays import Bools, Codes, Floats, Offsets, Singles, Strings, kernel, offsets_of
-from engine.candidates import Candidates, union
+from engine.candidates import Candidates, ranks_of, union
 from engine.descriptor import Request
 from engine.retrieval import History, Retriever
 from engine.tables import Catalogue, FeatureTable
@@ -68,11 +68,18 @@ class Score:
 
 
 @dataclass(frozen=True, eq=False)
+class Rank:
+    """The rank of a retriever's score among a request's candidates."""
+
+    retriever: Retriever
+
+
+@dataclass(frozen=True, eq=False)
 class FeatureScorer:
     """Computes features, then a function of them. `names` are the matrix's columns."""
 
     names: tuple[str, ...]
-    features: tuple[Lookup | Score, ...]
+    features: tuple[Lookup | Score | Rank, ...]
     function: Trees | Linear | Column
     catalogue: Catalogue
 
@@ -81,12 +88,19 @@ class FeatureScorer:
         owner = candidates.rows
         matrix = np.empty((len(candidates.items), len(self.features)), dtype=np.float32)
         rows: dict[int, npt.NDArray[np.int64]] = {}
+        scores: dict[int, Singles] = {}
         for column, feature in enumerate(self.features):
-            default = np.float32(feature.default)
-            if isinstance(feature, Score):
-                values = feature.retriever.score(users, owner, candidates.items)
-                matrix[:, column] = np.where(np.isnan(values), default, values)
+            if isinstance(feature, Score | Rank):
+                retriever = feature.retriever
+                if id(retriever) not in scores:
+                    scores[id(retriever)] = retriever.score(users, owner, candidates.items)
+                values = scores[id(retriever)]
+                if isinstance(feature, Rank):
+                    matrix[:, column] = ranks_of(candidates, values)
+                else:
+                    matrix[:, column] = np.where(np.isnan(values), np.float32(feature.default), values)
                 continue
+            default = np.float32(feature.default)
             table = feature.table
             if id(table) not in rows:
                 rows[id(table)] = table.rows(users, owner, candidates.items, self.catalogue.category)

@@ -97,6 +97,17 @@ class ScoreNode(Closed):
     default: FiniteFloat | None
 
 
+class RankNode(Closed):
+    """A feature: the candidate's rank, from 0, among the request's candidates by the score of a retriever.
+
+    Equal scores by item number; candidates without a score come last.
+    """
+
+    type: Literal["Rank"] = "Rank"
+    name: str
+    of: Literal["ALS", "Popularity", "History", "ItemItem"]
+
+
 class DotNode(Closed):
     """A feature: the dot product of user and item factors of an ALS file."""
 
@@ -106,7 +117,7 @@ class DotNode(Closed):
     artifact: ArtifactName
 
 
-FeatureNode = Annotated[LookupNode | ScoreNode | DotNode, Field(discriminator="type", title="Feature")]
+FeatureNode = Annotated[LookupNode | ScoreNode | RankNode | DotNode, Field(discriminator="type", title="Feature")]
 
 
 class TreesNode(Closed):
@@ -188,8 +199,8 @@ class ScoringRankerNode(Closed):
         if len(set(types)) < len(types):
             raise ValueError("a retriever type stands twice in one union; each may stand once")
         for feature in self.scorer.features:
-            if isinstance(feature, ScoreNode) and feature.of not in types:
-                raise ValueError(f"feature {feature.name!r} is the score of {feature.of}, which does not retrieve")
+            if isinstance(feature, ScoreNode | RankNode) and feature.of not in types:
+                raise ValueError(f"feature {feature.name!r} is of the score of {feature.of}, which does not retrieve")
         return self
 
 

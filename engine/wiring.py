@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ArtifactError
-from engine.nodes import Column, ExcludeSeen, FeatureScorer, Linear, Lookup, Score, ScoringRanker
+from engine.nodes import Column, ExcludeSeen, FeatureScorer, Linear, Lookup, Rank, Score, ScoringRanker
 from engine.retrieval import Als, History, ItemItem, Popularity, Retriever
 from engine.schema import (
     ColumnNode,
@@ -17,6 +17,7 @@ from engine.schema import (
     FeatureScorerNode,
     LinearNode,
     LookupNode,
+    RankNode,
     ScoringRankerNode,
 )
 from engine.tables import Catalogue, FeatureTable
@@ -82,7 +83,9 @@ class Wiring:
             catalogue=self.catalogue,
         )
 
-    def _feature(self, node: FeatureNode, by_type: dict[str, Retriever]) -> Lookup | Score:
+    def _feature(self, node: FeatureNode, by_type: dict[str, Retriever]) -> Lookup | Score | Rank:
+        if isinstance(node, RankNode):
+            return Rank(by_type[node.of])
         default = float("nan") if node.default is None else node.default
         if isinstance(node, LookupNode):
             table = self.table(node.artifact, node.entity)

@@ -95,7 +95,7 @@ def _features() -> Iterator[str]:
         f"`{a}`" for a in known.user_attributes
     )
     yield ""
-    yield "Each retrieval of a pipeline adds the feature `<type>_score`."
+    yield "Each retrieval of a pipeline adds `<type>_score` and, for snapshots, `<type>_rank` among the candidates."
     yield ""
 
 

@@ -123,7 +123,7 @@ def _heads(spec: Spec, table: pa.Table, truth: pa.Table | None) -> pa.Table:
     if truth is None:
         return first
     lost = truth.filter(pc.invert(pc.is_in(truth["group_id"], first["group_id"])))
-    return pa.concat_tables([first, lost.take(group_offsets(lost)[:-1]).select(names)])
+    return pa.concat_tables([first, lost.take(group_offsets(lost)[:-1]).select(names)], promote_options="permissive")
 
 
 def _relevant(groups: list[str], truth: pa.Table) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -32,8 +32,8 @@ def find_version(home: Home, pipeline: str, name: str, version: str | None) -> s
 
 def rank_user(pipeline: str, user: str, k: int, version: str | None) -> RenderableType:
     """Return a user's list as a table, from the champion or the version given."""
-    from engine.descriptor import load
-    from engine.requests import Request
+    from engine.descriptor import Request
+    from engine.ranking import load
 
     spec, home = load_spec(pipeline_path(pipeline)), default_home()
     found = find_version(home, spec.name, spec.publish.alias, version)
@@ -44,6 +44,7 @@ def rank_user(pipeline: str, user: str, k: int, version: str | None) -> Renderab
         table.add_column(name, justify="right" if name in {"rank", "score"} else "left")
     for position, (item, score) in enumerate(zip(response.items, response.scores, strict=True), start=1):
         table.add_row(str(position), f"{score:.4f}", item, response.titles[position - 1])
-    if response.known_user:
+    users = engine.wiring.table("features/user.parquet", "user").users
+    if users is None or users.numbers([user])[0] >= 0:
         return table
     return Group(Text(f"user {user!r} is not known as of {found[:10]}: popular items", style="yellow"), table)

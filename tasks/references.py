@@ -36,8 +36,12 @@ class _Problems:
 
 
 def score_names(spec: Spec) -> list[str]:
-    """Names of the features that come from retrieval: `<type>_score`."""
-    return [f"{part.type}_score" for part in spec.retrieval]
+    """Names of the features that come from retrieval: `<type>_score`, and `<type>_rank` of snapshots.
+
+    What was shown is a list of another length than what is retrieved, so ranks in it would mean something else.
+    """
+    names = [f"{part.type}_score" for part in spec.retrieval]
+    return names + ([f"{part.type}_rank" for part in spec.retrieval] if spec.examples.kind == "snapshots" else [])
 
 
 def baseline_names(spec: Spec) -> list[str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.build import dbt_vars, partitions_of, transforms_digest, wanted
 from tasks.catalog import PROJECT
 from tasks.errors import TrainingError
-from tasks.fit_retrieval import Actions, confidence, fit_als, fit_ease
+from tasks.fit_retrieval import Past, confidence, fit_als, fit_ease, strength
 from tasks.home import atomic_dir, digest, sha256_file, write_json
 from tasks.spec import Spec
 from tasks.warehouse import reader
@@ -60,15 +60,20 @@ def cut_folders(run: Run) -> dict[date, Path]:
     return folders
 
 
-def candidate_files(run: Run) -> dict[date, Path]:
-    """Return the candidate file of every cut of the run.
+def made_folders(run: Run) -> dict[date, Path]:
+    """Return the folders that this attempt's `retrieve` made or found: by cut, and of the as-of day.
 
     Raises:
-        MatineeError: `retrieve` has not run in this attempt.
+        MatineeError: it has not run.
     """
-    run.result("retrieve")
+    found = run.result("retrieve")["folders"]
+    return {date.fromisoformat(day): run.home.root / folder for day, folder in found.items()}
+
+
+def candidate_files(run: Run) -> dict[date, Path]:
+    """Return the candidate file of every cut of the run."""
     cuts = set(run.windows.refit)
-    return {day: folder / CANDIDATES for day, folder in cut_folders(run).items() if day in cuts}
+    return {day: folder / CANDIDATES for day, folder in made_folders(run).items() if day in cuts}
 
 
 def retrieve_step(run: Run) -> dict[str, Any]:
@@ -119,16 +124,16 @@ class _Models:
     def _refit_day(self, cut: date, every: int) -> date:
         return cut - timedelta(days=(cut - self.spec.start).days % every)
 
-    def _als(self, path: Path, part: Any, cut: date, past: pa.Table, items: pa.Table) -> None:
+    def _als(self, path: Path, part: Any, cut: date, past: Past, items: pa.Table) -> None:
         from engine.folding import fold_in_all
         from engine.npz import save_arrays
 
         day = self._refit_day(cut, part.refit)
         if ("als", day) not in self.fitted:
-            known = Actions.of(past_actions(self.connection, day))
+            known = past_actions(self.connection, day).matrix(part.half_life)
             self.fitted["als", day] = known.items, fit_als(known, part)
         ids, factors = self.fitted["als", day]
-        now = Actions.of(past, ids)
+        now = past.matrix(part.half_life, ids)
         trust = confidence(now.counts, part.alpha)
         users = fold_in_all(factors, part.regularization, trust.indptr.astype("i8"), trust.indices, trust.data)
         save_arrays(
@@ -141,44 +146,43 @@ class _Models:
             alpha=part.alpha,
         )
 
-    def _item_item(self, path: Path, part: Any, cut: date, past: pa.Table, items: pa.Table) -> None:
-        import numpy as np
+    def _item_item(self, path: Path, part: Any, cut: date, past: Past, items: pa.Table) -> None:
         import scipy.sparse as sp
 
         from engine.npz import save_arrays
 
         day = self._refit_day(cut, part.refit)
         if ("item_item", day) not in self.fitted:
-            known = Actions.of(past_actions(self.connection, day))
+            known = past_actions(self.connection, day).matrix(part.half_life)
             self.fitted["item_item", day] = known.items, sp.csr_matrix(fit_ease(known, part))
         ids, weights = self.fitted["item_item", day]
-        now = Actions.of(past, ids)
+        now = past.matrix(part.half_life, ids)
         save_arrays(
             path,
             user_ids=now.users,
             item_ids=ids,
             offsets=now.counts.indptr.astype("i8"),
             items=now.counts.indices.astype("i4"),
-            scores=np.ones(now.counts.nnz, dtype="f4"),
+            scores=strength(now.counts).data,
             starts=weights.indptr.astype("i8"),
             neighbours=weights.indices.astype("i4"),
             similarity=weights.data.astype("f4"),
         )
 
 
-def _popularity(path: Path, part: Any, cut: date, past: pa.Table, items: pa.Table) -> None:
+def _popularity(path: Path, part: Any, cut: date, past: Past, items: pa.Table) -> None:
     from engine.npz import save_arrays
 
     save_arrays(path, item_ids=_texts(items["item_id"]), scores=items[f"item_actions_{part.window}d"].to_numpy())
 
 
-def _history(path: Path, part: Any, cut: date, past: pa.Table, items: pa.Table) -> None:
+def _history(path: Path, part: Any, cut: date, past: Past, items: pa.Table) -> None:
     """Score a user's items by actions, ties by the item's distinct users (a fraction below one action)."""
     import numpy as np
 
     from engine.npz import save_arrays
 
-    now = Actions.of(past, _texts(items["item_id"]))
+    now = past.matrix(None, _texts(items["item_id"]))
     users = items["item_users_365d"].to_numpy().astype(np.float64)
     fraction = users / (users.max(initial=0.0) + 1.0)
     save_arrays(
@@ -210,20 +214,19 @@ def item_table(connection: DuckDBPyConnection, cut: date) -> pa.Table:
     return table
 
 
-def past_actions(connection: DuckDBPyConnection, cut: date) -> pa.Table:
-    """Return (user_id, item_id, actions) of the year up to a cut, as known by then, by user and item."""
+def past_actions(connection: DuckDBPyConnection, cut: date) -> Past:
+    """Return the actions of the year up to a cut, as known by then."""
     rows = connection.sql(
         """
-        select user_id, item_id, sum(actions)::float as actions
+        select user_id, item_id, (?::date - day)::integer as age, sum(actions)::double as actions
         from int_user_item_daily
-        where ds <= ? and day <= ? and day > ?
-        group by user_id, item_id
-        having sum(actions) > 0
-        order by user_id, item_id
+        where ds <= ? and day <= ? and day > ? and actions > 0
+        group by user_id, item_id, day
+        order by user_id, item_id, day
         """,
-        params=[cut, cut, cut - LONGEST_FEATURE_WINDOW],
+        params=[cut, cut, cut, cut - LONGEST_FEATURE_WINDOW],
     )
-    return rows.to_arrow_table()
+    return Past.of(rows.to_arrow_table())
 
 
 def load_retrievers(spec: Spec, folder: Path) -> tuple[Items, list[tuple[Retriever, int]]]:
@@ -243,15 +246,19 @@ def _write_candidates(connection: DuckDBPyConnection, spec: Spec, cut: date, fol
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from engine.candidates import scores_of
+    from engine.candidates import ranks_of, scores_of
 
     items, retrievers = load_retrievers(spec, folder)
     if spec.examples.kind == "impressions":
         rows, users, pairs = _shown(connection, spec, cut, items)
     else:
         rows, users, pairs = _snapshot(connection, cut, items, retrievers)
-    scores = {name: pa.array(values, from_pandas=True) for name, values in scores_of(retrievers, users, pairs).items()}
-    table = pa.table({**rows, **scores})
+    scores = scores_of(retrievers, users, pairs)
+    columns = {name: pa.array(values, from_pandas=True) for name, values in scores.items()}
+    if spec.examples.kind == "snapshots":
+        for part in spec.retrieval:
+            columns[f"{part.type}_rank"] = pa.array(ranks_of(pairs, scores[f"{part.type}_score"]))
+    table = pa.table({**rows, **columns})
     pq.write_table(table, folder / CANDIDATES, compression="zstd")
     write_json(folder / "made.json", {"cut": cut, "rows": table.num_rows})
 

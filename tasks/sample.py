@@ -61,8 +61,7 @@ def _create_groups(connection: DuckDBPyConnection, run: Run) -> None:
     paths = ", ".join(literal(str(path)) for path in candidate_files(run).values())
     connection.execute(f"create temp view candidates as select * from read_parquet([{paths}])")
     attributes = "".join(
-        f", coalesce(any_value(u.{quote(name)}), '{UNKNOWN}') as {quote(name)}"
-        for name in attribute_columns(spec)
+        f", coalesce(any_value(u.{quote(name)}), '{UNKNOWN}') as {quote(name)}" for name in attribute_columns(spec)
     )
     connection.execute(
         f"""
@@ -79,8 +78,11 @@ def _create_groups(connection: DuckDBPyConnection, run: Run) -> None:
 
 def _truth(run: Run, cuts: Sequence[date]) -> str:
     """Query of every relevant item of every judged user at snapshot cuts: what retrieval missed counts too."""
+    attributes = "".join(
+        f", coalesce(u.{quote(name)}, '{UNKNOWN}') as {quote(name)}" for name in attribute_columns(run.spec)
+    )
     return f"""
-        select l.user_id || '@' || l.cut as group_id, l.user_id, l.cut, l.item_id, l.grade
+        select l.user_id || '@' || l.cut as group_id, l.user_id, l.cut, l.item_id, l.grade{attributes}
         from labels l
         join feat_users u on u.user_id = l.user_id and u.as_of = l.cut and u.user_actions_365d > 0
         join feat_items i on i.item_id = l.item_id and i.as_of = l.cut
@@ -93,9 +95,7 @@ def _days(days: Sequence[date]) -> str:
     return ", ".join(f"date '{day}'" for day in days) or "null"
 
 
-def _strata_counts(
-    connection: DuckDBPyConnection, spec: Spec, cuts: Sequence[date]
-) -> dict[tuple[str, ...], int]:
+def _strata_counts(connection: DuckDBPyConnection, spec: Spec, cuts: Sequence[date]) -> dict[tuple[str, ...], int]:
     names = ", ".join(quote(name) for name in spec.sample.strata)
     chosen = f"{names}, " if names else ""
     rows = connection.execute(
@@ -106,7 +106,7 @@ def _strata_counts(
 
 
 def _draw(connection: DuckDBPyConnection, run: Run, name: str, cuts: Sequence[date]) -> list[dict[str, Any]]:
-    """Make the table `name(group_id, weight)` of drawn groups; return population and sample per stratum.
+    """Make the table `name(group_id, cut, weight)` of drawn groups; return population and sample per stratum.
 
     Groups without a single positive teach a ranking loss nothing, and are not drawn.
     """
@@ -126,11 +126,11 @@ def _draw(connection: DuckDBPyConnection, run: Run, name: str, cuts: Sequence[da
     connection.execute(
         f"""
         create temp table {name} as
-        select g.group_id, s.available / s.size::double as weight
+        select g.group_id, g.cut, s.available / s.size::double as weight
         from groups g join {name}_sizes s on {on}
         where g.best > 0 and g.cut in ({_days(cuts)}) and s.size > 0
         qualify row_number() over (
-            {partition}order by md5('{int(spec.seed)}:sample:' || g.group_id), g.group_id
+            {partition}order by md5('{int(spec.seed)}:sample:' || g.group_id || g.cut), g.group_id, g.cut
         ) <= s.size
         """
     )
@@ -162,7 +162,7 @@ def examples_query(spec: Spec, drawn: str, cuts: Sequence[date]) -> str:
                c.position, c.propensity, {"".join(a + ", " for a in attributes)}d.weight,
                {", ".join(columns + extra)}
         from candidates c
-        join {drawn} d on d.group_id = c.group_id
+        join {drawn} d on d.group_id = c.group_id and d.cut = c.cut
         join groups g on g.group_id = c.group_id and g.cut = c.cut
         left join labels l on l.user_id = c.user_id and l.item_id = c.item_id and l.cut = c.cut
         {joins}
@@ -181,12 +181,10 @@ def _judged(connection: DuckDBPyConnection, run: Run, cuts: Sequence[date]) -> N
     """Make the table `judged` of test groups: all that have something to find."""
     if run.spec.examples.kind == "snapshots":
         connection.execute(f"create temp table truth as {_truth(run, cuts)}")
-        relevant = "select group_id from truth"
+        relevant = "select group_id, cut from truth"
     else:
-        relevant = f"select group_id from groups where best > 0 and cut in ({_days(cuts)})"
-    connection.execute(
-        f"create temp table judged as select distinct group_id, 1.0 as weight from ({relevant})"
-    )
+        relevant = f"select group_id, cut from groups where best > 0 and cut in ({_days(cuts)})"
+    connection.execute(f"create temp table judged as select distinct group_id, cut, 1.0 as weight from ({relevant})")
 
 
 def sample_step(run: Run) -> dict[str, Any]:
@@ -215,12 +213,24 @@ def sample_step(run: Run) -> dict[str, Any]:
             query = examples_query(run.spec, table, cuts)
             result["rows"][name] = copy_parquet(connection, query, folder / f"{name}.parquet")
         if run.spec.examples.kind == "snapshots":
-            copy_parquet(
-                connection, "select * from truth order by cut, group_id, item_id", folder / "truth.parquet"
-            )
+            copy_parquet(connection, "select * from truth order by cut, group_id, item_id", folder / "truth.parquet")
         result["populations"] = _population_counts(connection, run.spec)
+        result["serving"] = _serving_features(connection, run, folder / "serving")
         write_json(folder / "strata.json", result["strata"])
     return result
+
+
+def _serving_features(connection: DuckDBPyConnection, run: Run, folder: Path) -> dict[str, int]:
+    """Write the features as of the run's day, which serve tomorrow: the same tables, no second implementation."""
+    spec, known, rows = run.spec, catalogue().features, {}
+    for mart, entity in MARTS.items():
+        features = [name for name in spec.features if name in known and known[name].mart == mart]
+        attributes = [spec.populations.by] if mart == "feat_users" and spec.populations else []
+        if features or mart == "feat_users":
+            columns = ", ".join(quote(name) for name in (*KEYS[entity], *attributes, *features))
+            query = f"select {columns} from {mart} where as_of = date '{run.as_of}' order by {', '.join(KEYS[entity])}"
+            rows[entity] = copy_parquet(connection, query, folder / f"{entity}.parquet")
+    return rows
 
 
 def _population_counts(connection: DuckDBPyConnection, spec: Spec) -> dict[str, int]:
@@ -229,7 +239,7 @@ def _population_counts(connection: DuckDBPyConnection, spec: Spec) -> dict[str, 
         return {}
     by = quote(spec.populations.by)
     rows = connection.execute(
-        f"select g.{by}, count(*) from groups g join fit f on f.group_id = g.group_id group by all order by all"
+        f"select g.{by}, count(*) from groups g join fit f using (group_id, cut) group by all order by all"
     ).fetchall()
     return {str(name): int(count) for name, count in rows}
 

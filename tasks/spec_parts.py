@@ -153,9 +153,12 @@ class AlsRetrieval(Part):
     type: Literal["als"]
     factors: Annotated[Whole, Field(ge=1, le=1024)] = Field(default=64, description="Length of the vectors.")
     regularization: PositiveFloat = Field(default=20.0, description="L2 penalty.")
-    alpha: PositiveFloat = Field(default=4.0, description="Confidence is 1 + alpha * log(1 + actions).")
+    alpha: PositiveFloat = Field(default=4.0, description="Confidence of a pair is alpha * actions.")
     iterations: PositiveInt = Field(default=15, description="Alternating sweeps.")
     refit: SomeDays = Field(default=7, description="Item factors are fitted anew on this calendar.")
+    half_life: SomeDays | None = Field(
+        default=None, description="An action this long ago counts half; every action counts fully if absent."
+    )
     seed: NonNegativeInt = Field(default=0, description="Seed of the starting point.")
     k: PositiveInt = Field(description="Items retrieved for each user.")
 
@@ -176,11 +179,14 @@ class HistoryRetrieval(Part):
 
 
 class ItemItemRetrieval(Part):
-    """EASE, a closed-form item-item model (Steck 2019), applied to the user's history."""
+    """EASE, a closed-form item-item model (Steck 2019), applied to the square roots of the user's actions."""
 
     type: Literal["item_item"]
-    regularization: PositiveFloat = Field(default=200.0, description="L2 penalty.")
+    regularization: PositiveFloat = Field(default=50.0, description="L2 penalty.")
     refit: SomeDays = Field(default=7, description="The item-item matrix is fitted anew on this calendar.")
+    half_life: SomeDays | None = Field(
+        default=None, description="An action this long ago counts half; every action counts fully if absent."
+    )
     k: PositiveInt = Field(description="Items retrieved for each user.")
 
 
@@ -207,6 +213,10 @@ class LightGBM(Part):
     feature_fraction: Annotated[Number, Field(gt=0, le=1)] = Field(
         default=1.0, description="Share of the features a tree may use."
     )
+    bagging_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0, description="Share of the examples a tree sees."
+    )
+    max_bin: Annotated[int, Field(ge=2)] = Field(default=255, description="Values a feature is cut into.")
     truncation: PositiveInt = Field(default=30, description="lambdarank_truncation_level.")
     seed: NonNegativeInt = Field(default=0, description="Seed of the learner.")
 

@@ -55,6 +55,9 @@ def parameters(ranker: LightGBM) -> dict[str, Any]:
         "min_data_in_leaf": ranker.min_data_in_leaf,
         "lambda_l2": ranker.lambda_l2,
         "feature_fraction": ranker.feature_fraction,
+        "bagging_fraction": ranker.bagging_fraction,
+        "bagging_freq": int(ranker.bagging_fraction < 1.0),
+        "max_bin": ranker.max_bin,
         "lambdarank_truncation_level": ranker.truncation,
         "seed": ranker.seed,
         "deterministic": True,
@@ -116,7 +119,7 @@ def fit(table: pa.Table, spec: Spec, ranker: LightGBM) -> lightgbm.Booster:
         group=sizes,
         position=positions,
         feature_name=list(spec.features),
-        params={"verbosity": -1, "num_threads": parameters(ranker)["num_threads"]},
+        params=parameters(ranker),
     )
     return lightgbm.train(parameters(ranker), data, num_boost_round=ranker.rounds)
 

@@ -1,0 +1,210 @@
+"""Publish: the descriptor, its artifacts and golden answers, as a version that is complete or absent.
+
+`version = <as-of day>.<digest of the canonical spec, the landed data and the code>`: equal inputs give the same
+version, byte for byte, whoever runs them and how often.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import tempfile
+from importlib.metadata import version as library_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.build import data_digest, transforms_digest
+from tasks.catalog import catalogue
+from tasks.errors import GateFailed, RegistryError
+from tasks.evaluate import MODEL
+from tasks.home import digest, read_json
+from tasks.registry import add_version, move_alias, version_dir
+from tasks.retrieve import code_digest, made_folders
+from tasks.spec import Spec
+from tasks.train import EVERYBODY_ELSE, populations, slug
+
+if TYPE_CHECKING:
+    from engine.descriptor import Descriptor, Request
+    from engine.schema import FeatureNode, ScoringRankerNode
+    from tasks.run import Run
+
+LIBRARIES = ("dbt-core", "dbt-duckdb", "duckdb", "implicit", "lightgbm", "numba", "numpy", "pyarrow", "scipy")
+RETRIEVER_TYPES = {"als": "ALS", "popularity": "Popularity", "history": "History", "item_item": "ItemItem"}
+GOLDEN_USERS = 8
+GOLDEN_LENGTH = 10
+
+
+def lineage(run: Run) -> dict[str, Any]:
+    """Return what a version is made from; its digest is the version's name."""
+    return {
+        "spec": run.spec.canonical(),
+        "data": data_digest(run),
+        "code": digest([code_digest(), transforms_digest()]),
+        "libraries": {"python": platform.python_version(), **{name: library_version(name) for name in LIBRARIES}},
+        "run": f"{run.spec.name}/{run.as_of}",
+    }
+
+
+def version_name(run: Run, made_from: dict[str, Any]) -> str:
+    """Return the name of the version a run makes."""
+    return f"{run.as_of}.{digest(made_from)[:8]}"
+
+
+def feature_nodes(spec: Spec) -> tuple[FeatureNode, ...]:
+    """Return the descriptor's features, in the order in which the trees were trained on them."""
+    from engine.schema import LookupNode, RankNode, ScoreNode
+
+    known, nodes = catalogue().features, []
+    for name in spec.features:
+        kind, _, what = name.rpartition("_")
+        if name in known:
+            feature = known[name]
+            node: FeatureNode = LookupNode(
+                name=name,
+                entity=feature.entity,
+                default=feature.default,
+                artifact=f"features/{feature.entity}.parquet",
+            )
+        elif what == "rank":
+            node = RankNode.model_validate({"name": name, "of": RETRIEVER_TYPES[kind]})
+        else:
+            node = ScoreNode.model_validate({"name": name, "of": RETRIEVER_TYPES[kind], "default": 0.0})
+        nodes.append(node)
+    return tuple(nodes)
+
+
+def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:
+    """Return the ranker of one population: retrieve, compute features, score."""
+    from engine.schema import FeatureScorerNode, ScoringRankerNode, TreesNode, UnionNode
+
+    parts = [
+        {"type": RETRIEVER_TYPES[part.type], "k": part.k, "artifact": f"retrieval/{part.type}.npz"}
+        for part in spec.retrieval
+    ]
+    return ScoringRankerNode(
+        retrieve=UnionNode.model_validate({"of": parts}),
+        scorer=FeatureScorerNode(
+            features=feature_nodes(spec), function=TreesNode(artifact=f"{slug(population)}/trees.txt")
+        ),
+    )
+
+
+def copy_artifacts(run: Run, folder: Path) -> list[str]:
+    """Copy everything the ranker reads into a version's folder; return the names."""
+    models, features = made_folders(run)[run.as_of], run.step_dir("sample") / "serving"
+    sources = {"catalogue.parquet": models / "catalogue.parquet"}
+    sources |= {f"retrieval/{part.type}.npz": models / f"{part.type}.npz" for part in run.spec.retrieval}
+    sources |= {f"features/{path.name}": path for path in sorted(features.glob("*.parquet"))}
+    for name in populations(run):
+        sources[f"{slug(name)}/trees.txt"] = run.step_dir(f"train/{slug(name)}") / "published.txt"
+    for name, source in sources.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / name)
+    return sorted(sources)
+
+
+def describe(run: Run, folder: Path, names: list[str], version: str, made_from: dict[str, Any]) -> Descriptor:
+    """Return the descriptor of a version without golden answers."""
+    from engine.descriptor import Descriptor, Evaluation, artifact_entry
+    from engine.schema import PopulationRankerNode, Ref
+
+    rankers = {name: ranker_node(run.spec, name) for name in populations(run)}
+    split = run.spec.populations
+    ranker: Any = rankers[EVERYBODY_ELSE]
+    if split is not None:
+        ranker = PopulationRankerNode(
+            by=split.by, artifact="features/user.parquet", of={name: Ref.to(name) for name in rankers}
+        )
+    return Descriptor(
+        pipeline=run.spec.name,
+        version=version,
+        as_of=run.as_of,
+        ranker=ranker,
+        rankers=rankers if split is not None else {},
+        artifacts={name: artifact_entry(folder / name) for name in names},
+        lineage=made_from,
+        evaluation=Evaluation.model_validate(evaluation(run)),
+    )
+
+
+def evaluation(run: Run) -> dict[str, Any]:
+    """Return the figures, and which model they are of."""
+    windows = run.windows
+    judged = f"trained on the cuts {windows.train[0]} to {(windows.validation or windows.train)[-1]}"
+    published = f"the same settings, trained on the cuts {windows.refit[0]} to {windows.refit[-1]}"
+    return {
+        "records": read_json(run.step_dir("evaluate") / "records.json"),
+        "gates": run.result("gate")["gates"],
+        "window": [str(windows.test[0]), str(windows.test[-1])],
+        "figures_of": f"the judged model, {judged}",
+        "published_model": published if run.spec.publish.refit else f"the judged model, {judged}",
+    }
+
+
+def golden_requests(folder: Path) -> list[Request]:
+    """Return requests of known users, of one with candidates, and of somebody unknown."""
+    import pyarrow.parquet as pq
+
+    from engine.descriptor import Request
+
+    known = sorted(
+        pq.read_table(folder / "features" / "user.parquet", columns=["user_id"])["user_id"].to_pylist(), key=digest
+    )
+    items = pq.read_table(folder / "catalogue.parquet", columns=["item_id"])["item_id"].to_pylist()
+    some = tuple(sorted(items, key=digest)[: 2 * GOLDEN_LENGTH])
+    requests = [Request(user_id=user, k=GOLDEN_LENGTH) for user in known[:GOLDEN_USERS]]
+    requests += [Request(user_id=user, k=GOLDEN_LENGTH, candidates=some) for user in known[:1]]
+    return [*requests, Request(user_id="nobody-knows-me", k=GOLDEN_LENGTH)]
+
+
+def write_version(run: Run, folder: Path, version: str, made_from: dict[str, Any]) -> None:
+    """Fill a folder with a whole version, and load it as a server would."""
+    from engine.descriptor import write_descriptor
+    from engine.ranking import golden, load
+
+    descriptor = describe(run, folder, copy_artifacts(run, folder), version, made_from)
+    write_descriptor(folder, descriptor)
+    answers = golden(load(folder, unpublished=True), golden_requests(folder))
+    write_descriptor(folder, descriptor.model_copy(update={"golden": answers}))
+    load(folder)
+
+
+def publish_step(run: Run) -> dict[str, Any]:
+    """Add the version to the registry and move the alias, if all gates hold.
+
+    Raises:
+        GateFailed: they don't; nothing is published.
+        RegistryError: the disk is full, or the same version is there with other contents.
+    """
+    if not run.result("gate")["passed"]:
+        raise GateFailed(f"{run.spec.name} {run.as_of}: a gate does not hold, so nothing is published")
+    made_from = lineage(run)
+    version = version_name(run, made_from)
+    root = run.home.registry(run.spec.name)
+    root.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
+    try:
+        building.chmod(0o755)
+        write_version(run, building, version, made_from)
+        new = add_version(run.home, run.spec.name, version, building)
+    except OSError as error:
+        raise RegistryError(
+            f"{root}: the version {version} could not be written ({error.strerror}); nothing was published and the "
+            "alias has not moved. Make room or mend the disk, then run this step again"
+        ) from None
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    live = move_alias(run.home, run.spec.name, run.spec.publish.alias, version, run.as_of, _event(run))
+    path = version_dir(run.home, run.spec.name, version).relative_to(run.home.root)
+    result = {"version": version, "path": str(path), "new": new, "alias": run.spec.publish.alias, "alias_moved": live}
+    with run.step("publish", result):
+        return result
+
+
+def _event(run: Run) -> dict[str, Any]:
+    figures = run.result("evaluate")["metrics"]
+    return {
+        "why": "all gates hold",
+        "run": f"{run.spec.name}/{run.as_of}",
+        "metrics": {metric: rivals[MODEL] for metric, rivals in figures.items()},
+    }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -80,6 +82,8 @@ def drive(
     from tasks.drive import Order, run_days
     from tasks.home import default_home
 
+    for number in (signal.SIGTERM, signal.SIGHUP):  # like Ctrl-C: an Airflow started here must not stay behind
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     order = Order(pipeline, days, as_of.date() if as_of else None, data, port, parallel)
     if not run_days(order, default_home(), console):
         raise typer.Exit(1)

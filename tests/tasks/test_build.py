@@ -1,0 +1,301 @@
+"""The planner: what is stale, and why. dbt itself is not run here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+import pytest
+from duckdb import DuckDBPyConnection
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks import build
+from tasks.build import Plan, build_step, dbt_vars, make_plan, wanted
+from tasks.errors import BuildError
+from tasks.home import Home, read_json
+from tasks.partitions import Partition
+from tasks.run import Run
+from tests.tasks.handmade import day, spec_of
+
+DAY = timedelta(days=1)
+ENTITIES = frozenset({"users"})
+
+
+def partition(table: str, ds: date, content: str = "") -> Partition:
+    sha256 = hashlib.sha256(f"{table}{ds}{content}".encode()).hexdigest()
+    return Partition(table, ds, Path(f"/landing/{table}/ds={ds}/{sha256[:16]}.parquet"), sha256, 1)
+
+
+def landing(first: date, last: date, *, corrected: Iterable[date] = ()) -> list[Partition]:
+    changed, days = set(corrected), [first + n * DAY for n in range((last - first).days + 1)]
+    return [partition("events", ds, "new" if ds in changed else "") for ds in days] + [partition("users", first)]
+
+
+def run_of(folder: Path = Path("/nowhere"), as_of: str = "01-31", **changes: Any) -> Run:
+    return Run(spec_of(**changes), Home(folder), day(as_of), "1")
+
+
+@pytest.fixture
+def connection() -> Iterator[DuckDBPyConnection]:
+    with duckdb.connect() as made:
+        yield made
+
+
+class Landing:
+    """What `make_plan` sees instead of files."""
+
+    def __init__(self) -> None:
+        self.partitions: list[Partition] = []
+
+
+@pytest.fixture
+def landed(monkeypatch: pytest.MonkeyPatch) -> Landing:
+    found = Landing()
+
+    def visible(run: Run, *, verify: bool = False) -> list[Partition]:
+        return [p for p in found.partitions if p.ds <= run.as_of]
+
+    monkeypatch.setattr(build, "partitions_of", visible)
+    monkeypatch.setattr("tasks.land.open_source", lambda *_: SimpleNamespace(entities=ENTITIES))
+    monkeypatch.setattr(build, "transforms_digest", lambda: "code")
+    found.partitions = landing(day("01-01"), day("02-10"))
+    return found
+
+
+def finish(connection: DuckDBPyConnection, plan: Plan) -> None:
+    """What a build that ended well leaves behind."""
+    if plan.empty:
+        return
+    build._write_control(connection, plan)
+    connection.executemany("insert into control.ledger values (?, ?, ?)", build._ledger_rows(plan))
+
+
+def test_a_run_needs_its_cuts_and_its_own_day() -> None:
+    run = run_of()
+    features, labels = wanted(run, landing(day("01-01"), day("01-31")), ENTITIES)
+    assert sorted(labels) == list(run.windows.refit)
+    assert sorted(features) == [*run.windows.refit, day("01-31")]
+
+
+@given(st.integers(0, 40))
+def test_a_correction_makes_stale_what_depends_on_it_and_nothing_else(n: int) -> None:
+    run, mended = run_of(start="2024-01-01"), day("01-01") + n * DAY
+    before = wanted(run, landing(day("01-01"), day("02-10")), ENTITIES)
+    after = wanted(run, landing(day("01-01"), day("02-10"), corrected=[mended]), ENTITIES)
+
+    changed_features = {d for d in before[0] if before[0][d] != after[0][d]}
+    changed_labels = {d for d in before[1] if before[1][d] != after[1][d]}
+    assert changed_features == {d for d in before[0] if mended <= d}
+    assert changed_labels == {d for d in before[1] if d < mended <= d + run.spec.lag}
+
+
+def test_features_forget_events_after_a_year_and_users_never() -> None:
+    run = run_of(start="2024-01-01")
+    old = run.as_of - timedelta(days=365)
+    with_nothing = wanted(run, [], ENTITIES)[0][run.as_of]
+
+    def digest_with(table: str, ds: date) -> str:
+        return wanted(run, [partition(table, ds)], ENTITIES)[0][run.as_of]
+
+    assert digest_with("events", old) == with_nothing
+    assert digest_with("events", old + DAY) != with_nothing
+    assert digest_with("users", old - 100 * DAY) != with_nothing
+    assert digest_with("events", run.as_of) != with_nothing
+    assert digest_with("events", run.as_of + DAY) == with_nothing
+
+
+def test_features_and_labels_of_a_cut_are_the_same_for_every_run() -> None:
+    partitions = landing(day("01-01"), day("02-10"))
+    early, late = (wanted(run_of(as_of=text), partitions, ENTITIES) for text in ("01-31", "02-03"))
+    for one, other in zip(early, late, strict=True):
+        shared = one.keys() & other.keys()
+        assert shared
+        assert {d: one[d] for d in shared} == {d: other[d] for d in shared}
+
+
+def test_everything_is_to_be_built_at_first_and_nothing_afterwards(
+    connection: DuckDBPyConnection, landed: Landing
+) -> None:
+    run = run_of()
+    first = make_plan(run, connection)
+    assert first.changed == {(p.table, p.ds) for p in landed.partitions if p.ds <= run.as_of}
+    assert len(first.features) == len(run.windows.refit) + 1
+
+    finish(connection, first)
+    assert make_plan(run, connection).empty
+
+
+def test_the_next_day_builds_one_day_more(connection: DuckDBPyConnection, landed: Landing) -> None:
+    finish(connection, make_plan(run_of(), connection))
+    plan = make_plan(run_of(as_of="02-01"), connection)
+    assert plan.changed == {("events", day("02-01"))}
+    assert sorted(plan.features) == [day("01-29"), day("02-01")]  # the new cut, and the day itself
+    assert sorted(plan.labels) == [day("01-29")]
+
+
+def test_an_earlier_day_after_a_later_one_builds_only_what_is_missing(
+    connection: DuckDBPyConnection, landed: Landing
+) -> None:
+    finish(connection, make_plan(run_of(as_of="02-05"), connection))
+    plan = make_plan(run_of(as_of="02-04"), connection)
+    assert plan.changed == frozenset()
+    assert sorted(plan.features) == [day("01-20"), day("02-04")]  # its first cut is a day earlier
+    assert sorted(plan.labels) == [day("01-20")]
+
+
+def test_a_corrected_landing_is_loaded_again(connection: DuckDBPyConnection, landed: Landing) -> None:
+    run = run_of()
+    finish(connection, make_plan(run, connection))
+    landed.partitions = landing(day("01-01"), day("02-10"), corrected=[day("01-20")])
+
+    plan = make_plan(run, connection)
+
+    assert plan.changed == {("events", day("01-20"))}
+    assert min(plan.features) == day("01-20")
+    assert sorted(plan.labels) == [day("01-17"), day("01-18"), day("01-19")]
+    finish(connection, plan)
+    assert make_plan(run, connection).empty
+
+
+def test_a_build_that_was_killed_is_not_built(connection: DuckDBPyConnection, landed: Landing) -> None:
+    run = run_of()
+    finish(connection, make_plan(run, connection))
+    landed.partitions = landing(day("01-01"), day("02-10"), corrected=[day("01-20")])
+    plan = make_plan(run, connection)
+
+    build._write_control(connection, plan)  # … and dbt dies
+
+    assert make_plan(run, connection) == plan
+    landed.partitions = landing(day("01-01"), day("02-10"))  # the old bytes again: what dbt left is not to be trusted
+    assert make_plan(run, connection).changed == {("events", day("01-20"))}
+
+
+def test_other_code_forgets_everything(
+    connection: DuckDBPyConnection, landed: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of()
+    first = make_plan(run, connection)
+    finish(connection, first)
+    connection.execute("create schema marts")
+    connection.execute("create table marts.labels as select 1 as x")
+    connection.execute("create view staged as select * from marts.labels")
+
+    monkeypatch.setattr(build, "transforms_digest", lambda: "other code")
+
+    assert make_plan(run, connection) == first
+    found = connection.sql("select table_name from information_schema.tables where table_schema <> 'control'")
+    assert found.fetchall() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "stale"),
+    [
+        ({"label": {"horizon": "2d"}}, True),
+        ({"label": {"grades": [{"grade": 1, "when": "kind = 'click'"}]}}, True),
+        ({"label": {"grades": [{"grade": 1, "when": "kind='play'"}]}}, False),  # written otherwise, means the same
+        ({"sample": {"groups": 5}}, False),
+        ({"ranker": {"type": "lightgbm", "rounds": 7}}, False),
+    ],
+)
+def test_what_sql_is_told_makes_everything_stale(
+    connection: DuckDBPyConnection, landed: Landing, change: dict[str, Any], stale: bool
+) -> None:
+    finish(connection, make_plan(run_of(), connection))
+    assert bool(make_plan(run_of(**change), connection).changed) is stale
+
+
+def test_the_variables_of_dbt_are_the_same_every_day() -> None:
+    assert dbt_vars(run_of().spec) == dbt_vars(run_of(as_of="02-09").spec) == {
+        "pipeline": "tiny",
+        "staging": "simulated",
+        "grades": [{"grade": 1, "when": "kind = 'play'"}],
+        "horizon_days": 1,
+        "lateness_days": 2,
+    }  # fmt: skip
+
+
+def test_dbt_is_told_in_tables(connection: DuckDBPyConnection, landed: Landing) -> None:
+    finish(connection, make_plan(run_of(), connection))
+    plan = make_plan(run_of(as_of="02-01"), connection)
+    build._write_control(connection, plan)
+
+    told = connection.execute("select table_name, ds, changed from control.partitions where changed").fetchall()
+    assert told == [("events", day("02-01"), True)]
+    assert connection.execute("select count(*) from control.partitions").fetchone() == (33,)
+    assert connection.execute("select as_of from control.as_of_days order by 1").fetchall() == [
+        (day("01-29"),), (day("02-01"),),
+    ]  # fmt: skip
+    assert connection.execute("select cut from control.cuts").fetchall() == [(day("01-29"),)]
+
+
+def built_with(monkeypatch: pytest.MonkeyPatch, calls: list[date], *, fail: bool = False) -> None:
+    def run_dbt(run: Run, log: Path) -> list[dict[str, Any]]:
+        calls.append(run.as_of)
+        if fail:
+            raise BuildError("labels: error: out of memory")
+        return [{"name": "labels", "status": "success"}]
+
+    monkeypatch.setattr(build, "run_dbt", run_dbt)
+
+
+@pytest.mark.usefixtures("landed")
+def test_the_step_runs_dbt_once_and_then_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[date] = []
+    built_with(monkeypatch, calls)
+    run = run_of(tmp_path)
+
+    first, second = build_step(run), build_step(run)
+
+    assert calls == [run.as_of]
+    assert first == {
+        "partitions_loaded": {"days": 31, "from": "2026-01-01", "to": "2026-01-31"},
+        "features_built": {"days": 14, "from": "2026-01-16", "to": "2026-01-31"},
+        "labels_built": {"days": 13, "from": "2026-01-16", "to": "2026-01-28"},
+        "up_to_date": False,
+    }
+    nothing = {"days": 0}
+    assert second == {
+        "partitions_loaded": nothing, "features_built": nothing, "labels_built": nothing, "up_to_date": True,
+    }  # fmt: skip
+    assert run.result("build") == second
+    assert read_json(run.step_dir("build") / "models.json") == []
+
+
+@pytest.mark.usefixtures("landed")
+def test_a_build_that_failed_marks_nothing_as_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[date] = []
+    run = run_of(tmp_path)
+    built_with(monkeypatch, calls, fail=True)
+    with pytest.raises(BuildError, match="out of memory"):
+        build_step(run)
+    assert not run.step_dir("build").exists()
+
+    built_with(monkeypatch, calls)
+    assert build_step(run)["partitions_loaded"]["days"] == 31
+
+
+@given(st.permutations(["01-31", "02-01", "02-03", "02-08"]), st.sets(st.integers(0, 30), max_size=3))
+def test_any_order_of_days_and_corrections_ends_in_the_same_ledger(order: list[str], corrected: set[int]) -> None:
+    mended = landing(day("01-01"), day("02-10"), corrected=[day("01-01") + n * DAY for n in corrected])
+    before = landing(day("01-01"), day("02-10"))
+
+    def ledger(steps: list[tuple[str, list[Partition]]]) -> list[Any]:
+        with duckdb.connect() as connection, pytest.MonkeyPatch.context() as patched:
+            patched.setattr("tasks.land.open_source", lambda *_: SimpleNamespace(entities=ENTITIES))
+            patched.setattr(build, "transforms_digest", lambda: "code")
+            for text, partitions in steps:
+                run = run_of(as_of=text)
+                seen = [p for p in partitions if p.ds <= run.as_of]
+                patched.setattr(build, "partitions_of", lambda _, seen=seen: seen)
+                finish(connection, make_plan(run, connection))
+            return connection.execute("select * from control.ledger order by all").fetchall()
+
+    clean = ledger([(text, mended) for text in sorted(order)])
+    wild = ledger([(order[0], before), *((text, mended) for text in order), (order[0], mended)])
+    assert wild == clean

@@ -184,7 +184,9 @@ def _judged(connection: DuckDBPyConnection, run: Run, cuts: Sequence[date]) -> N
         relevant = "select group_id, cut from truth"
     else:
         relevant = f"select group_id, cut from groups where best > 0 and cut in ({_days(cuts)})"
-    connection.execute(f"create temp table judged as select distinct group_id, cut, 1.0 as weight from ({relevant})")
+    connection.execute(
+        f"create temp table judged as select distinct group_id, cut, 1.0::double as weight from ({relevant})"
+    )
 
 
 def sample_step(run: Run) -> dict[str, Any]:
@@ -193,7 +195,8 @@ def sample_step(run: Run) -> dict[str, Any]:
     Raises:
         TrainingError: no group has a positive label.
     """
-    windows, result = run.windows, {"strata": [], "rows": {}}  # type: ignore[var-annotated]
+    windows = run.windows
+    result: dict[str, Any] = {"strata": [], "rows": {}}
     fit = (*windows.train, *windows.validation)
     with reader(run.home, run.spec.name) as connection, run.step("sample", result) as folder:
         _create_groups(connection, run)
@@ -222,7 +225,8 @@ def sample_step(run: Run) -> dict[str, Any]:
 
 def _serving_features(connection: DuckDBPyConnection, run: Run, folder: Path) -> dict[str, int]:
     """Write the features as of the run's day, which serve tomorrow: the same tables, no second implementation."""
-    spec, known, rows = run.spec, catalogue().features, {}
+    spec, known = run.spec, catalogue().features
+    rows: dict[str, int] = {}
     for mart, entity in MARTS.items():
         features = [name for name in spec.features if name in known and known[name].mart == mart]
         attributes = [spec.populations.by] if mart == "feat_users" and spec.populations else []

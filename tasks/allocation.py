@@ -9,9 +9,7 @@ from typing import Literal
 Rule = Literal["proportional", "sqrt", "equal"]
 
 
-def allocate(
-    counts: Mapping[tuple[str, ...], int], total: int, rule: Rule, floor: int
-) -> dict[tuple[str, ...], int]:
+def allocate(counts: Mapping[tuple[str, ...], int], total: int, rule: Rule, floor: int) -> dict[tuple[str, ...], int]:
     """Return how many groups to draw from each stratum.
 
     Each stratum first gets `min(count, floor)`; what is left of `total` is shared by count (`proportional`), by its

@@ -35,7 +35,7 @@ class BuildError(MatineeError):
     """The SQL build failed, or selected nothing."""
 
 
-class CheckFailed(MatineeError):
+class CheckFailed(MatineeError):  # noqa: N818 - says what happened
     """A critical data check failed or could not run."""
 
 
@@ -43,7 +43,7 @@ class TrainingError(MatineeError):
     """No model can be trained on this sample."""
 
 
-class GateFailed(MatineeError):
+class GateFailed(MatineeError):  # noqa: N818 - says what happened
     """The model is not good enough to publish."""
 
 

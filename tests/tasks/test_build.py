@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 from duckdb import DuckDBPyConnection
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import build
@@ -280,6 +280,7 @@ def test_a_build_that_failed_marks_nothing_as_built(tmp_path: Path, monkeypatch:
     assert build_step(run)["partitions_loaded"]["days"] == 31
 
 
+@settings(max_examples=12)
 @given(st.permutations(["01-31", "02-01", "02-03", "02-08"]), st.sets(st.integers(0, 30), max_size=3))
 def test_any_order_of_days_and_corrections_ends_in_the_same_ledger(order: list[str], corrected: set[int]) -> None:
     mended = landing(day("01-01"), day("02-10"), corrected=[day("01-01") + n * DAY for n in corrected])

@@ -205,9 +205,7 @@ def docs(
 
     stale = write_pages(check=check)
     if check and stale:
-        raise MatineeError(
-            f"not current: {', '.join(map(str, stale))}; run `matinee docs` and commit the result"
-        )
+        raise MatineeError(f"not current: {', '.join(map(str, stale))}; run `matinee docs` and commit the result")
     console.print("current" if not stale else f"written: {', '.join(map(str, stale))}")
 
 

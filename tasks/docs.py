@@ -91,9 +91,7 @@ def _features() -> Iterator[str]:
     for feature in known.features.values():
         yield f"| `{feature.name}` | `{feature.mart}` | {feature.default:g} | {feature.description} |"
     yield ""
-    yield "Attributes, for strata, slices and populations: " + ", ".join(
-        f"`{a}`" for a in known.user_attributes
-    )
+    yield "Attributes, for strata, slices and populations: " + ", ".join(f"`{a}`" for a in known.user_attributes)
     yield ""
     yield "Each retrieval of a pipeline adds `<type>_score` and, for snapshots, `<type>_rank` among the candidates."
     yield ""

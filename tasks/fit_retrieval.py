@@ -40,10 +40,10 @@ class Past:
         """Take rows (user_id, item_id, age, actions), sorted by user and item."""
         import numpy as np
 
-        names, numbers = zip(*(_encode(rows[column]) for column in ("user_id", "item_id")), strict=True)
-        return cls(
-            *names, *numbers, rows["age"].to_numpy().astype(np.int64), rows["actions"].to_numpy().astype(np.float64)
-        )
+        users, user = _encode(rows["user_id"])
+        items, item = _encode(rows["item_id"])
+        age = rows["age"].to_numpy().astype(np.int64)
+        return cls(users, items, user, item, age, rows["actions"].to_numpy().astype(np.float64))
 
     def matrix(self, half_life: int | None, items: npt.NDArray[np.str_] | None = None) -> Actions:
         """Return the sums of actions of each pair, an action that is `half_life` days old counting one half.

@@ -58,9 +58,7 @@ def test_a_good_day_passes_and_every_check_is_recorded(run: FakeRun) -> None:
         pytest.param(EVENTS.replace("i % 7", "1"), "user_id__approx_distinct", id="one bot"),
     ],
 )
-def test_a_bad_day_stops_the_run(
-    run: FakeRun, events: str, failed: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bad_day_stops_the_run(run: FakeRun, events: str, failed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.check.suite_names", lambda: ["simulated.events"])
     land_table(run, "events", days_up_to(DAY, 10)[:-1], EVENTS)
     land_table(run, "events", [DAY], events)

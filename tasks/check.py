@@ -53,9 +53,7 @@ def check_landed(run: Run) -> dict[str, Any]:
     with memory() as connection:
         for table in _landed_tables(run):
             suite = suite_for(staging, table, "default.landed")
-            partitions = sorted(
-                read_manifests(run.home, source, [table], run.landing_start, run.as_of), key=lambda p: p.ds
-            )
+            partitions = _partitions(run, table)
             latest = _latest(run, table, partitions)
             read_manifests(run.home, source, [table], latest.ds, latest.ds, verify=True)
             earlier = partitions[: partitions.index(latest)]
@@ -74,6 +72,13 @@ def _landed_tables(run: Run) -> list[str]:
     if not landed or not tables:
         raise LandingError(f"{folder}: nothing is landed there; run `matinee land {run.spec.name}` first")
     return sorted(tables)
+
+
+def _partitions(run: Run, table: str) -> list[Partition]:
+    """Return the landed days of the run in order; of a table landed once, long before, that one."""
+    source = run.spec.source_name
+    found = read_manifests(run.home, source, [table], run.landing_start, run.as_of)
+    return sorted(found or read_manifests(run.home, source, [table], None, run.as_of), key=lambda part: part.ds)
 
 
 def _latest(run: Run, table: str, partitions: Sequence[Partition]) -> Partition:

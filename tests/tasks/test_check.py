@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
@@ -120,13 +120,14 @@ def test_an_unknown_source_is_checked_by_the_default_suite(tmp_path: Path) -> No
     assert run.failed("check_landed") == {("sales", "unparsed__rate"), ("sales", "every_column__all_null")}
 
 
-def test_a_table_landed_once_and_for_all_is_judged_by_its_only_partition(tmp_path: Path) -> None:
+@pytest.mark.parametrize("landed", [date(2026, 2, 1), date(1996, 3, 29)], ids=["lately", "before the lookback"])
+def test_a_table_landed_once_and_for_all_is_judged_by_its_only_partition(tmp_path: Path, landed: date) -> None:
     run = FakeRun(Home(tmp_path), staging="my_shop")
-    land_table(run, "movies", [DAY - timedelta(days=9)], "select 1 as a")
+    land_table(run, "movies", [landed], "select 1 as a")
 
     check_landed(run)  # type: ignore[arg-type]
 
-    assert {check["day"] for check in run.checks("check_landed")} == {"2026-02-01"}
+    assert {check["day"] for check in run.checks("check_landed")} == {str(landed)}
 
 
 def test_a_day_of_the_history_is_checked_by_its_footer(run: FakeRun) -> None:

@@ -58,11 +58,13 @@ def call(pipeline: str, what: str, *args: str) -> Any:
     as_of = _as_of(context)
     try:
         from dags.pipelines import folder
+        from tasks.failures import call_step
         from tasks.run import Run
 
         module, name = FUNCTIONS[what].split(":")
         function: Callable[..., Any] = getattr(import_module(module), name)
-        return function(Run.create(str(folder() / f"{pipeline}.yaml"), as_of, attempt_of(context["run_id"])), *args)
+        run = Run.create(str(folder() / f"{pipeline}.yaml"), as_of, attempt_of(context["run_id"]))
+        return call_step(run, what, function, *args)
     except MatineeError as error:
         log.error("%s", error)
         kind = AirflowFailException if isinstance(error, FINAL) else AirflowException

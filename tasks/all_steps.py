@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from tasks.errors import MatineeError
+from tasks.failures import call_step
 
 if TYPE_CHECKING:
     from tasks.run import Run
@@ -74,11 +75,11 @@ def run_all(run: Run, console: Console) -> None:
     try:
         for name, step in steps().items():
             with _timed(console, name, seconds):
-                step(run)
+                call_step(run, name, step)
     except MatineeError:
         console.print(f"  [red]✗[/red] {next(n for n in steps() if n not in seconds)}", highlight=False)
         raise
     finally:
         with _timed(console, "report", seconds):
-            report_step(run)
+            call_step(run, "report", report_step)
     console.print(run_summary(run, seconds))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,9 +13,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from engine.errors import EngineError
 from tasks import cli_stack
 from tasks.errors import GateFailed, MatineeError, SpecError
+from tasks.failures import call_step, explained
 
 EXIT_CODES = "Exit codes: 0 done · 1 failed · 2 wrong usage or pipeline file · 3 a gate does not hold."
 
@@ -51,6 +52,10 @@ def _show(result: dict[str, Any]) -> None:
     console.print(render(result))
 
 
+def _step(name: str, function: Callable[..., dict[str, Any]], run: Any, *args: Any) -> None:
+    _show(call_step(run, name, function, *args))
+
+
 def _example(text: str) -> str:
     return f"Example: [bold]{text}[/bold]"
 
@@ -72,7 +77,7 @@ def land(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli", data: Data =
     """Copy the source's days into immutable partitions."""
     from tasks.land import land_step
 
-    _show(land_step(_run(pipeline, as_of, attempt, data)))
+    _step("land", land_step, _run(pipeline, as_of, attempt, data))
 
 
 @app.command(epilog=_example("matinee check streaming --as-of 2026-02-25 --what features"))
@@ -90,7 +95,7 @@ def check(
         raise typer.BadParameter(f"found {what!r}, expected landed, features, examples or all")
     run = _run(pipeline, as_of, attempt)
     for name in checks if what == "all" else [what]:
-        _show({"check": name, **checks[name](run)})
+        _show({"check": name, **call_step(run, f"check_{name}", checks[name])})
 
 
 @app.command(epilog=_example("matinee build streaming --as-of 2026-02-25"))
@@ -98,7 +103,7 @@ def build(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
     """Build the features of the days that are not built from the current landing."""
     from tasks.build import build_step
 
-    _show(build_step(_run(pipeline, as_of, attempt)))
+    _step("build", build_step, _run(pipeline, as_of, attempt))
 
 
 @app.command(epilog=_example("matinee retrieve streaming --as-of 2026-02-25"))
@@ -106,7 +111,7 @@ def retrieve(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
     """Fit the retrieval models of each cut and write candidates and scores."""
     from tasks.retrieve import retrieve_step
 
-    _show(retrieve_step(_run(pipeline, as_of, attempt)))
+    _step("retrieve", retrieve_step, _run(pipeline, as_of, attempt))
 
 
 @app.command(epilog=_example("matinee sample streaming --as-of 2026-02-25"))
@@ -114,7 +119,7 @@ def sample(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
     """Draw the stratified sample of groups and join examples with features and labels."""
     from tasks.sample import sample_step
 
-    _show(sample_step(_run(pipeline, as_of, attempt)))
+    _step("sample", sample_step, _run(pipeline, as_of, attempt))
 
 
 @app.command(epilog=_example("matinee train streaming --as-of 2026-02-25 --population BR"))
@@ -132,7 +137,7 @@ def train(
     if population is not None and population not in known:
         raise typer.BadParameter(f"unknown population {population!r}; expected one of {', '.join(known)}")
     for name in known if population is None else [population]:
-        _show(train_step(run, name))
+        _step("train", train_step, run, name)
 
 
 @app.command(epilog=_example("matinee evaluate streaming --as-of 2026-02-25"))
@@ -140,7 +145,7 @@ def evaluate(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
     """Measure the model beside its baselines on the test window."""
     from tasks.evaluate import evaluate_step
 
-    _show(evaluate_step(_run(pipeline, as_of, attempt)))
+    _step("evaluate", evaluate_step, _run(pipeline, as_of, attempt))
 
 
 @app.command(epilog=_example("matinee gate streaming --as-of 2026-02-25"))
@@ -148,7 +153,7 @@ def gate(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
     """Decide whether the model may be published; exits with 3 if not."""
     from tasks.gate import gate_step
 
-    _show(gate_step(_run(pipeline, as_of, attempt)))
+    _step("gate", gate_step, _run(pipeline, as_of, attempt))
 
 
 @app.command(epilog=_example("matinee publish streaming --as-of 2026-02-25"))
@@ -156,7 +161,7 @@ def publish(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
     """Write the version's descriptor and artifacts, and move the alias."""
     from tasks.publish import publish_step
 
-    _show(publish_step(_run(pipeline, as_of, attempt)))
+    _step("publish", publish_step, _run(pipeline, as_of, attempt))
 
 
 @app.command(epilog=_example("matinee monitor streaming --as-of 2026-02-25"))
@@ -164,7 +169,7 @@ def monitor(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
     """Compare the latest features with those that were trained on."""
     from tasks.monitor import monitor_step
 
-    _show(monitor_step(_run(pipeline, as_of, attempt)))
+    _step("monitor", monitor_step, _run(pipeline, as_of, attempt))
 
 
 @app.command(epilog=_example("matinee report streaming --as-of 2026-02-25"))
@@ -172,7 +177,7 @@ def report(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
     """Write the run's report, one HTML page."""
     from tasks.report import report_step
 
-    _show(report_step(_run(pipeline, as_of, attempt)))
+    _step("report", report_step, _run(pipeline, as_of, attempt))
 
 
 @app.command(epilog=_example("matinee run streaming --as-of 2026-02-25"))
@@ -228,9 +233,12 @@ def main() -> None:
     warnings.simplefilter("ignore", DeprecationWarning)
     try:
         app()
-    except (MatineeError, EngineError) as error:
-        errors.print(f"[bold red]matinee: {type(error).__name__}[/bold red]", highlight=False)
-        errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
+    except Exception as error:
+        said = explained(error)
+        if said is None:
+            raise
+        errors.print(f"[bold red]matinee: {type(said).__name__}[/bold red]", highlight=False)
+        errors.print(str(said), markup=False, highlight=False, soft_wrap=True)
         sys.exit(2 if isinstance(error, SpecError) else 3 if isinstance(error, GateFailed) else 1)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tasks.champion import CHAMPION, Champion, asked_for, champion_of
 from tasks.errors import TrainingError
 from tasks.examples import group_offsets, matrix
 from tasks.home import write_json
@@ -79,8 +80,12 @@ def baseline_rows(table: pa.Table, rival: str) -> tuple[npt.NDArray[np.float64],
     return scores, scores > 0 if rival == "history" else np.ones(table.num_rows, dtype=bool)
 
 
-def rank_groups(run: Run, table: pa.Table, truth: pa.Table | None) -> Groups:
-    """Measure the model and every baseline on every group; groups of which nothing was retrieved come last."""
+def rank_groups(run: Run, table: pa.Table, truth: pa.Table | None, champion: Champion | None = None) -> Groups:
+    """Measure the model, every baseline and the champion on every group.
+
+    Groups of which nothing was retrieved come last. The champion's value of a group that it may have been trained on
+    is undefined.
+    """
     import numpy as np
 
     from engine.lists import Lists
@@ -94,6 +99,8 @@ def rank_groups(run: Run, table: pa.Table, truth: pa.Table | None) -> Groups:
     everything = np.ones(table.num_rows, dtype=bool)
     rivals = {MODEL: (model_scores(run, table), everything)}
     rivals |= {name: baseline_rows(table, name) for name in run.spec.evaluate.baselines}
+    if champion is not None and champion.scores is not None:
+        rivals[CHAMPION] = (champion.scores, everything)
     values = {}
     for rival, (scores, listed) in rivals.items():
         if truth is None:
@@ -103,6 +110,9 @@ def rank_groups(run: Run, table: pa.Table, truth: pa.Table | None) -> Groups:
             lists = Lists.of(scores[listed], grades[listed], kept, relevant=relevant)
         for name in run.spec.evaluate.metrics:
             values[name, rival] = parse_metric(name)(lists)
+            if rival == CHAMPION and champion is not None:
+                new = np.asarray([cut >= champion.since for cut in first["cut"].to_pylist()])
+                values[name, rival] = np.where(new, values[name, rival], np.nan)
     return Groups(
         users=first["user_id"].to_pylist(),
         attributes={name: first[name].to_pylist() for name in run.spec.evaluate.slices},
@@ -112,13 +122,13 @@ def rank_groups(run: Run, table: pa.Table, truth: pa.Table | None) -> Groups:
 
 
 def _heads(spec: Spec, table: pa.Table, truth: pa.Table | None) -> pa.Table:
-    """Return id, user and attributes of each group: those of the examples, then those that have only relevant items."""
+    """Return what each group is of: the groups of the examples, then those that have only relevant items."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     from tasks.sample import attribute_columns
 
-    names = ["group_id", "user_id", *attribute_columns(spec)]
+    names = ["group_id", "user_id", "cut", *attribute_columns(spec)]
     first = table.take(group_offsets(table)[:-1]).select(names)
     if truth is None:
         return first
@@ -213,11 +223,14 @@ def evaluate_step(run: Run) -> dict[str, Any]:
         truth = pq.read_table(sample / "truth.parquet")
         wanted = pa.array(sorted(set(cuts)), pa.date32())
         truth = truth.filter(pa.compute.is_in(truth["cut"], wanted))
-    groups = rank_groups(run, table, truth)
+    champion = champion_of(run, table) if asked_for(run.spec) else None
+    groups = rank_groups(run, table, truth, champion)
     found = records(run.spec, groups)
     result: dict[str, Any] = {"groups": len(groups.users), "metrics": {}}
+    if champion is not None:
+        result["champion"] = champion.result()
     for metric in run.spec.evaluate.metrics:
-        rows = {rival: overall(found, metric, rival) for rival in (MODEL, *run.spec.evaluate.baselines)}
+        rows = {rival: overall(found, metric, rival) for rival in (MODEL, *run.spec.evaluate.baselines, CHAMPION)}
         result["metrics"][metric] = {rival: row["value"] for rival, row in rows.items() if row}
     with run.step("evaluate", result) as folder:
         write_json(folder / "records.json", found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tasks.champion import against_champion
 from tasks.errors import GateFailed
 from tasks.evaluate import INTERVAL_SEED, MODEL
 from tasks.home import write_json
@@ -64,4 +65,15 @@ def gate_step(run: Run) -> dict[str, Any]:
 
 
 def _judge_against(run: Run, gate: BeatsGate | NotWorseGate, groups: pa.Table) -> dict[str, Any]:
-    return judge(gate, groups)
+    """Judge a gate; one against the champion holds if there is none yet, and not if it cannot be compared."""
+    verdict = judge(gate, groups)
+    if not against_champion(gate):
+        return verdict
+    champion = run.result("evaluate")["champion"]
+    if champion["version"] is None:
+        return verdict | {"passed": True, "detail": f"no champion before {run.as_of}"}
+    if champion["problem"] is not None:
+        detail = f"inconclusive: {champion['version']} cannot be compared: {champion['problem']}"
+        return verdict | {"passed": False, "detail": detail}
+    detail = f"{verdict['detail']} since {champion['since']}, new to the champion {champion['version']}"
+    return verdict | {"detail": detail}

@@ -154,10 +154,15 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text atomically."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write canonical JSON atomically."""
-    with atomic_file(path) as temporary:
-        temporary.write_text(canonical_json(value), encoding="utf-8")
+    write_text(path, canonical_json(value))
 
 
 def read_json(path: Path) -> Any:

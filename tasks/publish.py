@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.build import data_digest, transforms_digest
 from tasks.catalog import catalogue
+from tasks.champion import CHAMPION, against_champion
 from tasks.errors import GateFailed, RegistryError
 from tasks.evaluate import MODEL
 from tasks.home import digest, read_json
@@ -128,13 +129,19 @@ def describe(run: Run, folder: Path, names: list[str], version: str, made_from: 
 
 
 def evaluation(run: Run) -> dict[str, Any]:
-    """Return the figures, and which model they are of."""
+    """Return the figures, and which model they are of.
+
+    What depends on the registry (who was champion) is told in the timeline instead, so that a version is the same
+    whichever days were run before it.
+    """
+    gates = zip(run.spec.gates, run.result("gate")["gates"], strict=True)
+    records = read_json(run.step_dir("evaluate") / "records.json")
     windows = run.windows
     judged = f"trained on the cuts {windows.train[0]} to {(windows.validation or windows.train)[-1]}"
     published = f"the same settings, trained on the cuts {windows.refit[0]} to {windows.refit[-1]}"
     return {
-        "records": read_json(run.step_dir("evaluate") / "records.json"),
-        "gates": run.result("gate")["gates"],
+        "records": [record for record in records if record["of"] != CHAMPION],
+        "gates": [verdict for gate, verdict in gates if not against_champion(gate)],
         "window": [str(windows.test[0]), str(windows.test[-1])],
         "figures_of": f"the judged model, {judged}",
         "published_model": published if run.spec.publish.refit else f"the judged model, {judged}",
@@ -203,7 +210,10 @@ def publish_step(run: Run) -> dict[str, Any]:
 
 def _event(run: Run) -> dict[str, Any]:
     figures = run.result("evaluate")["metrics"]
+    gates = zip(run.spec.gates, run.result("gate")["gates"], strict=True)
+    against = [verdict for gate, verdict in gates if against_champion(gate)]
     return {
+        **({"against_champion": against} if against else {}),
         "why": "all gates hold",
         "run": f"{run.spec.name}/{run.as_of}",
         "metrics": {metric: rivals[MODEL] for metric, rivals in figures.items()},

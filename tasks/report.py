@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import MatineeError
+from tasks.failures import last_words
 from tasks.home import read_json
 from tasks.judge import is_rate, shown, title
 from tasks.partitions import read_manifests
@@ -102,16 +103,14 @@ def step_states(run: Run) -> list[dict[str, Any]]:
     found, stopped = [], False
     for name in STEPS:
         folder = run.step_dir(name)
-        done = _finished(folder, name)
+        done = _finished(folder, name) and last_words(run, name) is None
         state = "done" if done else "missing" if stopped else "failed"
         stopped = stopped or (not done and name not in BESIDE)
         if state == "failed" and name in BESIDE:
             state = "missing"
         if state == "failed" and not folder.exists() and name == STEPS[0]:
             state = "missing"
-        error = run.dir / "errors" / f"{name}.txt"
-        said = error.read_text(encoding="utf-8", errors="replace") if error.is_file() else None
-        found.append({"name": name, "state": state, "said": said, "files": _files(run, folder)})
+        found.append({"name": name, "state": state, "said": last_words(run, name), "files": _files(run, folder)})
     return found
 
 

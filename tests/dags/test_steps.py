@@ -12,24 +12,26 @@ from typing import Any
 import pytest
 
 from tasks.errors import BuildError, CheckFailed
+from tasks.home import Home
+from tasks.run import Run
+from tests.tasks.handmade import spec_of
 
 Make = Callable[..., Path]
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, ...]]:
     """Replace every step by one that notes what it was called with; return the notes."""
     import dags.steps
-    import tasks.run
 
     made: list[tuple[str, ...]] = []
     module = types.ModuleType("steps_of_the_test")
     monkeypatch.setitem(sys.modules, module.__name__, module)
 
     def note(what: str) -> Callable[..., Any]:
-        def step(run: tuple[str, date, str], *population: str) -> Any:
-            made.append((what, str(run[1]), run[2], *population))
+        def step(run: Run, *population: str) -> Any:
+            made.append((what, str(run.as_of), run.attempt, *population))
             return ["*", "BR"] if what == "populations" else {"rows": 3, "paths": ["a"]}
 
         return step
@@ -38,12 +40,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         setattr(module, what, note(what))
     monkeypatch.setattr(dags.steps, "FUNCTIONS", {what: f"{module.__name__}:{what}" for what in dags.steps.FUNCTIONS})
 
-    class Run:
-        @staticmethod
-        def create(path: str, as_of: date, attempt: str) -> tuple[str, date, str]:
-            return Path(path).stem, as_of, attempt
+    def create(path: str, as_of: date, attempt: str) -> Run:
+        return Run(spec_of(name=Path(path).stem), Home(tmp_path), as_of, attempt)
 
-    monkeypatch.setattr(tasks.run, "Run", Run)
+    monkeypatch.setattr(Run, "create", create)
     return made
 
 
@@ -120,7 +120,12 @@ def test_day_is_the_start_of_the_interval() -> None:
 
 @pytest.mark.parametrize(("error", "retried"), [(CheckFailed("bad"), False), (BuildError("busy"), True)])
 def test_only_failures_that_may_pass_are_retried(
-    error: Exception, retried: bool, monkeypatch: pytest.MonkeyPatch, calls: list[tuple[str, ...]], pipelines: Make
+    error: Exception,
+    retried: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    calls: list[tuple[str, ...]],
+    pipelines: Make,
+    tmp_path: Path,
 ) -> None:
     from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
@@ -135,6 +140,8 @@ def test_only_failures_that_may_pass_are_retried(
     with pytest.raises(AirflowException, match=f"^{type(error).__name__}: {error}$") as caught:
         dags.steps.call("streaming", "build")
     assert isinstance(caught.value, AirflowFailException) is not retried
+    kept = tmp_path / "runs" / "streaming" / "2026-03-01" / "r" / "errors" / "build.txt"
+    assert kept.read_text() == f"{error}\n"
 
 
 def test_green_run_stays_green() -> None:

@@ -1,0 +1,164 @@
+"""The champion as of a run's day, scored on the run's test examples by the engine's own trees.
+
+The champion as of D is the version with the latest as-of day before D in the timeline of the pipeline's alias: never
+the run's own day, never what happens to be live today. It may have been trained on some of the cuts that the run
+judges on; those groups are left out of the comparison. Where it cannot be compared fairly, `problem` says why, and a
+gate on it does not hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import EngineError
+from tasks.errors import MatineeError
+from tasks.registry import timeline, version_dir
+from tasks.spec import Spec
+from tasks.spec_parts import BeatsGate, NotWorseGate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from engine.descriptor import Descriptor
+    from engine.schema import ScoringRankerNode
+    from tasks.run import Run
+
+CHAMPION = "champion"
+
+
+class _Incomparable(MatineeError):  # noqa: N818 - says what is wrong
+    """Why the champion can't be compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Champion:
+    """What is known of the champion: its version, or why there are no scores.
+
+    `scores` has one score for each example; only groups of cuts from `since` on are new to it.
+    """
+
+    version: str | None
+    scores: npt.NDArray[np.float64] | None = None
+    since: date | None = None
+    problem: str | None = None
+
+    def result(self) -> dict[str, Any]:
+        """Return what the gate needs to know, as JSON has it."""
+        since = None if self.since is None else self.since.isoformat()
+        return {"version": self.version, "since": since, "problem": self.problem}
+
+
+def asked_for(spec: Spec) -> bool:
+    """Tell whether a pipeline has a gate that compares with the champion."""
+    return any(against_champion(gate) for gate in spec.gates)
+
+
+def against_champion(gate: BeatsGate | NotWorseGate) -> bool:
+    """Tell whether a gate compares with the champion."""
+    return isinstance(gate, NotWorseGate) and gate.not_worse_than == CHAMPION
+
+
+def champion_before(run: Run) -> str | None:
+    """Return the version that was champion when the run's day began, judging by as-of days alone."""
+    events = [
+        (event["as_of"], number, event["version"])
+        for number, event in enumerate(timeline(run.home, run.spec.name))
+        if event["alias"] == run.spec.publish.alias and date.fromisoformat(event["as_of"]) < run.as_of
+    ]
+    return str(max(events)[2]) if events else None
+
+
+def champion_of(run: Run, table: pa.Table) -> Champion:
+    """Score the run's test examples with the champion as of its day."""
+    from engine.descriptor import check_artifacts, read_descriptor
+
+    version = champion_before(run)
+    if version is None:
+        return Champion(None)
+    folder = version_dir(run.home, run.spec.name, version)
+    try:
+        descriptor = read_descriptor(folder)
+        check_artifacts(folder, descriptor)
+        since = _new_since(descriptor)
+        if not any(cut >= since for cut in run.windows.test):
+            raise _Incomparable(f"it was trained on labels up to {since}, later than every test cut")
+        return Champion(version, _scores(run.spec, descriptor, folder, table), since)
+    except (_Incomparable, EngineError) as error:
+        return Champion(version, problem=str(error))
+
+
+def _new_since(descriptor: Descriptor) -> date:
+    """Return the first cut whose labels lie after all those that a version was trained on."""
+    from tasks.windows import windows
+
+    spec = _spec_of(descriptor)
+    own = windows(spec, descriptor.as_of)
+    last = (own.refit if spec.publish.refit else own.validation or own.train)[-1]
+    return last + timedelta(days=spec.label.horizon)
+
+
+def _spec_of(descriptor: Descriptor) -> Spec:
+    try:
+        return Spec.model_validate(descriptor.lineage["spec"])
+    except (KeyError, ValueError) as error:
+        raise _Incomparable(
+            f"its pipeline file is not one that this matinee reads ({str(error).splitlines()[0]})"
+        ) from None
+
+
+def _scores(spec: Spec, descriptor: Descriptor, folder: Path, table: pa.Table) -> npt.NDArray[np.float64]:
+    import numpy as np
+
+    from engine.schema import PopulationRankerNode
+
+    node = descriptor.ranker
+    if not isinstance(node, PopulationRankerNode):
+        return _predict(spec, descriptor, node, folder, table)
+    _require([node.by], table, "attribute")
+    column = table[node.by].to_numpy(zero_copy_only=False)
+    own = np.where(np.isin(column, list(node.of)), column, "*")
+    scores = np.zeros(table.num_rows)
+    for name in sorted(set(own)):
+        mask = own == name
+        scores[mask] = _predict(spec, descriptor, descriptor.rankers[node.of[name].target], folder, table.filter(mask))
+    return scores
+
+
+def _predict(
+    spec: Spec, descriptor: Descriptor, ranker: ScoringRankerNode, folder: Path, table: pa.Table
+) -> npt.NDArray[np.float64]:
+    from engine.schema import TreesNode
+    from engine.trees import Trees
+    from tasks.examples import matrix
+
+    function = ranker.scorer.function
+    if not isinstance(function, TreesNode):
+        raise _Incomparable(f"its scorer is of type {function.type}, expected Trees")
+    names = [feature.name for feature in ranker.scorer.features]
+    _require(names, table, "feature")
+    _same_retrieval(spec, _spec_of(descriptor), names)
+    return Trees.load(folder / function.artifact).predict(matrix(table, names))
+
+
+def _require(names: Iterable[str], table: pa.Table, what: str) -> None:
+    missing = [name for name in names if name not in table.column_names]
+    if missing:
+        raise _Incomparable(
+            f"it uses the {what} {', '.join(missing)}, which this run's examples don't have; add it to the pipeline "
+            "file for as long as the two are to be compared"
+        )
+
+
+def _same_retrieval(ours: Spec, theirs: Spec, names: Iterable[str]) -> None:
+    """Refuse scores of the same name that were made by another retrieval model."""
+    for name in names:
+        kind, _, what = name.rpartition("_")
+        if what in {"score", "rank"} and theirs.retriever(kind) != ours.retriever(kind):
+            raise _Incomparable(f"its feature {name} comes from other settings of the retrieval {kind}")

@@ -118,7 +118,7 @@ def _validate(
 ) -> dict[int, set[int]]:
     """Return, for each expectation, the places of the rows for which Great Expectations says no."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
+    _keep_quiet(logging.getLogger("great_expectations"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import great_expectations as gx
@@ -143,6 +143,14 @@ def _validate(
     answers = {int(r.expectation_config.meta["n"]): _places(r, len(rows)) for r in answer.results}
     _all_ran(suite, numbered, answers)
     return answers
+
+
+def _keep_quiet(logger: logging.Logger) -> None:
+    """Keep a library's log lines to itself: some of its loggers set a level of their own, and dbt opens the root."""
+    logger.setLevel(logging.CRITICAL)
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
 
 
 def _all_ran(suite: Suite, numbered: Sequence[tuple[int, Expectation]], answers: Mapping[int, set[int]]) -> None:

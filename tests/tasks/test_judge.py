@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import logging.handlers
 from typing import Any
 
 import pytest
@@ -218,3 +220,14 @@ def test_a_source_without_a_suite_gets_the_default() -> None:
     assert suite_for("simulated", "events", "default.landed").name == "simulated.events"
     assert suite_for("my_shop", "sales", "default.landed").name == "default.landed"
     assert own_tables("online_retail", suite_names()) == ["lines", "rejected_rows"]
+
+
+def test_the_library_stays_quiet_though_another_one_opened_the_root_logger() -> None:
+    heard = logging.handlers.BufferingHandler(1000)
+    logging.getLogger().addHandler(heard)
+    try:
+        judge(suite(between("rows", min_value=0)), [row()], {})
+    finally:
+        logging.getLogger().removeHandler(heard)
+
+    assert [record.getMessage() for record in heard.buffer if record.name.startswith("great_expectations")] == []

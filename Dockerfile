@@ -19,6 +19,7 @@ ENV PATH=/opt/matinee/.venv/bin:$PATH \
     MATINEE_HOME=/state \
     AIRFLOW_HOME=/state/airflow \
     OPENBLAS_NUM_THREADS=1 \
+    OMP_WAIT_POLICY=PASSIVE \
     GX_ANALYTICS_ENABLED=false \
     DO_NOT_TRACK=1
 USER matinee

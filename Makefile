@@ -21,6 +21,7 @@ override ARGS := $(value ARGS)
 override PYTHON := $(value PYTHON)
 export PIPELINE DATA AS_OF DAYS PORT ARGS PYTHON
 export OPENBLAS_NUM_THREADS := 1
+export OMP_WAIT_POLICY := PASSIVE
 export GX_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 

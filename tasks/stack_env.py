@@ -131,6 +131,7 @@ def airflow_env(home: Path, port: int, *, scheduled: bool = True) -> dict[str, s
         "SPT_NOENV": "1",  # process titles leave the environment readable to `down`
         "PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "OPENBLAS_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
         "GX_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

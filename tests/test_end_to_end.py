@@ -1,0 +1,254 @@
+"""Whole runs of two tiny pipelines: what they leave, and the invariants of the design that only whole runs show.
+
+1 order-free and idempotent · 2 no time travel · 3 one engine · 4 nothing half-published.
+"""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.home import Home, read_json
+from tasks.registry import alias, timeline, version_dir
+from tasks.run import Run
+from tests.tiny_pipelines import CUSTOMERS, HEADER, PRODUCTS, Tiny, days, in_process, shop
+
+if TYPE_CHECKING:
+    from engine.ranking import Engine
+
+pytestmark = in_process
+
+
+@pytest.fixture(params=["shown", "bought"])
+def tiny(request: pytest.FixtureRequest) -> Tiny:
+    """Each of the pipelines, already run."""
+    found: Tiny = request.getfixturevalue(request.param)
+    return found
+
+
+def published(tiny: Tiny) -> tuple[Run, str]:
+    run = tiny.prepared()
+    return run, str(run.result("publish")["version"])
+
+
+def loaded(tiny: Tiny) -> Engine:
+    from engine.ranking import load
+
+    run, version = published(tiny)
+    return load(version_dir(run.home, run.spec.name, version))
+
+
+def test_a_run_publishes_one_version_and_points_to_it(tiny: Tiny) -> None:
+    run, version = published(tiny)
+    name = run.spec.name
+    assert version.startswith(f"{tiny.as_of}.")
+    assert list(tiny.versions) == [version]
+    assert alias(run.home, name, "champion") == {"version": version, "as_of": str(tiny.as_of)}
+    (event,) = timeline(run.home, name)
+    assert (event["version"], event["live"], event["why"]) == (version, True, "all gates hold")
+    assert run.result("report")["good"] is True
+    assert not (run.dir / "errors").exists() or not list((run.dir / "errors").iterdir())
+    leftovers = [path for path in tiny.home.rglob(".*") if path.name not in {".lock", ".user.yml"}]
+    assert leftovers == []
+
+
+def test_what_was_measured_is_in_the_version(tiny: Tiny) -> None:
+    run, _ = published(tiny)
+    descriptor = loaded(tiny).descriptor
+    records = read_json(run.step_dir("evaluate") / "records.json")
+    assert [record.model_dump() for record in descriptor.evaluation.records] == [
+        {"window": None, **record} for record in records
+    ]
+    measured = {record["of"]: record["value"] for record in records if record["slice"] is None}
+    assert measured.keys() == {"model", *run.spec.evaluate.baselines}
+    assert all(0.0 < value < 1.0 for value in measured.values())
+
+
+def test_golden_answers_are_given_again(tiny: Tiny) -> None:
+    engine = loaded(tiny)  # replays them
+    assert len(engine.descriptor.golden) >= 8
+    assert all(vector.response for vector in engine.descriptor.golden)
+
+
+def test_serving_scores_are_those_of_the_examples_sql_to_the_last_bit(tiny: Tiny) -> None:
+    """Invariant 3: what the training SQL says of a pair as of the day is what the engine computes for it."""
+    from engine.descriptor import Request
+
+    run, _ = published(tiny)
+    engine = loaded(tiny)
+    users = known_users(run)
+    answers = engine.rank([Request(user_id=user, k=10_000) for user in users])
+    served = {
+        (user, item): (score, answer.population)
+        for user, answer in zip(users, answers, strict=True)
+        for item, score in zip(answer.items, answer.scores, strict=True)
+    }
+    assert len(served) > 300
+    assert served == scored_by_sql(run, users)
+
+
+def known_users(run: Run) -> list[str]:
+    found = pq.read_table(run.step_dir("sample") / "serving" / "user.parquet", columns=["user_id"])
+    users: list[str] = found["user_id"].to_pylist()
+    return users
+
+
+def scored_by_sql(run: Run, users: list[str]) -> dict[tuple[str, str], tuple[float, str]]:
+    """Score and population of every candidate as of the day, with features joined by the examples' statement."""
+    from engine.trees import Trees
+    from tasks.evaluate import populations_of
+    from tasks.examples import matrix
+    from tasks.sample import attribute_columns, examples_query
+    from tasks.train import populations, slug
+    from tasks.warehouse import reader
+
+    candidates = retrieved(run, users)
+    attributes = "".join(f", coalesce(u.{name}, 'unknown') as {name}" for name in attribute_columns(run.spec))
+    with reader(run.home, run.spec.name) as connection:
+        connection.register("candidates", candidates)
+        connection.execute(
+            f"""
+            create temp table groups as
+            select distinct c.group_id, c.cut, 1.0 as weight{attributes}
+            from candidates c left join feat_users u on u.user_id = c.user_id and u.as_of = c.cut
+            """
+        )
+        connection.execute("create temp table drawn as select group_id, cut, weight from groups")
+        table = connection.sql(examples_query(run.spec, "drawn", [run.as_of])).to_arrow_table()
+    assert table.num_rows == candidates.num_rows
+    own = populations_of(run, table)
+    scores = np.zeros(table.num_rows)
+    for name in populations(run):
+        trees = Trees.load(run.step_dir(f"train/{slug(name)}") / "published.txt")
+        scores[own == name] = trees.predict(matrix(table, run.spec.features))[own == name]
+    pairs = zip(table["user_id"].to_pylist(), table["item_id"].to_pylist(), strict=True)
+    return dict(zip(pairs, zip(scores.tolist(), own.tolist(), strict=True), strict=True))
+
+
+def retrieved(run: Run, users: list[str]) -> pa.Table:
+    """The candidates of users as of the day, as the step `retrieve` writes them for a cut."""
+    from engine.candidates import ranks_of, scores_of, union
+    from tasks.retrieve import load_retrievers, made_folders
+
+    items, retrievers = load_retrievers(run.spec, made_folders(run)[run.as_of])
+    names = np.asarray(users, dtype=np.str_)
+    pairs = union(retrievers, names)
+    scores: dict[str, Any] = scores_of(retrievers, names, pairs)
+    if run.spec.examples.kind == "snapshots":
+        scores |= {f"{part.type}_rank": ranks_of(pairs, scores[f"{part.type}_score"]) for part in run.spec.retrieval}
+    owner, size = names[pairs.rows], len(pairs.items)
+    return pa.table(
+        {
+            "example_id": pa.array([str(number) for number in range(size)]),
+            "group_id": owner,
+            "user_id": owner,
+            "item_id": items.ids.values[pairs.items],
+            "cut": pa.array([run.as_of] * size, pa.date32()),
+            "position": pa.nulls(size, pa.int32()),
+            "propensity": pa.nulls(size, pa.float64()),
+            **{name: pa.array(values, from_pandas=True) for name, values in scores.items()},
+        }
+    )
+
+
+def test_the_same_run_elsewhere_is_the_same_version_byte_for_byte(tiny: Tiny, tmp_path: Path) -> None:
+    again = tiny.elsewhere(tmp_path / "other home")
+    again.run(attempt="by somebody else".replace(" ", "-"), cores=1)
+    assert again.versions == tiny.versions
+
+
+def test_a_run_again_publishes_nothing_new(tiny: Tiny, tmp_path: Path) -> None:
+    """Also with the warehouse and the retrieval models gone: they are a cache of the landing."""
+    again = tiny.copied(tmp_path / "home")
+    shutil.rmtree(tmp_path / "home" / "warehouse")
+    shutil.rmtree(tmp_path / "home" / "retrieval")
+    run = again.run(attempt="2")
+    assert run.result("publish")["new"] is False
+    assert again.versions == tiny.versions
+    assert len(timeline(run.home, run.spec.name)) == 1
+    assert tables(again) == tables(tiny)
+
+
+def tables(tiny: Tiny) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of the tables that models and samples are made from."""
+    from tasks.warehouse import reader
+
+    names = ("feat_users", "feat_items", "feat_user_items", "feat_user_categories", "labels", "rejected_rows")
+    with reader(Home(tiny.home), tiny.file.stem) as connection:
+        return {name: connection.execute(f"select * from {name} order by all").fetchall() for name in names}
+
+
+def test_days_in_any_order_end_in_the_same_versions_and_tables(tiny: Tiny, tmp_path: Path) -> None:
+    before = tiny.as_of - timedelta(days=2)
+    forward, backward = tiny.elsewhere(tmp_path / "forward"), tiny.copied(tmp_path / "backward")
+    forward.run(before)
+    forward.run()
+    backward.run(before)
+    assert len(forward.versions) == 2
+    assert forward.versions == backward.versions
+    assert tables(forward) == tables(backward)
+    found = alias(Home(backward.home), tiny.file.stem, "champion")
+    assert found is not None
+    assert found["as_of"] == str(tiny.as_of)  # a day that is caught up on does not move it backwards
+
+
+def built(tiny: Tiny, as_of: date) -> None:
+    """Land and build a later day, without judging its data; rows that happened earlier must be among its own."""
+    from tasks.build import build_step
+    from tasks.land import land_step
+    from tasks.warehouse import reader
+
+    run = tiny.prepared(as_of, attempt="the-future")
+    land_step(run)
+    build_step(run)
+    with reader(run.home, run.spec.name) as connection:
+        query = "select count(*), count(*) filter (where occurred_at::date <= ?) from interactions where ds > ?"
+        after, known_late = connection.execute(query, [tiny.as_of, tiny.as_of]).fetchall()[0]
+    assert after > known_late > 0
+
+
+def test_what_arrives_later_does_not_exist_for_the_day(shown: Tiny, tmp_path: Path) -> None:
+    """Members' devices report up to three days late: those rows are in the warehouse already when the day is run."""
+    later = shown.elsewhere(tmp_path / "home")
+    built(later, shown.as_of + timedelta(days=4))
+    later.run()
+    assert later.versions == shown.versions
+
+
+def test_absurd_rows_after_the_day_change_nothing(bought: Tiny, tmp_path: Path) -> None:
+    """Every customer buys a thousand of everything on the next days, and on days long past that become known then."""
+    data = shop(tmp_path / "shop")
+    for day in days(bought.as_of + timedelta(days=1), bought.as_of + timedelta(days=3)):
+        lines = [
+            f"599{customer:02}{product:02},{20000 + product},ABSURD,1000,{when} 12:00:00,1.0,{12000 + customer},Nowhere"
+            for customer in range(CUSTOMERS)
+            for product in range(PRODUCTS)
+            for when in (day, date(2011, 2, 10))
+        ]
+        (data / f"{day}.csv").write_text("\n".join([HEADER, *lines, ""]))
+    later = Tiny(bought.file, bought.as_of, tmp_path / "home", data)
+    built(later, bought.as_of + timedelta(days=3))
+    later.run()
+    assert later.versions == bought.versions
+
+
+def test_a_corrected_day_is_another_version(bought: Tiny, tmp_path: Path) -> None:
+    """The counterpart of the tests above: what is part of the day's past does matter."""
+    corrected = Tiny(bought.file, bought.as_of, tmp_path / "home", shop(tmp_path / "shop"))
+    shutil.copytree(bought.home, corrected.home)
+    file = tmp_path / "shop" / "2011-02-01.csv"
+    file.write_text("\n".join(file.read_text().splitlines()[:-3]) + "\n")
+    run = corrected.run(attempt="corrected")
+    assert run.result("build")["partitions_loaded"] == {"days": 1, "from": "2011-02-01", "to": "2011-02-01"}
+    assert len(corrected.versions) == 2
+    assert alias(run.home, run.spec.name, "champion") == {
+        "version": run.result("publish")["version"],
+        "as_of": str(bought.as_of),
+    }

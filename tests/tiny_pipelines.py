@@ -1,0 +1,154 @@
+"""Two pipelines small enough to run from end to end in a test, one of each kind of examples."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import yaml
+from rich.console import Console
+
+from tasks.home import Home
+from tasks.run import Run
+
+# What libraries warn of within themselves (dbt leaves its log open) is not what these tests are about.
+in_process = pytest.mark.filterwarnings("default", "ignore::ResourceWarning")
+
+SHOWN: dict[str, Any] = {
+    "name": "shown",
+    "description": "A service of 60 members, judged on what was shown.",
+    "start": "2026-01-01",
+    "source": {"type": "simulated", "users": 60, "items": 40, "seed": 3},
+    "label": {"horizon": "1d", "lateness": "1d", "grades": [{"grade": 2, "when": "kind = 'play' and value >= 0.5"}]},
+    "examples": {"kind": "impressions", "train": "4d", "validation": "0d", "test": "2d"},
+    "features": [
+        "item_actions_28d", "user_actions_28d", "user_category_share_28d", "user_item_actions_28d",
+        "user_item_days_since_action", "als_score", "popularity_score",
+    ],
+    "sample": {"strata": ["region"], "groups": 60, "allocation": "sqrt", "seed": 7},
+    "populations": {"by": "region", "min_groups": 16},
+    "retrieval": [
+        {"type": "als", "factors": 4, "refit": "7d", "k": 10},
+        {"type": "popularity", "k": 10},
+        {"type": "history", "k": 10},
+    ],
+    "ranker": {"type": "lightgbm", "rounds": 5, "min_data_in_leaf": 5, "num_leaves": 7},
+    "evaluate": {"metrics": ["ndcg@10"], "baselines": ["popularity", "history", "policy"], "slices": ["region"]},
+    "gates": [{"metric": "ndcg@10", "not_worse_than": "popularity", "margin": 1.0}],
+}  # fmt: skip
+BOUGHT: dict[str, Any] = {
+    **SHOWN,
+    "name": "bought",
+    "description": "A shop of 30 customers, judged on what they buy in the next ten days.",
+    "schedule": None,
+    "start": "2011-01-04",
+    "end": "2011-03-31",
+    "source": {"type": "files", "dataset": "online_retail"},
+    "label": {"horizon": "10d", "lateness": "0d", "grades": [{"grade": 1, "when": "kind = 'purchase'"}]},
+    "examples": {"kind": "snapshots", "every": "10d", "train": "20d", "test": "10d"},
+    "features": ["als_score", "history_score", "popularity_rank", "user_item_actions_28d", "item_actions_28d"],
+    "populations": None,
+    "evaluate": {"metrics": ["ndcg@10"], "baselines": ["popularity", "history"]},
+}
+SHOWN_DAY, BOUGHT_DAY = date(2026, 1, 18), date(2011, 3, 5)
+HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
+CUSTOMERS, PRODUCTS = 30, 25
+
+
+def pipeline_file(folder: Path, document: Mapping[str, Any], **changes: Any) -> Path:
+    """Write a pipeline file; a change replaces a key."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = {key: value for key, value in {**document, **changes}.items() if value is not None or key == "schedule"}
+    path = folder / f"{made['name']}.yaml"
+    path.write_text(yaml.safe_dump(made, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def days(first: date, last: date) -> Iterator[date]:
+    """Yield the days in [first, last]."""
+    for number in range((last - first).days + 1):
+        yield first + timedelta(days=number)
+
+
+def sales(day: date) -> list[str]:
+    """The lines of a day: everybody comes back for the same few products, every third day."""
+    draw, lines = random.Random(day.toordinal()), []
+    for customer in range(CUSTOMERS):
+        if (customer + day.toordinal()) % 3 == 0:
+            for _ in range(3):
+                usual = (customer * 3 + draw.randrange(4)) % PRODUCTS
+                product = usual if draw.random() < 0.7 else draw.randrange(PRODUCTS)
+                when = f"{day} {9 + customer % 8:02}:{draw.randrange(60):02}:00"
+                lines.append(
+                    f"5{day:%m%d}{customer:02},{20000 + product},PRODUCT {product},{1 + draw.randrange(4)},{when},"
+                    f"2.5,{12000 + customer},{('United Kingdom', 'France')[customer % 2]}"
+                )
+    return lines
+
+
+def shop(folder: Path, first: date = date(2011, 1, 4), last: date = BOUGHT_DAY) -> Path:
+    """Write the files of a shop that is closed on Saturdays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for day in days(first, last):
+        if day.weekday() != 5:
+            (folder / f"{day}.csv").write_text("\n".join([HEADER, *sales(day), ""]), encoding="utf-8")
+    return folder
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Let DuckDB and LightGBM use so many threads."""
+    with patch.dict(os.environ, {"MATINEE_THREADS": str(number), "OPENBLAS_NUM_THREADS": "1"}):
+        yield
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A pipeline file, its day, its data and a home."""
+
+    file: Path
+    as_of: date
+    home: Path
+    data: Path | None = None
+
+    def run(self, as_of: date | None = None, *, attempt: str = "1", cores: int = 2) -> Run:
+        """Run every step of a day (its own day if absent) in this process."""
+        from tasks.all_steps import run_all
+
+        made = self.prepared(as_of, attempt=attempt)
+        with threads(cores):
+            run_all(made, Console(quiet=True))
+        return made
+
+    def prepared(self, as_of: date | None = None, *, attempt: str = "1") -> Run:
+        """The run of a day, before any of its steps."""
+        return Run.create(self.file, as_of or self.as_of, attempt, home=Home(self.home), data=self.data)
+
+    def elsewhere(self, home: Path) -> Tiny:
+        """The same with another home."""
+        return replace(self, home=home)
+
+    def copied(self, home: Path) -> Tiny:
+        """The same with a copy of its home."""
+        shutil.copytree(self.home, home)
+        return replace(self, home=home)
+
+    @property
+    def versions(self) -> dict[str, dict[str, bytes]]:
+        """Every published version with all its files."""
+        folder = Home(self.home).registry(self.file.stem) / "versions"
+        return {path.name: tree(path) for path in sorted(folder.iterdir())} if folder.is_dir() else {}
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """The files below a folder, by name."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

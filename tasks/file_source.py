@@ -30,11 +30,7 @@ class FileSource:
     """Lands the files of a folder, a day at a time."""
 
     def __init__(self, dataset: Dataset, folder: Path) -> None:
-        """Take a declaration and the folder it describes.
-
-        Raises:
-            SourceError: there is no such folder.
-        """
+        """Take a declaration and the folder it describes; the folder is looked at when a file is asked for."""
         self.dataset = dataset
         self.folder = folder
         self.name = dataset.name
@@ -42,12 +38,6 @@ class FileSource:
         self.entities = frozenset(name for name, table in dataset.tables.items() if table.static)
         self._sha256: dict[Path, str] = {}
         self._split: dict[str, Split] = {}
-        if not folder.is_dir():
-            raise SourceError(
-                f"{folder}: no such folder; expected the files of {self.name} "
-                f"({', '.join(table.file for table in dataset.tables.values())}); give the folder with --data "
-                f"or MATINEE_DATA_{self.name.upper()}"
-            )
 
     def partitions(self, table: str, start: date, end: date) -> list[date]:
         """Return the days of a table that a reader of [start, end] needs.
@@ -94,6 +84,12 @@ class FileSource:
 
     def _file(self, table: Table, day: date) -> Path | None:
         """Return the file a table's day is in; None for a closed day."""
+        if not self.folder.is_dir():
+            raise SourceError(
+                f"{self.folder}: no such folder; expected the files of {self.name} "
+                f"({', '.join(one.file for one in self.dataset.tables.values())}); give the folder with --data "
+                f"or MATINEE_DATA_{self.name.upper()}"
+            )
         path = self.folder / table.file.replace("{ds}", day.isoformat())
         if path.is_file():
             return path

@@ -238,7 +238,16 @@ def test_a_corrected_file_is_landed_again_and_rejects_with_it(shop: FileSource, 
 
 def test_a_missing_folder_says_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"nowhere: no such folder; expected the files of shop \(\{ds\}.csv\)"):
-        FileSource(dataset(tmp_path, SHOP), tmp_path / "nowhere")
+        FileSource(dataset(tmp_path, SHOP), tmp_path / "nowhere").inputs("lines", date(2020, 1, 1))
+
+
+def test_what_is_landed_is_used_without_the_folder_it_came_from(shop: FileSource, tmp_path: Path) -> None:
+    home, start, end = Home(tmp_path), date(2020, 1, 1), date(2020, 1, 2)
+    land_range(shop, home, start, end)
+
+    assert landed_for(FileSource(shop.dataset, tmp_path / "gone"), home, start, end) == landed_for(
+        shop, home, start, end
+    )
 
 
 def test_one_file_is_split_into_days_and_a_static_one_lands_on_the_first(tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ def test_land_takes_the_source_that_a_pipeline_names(
     with pytest.raises(
         SourceError, match=r"data/online_retail: no such folder; .*--data or MATINEE_DATA_ONLINE_RETAIL"
     ):
-        open_source(files, home)
+        land(files, home, date(2010, 12, 1), date(2010, 12, 1))
     monkeypatch.setenv("MATINEE_DATA_ONLINE_RETAIL", str(tmp_path))
     assert open_source(files, home).name == "online_retail"
 

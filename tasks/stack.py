@@ -108,7 +108,7 @@ def up(
     running = find(home)
     if running is not None:
         if port not in (None, running.port):
-            raise StackError(f"the stack of {home} runs on port {running.port}, not {port}; `matinee down` ends it")
+            raise StackError(f"the stack of {home} runs on port {running.port}, not {port}; `make down` ends it")
         say(f"Airflow runs already: {running.url}")
         _wait(running, timeout)
         return running

@@ -61,7 +61,7 @@ class Spec(Part):
     @model_validator(mode="after")
     def _days_make_sense(self) -> Spec:
         if self.schedule is None and self.end is None:
-            raise ValueError("schedule: found null without `end`; expected a cron expression, or the last day there is")
+            raise misplaced(["schedule"], "found null, expected a cron expression or an `end`")
         if self.end is not None and self.end < self.start:
             raise misplaced(["end"], f"found {self.end}, expected a day from `start`, {self.start}, on")
         if self.tune is not None and self.examples.validation < 1:

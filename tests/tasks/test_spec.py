@@ -92,7 +92,7 @@ def test_a_file_has_the_name_of_its_pipeline(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_schedules(schedule: str | None, accepted: bool) -> None:
     if accepted:
-        assert spec_of(schedule=schedule).schedule == schedule
+        assert spec_of(schedule=schedule, end="2026-12-31").schedule == schedule
     else:
         with pytest.raises(ValidationError, match="expected @daily, or a cron expression of five fields"):
             spec_of(schedule=schedule)

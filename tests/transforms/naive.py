@@ -94,9 +94,10 @@ def recency(prefix: str, past: Past) -> dict[str, float]:
     }
 
 
-def user_item(past: Past) -> dict[str, float]:
-    """Return the features of a pair, or nothing where it has no row."""
+def user_item(past: Past, everything: Past) -> dict[str, float]:
+    """Return the features of a pair, or nothing where it has no row; `everything` is all of the user's past."""
     days = past.active_days(LONGEST)
+    ever = everything.active_days(LONGEST)
     shown = past.kind("impression", 28)
     if not (days or shown or past.kind("list_add", 28) or past.kind("cancellation", 365)):
         return {}
@@ -111,6 +112,9 @@ def user_item(past: Past) -> dict[str, float]:
         "user_item_impressions_28d": len(shown),
         "user_item_unclicked_28d": len(past.unclicked(28)),
         "user_item_mean_gap": (days[-1] - days[0]).days / (len(days) - 1) if len(days) > 1 else NEVER,
+        "user_item_action_share_365d": len(past.actions(365)) / max(len(everything.actions(365)), 1),
+        "user_item_days_before_last": (ever[-1] - days[-1]).days if days else NEVER,
+        "user_item_due": past.since_last() * (len(days) - 1) / max((days[-1] - days[0]).days, 1) if days else 0,
     }
 
 
@@ -138,7 +142,7 @@ def item(past: Past) -> dict[str, float]:
     return {
         **counts("item", past),
         **recency("item", past),
-        **{f"item_users_{days}d": len({r.user_id for r in past.actions(days)}) for days in (28, 90)},
+        **{f"item_users_{days}d": len({r.user_id for r in past.actions(days)}) for days in (7, 28, 90)},
         "item_users_365d": users,
         "item_repeat_share_365d": repeated / max(users, 1),
         "item_quantity_per_action_365d": past.quantity(365) / max(len(past.actions(365)), 1),
@@ -149,6 +153,9 @@ def item(past: Past) -> dict[str, float]:
         "item_ctr_7d": past.click_rate(7),
         "item_ctr_28d": past.click_rate(28),
         "item_trend": past.trend(),
+        "item_users_trend_28d": (3 * len({r.user_id for r in past.actions(28)}) + 1)
+        / (len({r.user_id for r in past.actions(90)}) + 1),
+        "item_users_trend_90d": (4 * len({r.user_id for r in past.actions(90)}) + 1) / (users + 1),
     }
 
 

@@ -123,7 +123,7 @@ def expected(history: History, days: Sequence[date]) -> dict[str, dict[tuple[Any
             for name, ours in mine.split(lambda r, names=category: names[r.item_id]).items():  # type: ignore[misc]
                 found["feat_user_categories"][key, name, day] = naive.user_category(ours, mine)
             for item, ours in mine.split(lambda r: r.item_id).items():
-                found["feat_user_items"][key, item, day] = naive.user_item(ours)
+                found["feat_user_items"][key, item, day] = naive.user_item(ours, mine)
         for key, (_, mine) in items.items():
             found["feat_items"][key, day] = {"category": category[key], **naive.item(mine)}
     return {mart: {key: row for key, row in rows.items() if row} for mart, rows in found.items()}
@@ -136,7 +136,7 @@ def entities(
     found = {}
     for key in keys:
         attributes, mine = naive.known(changes, key, past.as_of), parts.get(key, Past(past.as_of, ()))
-        if attributes or naive.user_item(mine):
+        if attributes or naive.user_item(mine, mine):
             found[key] = (attributes or {}, mine)
     return found
 

@@ -24,6 +24,7 @@ users as (
     select
         item_id,
         as_of,
+        sum(case when user_item_actions_7d > 0 then 1 else 0 end) as users_7d,
         sum(case when user_item_actions_28d > 0 then 1 else 0 end) as users_28d,
         sum(case when user_item_actions_90d > 0 then 1 else 0 end) as users_90d,
         count(*) as users_365d,
@@ -65,7 +66,7 @@ joined as (
             'undos_365d', 'impressions_7d', 'impressions_28d', 'unclicked_7d', 'unclicked_28d'
         ]) }},
         {{ totals('users', [
-            'users_28d', 'users_90d', 'users_365d', 'repeaters_365d'
+            'users_7d', 'users_28d', 'users_90d', 'users_365d', 'repeaters_365d'
         ]) }}
     from known
     left join attributes on known.item_id = attributes.item_id and known.as_of = attributes.as_of
@@ -85,6 +86,7 @@ select
     cast(actions_28d as float) as item_actions_28d,
     cast(actions_90d as float) as item_actions_90d,
     cast(actions_365d as float) as item_actions_365d,
+    cast(users_7d as float) as item_users_7d,
     cast(users_28d as float) as item_users_28d,
     cast(users_90d as float) as item_users_90d,
     cast(users_365d as float) as item_users_365d,
@@ -97,6 +99,8 @@ select
     cast({{ click_rate('impressions_7d', 'unclicked_7d') }} as float) as item_ctr_7d,
     cast({{ click_rate('impressions_28d', 'unclicked_28d') }} as float) as item_ctr_28d,
     cast({{ trend('actions_7d', 'actions_28d') }} as float) as item_trend,
+    cast((3 * users_28d + 1) / (users_90d + 1) as float) as item_users_trend_28d,
+    cast((4 * users_90d + 1) / (users_365d + 1) as float) as item_users_trend_90d,
     cast({{ days_since('last_action_day') }} as float) as item_days_since_action,
     cast({{ days_since('first_action_day') }} as float) as item_days_since_first_action
 from joined

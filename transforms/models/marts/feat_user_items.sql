@@ -36,5 +36,24 @@ select
                 then {{ days_between('first_action_day', 'last_action_day') }} / (active_days_365d - 1)
             else 366
         end as float
-    ) as user_item_mean_gap
+    ) as user_item_mean_gap,
+    cast(
+        case
+            when actions_365d > 0
+                then actions_365d / sum(actions_365d) over of_user
+            else 0
+        end as float
+    ) as user_item_action_share_365d,
+    cast(
+        coalesce({{ days_between('last_action_day', 'max(last_action_day) over of_user') }}, 366) as float
+    ) as user_item_days_before_last,
+    cast(
+        case
+            when active_days_365d > 1
+                then {{ days_between('last_action_day', 'as_of') }} * (active_days_365d - 1)
+                    / greatest({{ days_between('first_action_day', 'last_action_day') }}, 1)
+            else 0
+        end as float
+    ) as user_item_due
 from windowed
+window of_user as (partition by user_id, as_of)

@@ -79,6 +79,13 @@ def _fsync(path: Path) -> None:
         os.close(handle)
 
 
+def sync_tree(folder: Path) -> None:
+    """Flush everything in a folder to the disk."""
+    for path in sorted(folder.rglob("*")):
+        _fsync(path)
+    _fsync(folder)
+
+
 @contextmanager
 def atomic_dir(target: Path) -> Iterator[Path]:
     """Yield a temporary folder that becomes `target` when the block ends without an error.
@@ -91,9 +98,7 @@ def atomic_dir(target: Path) -> Iterator[Path]:
     temporary.chmod(0o755)
     try:
         yield temporary
-        for path in sorted(temporary.rglob("*")):
-            _fsync(path)
-        _fsync(temporary)
+        sync_tree(temporary)
         _replace_dir(temporary, target)
         _fsync(target.parent)
     finally:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import RegistryError
-from tasks.home import Home, read_json, safe_name, sha256_file, write_json
+from tasks.home import Home, read_json, safe_name, sha256_file, sync_tree, write_json
 
 LOCK_SECONDS = 120
 
@@ -60,6 +60,7 @@ def add_version(home: Home, pipeline: str, version: str, built: Path) -> bool:
                     "remove the published version if it was damaged"
                 )
             return False
+        sync_tree(built)
         target.parent.mkdir(parents=True, exist_ok=True)
         built.rename(target)
         _sync(target.parent)

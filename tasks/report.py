@@ -103,14 +103,15 @@ def step_states(run: Run) -> list[dict[str, Any]]:
     found, stopped = [], False
     for name in STEPS:
         folder = run.step_dir(name)
-        done = _finished(folder, name) and last_words(run, name) is None
+        said = last_words(run, name)
+        done = _finished(folder, name) and said is None
         state = "done" if done else "missing" if stopped else "failed"
         stopped = stopped or (not done and name not in BESIDE)
         if state == "failed" and name in BESIDE:
             state = "missing"
-        if state == "failed" and not folder.exists() and name == STEPS[0]:
+        if state == "failed" and said is None and not folder.exists() and name == STEPS[0]:
             state = "missing"
-        found.append({"name": name, "state": state, "said": last_words(run, name), "files": _files(run, folder)})
+        found.append({"name": name, "state": state, "said": said, "files": _files(run, folder)})
     return found
 
 

@@ -67,7 +67,7 @@ def _holds(value: dict[str, Any]) -> str:
     """Return in a few words what a value is."""
     if "$ref" in value:
         name = str(value["$ref"]).rsplit("/", maxsplit=1)[-1]
-        return f"[{name}](#{name.lower()})"
+        return "any JSON value" if name == "JsonValue" else f"[{name}](#{name.lower()})"
     if "const" in value:
         return f"`{value['const']}`"
     if "enum" in value:

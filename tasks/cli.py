@@ -233,7 +233,7 @@ def main() -> None:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     warnings.simplefilter("ignore", DeprecationWarning)
     try:
-        app()
+        app(prog_name="matinee")
     except Exception as error:
         said = explained(error)
         if said is None:

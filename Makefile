@@ -66,7 +66,7 @@ docs: $(READY) ## Write the generated reference pages in docs/
 
 bench: $(READY) ## Run the benchmarks in bench/ and print their tables
 	@set -- bench/[a-z]*.py; [ -e "$$1" ] || { echo "bench/ holds no benchmarks yet"; exit 0; }; \
-	for file in "$$@"; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+	for file in "$$@"; do echo "== $$file"; $(BIN)/python -m "bench.$$(basename "$$file" .py)" || exit 1; done
 
 ci: ## Do what the CI does: install from the lock, check, test
 	@exec .ci/run

@@ -199,6 +199,22 @@ def test_days_in_any_order_end_in_the_same_versions_and_tables(tiny: Tiny, tmp_p
     assert found["as_of"] == str(tiny.as_of)  # a day that is caught up on does not move it backwards
 
 
+def test_a_version_does_not_depend_on_who_was_champion(shown: Tiny, tmp_path: Path) -> None:
+    """The champion is judged as of the day, and told of in the run and in the timeline only."""
+    tiny = shown.elsewhere(tmp_path / "home")
+    first = tiny.run(tiny.as_of - timedelta(days=1)).result("publish")["version"]
+    run = tiny.run()
+
+    champion = run.result("evaluate")["champion"]
+    assert (champion["version"], champion["problem"]) == (first, None)
+    assert 0.0 < run.result("evaluate")["metrics"]["ndcg@10"]["champion"] < 1.0
+    none, compared = (event["against_champion"][0] for event in timeline(run.home, "shown"))
+    assert none["detail"] == f"no champion before {tiny.as_of - timedelta(days=1)}"
+    assert compared["detail"].endswith(f"new to the champion {first}")
+    version = run.result("publish")["version"]
+    assert tiny.versions[version] == shown.versions[version]
+
+
 def built(tiny: Tiny, as_of: date) -> None:
     """Land and build a later day, without judging its data; rows that happened earlier must be among its own."""
     from tasks.build import build_step

@@ -44,7 +44,10 @@ SHOWN: dict[str, Any] = {
     ],
     "ranker": {"type": "lightgbm", "rounds": 5, "min_data_in_leaf": 5, "num_leaves": 7},
     "evaluate": {"metrics": ["ndcg@10"], "baselines": ["popularity", "history", "policy"], "slices": ["region"]},
-    "gates": [{"metric": "ndcg@10", "not_worse_than": "popularity", "margin": 1.0}],
+    "gates": [
+        {"metric": "ndcg@10", "not_worse_than": "popularity", "margin": 1.0},
+        {"metric": "ndcg@10", "not_worse_than": "champion", "margin": 1.0},
+    ],
 }  # fmt: skip
 BOUGHT: dict[str, Any] = {
     **SHOWN,

@@ -1,0 +1,38 @@
+"""What the benchmarks of whole pipelines share: tables in markdown, on the screen and in `bench/results/`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "results"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a markdown table; all columns but the first are aligned to the right."""
+    widths = [max(len(row[n]) for row in (header, *rows)) for n in range(len(header))]
+    lines = [[name.ljust(width) for name, width in zip(row, widths, strict=True)] for row in (header, *rows)]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
+
+
+def show(name: str, text: str, *, write: bool) -> None:
+    """Print a result, and keep it in `bench/results/` if asked to."""
+    print(text)
+    if write:
+        FOLDER.mkdir(exist_ok=True)
+        (FOLDER / f"{name}.md").write_text(f"{text}\n", encoding="utf-8")
+
+
+@contextmanager
+def home_of(given: Path | None) -> Iterator[Path]:
+    """Yield the state folder given, or a temporary one."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if given is not None:
+        yield given.resolve()
+    else:
+        with tempfile.TemporaryDirectory(prefix="matinee-bench-") as folder:
+            yield Path(folder)

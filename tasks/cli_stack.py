@@ -66,6 +66,27 @@ def status() -> None:
         raise typer.Exit(1)
 
 
+@app.command(
+    epilog=_example(
+        "matinee stack airflow backfill create --dag-id streaming --from-date 2026-03-01 --to-date 2026-03-05"
+    ),
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def airflow(context: typer.Context) -> None:
+    """Run Airflow's own command line against this state folder: everything behind `airflow` is passed on."""
+    import os
+
+    from tasks import stack
+    from tasks.home import default_home
+    from tasks.stack_env import bin_dir, full_env
+
+    home = default_home().root
+    found = stack.find(home)
+    program = str(bin_dir() / "airflow")
+    os.execve(program, [program, *context.args], full_env(home, found.port if found else 8080))  # noqa: S606
+
+
 @app.command(epilog=_example("matinee stack drive streaming --days 3"))
 def drive(
     pipeline: Annotated[str, typer.Argument(help="Name in pipelines/.")] = "streaming",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -76,10 +76,11 @@ def run_all(run: Run, console: Console) -> None:
         for name, step in steps().items():
             with _timed(console, name, seconds):
                 call_step(run, name, step)
-    except MatineeError:
+    except Exception:
         console.print(f"  [red]✗[/red] {next(n for n in steps() if n not in seconds)}", highlight=False)
-        raise
-    finally:
-        with _timed(console, "report", seconds):
+        with suppress(MatineeError):  # what the step said matters more
             call_step(run, "report", report_step)
+        raise
+    with _timed(console, "report", seconds):
+        call_step(run, "report", report_step)
     console.print(run_summary(run, seconds))

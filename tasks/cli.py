@@ -229,7 +229,7 @@ def download(
 def main() -> None:
     """Run the command line; bad input ends in one clear message and an exit code, never in a traceback."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads of several trainings slow all of them 30-fold
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads slow trainings side by side 30-fold
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     warnings.simplefilter("ignore", DeprecationWarning)
     try:

@@ -55,24 +55,36 @@ def reader(home: Home, pipeline: str) -> Iterator[DuckDBPyConnection]:
     """Yield a read-only connection to the built warehouse.
 
     Raises:
-        BuildError: it has not been built.
+        BuildError: it has not been built, or it is damaged.
     """
-    import duckdb
-
     with locked(home, pipeline) as path:
         if not path.exists():
             raise BuildError(f"{path}: not built yet; run `matinee build {pipeline} --as-of …` first")
-        with duckdb.connect(path, read_only=True, config={**SETTINGS, **limits()}) as connection:
+        with _connect(path, read_only=True) as connection:
             yield connection
 
 
 @contextmanager
 def writer(home: Home, pipeline: str) -> Iterator[DuckDBPyConnection]:
-    """Yield a read-write connection; the caller holds the lock (`locked`)."""
+    """Yield a read-write connection; the caller holds the lock (`locked`).
+
+    Raises:
+        BuildError: the file is damaged.
+    """
+    with _connect(home.warehouse(pipeline), read_only=False) as connection:
+        yield connection
+
+
+def _connect(path: Path, *, read_only: bool) -> DuckDBPyConnection:
     import duckdb
 
-    with duckdb.connect(home.warehouse(pipeline), config={**SETTINGS, **limits()}) as connection:
-        yield connection
+    try:
+        return duckdb.connect(path, read_only=read_only, config={**SETTINGS, **limits()})
+    except duckdb.Error as error:
+        raise BuildError(
+            f"{path}: cannot be opened ({str(error).splitlines()[0]}); if no other program has it open, it is damaged: "
+            "delete it, it is only a cache, and run the step `build` again"
+        ) from None
 
 
 @contextmanager

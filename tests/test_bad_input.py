@@ -10,6 +10,7 @@ Each kind of bad input goes through the command line here; the details of a kind
     malformed CSV: bad dates, unbalanced quote  test_lines_that_cannot_be_read_are_kept_aside
     malformed CSV: header only                  test_a_header_alone_is_a_day_without_rows
     truncated parquet in the landing            test_a_truncated_partition, test_a_damaged_partition
+    (a damaged warehouse, an unusable home      test_a_damaged_warehouse, test_a_home_that_is_no_folder)
     a day with no rows                          test_a_day_without_rows_is_run_like_any_other
     a population with too few rows              test_a_population_with_too_few_groups
     a single-class label                        test_a_single_class_label (also tests/tasks/test_train.py)
@@ -233,6 +234,30 @@ def test_a_damaged_partition(bought: Tiny, tmp_path: Path, cli: Cli) -> None:
     assert cli(tiny.home, *step(tiny, "land")).code == 0
     assert cli(tiny.home, *step(tiny, "build")).code == 0
     assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("command", ["build", "retrieve"])
+def test_a_damaged_warehouse(command: str, bought: Tiny, tmp_path: Path, cli: Cli) -> None:
+    tiny = bought.copied(tmp_path / "home")
+    path = tiny.home / "warehouse" / "bought.duckdb"
+    path.write_bytes(b"garbage" * 3000)
+    shutil.rmtree(tiny.home / "retrieval")
+
+    said = cli(tiny.home, *step(tiny, command))
+
+    assert said.code == 1
+    assert said.err.startswith(f"matinee: BuildError\n{path}: cannot be opened (")
+    assert "delete it, it is only a cache, and run the step `build` again" in said.err
+
+
+def test_a_home_that_is_no_folder(tmp_path: Path, cli: Cli) -> None:
+    """The report cannot be written either; the first failure is the one that is told."""
+    tiny = a_shop(tmp_path)
+    tiny.home.write_text("a file")
+    said = cli(tiny.home, *step(tiny, "run"))
+    assert said.code == 1
+    assert "bought 2011-03-05, step land: " in said.err
+    assert "Not a directory" in said.err
 
 
 def test_a_day_without_rows_is_run_like_any_other(bought: Tiny) -> None:

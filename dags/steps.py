@@ -89,10 +89,9 @@ def step(pipeline: str, what: str, as_of: str, population: str | None = None) ->
         context["population"] = population
     began = time.monotonic()
     result: dict[str, Any] = call(pipeline, what, *([] if population is None else [population]))
-    extra = {key: value for key, value in result.items() if isinstance(value, bool | int | float | str)}
     for asset in context["task"].outlets:
         seconds = round(time.monotonic() - began, 2)
-        context["outlet_events"][asset].extra = {**extra, "as_of": as_of, "seconds": seconds}
+        context["outlet_events"][asset].extra = {**result, "as_of": as_of, "seconds": seconds}
     return result
 
 

@@ -203,7 +203,14 @@ def publish_step(run: Run) -> dict[str, Any]:
         shutil.rmtree(building, ignore_errors=True)
     live = move_alias(run.home, run.spec.name, run.spec.publish.alias, version, run.as_of, _event(run))
     path = version_dir(run.home, run.spec.name, version).relative_to(run.home.root)
-    result = {"version": version, "path": str(path), "new": new, "alias": run.spec.publish.alias, "alias_moved": live}
+    result = {
+        "version": version,
+        "path": str(path),
+        "new": new,
+        "alias": run.spec.publish.alias,
+        "alias_moved": live,
+        "metrics": _event(run)["metrics"],
+    }
     with run.step("publish", result):
         return result
 

@@ -24,7 +24,7 @@ VARIABLE = re.compile(r"\$\{([A-Z_]+)(:[?-][^}]*)?\}")
 
 
 def test_services() -> None:
-    assert set(SERVICES) == {"postgres", "setup", "api-server", "scheduler", "dag-processor"}
+    assert set(SERVICES) == {"postgres", "setup", "api-server", "scheduler", "dag-processor", "serving"}
 
 
 @pytest.mark.parametrize("name", sorted(OURS))
@@ -45,7 +45,7 @@ def test_dependencies_exist_and_can_be_met(name: str) -> None:
             assert SERVICES[other]["restart"] == "no"
 
 
-@pytest.mark.parametrize("name", ["postgres", "api-server", "scheduler", "dag-processor"])
+@pytest.mark.parametrize("name", ["postgres", "api-server", "scheduler", "dag-processor", "serving"])
 def test_what_stays_up_has_a_healthcheck(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
     assert SERVICES[name]["restart"] == "unless-stopped"
@@ -53,7 +53,7 @@ def test_what_stays_up_has_a_healthcheck(name: str) -> None:
 
 def test_ports_are_bound_to_this_machine() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert ports == ["127.0.0.1:${MATINEE_PORT:-8080}:8080"]
+    assert ports == ["127.0.0.1:${MATINEE_PORT:-8080}:8080", "127.0.0.1:${MATINEE_SERVING_PORT:-8090}:8090"]
 
 
 def test_secrets_come_from_the_environment_only() -> None:
@@ -99,6 +99,17 @@ def test_airflow_knows_the_commands(tmp_path: Path) -> None:
     command = [bin_dir() / "python", "-W", "ignore", "-c", code, json.dumps(lines)]
     done = subprocess.run(command, env=airflow_env(tmp_path, 8080), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-500:]
+
+
+def test_serving_knows_its_command() -> None:
+    """Its parser reads the line, and goes on to look for the registry, which is not there."""
+    command = [VARIABLE.sub("streaming", word) for word in SERVICES["serving"]["command"]]
+    done = subprocess.run(
+        [bin_dir() / "python", *command[1:]], cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert "/state/registry" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_image_copies_what_exists_and_runs_without_rights() -> None:

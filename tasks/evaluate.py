@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tasks.run import Run
 
 MODEL = "model"
+REFIT = "refit"
+"""The model to publish. It has learnt from the test window, so its values are compared, not reported."""
 INTERVAL_SEED = 0
 
 Record = dict[str, Any]
@@ -99,6 +101,8 @@ def rank_groups(run: Run, table: pa.Table, truth: pa.Table | None, champion: Cha
     everything = np.ones(table.num_rows, dtype=bool)
     rivals = {MODEL: (model_scores(run, table), everything)}
     rivals |= {name: baseline_rows(table, name) for name in run.spec.evaluate.baselines}
+    if run.spec.publish.refit:
+        rivals[REFIT] = (model_scores(run, table, "published.txt"), everything)
     if champion is not None and champion.scores is not None:
         rivals[CHAMPION] = (champion.scores, everything)
     values = {}
@@ -172,6 +176,8 @@ def records(spec: Spec, groups: Groups) -> list[Record]:
     found = []
     for population, piece, mask in parts(spec, groups):
         for (metric, rival), values in groups.values.items():
+            if rival == REFIT:
+                continue
             span = interval(np.where(mask, values, np.nan), blocks, INTERVAL_SEED)
             found.append(
                 {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.champion import against_champion
 from tasks.errors import GateFailed
-from tasks.evaluate import INTERVAL_SEED, MODEL
+from tasks.evaluate import INTERVAL_SEED, MODEL, REFIT
 from tasks.home import write_json
 from tasks.spec_parts import BeatsGate, NotWorseGate
 
@@ -42,6 +42,26 @@ def judge(gate: BeatsGate | NotWorseGate, groups: pa.Table) -> dict[str, Any]:
     return {"gate": text, "passed": bool(passed), "detail": detail}
 
 
+def judge_refit(metric: str, groups: pa.Table) -> dict[str, Any]:
+    """Return whether the model to publish agrees with the judged one.
+
+    It has learnt from the test window too, so there it must not be worse beyond noise: the 95 % interval of its mean
+    difference to the judged model must not lie below 0. If it does, training again went wrong.
+    """
+    import numpy as np
+
+    from engine.intervals import paired_interval, user_blocks
+
+    refit, judged = (np.asarray(groups[f"{metric} of {name}"].to_numpy()) for name in (REFIT, MODEL))
+    blocks = user_blocks(groups["user_id"].to_pylist(), INTERVAL_SEED)
+    span = paired_interval(refit, judged, blocks, INTERVAL_SEED)
+    return {
+        "gate": f"{metric} of the refitted model is not below the judged one's",
+        "passed": not span.high < 0,
+        "detail": f"difference {span.value:+.4f} [{span.low:+.4f}, {span.high:+.4f}] on cuts the refit has learnt from",
+    }
+
+
 def gate_step(run: Run) -> dict[str, Any]:
     """Write every gate's verdict.
 
@@ -52,6 +72,8 @@ def gate_step(run: Run) -> dict[str, Any]:
 
     groups = pq.read_table(run.step_dir("evaluate") / "groups.parquet")
     verdicts = [_judge_against(run, gate, groups) for gate in run.spec.gates]
+    if run.spec.publish.refit:
+        verdicts.append(judge_refit(run.spec.gates[0].metric, groups))
     result = {"passed": all(verdict["passed"] for verdict in verdicts), "gates": verdicts}
     with run.step("gate", result) as folder:
         write_json(folder / "gates.json", verdicts)

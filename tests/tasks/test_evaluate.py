@@ -43,7 +43,7 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def run_of(folder: Path, **changes: Any) -> Run:
-    return Run(spec_of(**changes), Home(folder), day("02-20"), "1")
+    return Run(spec_of(**{"publish": {"refit": False}, **changes}), Home(folder), day("02-20"), "1")
 
 
 def two_groups() -> pa.Table:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import GateFailed
-from tasks.gate import gate_step, judge
+from tasks.gate import gate_step, judge, judge_refit
 from tasks.home import Home, read_json
 from tasks.run import Run
 from tasks.spec_parts import BeatsGate, NotWorseGate
@@ -89,7 +89,7 @@ def test_a_rival_that_was_not_measured_holds_the_version_back() -> None:
 
 
 def judged(folder: Path, table: pa.Table, *gates: dict[str, Any]) -> Run:
-    run = Run(spec_of(gates=list(gates)), Home(folder), day("02-20"), "1")
+    run = Run(spec_of(gates=list(gates), publish={"refit": False}), Home(folder), day("02-20"), "1")
     run.step_dir("evaluate").mkdir(parents=True)
     pq.write_table(table, run.step_dir("evaluate") / "groups.parquet")
     return run
@@ -116,3 +116,23 @@ def test_gates_that_do_not_hold_stop_the_run_and_are_kept(tmp_path: Path) -> Non
     )
     assert run.result("gate")["passed"] is False
     assert [verdict["passed"] for verdict in read_json(run.step_dir("gate") / "gates.json")] == [True, False]
+
+
+@pytest.mark.parametrize(("refit", "agrees"), [(0.6, True), (0.5, True), (0.4, False)])
+def test_a_refitted_model_below_the_judged_one_on_what_it_has_learnt_is_held_back(refit: float, agrees: bool) -> None:
+    table = paired([0.5, 0.5], [0.4, 0.4])
+    table = table.append_column("ndcg@10 of refit", pa.array([refit] * table.num_rows))
+    verdict = judge_refit("ndcg@10", table)
+    assert verdict["passed"] is agrees
+    assert verdict["gate"] == "ndcg@10 of the refitted model is not below the judged one's"
+    assert verdict["detail"].startswith(f"difference {refit - 0.5:+.4f}")
+
+
+def test_a_refit_that_disagrees_stops_the_run(tmp_path: Path) -> None:
+    table = paired([0.5, 0.5], [0.4, 0.4])
+    table = table.append_column("ndcg@10 of refit", pa.array([0.1] * table.num_rows))
+    run = Run(spec_of(gates=[{"metric": "ndcg@10", "beats": "popularity"}]), Home(tmp_path), day("02-20"), "1")
+    run.step_dir("evaluate").mkdir(parents=True)
+    pq.write_table(table, run.step_dir("evaluate") / "groups.parquet")
+    with pytest.raises(GateFailed, match="1 of 2 gates do not hold"):
+        gate_step(run)

@@ -10,6 +10,7 @@ import platform
 import shutil
 import tempfile
 from importlib.metadata import version as library_version
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,14 +135,13 @@ def evaluation(run: Run) -> dict[str, Any]:
     What depends on the registry (who was champion) is told in the timeline instead, so that a version is the same
     whichever days were run before it.
     """
-    gates = zip(run.spec.gates, run.result("gate")["gates"], strict=True)
     records = read_json(run.step_dir("evaluate") / "records.json")
     windows = run.windows
     judged = f"trained on the cuts {windows.train[0]} to {(windows.validation or windows.train)[-1]}"
     published = f"the same settings, trained on the cuts {windows.refit[0]} to {windows.refit[-1]}"
     return {
         "records": [record for record in records if record["of"] != CHAMPION],
-        "gates": [verdict for gate, verdict in gates if not against_champion(gate)],
+        "gates": _verdicts(run, champion=False),
         "window": [str(windows.test[0]), str(windows.test[-1])],
         "figures_of": f"the judged model, {judged}",
         "published_model": published if run.spec.publish.refit else f"the judged model, {judged}",
@@ -215,10 +215,15 @@ def publish_step(run: Run) -> dict[str, Any]:
         return result
 
 
+def _verdicts(run: Run, *, champion: bool) -> list[dict[str, Any]]:
+    """Return the verdicts of the gates against the champion, or of all others; that on the refit has no gate."""
+    pairs = zip_longest(run.spec.gates, run.result("gate")["gates"])
+    return [verdict for gate, verdict in pairs if (gate is not None and against_champion(gate)) == champion]
+
+
 def _event(run: Run) -> dict[str, Any]:
     figures = run.result("evaluate")["metrics"]
-    gates = zip(run.spec.gates, run.result("gate")["gates"], strict=True)
-    against = [verdict for gate, verdict in gates if against_champion(gate)]
+    against = _verdicts(run, champion=True)
     return {
         **({"against_champion": against} if against else {}),
         "why": "all gates hold",

@@ -73,7 +73,7 @@ ci: ## Do what the CI does: install from the lock, check, test
 
 lock: ## Resolve pyproject.toml into requirements.lock (needs uv)
 	uv pip compile pyproject.toml --extra postgres --group dev --universal --python-version 3.11 \
-	  --generate-hashes --no-emit-index-url --no-emit-find-links --excludes lock-excludes.txt \
+	  --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --excludes lock-excludes.txt \
 	  --quiet --output-file requirements.lock
 	@! grep -nE 'https?://|^--' requirements.lock || { echo "requirements.lock names a host"; exit 1; }
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +25,16 @@ from tasks.home import Home, digest, sha256_file, write_json
 from tasks.predicates import canonical
 from tasks.spec import Spec
 from tasks.warehouse import limits, locked, writer
-from tasks.windows import LONGEST_FEATURE_WINDOW
+from tasks.windows import lookback
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from tasks.land import Partition
     from tasks.run import Run
+
+
+LIBRARIES = ("dbt-core", "dbt-duckdb", "duckdb", "implicit", "lightgbm", "numba", "numpy", "pyarrow", "scipy")
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,12 @@ def transforms_digest() -> str:
     """Return the digest of the SQL project; another one makes everything stale."""
     files = sorted(p for p in TRANSFORMS.rglob("*") if p.suffix in {".sql", ".yml"} and "target" not in p.parts)
     return digest({str(path.relative_to(TRANSFORMS)): sha256_file(path) for path in files})
+
+
+@cache
+def libraries() -> dict[str, str]:
+    """Return the versions of what computes; with others, nothing that was made before counts as made."""
+    return {"python": platform.python_version(), **{name: library_version(name) for name in LIBRARIES}}
 
 
 def dbt_vars(spec: Spec) -> dict[str, Any]:
@@ -91,7 +102,7 @@ def wanted(
     cuts = run.windows.refit
     features = {}
     for day in sorted({*cuts, run.as_of}):
-        since = day - LONGEST_FEATURE_WINDOW
+        since = day - lookback(run.spec)
         features[day] = _digest_of(p for p in partitions if p.ds <= day and (p.ds > since or p.table in entities))
     labels = {cut: _digest_of(p for p in partitions if cut < p.ds <= cut + run.spec.lag) for cut in cuts}
     return features, labels
@@ -107,7 +118,7 @@ def make_plan(run: Run, connection: DuckDBPyConnection) -> Plan:
 
     partitions = partitions_of(run)
     features, labels = wanted(run, partitions, open_source(run.spec, run.home, run.data).entities)
-    built = _ledger(connection, digest([transforms_digest(), dbt_vars(run.spec)]))
+    built = _ledger(connection, digest([transforms_digest(), dbt_vars(run.spec), libraries()]))
     return Plan(
         tuple(partitions),
         frozenset((p.table, p.ds) for p in partitions if built.get((f"partition {p.table}", p.ds)) != p.sha256),
@@ -131,13 +142,13 @@ def _ledger(connection: DuckDBPyConnection, code: str) -> dict[tuple[str, date],
 
 
 def _drop_everything(connection: DuckDBPyConnection) -> None:
+    connection.execute("delete from control.ledger")  # first: killed below, nothing counts as built
     tables = connection.execute(
         "select table_schema, table_name, table_type from information_schema.tables where table_schema <> 'control'"
     ).fetchall()
     for schema, name, kind in tables:
         what = "view" if kind == "VIEW" else "table"
         connection.execute(f'drop {what} if exists "{schema}"."{name}" cascade')
-    connection.execute("delete from control.ledger")
 
 
 def _write_control(connection: DuckDBPyConnection, plan: Plan) -> None:
@@ -160,13 +171,18 @@ def _write_control(connection: DuckDBPyConnection, plan: Plan) -> None:
         connection.executemany(
             "delete from control.ledger where kind = ? and day = ?", [(kind, day) for kind, day, _ in stale]
         )
+    if plan.changed:  # the models forget whole days, also of tables that this run does not need that far back
+        connection.executemany(
+            "delete from control.ledger where kind like 'partition %' and day = ?",
+            [(day,) for day in sorted({day for _, day in plan.changed})],
+        )
     connection.execute("commit")
 
 
 def _ledger_rows(plan: Plan) -> list[tuple[str, date, str]]:
-    changed = [p for p in plan.partitions if (p.table, p.ds) in plan.changed]
+    days = {day for _, day in plan.changed}
     return (
-        [(f"partition {p.table}", p.ds, p.sha256) for p in changed]
+        [(f"partition {p.table}", p.ds, p.sha256) for p in plan.partitions if p.ds in days]
         + [("features", day, value) for day, value in sorted(plan.features.items())]
         + [("labels", day, value) for day, value in sorted(plan.labels.items())]
     )

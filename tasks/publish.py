@@ -6,15 +6,13 @@ version, byte for byte, whoever runs them and how often.
 
 from __future__ import annotations
 
-import platform
 import shutil
 import tempfile
-from importlib.metadata import version as library_version
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.build import data_digest, transforms_digest
+from tasks.build import data_digest, libraries, transforms_digest
 from tasks.catalog import catalogue
 from tasks.champion import CHAMPION, against_champion
 from tasks.errors import GateFailed, RegistryError
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from engine.schema import FeatureNode, ScoringRankerNode
     from tasks.run import Run
 
-LIBRARIES = ("dbt-core", "dbt-duckdb", "duckdb", "implicit", "lightgbm", "numba", "numpy", "pyarrow", "scipy")
 RETRIEVER_TYPES = {"als": "ALS", "popularity": "Popularity", "history": "History", "item_item": "ItemItem"}
 GOLDEN_USERS = 8
 GOLDEN_LENGTH = 10
@@ -42,7 +39,7 @@ def lineage(run: Run) -> dict[str, Any]:
         "spec": run.spec.canonical(),
         "data": data_digest(run),
         "code": digest([code_digest(), transforms_digest()]),
-        "libraries": {"python": platform.python_version(), **{name: library_version(name) for name in LIBRARIES}},
+        "libraries": libraries(),
         "run": f"{run.spec.name}/{run.as_of}",
     }
 

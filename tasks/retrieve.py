@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.build import dbt_vars, partitions_of, transforms_digest, wanted
+from tasks.build import dbt_vars, libraries, partitions_of, transforms_digest, wanted
 from tasks.catalog import PROJECT
 from tasks.errors import TrainingError
 from tasks.fit_retrieval import Past, confidence, fit_als, fit_ease, strength
@@ -49,7 +49,7 @@ def cut_folders(run: Run) -> dict[date, Path]:
     features, labels = wanted(run, partitions_of(run), entities)
     canonical = run.spec.canonical()
     made_by = {
-        "code": [code_digest(), transforms_digest()],
+        "code": [code_digest(), transforms_digest(), libraries()],
         "spec": [canonical["retrieval"], canonical["examples"]["kind"], canonical["start"], dbt_vars(run.spec)],
     }
     folders = {}
@@ -88,6 +88,8 @@ def retrieve_step(run: Run) -> dict[str, Any]:
         with reader(run.home, run.spec.name) as connection:
             models = _Models(connection, run.spec)
             for day, folder in missing.items():
+                if folder.exists():  # another run has made it while this one waited for the lock, and may be reading it
+                    continue
                 with atomic_dir(folder) as target:
                     models.write(day, target)
                     _write_candidates(connection, run.spec, day, target)

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 
 from tasks.errors import SpecError
 from tasks.spec import Spec
-from tasks.spec_parts import SnapshotExamples
+from tasks.spec_parts import AlsRetrieval, ItemItemRetrieval, SnapshotExamples
 
 LONGEST_FEATURE_WINDOW = timedelta(days=365)
 WARM_UP = timedelta(days=7)
@@ -96,6 +96,15 @@ def _window_start(spec: Spec, found: Windows) -> date:
     return later - spec.lag - timedelta(days=spec.examples.train) + DAY
 
 
+def lookback(spec: Spec) -> timedelta:
+    """Return how far back of a cut anything that is made for it looks.
+
+    The item models of a cut were fitted up to `refit - 1` days before it, on the longest window before that day.
+    """
+    refits = [part.refit for part in spec.retrieval if isinstance(part, AlsRetrieval | ItemItemRetrieval)]
+    return LONGEST_FEATURE_WINDOW + timedelta(days=max(refits, default=1) - 1)
+
+
 def landing_start(spec: Spec, as_of: date) -> date:
     """Return the first landed day on which anything of the run for `as_of` can depend."""
-    return max(spec.start, windows(spec, as_of).first - LONGEST_FEATURE_WINDOW + DAY)
+    return max(spec.start, windows(spec, as_of).first - lookback(spec) + DAY)

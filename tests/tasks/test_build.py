@@ -300,3 +300,58 @@ def test_any_order_of_days_and_corrections_ends_in_the_same_ledger(order: list[s
     clean = ledger([(text, mended) for text in sorted(order)])
     wild = ledger([(order[0], before), *((text, mended) for text in order), (order[0], mended)])
     assert wild == clean
+
+
+def test_a_corrected_day_of_users_before_the_window_is_loaded_whole_when_it_is_needed_again(
+    connection: DuckDBPyConnection, landed: Landing
+) -> None:
+    """Loading a day forgets all its rows, also those of tables that this run does not need that far back."""
+    early = run_of()
+    finish(connection, make_plan(early, connection))
+    first, every = day("01-01"), landed.partitions
+    corrected = partition("users", first, "new")
+    landed.partitions = [p for p in every if p.table == "events" and p.ds > first] + [corrected]
+    finish(connection, make_plan(run_of(as_of="02-10"), connection))
+
+    landed.partitions = [p for p in every if p.table == "events"] + [corrected]
+    assert ("events", first) in make_plan(early, connection).changed
+
+
+def test_tables_dropped_by_half_are_not_in_the_ledger(connection: DuckDBPyConnection, landed: Landing) -> None:
+    finish(connection, make_plan(run_of(), connection))
+
+    class Killed:
+        def execute(self, text: str, *rest: Any) -> Any:
+            if text.startswith("drop"):
+                raise KeyboardInterrupt
+            return connection.execute(text, *rest)
+
+    connection.execute("create table impressions (n integer)")
+    with pytest.raises(KeyboardInterrupt):
+        build._drop_everything(Killed())  # type: ignore[arg-type]
+    assert connection.execute("select count(*) from control.ledger").fetchall() == [(0,)]
+
+
+def test_item_models_of_a_cut_learn_from_the_year_before_their_refit_day(landed: Landing) -> None:
+    als = {"type": "als", "factors": 4, "refit": "7d", "k": 5}
+    run = run_of(start="2024-01-01", retrieval=[als])
+    cut = run.windows.first
+    refit = cut - (cut - run.spec.start) % timedelta(days=7)
+    assert refit < cut
+    oldest = refit - timedelta(days=364)
+    assert run.landing_start <= oldest
+
+    def digest_with(content: str) -> str:
+        return wanted(run, [partition("events", oldest, content)], ENTITIES)[0][cut]
+
+    assert digest_with("old") != digest_with("new")
+
+
+def test_other_libraries_make_everything_stale(
+    connection: DuckDBPyConnection, landed: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of()
+    finish(connection, make_plan(run, connection))
+    assert make_plan(run, connection).empty
+    monkeypatch.setattr(build, "libraries", lambda: {"duckdb": "9.9"}, raising=False)
+    assert not make_plan(run, connection).empty

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+UNKNOWN = "unknown"
+"""Attribute of a user of whom nothing was known as of the cut."""
+
 
 def matrix(table: pa.Table, features: Sequence[str]) -> npt.NDArray[np.float32]:
     """Return the features of a table of examples as a (rows, features) array."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.allocation import allocate
 from tasks.catalog import KEYS, MARTS, catalogue
 from tasks.errors import TrainingError
+from tasks.examples import UNKNOWN
 from tasks.home import atomic_file, write_json
 from tasks.references import score_names
 from tasks.retrieve import candidate_files
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from tasks.run import Run
-
-UNKNOWN = "unknown"
 
 
 def quote(name: str) -> str:
@@ -61,12 +60,12 @@ def _create_groups(connection: DuckDBPyConnection, run: Run) -> None:
     paths = ", ".join(literal(str(path)) for path in candidate_files(run).values())
     connection.execute(f"create temp view candidates as select * from read_parquet([{paths}])")
     attributes = "".join(
-        f", coalesce(any_value(u.{quote(name)}), '{UNKNOWN}') as {quote(name)}" for name in attribute_columns(spec)
+        f", coalesce(min(u.{quote(name)}), '{UNKNOWN}') as {quote(name)}" for name in attribute_columns(spec)
     )
     connection.execute(
         f"""
         create temp table groups as
-        select c.group_id, c.cut, any_value(c.user_id) as user_id,
+        select c.group_id, c.cut, min(c.user_id) as user_id,
                max(coalesce(l.grade, 0)) as best, min(coalesce(l.grade, 0)) as worst{attributes}
         from candidates c
         left join labels l on l.user_id = c.user_id and l.item_id = c.item_id and l.cut = c.cut
@@ -167,7 +166,7 @@ def examples_query(spec: Spec, drawn: str, cuts: Sequence[date]) -> str:
         left join labels l on l.user_id = c.user_id and l.item_id = c.item_id and l.cut = c.cut
         {joins}
         where c.cut in ({_days(cuts)})
-        order by c.cut, c.group_id, c.item_id
+        order by c.cut, c.group_id, c.item_id, c.example_id
     """
 
 

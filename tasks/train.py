@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import TrainingError
-from tasks.examples import group_ends, group_offsets
+from tasks.examples import UNKNOWN, group_ends, group_offsets
 from tasks.home import digest, write_json
 from tasks.spec import Spec
 from tasks.spec_parts import LightGBM
@@ -42,7 +42,9 @@ def populations(run: Run) -> list[str]:
     counts: dict[str, int] = run.result("sample")["populations"]
     if run.spec.populations is None:
         return [EVERYBODY_ELSE]
-    own = [name for name, groups in sorted(counts.items()) if groups >= run.spec.populations.min_groups]
+    least = run.spec.populations.min_groups
+    # Somebody whose attribute is not known is served by everybody else's model, and so is judged by it.
+    own = [n for n, groups in sorted(counts.items()) if groups >= least and n not in {EVERYBODY_ELSE, UNKNOWN}]
     return [*own, EVERYBODY_ELSE]
 
 

@@ -136,3 +136,9 @@ def test_a_refit_that_disagrees_stops_the_run(tmp_path: Path) -> None:
     pq.write_table(table, run.step_dir("evaluate") / "groups.parquet")
     with pytest.raises(GateFailed, match="1 of 2 gates do not hold"):
         gate_step(run)
+
+
+def test_a_refit_that_could_not_be_compared_does_not_agree() -> None:
+    table = paired([math.nan], [0.5])
+    table = table.append_column("ndcg@10 of refit", pa.array([0.5] * table.num_rows))
+    assert judge_refit("ndcg@10", table)["passed"] is False

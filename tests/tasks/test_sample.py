@@ -105,6 +105,17 @@ def test_a_list_shown_over_midnight_is_two_groups(connection: DuckDBPyConnection
     assert [row[5] for row in rows if row[4] == day("02-02")] == [4]
 
 
+def test_an_item_shown_twice_in_a_list_has_a_place_of_its_own(connection: DuckDBPyConnection) -> None:
+    connection.execute("insert into candidates select * replace ('a/' || example_id as example_id) from candidates")
+    rows = connection.sql(examples_query(spec_of(), "drawn", [day("02-01")])).fetchall()
+    assert [row[0] for row in rows] == [
+        f"{front}{group}/{item}"
+        for group, items in (("r1", ("i1", "i2", "i3")), ("r2", ("i1", "i2")))
+        for item in items
+        for front in ("a/", "")
+    ]
+
+
 def test_attributes_are_named_once() -> None:
     spec = spec_of(
         sample={"groups": 9, "strata": ["region", "tenure_band"]},

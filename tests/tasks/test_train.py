@@ -173,6 +173,13 @@ def test_a_population_with_too_few_groups_has_no_model_of_its_own(tmp_path: Path
     assert populations(run) == ["AR", "BR", "*"]
 
 
+def test_who_has_no_known_attribute_has_no_model_of_their_own(tmp_path: Path) -> None:
+    """Serving cannot tell them from strangers; and `*` twice would train into one folder at once."""
+    by_region = {"populations": {"by": "region", "min_groups": 30}}
+    run = sampled(tmp_path, learnable(1), {"*": 90, "BR": 30, "unknown": 90}, **by_region)
+    assert populations(run) == ["BR", "*"]
+
+
 def test_without_populations_everybody_has_one_model(tmp_path: Path) -> None:
     assert populations(sampled(tmp_path, learnable(1), {})) == ["*"]
 

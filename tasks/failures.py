@@ -75,6 +75,11 @@ def explained(error: Exception, place: str = "") -> MatineeError | None:
             f"{place}the data could not be read or computed: {_first_line(error)}; check the files it names "
             "(`matinee check` names a damaged landing), then run this step again"
         )
+    if isinstance(error, FileNotFoundError):
+        return MatineeError(
+            f"{place}{error.filename or error}: no such file; expected what an earlier step leaves there. Run the "
+            "steps before this one in the same attempt, or `matinee run` for all of them"
+        )
     if isinstance(error, OSError):
         file = f"{error.filename}: " if error.filename else ""
         return MatineeError(

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tasks.errors import RegistryError
+from tasks.errors import MatineeError, RegistryError
 from tasks.home import Home, default_home
 from tasks.registry import alias, version_dir
 from tasks.run import pipeline_path
@@ -31,10 +31,16 @@ def find_version(home: Home, pipeline: str, name: str, version: str | None) -> s
 
 
 def rank_user(pipeline: str, user: str, k: int, version: str | None) -> RenderableType:
-    """Return a user's list as a table, from the champion or the version given."""
+    """Return a user's list as a table, from the champion or the version given.
+
+    Raises:
+        MatineeError: the id is empty, or there is no such version.
+    """
     from engine.descriptor import Request
     from engine.ranking import load
 
+    if not user:
+        raise MatineeError("--user: found an empty id, expected one of the user ids in the data")
     spec, home = load_spec(pipeline_path(pipeline)), default_home()
     found = find_version(home, spec.name, spec.publish.alias, version)
     engine = load(version_dir(home, spec.name, found))

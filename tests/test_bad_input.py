@@ -119,6 +119,14 @@ def landed(tiny: Tiny) -> dict[str, bytes]:
     return {name: content for name, content in tree(tiny.home / "landing").items() if name.endswith(".parquet")}
 
 
+def test_an_empty_user_id(tmp_path: Path, cli: Cli) -> None:
+    said = cli(tmp_path, "rank", "streaming", "--user", "")
+    assert (said.code, said.err) == (
+        1,
+        "matinee: MatineeError\n--user: found an empty id, expected one of the user ids in the data\n",
+    )
+
+
 def test_a_missing_data_folder(tmp_path: Path, cli: Cli) -> None:
     tiny = a_shop(tmp_path)
     shutil.rmtree(tmp_path / "shop")

@@ -63,6 +63,16 @@ def test_a_full_disk_is_named_with_the_file(run: Run) -> None:
     assert last_words(run, "retrieve") == f"{caught.value}\n"
 
 
+def test_a_step_out_of_order_is_told_to_run_the_steps_before_it(run: Run) -> None:
+    gone = run.step_dir("evaluate") / "groups.parquet"
+    with pytest.raises(MatineeError) as caught:
+        call_step(run, "gate", lambda _: gone.read_bytes())
+    assert str(caught.value) == (
+        f"tiny 2026-02-20, step gate: {gone}: no such file; expected what an earlier step leaves there. Run the steps "
+        "before this one in the same attempt, or `matinee run` for all of them"
+    )
+
+
 def test_a_disk_too_full_for_the_words_does_not_hide_them(run: Run) -> None:
     run.dir.parent.mkdir(parents=True)
     run.dir.write_text("a file where the folder should be")

@@ -83,4 +83,4 @@ def run_all(run: Run, console: Console) -> None:
         raise
     with _timed(console, "report", seconds):
         call_step(run, "report", report_step)
-    console.print(run_summary(run, seconds))
+    console.print(run_summary(run, seconds), soft_wrap=True)

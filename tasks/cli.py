@@ -72,7 +72,7 @@ def validate(pipeline: Pipeline) -> None:
     console.print(f"First as-of day whose windows are filled: {first_as_of(spec)}")
 
 
-@app.command(epilog=_example("matinee land online_retail --data ../data/online_retail --as-of 2011-10-31"))
+@app.command(epilog=_example("matinee land online_retail --data ../online_retail --as-of 2011-10-31"))
 def land(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli", data: Data = None) -> None:
     """Copy the source's days into immutable partitions."""
     from tasks.land import land_step
@@ -214,7 +214,7 @@ def docs(
     console.print("current" if not stale else f"written: {', '.join(map(str, stale))}")
 
 
-@app.command(epilog=_example("matinee download online_retail --to data/online_retail"))
+@app.command(epilog=_example("matinee download online_retail --to ../online_retail"))
 def download(
     dataset: Annotated[str, typer.Argument(help="Name of a data set with an official home.")],
     to: Annotated[Path, typer.Option(help="Folder for the files.")],

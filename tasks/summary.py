@@ -113,7 +113,8 @@ def run_summary(run: Run, seconds: Mapping[str, float]) -> RenderableType:
     steps = {name: Cell("success", taken, 1, 1) for name, taken in seconds.items()}
     day = Day(run.as_of, run.attempt, run.attempt, "success", steps)
     results = _results(run.spec, run.home, run.as_of, run.dir)
-    return Group("", *results, times_table([day]), "", _line("files", str(run.dir)))
+    places = [_line("files", str(run.dir)), _line("report", str(run.step_dir("report") / "report.html"))]
+    return Group("", *results, times_table([day]), "", *places)
 
 
 def _results(spec: Spec, home: Home, as_of: date, run: Path) -> list[RenderableType]:

@@ -114,11 +114,33 @@ def _digest_of(partitions: Iterable[Partition]) -> str:
 
 def make_plan(run: Run, connection: DuckDBPyConnection) -> Plan:
     """Compare what the run needs with what the ledger says is built."""
+    return _compare(run, _ledger(connection, _code(run.spec)))
+
+
+def require_built(run: Run, connection: DuckDBPyConnection) -> None:
+    """Refuse a warehouse that was not built from the landing as it is now.
+
+    Raises:
+        BuildError: something was landed since, by another run or by hand.
+    """
+    rows = connection.execute("select kind, day, digest from control.ledger").fetchall()
+    built = {(kind, day): value for kind, day, value in rows}
+    if built.get(("code", date(1970, 1, 1))) != _code(run.spec) or not _compare(run, built).empty:
+        raise BuildError(
+            f"{run.spec.name} {run.as_of}: the landing or the code has changed since the tables were built; run the "
+            "steps again from `build` on"
+        )
+
+
+def _code(spec: Spec) -> str:
+    return digest([transforms_digest(), dbt_vars(spec), libraries()])
+
+
+def _compare(run: Run, built: dict[tuple[str, date], str]) -> Plan:
     from tasks.land import open_source
 
     partitions = partitions_of(run)
     features, labels = wanted(run, partitions, open_source(run.spec, run.home, run.data).entities)
-    built = _ledger(connection, digest([transforms_digest(), dbt_vars(run.spec), libraries()]))
     return Plan(
         tuple(partitions),
         frozenset((p.table, p.ds) for p in partitions if built.get((f"partition {p.table}", p.ds)) != p.sha256),

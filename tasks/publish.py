@@ -12,7 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.build import data_digest, libraries, transforms_digest
+from tasks.build import libraries, transforms_digest
 from tasks.catalog import catalogue
 from tasks.champion import CHAMPION, against_champion
 from tasks.errors import GateFailed, RegistryError
@@ -37,7 +37,7 @@ def lineage(run: Run) -> dict[str, Any]:
     """Return what a version is made from; its digest is the version's name."""
     return {
         "spec": run.spec.canonical(),
-        "data": data_digest(run),
+        "data": run.result("retrieve")["data"],
         "code": digest([code_digest(), transforms_digest()]),
         "libraries": libraries(),
         "run": f"{run.spec.name}/{run.as_of}",

@@ -14,9 +14,17 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.build import dbt_vars, libraries, partitions_of, transforms_digest, wanted
+from tasks.build import (
+    data_digest,
+    dbt_vars,
+    libraries,
+    partitions_of,
+    require_built,
+    transforms_digest,
+    wanted,
+)
 from tasks.catalog import PROJECT
-from tasks.errors import TrainingError
+from tasks.errors import BuildError, TrainingError
 from tasks.fit_retrieval import Past, confidence, fit_als, fit_ease, strength
 from tasks.home import atomic_dir, digest, sha256_file, write_json
 from tasks.spec import Spec
@@ -71,9 +79,18 @@ def made_folders(run: Run) -> dict[date, Path]:
 
 
 def candidate_files(run: Run) -> dict[date, Path]:
-    """Return the candidate file of every cut of the run."""
-    cuts = set(run.windows.refit)
-    return {day: folder / CANDIDATES for day, folder in made_folders(run).items() if day in cuts}
+    """Return the candidate file of every cut of the run, made from the landing as it is now.
+
+    Raises:
+        BuildError: something that they were made from has changed since.
+    """
+    cuts, made = set(run.windows.refit), made_folders(run)
+    if made != cut_folders(run):
+        raise BuildError(
+            f"{run.spec.name} {run.as_of}: the landing, the pipeline file or the code has changed since the step "
+            "`retrieve`; run the steps again from `build` on"
+        )
+    return {day: folder / CANDIDATES for day, folder in made.items() if day in cuts}
 
 
 def retrieve_step(run: Run) -> dict[str, Any]:
@@ -81,19 +98,19 @@ def retrieve_step(run: Run) -> dict[str, Any]:
 
     Raises:
         TrainingError: nothing is known yet to fit a model on.
+        BuildError: the tables are not those of the landing, whose digests name the folders.
     """
-    folders = cut_folders(run)
-    missing = {day: folder for day, folder in folders.items() if not folder.exists()}
-    if missing:
-        with reader(run.home, run.spec.name) as connection:
-            models = _Models(connection, run.spec)
-            for day, folder in missing.items():
-                if folder.exists():  # another run has made it while this one waited for the lock, and may be reading it
-                    continue
-                with atomic_dir(folder) as target:
-                    models.write(day, target)
-                    _write_candidates(connection, run.spec, day, target)
+    with reader(run.home, run.spec.name) as connection:  # while it is held, nobody builds and nobody else makes these
+        data, folders = data_digest(run), cut_folders(run)
+        missing = {day: folder for day, folder in folders.items() if not folder.exists()}
+        require_built(run, connection)
+        models = _Models(connection, run.spec)
+        for day, folder in missing.items():
+            with atomic_dir(folder) as target:
+                models.write(day, target)
+                _write_candidates(connection, run.spec, day, target)
     result = {
+        "data": data,
         "cuts": len(folders),
         "made": len(missing),
         "folders": {day.isoformat(): str(folder.relative_to(run.home.root)) for day, folder in folders.items()},
@@ -127,6 +144,8 @@ class _Models:
         return cut - timedelta(days=(cut - self.spec.start).days % every)
 
     def _als(self, path: Path, part: Any, cut: date, past: Past, items: pa.Table) -> None:
+        from threadpoolctl import threadpool_limits
+
         from engine.folding import fold_in_all
         from engine.npz import save_arrays
 
@@ -137,7 +156,8 @@ class _Models:
         ids, factors = self.fitted["als", day]
         now = past.matrix(part.half_life, ids)
         trust = confidence(now.counts, part.alpha)
-        users = fold_in_all(factors, part.regularization, trust.indptr.astype("i8"), trust.indices, trust.data)
+        with threadpool_limits(1, "blas"):  # the sums' last bits depend on the number of threads
+            users = fold_in_all(factors, part.regularization, trust.indptr.astype("i8"), trust.indices, trust.data)
         save_arrays(
             path,
             user_ids=now.users,

@@ -268,3 +268,42 @@ def test_a_corrected_day_is_another_version(bought: Tiny, tmp_path: Path) -> Non
         "version": run.result("publish")["version"],
         "as_of": str(bought.as_of),
     }
+
+
+def test_a_run_that_another_landing_overtook_does_not_mix_the_two(bought: Tiny, tmp_path: Path) -> None:
+    """Else what is kept under the digests of the new landing would be made from tables of the old one, for good."""
+    from tasks.build import build_step
+    from tasks.errors import BuildError
+    from tasks.land import land_step
+    from tasks.retrieve import retrieve_step
+    from tasks.sample import sample_step
+
+    tiny = Tiny(bought.file, bought.as_of, tmp_path / "home", shop(tmp_path / "shop"))
+    shutil.copytree(bought.home, tiny.home)
+    ahead, behind = (tiny.prepared(attempt=name) for name in ("ahead", "behind"))
+    for step in (land_step, build_step, retrieve_step):
+        step(ahead)
+    land_step(behind)
+    build_step(behind)
+    file = tmp_path / "shop" / "2011-02-01.csv"
+    file.write_text("\n".join(file.read_text().splitlines()[:-3]) + "\n")
+    land_step(tiny.prepared(attempt="correction"))
+    with pytest.raises(BuildError, match="changed since the tables were built"):
+        retrieve_step(behind)
+    with pytest.raises(BuildError, match="changed since the step `retrieve`"):
+        sample_step(ahead)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_folded_in_users_do_not_depend_on_the_threads_of_blas(threads: int, bought: Tiny, tmp_path: Path) -> None:
+    from threadpoolctl import threadpool_limits
+
+    from tasks.retrieve import made_folders, retrieve_step
+
+    again = bought.copied(tmp_path / "home")
+    shutil.rmtree(tmp_path / "home" / "retrieval")
+    run, first = again.prepared(attempt="again"), bought.prepared()
+    with threadpool_limits(threads, "blas"):
+        retrieve_step(run)
+    made, before = (made_folders(each)[run.as_of] / "als.npz" for each in (run, first))
+    assert made.read_bytes() == before.read_bytes()

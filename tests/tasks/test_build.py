@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import build
-from tasks.build import Plan, build_step, dbt_vars, make_plan, wanted
+from tasks.build import Plan, build_step, dbt_vars, make_plan, require_built, wanted
 from tasks.errors import BuildError
 from tasks.home import Home, read_json
 from tasks.partitions import Partition
@@ -355,3 +355,13 @@ def test_other_libraries_make_everything_stale(
     assert make_plan(run, connection).empty
     monkeypatch.setattr(build, "libraries", lambda: {"duckdb": "9.9"}, raising=False)
     assert not make_plan(run, connection).empty
+
+
+def test_tables_of_an_older_landing_are_refused(connection: DuckDBPyConnection, landed: Landing) -> None:
+    """What is kept under the digest of the new landing would be made from the old one."""
+    run = run_of()
+    finish(connection, make_plan(run, connection))
+    require_built(run, connection)
+    landed.partitions = landing(day("01-01"), day("02-10"), corrected=[day("01-20")])
+    with pytest.raises(BuildError, match="changed since the tables were built"):
+        require_built(run, connection)

@@ -17,7 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tasks.errors import LandingError
+from tasks.errors import LandingError, SourceError
 from tasks.home import Home, digest
 from tasks.partitions import Landed, Partition, partition_dir, read_manifest, read_manifests, store, whole
 
@@ -101,6 +101,10 @@ def open_source(spec: Spec, home: Home, data: Path | None = None) -> Source:
         data: unless this folder is given, or `MATINEE_DATA_<DATASET>` is set.
     """
     if spec.source.type == "simulated":
+        if data is not None:
+            raise SourceError(
+                f"--data {data}: the source of {spec.name!r} is simulated and reads no folder; leave it out"
+            )
         from tasks.simulated import SimulatedSource
         from tasks.simulator import Service
 

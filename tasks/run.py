@@ -53,7 +53,8 @@ class Run:
         spec = load_spec(pipeline_path(pipeline))
         if as_of < spec.start or (spec.end is not None and as_of > spec.end):
             raise SpecError(
-                f"pipeline {spec.name!r} covers {spec.start} to {spec.end or 'today'}; found as-of day {as_of}"
+                f"pipeline {spec.name!r} covers {spec.start} to {spec.end or 'today'}; found as-of day {as_of}. "
+                "Choose a day it covers, or change `start` and `end` in the pipeline file"
             )
         return cls(spec, home or default_home(), as_of, attempt, data)
 

@@ -97,7 +97,7 @@ def fit(table: pa.Table, spec: Spec, ranker: LightGBM) -> lightgbm.Booster:
         ranker: the settings.
 
     Raises:
-        TrainingError: there is no row, or all labels are the same.
+        TrainingError: there is no row, all labels are the same, or LightGBM refuses (a group over 10,000 rows, say).
     """
     import lightgbm
     import numpy as np
@@ -123,7 +123,10 @@ def fit(table: pa.Table, spec: Spec, ranker: LightGBM) -> lightgbm.Booster:
         feature_name=list(spec.features),
         params=parameters(ranker),
     )
-    return lightgbm.train(parameters(ranker), data, num_boost_round=ranker.rounds)
+    try:
+        return lightgbm.train(parameters(ranker), data, num_boost_round=ranker.rounds)
+    except lightgbm.basic.LightGBMError as error:
+        raise TrainingError(f"LightGBM refuses these examples or settings: {error}") from None
 
 
 def save(booster: lightgbm.Booster, path: Path) -> None:

@@ -263,3 +263,9 @@ def test_two_processes_landing_at_once_land_each_day_once(home: Home) -> None:
     assert [one.wait() for one in both] == [0, 0]
     for manifest in home.root.rglob("manifest.json"):
         assert len(read_json(manifest)["landings"]) == 1
+
+
+def test_a_folder_for_a_simulated_source_is_refused(home: Home, tmp_path: Path) -> None:
+    spec = SimpleNamespace(name="streaming", source=SimpleNamespace(type="simulated", users=10, items=20, seed=1))
+    with pytest.raises(SourceError, match="the source of 'streaming' is simulated and reads no folder"):
+        open_source(spec, home, tmp_path)  # type: ignore[arg-type]  # the spec is made by hand

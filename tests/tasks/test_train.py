@@ -233,3 +233,11 @@ def test_a_sample_that_was_not_drawn_is_an_error(tmp_path: Path) -> None:
     run = Run(spec_of(), Home(tmp_path), day("02-20"), "1")
     with pytest.raises(MatineeError, match=r"the step 'sample' of tiny 2026-02-20 has not run in the attempt '1'"):
         populations(run)
+
+
+def test_a_group_that_lightgbm_refuses_is_said_in_its_words() -> None:
+    rows = 10_001
+    table = examples(group("r1", "u1", [1] + [0] * (rows - 1), **{CLUE: [1.0] * rows, NOISE: [0.0] * rows}))
+    spec = spec_of()
+    with pytest.raises(TrainingError, match=r"LightGBM refuses these examples or settings: .*10001"):
+        fit(table, spec, spec.ranker)

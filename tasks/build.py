@@ -76,17 +76,34 @@ def dbt_vars(spec: Spec) -> dict[str, Any]:
     }
 
 
-def partitions_of(run: Run, *, verify: bool = False) -> list[Partition]:
+def partitions_of(run: Run) -> list[Partition]:
     """Return the current landing of every day the run depends on, ordered by table and day."""
     from tasks.land import landed_for, open_source
 
     source = open_source(run.spec, run.home, run.data)
-    return landed_for(source, run.home, run.landing_start, run.as_of, verify=verify)
+    return landed_for(source, run.home, run.landing_start, run.as_of)
 
 
-def data_digest(run: Run) -> str:
-    """Return the digest of all landed data that the run may see."""
-    return digest([[p.table, p.ds, p.sha256] for p in partitions_of(run)])
+def landing_digest(partitions: Iterable[Partition]) -> str:
+    """Return the digest of landed data."""
+    return digest([[p.table, p.ds, p.sha256] for p in partitions])
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What a run depends on: the landing it sees, and the digest behind each feature day and label cut."""
+
+    partitions: list[Partition]
+    features: dict[date, str]
+    labels: dict[date, str]
+
+
+def needed(run: Run) -> Needed:
+    """Read the landing once, and say what the run needs of it."""
+    from tasks.land import open_source
+
+    partitions = partitions_of(run)
+    return Needed(partitions, *wanted(run, partitions, open_source(run.spec, run.home, run.data).entities))
 
 
 def wanted(
@@ -103,13 +120,9 @@ def wanted(
     features = {}
     for day in sorted({*cuts, run.as_of}):
         since = day - lookback(run.spec)
-        features[day] = _digest_of(p for p in partitions if p.ds <= day and (p.ds > since or p.table in entities))
-    labels = {cut: _digest_of(p for p in partitions if cut < p.ds <= cut + run.spec.lag) for cut in cuts}
+        features[day] = landing_digest(p for p in partitions if p.ds <= day and (p.ds > since or p.table in entities))
+    labels = {cut: landing_digest(p for p in partitions if cut < p.ds <= cut + run.spec.lag) for cut in cuts}
     return features, labels
-
-
-def _digest_of(partitions: Iterable[Partition]) -> str:
-    return digest([[p.table, p.ds, p.sha256] for p in partitions])
 
 
 def make_plan(run: Run, connection: DuckDBPyConnection) -> Plan:
@@ -137,15 +150,12 @@ def _code(spec: Spec) -> str:
 
 
 def _compare(run: Run, built: dict[tuple[str, date], str]) -> Plan:
-    from tasks.land import open_source
-
-    partitions = partitions_of(run)
-    features, labels = wanted(run, partitions, open_source(run.spec, run.home, run.data).entities)
+    need = needed(run)
     return Plan(
-        tuple(partitions),
-        frozenset((p.table, p.ds) for p in partitions if built.get((f"partition {p.table}", p.ds)) != p.sha256),
-        {day: value for day, value in features.items() if built.get(("features", day)) != value},
-        {day: value for day, value in labels.items() if built.get(("labels", day)) != value},
+        tuple(need.partitions),
+        frozenset((p.table, p.ds) for p in need.partitions if built.get((f"partition {p.table}", p.ds)) != p.sha256),
+        {day: value for day, value in need.features.items() if built.get(("features", day)) != value},
+        {day: value for day, value in need.labels.items() if built.get(("labels", day)) != value},
     )
 
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.build import (
-    data_digest,
+    Needed,
     dbt_vars,
+    landing_digest,
     libraries,
-    partitions_of,
+    needed,
     require_built,
     transforms_digest,
-    wanted,
 )
 from tasks.catalog import PROJECT
 from tasks.errors import BuildError, TrainingError
@@ -49,20 +49,16 @@ def code_digest() -> str:
     return digest({str(path.relative_to(PROJECT)): sha256_file(path) for path in files})
 
 
-def cut_folders(run: Run) -> dict[date, Path]:
+def cut_folders(run: Run, need: Needed) -> dict[date, Path]:
     """Return the folder of every cut of the run and of its as-of day, named by all that it is made from."""
-    from tasks.land import open_source
-
-    entities = open_source(run.spec, run.home, run.data).entities
-    features, labels = wanted(run, partitions_of(run), entities)
     canonical = run.spec.canonical()
     made_by = {
         "code": [code_digest(), transforms_digest(), libraries()],
         "spec": [canonical["retrieval"], canonical["examples"]["kind"], canonical["start"], dbt_vars(run.spec)],
     }
     folders = {}
-    for day, value in features.items():
-        shown = labels.get(day, "") if run.spec.examples.kind == "impressions" else ""
+    for day, value in need.features.items():
+        shown = need.labels.get(day, "") if run.spec.examples.kind == "impressions" else ""
         name = digest([made_by, value, shown])[:16]
         folders[day] = run.home.retrieval(run.spec.name) / f"cut={day}" / name
     return folders
@@ -85,7 +81,7 @@ def candidate_files(run: Run) -> dict[date, Path]:
         BuildError: something that they were made from has changed since.
     """
     cuts, made = set(run.windows.refit), made_folders(run)
-    if made != cut_folders(run):
+    if made != cut_folders(run, needed(run)):
         raise BuildError(
             f"{run.spec.name} {run.as_of}: the landing, the pipeline file or the code has changed since the step "
             "`retrieve`; run the steps again from `build` on"
@@ -101,7 +97,8 @@ def retrieve_step(run: Run) -> dict[str, Any]:
         BuildError: the tables are not those of the landing, whose digests name the folders.
     """
     with reader(run.home, run.spec.name) as connection:  # while it is held, nobody builds and nobody else makes these
-        data, folders = data_digest(run), cut_folders(run)
+        need = needed(run)
+        folders = cut_folders(run, need)
         missing = {day: folder for day, folder in folders.items() if not folder.exists()}
         require_built(run, connection)
         models = _Models(connection, run.spec)
@@ -110,7 +107,7 @@ def retrieve_step(run: Run) -> dict[str, Any]:
                 models.write(day, target)
                 _write_candidates(connection, run.spec, day, target)
     result = {
-        "data": data,
+        "data": landing_digest(need.partitions),
         "cuts": len(folders),
         "made": len(missing),
         "folders": {day.isoformat(): str(folder.relative_to(run.home.root)) for day, folder in folders.items()},

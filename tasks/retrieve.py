@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.build import (
-    Needed,
     dbt_vars,
     landing_digest,
     libraries,
@@ -27,6 +26,7 @@ from tasks.catalog import PROJECT
 from tasks.errors import BuildError, TrainingError
 from tasks.fit_retrieval import Past, confidence, fit_als, fit_ease, strength
 from tasks.home import atomic_dir, digest, sha256_file, write_json
+from tasks.ledger import Needed
 from tasks.spec import Spec
 from tasks.warehouse import reader
 from tasks.windows import LONGEST_FEATURE_WINDOW

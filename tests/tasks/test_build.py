@@ -15,12 +15,15 @@ from duckdb import DuckDBPyConnection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import build
-from tasks.build import Plan, build_step, dbt_vars, make_plan, require_built, wanted
+from tasks import build, ledger
+from tasks.build import build_step, code_of_tables, dbt_vars, needed, require_built, wanted
 from tasks.errors import BuildError
 from tasks.home import Home, read_json
+from tasks.ledger import Plan, compare, models, prepare, record_tested, tell
 from tasks.partitions import Partition
 from tasks.run import Run
+from tasks.spec import Spec
+from tasks.warehouse import writer
 from tests.tasks.handmade import day, spec_of
 
 DAY = timedelta(days=1)
@@ -57,28 +60,54 @@ class Landing:
 @pytest.fixture
 def landed(monkeypatch: pytest.MonkeyPatch) -> Landing:
     found = Landing()
-
-    def visible(run: Run, *, verify: bool = False) -> list[Partition]:
-        return [p for p in found.partitions if p.ds <= run.as_of]
-
-    monkeypatch.setattr(build, "partitions_of", visible)
-    monkeypatch.setattr("tasks.land.open_source", lambda *_: SimpleNamespace(entities=ENTITIES))
-    monkeypatch.setattr(build, "transforms_digest", lambda: "code")
+    sees(monkeypatch, found)
     found.partitions = landing(day("01-01"), day("02-10"))
     return found
 
 
+def sees(monkeypatch: pytest.MonkeyPatch, found: Landing) -> None:
+    def landed_for(source: Any, home: Home, start: date, end: date) -> list[Partition]:
+        return [p for p in found.partitions if p.ds <= end and (p.ds >= start or p.table in ENTITIES)]
+
+    monkeypatch.setattr("tasks.land.landed_for", landed_for)
+    monkeypatch.setattr("tasks.land.open_source", lambda *_: SimpleNamespace(entities=ENTITIES))
+    monkeypatch.setattr(build, "transforms_digest", lambda: "code")
+
+
+def make_plan(run: Run, connection: DuckDBPyConnection) -> Plan:
+    """What `build` finds to do."""
+    code = code_of_tables(run.spec)
+    return compare(needed(run), prepare(connection, code), code)
+
+
+MODELS = [(grain, name) for grain in ("ds", "as_of", "cut") for name in models(grain)[:-1]]
+
+
+def enter(connection: DuckDBPyConnection, names: Iterable[tuple[str, str]] = MODELS) -> None:
+    """What the models' hooks do (tests/transforms/test_ledger.py runs the real ones)."""
+    changed = "select ds from control.partitions where changed"
+    told = {
+        "ds": (changed, f"select table_name, ds, sha256 from control.partitions where ds in ({changed})"),
+        "as_of": ("select as_of from control.as_of_days", "select '', as_of, digest from control.as_of_days"),
+        "cut": ("select cut from control.cuts", "select '', cut, digest from control.cuts"),
+    }
+    for grain, name in names:
+        days, entries = told[grain]
+        connection.execute(f"delete from control.ledger where model = ? and day in ({days})", [name])
+        connection.execute(f"insert into control.ledger select ?, * from ({entries})", [name])
+
+
 def finish(connection: DuckDBPyConnection, plan: Plan) -> None:
     """What a build that ended well leaves behind."""
-    if plan.empty:
-        return
-    build._write_control(connection, plan)
-    connection.executemany("insert into control.ledger values (?, ?, ?)", build._ledger_rows(plan))
+    if not plan.empty:
+        tell(connection, plan)
+        enter(connection)
+        record_tested(connection)
 
 
 def test_a_run_needs_its_cuts_and_its_own_day() -> None:
     run = run_of()
-    features, labels = wanted(run, landing(day("01-01"), day("01-31")), ENTITIES)
+    features, labels = wanted(run.spec, run.as_of, landing(day("01-01"), day("01-31")), ENTITIES)
     assert sorted(labels) == list(run.windows.refit)
     assert sorted(features) == [*run.windows.refit, day("01-31")]
 
@@ -86,8 +115,8 @@ def test_a_run_needs_its_cuts_and_its_own_day() -> None:
 @given(st.integers(0, 40))
 def test_a_correction_makes_stale_what_depends_on_it_and_nothing_else(n: int) -> None:
     run, mended = run_of(start="2024-01-01"), day("01-01") + n * DAY
-    before = wanted(run, landing(day("01-01"), day("02-10")), ENTITIES)
-    after = wanted(run, landing(day("01-01"), day("02-10"), corrected=[mended]), ENTITIES)
+    before = wanted(run.spec, run.as_of, landing(day("01-01"), day("02-10")), ENTITIES)
+    after = wanted(run.spec, run.as_of, landing(day("01-01"), day("02-10"), corrected=[mended]), ENTITIES)
 
     changed_features = {d for d in before[0] if before[0][d] != after[0][d]}
     changed_labels = {d for d in before[1] if before[1][d] != after[1][d]}
@@ -98,10 +127,10 @@ def test_a_correction_makes_stale_what_depends_on_it_and_nothing_else(n: int) ->
 def test_features_forget_events_after_a_year_and_users_never() -> None:
     run = run_of(start="2024-01-01")
     old = run.as_of - timedelta(days=365)
-    with_nothing = wanted(run, [], ENTITIES)[0][run.as_of]
+    with_nothing = wanted(run.spec, run.as_of, [], ENTITIES)[0][run.as_of]
 
     def digest_with(table: str, ds: date) -> str:
-        return wanted(run, [partition(table, ds)], ENTITIES)[0][run.as_of]
+        return wanted(run.spec, run.as_of, [partition(table, ds)], ENTITIES)[0][run.as_of]
 
     assert digest_with("events", old) == with_nothing
     assert digest_with("events", old + DAY) != with_nothing
@@ -112,7 +141,7 @@ def test_features_forget_events_after_a_year_and_users_never() -> None:
 
 def test_features_and_labels_of_a_cut_are_the_same_for_every_run() -> None:
     partitions = landing(day("01-01"), day("02-10"))
-    early, late = (wanted(run_of(as_of=text), partitions, ENTITIES) for text in ("01-31", "02-03"))
+    early, late = (wanted(run_of().spec, day(text), partitions, ENTITIES) for text in ("01-31", "02-03"))
     for one, other in zip(early, late, strict=True):
         shared = one.keys() & other.keys()
         assert shared
@@ -169,11 +198,22 @@ def test_a_build_that_was_killed_is_not_built(connection: DuckDBPyConnection, la
     landed.partitions = landing(day("01-01"), day("02-10"), corrected=[day("01-20")])
     plan = make_plan(run, connection)
 
-    build._write_control(connection, plan)  # … and dbt dies
+    tell(connection, plan)
+    assert make_plan(run, connection) == plan  # dbt dies before the first model
 
-    assert make_plan(run, connection) == plan
-    landed.partitions = landing(day("01-01"), day("02-10"))  # the old bytes again: what dbt left is not to be trusted
+    enter(connection, MODELS[:2])
+    assert make_plan(run, connection) == plan  # … after two models
+    found = make_plan(run, connection).lacking["ds", "events", day("01-20")]
+    assert set(found.missing) == {*models("ds")} - {name for _, name in MODELS[:2]}
+
+    landed.partitions = landing(day("01-01"), day("02-10"))  # the old bytes again: two models have the others
     assert make_plan(run, connection).changed == {("events", day("01-20"))}
+    landed.partitions = landing(day("01-01"), day("02-10"), corrected=[day("01-20")])
+
+    enter(connection)
+    assert make_plan(run, connection) == plan  # … before its tests have passed
+    record_tested(connection)
+    assert make_plan(run, connection).empty
 
 
 def test_other_code_forgets_everything(
@@ -223,7 +263,7 @@ def test_the_variables_of_dbt_are_the_same_every_day() -> None:
 def test_dbt_is_told_in_tables(connection: DuckDBPyConnection, landed: Landing) -> None:
     finish(connection, make_plan(run_of(), connection))
     plan = make_plan(run_of(as_of="02-01"), connection)
-    build._write_control(connection, plan)
+    tell(connection, plan)
 
     told = connection.execute("select table_name, ds, changed from control.partitions where changed").fetchall()
     assert told == [("events", day("02-01"), True)]
@@ -235,10 +275,12 @@ def test_dbt_is_told_in_tables(connection: DuckDBPyConnection, landed: Landing) 
 
 
 def built_with(monkeypatch: pytest.MonkeyPatch, calls: list[date], *, fail: bool = False) -> None:
-    def run_dbt(run: Run, log: Path) -> list[dict[str, Any]]:
-        calls.append(run.as_of)
-        if fail:
-            raise BuildError("labels: error: out of memory")
+    def run_dbt(spec: Spec, home: Home, log: Path) -> list[dict[str, Any]]:
+        with writer(home, spec.name) as connection:
+            calls.append(connection.execute("select max(as_of) from control.as_of_days").fetchall()[0][0])
+            if fail:
+                raise BuildError("labels: error: out of memory")
+            enter(connection)
         return [{"name": "labels", "status": "success"}]
 
     monkeypatch.setattr(build, "run_dbt", run_dbt)
@@ -288,13 +330,11 @@ def test_any_order_of_days_and_corrections_ends_in_the_same_ledger(order: list[s
 
     def ledger(steps: list[tuple[str, list[Partition]]]) -> list[Any]:
         with duckdb.connect() as connection, pytest.MonkeyPatch.context() as patched:
-            patched.setattr("tasks.land.open_source", lambda *_: SimpleNamespace(entities=ENTITIES))
-            patched.setattr(build, "transforms_digest", lambda: "code")
+            found = Landing()
+            sees(patched, found)
             for text, partitions in steps:
-                run = run_of(as_of=text)
-                seen = [p for p in partitions if p.ds <= run.as_of]
-                patched.setattr(build, "partitions_of", lambda _, seen=seen: seen)
-                finish(connection, make_plan(run, connection))
+                found.partitions = partitions
+                finish(connection, make_plan(run_of(as_of=text), connection))
             return connection.execute("select * from control.ledger order by all").fetchall()
 
     clean = ledger([(text, mended) for text in sorted(order)])
@@ -328,7 +368,7 @@ def test_tables_dropped_by_half_are_not_in_the_ledger(connection: DuckDBPyConnec
 
     connection.execute("create table impressions (n integer)")
     with pytest.raises(KeyboardInterrupt):
-        build._drop_everything(Killed())  # type: ignore[arg-type]
+        ledger._drop_everything(Killed())  # type: ignore[arg-type]
     assert connection.execute("select count(*) from control.ledger").fetchall() == [(0,)]
 
 
@@ -342,7 +382,7 @@ def test_item_models_of_a_cut_learn_from_the_year_before_their_refit_day(landed:
     assert run.landing_start <= oldest
 
     def digest_with(content: str) -> str:
-        return wanted(run, [partition("events", oldest, content)], ENTITIES)[0][cut]
+        return wanted(run.spec, run.as_of, [partition("events", oldest, content)], ENTITIES)[0][cut]
 
     assert digest_with("old") != digest_with("new")
 

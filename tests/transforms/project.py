@@ -74,9 +74,12 @@ class Warehouse:
             if rows:
                 connection.executemany("insert into control.partitions values (?, ?, ?, '', ?)", rows)
             for table, column, days in (("as_of_days", "as_of", as_of_days), ("cuts", "cut", cuts)):
-                connection.execute(f"create or replace table control.{table} ({column} date)")
+                connection.execute(f"create or replace table control.{table} ({column} date, digest varchar)")
                 for day in days:
-                    connection.execute(f"insert into control.{table} values (?)", [day])
+                    connection.execute(f"insert into control.{table} values (?, '')", [day])
+            connection.execute(
+                "create table if not exists control.ledger (model varchar, part varchar, day date, digest varchar)"
+            )
         failed = self.dbt(*command, **variables)
         if not failed:
             self.changed -= loaded

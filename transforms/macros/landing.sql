@@ -47,14 +47,39 @@
     (select as_of from {{ source('control', 'as_of_days') }})
 {%- endmacro %}
 
-{#- Pre-hook of the incremental models: forget the days that are built again, in the transaction that adds them. -#}
-{% macro forget(column) -%}
-    {%- if execute and is_incremental() -%}
-        {%- set days = {
-            'ds': "select ds from control.partitions where changed",
-            'as_of': "select as_of from control.as_of_days",
-            'cut': "select cut from control.cuts",
-        }[column] -%}
-        delete from {{ this }} where {{ column }} in ({{ days }})
+{#- The days that a model of a grain forgets and adds now. -#}
+{% macro days_of(grain) -%}
+    {{ return({
+        'ds': "select ds from control.partitions where changed",
+        'as_of': "select as_of from control.as_of_days",
+        'cut': "select cut from control.cuts",
+    }[grain]) }}
+{%- endmacro %}
+
+{#- Pre-hook of every model: forget the days that are built again, in the transaction that adds them. -#}
+{% macro forget() -%}
+    {%- set grain = (config.get('meta') or {}).get('grain') -%}
+    {%- if execute and grain and is_incremental() -%}
+        delete from {{ this }} where {{ grain }} in ({{ days_of(grain) }})
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Post-hooks of every model: enter in the ledger, in the same transaction, what the added days were made from. -#}
+{% macro forget_entries() -%}
+    {%- set grain = (config.get('meta') or {}).get('grain') -%}
+    {%- if execute and grain -%}
+        delete from control.ledger where model = '{{ this.name }}' and day in ({{ days_of(grain) }})
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro enter() -%}
+    {%- set grain = (config.get('meta') or {}).get('grain') -%}
+    {%- if execute and grain == 'ds' -%}
+        insert into control.ledger
+        select '{{ this.name }}', table_name, ds, sha256 from control.partitions where ds in ({{ days_of('ds') }})
+    {%- elif execute and grain -%}
+        insert into control.ledger
+        select '{{ this.name }}', '', {{ grain }}, digest
+        from {{ 'control.as_of_days' if grain == 'as_of' else 'control.cuts' }}
     {%- endif -%}
 {%- endmacro %}

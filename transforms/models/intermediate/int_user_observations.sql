@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ forget('ds') }}") }}
+{{ config(materialized='incremental', incremental_strategy='append', meta={'grain': 'ds'}) }}
 
 with numbered as (
 

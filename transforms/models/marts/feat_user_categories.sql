@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ forget('as_of') }}") }}
+{{ config(materialized='incremental', incremental_strategy='append', meta={'grain': 'as_of'}) }}
 
 with pairs as (
 

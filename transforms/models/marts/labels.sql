@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ forget('cut') }}") }}
+{{ config(materialized='incremental', incremental_strategy='append', meta={'grain': 'cut'}) }}
 
 with cuts as (
 

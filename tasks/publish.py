@@ -19,7 +19,8 @@ from tasks.errors import GateFailed, RegistryError
 from tasks.evaluate import MODEL
 from tasks.home import digest, read_json
 from tasks.registry import add_version, move_alias, version_dir
-from tasks.retrieve import code_digest, made_folders
+from tasks.retrieve import made_folders
+from tasks.revision import code_digest
 from tasks.spec import Spec
 from tasks.train import EVERYBODY_ELSE, populations, slug
 

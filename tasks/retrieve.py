@@ -22,11 +22,11 @@ from tasks.build import (
     require_built,
     transforms_digest,
 )
-from tasks.catalog import PROJECT
 from tasks.errors import BuildError, TrainingError
 from tasks.fit_retrieval import Past, confidence, fit_als, fit_ease, strength
-from tasks.home import atomic_dir, digest, sha256_file, write_json
+from tasks.home import atomic_dir, digest, write_json
 from tasks.ledger import Needed
+from tasks.revision import code_digest
 from tasks.spec import Spec
 from tasks.warehouse import reader
 from tasks.windows import LONGEST_FEATURE_WINDOW
@@ -41,12 +41,6 @@ if TYPE_CHECKING:
     from tasks.run import Run
 
 CANDIDATES = "candidates.parquet"
-
-
-def code_digest() -> str:
-    """Return the digest of the Python that makes results: engine and steps."""
-    files = sorted([*(PROJECT / "engine").glob("*.py"), *(PROJECT / "tasks").glob("*.py")])
-    return digest({str(path.relative_to(PROJECT)): sha256_file(path) for path in files})
 
 
 def cut_folders(run: Run, need: Needed) -> dict[date, Path]:

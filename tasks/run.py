@@ -11,7 +11,8 @@ from typing import Any
 
 from tasks.catalog import PROJECT
 from tasks.errors import MatineeError, SpecError
-from tasks.home import Home, atomic_dir, default_home, read_json, write_json
+from tasks.home import Home, atomic_dir, default_home, digest, read_json, write_json
+from tasks.revision import code_digest
 from tasks.spec import Spec, load_spec
 from tasks.windows import Windows, landing_start, windows
 
@@ -82,19 +83,30 @@ class Run:
         """Yield a temporary folder that becomes the step's folder, with `result` in it, when the block ends."""
         with atomic_dir(self.step_dir(step)) as folder:
             yield folder
+            write_json(folder / "made_by.json", self.made_by)
             write_json(folder / "result.json", result)
+
+    @property
+    def made_by(self) -> str:
+        """Digest of the pipeline file and the code, by which the steps of one attempt know each other."""
+        return digest([self.spec.canonical(), code_digest()])
 
     def result(self, step: str) -> dict[str, Any]:
         """Return what a finished step recorded.
 
         Raises:
-            MatineeError: the step has not run in this attempt.
+            MatineeError: the step has not run in this attempt, or by another pipeline file or other code.
         """
         path = self.step_dir(step) / "result.json"
         if not path.exists():
             raise MatineeError(
                 f"the step {step!r} of {self.spec.name} {self.as_of} has not run in the attempt "
                 f"{self.attempt!r} (no {path}); run it first, or `matinee run` for all steps"
+            )
+        if read_json(path.with_name("made_by.json")) != self.made_by:
+            raise MatineeError(
+                f"the pipeline file or the code has changed since the step {step!r} of {self.spec.name} {self.as_of} "
+                f"ran in the attempt {self.attempt!r}; run the steps again from it on, or `matinee run` for all steps"
             )
         found: dict[str, Any] = read_json(path)
         return found

@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from tasks.catalog import MARTS, Catalogue, Feature
+from tasks.home import write_json
+from tasks.run import Run
 from tasks.spec import Spec
 
 IMPRESSIONS: dict[str, Any] = {
@@ -47,6 +49,12 @@ def document(**changes: Any) -> dict[str, Any]:
 def spec_of(**changes: Any) -> Spec:
     """The pipeline as a spec."""
     return Spec.model_validate(document(**changes))
+
+
+def finish_step(run: Run, step: str, result: dict[str, Any]) -> None:
+    """Leave what a finished step leaves, beside the files that are there."""
+    write_json(run.step_dir(step) / "made_by.json", run.made_by)
+    write_json(run.step_dir(step) / "result.json", result)
 
 
 def small_catalogue() -> Catalogue:

@@ -17,12 +17,12 @@ from tasks.champion import champion_before, champion_of
 from tasks.errors import GateFailed
 from tasks.evaluate import evaluate_step
 from tasks.gate import gate_step
-from tasks.home import Home, write_json
+from tasks.home import Home
 from tasks.registry import move_alias, version_dir
 from tasks.run import Run
 from tasks.spec import Spec
 from tasks.train import fit, save
-from tests.tasks.handmade import day, examples, group, spec_of
+from tests.tasks.handmade import day, examples, finish_step, group, spec_of
 
 # As of 02-20 with H = 1 and L = 2 the test cuts are 02-16 and 02-17.
 GATE = {"metric": "mrr", "not_worse_than": "champion", "margin": 0.01}
@@ -169,7 +169,7 @@ def evaluated(run: Run, table: pa.Table) -> dict[str, Any]:
     """Evaluate with a model that knows the first clue."""
     run.step_dir("sample").mkdir(parents=True)
     pq.write_table(table, run.step_dir("sample") / "test.parquet")
-    write_json(run.step_dir("sample") / "result.json", {"populations": {}})
+    finish_step(run, "sample", {"populations": {}})
     for name in ("judged.txt", "published.txt"):
         a_model(run.spec, run.step_dir("train/everybody-else") / name, CLUES[0])
     return evaluate_step(run)
@@ -207,7 +207,7 @@ def test_a_worse_model_may_not_follow(tmp_path: Path) -> None:
 def evaluate_backwards(run: Run, table: pa.Table) -> None:
     """Judge a model that takes the best item for the worst."""
     pq.write_table(table, run.step_dir("sample") / "test.parquet")
-    write_json(run.step_dir("sample") / "result.json", {"populations": {}})
+    finish_step(run, "sample", {"populations": {}})
     turned = pa.array(1 - table["grade"].to_numpy(), pa.int8())
     worst = table.set_column(table.column_names.index("grade"), "grade", turned)
     path = run.step_dir("train/everybody-else") / "judged.txt"

@@ -24,10 +24,10 @@ from tasks.evaluate import (
     rank_groups,
     records,
 )
-from tasks.home import Home, read_json, write_json
+from tasks.home import Home, read_json
 from tasks.run import Run
 from tasks.train import fit, save
-from tests.tasks.handmade import SNAPSHOTS, day, examples, group, spec_of
+from tests.tasks.handmade import SNAPSHOTS, day, examples, finish_step, group, spec_of
 
 REGIONS = {"evaluate": {"metrics": ["ndcg@10", "mrr"], "baselines": ["popularity", "policy"], "slices": ["region"]}}
 
@@ -91,7 +91,7 @@ def test_records_are_one_flat_list(tmp_path: Path) -> None:
 def test_populations_have_records_of_their_own(tmp_path: Path) -> None:
     run = run_of(tmp_path, populations={"by": "region", "min_groups": 5}, **REGIONS)
     run.step_dir("sample").mkdir(parents=True)
-    write_json(run.step_dir("sample") / "result.json", {"populations": {"BR": 5, "SE": 4}})
+    finish_step(run, "sample", {"populations": {"BR": 5, "SE": 4}})
 
     groups = rank_groups(run, two_groups(), None)
     found = records(run.spec, groups)
@@ -209,7 +209,7 @@ def test_each_population_is_scored_by_its_own_trees(tmp_path: Path) -> None:
         )
     )
     run.step_dir("sample").mkdir(parents=True)
-    write_json(run.step_dir("sample") / "result.json", {"populations": {"BR": 10, "SE": 4}})
+    finish_step(run, "sample", {"populations": {"BR": 10, "SE": 4}})
     for name, sign in (("BR", 1), ("everybody-else", -1)):
         folder = run.step_dir(f"train/{name}")
         folder.mkdir(parents=True)

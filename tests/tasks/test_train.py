@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from engine.trees import Trees
 from tasks.errors import MatineeError, TrainingError
 from tasks.examples import group_offsets, matrix
-from tasks.home import Home, read_json, safe_name, sha256_file, write_json
+from tasks.home import Home, read_json, safe_name, sha256_file
 from tasks.run import Run
 from tasks.train import fit, populations, read_examples, save, slug, train_step
-from tests.tasks.handmade import day, examples, group, spec_of
+from tests.tasks.handmade import day, examples, finish_step, group, spec_of
 
 CLUE, NOISE = "item_actions_28d", "user_tenure_days"
 
@@ -163,7 +163,7 @@ def sampled(folder: Path, table: pa.Table, counts: dict[str, int], **changes: An
     sample.mkdir(parents=True)
     for name in ("train", "validation", "refit"):
         pq.write_table(table, sample / f"{name}.parquet")
-    write_json(sample / "result.json", {"populations": counts})
+    finish_step(run, "sample", {"populations": counts})
     return run
 
 
@@ -210,7 +210,7 @@ def test_training_again_changes_no_byte(tmp_path: Path) -> None:
         folder = run.step_dir("train/everybody-else")
         digests.append({path.name: sha256_file(path) for path in folder.iterdir()})
     assert digests[0] == digests[1]
-    assert sorted(digests[0]) == ["judged.txt", "published.txt", "result.json", "trials.json"]
+    assert sorted(digests[0]) == ["judged.txt", "made_by.json", "published.txt", "result.json", "trials.json"]
 
 
 def test_without_refit_the_judged_model_is_published(tmp_path: Path) -> None:

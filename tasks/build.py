@@ -73,15 +73,28 @@ def needed(run: Run) -> Needed:
     return needed_by(run.spec, run.home, [run.as_of], run.data)
 
 
-def needed_by(spec: Spec, home: Home, days: Collection[date], data: Path | None = None) -> Needed:
+def needed_by(
+    spec: Spec, home: Home, days: Collection[date], data: Path | None = None, unknown: Sequence[Partition] = ()
+) -> Needed:
     """Return what the runs for some as-of days need together: the landing that the latest sees, and each one's days.
 
     A feature day and a label cut are functions of the landing up to them, so they are the same for every run.
+
+    Args:
+        spec: the pipeline.
+        home: its state.
+        days: the as-of days.
+        data: folder of a `files` source.
+        unknown: stand for partitions whose content is not known yet, in place of what is landed.
+
+    Raises:
+        LandingError: a day that the runs depend on is not landed.
     """
     from tasks.land import landed_for, open_source
 
     source = open_source(spec, home, data)
-    partitions = landed_for(source, home, min(landing_start(spec, day) for day in days), max(days))
+    first = min(landing_start(spec, day) for day in days)
+    partitions = landed_for(source, home, first, max(days), instead=unknown)
     features: dict[date, str] = {}
     labels: dict[date, str] = {}
     for day in sorted(days):

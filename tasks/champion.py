@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError
 from tasks.errors import MatineeError
+from tasks.home import Home
 from tasks.registry import timeline, version_dir
 from tasks.spec import Spec
 from tasks.spec_parts import BeatsGate, NotWorseGate
@@ -67,12 +69,33 @@ def against_champion(gate: BeatsGate | NotWorseGate) -> bool:
 
 def champion_before(run: Run) -> str | None:
     """Return the version that was champion when the run's day began, judging by as-of days alone."""
-    events = [
-        (event["as_of"], number, event["version"])
-        for number, event in enumerate(timeline(run.home, run.spec.name))
-        if event["alias"] == run.spec.publish.alias and date.fromisoformat(event["as_of"]) < run.as_of
-    ]
-    return str(max(events)[2]) if events else None
+    events = [event for event in standing(run.home, run.spec) if date.fromisoformat(event["as_of"]) < run.as_of]
+    return str(events[-1]["version"]) if events else None
+
+
+def standing(home: Home, spec: Spec) -> list[dict[str, Any]]:
+    """Return the timeline's last word on each version that holds, by as-of day; of one day, the last comes last."""
+    last = {event["version"]: event for event in timeline(home, spec.name) if event["alias"] == spec.publish.alias}
+    order = list(last)  # a version that is judged again keeps its place
+    held = [event for event in last.values() if not event.get("withdrawn")]
+    return sorted(held, key=lambda event: (event["as_of"], order.index(event["version"])))
+
+
+def outdated_verdicts(home: Home, spec: Spec) -> list[date]:
+    """Return the days of versions that were compared with another champion than the one before them by now.
+
+    An earlier day has been filled in, or judged again, since. Running such a day again settles it: its version stays
+    what it is, and is compared anew.
+    """
+    if not asked_for(spec):
+        return []
+    found, champion = [], None
+    for as_of, events in groupby(standing(home, spec), key=lambda event: event["as_of"]):
+        of_day = list(events)
+        if any(event.get("champion") != champion for event in of_day):
+            found.append(date.fromisoformat(as_of))
+        champion = of_day[-1]["version"]
+    return found
 
 
 def champion_of(run: Run, table: pa.Table) -> Champion:

@@ -98,6 +98,17 @@ def check(
         _show({"check": name, **call_step(run, f"check_{name}", checks[name])})
 
 
+@app.command(epilog=_example("matinee plan streaming --as-of 2026-02-25"))
+def plan(pipeline: Pipeline, as_of: AsOf, data: Data = None) -> None:
+    """Say what a run of the day would land, build and make, and why; nothing is written."""
+    from tasks.champion import outdated_verdicts
+    from tasks.plan import intent
+    from tasks.show_plan import render
+
+    run = _run(pipeline, as_of, "plan", data)
+    console.print(render(run.spec, intent(run), outdated_verdicts(run.home, run.spec)), soft_wrap=True)
+
+
 @app.command(epilog=_example("matinee build streaming --as-of 2026-02-25"))
 def build(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
     """Build the features of the days that are not built from the current landing."""

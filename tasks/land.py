@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +36,7 @@ __all__ = [
     "landed_for",
     "open_source",
     "read_manifests",
+    "unlanded",
 ]
 
 LOCK_SECONDS = 1800
@@ -138,14 +139,33 @@ def land_range(source: Source, home: Home, start: date, end: date, *, progress: 
         LandingError: another process held the landing for half an hour.
     """
     with _locked(home, source.name):
-        inputs = {
-            (day, table): source.inputs(table, day)
-            for table in source.tables
-            for day in source.partitions(table, start, end)
-        }
-        stale = {key: made_of for key, made_of in inputs.items() if not _is_current(source, home, *key, made_of)}
+        stale, current = _stale(source, home, start, end)
         landed = _land(source, home, stale, progress)
-    return LandResult(source.name, start, end, tuple(landed), len(inputs) - len(landed))
+    return LandResult(source.name, start, end, tuple(landed), current)
+
+
+def unlanded(source: Source, home: Home, start: date, end: date) -> dict[tuple[str, date], bool]:
+    """Return the (table, day) that a landing of [start, end] would write; True for those that are landed otherwise.
+
+    Raises:
+        SourceError: input is missing.
+    """
+    stale, _ = _stale(source, home, start, end)
+    return {
+        (table, day): read_manifest(partition_dir(home, source.name, table, day)) is not None
+        for day, table in sorted(stale)
+    }
+
+
+def _stale(source: Source, home: Home, start: date, end: date) -> tuple[dict[tuple[date, str], str], int]:
+    """Return the digest of the inputs of each (day, table) that is not landed from them, and how many are."""
+    inputs = {
+        (day, table): source.inputs(table, day)
+        for table in source.tables
+        for day in source.partitions(table, start, end)
+    }
+    stale = {key: made_of for key, made_of in inputs.items() if not _is_current(source, home, *key, made_of)}
+    return stale, len(inputs) - len(stale)
 
 
 def land_day(source: Source, home: Home, day: date) -> list[Landed]:
@@ -240,8 +260,18 @@ def land_step(run: Run, progress: Progress | None = None) -> dict[str, Any]:
         return result
 
 
-def landed_for(source: Source, home: Home, start: date, end: date, *, verify: bool = False) -> list[Partition]:
+def landed_for(
+    source: Source, home: Home, start: date, end: date, *, verify: bool = False, instead: Sequence[Partition] = ()
+) -> list[Partition]:
     """Return the partitions a run over [start, end] reads: those days, and tables of changes from their start.
+
+    Args:
+        source: whose.
+        home: where they are landed.
+        start: first day.
+        end: last day.
+        verify: read every file and compare its sha256.
+        instead: take these for what is landed, or not landed, of their tables and days.
 
     Raises:
         LandingError: one of them has not been landed, or is not what its manifest says.
@@ -249,7 +279,9 @@ def landed_for(source: Source, home: Home, start: date, end: date, *, verify: bo
     found = []
     for table in source.tables:
         wanted = set(source.partitions(table, start, end))
+        given = {part.ds: part for part in instead if part.table == table}
         here = read_manifests(home, source.name, [table], min(wanted), max(wanted), verify=verify)
+        here = sorted([*given.values(), *(p for p in here if p.ds not in given)], key=lambda part: part.ds)
         found += [part for part in here if part.ds in wanted]
         if missing := sorted(wanted - {part.ds for part in here}):
             raise LandingError(

@@ -12,12 +12,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.build import libraries, transforms_digest
+from tasks.build import landing_digest, libraries, transforms_digest
 from tasks.catalog import catalogue
-from tasks.champion import CHAMPION, against_champion
+from tasks.champion import CHAMPION, against_champion, outdated_verdicts
 from tasks.errors import GateFailed, RegistryError
 from tasks.evaluate import MODEL
 from tasks.home import digest, read_json
+from tasks.ledger import Needed
 from tasks.registry import add_version, move_alias, version_dir
 from tasks.retrieve import made_folders
 from tasks.revision import code_digest
@@ -34,11 +35,16 @@ GOLDEN_USERS = 8
 GOLDEN_LENGTH = 10
 
 
-def lineage(run: Run) -> dict[str, Any]:
-    """Return what a version is made from; its digest is the version's name."""
+def lineage(run: Run, data: str) -> dict[str, Any]:
+    """Return what a version is made from; its digest is the version's name.
+
+    Args:
+        run: the run that makes it.
+        data: digest of the landing that the run sees.
+    """
     return {
         "spec": run.spec.canonical(),
-        "data": run.result("retrieve")["data"],
+        "data": data,
         "code": digest([code_digest(), transforms_digest()]),
         "libraries": libraries(),
         "run": f"{run.spec.name}/{run.as_of}",
@@ -48,6 +54,11 @@ def lineage(run: Run) -> dict[str, Any]:
 def version_name(run: Run, made_from: dict[str, Any]) -> str:
     """Return the name of the version a run makes."""
     return f"{run.as_of}.{digest(made_from)[:8]}"
+
+
+def version_of(run: Run, need: Needed) -> str:
+    """Return the name of the version that a run will make of the landing as it is."""
+    return version_name(run, lineage(run, landing_digest(need.partitions)))
 
 
 def feature_nodes(spec: Spec) -> tuple[FeatureNode, ...]:
@@ -183,7 +194,7 @@ def publish_step(run: Run) -> dict[str, Any]:
     """
     if not run.result("gate")["passed"]:
         raise GateFailed(f"{run.spec.name} {run.as_of}: a gate does not hold, so nothing is published")
-    made_from = lineage(run)
+    made_from = lineage(run, run.result("retrieve")["data"])
     version = version_name(run, made_from)
     root = run.home.registry(run.spec.name)
     root.mkdir(parents=True, exist_ok=True)
@@ -208,9 +219,16 @@ def publish_step(run: Run) -> dict[str, Any]:
         "alias": run.spec.publish.alias,
         "alias_moved": live,
         "metrics": _event(run)["metrics"],
+        **_later_verdicts(run),
     }
     with run.step("publish", result):
         return result
+
+
+def _later_verdicts(run: Run) -> dict[str, Any]:
+    """Return the later days that were compared with another champion than they would be now, if there are any."""
+    days = [str(day) for day in outdated_verdicts(run.home, run.spec) if day > run.as_of]
+    return {"to_judge_again": days} if days else {}
 
 
 def _verdicts(run: Run, *, champion: bool) -> list[dict[str, Any]]:
@@ -220,10 +238,12 @@ def _verdicts(run: Run, *, champion: bool) -> list[dict[str, Any]]:
 
 
 def _event(run: Run) -> dict[str, Any]:
-    figures = run.result("evaluate")["metrics"]
+    judged = run.result("evaluate")
+    figures = judged["metrics"]
     against = _verdicts(run, champion=True)
+    compared = {"against_champion": against, "champion": judged["champion"]["version"]} if against else {}
     return {
-        **({"against_champion": against} if against else {}),
+        **compared,
         "why": "all gates hold",
         "run": f"{run.spec.name}/{run.as_of}",
         "metrics": {metric: rivals[MODEL] for metric, rivals in figures.items()},

@@ -93,14 +93,41 @@ def move_alias(home: Home, pipeline: str, name: str, version: str, as_of: date, 
     with _locked(home.registry(pipeline)):
         current = alias(home, pipeline, name)
         moves = current is None or date.fromisoformat(current["as_of"]) <= as_of
-        known = {(line["version"], line["alias"]) for line in timeline(home, pipeline)}
-        if (version, name) not in known:
-            line = {**event, "version": version, "alias": name, "as_of": as_of.isoformat(), "live": moves}
-            _append(home.registry(pipeline) / "timeline.jsonl", line)
-        if moves and (current is None or current["version"] != version):
+        moved = moves and (current is None or current["version"] != version)
+        _record(home, pipeline, {**event, "version": version, "alias": name, "as_of": as_of.isoformat()}, moves, moved)
+        if moved:
             path = home.registry(pipeline) / "aliases" / f"{name}.json"
             write_json(path, {"version": version, "as_of": as_of.isoformat()})
     return moves
+
+
+def withdraw(home: Home, pipeline: str, name: str, version: str, as_of: date, event: dict[str, Any]) -> None:
+    """Record that a published version, judged again, did not hold: it is no champion of its day any more.
+
+    The alias is left where it is: what is served is changed by people, or by a later version.
+    """
+    with _locked(home.registry(pipeline)):
+        line = {**event, "version": version, "alias": name, "as_of": as_of.isoformat(), "withdrawn": True}
+        _record(home, pipeline, line, False, False)
+
+
+def _record(home: Home, pipeline: str, line: dict[str, Any], live: bool, moved: bool) -> None:
+    """Append a line to the timeline, unless it says what is there already."""
+    last = verdict_on(home, pipeline, line["alias"], line["version"])
+    before = [
+        event["version"] for event in timeline(home, pipeline) if event["live"] and event["alias"] == line["alias"]
+    ]
+    news = last is None or {**last, "live": live} != {**line, "live": live}
+    if news or (moved and before[-1:] != [line["version"]]):
+        _append(home.registry(pipeline) / "timeline.jsonl", {**line, "live": live})
+
+
+def verdict_on(home: Home, pipeline: str, name: str, version: str) -> dict[str, Any] | None:
+    """Return the last line of the timeline on a version; None if it was never published."""
+    return next(
+        (line for line in reversed(timeline(home, pipeline)) if (line["version"], line["alias"]) == (version, name)),
+        None,
+    )
 
 
 def _append(path: Path, line: dict[str, Any]) -> None:

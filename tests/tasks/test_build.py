@@ -66,7 +66,7 @@ def landed(monkeypatch: pytest.MonkeyPatch) -> Landing:
 
 
 def sees(monkeypatch: pytest.MonkeyPatch, found: Landing) -> None:
-    def landed_for(source: Any, home: Home, start: date, end: date) -> list[Partition]:
+    def landed_for(source: Any, home: Home, start: date, end: date, **_: Any) -> list[Partition]:
         return [p for p in found.partitions if p.ds <= end and (p.ds >= start or p.table in ENTITIES)]
 
     monkeypatch.setattr("tasks.land.landed_for", landed_for)

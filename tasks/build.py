@@ -6,6 +6,7 @@ What is built from what: `tasks.ledger`. One dbt invocation builds everything th
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -17,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.catalog import TRANSFORMS
-from tasks.errors import BuildError
-from tasks.home import Home, atomic_dir, digest, sha256_file, write_json
+from tasks.errors import BuildError, MatineeError
+from tasks.home import Home, digest, sha256_file, write_json
 from tasks.ledger import Needed, Plan, compare, prepare, read_ledger, record_tested, tell
 from tasks.predicates import canonical
 from tasks.spec import Spec
-from tasks.warehouse import limits, locked, writer
-from tasks.windows import landing_start, lookback, windows
+from tasks.warehouse import limits, locked, reader_if_built, writer
+from tasks.windows import first_as_of, landing_start, lookback, windows
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from tasks.run import Run
 
 
+log = logging.getLogger("matinee")
 LIBRARIES = ("dbt-core", "dbt-duckdb", "duckdb", "implicit", "lightgbm", "numba", "numpy", "pyarrow", "scipy")
 
 
@@ -215,7 +217,7 @@ def build(spec: Spec, home: Home, need: Needed, folder: Path) -> Plan:
         spec: the pipeline.
         home: its state.
         need: the landing, and the feature days and label cuts to build from it.
-        folder: becomes the record of it: `models.json`, `dbt.log` and `result.json`.
+        folder: gets `models.json`, what dbt says of each model, and `dbt.log`.
 
     Returns:
         What had to be done.
@@ -228,24 +230,47 @@ def build(spec: Spec, home: Home, need: Needed, folder: Path) -> Plan:
             plan = compare(need, prepare(connection, code_of_tables(spec)), code_of_tables(spec))
             if not plan.empty:
                 tell(connection, plan)
-        with atomic_dir(folder) as made:
-            models: list[dict[str, Any]] = []
-            if not plan.empty:
-                models = run_dbt(spec, home, made / "dbt.log")
-                with writer(home, spec.name) as connection:
-                    record_tested(connection)
-            write_json(made / "models.json", models)
-            write_json(made / "result.json", describe(plan))
+        models = [] if plan.empty else run_dbt(spec, home, folder / "dbt.log")
+        if not plan.empty:
+            with writer(home, spec.name) as connection:
+                record_tested(connection)
+    write_json(folder / "models.json", models)
     return plan
 
 
-def build_step(run: Run) -> dict[str, Any]:
+def build_step(run: Run, together: Collection[date] = ()) -> dict[str, Any]:
     """Bring the warehouse up to date for the run.
+
+    Args:
+        run: the run.
+        together: as-of days of runs that wait for the same: if this one has to build, theirs are landed and built in
+            the same dbt invocation, when they can be.
 
     Raises:
         BuildError: dbt failed; nothing is marked as built.
     """
-    return describe(build(run.spec, run.home, needed(run), run.step_dir("build")))
+    result: dict[str, Any] = {}
+    with run.step("build", result) as folder:
+        plan = _build_with(run, together, folder) or build(run.spec, run.home, needed(run), folder)
+        result |= describe(plan)
+    return result
+
+
+def _build_with(run: Run, together: Collection[date], folder: Path) -> Plan | None:
+    """Build the run's days with those of others; None if that is of no use, or goes wrong: theirs is not its affair."""
+    from tasks.land import land
+
+    days = sorted({run.as_of, *(day for day in together if first_as_of(run.spec) <= day)})
+    with reader_if_built(run.home, run.spec.name) as connection:
+        ledger = {} if connection is None else read_ledger(connection)
+    if len(days) == 1 or compare(needed(run), ledger, code_of_tables(run.spec)).empty:
+        return None
+    try:
+        land(run.spec, run.home, landing_start(run.spec, days[0]), days[-1], data=run.data)
+        return build(run.spec, run.home, needed_by(run.spec, run.home, days, run.data), folder)
+    except MatineeError as error:
+        log.warning("the days %s to %s are not built together: %s", days[0], days[-1], error)
+        return None
 
 
 def describe(plan: Plan) -> dict[str, Any]:

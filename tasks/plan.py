@@ -20,7 +20,7 @@ from tasks.publish import version_of
 from tasks.registry import verdict_on
 from tasks.retrieve import cut_folders
 from tasks.run import Run
-from tasks.warehouse import reader
+from tasks.warehouse import reader_if_built
 from tasks.windows import lookback
 
 UNKNOWN = "unknown until it is landed"
@@ -83,10 +83,8 @@ def _placeholders(missing: Unlanded) -> list[Partition]:
 
 
 def _ledger(run: Run) -> dict[Entry, str]:
-    if not run.home.warehouse(run.spec.name).exists():
-        return {}
-    with reader(run.home, run.spec.name) as connection:
-        return read_ledger(connection)
+    with reader_if_built(run.home, run.spec.name) as connection:
+        return {} if connection is None else read_ledger(connection)
 
 
 def _to_land(missing: Unlanded) -> Iterator[Reason]:

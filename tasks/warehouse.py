@@ -65,6 +65,20 @@ def reader(home: Home, pipeline: str) -> Iterator[DuckDBPyConnection]:
 
 
 @contextmanager
+def reader_if_built(home: Home, pipeline: str) -> Iterator[DuckDBPyConnection | None]:
+    """Yield a read-only connection to the warehouse, or None where there is none yet.
+
+    Raises:
+        BuildError: it is damaged.
+    """
+    if not home.warehouse(pipeline).exists():
+        yield None
+        return
+    with reader(home, pipeline) as connection:
+        yield connection
+
+
+@contextmanager
 def writer(home: Home, pipeline: str) -> Iterator[DuckDBPyConnection]:
     """Yield a read-write connection; the caller holds the lock (`locked`).
 

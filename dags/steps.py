@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
@@ -44,10 +44,12 @@ FINAL = (SpecError, SourceError, LandingError, CheckFailed, TrainingError, GateF
 # An argument that Airflow renders, so that the UI shows it; `call` takes the day from the interval itself.
 AS_OF = "{{ data_interval_start | ds if data_interval_start else '' }}"
 
+MONTH = 31
+
 log = logging.getLogger("matinee")
 
 
-def call(pipeline: str, what: str, *args: str) -> Any:
+def call(pipeline: str, what: str, *args: Any) -> Any:
     """Call the function of a step for the day of the running DAG run.
 
     Raises:
@@ -81,6 +83,18 @@ def _as_of(context: dict[str, Any]) -> date:
     return date(start.year, start.month, start.day)
 
 
+def waiting_days(context: dict[str, Any]) -> list[date]:
+    """Return the as-of days of the DAG's other runs that are queued or running, within a month of the running one."""
+    own, dag = context["data_interval_start"], context["dag"].dag_id
+    others = [own + timedelta(days=n) for n in range(-MONTH, MONTH + 1) if n]
+
+    def waiting(starts: list[datetime]) -> int:
+        count: int = context["ti"].get_dr_count(dag_id=dag, logical_dates=starts, states=["queued", "running"])
+        return count
+
+    return [date(d.year, d.month, d.day) for d in others if waiting([d])] if waiting(others) else []
+
+
 @task
 def step(pipeline: str, what: str, as_of: str, population: str | None = None) -> dict[str, Any]:
     """Run one step; its result (paths, counts, digests) becomes the XCom and the asset event's extra."""
@@ -88,7 +102,10 @@ def step(pipeline: str, what: str, as_of: str, population: str | None = None) ->
     if population is not None:
         context["population"] = population
     began = time.monotonic()
-    result: dict[str, Any] = call(pipeline, what, *([] if population is None else [population]))
+    args: list[Any] = [] if population is None else [population]
+    if what == "build":
+        args = [waiting_days(context)]  # one dbt invocation for a whole backfill, in whatever order it runs
+    result: dict[str, Any] = call(pipeline, what, *args)
     for asset in context["task"].outlets:
         seconds = round(time.monotonic() - began, 2)
         context["outlet_events"][asset].extra = {**result, "as_of": as_of, "seconds": seconds}

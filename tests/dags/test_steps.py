@@ -30,8 +30,8 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, ..
     monkeypatch.setitem(sys.modules, module.__name__, module)
 
     def note(what: str) -> Callable[..., Any]:
-        def step(run: Run, *population: str) -> Any:
-            made.append((what, str(run.as_of), run.attempt, *population))
+        def step(run: Run, *args: Any) -> Any:
+            made.append((what, str(run.as_of), run.attempt, *(str(arg) for arg in args)))
             return ["*", "BR"] if what == "populations" else {"rows": 3, "paths": ["a"]}
 
         return step
@@ -157,3 +157,28 @@ def test_report_names_what_failed_and_what_was_stopped() -> None:
 
     with pytest.raises(AirflowFailException, match=r"^failed: build; not run: publish, sample$"):
         raise_if_red({"build": "failed", "sample": "upstream_failed", "publish": "upstream_failed"})
+
+
+def test_a_build_is_told_of_the_days_that_wait_for_the_same() -> None:
+    from types import SimpleNamespace
+
+    from dags.steps import waiting_days
+
+    asked: list[int] = []
+    queued = {datetime(2026, 2, 27, tzinfo=UTC), datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)}
+
+    def count(*, dag_id: str, logical_dates: list[datetime], states: list[str]) -> int:
+        assert (dag_id, states) == ("streaming", ["queued", "running"])
+        asked.append(len(logical_dates))
+        return len(queued & set(logical_dates))
+
+    context = {
+        "data_interval_start": DAY,
+        "dag": SimpleNamespace(dag_id="streaming"),
+        "ti": SimpleNamespace(get_dr_count=count),
+    }
+    assert waiting_days(context) == [date(2026, 2, 27), date(2026, 3, 4)]
+    queued.clear()
+    asked.clear()
+    assert waiting_days(context) == []
+    assert asked == [62]  # a day that runs alone costs one question

@@ -61,6 +61,14 @@ def _timed(console: Console, name: str, seconds: dict[str, float]) -> Iterator[N
     console.print(f"  [green]✓[/green] {name:<15} {seconds[name]:6.1f} s", highlight=False)
 
 
+def report_quietly(run: Run) -> None:
+    """Write the report of a run that something went wrong with: what its step said matters more than the report."""
+    from tasks.report import report_step
+
+    with suppress(MatineeError):
+        call_step(run, "report", report_step)
+
+
 def run_all(run: Run, console: Console) -> None:
     """Run every step; the report is written also when one fails.
 
@@ -78,8 +86,7 @@ def run_all(run: Run, console: Console) -> None:
                 call_step(run, name, step)
     except Exception:
         console.print(f"  [red]✗[/red] {next(n for n in steps() if n not in seconds)}", highlight=False)
-        with suppress(MatineeError):  # what the step said matters more
-            call_step(run, "report", report_step)
+        report_quietly(run)
         raise
     with _timed(console, "report", seconds):
         call_step(run, "report", report_step)

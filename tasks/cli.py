@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tasks import cli_stack
+from tasks import cli_days, cli_stack
 from tasks.errors import GateFailed, MatineeError, SpecError
 from tasks.failures import call_step, explained
 
@@ -96,17 +96,6 @@ def check(
     run = _run(pipeline, as_of, attempt)
     for name in checks if what == "all" else [what]:
         _show({"check": name, **call_step(run, f"check_{name}", checks[name])})
-
-
-@app.command(epilog=_example("matinee plan streaming --as-of 2026-02-25"))
-def plan(pipeline: Pipeline, as_of: AsOf, data: Data = None) -> None:
-    """Say what a run of the day would land, build and make, and why; nothing is written."""
-    from tasks.champion import outdated_verdicts
-    from tasks.plan import intent
-    from tasks.show_plan import render
-
-    run = _run(pipeline, as_of, "plan", data)
-    console.print(render(run.spec, intent(run), outdated_verdicts(run.home, run.spec)), soft_wrap=True)
 
 
 @app.command(epilog=_example("matinee build streaming --as-of 2026-02-25"))
@@ -197,6 +186,12 @@ def run(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli", data: Data = 
     from tasks.all_steps import run_all
 
     run_all(_run(pipeline, as_of, attempt, data), console)
+
+
+app.command(epilog=_example("matinee plan streaming --as-of 2026-02-25"))(cli_days.plan)
+app.command(epilog=_example("matinee backfill streaming --from 2026-02-25 --to 2026-03-26 --parallel 2"))(
+    cli_days.backfill
+)
 
 
 @app.command(epilog=_example("matinee rank streaming --user u000017 -k 10"))

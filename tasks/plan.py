@@ -62,8 +62,8 @@ def intent(run: Run) -> Intent:
         BuildError: the warehouse is damaged.
     """
     missing = unlanded(open_source(run.spec, run.home, run.data), run.home, run.landing_start, run.as_of)
-    need = needed_by(run.spec, run.home, [run.as_of], run.data, unknown=_placeholders(missing))
-    ledger, code = _ledger(run), code_of_tables(run.spec)
+    need = needed_by(run.spec, run.home, [run.as_of], run.data, unknown=placeholders(missing))
+    ledger, code = ledger_of(run), code_of_tables(run.spec)
     plan = compare(need, ledger, code)
     other_code = bool(ledger) and ledger.get(CODE) != code
     reasons = [
@@ -78,11 +78,13 @@ def intent(run: Run) -> Intent:
     return Intent(run.as_of, tuple(reasons), version, known)
 
 
-def _placeholders(missing: Unlanded) -> list[Partition]:
+def placeholders(missing: Unlanded) -> list[Partition]:
+    """Return what stands for partitions that are not landed yet."""
     return [Partition(table, day, Path(), UNKNOWN, 0) for table, day in missing]
 
 
-def _ledger(run: Run) -> dict[Entry, str]:
+def ledger_of(run: Run) -> dict[Entry, str]:
+    """Return the ledger of the run's warehouse, empty where there is none yet."""
     with reader_if_built(run.home, run.spec.name) as connection:
         return {} if connection is None else read_ledger(connection)
 

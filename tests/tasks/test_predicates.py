@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Literal
 
 import duckdb
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.predicates import FACTS, KINDS, canonical, facts
+from tasks.catalog import PROJECT
+from tasks.predicates import FACTS, FLAGS, KINDS, MEASURES, canonical, facts
 
 RULE = "expected only comparisons of kind or value with constants, joined by and, or, not"
 PAIR_RULE = "expected only comparisons of one fact with numbers, joined by and, or, not"
@@ -107,6 +109,16 @@ def test_a_condition_of_a_pair_is_written_again_too(written: str, sql: str, ment
 
 def test_every_kind_has_the_same_facts() -> None:
     assert len(FACTS) == len(set(FACTS)) == 5 * len(KINDS) + 1
+
+
+def test_every_fact_is_documented_and_every_rule_of_the_page_is_one() -> None:
+    page = (PROJECT / "docs" / "labels.md").read_text(encoding="utf-8")
+    assert [name for name in FLAGS if f"| `{name}` |" not in page] == []
+    assert [measure for measure in MEASURES if f"| `<kind>_{measure}` |" not in page] == []
+    assert f"({', '.join(f'`{kind}`' for kind in KINDS)})" in page
+    pairs = re.findall(r'pair: "([^"]+)"', page)
+    assert len(pairs) >= 8
+    assert [canonical(condition, "pair").lower() for condition in pairs] == pairs
 
 
 @pytest.mark.parametrize(

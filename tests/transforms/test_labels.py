@@ -264,3 +264,18 @@ def test_labels_are_what_the_rules_say_of_random_tables(warehouse: Make, seed: i
         assert row["grade"] == (rules[row["rule"] - 1]["grade"] if row["rule"] else 0)
     fired = Counter(number for row in found.values() for number, held in enumerate(row["holds"]) if held == "1")
     assert len(fired) > 150, "the tables try most of the rules"
+
+
+def test_labels_are_the_same_in_any_order_and_whatever_arrives_later(warehouse: Make) -> None:
+    rng = random.Random(7)
+    done, asked = draw(rng), conditions(rng)
+    told = variables([{"grade": 1, "pair": text} for text, _ in asked], HORIZON, LATENESS)
+    at_once, one_by_one = warehouse("simulated"), warehouse("simulated")
+    land(at_once, done)
+    land(one_by_one, done)
+    assert at_once.build(cuts=CUTS, command=LABELS, **told) == []
+    for cut in (CUTS[1], CUTS[2], CUTS[0]):
+        complete = cut + timedelta(days=HORIZON + LATENESS)
+        assert one_by_one.build(cuts=[cut], known=lambda ds, last=complete: ds <= last, command=LABELS, **told) == []  # type: ignore[misc]
+    everything = "select * from labels order by all"
+    assert one_by_one.rows(everything) == at_once.rows(everything)

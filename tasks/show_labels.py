@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.labels import Interaction, Labels, Pair, Tally
-from tasks.spec_parts import GradeRule
+from tasks.spec_label import GradeRule
 
 BAR = 30
 LISTED = 6

@@ -16,11 +16,7 @@ from pydantic import (
     PlainSerializer,
     Tag,
     WithJsonSchema,
-    model_validator,
 )
-
-from tasks.predicates import LOOKING_BACK, Key, canonical, facts
-from tasks.spec_errors import misplaced
 
 
 def _cron(text: str) -> str:
@@ -88,64 +84,6 @@ class Files(Part):
 
 
 Source = Annotated[Simulated | Files, Field(discriminator="type")]
-
-
-class GradeRule(Part):
-    """One rule of relevance: exactly one of `when` and `pair` says whom it holds for (see docs/labels.md)."""
-
-    grade: Annotated[Whole, Field(ge=0, le=4)] = Field(description="Grade given when the rule holds.")
-    when: str | None = Field(
-        default=None, description="SQL condition over `kind` and `value` that one of the interactions satisfies."
-    )
-    pair: str | None = Field(
-        default=None, description="SQL condition over facts of all interactions together, like `play_count`."
-    )
-
-    @model_validator(mode="after")
-    def _one_condition(self) -> GradeRule:
-        if (self.when is None) == (self.pair is None):
-            found = "neither `when` nor `pair`" if self.when is None else "both `when` and `pair`"
-            raise ValueError(
-                f"found {found}, expected exactly one: `when` for a condition that one interaction satisfies, `pair` "
-                "for one over facts of all of them"
-            )
-        return self
-
-    @property
-    def key(self) -> Key:
-        """The key that the condition stands under."""
-        return "pair" if self.when is None else "when"
-
-    @property
-    def condition(self) -> str:
-        """The condition as written."""
-        return str(self.pair if self.when is None else self.when)
-
-    def variables(self) -> dict[str, Any]:
-        """Return the rule as the SQL project reads it: the condition written anew, and the facts it mentions."""
-        rule = {"grade": self.grade, self.key: canonical(self.condition, self.key)}
-        return rule if self.when is not None else {**rule, "facts": list(facts(self.condition))}
-
-
-class Label(Part):
-    """What a positive is."""
-
-    horizon: SomeDays = Field(description="H: labels of cut C come from the days (C, C+H].")
-    lateness: Days = Field(default=2, description="L: how many days an interaction may arrive late.")
-    grades: Annotated[tuple[GradeRule, ...], Field(min_length=1)] = Field(
-        description="The first rule that holds for the pair of user and item wins; none: grade 0."
-    )
-
-    @model_validator(mode="after")
-    def _something_is_relevant(self) -> Label:
-        if not any(rule.grade for rule in self.grades):
-            raise misplaced(["label", "grades"], "found only rules of grade 0, expected one with a grade above 0")
-        return self
-
-    @property
-    def looks_back(self) -> bool:
-        """Whether a rule needs interactions from before the cut."""
-        return any(name.endswith(LOOKING_BACK) for rule in self.grades if rule.pair for name in facts(rule.pair))
 
 
 class ImpressionExamples(Part):

@@ -274,9 +274,19 @@ def test_the_variables_of_dbt_are_the_same_every_day() -> None:
 
 
 def test_dbt_is_told_which_facts_the_rules_mention() -> None:
-    rules = [{"grade": 0, "pair": "play_max<0.1 and play_count > 0"}, {"grade": 1, "when": "kind='play'"}]
+    rules = [
+        {"grade": 0, "pair": "play_max<0.1 and play_count > 0"},
+        {"grade": 2, "pair": "play_before > 0"},
+        {"grade": 1, "when": "kind='play'"},
+    ]
     assert dbt_vars(spec_of(label={"grades": rules}))["grades"] == [
-        {"grade": 0, "pair": "play_max < 0.1 AND play_count > 0", "facts": ["play_count", "play_max"]},
+        {
+            "grade": 0,
+            "pair": "play_max < 0.1 AND play_count > 0",
+            "facts": ["play_count", "play_max"],
+            "looks_back": False,
+        },
+        {"grade": 2, "pair": "play_before > 0", "facts": ["play_before"], "looks_back": True},
         {"grade": 1, "when": "kind = 'play'"},
     ]
 

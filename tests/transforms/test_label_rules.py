@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tasks.predicates import FLAGS, KINDS, MEASURES
-from tasks.spec_parts import GradeRule
+from tasks.spec_label import GradeRule
 from tests.transforms.project import Warehouse
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -6,13 +6,9 @@
     {{ return(var('grades') | map(attribute='facts', default=[]) | sum(start=[]) | unique | list) }}
 {%- endmacro %}
 
-{#- Whether a fact needs the interactions before the cut, as a condition. -#}
+{#- Whether a rule needs the interactions before the cut, as a condition. -#}
 {% macro looks_back() -%}
-    {%- set past = namespace(needed=false) -%}
-    {%- for name in facts() if name.endswith('_before') or name == 'rating_follows_play' -%}
-        {%- set past.needed = true -%}
-    {%- endfor -%}
-    {{ 'true' if past.needed else 'false' }}
+    {{ 'true' if var('grades') | selectattr('looks_back', 'defined') | selectattr('looks_back') | list else 'false' }}
 {%- endmacro %}
 
 {#- The columns that rules are about: the facts they mention, and of the rule number n that is a `when`,

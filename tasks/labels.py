@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tasks.build import needed, require_built
 from tasks.errors import BuildError
+from tasks.ledger import read_ledger
 from tasks.retrieve import CANDIDATES, cut_folders
 from tasks.sample import literal
 from tasks.warehouse import reader
@@ -140,8 +141,8 @@ def _first(holds: str) -> int:
 
 
 def _require_labels(run: Run, connection: DuckDBPyConnection, cuts: tuple[date, ...]) -> None:
-    built = {day for (day,) in connection.execute("select day from control.ledger where kind = 'labels'").fetchall()}
-    missing = [cut for cut in cuts if cut not in built]
+    ledger = read_ledger(connection)
+    missing = [cut for cut in cuts if ("labels", "", cut) not in ledger]
     if missing:
         raise BuildError(
             f"{run.spec.name} {run.as_of}: the labels of {len(missing)} of its {len(cuts)} cuts are not built, the "

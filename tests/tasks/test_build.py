@@ -129,8 +129,8 @@ def test_a_correction_of_the_past_makes_stale_the_labels_that_look_back(n: int) 
     rules = [{"grade": 2, "pair": "play_before > 0 and play_count > 0"}, {"grade": 1, "when": "kind = 'play'"}]
     run, mended = run_of(start="2024-01-01", label={"grades": rules}), day("02-05") - n * DAY
     first = min(mended, run.windows.first)
-    before = wanted(run, landing(first, day("02-05")), ENTITIES)[1]
-    after = wanted(run, landing(first, day("02-05"), corrected=[mended]), ENTITIES)[1]
+    before = wanted(run.spec, run.as_of, landing(first, day("02-05")), ENTITIES)[1]
+    after = wanted(run.spec, run.as_of, landing(first, day("02-05"), corrected=[mended]), ENTITIES)[1]
 
     changed = {cut for cut in before if before[cut] != after[cut]}
     assert changed == {cut for cut in before if cut - 365 * DAY < mended <= cut + run.spec.lag}

@@ -64,8 +64,9 @@ def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
         path.parent.mkdir(parents=True)
         with duckdb.connect(path) as connection:
             connection.execute("create schema control")
-            connection.execute("create table control.ledger (kind varchar, day date)")
-            connection.executemany("insert into control.ledger values ('labels', ?)", [[c] for c in run.windows.refit])
+            connection.execute("create table control.ledger (model text, part text, day date, digest text)")
+            entries = [["labels", "", cut, "digest"] for cut in run.windows.refit]
+            connection.executemany("insert into control.ledger values (?, ?, ?, ?)", entries)
             connection.execute("create table labels (user_id text, item_id text, cut date, rule integer, holds text)")
             made = [[user, item, CUT, holds.find("1") + 1, holds] for user, item, holds in rows]
             connection.executemany("insert into labels values (?, ?, ?, ?, ?)", made)

@@ -43,7 +43,7 @@ def page(spec: Spec) -> str:
             "|---|---|",
             f"| **Source** | {spec.source_name} |",
             f"| **Label** | {spec.label.horizon} days ahead, rows up to {spec.label.lateness} days late |",
-            *(f"| grade {rule.grade} | `{_cell(rule.when)}` |" for rule in spec.label.grades),
+            *(f"| grade {rule.grade} | `{_cell(rule.condition)}` |" for rule in spec.label.grades),
             f"| **Examples** | {spec.examples.kind}: {spec.examples.train} days to train on, "
             f"{spec.examples.test} days to be judged on |",
             f"| **Features** | {', '.join(f'`{name}`' for name in spec.features)} |",

@@ -21,10 +21,9 @@ from tasks.catalog import TRANSFORMS
 from tasks.errors import BuildError, MatineeError
 from tasks.home import Home, digest, sha256_file, write_json
 from tasks.ledger import Needed, Plan, compare, prepare, read_ledger, record_tested, tell
-from tasks.predicates import canonical
 from tasks.spec import Spec
 from tasks.warehouse import limits, locked, reader_if_built, writer
-from tasks.windows import first_as_of, landing_start, lookback, windows
+from tasks.windows import first_as_of, labels_lookback, landing_start, lookback, windows
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -55,7 +54,7 @@ def dbt_vars(spec: Spec) -> dict[str, Any]:
     return {
         "pipeline": spec.name,
         "staging": spec.staging,
-        "grades": [{"grade": rule.grade, "when": canonical(rule.when)} for rule in spec.label.grades],
+        "grades": [rule.variables() for rule in spec.label.grades],
         "horizon_days": spec.label.horizon,
         "lateness_days": spec.label.lateness,
     }
@@ -119,7 +118,8 @@ def wanted(
     """
     cuts = windows(spec, as_of).refit
     features = {day: features_digest(spec, day, partitions, entities) for day in sorted({*cuts, as_of})}
-    labels = {cut: landing_digest(p for p in partitions if cut < p.ds <= cut + spec.lag) for cut in cuts}
+    back = labels_lookback(spec)
+    labels = {cut: landing_digest(p for p in partitions if cut - back < p.ds <= cut + spec.lag) for cut in cuts}
     return features, labels
 
 

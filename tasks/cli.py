@@ -114,6 +114,23 @@ def retrieve(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
     _step("retrieve", retrieve_step, _run(pipeline, as_of, attempt))
 
 
+@app.command(epilog=_example("matinee labels streaming --as-of 2026-02-25 --examples 5"))
+def labels(
+    pipeline: Pipeline,
+    as_of: AsOf,
+    examples: Annotated[int, typer.Option(min=0, max=100, help="Pairs to show of each rule.")] = 3,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when a rule decides nothing.")] = False,
+) -> None:
+    """Show what each rule of the label decides: counts, pairs, rules that never fire."""
+    from tasks.labels import look
+    from tasks.show_labels import render
+
+    found = look(_run(pipeline, as_of, "cli"), examples)
+    console.print(render(found), highlight=False)
+    if strict and found.idle:
+        raise typer.Exit(1)
+
+
 @app.command(epilog=_example("matinee sample streaming --as-of 2026-02-25"))
 def sample(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
     """Draw the stratified sample of groups and join examples with features and labels."""

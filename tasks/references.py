@@ -84,9 +84,9 @@ def _check_source(spec: Spec, problems: _Problems) -> None:
 def _check_labels(spec: Spec, problems: _Problems) -> None:
     for index, rule in enumerate(spec.label.grades):
         try:
-            canonical(rule.when)
+            canonical(rule.condition, rule.key)
         except ValueError as error:
-            problems.add(("label", "grades", index, "when"), str(error))
+            problems.add(("label", "grades", index, rule.key), str(error))
 
 
 def _check_features(spec: Spec, problems: _Problems) -> None:

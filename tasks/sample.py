@@ -248,7 +248,7 @@ def _population_counts(connection: DuckDBPyConnection, spec: Spec) -> dict[str, 
 
 
 def _no_positive(run: Run, cuts: Sequence[date]) -> str:
-    rules = "; ".join(f"grade {rule.grade} when {rule.when}" for rule in run.spec.label.grades)
+    rules = "; ".join(f"grade {rule.grade} when {rule.condition}" for rule in run.spec.label.grades)
     return (
         f"{run.spec.name} {run.as_of}: none of the candidates of the cuts {cuts[0]} to {cuts[-1]} has a grade above "
         f"0, so there is nothing to learn. The rules are: {rules}. Look at `label` in the pipeline file and at the "

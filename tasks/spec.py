@@ -15,12 +15,12 @@ from pydantic import Field, ValidationError, model_validator
 
 from tasks.errors import SpecError
 from tasks.spec_errors import explain, misplaced
+from tasks.spec_label import Label
 from tasks.spec_parts import (
     Cron,
     Evaluate,
     Examples,
     Gate,
-    Label,
     LightGBM,
     Name,
     Part,

@@ -86,23 +86,6 @@ class Files(Part):
 Source = Annotated[Simulated | Files, Field(discriminator="type")]
 
 
-class GradeRule(Part):
-    """One rule of relevance."""
-
-    grade: Annotated[Whole, Field(ge=1, le=4)] = Field(description="Grade given when the rule holds.")
-    when: str = Field(description="SQL condition over `kind` and `value` of one interaction.")
-
-
-class Label(Part):
-    """What a positive is."""
-
-    horizon: SomeDays = Field(description="H: labels of cut C come from the days (C, C+H].")
-    lateness: Days = Field(default=2, description="L: how many days an interaction may arrive late.")
-    grades: Annotated[tuple[GradeRule, ...], Field(min_length=1)] = Field(
-        description="The first rule that holds for any interaction of the pair wins; none: grade 0."
-    )
-
-
 class ImpressionExamples(Part):
     """Each shown item is an example; the group is the request, the cut is the day before it."""
 

@@ -105,6 +105,11 @@ def lookback(spec: Spec) -> timedelta:
     return LONGEST_FEATURE_WINDOW + timedelta(days=max(refits, default=1) - 1)
 
 
+def labels_lookback(spec: Spec) -> timedelta:
+    """Return how far back of a cut its labels look: not at all, unless a rule asks for the pair's past."""
+    return LONGEST_FEATURE_WINDOW if spec.label.looks_back else timedelta(0)
+
+
 def landing_start(spec: Spec, as_of: date) -> date:
     """Return the first landed day on which anything of the run for `as_of` can depend."""
     return max(spec.start, windows(spec, as_of).first - lookback(spec) + DAY)

@@ -124,6 +124,19 @@ def test_a_correction_makes_stale_what_depends_on_it_and_nothing_else(n: int) ->
     assert changed_labels == {d for d in before[1] if d < mended <= d + run.spec.lag}
 
 
+@given(st.integers(0, 420))
+def test_a_correction_of_the_past_makes_stale_the_labels_that_look_back(n: int) -> None:
+    rules = [{"grade": 2, "pair": "play_before > 0 and play_count > 0"}, {"grade": 1, "when": "kind = 'play'"}]
+    run, mended = run_of(start="2024-01-01", label={"grades": rules}), day("02-05") - n * DAY
+    first = min(mended, run.windows.first)
+    before = wanted(run.spec, run.as_of, landing(first, day("02-05")), ENTITIES)[1]
+    after = wanted(run.spec, run.as_of, landing(first, day("02-05"), corrected=[mended]), ENTITIES)[1]
+
+    changed = {cut for cut in before if before[cut] != after[cut]}
+    assert changed == {cut for cut in before if cut - 365 * DAY < mended <= cut + run.spec.lag}
+    assert all(mended >= run.landing_start for cut in changed)
+
+
 def test_features_forget_events_after_a_year_and_users_never() -> None:
     run = run_of(start="2024-01-01")
     old = run.as_of - timedelta(days=365)
@@ -258,6 +271,24 @@ def test_the_variables_of_dbt_are_the_same_every_day() -> None:
         "horizon_days": 1,
         "lateness_days": 2,
     }  # fmt: skip
+
+
+def test_dbt_is_told_which_facts_the_rules_mention() -> None:
+    rules = [
+        {"grade": 0, "pair": "play_max<0.1 and play_count > 0"},
+        {"grade": 2, "pair": "play_before > 0"},
+        {"grade": 1, "when": "kind='play'"},
+    ]
+    assert dbt_vars(spec_of(label={"grades": rules}))["grades"] == [
+        {
+            "grade": 0,
+            "pair": "play_max < 0.1 AND play_count > 0",
+            "facts": ["play_count", "play_max"],
+            "looks_back": False,
+        },
+        {"grade": 2, "pair": "play_before > 0", "facts": ["play_before"], "looks_back": True},
+        {"grade": 1, "when": "kind = 'play'"},
+    ]
 
 
 def test_dbt_is_told_in_tables(connection: DuckDBPyConnection, landed: Landing) -> None:

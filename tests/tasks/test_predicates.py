@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import re
+from typing import Literal
 
 import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.predicates import KINDS, canonical
+from tasks.catalog import PROJECT
+from tasks.predicates import FACTS, FLAGS, KINDS, MEASURES, canonical, facts
 
 RULE = "expected only comparisons of kind or value with constants, joined by and, or, not"
+PAIR_RULE = "expected only comparisons of one fact with numbers, joined by and, or, not"
 
 
 @pytest.mark.parametrize(
@@ -70,11 +74,85 @@ def test_a_condition_is_written_again_from_its_tree(written: str, sql: str) -> N
         ("vlue > 1", "unknown column 'vlue' in 'vlue > 1'; expected one of kind, value; did you mean 'value'?"),
         ("VALUE > 1", "unknown column 'VALUE' in 'VALUE > 1'; expected one of kind, value; did you mean 'value'?"),
         ("e.value > 1", "unknown column 'e.value' in 'e.value > 1'; expected one of kind, value"),
+        (
+            "kind = 'play' and play_count > 1",
+            "found 'play_count' in \"kind = 'play' and play_count > 1\", a fact of all interactions of the pair; write "
+            "this rule with the key `pair`",
+        ),
     ],
 )
 def test_anything_else_is_refused(written: str, error: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is compared below
         canonical(written)
+    assert error in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "sql", "mentioned"),
+    [
+        ("play_count>0 and play_max<0.1", "play_count > 0 AND play_max < 0.1", ("play_count", "play_max")),
+        ("not rating_follows_play", "NOT rating_follows_play", ("rating_follows_play",)),
+        (
+            "rating_last >= 4 and (rating_follows_play or play_before > 0)",
+            "rating_last >= 4 AND (rating_follows_play OR play_before > 0)",
+            ("play_before", "rating_last", "rating_follows_play"),
+        ),
+        ("list_add_count = 0", "list_add_count = 0", ("list_add_count",)),
+        ("play_max is null", "play_max IS NULL", ("play_max",)),
+        ("purchase_sum between 2 and 9", "purchase_sum BETWEEN 2 AND 9", ("purchase_sum",)),
+    ],
+)
+def test_a_condition_of_a_pair_is_written_again_too(written: str, sql: str, mentioned: tuple[str, ...]) -> None:
+    assert canonical(written, "pair") == sql
+    assert facts(written) == mentioned
+
+
+def test_every_kind_has_the_same_facts() -> None:
+    assert len(FACTS) == len(set(FACTS)) == 5 * len(KINDS) + 1
+
+
+def test_every_fact_is_documented_and_every_rule_of_the_page_is_one() -> None:
+    page = (PROJECT / "docs" / "labels.md").read_text(encoding="utf-8")
+    assert [name for name in FLAGS if f"| `{name}` |" not in page] == []
+    assert [measure for measure in MEASURES if f"| `<kind>_{measure}` |" not in page] == []
+    assert f"({', '.join(f'`{kind}`' for kind in KINDS)})" in page
+    pairs = re.findall(r'pair: "([^"]+)"', page)
+    assert len(pairs) >= 8
+    assert [canonical(condition, "pair").lower() for condition in pairs] == pairs
+
+
+@pytest.mark.parametrize(
+    ("written", "error"),
+    [
+        ("play_count", "found 'play_count' in 'play_count'; " + PAIR_RULE),
+        ("play_count > click_count", "found 'play_count > click_count' in 'play_count > click_count'; " + PAIR_RULE),
+        ("play_count + 1 > 2", "found 'play_count + 1 > 2' in 'play_count + 1 > 2'; " + PAIR_RULE),
+        ("play_max > '1'", "in \"play_max > '1'\"; expected numbers as the constants of play_max"),
+        (
+            "rating_follows_play = true",
+            "found 'rating_follows_play = TRUE' in 'rating_follows_play = true'; expected rating_follows_play alone or "
+            "behind not, because it is true or false",
+        ),
+        (
+            "plays_count > 1",
+            "unknown fact 'plays_count' in 'plays_count > 1'; expected rating_follows_play, or a kind (play, purchase, "
+            "rating, list_add, click, cancellation) with one of _count, _max, _sum, _last, _before; did you mean "
+            "'play_count'?",
+        ),
+        ("p.play_count > 1", "unknown fact 'p.play_count' in 'p.play_count > 1'; expected rating_follows_play, or "),
+        ("p.rating_follows_play", "unknown fact 'p.rating_follows_play' in 'p.rating_follows_play'; expected "),
+        ("PLAY_COUNT > 1", "did you mean 'play_count'?"),
+        (
+            "play_count > 0 and value >= 0.9",
+            "found 'value' in 'play_count > 0 and value >= 0.9', a column of one interaction; write this rule with the "
+            "key `when`, or with facts of the pair like play_count and play_max",
+        ),
+        ("kind = 'play'", "found 'kind' in \"kind = 'play'\", a column of one interaction; write this rule with the"),
+    ],
+)
+def test_anything_else_is_refused_of_a_pair(written: str, error: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is compared below
+        canonical(written, "pair")
     assert error in str(caught.value)
 
 
@@ -102,7 +180,7 @@ def test_what_is_written_means_what_was_meant(condition: str, kind: str, value: 
         assert connection.execute(query, [kind, value]).fetchall() == [(True,)]
 
 
-@given(st.text(max_size=40) | st.text("kindvalue'=<>() -0123456789;", max_size=40))
-def test_no_text_breaks_the_parser(text: str) -> None:
+@given(st.text(max_size=40) | st.text("kindvalue_p'=<>() -0123456789;", max_size=40), st.sampled_from(["when", "pair"]))
+def test_no_text_breaks_the_parser(text: str, key: Literal["when", "pair"]) -> None:
     with contextlib.suppress(ValueError):
-        canonical(text)
+        canonical(text, key)

@@ -70,6 +70,26 @@ def test_labels_are_complete_after_horizon_and_lateness() -> None:
     assert spec_of(label={"horizon": "7d"}).lag == timedelta(days=9)
 
 
+@pytest.mark.parametrize(
+    ("pair", "expected"),
+    [
+        ("play_count > 1", False),
+        ("play_before > 0", True),
+        ("rating_follows_play", True),
+        ("rating_last >= 4 and not list_add_before > 0", True),
+    ],
+)
+def test_labels_look_back_when_a_rule_does(pair: str, expected: bool) -> None:
+    assert spec_of(label={"grades": [{"grade": 1, "pair": pair}]}).label.looks_back is expected
+    assert spec_of().label.looks_back is False
+
+
+def test_a_rule_knows_its_condition_and_where_it_stands() -> None:
+    rules = [{"grade": 0, "pair": "play_count = 0"}, {"grade": 1, "when": "kind = 'play'"}]
+    found = spec_of(label={"grades": rules}).label.grades
+    assert [(rule.key, rule.condition) for rule in found] == [("pair", "play_count = 0"), ("when", "kind = 'play'")]
+
+
 def test_retrievers_by_type() -> None:
     assert spec_of().retriever("popularity").window == 28
     assert spec_of().retriever("als") is None

@@ -23,13 +23,3 @@
 {% macro exact(value) -%}
     round({{ value }} * 1048576) / 1048576
 {%- endmacro %}
-
-{#- The relevance of a pair: that of the pipeline's first rule that any of its interactions satisfies. -#}
-{% macro grade() -%}
-    case
-        {%- for rule in var('grades') %}
-        when max(case when {{ rule.when }} then 1 else 0 end) = 1 then {{ rule.grade }}
-        {%- endfor %}
-        else 0
-    end
-{%- endmacro %}

@@ -87,3 +87,16 @@
 {% macro duckdb__materialized() -%}
     materialized
 {%- endmacro %}
+
+{#- Aggregate: a value of the row that comes last by `order_columns`, of the rows for which the condition holds. -#}
+{% macro last_of(value, order_columns, condition) -%}
+    {{ return(adapter.dispatch('last_of')(value, order_columns, condition)) }}
+{%- endmacro %}
+
+{% macro default__last_of(value, order_columns, condition) -%}
+    max_by({{ value }}, case when {{ condition }} then struct({{ order_columns | join(', ') }}) end)
+{%- endmacro %}
+
+{% macro duckdb__last_of(value, order_columns, condition) -%}
+    arg_max({{ value }}, case when {{ condition }} then row({{ order_columns | join(', ') }}) end)
+{%- endmacro %}

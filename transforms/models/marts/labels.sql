@@ -10,12 +10,71 @@ followed as (
 
     select
         interactions.*,
-        cuts.cut
+        cuts.cut,
+        true as ahead
     from {{ ref('interactions') }} as interactions
     inner join cuts
         on cast(interactions.occurred_at as date) > cuts.cut
         and cast(interactions.occurred_at as date) <= {{ plus_days('cuts.cut', var('horizon_days')) }}
         and interactions.ds <= {{ plus_days('cuts.cut', var('horizon_days') + var('lateness_days')) }}
+
+),
+
+pairs as (
+
+    select distinct
+        user_id,
+        item_id,
+        cut
+    from followed
+
+),
+
+before as (
+
+    select
+        interactions.*,
+        pairs.cut,
+        false as ahead
+    from {{ ref('interactions') }} as interactions
+    inner join pairs
+        on interactions.user_id = pairs.user_id
+        and interactions.item_id = pairs.item_id
+        and cast(interactions.occurred_at as date) > {{ plus_days('pairs.cut', -365) }}
+        and cast(interactions.occurred_at as date) <= pairs.cut
+        and interactions.ds <= pairs.cut
+    where {{ looks_back() }}
+
+),
+
+seen as (
+
+    select * from followed
+    union all
+    select * from before
+
+),
+
+summed_up as (
+
+    select
+        user_id,
+        item_id,
+        cut,
+        {{ measured() }}
+    from seen
+    group by user_id, item_id, cut
+
+),
+
+ruled as (
+
+    select
+        user_id,
+        item_id,
+        cut,
+        {{ rules_that_hold() }} as holds
+    from summed_up
 
 )
 
@@ -23,6 +82,7 @@ select
     user_id,
     item_id,
     cut,
-    cast({{ grade() }} as integer) as grade
-from followed
-group by user_id, item_id, cut
+    cast({{ grade_of("position('1' in holds)") }} as integer) as grade,
+    cast(position('1' in holds) as integer) as rule,
+    holds
+from ruled

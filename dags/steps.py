@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date
 from importlib import import_module
 from typing import Any
 
@@ -78,7 +78,8 @@ def _as_of(context: dict[str, Any]) -> date:
             f"run {context['run_id']} has no data interval, so it has no as-of day; "
             "start it with a logical date (a backfill, the schedule, or Trigger with a date)"
         )
-    return date(start.year, start.month, start.day)
+    day: date = start.astimezone(UTC).date()
+    return day
 
 
 @task

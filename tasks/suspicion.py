@@ -140,16 +140,16 @@ def _power(yardstick: Yardstick, held_out: HeldOut, name: str) -> dict[str, Any]
 def _alone(yardstick: Yardstick, held_out: HeldOut, column: Floats) -> tuple[str, Floats, Floats]:
     """Return the better direction of a feature, and its metric and AUC in each group.
 
-    An unknown value comes last in either direction. What is the same for all items of each list, like most features of
-    users, gives no order; telling so is cheaper than ranking.
+    An unknown value is the lowest: to be missing can be a leak, too. What is the same for all items of each list, like
+    most features of users, gives no order; telling so is cheaper than ranking.
     """
     import numpy as np
 
+    column = np.where(np.isnan(column), -np.inf, column)
     starts = held_out.offsets[:-1][np.diff(held_out.offsets) > 0]
     if (np.maximum.reduceat(column, starts) == np.minimum.reduceat(column, starts)).all():
         return "none", yardstick.no_order, yardstick.no_order_auc
-    unknown = np.isnan(column)
-    scores = {way: np.where(unknown, -np.inf, sign * column) for way, sign in (("higher", 1.0), ("lower", -1.0))}
+    scores = {"higher": column, "lower": -column}
     values = {way: yardstick.metric(held_out.lists(ordered)) for way, ordered in scores.items()}
     way = max(values, key=lambda each: _mean(values[each]))
     return way, values[way], held_out.auc(scores[way])

@@ -155,10 +155,10 @@ def test_the_reason_in_the_pipeline_file_is_kept() -> None:
     assert (row["suspicious"], row["acknowledged"]) == (True, "Set before the visit.")
 
 
-def test_an_unknown_value_comes_last() -> None:
+def test_to_be_unknown_can_be_a_leak() -> None:
     table = lists(40, f=lambda grades, _: np.where(grades > 0, np.nan, 1.0))
     row = row_of(found_in(table, "f"))
-    assert (row["auc"], row["suspicious"]) == (0.0, False)
+    assert (row["direction"], row["auc"], row["suspicious"]) == ("lower", 1.0, True)
 
 
 def test_the_perfect_order_is_of_what_was_retrieved() -> None:

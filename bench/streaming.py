@@ -23,8 +23,9 @@ from engine.intervals import interval, user_blocks
 from engine.lists import Lists
 from engine.metrics import parse_metric
 from tasks.all_steps import run_all
-from tasks.evaluate import INTERVAL_SEED, MODEL, baseline_rows, model_scores
+from tasks.evaluate import INTERVAL_SEED, MODEL, model_scores
 from tasks.examples import group_offsets
+from tasks.held_out import baseline_rows
 from tasks.home import Home
 from tasks.run import Run
 from tasks.simulator import Service, true_relevance

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
@@ -80,19 +80,20 @@ def _as_of(context: dict[str, Any]) -> date:
             f"run {context['run_id']} has no data interval, so it has no as-of day; "
             "start it with a logical date (a backfill, the schedule, or Trigger with a date)"
         )
-    return date(start.year, start.month, start.day)
+    day: date = start.astimezone(UTC).date()
+    return day
 
 
 def waiting_days(context: dict[str, Any]) -> list[date]:
     """Return the as-of days of the DAG's other runs that are queued or running, within a month of the running one."""
-    own, dag = context["data_interval_start"], context["dag"].dag_id
+    own, dag = context["data_interval_start"].astimezone(UTC), context["dag"].dag_id
     others = [own + timedelta(days=n) for n in range(-MONTH, MONTH + 1) if n]
 
     def waiting(starts: list[datetime]) -> int:
         count: int = context["ti"].get_dr_count(dag_id=dag, logical_dates=starts, states=["queued", "running"])
         return count
 
-    return [date(d.year, d.month, d.day) for d in others if waiting([d])] if waiting(others) else []
+    return [start.date() for start in others if waiting([start])] if waiting(others) else []
 
 
 @task

@@ -4,6 +4,8 @@ A record is a line. DuckDB parses and types the lines (declared columns, `store_
 the lines that would confuse it are taken out: a quote that is never closed swallows everything up to the next
 one, a stray carriage return ends a line that is none, and rows after a byte that is no UTF-8 may be lost. At the
 end, lines = rows + rejects, or nothing of the file is used.
+
+Times are UTC: one without an offset is taken as it stands, one with an offset or a zone is brought to UTC.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ def read_csv(path: Path, layout: Layout, connection: DuckDBPyConnection) -> tupl
     Args:
         path: UTF-8 text with a header line; a record per line, quoted with `"` where need be.
         layout: what the file must look like.
-        connection: DuckDB to parse with.
+        connection: DuckDB to parse with, from `tasks.warehouse.connect`: its time zone is UTC.
 
     Returns:
         The declared columns and `line_number`, a row per readable line, in the file's order; and the others.
@@ -85,7 +87,11 @@ def read_csv(path: Path, layout: Layout, connection: DuckDBPyConnection) -> tupl
             f"{path}: {lines} lines below the header, but {rows.num_rows} rows and {len(errors)} rejects; "
             "expected them to add up, so nothing of the file is used; look for line breaks within quotes"
         )
-    return rows.append_column(LINE_NUMBER, [numbers]), with_raw(path, errors)
+    rows = rows.append_column(LINE_NUMBER, [numbers])
+    endless = _endless(rows)
+    if endless:
+        rows = rows.filter(~np.isin(numbers, list(endless)))
+    return rows, with_raw(path, errors | endless)
 
 
 def _check_header(path: Path, layout: Layout) -> None:
@@ -179,12 +185,17 @@ def _parse(path: Path, layout: Layout, connection: DuckDBPyConnection) -> tuple[
     """Let DuckDB read a file; return its rows and, by line, why others are none."""
     import duckdb
 
-    columns = ", ".join(f"{_literal(n)}: {_literal(t)}" for n, t in zip(layout.names, layout.types, strict=True))
     form = layout.timestamp_format
+    # TIMESTAMP would drop an offset in silence; TIMESTAMPTZ honours it, but knows no format (whose %z is honoured).
+    zoned = [] if form else [n for n, t in zip(layout.names, layout.types, strict=True) if t == "TIMESTAMP"]
+    types = ["TIMESTAMPTZ" if name in zoned else kind for name, kind in zip(layout.names, layout.types, strict=True)]
+    columns = ", ".join(f"{_literal(n)}: {_literal(t)}" for n, t in zip(layout.names, types, strict=True))
+    in_utc = ", ".join(f'"{name}" at time zone \'UTC\' as "{name}"' for name in zoned)
+    chosen = f"select * replace ({in_utc})" if zoned else "select *"
     options = f", timestampformat = {_literal(form)}" if form else ""
     pattern = "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
     query = (
-        f"from read_csv({_literal(pattern)}, auto_detect = false, header = true, parallel = false, "
+        f"{chosen} from read_csv({_literal(pattern)}, auto_detect = false, header = true, parallel = false, "
         f"delim = {_literal(layout.delimiter)}, quote = '\"', escape = '\"', nullstr = '', strict_mode = true, "
         f"columns = {{{columns}}}, store_rejects = true, rejects_table = 'refused', rejects_scan = 'scans'{options})"
     )
@@ -198,6 +209,21 @@ def _parse(path: Path, layout: Layout, connection: DuckDBPyConnection) -> tuple[
     except duckdb.Error as error:
         raise SourceError(f"{path}: DuckDB cannot read the file: {str(error).splitlines()[0]}") from None
     return rows, {int(line): (column, message) for line, column, message in refused}
+
+
+def _endless(rows: pa.Table) -> dict[int, Problem]:
+    """Return the lines with `infinity` for a time: DuckDB takes it for one, but it is on no day."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found: dict[int, Problem] = {}
+    for name in rows.column_names:
+        if pa.types.is_temporal(rows[name].type):
+            whole = pa.int32() if pa.types.is_date32(rows[name].type) else pa.int64()
+            far = pc.greater_equal(pc.abs(pc.cast(rows[name], whole)), np.iinfo(whole.to_pandas_dtype()).max)
+            for line in rows[LINE_NUMBER].filter(far).to_pylist():
+                found.setdefault(line, (name, f"The value of {name} is no day."))
+    return found
 
 
 def _literal(text: str) -> str:

@@ -1,8 +1,6 @@
 """Judge the model on the test window beside its baselines: one flat list of records.
 
-Every rival ranks the same groups. For impressions a list is what was shown; for snapshots it is what was retrieved,
-and relevant items that were not retrieved count as misses. Equal scores are put in the order of item ids, never in
-the order in which they were shown, which would lend a rival the logging policy's knowledge.
+Every rival ranks the same groups (`tasks.held_out`), and so does every feature alone (`tasks.suspicion`).
 """
 
 from __future__ import annotations
@@ -13,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.champion import CHAMPION, Champion, asked_for, champion_of
 from tasks.errors import TrainingError
-from tasks.examples import group_offsets, matrix
+from tasks.examples import matrix
+from tasks.held_out import HeldOut, baseline_rows
 from tasks.home import write_json
 from tasks.spec import Spec
+from tasks.suspicion import suspicion_of
 from tasks.train import EVERYBODY_ELSE, populations, slug
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tasks.run import Run
+
+    Rows = tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_] | None]
+    """A rival's score of every example, and which of them are in its lists (all of them if None)."""
 
 MODEL = "model"
 REFIT = "refit"
@@ -69,86 +72,36 @@ def populations_of(run: Run, table: pa.Table) -> npt.NDArray[np.object_]:
     return np.where(np.isin(column, populations(run)), column, EVERYBODY_ELSE)
 
 
-def baseline_rows(table: pa.Table, rival: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Return a baseline's score of every row, and which rows are in its list.
-
-    `policy` is the logged order. Others are retrieval types; `history` lists the user's own items only.
-    """
-    import numpy as np
-
-    if rival == "policy":
-        return -table["position"].to_numpy().astype(np.float64), np.ones(table.num_rows, dtype=bool)
-    scores = table[f"{rival}_score"].to_numpy().astype(np.float64)
-    return scores, scores > 0 if rival == "history" else np.ones(table.num_rows, dtype=bool)
-
-
-def rank_groups(run: Run, table: pa.Table, truth: pa.Table | None, champion: Champion | None = None) -> Groups:
+def rank_groups(run: Run, held_out: HeldOut, champion: Champion | None = None) -> Groups:
     """Measure the model, every baseline and the champion on every group.
 
-    Groups of which nothing was retrieved come last. The champion's value of a group that it may have been trained on
-    is undefined.
+    The champion's value of a group that it may have been trained on is undefined.
     """
     import numpy as np
 
-    from engine.lists import Lists
     from engine.metrics import parse_metric
 
-    first = _heads(run.spec, table, truth)
-    offsets = group_offsets(table)
-    offsets = np.pad(offsets, (0, first.num_rows + 1 - len(offsets)), mode="edge")
-    grades = table["grade"].to_numpy()
-    relevant = None if truth is None else _relevant(first["group_id"].to_pylist(), truth)
-    everything = np.ones(table.num_rows, dtype=bool)
-    rivals = {MODEL: (model_scores(run, table), everything)}
+    table, heads = held_out.table, held_out.heads
+    rivals: dict[str, Rows] = {MODEL: (model_scores(run, table), None)}
     rivals |= {name: baseline_rows(table, name) for name in run.spec.evaluate.baselines}
     if run.spec.publish.refit:
-        rivals[REFIT] = (model_scores(run, table, "published.txt"), everything)
+        rivals[REFIT] = (model_scores(run, table, "published.txt"), None)
     if champion is not None and champion.scores is not None:
-        rivals[CHAMPION] = (champion.scores, everything)
+        rivals[CHAMPION] = (champion.scores, None)
     values = {}
     for rival, (scores, listed) in rivals.items():
-        if truth is None:
-            lists = Lists.of(scores, grades, offsets)
-        else:
-            kept = np.concatenate([[0], np.cumsum(listed)])[offsets]
-            lists = Lists.of(scores[listed], grades[listed], kept, relevant=relevant)
+        lists = held_out.lists(scores, listed)
         for name in run.spec.evaluate.metrics:
             values[name, rival] = parse_metric(name)(lists)
             if rival == CHAMPION and champion is not None:
-                new = np.asarray([cut >= champion.since for cut in first["cut"].to_pylist()])
+                new = np.asarray([cut >= champion.since for cut in heads["cut"].to_pylist()])
                 values[name, rival] = np.where(new, values[name, rival], np.nan)
     return Groups(
-        users=first["user_id"].to_pylist(),
-        attributes={name: first[name].to_pylist() for name in run.spec.evaluate.slices},
-        population=list(populations_of(run, first)),
+        users=heads["user_id"].to_pylist(),
+        attributes={name: heads[name].to_pylist() for name in run.spec.evaluate.slices},
+        population=list(populations_of(run, heads)),
         values=values,
     )
-
-
-def _heads(spec: Spec, table: pa.Table, truth: pa.Table | None) -> pa.Table:
-    """Return what each group is of: the groups of the examples, then those that have only relevant items."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from tasks.sample import attribute_columns
-
-    names = ["group_id", "user_id", "cut", *attribute_columns(spec)]
-    first = table.take(group_offsets(table)[:-1]).select(names)
-    if truth is None:
-        return first
-    lost = truth.filter(pc.invert(pc.is_in(truth["group_id"], first["group_id"])))
-    return pa.concat_tables([first, lost.take(group_offsets(lost)[:-1]).select(names)], promote_options="permissive")
-
-
-def _relevant(groups: list[str], truth: pa.Table) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return all relevant grades of each group, and the offsets of the groups in them."""
-    import numpy as np
-
-    found: dict[str, list[int]] = {group: [] for group in groups}
-    for group, grade in zip(truth["group_id"].to_pylist(), truth["grade"].to_pylist(), strict=True):
-        found[group].append(int(grade))
-    offsets = np.concatenate([[0], np.cumsum([len(found[group]) for group in groups])]).astype(np.int64)
-    return np.asarray([grade for group in groups for grade in found[group]], dtype=np.int64), offsets
 
 
 def parts(spec: Spec, groups: Groups) -> Iterator[tuple[str, str | None, npt.NDArray[np.bool_]]]:
@@ -208,7 +161,7 @@ def overall(found: Sequence[Record], metric: str, rival: str) -> Record | None:
 
 
 def evaluate_step(run: Run) -> dict[str, Any]:
-    """Write `records.json` and the per-group values that gates compare in pairs.
+    """Write `records.json`, the per-group values that gates compare in pairs, and the power of each feature alone.
 
     Raises:
         TrainingError: the test window has no group with something to find.
@@ -230,9 +183,14 @@ def evaluate_step(run: Run) -> dict[str, Any]:
         wanted = pa.array(sorted(set(cuts)), pa.date32())
         truth = truth.filter(pa.compute.is_in(truth["cut"], wanted))
     champion = champion_of(run, table) if asked_for(run.spec) else None
-    groups = rank_groups(run, table, truth, champion)
+    held_out = HeldOut.of(run.spec, table, truth)
+    groups = rank_groups(run, held_out, champion)
     found = records(run.spec, groups)
-    result: dict[str, Any] = {"groups": len(groups.users), "metrics": {}}
+    primary = run.spec.gates[0].metric
+    rivals = {name: groups.values[primary, name] for name in run.spec.evaluate.baselines}
+    power = suspicion_of(run.spec, held_out, rivals)
+    suspicious = [row["feature"] for row in power["features"] if row["suspicious"]]
+    result: dict[str, Any] = {"groups": len(groups.users), "metrics": {}, "suspicious": suspicious}
     if champion is not None:
         result["champion"] = champion.result()
     for metric in run.spec.evaluate.metrics:
@@ -240,6 +198,7 @@ def evaluate_step(run: Run) -> dict[str, Any]:
         result["metrics"][metric] = {rival: row["value"] for rival, row in rows.items() if row}
     with run.step("evaluate", result) as folder:
         write_json(folder / "records.json", found)
+        write_json(folder / "suspicion.json", power)
         columns = {f"{metric} of {rival}": values for (metric, rival), values in groups.values.items()}
         pq.write_table(pa.table({"user_id": groups.users, **columns}), folder / "groups.parquet")
     return result

@@ -140,11 +140,9 @@ class FileSource:
 
     @cached_property
     def _connection(self) -> Any:
-        import duckdb
+        from tasks.warehouse import connect
 
-        from tasks.warehouse import SETTINGS, limits
-
-        return duckdb.connect(":memory:", config={**SETTINGS, **limits()})
+        return connect(":memory:")
 
 
 @dataclass(frozen=True)

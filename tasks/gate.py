@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from tasks.champion import against_champion
 from tasks.errors import GateFailed
 from tasks.evaluate import INTERVAL_SEED, MODEL, REFIT
-from tasks.home import write_json
+from tasks.home import read_json, write_json
 from tasks.spec_parts import BeatsGate, NotWorseGate
 
 if TYPE_CHECKING:
@@ -62,6 +64,47 @@ def judge_refit(metric: str, groups: pa.Table) -> dict[str, Any]:
     }
 
 
+def judge_features(found: Mapping[str, Any], pipeline: str, as_of: date) -> dict[str, Any]:
+    """Return whether no feature alone is too good to be true, given what `suspicion.json` holds.
+
+    Features that the pipeline file acknowledges are shown, and do not count.
+    """
+    suspicious = [row for row in found["features"] if row["suspicious"]]
+    blocking = [row for row in suspicious if row["acknowledged"] is None]
+    parts = [_alone(found, row) for row in blocking]
+    if blocking:
+        names = ", ".join(f'{row["feature"]}: "why it is legal"' for row in blocking)
+        parts.append(
+            "look in the SQL for rows after the cut, "
+            f"run `matinee prove {pipeline} --as-of {as_of}`, or, if it is legal, say why in the pipeline file: "
+            f"evaluate: {{acknowledged: {{{names}}}}}"
+        )
+    parts += [f"{_alone(found, row)}, acknowledged: {row['acknowledged']}" for row in suspicious if row not in blocking]
+    detail = "; ".join(parts) if suspicious else _nothing_suspicious(found)
+    return {"gate": "no feature is too good to be true", "passed": not blocking, "detail": detail}
+
+
+def _alone(found: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    against = found["reference"]
+    return (
+        f"{row['feature']} alone has {found['metric']} {row['value']:.4f} and AUC {row['auc']:.4f} "
+        f"[{row['auc_low']:.4f}, {row['auc_high']:.4f}], where {against['of']} has {found['metric']} "
+        f"{against['value']:.4f} and a perfect order {found['perfect']:.4f}"
+    )
+
+
+def _nothing_suspicious(found: Mapping[str, Any]) -> str:
+    best, least = found["features"][0], found["suspicious_from"]
+    if best["groups"] < least["groups"]:
+        return f"not judged: {best['groups']} lists hold both a hit and a miss, expected at least {least['groups']}"
+    if best["closes"] is None:
+        return f"{found['reference']['of']} is perfect already, and no feature's AUC is above {least['auc']:.2f}"
+    return (
+        f"the strongest alone, {best['feature']}, closes {100 * best['closes']:.0f} % of the gap between "
+        f"{found['reference']['of']} and a perfect order; suspicious from {100 * least['closes']:.0f} % on"
+    )
+
+
 def gate_step(run: Run) -> dict[str, Any]:
     """Write every gate's verdict.
 
@@ -74,6 +117,8 @@ def gate_step(run: Run) -> dict[str, Any]:
     verdicts = [_judge_against(run, gate, groups) for gate in run.spec.gates]
     if run.spec.publish.refit:
         verdicts.append(judge_refit(run.spec.gates[0].metric, groups))
+    found = read_json(run.step_dir("evaluate") / "suspicion.json")
+    verdicts.append(judge_features(found, run.spec.name, run.as_of))
     result = {"passed": all(verdict["passed"] for verdict in verdicts), "gates": verdicts}
     with run.step("gate", result) as folder:
         write_json(folder / "gates.json", verdicts)

@@ -77,3 +77,12 @@ def intervals(records: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         for n, record in enumerate(known)
     ]
     return {"width": NARROW, "height": ROW * len(rows), "left": LEFT, "rows": rows}
+
+
+def powers(rows: Sequence[Mapping[str, Any]], marks: Mapping[str, float | None], top: float) -> dict[str, Any]:
+    """Return a bar for the value of each feature, and a mark for each of others, on one axis of 100 from 0 to `top`."""
+    scale = 100.0 / (top or 1.0)
+    return {
+        "rows": [{**row, "width": round(scale * (row["value"] or 0.0), 2)} for row in rows],
+        "marks": {name: round(scale * value, 2) for name, value in marks.items() if value is not None},
+    }

@@ -59,7 +59,7 @@ def check_references(spec: Spec, document: Document) -> None:
     problems = _Problems(document)
     for check in (
         _check_source, _check_labels, _check_features, _check_attributes, _check_retrieval, _check_tune,
-        _check_metrics, _check_gates, _check_twice, _check_windows,
+        _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows,
     ):  # fmt: skip
         check(spec, problems)
     if problems.found:
@@ -159,6 +159,12 @@ def _check_metrics(spec: Spec, problems: _Problems) -> None:
     for index, name in enumerate(spec.evaluate.baselines):
         if name not in baseline_names(spec):
             problems.unknown(("evaluate", "baselines", index), "baseline", name, baseline_names(spec))
+
+
+def _check_acknowledged(spec: Spec, problems: _Problems) -> None:
+    for name in spec.evaluate.acknowledged:
+        if name not in spec.features:
+            problems.unknown(("evaluate", "acknowledged", name), "feature of this pipeline", name, spec.features)
 
 
 def _check_gates(spec: Spec, problems: _Problems) -> None:

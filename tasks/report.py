@@ -16,7 +16,7 @@ from tasks.failures import last_words
 from tasks.home import read_json
 from tasks.judge import is_rate, shown, title
 from tasks.partitions import read_manifests
-from tasks.plots import bars, intervals, line
+from tasks.plots import bars, intervals, line, powers
 
 if TYPE_CHECKING:
     from tasks.run import Run
@@ -64,7 +64,7 @@ def render(page: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"shown": shown, "figure": figure, "size": size}
+    environment.filters |= {"shown": shown, "figure": figure, "percent": percent, "size": size}
     return environment.get_template("report.html.j2").render(page)
 
 
@@ -83,6 +83,7 @@ def collect(run: Run) -> dict[str, Any]:
         "strata": _optional(run.step_dir("sample") / "strata.json"),
         "monitor": monitor(run),
         "metrics": metrics(run),
+        "alone": alone(run),
         "gates": _optional(run.step_dir("gate") / "gates.json"),
         "models": models(run),
     }
@@ -245,6 +246,18 @@ def _pivot(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"population": population, "slice": name, **row} for (population, name), row in rows.items()]
 
 
+def alone(run: Run) -> dict[str, Any] | None:
+    """Return the power of each feature alone beside the best baseline, the model and a perfect order."""
+    found, records = (_optional(run.step_dir("evaluate") / name) for name in ("suspicion.json", "records.json"))
+    if found is None or records is None:
+        return None
+    whole = (found["metric"], "model", "*", None)
+    model = next((r["value"] for r in records if (r["metric"], r["of"], r["population"], r["slice"]) == whole), None)
+    marks = {"baseline": found["reference"]["value"], "model": model}
+    shown = max(TOP_FEATURES // 2, sum(row["suspicious"] for row in found["features"]))
+    return {**found, "model": model, **powers(found["features"], marks, found["perfect"] or 1.0), "shown": shown}
+
+
 def models(run: Run) -> list[dict[str, Any]]:
     """Return each population's model: what it learned from, its settings, its features by gain."""
     found = []
@@ -283,6 +296,11 @@ def monitor(run: Run) -> dict[str, Any] | None:
 def figure(value: float | None) -> str:
     """Return a metric for people."""
     return "–" if value is None else f"{value:.4f}"
+
+
+def percent(share: float | None) -> str:
+    """Return a share for people, in whole percent."""
+    return "–" if share is None else f"{round(100 * share)} %"
 
 
 def size(count: int) -> str:

@@ -20,6 +20,7 @@ _EXPECTED = {
     "float_type": "a number",
     "bool_type": "true or false",
     "string_type": "a text",
+    "string_too_short": "a text that is not empty",
     "date_type": "a day, like 2026-02-28",
     "date_parsing": "a day, like 2026-02-28",
     "date_from_datetime_parsing": "a day, like 2026-02-28",

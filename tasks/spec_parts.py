@@ -14,6 +14,7 @@ from pydantic import (
     Discriminator,
     Field,
     PlainSerializer,
+    StringConstraints,
     Tag,
     WithJsonSchema,
 )
@@ -59,6 +60,7 @@ NonNegativeFloat = Annotated[Number, Field(ge=0)]
 Cron = Annotated[str, AfterValidator(_cron)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Column = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class Part(BaseModel):
@@ -232,6 +234,9 @@ class Evaluate(Part):
         default=("popularity", "history"), description="Retrieval types, or `policy`: the logged order."
     )
     slices: tuple[Column, ...] = Field(default=(), description="User attributes to look at one by one.")
+    acknowledged: dict[str, Reason] = Field(
+        default={}, description="Features that look too good to be true but are legal, each with the reason."
+    )
 
 
 class BeatsGate(Part):

@@ -89,11 +89,20 @@ def writer(home: Home, pipeline: str) -> Iterator[DuckDBPyConnection]:
         yield connection
 
 
+def connect(path: Path | str, *, read_only: bool = False) -> DuckDBPyConnection:
+    """Open a database whose days are UTC days, whatever the machine's time zone is."""
+    import duckdb
+
+    connection = duckdb.connect(path, read_only=read_only, config={**SETTINGS, **limits()})
+    connection.execute("set global TimeZone = 'UTC'")
+    return connection
+
+
 def _connect(path: Path, *, read_only: bool) -> DuckDBPyConnection:
     import duckdb
 
     try:
-        return duckdb.connect(path, read_only=read_only, config={**SETTINGS, **limits()})
+        return connect(path, read_only=read_only)
     except duckdb.Error as error:
         raise BuildError(
             f"{path}: cannot be opened ({str(error).splitlines()[0]}); if no other program has it open, it is damaged: "
@@ -104,7 +113,5 @@ def _connect(path: Path, *, read_only: bool) -> DuckDBPyConnection:
 @contextmanager
 def memory() -> Iterator[DuckDBPyConnection]:
     """Yield an in-memory database for reading parquet."""
-    import duckdb
-
-    with duckdb.connect(":memory:", config={**SETTINGS, **limits()}) as connection:
+    with connect(":memory:") as connection:
         yield connection

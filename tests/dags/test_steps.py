@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import types
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from tasks.catalog import PROJECT
 from tasks.errors import BuildError, CheckFailed
 from tasks.home import Home
 from tasks.run import Run
@@ -116,6 +120,53 @@ def test_day_is_the_start_of_the_interval() -> None:
     from dags.steps import _as_of
 
     assert _as_of({"run_id": "r", "data_interval_start": DAY}) == date(2026, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [
+        ("America/New_York", "2026-03-08"),  # the clocks change
+        ("Europe/Berlin", "2026-03-29"),
+        ("Europe/Berlin", "2026-10-25"),
+        ("Asia/Kathmandu", "2028-02-29"),
+        ("Pacific/Auckland", "2027-01-01"),
+    ],
+)
+def test_the_day_is_the_utc_day_wherever_the_scheduler_thinks_it_is(zone: str, day: str) -> None:
+    from dags.steps import _as_of
+
+    start = datetime.fromisoformat(f"{day}T00:00:00+00:00").astimezone(ZoneInfo(zone))
+    assert _as_of({"run_id": "r", "data_interval_start": start}) == date.fromisoformat(day)
+
+
+def test_intervals_are_utc_days_under_a_scheduler_of_another_time_zone() -> None:
+    """New York's clocks change on 2026-03-08; an interval that followed them would begin at 05:00 UTC, then 04:00."""
+    script = """
+import datetime
+from airflow.serialization.serialized_objects import DagSerialization
+from airflow.timetables.base import TimeRestriction
+from dags.pipelines import pipeline_dag
+
+table = DagSerialization.from_dict(DagSerialization.to_dict(pipeline_dag("streaming"))).timetable
+last = table.infer_manual_data_interval(run_after=datetime.datetime(2026, 3, 8, tzinfo=datetime.UTC))
+for _ in range(3):
+    last = table.next_dagrun_info(
+        last_automated_data_interval=last, restriction=TimeRestriction(None, None, True)
+    ).data_interval
+    print(last.start.isoformat(), last.end.isoformat())
+"""
+    zone = {"TZ": "America/New_York", "AIRFLOW__CORE__DEFAULT_TIMEZONE": "America/New_York"}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **zone},
+        cwd=PROJECT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines()[-3:] == [
+        f"2026-03-{day:02}T00:00:00+00:00 2026-03-{day + 1:02}T00:00:00+00:00" for day in (8, 9, 10)
+    ]
 
 
 @pytest.mark.parametrize(("error", "retried"), [(CheckFailed("bad"), False), (BuildError("busy"), True)])

@@ -30,7 +30,9 @@ CLUES = ("item_actions_28d", "user_tenure_days")
 
 
 def run_on(home: Path, **changes: Any) -> Run:
-    changes = {"gates": [GATE], "evaluate": {"metrics": ["mrr"], "baselines": ["popularity"]}, **changes}
+    known = {CLUES[0]: "It is the label, so that models are perfect."}
+    evaluate = {"metrics": ["mrr"], "baselines": ["popularity"], "acknowledged": known}
+    changes = {"gates": [GATE], "evaluate": evaluate, **changes}
     return Run(spec_of(**changes), Home(home), day("02-20"), "1")
 
 

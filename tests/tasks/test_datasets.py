@@ -18,6 +18,7 @@ from tasks.errors import SourceError, SpecError
 from tasks.file_source import FileSource
 from tasks.home import Home
 from tasks.land import land_range, landed_for
+from tasks.warehouse import connect
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("MATINEE_DATA", ROOT.parent / "shared" / "data"))
@@ -61,7 +62,7 @@ tables:
 def read(path: Path, content: bytes, layout: Layout = LAYOUT) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """Write and read a file; return the rows and (line, column, error, raw) of the rejects."""
     path.write_bytes(content)
-    with duckdb.connect() as connection:
+    with connect(":memory:") as connection:
         rows, rejects = read_csv(path, layout, connection)
     return (
         [tuple(row.values()) for row in rows.to_pylist()],
@@ -96,7 +97,60 @@ def test_bad_dates_and_numbers_are_rejected_with_their_reason_and_raw_line(csv: 
     assert [(line, column, raw) for line, column, _, raw in rejects] == [
         (2, "at", "1,a,31/12/2020"), (3, "id", "foo,b,"), (4, "id", "99999999999,c,"),
     ]  # fmt: skip
-    assert "Could not convert string \"31/12/2020\" to 'TIMESTAMP'" in rejects[0][2]
+    assert "Could not convert string \"31/12/2020\" to 'TIMESTAMP WITH TIME ZONE'" in rejects[0][2]
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2020-03-29 01:30:00", "2020-03-29 01:30:00"),  # as it stands
+        ("2020-03-29T01:30:00Z", "2020-03-29 01:30:00"),
+        ("2020-03-29T01:30:00+02:00", "2020-03-28 23:30:00"),
+        ("2020-03-29T01:30:00+0200", "2020-03-28 23:30:00"),
+        ("2020-12-31 19:00:00-05", "2021-01-01 00:00:00"),
+        ("2020-03-29 03:00:00 Europe/Berlin", "2020-03-29 01:00:00"),
+        ("2020-02-29", "2020-02-29 00:00:00"),
+        ("2020-12-31 23:59:59.999999", "2020-12-31 23:59:59.999999"),
+        ("2020-12-31 23:59:59.9999999", "2020-12-31 23:59:59.999999"),  # cut off, not rounded into the next day
+    ],
+)
+def test_times_are_utc_and_offsets_are_honoured(csv: Path, text: str, utc: str) -> None:
+    rows, rejects = read(csv, HEADER + f"1,a,{text}\n".encode())
+    assert [str(row[2]) for row in rows] == [utc]
+    assert rejects == []
+
+
+@pytest.mark.parametrize(
+    "text", ["2021-02-29", "2020-02-30 01:00:00", "29/03/2020", "2020-03-29 25:00:00", "2020-03-29T01:30:00 Mars/Base"]
+)
+def test_times_that_do_not_exist_are_rejected(csv: Path, text: str) -> None:
+    rows, rejects = read(csv, HEADER + f"1,a,{text}\n2,b,\n".encode())
+    assert [row[0] for row in rows] == [2]
+    assert [(line, column) for line, column, _, _ in rejects] == [(2, "at")]
+    assert "Could not convert string" in rejects[0][2]
+
+
+@pytest.mark.parametrize("kind", ["TIMESTAMP", "DATE"])
+def test_a_time_without_end_is_rejected(csv: Path, kind: str) -> None:
+    layout = Layout(LAYOUT.header, LAYOUT.names, ("INTEGER", "VARCHAR", kind))
+    rows, rejects = read(csv, HEADER + b"x,a,\n1,b,infinity\n2,c,-infinity\n3,d,2020-01-01\n4,e,\n", layout)
+    assert [row[0] for row in rows] == [3, 4]
+    assert [(line, column) for line, column, _, _ in rejects] == [(2, "id"), (3, "at"), (4, "at")]
+    assert rejects[1][2:] == ("The value of at is no day.", "1,b,infinity")
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "utc"),
+    [
+        ("%d/%m/%Y %H:%M", "29/03/2020 01:30", "2020-03-29 01:30:00"),
+        ("%d/%m/%Y %H:%M %z", "29/03/2020 01:30 +0200", "2020-03-28 23:30:00"),
+    ],
+)
+def test_a_format_may_have_an_offset(csv: Path, form: str, text: str, utc: str) -> None:
+    layout = Layout(LAYOUT.header, LAYOUT.names, LAYOUT.types, timestamp_format=form)
+    rows, rejects = read(csv, HEADER + f"1,a,{text}\n2,b,2020-03-29T01:30:00+02:00\n".encode(), layout)
+    assert [str(row[2]) for row in rows] == [utc]
+    assert [line for line, *_ in rejects] == [3]
 
 
 def test_lines_with_other_columns_and_empty_lines_are_rejected(csv: Path) -> None:

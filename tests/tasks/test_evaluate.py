@@ -16,7 +16,6 @@ from tasks import evaluate
 from tasks.errors import TrainingError
 from tasks.evaluate import (
     Groups,
-    baseline_rows,
     evaluate_step,
     model_scores,
     overall,
@@ -24,6 +23,7 @@ from tasks.evaluate import (
     rank_groups,
     records,
 )
+from tasks.held_out import HeldOut, baseline_rows
 from tasks.home import Home, read_json
 from tasks.run import Run
 from tasks.train import fit, save
@@ -46,16 +46,21 @@ def run_of(folder: Path, **changes: Any) -> Run:
     return Run(spec_of(**{"publish": {"refit": False}, **changes}), Home(folder), day("02-20"), "1")
 
 
+def ranked(run: Run, table: pa.Table, truth: pa.Table | None) -> Groups:
+    return rank_groups(run, HeldOut.of(run.spec, table, truth))
+
+
 def two_groups() -> pa.Table:
-    return examples(
-        group("r1", "u1", [0, 1, 2], model=[3.0, 2.0, 1.0], popularity_score=[1.0, 2.0, 3.0], region=["BR"] * 3),
-        group("r2", "u2", [1, 0], model=[2.0, 1.0], popularity_score=[1.0, 2.0], region=["SE"] * 2),
-    )
+    first = {"model": [3.0, 2.0, 1.0], "popularity_score": [1.0, 2.0, 3.0], "region": ["BR"] * 3}
+    second = {"model": [2.0, 1.0], "popularity_score": [1.0, 2.0], "region": ["SE"] * 2}
+    for columns in (first, second):
+        columns |= {"item_actions_28d": columns["popularity_score"], "user_tenure_days": columns["model"]}
+    return examples(group("r1", "u1", [0, 1, 2], **first), group("r2", "u2", [1, 0], **second))
 
 
 @pytest.mark.usefixtures("scored")
 def test_by_hand(tmp_path: Path) -> None:
-    found = rank_groups(run_of(tmp_path, **REGIONS), two_groups(), None)
+    found = ranked(run_of(tmp_path, **REGIONS), two_groups(), None)
 
     log3 = math.log2(3)
     upside_down = (1 / log3 + 2 / 2) / (2 + 1 / log3)
@@ -72,7 +77,7 @@ def test_by_hand(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("scored")
 def test_records_are_one_flat_list(tmp_path: Path) -> None:
     run = run_of(tmp_path, **REGIONS)
-    found = records(run.spec, rank_groups(run, two_groups(), None))
+    found = records(run.spec, ranked(run, two_groups(), None))
 
     assert len(found) == 2 * 3 * 3  # metrics × rivals × (all, two slices)
     assert set(found[0]) == {
@@ -93,7 +98,7 @@ def test_populations_have_records_of_their_own(tmp_path: Path) -> None:
     run.step_dir("sample").mkdir(parents=True)
     finish_step(run, "sample", {"populations": {"BR": 5, "SE": 4}})
 
-    groups = rank_groups(run, two_groups(), None)
+    groups = ranked(run, two_groups(), None)
     found = records(run.spec, groups)
 
     assert list(populations_of(run, two_groups())) == ["BR", "BR", "BR", "*", "*"]
@@ -120,7 +125,7 @@ PLAIN = {"evaluate": {"metrics": ["ndcg@10", "mrr", "fpc"], "baselines": ["popul
 
 @pytest.mark.usefixtures("scored")
 def test_a_perfect_scorer_is_perfect(tmp_path: Path) -> None:
-    found = rank_groups(run_of(tmp_path, **PLAIN), noise(1, 50, "perfect"), None)
+    found = ranked(run_of(tmp_path, **PLAIN), noise(1, 50, "perfect"), None)
     for metric in ("ndcg@10", "mrr", "fpc"):
         assert found.values[metric, "model"].tolist() == [1.0] * 50
 
@@ -129,7 +134,7 @@ def test_a_perfect_scorer_is_perfect(tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", ["random", "same"])
 def test_a_scorer_that_knows_nothing_is_worth_chance(tmp_path: Path, model: str) -> None:
     run = run_of(tmp_path, **PLAIN)
-    found = records(run.spec, rank_groups(run, noise(2, 1500, model), None))
+    found = records(run.spec, ranked(run, noise(2, 1500, model), None))
 
     ranks = np.arange(1, 11)
     chance = {"ndcg@10": np.mean(1 / np.log2(ranks + 1)), "mrr": np.mean(1 / ranks), "fpc": 0.5}
@@ -147,7 +152,7 @@ def test_ties_are_not_resolved_by_the_order_shown(tmp_path: Path) -> None:
     for row, position in zip(shown, [3, 2, 1], strict=True):
         row["position"] = position
     plain = {"evaluate": {"metrics": ["mrr"], "baselines": ["popularity", "policy"], "slices": []}}
-    found = rank_groups(run_of(tmp_path, **plain), examples(shown), None)
+    found = ranked(run_of(tmp_path, **plain), examples(shown), None)
 
     assert found.values["mrr", "model"] == pytest.approx([1 / 3])
     assert found.values["mrr", "popularity"] == pytest.approx([1 / 3])
@@ -178,7 +183,7 @@ def test_relevant_items_that_were_not_retrieved_count_as_misses(tmp_path: Path) 
     table = examples(group("u1@c", "u1", [1, 0, 0], model=[3.0, 2.0, 1.0], history_score=[0.0, 1.0, 0.0]))
     truth = truth_of(("u1@c", "u1", "i0", 1), ("u1@c", "u1", "i8", 1), ("u1@c", "u1", "i9", 1))
 
-    found = rank_groups(run_of(tmp_path, **SNAPSHOT), table, truth)
+    found = ranked(run_of(tmp_path, **SNAPSHOT), table, truth)
 
     assert found.values["recall@2", "model"] == pytest.approx([1 / 2])  # of the two it could have found
     assert found.values["ndcg@10", "model"] == pytest.approx([1 / (1 + 1 / math.log2(3) + 1 / 2)])
@@ -190,7 +195,7 @@ def test_a_user_for_whom_nothing_was_retrieved_counts_as_missed(tmp_path: Path) 
     table = examples(group("u2@c", "u2", [1], model=[1.0], history_score=[1.0]))
     truth = truth_of(("u1@c", "u1", "i5", 1), ("u1@c", "u1", "i6", 1), ("u2@c", "u2", "i0", 1))
 
-    found = rank_groups(run_of(tmp_path, **SNAPSHOT), table, truth)
+    found = ranked(run_of(tmp_path, **SNAPSHOT), table, truth)
 
     assert found.users == ["u2", "u1"]
     assert found.values["recall@2", "model"].tolist() == [1, 0]
@@ -241,6 +246,9 @@ def test_the_step_leaves_records_and_groups(tmp_path: Path) -> None:
         f"{metric} of {rival}" for rival in ("model", "popularity", "policy") for metric in ("ndcg@10", "mrr")
     ]
     assert len(read_json(run.step_dir("evaluate") / "records.json")) == 18
+    alone = read_json(run.step_dir("evaluate") / "suspicion.json")["features"]
+    assert [(row["feature"], row["groups"]) for row in alone] == [("item_actions_28d", 2), ("user_tenure_days", 2)]
+    assert result["suspicious"] == []
 
 
 def test_nothing_to_judge_is_an_error(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.home import Home, write_json
-from tasks.plots import bars, intervals, line
+from tasks.plots import bars, intervals, line, powers
 from tasks.report import STEPS, report_step
 from tests.tasks.checking import EVENTS, FakeRun, land_simulated
 
@@ -48,6 +48,26 @@ def a_check(**change: Any) -> dict[str, Any]:
         "place": "x.parquet",
         **change,
     }
+
+
+def power(feature: str, value: float, **more: Any) -> dict[str, Any]:
+    spans = {"auc": value, "auc_low": value - 0.01, "auc_high": value + 0.01, "closes": (value - 0.3) / 0.7}
+    common = {"direction": "higher", "groups": 900, "suspicious": False, "acknowledged": None}
+    return {"feature": feature, "value": value, **spans, **common, **more}
+
+
+SUSPICION = {
+    "metric": "ndcg@10",
+    "reference": {"of": "history", "value": 0.3},
+    "perfect": 1.0,
+    "suspicious_from": {"closes": 1 / 3, "auc": 0.97, "groups": 30},
+    "features": [
+        power("plays_tomorrow", 0.98, suspicious=True),
+        power("known_ahead", 0.9, suspicious=True, acknowledged="Set the day before."),
+        power("user_item_days_since_action", 0.35, direction="lower"),
+        *(power(f"item_actions_{days}d", 0.3 - days / 1000) for days in range(1, 13)),
+    ],
+}
 
 
 def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
@@ -132,7 +152,8 @@ def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
                     for region in regions
                 ),
                 record("fpc", "model", None),
-            ]
+            ],
+            "suspicion.json": SUSPICION,
         },
         "gate": {
             "gates.json": [
@@ -195,6 +216,17 @@ def test_a_good_run_is_told_whole(run: FakeRun) -> None:
         assert part in page
     assert "Missing" not in page
     assert page.count("<svg") > 8
+
+
+def test_each_feature_alone_is_shown_and_what_is_suspicious_is_said(run: FakeRun) -> None:
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text_of(finished(run))))
+
+    assert "the best baseline, history (0.3000), and the model (0.3400). What closes 33 % of the gap" in page
+    assert "✗ plays_tomorrow 0.9800 0.9800 97 % AUC 0.9800 [0.9700, 0.9900] over 900 lists" in page
+    assert page.count("a possible time traveller") == 1
+    assert "Acknowledged in the pipeline file: Set the day before." in page
+    assert "user_item_days_since_action lower first 0.3500" in page
+    assert "5 weaker ones" in page
 
 
 def test_the_page_needs_no_network_and_no_script(run: FakeRun) -> None:
@@ -286,3 +318,10 @@ def test_intervals_stay_in_the_box_and_keep_their_order() -> None:
     assert plot is not None
     assert [row["of"] for row in plot["rows"]] == ["model", "history"]
     assert all(plot["left"] <= row["low"] <= row["x"] <= row["high"] <= plot["width"] for row in plot["rows"])
+
+
+def test_powers_are_bars_on_the_axis_of_a_perfect_order() -> None:
+    plot = powers([power("a", 0.4), power("b", 0.1)], {"baseline": 0.2, "model": None}, 0.8)
+
+    assert [row["width"] for row in plot["rows"]] == [50.0, 12.5]
+    assert plot["marks"] == {"baseline": 25.0}

@@ -66,6 +66,20 @@ def test_leap_days_and_year_ends_are_days_like_others() -> None:
     assert windows(spec, date(2028, 1, 3)).test == (date(2027, 12, 30), date(2027, 12, 31))
 
 
+def test_the_embargo_counts_the_leap_day() -> None:
+    # H + L = 3: each window's last cut lies three days before the next one's first, 02-29 being one.
+    found = windows(spec_of(start="2028-01-01"), date(2028, 3, 6))
+    assert found.test == (date(2028, 3, 2), date(2028, 3, 3))
+    assert found.validation == (date(2028, 2, 27), date(2028, 2, 28))
+    assert found.train[-1] == date(2028, 2, 24)
+
+
+def test_cuts_a_week_apart_go_on_over_the_year_end() -> None:
+    weekly = SNAPSHOTS | {"every": "7d", "train": "14d", "test": "7d", "anchor": "2026-12-21"}
+    found = cuts_between(spec_of(examples=weekly), date(2026, 12, 20), date(2027, 1, 12))
+    assert found == (date(2026, 12, 21), date(2026, 12, 28), date(2027, 1, 4), date(2027, 1, 11))
+
+
 def test_too_little_history_names_the_first_day_that_has_enough() -> None:
     spec = spec_of()
     assert first_as_of(spec) == day("01-23")  # a week, 5 + 3 + 2 + 3 + 2 + 3 days

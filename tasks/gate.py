@@ -10,6 +10,7 @@ from tasks.champion import against_champion
 from tasks.errors import GateFailed
 from tasks.evaluate import INTERVAL_SEED, MODEL, REFIT
 from tasks.home import read_json, write_json
+from tasks.publish import this_version, withdraw_version
 from tasks.spec_parts import BeatsGate, NotWorseGate
 
 if TYPE_CHECKING:
@@ -113,17 +114,24 @@ def gate_step(run: Run) -> dict[str, Any]:
     """
     import pyarrow.parquet as pq
 
+    judged = run.result("evaluate")
     groups = pq.read_table(run.step_dir("evaluate") / "groups.parquet")
     verdicts = [_judge_against(run, gate, groups) for gate in run.spec.gates]
     if run.spec.publish.refit:
         verdicts.append(judge_refit(run.spec.gates[0].metric, groups))
     found = read_json(run.step_dir("evaluate") / "suspicion.json")
     verdicts.append(judge_features(found, run.spec.name, run.as_of))
-    result = {"passed": all(verdict["passed"] for verdict in verdicts), "gates": verdicts}
+    result = {
+        "passed": all(verdict["passed"] for verdict in verdicts),
+        "gates": verdicts,
+        "version": this_version(run),
+        **({"champion": judged["champion"]["version"]} if "champion" in judged else {}),
+    }
     with run.step("gate", result) as folder:
         write_json(folder / "gates.json", verdicts)
     failed = [f"  {v['gate']}: {v['detail']}" for v in verdicts if not v["passed"]]
     if failed:
+        withdraw_version(run)
         raise GateFailed(
             f"{run.spec.name} {run.as_of}: the model is not published, {len(failed)} of {len(verdicts)} gates do not "
             "hold; the champion stays:\n" + "\n".join(failed)

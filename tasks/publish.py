@@ -19,7 +19,7 @@ from tasks.errors import GateFailed, RegistryError
 from tasks.evaluate import MODEL
 from tasks.home import digest, read_json
 from tasks.ledger import Needed
-from tasks.registry import add_version, move_alias, version_dir
+from tasks.registry import add_version, move_alias, verdict_on, version_dir, withdraw
 from tasks.retrieve import made_folders
 from tasks.revision import code_digest
 from tasks.spec import Spec
@@ -59,6 +59,20 @@ def version_name(run: Run, made_from: dict[str, Any]) -> str:
 def version_of(run: Run, need: Needed) -> str:
     """Return the name of the version that a run will make of the landing as it is."""
     return version_name(run, lineage(run, landing_digest(need.partitions)))
+
+
+def this_version(run: Run) -> str:
+    """Return the name of the version that an attempt makes, from what it has retrieved."""
+    return version_name(run, lineage(run, run.result("retrieve")["data"]))
+
+
+def withdraw_version(run: Run) -> None:
+    """Take back the version of a run that a gate refuses now, if it was published by an earlier judgement."""
+    name, alias, version = run.spec.name, run.spec.publish.alias, this_version(run)
+    word = verdict_on(run.home, name, alias, version)
+    if word is not None and not word.get("withdrawn"):
+        event = {**_event(run), "why": "judged again: a gate does not hold"}
+        withdraw(run.home, name, alias, version, run.as_of, event)
 
 
 def feature_nodes(spec: Spec) -> tuple[FeatureNode, ...]:

@@ -99,7 +99,8 @@ def retrieve_step(run: Run) -> dict[str, Any]:
         for day, folder in missing.items():
             with atomic_dir(folder) as target:
                 models.write(day, target)
-                _write_candidates(connection, run.spec, day, target)
+                if run.spec.examples.kind == "snapshots" or day in need.labels:  # else nothing is to be learnt of it
+                    _write_candidates(connection, run.spec, day, target)
     result = {
         "data": landing_digest(need.partitions),
         "cuts": len(folders),

@@ -86,7 +86,8 @@ def _as_of(context: dict[str, Any]) -> date:
 
 def waiting_days(context: dict[str, Any]) -> list[date]:
     """Return the as-of days of the DAG's other runs that are queued or running, within a month of the running one."""
-    own, dag = context["data_interval_start"].astimezone(UTC), context["dag"].dag_id
+    # A plain datetime: Airflow's own loses datetime.UTC when days are added to it.
+    own, dag = datetime.fromtimestamp(context["data_interval_start"].timestamp(), UTC), context["dag"].dag_id
     others = [own + timedelta(days=n) for n in range(-MONTH, MONTH + 1) if n]
 
     def waiting(starts: list[datetime]) -> int:

@@ -222,6 +222,7 @@ def _finish(run: Run, step: str, what: str, checks: Sequence[Check], extra: dict
     with atomic_dir(run.step_dir(step)) as folder:
         write_json(folder / "checks.json", [check.record() for check in checks])
         if not critical:
+            write_json(folder / "made_by.json", run.made_by)
             write_json(folder / "result.json", result)
     if critical:
         raise CheckFailed(_words(run, step, what, critical, len(checks)))

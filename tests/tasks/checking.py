@@ -38,6 +38,7 @@ class FakeRun:
         self.windows = SimpleNamespace(validation=(as_of,))
         self.landing_start = as_of - timedelta(days=30)
         self.dir = home.run_dir("demo", as_of, "a1")
+        self.made_by = "this"
 
     def step_dir(self, step: str) -> Path:
         return self.dir / step

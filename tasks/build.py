@@ -96,28 +96,22 @@ def needed_by(
     source = open_source(spec, home, data)
     first = min(landing_start(spec, day) for day in days)
     partitions = landed_for(source, home, first, max(days), instead=unknown)
-    features: dict[date, str] = {}
-    labels: dict[date, str] = {}
-    for day in sorted(days):
-        of_features, of_labels = wanted(spec, day, partitions, source.entities)
-        features |= of_features
-        labels |= of_labels
-    return Needed(tuple(partitions), features, labels)
+    return Needed(tuple(partitions), *wanted(spec, days, partitions, source.entities))
 
 
 def wanted(
-    spec: Spec, as_of: date, partitions: Sequence[Partition], entities: frozenset[str]
+    spec: Spec, days: Collection[date], partitions: Sequence[Partition], entities: frozenset[str]
 ) -> tuple[dict[date, str], dict[date, str]]:
-    """Return the digest that each feature day and each label cut of a run must have been built from.
+    """Return the digest that each feature day and each label cut of some runs must have been built from.
 
     Args:
         spec: the pipeline.
-        as_of: the run's day.
-        partitions: the landing, up to that day or further.
+        days: the runs' as-of days.
+        partitions: the landing, up to the last of them or further.
         entities: tables whose every row counts, however old.
     """
-    cuts = windows(spec, as_of).refit
-    features = {day: features_digest(spec, day, partitions, entities) for day in sorted({*cuts, as_of})}
+    cuts = sorted({cut for day in days for cut in windows(spec, day).refit})
+    features = {day: features_digest(spec, day, partitions, entities) for day in sorted({*cuts, *days})}
     back = labels_lookback(spec)
     labels = {cut: landing_digest(p for p in partitions if cut - back < p.ds <= cut + spec.lag) for cut in cuts}
     return features, labels

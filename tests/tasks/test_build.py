@@ -107,7 +107,7 @@ def finish(connection: DuckDBPyConnection, plan: Plan) -> None:
 
 def test_a_run_needs_its_cuts_and_its_own_day() -> None:
     run = run_of()
-    features, labels = wanted(run.spec, run.as_of, landing(day("01-01"), day("01-31")), ENTITIES)
+    features, labels = wanted(run.spec, [run.as_of], landing(day("01-01"), day("01-31")), ENTITIES)
     assert sorted(labels) == list(run.windows.refit)
     assert sorted(features) == [*run.windows.refit, day("01-31")]
 
@@ -115,8 +115,8 @@ def test_a_run_needs_its_cuts_and_its_own_day() -> None:
 @given(st.integers(0, 40))
 def test_a_correction_makes_stale_what_depends_on_it_and_nothing_else(n: int) -> None:
     run, mended = run_of(start="2024-01-01"), day("01-01") + n * DAY
-    before = wanted(run.spec, run.as_of, landing(day("01-01"), day("02-10")), ENTITIES)
-    after = wanted(run.spec, run.as_of, landing(day("01-01"), day("02-10"), corrected=[mended]), ENTITIES)
+    before = wanted(run.spec, [run.as_of], landing(day("01-01"), day("02-10")), ENTITIES)
+    after = wanted(run.spec, [run.as_of], landing(day("01-01"), day("02-10"), corrected=[mended]), ENTITIES)
 
     changed_features = {d for d in before[0] if before[0][d] != after[0][d]}
     changed_labels = {d for d in before[1] if before[1][d] != after[1][d]}
@@ -129,8 +129,8 @@ def test_a_correction_of_the_past_makes_stale_the_labels_that_look_back(n: int) 
     rules = [{"grade": 2, "pair": "play_before > 0 and play_count > 0"}, {"grade": 1, "when": "kind = 'play'"}]
     run, mended = run_of(start="2024-01-01", label={"grades": rules}), day("02-05") - n * DAY
     first = min(mended, run.windows.first)
-    before = wanted(run.spec, run.as_of, landing(first, day("02-05")), ENTITIES)[1]
-    after = wanted(run.spec, run.as_of, landing(first, day("02-05"), corrected=[mended]), ENTITIES)[1]
+    before = wanted(run.spec, [run.as_of], landing(first, day("02-05")), ENTITIES)[1]
+    after = wanted(run.spec, [run.as_of], landing(first, day("02-05"), corrected=[mended]), ENTITIES)[1]
 
     changed = {cut for cut in before if before[cut] != after[cut]}
     assert changed == {cut for cut in before if cut - 365 * DAY < mended <= cut + run.spec.lag}
@@ -140,10 +140,10 @@ def test_a_correction_of_the_past_makes_stale_the_labels_that_look_back(n: int) 
 def test_features_forget_events_after_a_year_and_users_never() -> None:
     run = run_of(start="2024-01-01")
     old = run.as_of - timedelta(days=365)
-    with_nothing = wanted(run.spec, run.as_of, [], ENTITIES)[0][run.as_of]
+    with_nothing = wanted(run.spec, [run.as_of], [], ENTITIES)[0][run.as_of]
 
     def digest_with(table: str, ds: date) -> str:
-        return wanted(run.spec, run.as_of, [partition(table, ds)], ENTITIES)[0][run.as_of]
+        return wanted(run.spec, [run.as_of], [partition(table, ds)], ENTITIES)[0][run.as_of]
 
     assert digest_with("events", old) == with_nothing
     assert digest_with("events", old + DAY) != with_nothing
@@ -154,7 +154,7 @@ def test_features_forget_events_after_a_year_and_users_never() -> None:
 
 def test_features_and_labels_of_a_cut_are_the_same_for_every_run() -> None:
     partitions = landing(day("01-01"), day("02-10"))
-    early, late = (wanted(run_of().spec, day(text), partitions, ENTITIES) for text in ("01-31", "02-03"))
+    early, late = (wanted(run_of().spec, [day(text)], partitions, ENTITIES) for text in ("01-31", "02-03"))
     for one, other in zip(early, late, strict=True):
         shared = one.keys() & other.keys()
         assert shared
@@ -413,7 +413,7 @@ def test_item_models_of_a_cut_learn_from_the_year_before_their_refit_day(landed:
     assert run.landing_start <= oldest
 
     def digest_with(content: str) -> str:
-        return wanted(run.spec, run.as_of, [partition("events", oldest, content)], ENTITIES)[0][cut]
+        return wanted(run.spec, [run.as_of], [partition("events", oldest, content)], ENTITIES)[0][cut]
 
     assert digest_with("old") != digest_with("new")
 

@@ -2,7 +2,7 @@
 # Everything runs in .venv, which is made from requirements.lock the first time and whenever that file changes.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down status test check docs bench lock clean ci
+.PHONY: help setup run prove up down status test check docs bench lock clean ci
 
 # Values reach the recipes through the environment, as they were written: spaces, quotes and dollars are harmless.
 PIPELINE ?= streaming
@@ -41,6 +41,12 @@ run: $(READY) ## Run DAYS consecutive days of PIPELINE through Airflow, with liv
 	if [ -n "$$PORT" ]; then set -- "$$@" --port "$$PORT"; fi; \
 	exec $(BIN)/matinee stack drive "$$@" -- "$$PIPELINE"
 
+prove: $(READY) ## Prove that nothing after AS_OF changes the run of that day of PIPELINE
+	@set --; \
+	if [ -n "$$AS_OF" ]; then set -- "$$@" --as-of "$$AS_OF"; fi; \
+	if [ -n "$$DATA" ]; then set -- "$$@" --data "$$DATA"; fi; \
+	exec $(BIN)/matinee prove "$$@" -- "$$PIPELINE"
+
 up: $(READY) ## Start Airflow and leave it running; prints the UI's address and login
 	@if [ -n "$$PORT" ]; then set -- --port "$$PORT"; else set --; fi; exec $(BIN)/matinee stack up "$$@"
 
@@ -68,7 +74,7 @@ bench: $(READY) ## Run the benchmarks in bench/ and print their tables
 	@set -- bench/[a-z]*.py; [ -e "$$1" ] || { echo "bench/ holds no benchmarks yet"; exit 0; }; \
 	for file in "$$@"; do echo "== $$file"; $(BIN)/python -m "bench.$$(basename "$$file" .py)" || exit 1; done
 
-ci: ## Do what the CI does: install from the lock, check, test
+ci: ## Do what the CI does: install from the lock, check, test, prove
 	@exec .ci/run
 
 lock: ## Resolve pyproject.toml into requirements.lock (needs uv)

@@ -95,7 +95,7 @@ def retrieve_step(run: Run) -> dict[str, Any]:
         folders = cut_folders(run, need)
         missing = {day: folder for day, folder in folders.items() if not folder.exists()}
         require_built(run, connection)
-        models = _Models(connection, run.spec)
+        models = Models(connection, run.spec)
         for day, folder in missing.items():
             with atomic_dir(folder) as target:
                 models.write(day, target)
@@ -112,7 +112,7 @@ def retrieve_step(run: Run) -> dict[str, Any]:
 
 
 @dataclass
-class _Models:
+class Models:
     """Fits and writes the models of cuts; item models are fitted once per refit day."""
 
     connection: DuckDBPyConnection

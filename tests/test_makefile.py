@@ -70,6 +70,12 @@ def test_values_may_come_from_the_environment(checkout: Path) -> None:
     assert done.stdout == "<stack><drive><--days><3><--data><a b><--><online_retail>\n"
 
 
+def test_prove_takes_pipeline_day_and_data(checkout: Path) -> None:
+    done = make(checkout, "prove", "PIPELINE=online_retail", "AS_OF=2011-10-24", "DATA=a b")
+    assert done.stdout == "<prove><--as-of><2011-10-24><--data><a b><--><online_retail>\n"
+    assert make(checkout, "prove").stdout == "<prove><--><streaming>\n"
+
+
 def test_failure_is_passed_on(checkout: Path) -> None:
     (checkout / ".venv" / "bin" / "matinee").write_text("#!/bin/sh\nexit 3\n", encoding="utf-8")
     assert make(checkout, "run").returncode != 0
@@ -111,7 +117,10 @@ def test_every_locked_package_has_a_hash() -> None:
     assert all("--hash=sha256:" in lines[n + 1] for n in packages)
 
 
-def test_ci_runs_check_and_test() -> None:
+def test_ci_runs_check_and_test_and_proves_both_pipelines() -> None:
     script = PROJECT / ".ci" / "run"
     assert os.access(script, os.X_OK)
-    assert re.findall(r"^make \w+$", script.read_text(encoding="utf-8"), re.MULTILINE) == ["make check", "make test"]
+    text = script.read_text(encoding="utf-8")
+    assert re.findall(r"^make \w+$", text, re.MULTILINE) == ["make check", "make test"]
+    proven = re.findall(r"^make prove PIPELINE=(\w+) AS_OF=\S+", text, re.MULTILINE)
+    assert proven == sorted((path.stem for path in (PROJECT / "pipelines").glob("*.yaml")), reverse=True)

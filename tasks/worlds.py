@@ -204,7 +204,8 @@ class Worlds:
         source, spec, home = self.source, self.run.spec, self.home(name)
         landed = tuple(read_manifests(home, source.name, source.tables, None, last))
         of_last = {last: features_digest(spec, last, landed, source.entities)}
-        build(spec, home, Needed(landed, {**features, **of_last}, dict(labels)), home.root / "built")
+        with atomic_dir(home.root / "built") as folder:
+            build(spec, home, Needed(landed, {**features, **of_last}, dict(labels)), folder)
 
     def _after(self, name: str) -> dict[str, int]:
         day = self.run.as_of

@@ -43,7 +43,7 @@ FILES = {
 }
 """Where a run keeps an artefact: steps, and the files in their folders."""
 SHOWN = 5
-"""Differences named for an artefact in a world; the others are counted."""
+"""Differences named of the first artefact of a world that has any; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -266,8 +266,11 @@ def _cell(world: World, artefact: str) -> Text:
 
 
 def _named(world: World) -> Iterator[str]:
+    """Yield what differs in a world: several of the first artefact, one of each of those that it was passed on to."""
+    left = SHOWN
     for artefact in ARTEFACTS:
-        found = world.differences.get(artefact, [])
-        yield from (f"{world.name} · {artefact}: {difference}" for difference in found[:SHOWN])
-        if len(found) > SHOWN:
-            yield f"{world.name} · {artefact}: … and {len(found) - SHOWN} more"
+        if found := world.differences.get(artefact, []):
+            yield from (f"{world.name} · {artefact}: {difference}" for difference in found[:left])
+            if len(found) > left:
+                yield f"{world.name} · {artefact}: … and {len(found) - left:,} more"
+            left = 1

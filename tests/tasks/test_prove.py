@@ -136,6 +136,18 @@ def test_the_command_fails_when_something_differs(tiny_shown: Tiny, monkeypatch:
     assert "not proven" in done.output
 
 
+def test_what_a_difference_was_passed_on_to_is_named_once() -> None:
+    leaks = [Difference(f"feat_users.{name}", 1, 9, "…") for name in "abcdefg"]
+    passed_on = [Difference(f"sample/train.parquet:{name}", 1, 9, "…") for name in "ab"]
+    found = World("late", {"features": leaks, "labels": [], "examples": passed_on})
+    assert [line.strip() for line in text_of(Proof("shown", SHOWN_DAY, SHOWN_DAY, (found,))).splitlines()[11:-2]] == [
+        *(f"late · features: feat_users.{name}: 1 of 9, e.g. …" for name in "abcde"),
+        "late · features: … and 2 more",
+        "late · examples: sample/train.parquet:a: 1 of 9, e.g. …",
+        "late · examples: … and 1 more",
+    ]
+
+
 @pytest.fixture
 def transforms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the SQL project that is built instead of it."""

@@ -159,13 +159,13 @@ def examples_query(spec: Spec, drawn: str, cuts: Sequence[date]) -> str:
     used |= {"feat_items"} if "feat_user_categories" in used else set()  # which knows the category
     joins = "\n".join(_join(mart) for mart in MARTS if mart in used)
     return f"""
-        with chosen as (
+        with chosen as not materialized (
             select c.*, d.weight
             from candidates c
             join {drawn} d on d.group_id = c.group_id and d.cut = c.cut
             where c.cut in ({_days(cuts)})
         ),
-        points as (select distinct user_id, item_id, cut as as_of from chosen)
+        points as not materialized (select user_id, item_id, cut as as_of from chosen)
         select c.example_id, c.group_id, c.user_id, c.item_id, c.cut, coalesce(l.grade, 0)::tinyint as grade,
                c.position, c.propensity, {"".join(a + ", " for a in attributes)}c.weight,
                {", ".join(columns + extra)}

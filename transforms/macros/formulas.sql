@@ -1,11 +1,11 @@
-{#- Totals of a measure of the joined relation `daily` over the last days up to asked.as_of. -#}
+{#- Totals of a measure over the last days up to `as_of`, by the `day` of each row. -#}
 {% macro sum_within(measure, windows) -%}
     {%- for window in windows -%}
         sum(
             {%- if window < 365 -%}
-            case when {{ plus_days('daily.day', window) }} > asked.as_of then daily.{{ measure }} else 0 end
+            case when {{ plus_days('day', window) }} > as_of then {{ measure }} else 0 end
             {%- else -%}
-            daily.{{ measure }}
+            {{ measure }}
             {%- endif -%}
         ) as {{ measure }}_{{ window }}d{{ ',\n            ' if not loop.last }}
     {%- endfor -%}

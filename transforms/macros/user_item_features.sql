@@ -3,47 +3,62 @@
     ranks, so they are not kept (docs/adr/0013).
 
     points  none: every pair of every user and day of feat_users, which is what the view is;
-            else a table function's parameter naming a table (user_id, item_id, as_of): those alone. A day that
-            feat_users does not have gives no row. -#}
+            else a table function's parameter naming a table (user_id, item_id, as_of): those alone, each once
+            however often it is named. A day that feat_users does not have gives no row. -#}
 {% macro user_item_features(points=none) %}
-    with asked as {{ materialized() if points }} (
-        select
-            users.user_id,
-            {{ 'points.item_id,' if points }}
-            users.as_of,
-            users.user_actions_365d,
-            users.user_days_since_action
-        from {{ in_this_database(ref('feat_users')) }} as users
+    with asked as (
         {%- if points %}
-        inner join {{ given_table(points) }} as points
-            on users.user_id = points.user_id and users.as_of = points.as_of
+        select user_id, item_id, as_of from {{ given_table(points) }}
+        {%- else %}
+        select user_id, as_of from {{ in_this_database(ref('feat_users')) }}
         {%- endif %}
     ),
 
-    past as (
-        select
+    {# What is named twice is joined twice: DISTINCT after the join has far fewer rows to look at than before. #}
+    known as (
+        select {{ 'distinct' if points }}
             asked.user_id,
             daily.item_id,
             asked.as_of,
-            asked.user_actions_365d,
-            asked.user_days_since_action,
-            {{ sum_within('actions', [7, 28, 90, 365]) }},
-            {{ sum_within('quantity', [365]) }},
-            {{ sum_within('saves', [28]) }},
-            {{ sum_within('undos', [365]) }},
-            {{ sum_within('impressions', [7, 28]) }},
-            {{ sum_within('unclicked', [28]) }},
-            cast(count(distinct case when daily.actions > 0 then daily.day end) as double) as active_days_365d,
-            max(case when daily.actions > 0 then daily.day end) as last_action_day,
-            min(case when daily.actions > 0 then daily.day end) as first_action_day
+            daily.day,
+            daily.ds,
+            daily.actions,
+            daily.quantity,
+            daily.saves,
+            daily.undos,
+            daily.impressions,
+            daily.unclicked
         from asked
         inner join {{ in_this_database(ref('int_user_item_daily')) }} as daily
             on asked.user_id = daily.user_id {{ 'and asked.item_id = daily.item_id' if points }}
             and daily.ds <= asked.as_of and {{ plus_days('daily.day', 365) }} > asked.as_of
         where daily.actions > 0 or daily.undos > 0
             or ({{ plus_days('daily.day', 28) }} > asked.as_of and (daily.saves > 0 or daily.impressions > 0))
-        group by
-            asked.user_id, daily.item_id, asked.as_of, asked.user_actions_365d, asked.user_days_since_action
+    ),
+
+    past as (
+        select
+            user_id,
+            item_id,
+            as_of,
+            {{ sum_within('actions', [7, 28, 90, 365]) }},
+            {{ sum_within('quantity', [365]) }},
+            {{ sum_within('saves', [28]) }},
+            {{ sum_within('undos', [365]) }},
+            {{ sum_within('impressions', [7, 28]) }},
+            {{ sum_within('unclicked', [28]) }},
+            cast(count(distinct case when actions > 0 then day end) as double) as active_days_365d,
+            max(case when actions > 0 then day end) as last_action_day,
+            min(case when actions > 0 then day end) as first_action_day
+        from known
+        group by user_id, item_id, as_of
+    ),
+
+    joined as (
+        select past.*, users.user_actions_365d, users.user_days_since_action
+        from past
+        inner join {{ in_this_database(ref('feat_users')) }} as users
+            on past.user_id = users.user_id and past.as_of = users.as_of
     )
 
     select
@@ -88,5 +103,5 @@
                 else 0
             end as float
         ) as user_item_due
-    from past
+    from joined
 {%- endmacro %}

@@ -44,7 +44,7 @@ def floor(files: Sequence[Path], out: Path, state: Path) -> None:
 
 
 def raw(files: Sequence[Path], out: Path, state: Path) -> None:
-    """The best statement we know: daily counts, keys and days packed into numbers, small tables joined last."""
+    """The best statement we know: pairs packed into numbers, only those that come twice; small tables joined last."""
     connect(state).execute(_to(statement(files[:-1]), out))
 
 
@@ -70,9 +70,12 @@ def statement(files: Sequence[Path], only: str = "") -> str:
             select impression_id, user_id, item_id, day - date '{FIRST}' as day, user_id * 32768 + item_id as pair
             from read_parquet({listed(files)})
         ),
-        pairs as materialized (select pair, day, count(*)::integer as n from shown group by all),
-        users as materialized (select pair >> 15 as user_id, day, sum(n)::integer as n from pairs group by all),
-        items as materialized (select pair & 32767 as item_id, day, sum(n)::integer as n from pairs group by all),
+        again as materialized (select pair from shown group by pair having count(*) > 1),
+        pairs as materialized (
+            select pair, day, count(*)::integer as n from shown semi join again using (pair) group by all
+        ),
+        users as materialized (select user_id, day, count(*)::integer as n from shown group by all),
+        items as materialized (select item_id, day, count(*)::integer as n from shown group by all),
         p as materialized (
             select a.pair, a.day, {pair_sums}
             from pairs a join pairs b on a.pair = b.pair and b.day < a.day and b.day >= a.day - {max(WINDOWS)}

@@ -18,44 +18,43 @@ WINDOWS = (7, 28)
 
 
 def polars(files: list[Path], out: Path) -> None:
-    """Daily counts, rolling sums at each of their days, and a left join on key and day."""
+    """Daily counts; rolling sums of users and items, a self-join of the pairs; a left join on key and day."""
     import polars as pl
 
     rows = pl.scan_parquet(files).with_columns(pair=pl.col("user_id") * PACKING + pl.col("item_id"))
+    joined = rows
     for short, key in KEYS.items():
-        daily = rows.group_by(key, "day").agg(n=pl.len().cast(pl.Int32)).sort(key, "day")
-        sums = [
-            pl.col("n").rolling_sum_by("day", f"{w}d", closed="left").over(key).cast(pl.Int32).alias(f"{short}{w}")
-            for w in WINDOWS
-        ]
-        rows = rows.join(daily.with_columns(sums).drop("n"), on=[key, "day"], how="left")
+        daily = rows.group_by(key, "day").agg(n=pl.len().cast(pl.Int32)).collect(engine="streaming")
+        counts = _self_joined(daily, key) if short == "p" else _rolled(daily, key)
+        names = {str(w): f"{short}{w}" for w in WINDOWS}
+        joined = joined.join(counts.lazy().rename(names), on=[key, "day"], how="left")
     names = [f"{short}{w}" for short in KEYS for w in WINDOWS]
-    rows.select("impression_id", *(pl.col(name).fill_null(0) for name in names)).sink_parquet(out)
+    joined.select("impression_id", *(pl.col(name).fill_null(0) for name in names)).sink_parquet(out)
 
 
-def polars_join(files: list[Path], out: Path) -> None:
-    """Daily counts, each moved in and out of its windows; running sums; join_asof by key."""
+def _rolled(daily: Any, key: str) -> Any:
     import polars as pl
 
-    rows = pl.scan_parquet(files).with_columns(pair=pl.col("user_id") * PACKING + pl.col("item_id")).sort("day")
-    for short, key in KEYS.items():
-        daily = rows.group_by(key, "day").agg(n=pl.len().cast(pl.Int32))
-        names = [f"{short}{w}" for w in WINDOWS]
-        zero = pl.lit(0, pl.Int32)
-        parts = [daily.select(key, pl.col("day").dt.offset_by("1d"), *(pl.col("n").alias(name) for name in names))]
-        for w, name in zip(WINDOWS, names, strict=True):
-            parts.append(
-                daily.select(
-                    key,
-                    pl.col("day").dt.offset_by(f"{w + 1}d"),
-                    *((-pl.col("n") if other == name else zero).alias(other) for other in names),
-                )
-            )
-        moves = pl.concat(parts).group_by(key, "day").agg(pl.col(name).sum() for name in names).sort("day")
-        state = moves.with_columns(pl.col(name).cum_sum().over(key) for name in names)
-        rows = rows.join_asof(state, on="day", by=key)
-    names = [f"{short}{w}" for short in KEYS for w in WINDOWS]
-    rows.select("impression_id", *(pl.col(name).fill_null(0) for name in names)).sink_parquet(out)
+    ordered = daily.sort(key, "day")
+    parts = [
+        ordered.rolling("day", period=f"{w}d", closed="left", group_by=key).agg(pl.col("n").sum().alias(str(w)))
+        for w in WINDOWS
+    ]
+    return parts[0].with_columns(parts[1][str(WINDOWS[1])])
+
+
+def _self_joined(daily: Any, key: str) -> Any:
+    import polars as pl
+
+    days = daily.lazy().with_columns(at=pl.col("day").to_physical())
+    age = pl.col("at") - pl.col("at_before")
+    return (
+        days.join(days.select(key, "at", "n"), on=key, suffix="_before")
+        .filter((age > 0) & (age <= max(WINDOWS)))
+        .group_by(key, "day")
+        .agg((pl.col("n_before") * (age <= w)).sum().alias(str(w)) for w in WINDOWS)
+        .collect(engine="streaming")
+    )
 
 
 def pandas(files: list[Path], out: Path) -> None:
@@ -136,7 +135,7 @@ def _states(source: str, short: str, key: str) -> str:
     """
 
 
-CONTENDERS = {"polars": polars, "polars_asof": polars_join, "pandas": pandas, "feast": feast}
+CONTENDERS = {"polars": polars, "pandas": pandas, "feast": feast}
 
 if __name__ == "__main__":
     name, folder, target = sys.argv[1:4]

@@ -14,7 +14,7 @@
 {%- set longest = 365 -%}
 {%- set key = keys | join(', ') -%}
 {%- set recency = longest in sums.get('active_days', []) -%}
-    with {{ balances(relation, keys, sums) }},
+    with {{ balances(relation, keys, sums, recency) }},
 
     {%- if recency %}
 
@@ -44,7 +44,7 @@
     {%- endif %}
 
     {# Kept apart, or DuckDB expands the days first and joins `firsts` to each of them. #}
-    dated as {{ materialized() }} (
+    dated as {{ materialized() if recency }} (
         select balances.*{{ ', firsts.first_action_day' if recency }}
         from balances
         {%- if recency %}
@@ -66,8 +66,9 @@
     {{ expanded('dated') }}
 {%- endmacro %}
 
-{#- CTEs up to `balances`: running sums per key, a row for each requested day by which one of them had changed. -#}
-{% macro balances(relation, keys, sums) %}
+{#- CTEs up to `balances`: running sums per key, a row for each requested day by which one of them had changed;
+    with `recency` also last_action_day. -#}
+{% macro balances(relation, keys, sums, recency=false) %}
 {%- set key = keys | join(', ') -%}
 {%- set windows = sums.values() | sum(start=[]) | unique | sort -%}
 {%- set counted = sums | reject('equalto', 'active_days') | list -%}
@@ -113,7 +114,7 @@
             {%- for measure, lengths in sums.items() %}{% for w in lengths %}
             case when {{ plus_days('day', w) }} > entered then {{ measure }} else 0 end as {{ measure }}_{{ w }}d,
             {%- endfor %}{% endfor %}
-            {{ 'case when active_days > 0 then day end' if 'active_days' in sums else 'null' }} as action_day
+            {{ 'case when active_days > 0 then day end' if recency else 'null' }} as action_day
         from relevant
         {%- for window in windows %}
         union all
@@ -135,7 +136,7 @@
             {%- for measure, lengths in sums.items() %}{% for w in lengths %}
             sum(sum({{ measure }}_{{ w }}d)) over so_far as {{ measure }}_{{ w }}d,
             {%- endfor %}{% endfor %}
-            max(max(action_day)) over so_far as last_action_day,
+            {{ 'max(max(action_day)) over so_far as last_action_day,' if recency }}
             lead(calendar.as_of) over (partition by {{ key }} order by calendar.as_of) as next_as_of
         from moves
         left join {{ ref('int_calendar') }} as calendar on moves.moved = calendar.day

@@ -18,7 +18,7 @@
         from asked
         inner join {{ in_this_database(ref('int_user_item_daily')) }} as daily
             on asked.user_id = daily.user_id
-            and daily.ds <= asked.as_of and {{ plus_days('daily.day', 365) }} > asked.as_of
+            and daily.ds <= asked.as_of and daily.day > {{ plus_days('asked.as_of', -365) }}
         where daily.actions > 0
         group by asked.user_id, daily.item_id, asked.as_of
     ),

@@ -31,7 +31,7 @@
         from asked
         inner join {{ in_this_database(ref('int_user_item_daily')) }} as daily
             on asked.user_id = daily.user_id {{ 'and asked.item_id = daily.item_id' if points }}
-            and daily.ds <= asked.as_of and {{ plus_days('daily.day', 365) }} > asked.as_of
+            and daily.ds <= asked.as_of and daily.day > {{ plus_days('asked.as_of', -365) }}
         where daily.actions > 0 or daily.undos > 0
             or ({{ plus_days('daily.day', 28) }} > asked.as_of and (daily.saves > 0 or daily.impressions > 0))
     ),

@@ -22,6 +22,8 @@ MARTS: dict[str, Entity] = {
     "feat_user_items": "user_item",
     "feat_user_categories": "user_category",
 }
+ASKED = frozenset({"feat_user_items", "feat_user_categories"})
+"""Marts that are views: `<mart>_at('<table of user_id, item_id, as_of>')` gives the rows of those pairs alone."""
 KEYS: dict[Entity, tuple[str, ...]] = {
     "user": ("user_id",),
     "item": ("item_id",),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.allocation import allocate
-from tasks.catalog import KEYS, MARTS, catalogue
+from tasks.catalog import ASKED, KEYS, MARTS, catalogue
 from tasks.errors import TrainingError
 from tasks.examples import UNKNOWN
 from tasks.home import atomic_file, write_json
@@ -155,17 +155,24 @@ def examples_query(spec: Spec, drawn: str, cuts: Sequence[date]) -> str:
     ]
     extra = [f"coalesce(c.{quote(name)}, 0)::float as {quote(name)}" for name in scores if name not in spec.features]
     attributes = [f"g.{quote(name)}" for name in attribute_columns(spec)]
-    joins = "\n".join(_join(mart) for mart in MARTS)
+    used = {known[name].mart for name in spec.features if name in known}
+    used |= {"feat_items"} if "feat_user_categories" in used else set()  # which knows the category
+    joins = "\n".join(_join(mart) for mart in MARTS if mart in used)
     return f"""
+        with chosen as not materialized (
+            select c.*, d.weight
+            from candidates c
+            join {drawn} d on d.group_id = c.group_id and d.cut = c.cut
+            where c.cut in ({_days(cuts)})
+        ),
+        points as not materialized (select user_id, item_id, cut as as_of from chosen)
         select c.example_id, c.group_id, c.user_id, c.item_id, c.cut, coalesce(l.grade, 0)::tinyint as grade,
-               c.position, c.propensity, {"".join(a + ", " for a in attributes)}d.weight,
+               c.position, c.propensity, {"".join(a + ", " for a in attributes)}c.weight,
                {", ".join(columns + extra)}
-        from candidates c
-        join {drawn} d on d.group_id = c.group_id and d.cut = c.cut
+        from chosen c
         join groups g on g.group_id = c.group_id and g.cut = c.cut
         left join labels l on l.user_id = c.user_id and l.item_id = c.item_id and l.cut = c.cut
         {joins}
-        where c.cut in ({_days(cuts)})
         order by c.cut, c.group_id, c.item_id, c.example_id
     """
 
@@ -173,7 +180,8 @@ def examples_query(spec: Spec, drawn: str, cuts: Sequence[date]) -> str:
 def _join(mart: str) -> str:
     keys = {"user_id": "c.user_id", "item_id": "c.item_id", "category": "feat_items.category"}
     on = " and ".join(f"{mart}.{key} = {keys[key]}" for key in KEYS[MARTS[mart]])
-    return f"left join {mart} on {on} and {mart}.as_of = c.cut"
+    rows = f"{mart}_at('points') as {mart}" if mart in ASKED else mart
+    return f"left join {rows} on {on} and {mart}.as_of = c.cut"
 
 
 def _judged(connection: DuckDBPyConnection, run: Run, cuts: Sequence[date]) -> None:

@@ -156,6 +156,33 @@ def test_marts_are_what_their_definition_says(warehouse: Make, seed: int) -> Non
                 assert actual[key][name] == value, (mart, key, name)
 
 
+ASKED = {
+    "feat_user_items": ("user_id", "item_id", "as_of"),
+    "feat_user_categories": ("user_id", "as_of"),
+}
+
+
+@pytest.mark.parametrize("mart", ASKED)
+def test_what_is_asked_for_is_what_the_view_holds(warehouse: Make, mart: str) -> None:
+    history, days = draw(3), some_days(3)
+    built = warehouse("simulated")
+    land(built, history)
+    assert built.build(days, command=RUN) == []
+    key = ", ".join(ASKED[mart])
+    points = """
+        points as (
+            select user_id, item_id, as_of from (select distinct user_id from feat_users) as users,
+            (select distinct item_id from feat_items) as items, (select distinct as_of from feat_items) as days
+            where hash(user_id, item_id, as_of) % 3 = 0
+            union all select 'nobody', 'nothing', date '1999-01-01'
+        )
+    """
+    asked = built.rows(f"with {points} select * from {mart}_at('points') order by all")
+    among = built.rows(f"with {points} select * from {mart} where ({key}) in (select ({key}) from points) order by all")
+    assert 0 < len(asked) < built.rows(f"select count(*) from {mart}")[0][0]
+    assert asked == among
+
+
 def contents(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
     """Return the rows of every table that later steps read."""
     tables = [*MARTS, "users", "items", "interactions", "impressions", "rejected_rows"]

@@ -109,4 +109,4 @@ def test_every_feature_has_a_default_and_says_whose_it_is() -> None:
 
 def test_models_are_short() -> None:
     long = {p.name: n for p in TRANSFORMS.rglob("*.sql") if (n := len(p.read_text().splitlines())) > 120}
-    assert set(long) <= {"trailing.sql"}
+    assert set(long) <= {"trailing.sql", "portable.sql"}

@@ -1,4 +1,5 @@
-{#- One row per grain, in the days that were just built (`recent`: ds, as_of, cut; none = the whole table). -#}
+{#- One row per grain, in the days that were just built (`recent`: ds, as_of, cut; of a view last_as_of, its last
+    day; none = the whole table). -#}
 {% test unique_grain(model, columns, recent=none) %}
     select {{ columns | join(', ') }}, count(*) as copies
     from {{ model }}
@@ -48,6 +49,9 @@
     where ds in {{ changed_days() }}
     {%- elif column == 'as_of' -%}
     where as_of in {{ requested_days() }}
+    {%- elif column == 'last_as_of' -%}
+    {%- set last = run_query("select max(as_of) from control.as_of_days").columns[0].values()[0] if execute %}
+    where as_of = {{ "date '" ~ last ~ "'" if last else 'null' }}
     {%- elif column == 'cut' -%}
     where cut in (select cut from {{ source('control', 'cuts') }})
     {%- endif -%}

@@ -4,6 +4,7 @@ with windowed as (
 
     {{ trailing(ref('int_item_daily'), ['item_id'], {
         'actions': [7, 28, 90, 365],
+        'active_days': [365],
         'quantity': [365],
         'saves': [28],
         'undos': [365],
@@ -21,18 +22,7 @@ attributes as (
 
 users as (
 
-    select
-        item_id,
-        as_of,
-        sum(case when user_item_actions_7d > 0 then 1 else 0 end) as users_7d,
-        sum(case when user_item_actions_28d > 0 then 1 else 0 end) as users_28d,
-        sum(case when user_item_actions_90d > 0 then 1 else 0 end) as users_90d,
-        count(*) as users_365d,
-        sum(case when user_item_active_days_365d > 1 then 1 else 0 end) as repeaters_365d
-    from {{ ref('feat_user_items') }}
-    where user_item_actions_365d > 0
-        and as_of in {{ requested_days() }}
-    group by item_id, as_of
+    {{ trailing_others(ref('int_user_item_daily'), 'item_id', 'user_id', [7, 28, 90, 365]) }}
 
 ),
 
@@ -66,7 +56,7 @@ joined as (
             'undos_365d', 'impressions_7d', 'impressions_28d', 'unclicked_7d', 'unclicked_28d'
         ]) }},
         {{ totals('users', [
-            'users_7d', 'users_28d', 'users_90d', 'users_365d', 'repeaters_365d'
+            'others_7d', 'others_28d', 'others_90d', 'others_365d', 'repeated_365d'
         ]) }}
     from known
     left join attributes on known.item_id = attributes.item_id and known.as_of = attributes.as_of
@@ -86,11 +76,11 @@ select
     cast(actions_28d as float) as item_actions_28d,
     cast(actions_90d as float) as item_actions_90d,
     cast(actions_365d as float) as item_actions_365d,
-    cast(users_7d as float) as item_users_7d,
-    cast(users_28d as float) as item_users_28d,
-    cast(users_90d as float) as item_users_90d,
-    cast(users_365d as float) as item_users_365d,
-    cast(repeaters_365d / greatest(users_365d, 1) as float) as item_repeat_share_365d,
+    cast(others_7d as float) as item_users_7d,
+    cast(others_28d as float) as item_users_28d,
+    cast(others_90d as float) as item_users_90d,
+    cast(others_365d as float) as item_users_365d,
+    cast(repeated_365d / greatest(others_365d, 1) as float) as item_repeat_share_365d,
     cast(quantity_365d / greatest(actions_365d, 1) as float) as item_quantity_per_action_365d,
     cast(saves_28d as float) as item_saves_28d,
     cast(undos_365d as float) as item_undos_365d,
@@ -99,8 +89,8 @@ select
     cast({{ click_rate('impressions_7d', 'unclicked_7d') }} as float) as item_ctr_7d,
     cast({{ click_rate('impressions_28d', 'unclicked_28d') }} as float) as item_ctr_28d,
     cast({{ trend('actions_7d', 'actions_28d') }} as float) as item_trend,
-    cast((3 * users_28d + 1) / (users_90d + 1) as float) as item_users_trend_28d,
-    cast((4 * users_90d + 1) / (users_365d + 1) as float) as item_users_trend_90d,
+    cast((3 * others_28d + 1) / (others_90d + 1) as float) as item_users_trend_28d,
+    cast((4 * others_90d + 1) / (others_365d + 1) as float) as item_users_trend_90d,
     cast({{ days_since('last_action_day') }} as float) as item_days_since_action,
     cast({{ days_since('first_action_day') }} as float) as item_days_since_first_action
 from joined

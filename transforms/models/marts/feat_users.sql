@@ -22,15 +22,7 @@ attributes as (
 
 items as (
 
-    select
-        user_id,
-        as_of,
-        count(*) as items_365d,
-        sum(case when user_item_active_days_365d > 1 then 1 else 0 end) as repeated_365d
-    from {{ ref('feat_user_items') }}
-    where user_item_actions_365d > 0
-        and as_of in {{ requested_days() }}
-    group by user_id, as_of
+    {{ trailing_others(ref('int_user_item_daily'), 'user_id', 'item_id', [365]) }}
 
 ),
 
@@ -65,7 +57,7 @@ joined as (
             'active_days_365d', 'quantity_28d', 'quantity_365d', 'saves_28d', 'undos_365d',
             'impressions_28d', 'unclicked_28d'
         ]) }},
-        {{ totals('items', ['items_365d', 'repeated_365d']) }}
+        {{ totals('items', ['others_365d', 'repeated_365d']) }}
     from known
     left join attributes on known.user_id = attributes.user_id and known.as_of = attributes.as_of
     left join windowed on known.user_id = windowed.user_id and known.as_of = windowed.as_of
@@ -92,8 +84,8 @@ select
     cast(undos_365d as float) as user_undos_365d,
     cast(impressions_28d as float) as user_impressions_28d,
     cast({{ click_rate('impressions_28d', 'unclicked_28d') }} as float) as user_ctr_28d,
-    cast(items_365d as float) as user_items_365d,
-    cast(repeated_365d / greatest(items_365d, 1) as float) as user_repeat_share_365d,
+    cast(others_365d as float) as user_items_365d,
+    cast(repeated_365d / greatest(others_365d, 1) as float) as user_repeat_share_365d,
     cast({{ trend('actions_7d', 'actions_28d') }} as float) as user_trend,
     cast({{ days_since('last_action_day') }} as float) as user_days_since_action,
     cast({{ days_since('first_action_day') }} as float) as user_days_since_first_action

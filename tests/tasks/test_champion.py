@@ -167,11 +167,16 @@ def clue_of(table: pa.Table, clue: str) -> Any:
     return table[clue].to_numpy().reshape(-1, 1)
 
 
+def sampled(run: Run, table: pa.Table) -> None:
+    """Leave what the steps before training leave."""
+    finish_step(run, "retrieve", {"data": "digest of the landing"})
+    finish_step(run, "sample", {"populations": {}})
+    pq.write_table(table, run.step_dir("sample") / "test.parquet")
+
+
 def evaluated(run: Run, table: pa.Table) -> dict[str, Any]:
     """Evaluate with a model that knows the first clue."""
-    run.step_dir("sample").mkdir(parents=True)
-    pq.write_table(table, run.step_dir("sample") / "test.parquet")
-    finish_step(run, "sample", {"populations": {}})
+    sampled(run, table)
     for name in ("judged.txt", "published.txt"):
         a_model(run.spec, run.step_dir("train/everybody-else") / name, CLUES[0])
     return evaluate_step(run)
@@ -200,7 +205,6 @@ def test_an_equal_model_may_follow_and_the_champion_has_records(tmp_path: Path) 
 def test_a_worse_model_may_not_follow(tmp_path: Path) -> None:
     run = run_of_one_feature(tmp_path)
     publish(run, day("02-19"))
-    run.step_dir("sample").mkdir(parents=True)
     evaluate_backwards(run, judged([day("02-17")]))
     with pytest.raises(GateFailed, match=r"the champion stays:\n  mrr not worse than champion.*: difference -0\.\d+ "):
         gate_step(run)
@@ -208,8 +212,7 @@ def test_a_worse_model_may_not_follow(tmp_path: Path) -> None:
 
 def evaluate_backwards(run: Run, table: pa.Table) -> None:
     """Judge a model that takes the best item for the worst."""
-    pq.write_table(table, run.step_dir("sample") / "test.parquet")
-    finish_step(run, "sample", {"populations": {}})
+    sampled(run, table)
     turned = pa.array(1 - table["grade"].to_numpy(), pa.int8())
     worst = table.set_column(table.column_names.index("grade"), "grade", turned)
     path = run.step_dir("train/everybody-else") / "judged.txt"

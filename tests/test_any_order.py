@@ -178,7 +178,7 @@ def live_through(place: Place, file: Path, history: History) -> None:
         said = place.run(file, action.runs)
         note(f"{action}: {said}")
         for words, (_, dies_after) in zip(said, action.runs, strict=True):
-            event(f"killed after {dies_after // 50 * 50} points or more" if words == KILLED else "lived")
+            event(words if dies_after is None or words != KILLED else f"killed after {dies_after // 50 * 50} or more")
             assert words in history.may_end or (words == KILLED and dies_after is not None), words
     for day in history.again:
         (words,) = place.run(file, ((day, None),), "final")
@@ -203,17 +203,14 @@ def ending(place: Place, file: Path, attempt: str) -> dict[str, Any]:
     """All that must not depend on the way: tables, samples, versions."""
     runs = place.runs(file, attempt)
     names = {str(run.as_of): version_made(run) for run in runs}
-    versions = place.home / "registry" / "bought" / "versions"
+    held = {line["version"]: line for line in standing(Home(place.home), runs[0].spec)}
+    held = {name: held[name] for name in names.values() if name in held}
     return {
         "tables": tables(place),
         "samples": {str(run.as_of): tree(run.step_dir("sample")) for run in runs},
         "names": names,
-        "versions": {name: tree(versions / name) for name in names.values() if (versions / name).exists()},
-        "standing": [
-            {key: value for key, value in line.items() if key != "live"}
-            for line in standing(Home(place.home), runs[0].spec)
-            if line["version"] in names.values()
-        ],
+        "versions": {name: tree(place.home / "registry" / "bought" / "versions" / name) for name in held},
+        "standing": [{key: value for key, value in line.items() if key != "live"} for line in held.values()],
     }
 
 

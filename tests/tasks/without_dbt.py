@@ -20,7 +20,7 @@ from tasks.warehouse import writer
 from tests.tasks.handmade import spec_of
 
 MODELS = [(grain, name) for grain in ("ds", "as_of", "cut") for name in models(grain)[:-1]]
-# A run for 01-16 has the cuts 01-12 and 01-15; every day has one more.
+# A run for 01-14 has the cuts 01-12 and 01-13, that of the next day 01-13 and 01-14.
 SHOP: dict[str, Any] = {
     "name": "shop",
     "schedule": None,

@@ -29,6 +29,7 @@ SHOP: dict[str, Any] = {
     "source": {"type": "files", "dataset": "online_retail"},
     "label": {"horizon": "1d", "lateness": "0d", "grades": [{"grade": 1, "when": "kind = 'purchase'"}]},
     "examples": {"kind": "snapshots", "every": "1d", "train": "1d", "test": "1d"},
+    "evaluate": {"metrics": ["ndcg@10"], "baselines": ["popularity"]},
     "retrieval": [{"type": "popularity", "k": 5}],
 }
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"

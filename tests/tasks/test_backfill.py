@@ -146,6 +146,15 @@ def test_a_version_of_an_earlier_landing_is_not_done(made: list[Run]) -> None:
     assert states(made) == ["published", "train", "train"]
 
 
+def test_a_version_that_was_overtaken_is_run_again_when_its_landing_comes_back(made: list[Run]) -> None:
+    """Else the version of a landing that is no more stays champion of the day."""
+    publish(made[0])
+    move_alias(made[0].home, "shop", "champion", "2011-01-14.corrected", january(14), {})
+    assert states(made)[0] == "train"
+    publish(made[0])
+    assert states(made)[0] == "published"
+
+
 def test_a_verdict_against_another_champion_is_judged_again(made: list[Run]) -> None:
     runs = with_champion(made)
     publish(runs[1])

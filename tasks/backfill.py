@@ -20,7 +20,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tasks.build import build, code_of_tables, describe, needed, needed_by
-from tasks.champion import asked_for, champion_before, outdated_verdicts
+from tasks.champion import asked_for, champion_before, last_of_days, outdated_verdicts
 from tasks.errors import GateFailed, MatineeError, SpecError
 from tasks.home import atomic_dir, read_json, write_json
 from tasks.land import Progress, land, open_source, unlanded
@@ -28,7 +28,6 @@ from tasks.ledger import Plan, compare
 from tasks.plan import ledger_of, placeholders
 from tasks.progress import STEPS
 from tasks.publish import version_of
-from tasks.registry import verdict_on
 from tasks.windows import first_as_of
 
 if TYPE_CHECKING:
@@ -120,20 +119,23 @@ def look(runs: list[Run], *, again: bool = False) -> tuple[Plan, list[Day]]:
     missing = unlanded(source, one.home, one.landing_start, runs[-1].as_of)
     need = needed_by(one.spec, one.home, [run.as_of for run in runs], one.data, unknown=placeholders(missing))
     first = min((day for _, day in missing), default=date.max)
-    outdated = set(outdated_verdicts(one.home, one.spec))
+    last, outdated = last_of_days(one.home, one.spec), set(outdated_verdicts(one.home, one.spec))
     days = [
-        Day(run.as_of, None, "train") if run.as_of >= first else _look_at(run, outdated, again=again) for run in runs
+        Day(run.as_of, None, "train")
+        if run.as_of >= first
+        else _look_at(run, last.get(run.as_of), outdated=run.as_of in outdated, again=again)
+        for run in runs
     ]
     return compare(need, ledger_of(one), code_of_tables(one.spec)), days
 
 
-def _look_at(run: Run, outdated: set[date], *, again: bool) -> Day:
+def _look_at(run: Run, last: dict[str, Any] | None, *, outdated: bool, again: bool) -> Day:
+    """Look at a day whose last version that holds is given: one that was overtaken since is run again, to be last."""
     version = version_of(run, needed(run))
-    word = verdict_on(run.home, run.spec.name, run.spec.publish.alias, version)
     if again:
         return Day(run.as_of, version, "train")
-    if word is not None and not word.get("withdrawn"):
-        return Day(run.as_of, version, "judge" if run.as_of in outdated else "published")
+    if last is not None and version == last["version"]:
+        return Day(run.as_of, version, "judge" if outdated else "published")
     refused = _refused(run, version)
     return Day(run.as_of, version, "train") if refused is None else Day(run.as_of, version, "refused", refused)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError
@@ -69,20 +68,30 @@ def against_champion(gate: BeatsGate | NotWorseGate) -> bool:
 
 def champion_before(run: Run) -> str | None:
     """Return the version that was champion when the run's day began, judging by as-of days alone."""
-    events = [event for event in standing(run.home, run.spec) if date.fromisoformat(event["as_of"]) < run.as_of]
-    return str(events[-1]["version"]) if events else None
+    before = [event for day, event in last_of_days(run.home, run.spec).items() if day < run.as_of]
+    return str(before[-1]["version"]) if before else None
 
 
 def standing(home: Home, spec: Spec) -> list[dict[str, Any]]:
-    """Return the timeline's last word on each version that holds, by as-of day; of one day, the last comes last."""
-    last = {event["version"]: event for event in timeline(home, spec.name) if event["alias"] == spec.publish.alias}
-    order = list(last)  # a version that is judged again keeps its place
-    held = [event for event in last.values() if not event.get("withdrawn")]
-    return sorted(held, key=lambda event: (event["as_of"], order.index(event["version"])))
+    """Return the timeline's last word on each version that holds, by as-of day; of one day, the last comes last.
+
+    A version that an earlier landing or pipeline file made comes last again when its day is run with those again.
+    """
+    last: dict[str, dict[str, Any]] = {}
+    for event in timeline(home, spec.name):
+        if event["alias"] == spec.publish.alias:
+            last.pop(event["version"], None)
+            last[event["version"]] = event
+    return sorted((event for event in last.values() if not event.get("withdrawn")), key=lambda event: event["as_of"])
+
+
+def last_of_days(home: Home, spec: Spec) -> dict[date, dict[str, Any]]:
+    """Return the timeline's last word on the version of each day that is champion after it, by day."""
+    return {date.fromisoformat(event["as_of"]): event for event in standing(home, spec)}
 
 
 def outdated_verdicts(home: Home, spec: Spec) -> list[date]:
-    """Return the days of versions that were compared with another champion than the one before them by now.
+    """Return the days whose last version was compared with another champion than the one before it by now.
 
     An earlier day has been filled in, or judged again, since. Running such a day again settles it: its version stays
     what it is, and is compared anew.
@@ -90,11 +99,10 @@ def outdated_verdicts(home: Home, spec: Spec) -> list[date]:
     if not asked_for(spec):
         return []
     found, champion = [], None
-    for as_of, events in groupby(standing(home, spec), key=lambda event: event["as_of"]):
-        of_day = list(events)
-        if any(event.get("champion") != champion for event in of_day):
-            found.append(date.fromisoformat(as_of))
-        champion = of_day[-1]["version"]
+    for as_of, event in last_of_days(home, spec).items():
+        if event.get("champion") != champion:
+            found.append(as_of)
+        champion = event["version"]
     return found
 
 

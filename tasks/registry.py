@@ -112,13 +112,14 @@ def withdraw(home: Home, pipeline: str, name: str, version: str, as_of: date, ev
 
 
 def _record(home: Home, pipeline: str, line: dict[str, Any], live: bool, moved: bool) -> None:
-    """Append a line to the timeline, unless it says what is there already."""
+    """Append a line to the timeline, unless it says what is there already, last of its day and of what is live."""
+    events = [event for event in timeline(home, pipeline) if event["alias"] == line["alias"]]
+    of_day = [event for event in events if event["as_of"] == line["as_of"]]
     last = verdict_on(home, pipeline, line["alias"], line["version"])
-    before = [
-        event["version"] for event in timeline(home, pipeline) if event["live"] and event["alias"] == line["alias"]
-    ]
     news = last is None or {**last, "live": live} != {**line, "live": live}
-    if news or (moved and before[-1:] != [line["version"]]):
+    overtaken = [event["version"] for event in of_day][-1:] != [line["version"]]
+    left = moved and [event["version"] for event in events if event["live"]][-1:] != [line["version"]]
+    if news or overtaken or left:
         _append(home.registry(pipeline) / "timeline.jsonl", {**line, "live": live})
 
 

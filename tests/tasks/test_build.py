@@ -19,12 +19,13 @@ from tasks import build, ledger
 from tasks.build import build_step, code_of_tables, dbt_vars, needed, require_built, wanted
 from tasks.errors import BuildError
 from tasks.home import Home, read_json
+from tasks.land import land_step
 from tasks.ledger import Plan, compare, models, prepare, record_tested, tell
 from tasks.partitions import Partition
 from tasks.run import Run
-from tasks.spec import Spec
-from tasks.warehouse import writer
+from tasks.windows import first_as_of
 from tests.tasks.handmade import day, spec_of
+from tests.tasks.without_dbt import MODELS, build_without_dbt, enter, january, shop_run, write_files
 
 DAY = timedelta(days=1)
 ENTITIES = frozenset({"users"})
@@ -78,23 +79,6 @@ def make_plan(run: Run, connection: DuckDBPyConnection) -> Plan:
     """What `build` finds to do."""
     code = code_of_tables(run.spec)
     return compare(needed(run), prepare(connection, code), code)
-
-
-MODELS = [(grain, name) for grain in ("ds", "as_of", "cut") for name in models(grain)[:-1]]
-
-
-def enter(connection: DuckDBPyConnection, names: Iterable[tuple[str, str]] = MODELS) -> None:
-    """What the models' hooks do (tests/transforms/test_ledger.py runs the real ones)."""
-    changed = "select ds from control.partitions where changed"
-    told = {
-        "ds": (changed, f"select table_name, ds, sha256 from control.partitions where ds in ({changed})"),
-        "as_of": ("select as_of from control.as_of_days", "select '', as_of, digest from control.as_of_days"),
-        "cut": ("select cut from control.cuts", "select '', cut, digest from control.cuts"),
-    }
-    for grain, name in names:
-        days, entries = told[grain]
-        connection.execute(f"delete from control.ledger where model = ? and day in ({days})", [name])
-        connection.execute(f"insert into control.ledger select ?, * from ({entries})", [name])
 
 
 def finish(connection: DuckDBPyConnection, plan: Plan) -> None:
@@ -305,27 +289,15 @@ def test_dbt_is_told_in_tables(connection: DuckDBPyConnection, landed: Landing) 
     assert connection.execute("select cut from control.cuts").fetchall() == [(day("01-29"),)]
 
 
-def built_with(monkeypatch: pytest.MonkeyPatch, calls: list[date], *, fail: bool = False) -> None:
-    def run_dbt(spec: Spec, home: Home, log: Path) -> list[dict[str, Any]]:
-        with writer(home, spec.name) as connection:
-            calls.append(connection.execute("select max(as_of) from control.as_of_days").fetchall()[0][0])
-            if fail:
-                raise BuildError("labels: error: out of memory")
-            enter(connection)
-        return [{"name": "labels", "status": "success"}]
-
-    monkeypatch.setattr(build, "run_dbt", run_dbt)
-
-
 @pytest.mark.usefixtures("landed")
 def test_the_step_runs_dbt_once_and_then_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[date] = []
-    built_with(monkeypatch, calls)
+    calls: list[list[date]] = []
+    build_without_dbt(monkeypatch, calls)
     run = run_of(tmp_path)
 
     first, second = build_step(run), build_step(run)
 
-    assert calls == [run.as_of]
+    assert calls == [[*run.windows.refit, run.as_of]]
     assert first == {
         "partitions_loaded": {"days": 31, "from": "2026-01-01", "to": "2026-01-31"},
         "features_built": {"days": 14, "from": "2026-01-16", "to": "2026-01-31"},
@@ -342,14 +314,13 @@ def test_the_step_runs_dbt_once_and_then_not_at_all(tmp_path: Path, monkeypatch:
 
 @pytest.mark.usefixtures("landed")
 def test_a_build_that_failed_marks_nothing_as_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[date] = []
     run = run_of(tmp_path)
-    built_with(monkeypatch, calls, fail=True)
+    build_without_dbt(monkeypatch, [], ends_after=0)
     with pytest.raises(BuildError, match="out of memory"):
         build_step(run)
     assert not run.step_dir("build").exists()
 
-    built_with(monkeypatch, calls)
+    build_without_dbt(monkeypatch, [])
     assert build_step(run)["partitions_loaded"]["days"] == 31
 
 
@@ -436,3 +407,79 @@ def test_tables_of_an_older_landing_are_refused(connection: DuckDBPyConnection, 
     landed.partitions = landing(day("01-01"), day("02-10"), corrected=[day("01-20")])
     with pytest.raises(BuildError, match="changed since the tables were built"):
         require_built(run, connection)
+
+
+def test_days_that_wait_for_the_same_are_built_in_one_dbt_invocation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_files(tmp_path / "files", 16)
+    calls: list[list[date]] = []
+    build_without_dbt(monkeypatch, calls)
+    runs = {number: shop_run(tmp_path, number) for number in (14, 15, 16)}
+    land_step(runs[14])
+
+    built = build_step(runs[14], [january(16), january(15), january(14)])
+    assert built["partitions_loaded"] == {"days": 13, "from": "2011-01-04", "to": "2011-01-16"}
+    assert built["features_built"] == {"days": 5, "from": "2011-01-12", "to": "2011-01-16"}
+
+    for number in (15, 16):
+        land_step(runs[number])
+        assert build_step(runs[number], [january(14)])["up_to_date"] is True
+    assert len(calls) == 1
+
+
+def test_a_day_that_is_built_builds_for_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_files(tmp_path / "files", 16)
+    calls: list[list[date]] = []
+    build_without_dbt(monkeypatch, calls)
+    run = shop_run(tmp_path, 14)
+    land_step(run)
+    build_step(run)
+    assert build_step(run, [january(15), january(16)])["up_to_date"] is True
+    assert len(calls) == 1
+
+
+def test_days_before_the_first_possible_one_are_not_built_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_files(tmp_path / "files", 15)
+    calls: list[list[date]] = []
+    build_without_dbt(monkeypatch, calls)
+    run = shop_run(tmp_path, 14)
+    assert first_as_of(run.spec) == january(13)
+    land_step(run)
+    build_step(run, [january(n) for n in range(4, 13)])
+    assert calls == [[*run.windows.refit, run.as_of]]
+
+
+def test_a_day_that_others_keep_from_being_landed_is_built_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tomorrow's file is not there yet."""
+    write_files(tmp_path / "files", 14)
+    calls: list[list[date]] = []
+    build_without_dbt(monkeypatch, calls)
+    run = shop_run(tmp_path, 14)
+    land_step(run)
+    assert build_step(run, [january(16)])["up_to_date"] is False
+    assert calls == [[*run.windows.refit, run.as_of]]
+
+
+def test_a_day_that_others_keep_from_being_built_is_built_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_files(tmp_path / "files", 16)
+    build_without_dbt(monkeypatch, [])
+    well, calls = build.run_dbt, []
+
+    def run_dbt(spec: Any, home: Home, log: Path) -> list[dict[str, Any]]:
+        calls.append(log)
+        if len(calls) == 1:
+            raise BuildError("labels: error: a row of 2011-01-16 is damaged")
+        return well(spec, home, log)
+
+    monkeypatch.setattr(build, "run_dbt", run_dbt)
+    run = shop_run(tmp_path, 14)
+    land_step(run)
+    assert build_step(run, [january(16)])["features_built"]["to"] == "2011-01-14"
+    assert len(calls) == 2

@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.descriptor import Descriptor, artifact_entry, write_descriptor
-from tasks.champion import champion_before, champion_of
+from tasks.champion import champion_before, champion_of, outdated_verdicts, standing
 from tasks.errors import GateFailed
 from tasks.evaluate import evaluate_step
 from tasks.gate import gate_step
 from tasks.home import Home
-from tasks.registry import move_alias, version_dir
+from tasks.publish import this_version
+from tasks.registry import move_alias, verdict_on, version_dir, withdraw
 from tasks.run import Run
 from tasks.spec import Spec
 from tasks.train import fit, save
@@ -167,11 +168,16 @@ def clue_of(table: pa.Table, clue: str) -> Any:
     return table[clue].to_numpy().reshape(-1, 1)
 
 
+def sampled(run: Run, table: pa.Table) -> None:
+    """Leave what the steps before training leave."""
+    finish_step(run, "retrieve", {"data": "digest of the landing"})
+    finish_step(run, "sample", {"populations": {}})
+    pq.write_table(table, run.step_dir("sample") / "test.parquet")
+
+
 def evaluated(run: Run, table: pa.Table) -> dict[str, Any]:
     """Evaluate with a model that knows the first clue."""
-    run.step_dir("sample").mkdir(parents=True)
-    pq.write_table(table, run.step_dir("sample") / "test.parquet")
-    finish_step(run, "sample", {"populations": {}})
+    sampled(run, table)
     for name in ("judged.txt", "published.txt"):
         a_model(run.spec, run.step_dir("train/everybody-else") / name, CLUES[0])
     return evaluate_step(run)
@@ -200,7 +206,6 @@ def test_an_equal_model_may_follow_and_the_champion_has_records(tmp_path: Path) 
 def test_a_worse_model_may_not_follow(tmp_path: Path) -> None:
     run = run_of_one_feature(tmp_path)
     publish(run, day("02-19"))
-    run.step_dir("sample").mkdir(parents=True)
     evaluate_backwards(run, judged([day("02-17")]))
     with pytest.raises(GateFailed, match=r"the champion stays:\n  mrr not worse than champion.*: difference -0\.\d+ "):
         gate_step(run)
@@ -208,8 +213,7 @@ def test_a_worse_model_may_not_follow(tmp_path: Path) -> None:
 
 def evaluate_backwards(run: Run, table: pa.Table) -> None:
     """Judge a model that takes the best item for the worst."""
-    pq.write_table(table, run.step_dir("sample") / "test.parquet")
-    finish_step(run, "sample", {"populations": {}})
+    sampled(run, table)
     turned = pa.array(1 - table["grade"].to_numpy(), pa.int8())
     worst = table.set_column(table.column_names.index("grade"), "grade", turned)
     path = run.step_dir("train/everybody-else") / "judged.txt"
@@ -232,6 +236,95 @@ def test_without_such_a_gate_nobody_asks_for_the_champion(tmp_path: Path) -> Non
     result = evaluated(run, judged([day("02-17")]))
     assert "champion" not in result
     assert "champion" not in result["metrics"]["mrr"]
+
+
+def judged_of(home: Home, as_of: str, champion: str | None, name: str = "a") -> str:
+    """Enter that a version of a day was compared with a champion, and held."""
+    version = f"{as_of}.{name}"
+    move_alias(home, "tiny", "champion", version, day(as_of), {"champion": champion})
+    return version
+
+
+def names_of(run: Run) -> list[str]:
+    return [event["version"] for event in standing(run.home, run.spec)]
+
+
+def test_what_stands_is_in_the_order_of_days_and_without_what_was_withdrawn(tmp_path: Path) -> None:
+    run = run_on(tmp_path)
+    late = judged_of(run.home, "02-18", None)
+    early = judged_of(run.home, "02-16", None)
+    other = judged_of(run.home, "02-17", early)
+    assert names_of(run) == [early, other, late]
+    withdraw(run.home, "tiny", "champion", other, day("02-17"), {})
+    assert names_of(run) == [early, late]
+    judged_of(run.home, "02-17", early)
+    assert names_of(run) == [early, other, late]
+    move_alias(run.home, "tiny", "trial", "02-19.a", day("02-19"), {})
+    assert names_of(run) == [early, other, late]
+
+
+def test_a_version_that_is_judged_again_keeps_its_place(tmp_path: Path) -> None:
+    run = run_on(tmp_path)
+    first, second = judged_of(run.home, "02-16", None), judged_of(run.home, "02-17", None)
+    judged_of(run.home, "02-16", "02-15.a")
+    assert names_of(run) == [first, second]
+    assert standing(run.home, run.spec)[0]["champion"] == "02-15.a"  # the last word on it
+
+
+def test_a_version_of_an_earlier_landing_that_comes_back_is_champion_of_its_day_again(tmp_path: Path) -> None:
+    run = run_on(tmp_path)
+    first = judged_of(run.home, "02-18", None)
+    corrected = judged_of(run.home, "02-18", None, "b")
+    assert champion_before(run) == corrected
+    judged_of(run.home, "02-18", None)  # the correction is taken back, and the day is run again
+    assert champion_before(run) == first
+    assert names_of(run) == [corrected, first]
+
+
+def test_verdicts_are_outdated_by_a_day_that_is_filled_in(tmp_path: Path) -> None:
+    run = run_on(tmp_path)
+    first = judged_of(run.home, "02-16", None)
+    last = judged_of(run.home, "02-18", first)
+    assert outdated_verdicts(run.home, run.spec) == []
+    between = judged_of(run.home, "02-17", first)
+    assert outdated_verdicts(run.home, run.spec) == [day("02-18")]
+    judged_of(run.home, "02-18", between)
+    assert outdated_verdicts(run.home, run.spec) == []
+    withdraw(run.home, "tiny", "champion", between, day("02-17"), {})
+    assert outdated_verdicts(run.home, run.spec) == [day("02-18")]
+    assert names_of(run)[-1] == last
+
+
+def test_the_verdict_on_a_version_that_was_overtaken_is_nobodys_affair(tmp_path: Path) -> None:
+    """A correction makes other versions of two days: the champion of the first version of the second one is gone."""
+    run = run_on(tmp_path)
+    judged_of(run.home, "02-17", judged_of(run.home, "02-16", None))
+    corrected = judged_of(run.home, "02-16", None, "b")
+    assert outdated_verdicts(run.home, run.spec) == [day("02-17")]
+    judged_of(run.home, "02-17", corrected, "b")
+    assert outdated_verdicts(run.home, run.spec) == []
+
+
+def test_without_a_gate_on_the_champion_no_verdict_is_outdated(tmp_path: Path) -> None:
+    run = run_on(tmp_path, gates=[{"metric": "mrr", "beats": "popularity"}])
+    judged_of(run.home, "02-16", "another")
+    assert outdated_verdicts(run.home, run.spec) == []
+
+
+def test_a_published_version_that_a_gate_refuses_now_is_withdrawn(tmp_path: Path) -> None:
+    run = run_of_one_feature(tmp_path)
+    evaluate_backwards(run, judged([day("02-17")]))
+    version = this_version(run)
+    move_alias(run.home, "tiny", "champion", version, run.as_of, {})  # before there was a champion
+    better = publish(run, day("02-19"))
+    evaluate_step(run)
+    with pytest.raises(GateFailed):
+        gate_step(run)
+    word = verdict_on(run.home, "tiny", "champion", version)
+    assert word is not None
+    assert (word["withdrawn"], word["why"]) == (True, "judged again: a gate does not hold")
+    assert names_of(run) == [better]
+    assert run.result("gate")["champion"] == better
 
 
 def test_a_feature_that_the_examples_lack_makes_it_inconclusive(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ import pytest
 from tasks.errors import GateFailed, MatineeError
 from tasks.gate import gate_step, judge, judge_features, judge_refit
 from tasks.home import Home, read_json, write_json
+from tasks.publish import this_version
 from tasks.run import Run
 from tasks.spec_parts import BeatsGate, NotWorseGate
-from tests.tasks.handmade import day, spec_of
+from tests.tasks.handmade import day, finish_step, spec_of
 
 
 def paired(ours: list[float], theirs: list[float], times: int = 25) -> pa.Table:
@@ -111,7 +112,8 @@ def alone(*rows: dict[str, Any]) -> dict[str, Any]:
 
 def judged(folder: Path, table: pa.Table, *gates: dict[str, Any], refit: bool = False) -> Run:
     run = Run(spec_of(gates=list(gates), publish={"refit": refit}), Home(folder), day("02-20"), "1")
-    run.step_dir("evaluate").mkdir(parents=True)
+    finish_step(run, "retrieve", {"data": "digest of the landing"})
+    finish_step(run, "evaluate", {"metrics": {}})
     pq.write_table(table, run.step_dir("evaluate") / "groups.parquet")
     write_json(run.step_dir("evaluate") / "suspicion.json", alone(power("item_actions_28d")))
     return run
@@ -122,6 +124,8 @@ def test_gates_that_hold_let_the_run_go_on(tmp_path: Path) -> None:
     run = judged(tmp_path, paired([0.5, 0.5], [0.4, 0.4]), gate)
     result = gate_step(run)
     assert result["passed"] is True
+    assert result["version"] == this_version(run)
+    assert "champion" not in result  # no gate asks for one
     assert result == run.result("gate")
 
 

@@ -12,7 +12,7 @@ import pytest
 from tasks import registry
 from tasks.errors import MatineeError, RegistryError
 from tasks.home import Home
-from tasks.registry import add_version, alias, contents, move_alias, timeline, version_dir
+from tasks.registry import add_version, alias, contents, move_alias, timeline, verdict_on, version_dir, withdraw
 from tests.tasks.handmade import day
 
 
@@ -98,6 +98,50 @@ def test_moving_twice_is_moving_once(home: Home) -> None:
     assert move(home, "v10", day("02-10"))
     assert move(home, "v10", day("02-10"))
     assert len(timeline(home, "shop")) == 1
+
+
+def test_the_same_version_again_writes_no_new_line_unless_its_figures_are_new(home: Home) -> None:
+    move(home, "v10", day("02-10"))
+    move(home, "v11", day("02-11"))
+    move(home, "v10", day("02-10"))  # a day that is run again, no longer live
+    assert [(line["version"], line["live"]) for line in timeline(home, "shop")] == [("v10", True), ("v11", True)]
+
+    move_alias(home, "shop", "champion", "v10", day("02-10"), {"run": "r1", "champion": "v09"})
+    assert [line.get("champion") for line in timeline(home, "shop")] == [None, None, "v09"]
+    assert alias(home, "shop", "champion") == {"version": "v11", "as_of": "2026-02-11"}
+
+
+def test_a_version_that_comes_back_is_the_last_of_its_day_again(home: Home) -> None:
+    """A correction is taken back: also where the alias points at a later day, and does not move."""
+    for version, as_of in (("v10", "02-10"), ("v11", "02-11"), ("v10b", "02-10"), ("v10", "02-10")):
+        move(home, version, day(as_of))
+    assert [line["version"] for line in timeline(home, "shop")] == ["v10", "v11", "v10b", "v10"]
+    assert [line["live"] for line in timeline(home, "shop")] == [True, True, False, False]
+    move(home, "v10", day("02-10"))
+    assert len(timeline(home, "shop")) == 4
+
+
+def test_a_withdrawn_version_is_told_of_once_and_the_alias_stays(home: Home) -> None:
+    move(home, "v10", day("02-10"))
+    for _ in range(2):
+        withdraw(home, "shop", "champion", "v10", day("02-10"), {"why": "judged again"})
+    held, withdrawn = timeline(home, "shop")
+    assert withdrawn == {
+        "version": "v10", "alias": "champion", "as_of": "2026-02-10", "live": False, "withdrawn": True,
+        "why": "judged again",
+    }  # fmt: skip
+    assert verdict_on(home, "shop", "champion", "v10") == withdrawn
+    assert alias(home, "shop", "champion") == {"version": "v10", "as_of": "2026-02-10"}
+
+    move(home, "v10", day("02-10"))  # it holds again
+    assert verdict_on(home, "shop", "champion", "v10") == held
+    assert len(timeline(home, "shop")) == 3
+
+
+def test_a_version_that_was_never_published_has_no_verdict(home: Home) -> None:
+    move(home, "v10", day("02-10"))
+    assert verdict_on(home, "shop", "champion", "v11") is None
+    assert verdict_on(home, "shop", "trial", "v10") is None
 
 
 def test_a_move_that_was_killed_after_the_timeline_is_finished_by_the_next(

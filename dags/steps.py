@@ -87,14 +87,18 @@ def _as_of(context: dict[str, Any]) -> date:
 def waiting_days(context: dict[str, Any]) -> list[date]:
     """Return the as-of days of the DAG's other runs that are queued or running, within a month of the running one."""
     # A plain datetime: Airflow's own loses datetime.UTC when days are added to it.
-    own, dag = datetime.fromtimestamp(context["data_interval_start"].timestamp(), UTC), context["dag"].dag_id
-    others = [own + timedelta(days=n) for n in range(-MONTH, MONTH + 1) if n]
+    own = datetime.fromtimestamp(context["data_interval_start"].timestamp(), UTC)
+    dag = context["dag"].dag_id
 
-    def waiting(starts: list[datetime]) -> int:
-        count: int = context["ti"].get_dr_count(dag_id=dag, logical_dates=starts, states=["queued", "running"])
-        return count
+    def waiting(starts: list[datetime]) -> list[datetime]:
+        """Airflow counts runs, and has at most one for a date: halve until all of them, or none, are there."""
+        count = context["ti"].get_dr_count(dag_id=dag, logical_dates=starts, states=["queued", "running"])
+        if count in (0, len(starts)):
+            return starts if count else []
+        middle = len(starts) // 2
+        return [*waiting(starts[:middle]), *waiting(starts[middle:])]
 
-    return [start.date() for start in others if waiting([start])] if waiting(others) else []
+    return [start.date() for start in waiting([own + timedelta(days=n) for n in range(-MONTH, MONTH + 1) if n])]
 
 
 @task

@@ -213,6 +213,8 @@ def test_report_names_what_failed_and_what_was_stopped() -> None:
 def test_a_build_is_told_of_the_days_that_wait_for_the_same() -> None:
     from types import SimpleNamespace
 
+    import pendulum
+
     from dags.steps import waiting_days
 
     asked: list[int] = []
@@ -220,15 +222,20 @@ def test_a_build_is_told_of_the_days_that_wait_for_the_same() -> None:
 
     def count(*, dag_id: str, logical_dates: list[datetime], states: list[str]) -> int:
         assert (dag_id, states) == ("streaming", ["queued", "running"])
+        assert all(instant.tzinfo is not None for instant in logical_dates)  # Airflow refuses others
         asked.append(len(logical_dates))
         return len(queued & set(logical_dates))
 
     context = {
-        "data_interval_start": DAY,
+        "data_interval_start": pendulum.instance(DAY),  # as Airflow has it
         "dag": SimpleNamespace(dag_id="streaming"),
         "ti": SimpleNamespace(get_dr_count=count),
     }
     assert waiting_days(context) == [date(2026, 2, 27), date(2026, 3, 4)]
+    queued.update(DAY + timedelta(days=n) for n in range(1, 30))
+    asked.clear()
+    assert waiting_days(context) == [date(2026, 2, 27), *(date(2026, 3, 1 + n) for n in range(1, 30))]
+    assert len(asked) < 25  # a range costs a few more, not one a day
     queued.clear()
     asked.clear()
     assert waiting_days(context) == []

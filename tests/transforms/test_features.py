@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -181,6 +182,12 @@ def test_what_is_asked_for_is_what_the_view_holds(warehouse: Make, mart: str) ->
     among = built.rows(f"with {points} select * from {mart} where ({key}) in (select ({key}) from points) order by all")
     assert 0 < len(asked) < built.rows(f"select count(*) from {mart}")[0][0]
     assert asked == among
+
+    built.path.rename(built.path.with_name("elsewhere.duckdb"))
+    with duckdb.connect(built.path.with_name("elsewhere.duckdb"), read_only=True) as connection:
+        query = f"with {points} select * from {mart}_at('points') order by all"
+        assert connection.execute(query).fetchall() == asked, "the file may be moved"
+        assert connection.execute(f"select * from {mart}").fetchall()
 
 
 def contents(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:

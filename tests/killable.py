@@ -35,7 +35,7 @@ class Job:
 
     file: Path
     home: Path
-    data: Path
+    data: Path | None
     as_of: date
     attempt: str
     together: tuple[date, ...] = ()

@@ -1,0 +1,164 @@
+"""Random histories: what happened when, when it arrived, and what people did about it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.tiny_pipelines import BOUGHT, HEADER, SHOWN
+
+DAY = timedelta(days=1)
+# The test window is longer than a weekend, or nothing could be judged. With H = L = 1 the last test cut is new to the
+# champion of the day before.
+_SMALL: dict[str, Any] = {
+    "label": {"horizon": "1d", "lateness": "1d", "grades": [{"grade": 1, "when": "kind in ('purchase', 'play')"}]},
+    "features": ["popularity_score", "user_item_actions_28d", "item_actions_28d"],
+    "populations": None,
+    "retrieval": [{"type": "popularity", "k": 8}],
+    "ranker": {"type": "lightgbm", "rounds": 2, "min_data_in_leaf": 5, "num_leaves": 4},
+    "evaluate": {"metrics": ["ndcg@10"], "baselines": ["popularity"]},
+}
+_WINDOWS = {"train": "3d", "validation": "0d", "test": "3d"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A pipeline, and the days that are asked for."""
+
+    spec: dict[str, Any]
+    first: date
+    asked: tuple[date, ...]
+
+    @property
+    def name(self) -> str:
+        return str(self.spec["name"])
+
+    @property
+    def landed(self) -> int:
+        """How many days are landed for the last one asked for."""
+        return (self.asked[-1] - self.first).days + 1
+
+
+SHOP = Kind(
+    {**BOUGHT, **_SMALL, "examples": {"kind": "snapshots", "every": "1d", **_WINDOWS}},
+    date(2011, 1, 4),
+    tuple(date(2011, 1, 19) + n * DAY for n in range(3)),
+)
+# What members did offline arrives up to three days late; nothing is corrected.
+SERVICE = Kind(
+    {**SHOWN, **_SMALL, "examples": {"kind": "impressions", **_WINDOWS}}
+    | {"source": {"type": "simulated", "users": 30, "items": 20, "seed": 8}},
+    date(2026, 1, 1),
+    tuple(date(2026, 1, 16) + n * DAY for n in range(3)),
+)
+KINDS = {kind.name: kind for kind in (SHOP, SERVICE)}
+
+
+@dataclass(frozen=True)
+class Correct:
+    """Another file for a landed day: variant 0 is the one it had at first."""
+
+    day: int
+    variant: int
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    """Days run side by side: which one, and after how many points it is killed."""
+
+    runs: tuple[tuple[int, int | None], ...]
+
+
+@dataclass(frozen=True)
+class History:
+    """One history of a kind.
+
+    Attributes:
+        seed: of what is sold.
+        late: (day on which something was sold, day on which that arrived).
+        empty: a day without a sale.
+        actions: what is done, in this order.
+        again: the order in which every day is run at the end.
+        strict: whether the gate refuses what is not clearly as good as its champion; all corrections come first then,
+            because a version of an earlier landing rightly stays champion where that of the last one is refused.
+    """
+
+    late: tuple[tuple[int, int], ...]
+    empty: int
+    actions: tuple[Correct | AtOnce, ...]
+    again: tuple[int, ...]
+    strict: bool = False
+    kind: str = SHOP.name
+    seed: int = 1
+
+    @property
+    def program(self) -> tuple[Correct | AtOnce, ...]:
+        """The actions in the order in which they are taken."""
+        if self.strict:
+            return tuple(sorted(self.actions, key=lambda action: isinstance(action, AtOnce)))
+        return self.actions
+
+    @property
+    def may_end(self) -> set[str]:
+        """How a run that is not killed may end."""
+        return {"published", "refused"} if self.strict else {"published"}
+
+
+def histories(kind: Kind) -> st.SearchStrategy[History]:
+    """Histories of a kind; a clean forward run of it has about 500 points at first, and 250 a day later."""
+    landed = st.integers(0, kind.landed - 1)
+    kills = st.one_of(st.none(), st.none(), st.integers(0, 60), st.integers(0, 500))
+    at_once = st.lists(st.tuples(st.integers(0, len(kind.asked) - 1), kills), min_size=1, max_size=3)
+    actions = st.one_of(st.builds(AtOnce, at_once.map(tuple)), st.builds(Correct, landed, st.integers(0, 2)))
+    return st.builds(
+        History,
+        late=st.lists(st.tuples(landed, landed).map(sorted).map(tuple), max_size=12).map(tuple),
+        empty=landed,
+        actions=st.lists(actions, min_size=2, max_size=6).map(tuple),
+        again=st.permutations(range(len(kind.asked))).map(tuple),
+        strict=st.booleans(),
+        kind=st.just(kind.name),
+        seed=st.integers(0, 999),
+    )
+
+
+def write_day(folder: Path, history: History, day: int, variant: int) -> None:
+    """Write the shop's file of a day: its own sales, and those of earlier days that arrive now."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arrives, draw = SHOP.first + day * DAY, random.Random(f"{history.seed} {day} {variant}")
+    sold = [] if day == history.empty or arrives.weekday() == 5 else [arrives] * 24
+    sold += [SHOP.first + happened * DAY for happened, known in history.late if known == day]
+    lines = [_line(1000 * day + number, when, draw) for number, when in enumerate(sold)]
+    (folder / f"{arrives}.csv").write_text("\n".join([HEADER, *lines, ""]), encoding="utf-8")
+
+
+def _line(number: int, when: date, draw: random.Random) -> str:
+    customer, product = draw.randrange(12), min(draw.randrange(9), draw.randrange(9))
+    return (
+        f"{500000 + number},{20000 + product},PRODUCT {product},{1 + draw.randrange(4)},"
+        f"{when} {9 + draw.randrange(8):02}:{draw.randrange(60):02}:00,2.5,{12000 + customer},France"
+    )
+
+
+# A correction that comes and goes, with kills in the build and in front of the registry.
+CORRECTED = History(
+    late=((9, 15), (3, 12)),
+    empty=10,
+    actions=(
+        AtOnce(((0, None), (1, None), (2, 300))),
+        Correct(12, 1),
+        AtOnce(((1, 130), (1, None), (0, 40))),
+        Correct(12, 0),
+    ),
+    again=(2, 0, 1),
+)
+# Later days first, and a gate that refuses: verdicts have to be made again.
+REFUSED = replace(
+    CORRECTED, actions=(AtOnce(((2, None), (1, 400))), AtOnce(((0, None),)), AtOnce(((1, None),))), again=(1, 2, 0),
+    strict=True,
+)  # fmt: skip

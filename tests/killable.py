@@ -140,15 +140,14 @@ def _mortal(points: int | None) -> Iterator[Callable[[], None]]:
         def invoke(self, args: list[str], **more: Any) -> Any:
             return super().invoke([*args, "--exclude-resource-type", "test"], **more)
 
-    def before(function: Callable[..., Any]) -> Callable[..., Any]:
-        def with_point(*args: Any) -> Any:
-            point()
-            return function(*args)
+    rename = Path.rename
 
-        return with_point
+    def rename_after_a_point(path: Path, target: Path) -> Path:
+        point()
+        return rename(path, target)
 
     with ExitStack() as patched:
         patched.enter_context(patch("dbt.cli.main.dbtRunner", Dbt))
-        patched.enter_context(patch.object(os, "fsync", before(os.fsync)))
-        patched.enter_context(patch.object(Path, "rename", before(Path.rename)))
+        patched.enter_context(patch.object(os, "fsync", lambda _: point()))  # what is written survives a kill anyway
+        patched.enter_context(patch.object(Path, "rename", rename_after_a_point))
         yield point

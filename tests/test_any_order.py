@@ -1,7 +1,6 @@
 """Invariant 1: any days, in any order, at once or again, killed or not, end in what a clean forward run ends in.
 
-`MATINEE_THOROUGH=1` tries 60 histories of each kind, new ones each time; an hour, or a quarter of one on a machine that
-does nothing else.
+`MATINEE_THOROUGH=1` tries 60 histories of each kind, new ones each time, in about an hour.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ class History:
 
 
 def histories(kind: Kind) -> st.SearchStrategy[History]:
-    """Histories of a kind with a kill in each; a clean forward run of it has about 500 points at first, and 250 a day later."""
+    """Histories of a kind with a kill in each, among the hundreds of points that a run has."""
     landed = st.integers(0, kind.landed - 1)
     kills = st.one_of(st.none(), st.none(), st.integers(0, 60), st.integers(0, 500))
     at_once = st.lists(st.tuples(st.integers(0, len(kind.asked) - 1), kills), min_size=1, max_size=3)

@@ -39,6 +39,7 @@ from tasks.rest import Airflow
 from tasks.run import Run
 from tasks.spec import Spec, load_shape
 from tasks.stack_env import PROJECT, airflow_home, bin_dir, full_env
+from tasks.warehouse import reader_if_built
 from tasks.windows import first_as_of, landing_start
 
 PIPELINE = "streaming"
@@ -235,6 +236,16 @@ def one_build_step(home: Path, day: date, waiting: list[date]) -> None:
     build_step(Run.create(PIPELINE, day, "bench", home=Home(home)), waiting)
 
 
+def start_up(home: Path, day: date) -> None:
+    """Do what a build step's process does before it looks at anything: import, read the pipeline file, open DuckDB."""
+    from tasks.land import open_source
+
+    run = Run.create(PIPELINE, day, "bench", home=Home(home))
+    open_source(run.spec, run.home)
+    with reader_if_built(run.home, PIPELINE):
+        return
+
+
 def shell(home: Path, days: list[date]) -> None:
     """Do what `matinee backfill` does: build the range, then find in each run that there is nothing to build."""
     runs = [Run.create(PIPELINE, day, "bench", home=Home(home)) for day in days]
@@ -277,6 +288,8 @@ def measure(home: Path, days: list[date]) -> dict[str, float]:
         cpu_of(one_build_step, home, day, [*days[:number], *days[number + 1 :]])
         for number, day in reversed(list(enumerate(days)))
     )
+    some = days[:FULL_BUILDS]
+    found["start-up of these processes"] = sum(cpu_of(start_up, home, day) for day in some) * len(days) / len(some)
     found["full builds, one a day"] = 0.0
     for day in (days[0], days[len(days) // 2], days[-1]):
         forget(home)
@@ -308,7 +321,8 @@ def sql(home: Path, count: int, repeats: int) -> str:
             f"## The SQL part of {count} days",
             "",
             f"{PIPELINE}, as of {days[0]} to {days[-1]}, everything landed. CPU seconds of child processes, Python's "
-            f"start-up and imports included; medians of {repeats} runs of all rows, ratios paired in a run. Full "
+            f"start-up and imports included; medians of {repeats} run(s) of all rows, ratios paired in a run. Build steps "
+            "know the days that wait, and run in one process unless it says otherwise; Airflow starts one for each. Full "
             f"builds start from an empty warehouse; {FULL_BUILDS} of them (first, middle and last day) stand for all. "
             f"Made by `python -m bench.backfill sql --days {count} --write`.",
             "",

@@ -51,6 +51,8 @@ def problem(words: list[str]) -> str | None:
         known = getattr(command, "commands", {})
     if known:
         return f"no command {' '.join(words)!r}"
+    if command.context_settings.get("ignore_unknown_options"):
+        return None  # they are another program's
     for parameter in command.params:
         options |= {*parameter.opts, *parameter.secondary_opts}
     unknown = [word for word in words if word.startswith("-") and word not in {*options, "--help"}]

@@ -1,0 +1,193 @@
+"""The days of a backfill through real Airflow stacks; the half of `bench.backfill` that talks to a scheduler."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench._results import table
+from tasks import stack
+from tasks.errors import MatineeError
+from tasks.home import Home, read_json, write_json
+from tasks.registry import alias, contents, timeline
+from tasks.rest import Airflow
+from tasks.spec import Spec, load_shape
+from tasks.stack_env import PROJECT, airflow_home, bin_dir, full_env
+from tasks.windows import first_as_of
+
+PIPELINE = "streaming"
+DAY = timedelta(days=1)
+MODES = {
+    "forward": ("forward, 1 active run", ("--max-active-runs", "1")),
+    "backward": ("backwards, 4 active runs", ("--run-backwards", "--max-active-runs", "4")),
+    "interleaved": ("backwards, 2 active runs, beside daily runs", ("--run-backwards", "--max-active-runs", "2")),
+}
+ENDED = ("success", "failed")
+LOCKS = re.compile(
+    r"could not set lock|conflicting lock|is locked|another process has|somebody else holds|deadlock|lock timeout", re.I
+)
+
+
+def range_of(count: int) -> list[date]:
+    """Return the first as-of days of the pipeline."""
+    return [first_as_of(pipeline_spec()) + n * DAY for n in range(count)]
+
+
+def pipeline_spec() -> Spec:
+    """Return the pipeline's file."""
+    return load_shape(PROJECT / "pipelines" / f"{PIPELINE}.yaml")
+
+
+def run_mode(mode: str, home: Path, days: list[date]) -> dict[str, Any]:
+    """Run the days in a stack of their own, and return what is to be compared."""
+    found = stack.up(home, say=print)
+    api = Airflow(found.home, found.port)
+    try:
+        while api.dag(PIPELINE) is None:
+            time.sleep(1)
+        api.pause(PIPELINE, False)
+        began, used = time.monotonic(), cpu_of_stack(home)
+        follow(api, days, start(api, found, mode, days))
+        wall, used = time.monotonic() - began, cpu_of_stack(home) - used
+        runs = api.runs(PIPELINE, days[0], days[-1])
+        tasks = [task for run in runs for task in api.tasks(PIPELINE, run["dag_run_id"])]
+    finally:
+        api.close()
+        stack.down(home)
+    return {
+        "days": [str(day) for day in days],
+        "wall": round(wall),
+        "cpu": round(used),
+        "green": sum(run["state"] == "success" for run in runs),
+        "tasks": len(tasks),
+        "retried": sorted(f"{t['dag_run_id']} {t['task_id']}" for t in tasks if t["try_number"] > 1),
+        "locks": lines_about_locks(home),
+        "dbt": sum(not read_json(path)["up_to_date"] for path in home.glob("runs/*/*/*/build/result.json")),
+        "most_at_once": at_once([(run["start_date"], run["end_date"]) for run in runs]),
+        "registry": published(Home(home)),
+    }
+
+
+def start(api: Airflow, found: stack.Stack, mode: str, days: list[date]) -> list[date]:
+    """Create the mode's backfill; return the days that are left to daily runs."""
+    later: list[date] = []
+    if mode == "interleaved":
+        later = days[-max(1, len(days) // 10) :]
+        inside = days[len(days) // 2]
+        api.trigger(PIPELINE, inside, f"daily__{inside}")
+    days = days[: len(days) - len(later)]
+    command = [
+        str(bin_dir() / "airflow"), "backfill", "create", "--dag-id", PIPELINE,
+        "--from-date", str(days[0]), "--to-date", str(days[-1]), *MODES[mode][1],
+    ]  # fmt: skip
+    done = subprocess.run(command, env=full_env(found.home, found.port), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise MatineeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    return later
+
+
+def follow(api: Airflow, days: Sequence[date], daily: list[date]) -> None:
+    """Wait until all runs have ended; start the daily ones as the schedule does, one after another."""
+    done = -1
+    while True:
+        states = {run["dag_run_id"]: run["state"] for run in api.runs(PIPELINE, days[0], days[-1])}
+        ended = sum(state in ENDED for state in states.values())
+        if ended != done:
+            done = ended
+            print(f"  {time.strftime('%H:%M:%S')} {done} of {len(days)} runs have ended", flush=True)
+        if all(state in ENDED for name, state in states.items() if name.startswith("daily__")) and daily:
+            day = daily.pop(0)
+            api.trigger(PIPELINE, day, f"daily__{day}")
+        elif done == len(days):
+            return
+        time.sleep(3)
+
+
+def cpu_of_stack(home: Path) -> float:
+    """Return the CPU seconds of the supervisor and all it started, those that have ended included."""
+    supervisor = psutil.Process(int((airflow_home(home) / "supervisord.pid").read_text(encoding="utf-8")))
+    total = 0.0
+    for process in [supervisor, *supervisor.children(recursive=True)]:
+        try:
+            total += sum(process.cpu_times()[:4])  # user and system, its own and of its ended children
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def lines_about_locks(home: Path) -> list[str]:
+    """Return the lines of all logs, of tasks and of Airflow's components, that speak of locks."""
+    found = []
+    for path in sorted((home / "logs").rglob("*.log")):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if LOCKS.search(line):
+                found.append(f"{path.relative_to(home)}: {line[:300]}")
+    return found
+
+
+def at_once(spans: Sequence[tuple[str, str]]) -> int:
+    """Return how many spans of time, given as ISO instants, overlap at most."""
+    return max(sum(start <= instant < end for start, end in spans) for instant, _ in spans)
+
+
+def published(home: Home) -> dict[str, Any]:
+    """Return a registry so that equal ones are equal: of the timeline neither the order nor what was live."""
+    versions = home.registry(PIPELINE) / "versions"
+    lines = [{key: value for key, value in event.items() if key != "live"} for event in timeline(home, PIPELINE)]
+    return {
+        "versions": contents(versions),
+        "alias": alias(home, PIPELINE, "champion"),
+        "timeline": sorted(lines, key=lambda line: str(line["version"])),
+    }
+
+
+def scheduler(home: Path, count: int, modes: Sequence[str]) -> str:
+    """Run what has not run yet, and return the table."""
+    days, results = range_of(count), {}
+    for mode in modes:
+        kept = home / mode / f"measured-{count}.json"
+        if not kept.exists():
+            print(f"{mode}: {days[0]} to {days[-1]}, state in {home / mode}", flush=True)
+            shutil.rmtree(home / mode, ignore_errors=True)
+            write_json(kept, run_mode(mode, home / mode, days))
+        results[mode] = read_json(kept)
+    first = results[modes[0]]["registry"]
+    rows = [
+        (
+            MODES[mode][0],
+            f"{found['green']} of {count}",
+            "yes" if found["registry"] == first else "NO",
+            f"{len({Path(name).parts[0] for name in found['registry']['versions']})}",
+            str(found["most_at_once"]),
+            f"{len(found['retried'])} of {found['tasks']}",
+            str(len(found["locks"])),
+            str(found["dbt"]),
+            f"{found['wall'] / 60:.1f}",
+            f"{found['cpu'] / 60:.1f}",
+        )
+        for mode, found in results.items()
+    ]
+    header = (
+        "mode", "green runs", "same registry", "versions", "runs at once", "tasks tried again",
+        "log lines on locks", "dbt calls", "minutes", "CPU minutes",
+    )  # fmt: skip
+    return "\n".join(
+        [
+            f"## {count} days through the scheduler",
+            "",
+            f"{PIPELINE}, as of {days[0]} to {days[-1]}; each mode in a state folder of its own, in which nothing was "
+            "landed. The same registry: every file of every version, the alias, and the timeline but for its order "
+            "and `live`. CPU of the whole stack. Made by `python -m bench.backfill scheduler "
+            f"--days {count} --write`.",
+            "",
+            table(header, rows),
+        ]
+    )

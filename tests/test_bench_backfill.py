@@ -1,0 +1,80 @@
+"""What the benchmark of backfills computes itself: without a scheduler, which it is about."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from bench import _through_airflow as scheduler
+from bench import backfill
+from tasks.home import Home, write_json
+from tasks.registry import move_alias
+from tasks.rest import Airflow
+
+DAYS = [date(2026, 3, day) for day in (1, 2, 3)]
+
+
+class Runs:
+    """An Airflow whose runs end one at each look."""
+
+    def __init__(self, *days: date) -> None:
+        self.all = {f"backfill__{day}": "queued" for day in days}
+        self.most = 0
+
+    def runs(self, _pipeline: str, _first: date, _last: date) -> list[dict[str, Any]]:
+        waiting = [name for name, state in self.all.items() if state == "queued"]
+        self.most = max(self.most, sum(name.startswith("daily") for name in waiting))
+        self.all |= dict.fromkeys(waiting[:1], "success")
+        return [{"dag_run_id": name, "state": state} for name, state in self.all.items()]
+
+    def trigger(self, _pipeline: str, _day: date, name: str) -> None:
+        self.all[name] = "queued"
+
+
+def test_daily_runs_follow_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    airflow = Runs(DAYS[0])
+    scheduler.follow(cast(Airflow, airflow), DAYS, DAYS[1:])
+    assert set(airflow.all) == {"backfill__2026-03-01", "daily__2026-03-02", "daily__2026-03-03"}
+    assert set(airflow.all.values()) == {"success"}
+    assert airflow.most == 1
+
+
+def test_runs_at_once_are_counted_by_time() -> None:
+    assert scheduler.at_once([("08:00", "09:00"), ("08:30", "10:00"), ("09:00", "11:00")]) == 2
+
+
+def test_lines_about_locks_are_found_in_all_logs(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "tasks" / "attempt=1.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("unlocked the door\nIO Error: Could not set lock on file x\n")
+    (tmp_path / "logs" / "scheduler.log").write_text("OperationalError: database is locked\n")
+    assert scheduler.lines_about_locks(tmp_path) == [
+        "logs/scheduler.log: OperationalError: database is locked",
+        "logs/tasks/attempt=1.log: IO Error: Could not set lock on file x",
+    ]
+
+
+def test_registries_are_equal_whatever_the_order_of_days(tmp_path: Path) -> None:
+    found = []
+    for name, days in (("forward", DAYS), ("backward", DAYS[::-1])):
+        home = Home(tmp_path / name)
+        for day in days:
+            write_json(home.registry("streaming") / "versions" / f"{day}.aa" / "descriptor.json", {"as_of": str(day)})
+            move_alias(home, "streaming", "champion", f"{day}.aa", day, {"why": "all gates hold"})
+        found.append(scheduler.published(home))
+    assert found[0] == found[1]
+    assert found[0]["alias"] == {"version": "2026-03-03.aa", "as_of": "2026-03-03"}
+    assert len(found[0]["versions"]) == len(found[0]["timeline"]) == 3
+
+
+def test_each_half_of_the_page_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backfill, "FOLDER", tmp_path)
+    for section, text in (("sql", "## B\n\n| old |"), ("scheduler", "## A\n\n| a |"), ("sql", "## B\n\n| b |")):
+        backfill.keep(section, text)
+    assert (tmp_path / "backfill.md").read_text() == (
+        "# Backfills\n\n<!-- scheduler -->\n## A\n\n| a |\n\n<!-- sql -->\n## B\n\n| b |\n"
+    )

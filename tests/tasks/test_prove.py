@@ -167,11 +167,9 @@ def leak(file: Path, honest: str, leaking: str) -> None:
 
 def test_a_feature_that_uses_the_label_day_is_named(tiny_bought: Tiny, transforms: Path) -> None:
     """Trailing windows that end a day too late: only a world that ends with a cut tells of past cuts."""
-    leak(
-        transforms / "macros" / "trailing.sql",
-        "select {{ key }}, day, ds,",
-        "select {{ key }}, day - 1 as day, ds - 1 as ds,",
-    )
+    macros = transforms / "macros"
+    leak(macros / "trailing.sql", "select {{ key }}, day, ds{%", "select {{ key }}, day - 1 as day, ds - 1 as ds{%")
+    leak(macros / "user_item_features.sql", "daily.ds <= asked.as_of", "daily.ds <= asked.as_of + 1")
     proof = proof_of(tiny_bought, "past")
     assert not proof.holds
     found = {difference.place for difference in proof.worlds[0].differences["features"]}

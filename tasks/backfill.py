@@ -19,13 +19,13 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tasks.build import build, code_of_tables, describe, needed, needed_by
+from tasks.build import build, code_of_tables, describe, ledger_of, needed, needed_by
 from tasks.champion import asked_for, champion_before, last_of_days, outdated_verdicts
 from tasks.errors import GateFailed, MatineeError, SpecError
 from tasks.home import atomic_dir, read_json, write_json
 from tasks.land import Progress, land, open_source, unlanded
 from tasks.ledger import Plan, compare
-from tasks.plan import ledger_of, placeholders
+from tasks.plan import placeholders
 from tasks.progress import STEPS
 from tasks.publish import version_of
 from tasks.windows import first_as_of

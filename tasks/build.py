@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.catalog import TRANSFORMS
 from tasks.errors import BuildError, MatineeError
 from tasks.home import Home, digest, sha256_file, write_json
-from tasks.ledger import Needed, Plan, compare, prepare, read_ledger, record_tested, tell
+from tasks.ledger import Entry, Needed, Plan, compare, prepare, read_ledger, record_tested, tell
 from tasks.spec import Spec
 from tasks.warehouse import limits, locked, reader_if_built, writer
 from tasks.windows import first_as_of, labels_lookback, landing_start, lookback, windows
@@ -244,27 +244,33 @@ def build_step(run: Run, together: Collection[date] = ()) -> dict[str, Any]:
         BuildError: dbt failed; nothing is marked as built.
     """
     result: dict[str, Any] = {}
+    days = sorted({run.as_of, *(day for day in together if first_as_of(run.spec) <= day)})
+    need = needed(run)
     with run.step("build", result) as folder:
-        plan = _build_with(run, together, folder) or build(run.spec, run.home, needed(run), folder)
+        if len(days) == 1 or compare(need, ledger_of(run), code_of_tables(run.spec)).empty:
+            plan = build(run.spec, run.home, need, folder)
+        else:
+            plan = _build_together(run, days, folder)
         result |= describe(plan)
     return result
 
 
-def _build_with(run: Run, together: Collection[date], folder: Path) -> Plan | None:
-    """Build the run's days with those of others; None if that is of no use, or goes wrong: theirs is not its affair."""
+def ledger_of(run: Run) -> dict[Entry, str]:
+    """Return the ledger of the run's warehouse, empty where there is none yet."""
+    with reader_if_built(run.home, run.spec.name) as connection:
+        return {} if connection is None else read_ledger(connection)
+
+
+def _build_together(run: Run, days: Sequence[date], folder: Path) -> Plan:
+    """Build the run's days with those of others, or alone if that goes wrong: theirs is not its affair."""
     from tasks.land import land
 
-    days = sorted({run.as_of, *(day for day in together if first_as_of(run.spec) <= day)})
-    with reader_if_built(run.home, run.spec.name) as connection:
-        ledger = {} if connection is None else read_ledger(connection)
-    if len(days) == 1 or compare(needed(run), ledger, code_of_tables(run.spec)).empty:
-        return None
     try:
         land(run.spec, run.home, landing_start(run.spec, days[0]), days[-1], data=run.data)
         return build(run.spec, run.home, needed_by(run.spec, run.home, days, run.data), folder)
     except MatineeError as error:
         log.warning("the days %s to %s are not built together: %s", days[0], days[-1], error)
-        return None
+        return build(run.spec, run.home, needed(run), folder)
 
 
 def describe(plan: Plan) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from tasks import cli_days, cli_prove, cli_stack
+from tasks.cli_days import AsOf, Data, Pipeline
 from tasks.errors import GateFailed, MatineeError, SpecError
 from tasks.failures import call_step, explained
 
@@ -31,13 +32,7 @@ app.add_typer(cli_stack.app, name="stack", help="Airflow's components on this ma
 console = Console()
 errors = Console(stderr=True)
 
-Pipeline = Annotated[str, typer.Argument(help="Name in pipelines/, or path of a pipeline file.")]
-AsOf = Annotated[
-    datetime,
-    typer.Option("--as-of", formats=["%Y-%m-%d"], help="UTC day; everything known by its end counts."),
-]
 Attempt = Annotated[str, typer.Option(help="Folder of the run's files; steps of one run share it.")]
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of a `files` source.")]
 
 
 def _run(pipeline: str, as_of: datetime, attempt: str, data: Path | None = None) -> Any:

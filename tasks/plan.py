@@ -12,15 +12,14 @@ from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
 
-from tasks.build import code_of_tables, needed_by
+from tasks.build import code_of_tables, ledger_of, needed_by
 from tasks.land import open_source, unlanded
-from tasks.ledger import CODE, Entry, Needed, Plan, compare, read_ledger
+from tasks.ledger import CODE, Needed, Plan, compare
 from tasks.partitions import Partition
 from tasks.publish import version_of
 from tasks.registry import verdict_on
 from tasks.retrieve import cut_folders
 from tasks.run import Run
-from tasks.warehouse import reader_if_built
 from tasks.windows import lookback
 
 UNKNOWN = "unknown until it is landed"
@@ -81,12 +80,6 @@ def intent(run: Run) -> Intent:
 def placeholders(missing: Unlanded) -> list[Partition]:
     """Return what stands for partitions that are not landed yet."""
     return [Partition(table, day, Path(), UNKNOWN, 0) for table, day in missing]
-
-
-def ledger_of(run: Run) -> dict[Entry, str]:
-    """Return the ledger of the run's warehouse, empty where there is none yet."""
-    with reader_if_built(run.home, run.spec.name) as connection:
-        return {} if connection is None else read_ledger(connection)
 
 
 def _to_land(missing: Unlanded) -> Iterator[Reason]:

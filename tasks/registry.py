@@ -115,7 +115,7 @@ def _record(home: Home, pipeline: str, line: dict[str, Any], live: bool, moved: 
     """Append a line to the timeline, unless it says what is there already, last of its day and of what is live."""
     events = [event for event in timeline(home, pipeline) if event["alias"] == line["alias"]]
     of_day = [event for event in events if event["as_of"] == line["as_of"]]
-    last = verdict_on(home, pipeline, line["alias"], line["version"])
+    last = next((event for event in reversed(events) if event["version"] == line["version"]), None)
     news = last is None or {**last, "live": live} != {**line, "live": live}
     overtaken = [event["version"] for event in of_day][-1:] != [line["version"]]
     left = moved and [event["version"] for event in events if event["live"]][-1:] != [line["version"]]

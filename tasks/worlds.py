@@ -122,9 +122,9 @@ class Worlds:
             goes_on = name in {ABSURD, LATE} or (name == ORIGINAL and self.known > self.run.as_of)
             if goes_on:
                 self._build_future(name)
-            for step, function in _STEPS.items():
+            for step in _STEPS:
                 self.say(f"{name}: {step} …")
-                function(self.run_in(name))
+                _take(self.run_in(name), step)
             after = self._after(name)
             if goes_on and not after["interactions"]:
                 raise MatineeError(
@@ -233,44 +233,6 @@ def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _built(run: Run) -> None:
-    from tasks.build import build_step
-
-    build_step(run)
-
-
-def _retrieve(run: Run) -> None:
-    from tasks.retrieve import retrieve_step
-
-    retrieve_step(run)
-
-
-def _sample(run: Run) -> None:
-    from tasks.sample import sample_step
-
-    sample_step(run)
-
-
-def _train(run: Run) -> None:
-    from tasks.train import populations, train_step
-
-    for population in populations(run):
-        train_step(run, population)
-
-
-def _evaluate(run: Run) -> None:
-    from tasks.evaluate import evaluate_step
-
-    evaluate_step(run)
-
-
-def _gate(run: Run) -> None:
-    from tasks.gate import gate_step
-
-    with suppress(GateFailed):  # the verdict is compared, whichever it is
-        gate_step(run)
-
-
 def _version(run: Run) -> None:
     """Write what `publish` would publish, if the gates hold or not."""
     from tasks.publish import lineage, version_name, write_version
@@ -280,12 +242,15 @@ def _version(run: Run) -> None:
         write_version(run, folder, version_name(run, made_from), made_from)
 
 
-_STEPS: Mapping[str, Callable[[Run], None]] = {
-    "build": _built,
-    "retrieve": _retrieve,
-    "sample": _sample,
-    "train": _train,
-    "evaluate": _evaluate,
-    "gate": _gate,
-    "version": _version,
-}
+def _take(run: Run, step: str) -> None:
+    """Take one of the run's own steps, or write the version."""
+    from tasks.all_steps import steps
+
+    if step == VERSION:
+        _version(run)
+        return
+    with suppress(GateFailed):  # the verdict is compared, whichever it is
+        steps()[step](run)
+
+
+_STEPS = ("build", "retrieve", "sample", "train", "evaluate", "gate", VERSION)

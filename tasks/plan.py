@@ -20,7 +20,7 @@ from tasks.publish import version_of
 from tasks.registry import verdict_on
 from tasks.retrieve import cut_folders
 from tasks.run import Run
-from tasks.windows import lookback
+from tasks.windows import labels_lookback, lookback
 
 UNKNOWN = "unknown until it is landed"
 OTHER_CODE = "the SQL, the label or a library has changed since it was built"
@@ -107,7 +107,7 @@ def _why_loaded(plan: Plan, table: str, day: date) -> str:
 def _to_build(
     run: Run, plan: Plan, what: str, grain: str, days: Collection[date], *, other_code: bool
 ) -> Iterator[Reason]:
-    back = lookback(run.spec) if what == "features" else timedelta(0)
+    back = lookback(run.spec) if what == "features" else labels_lookback(run.spec)
     ahead = timedelta(0) if what == "features" else run.spec.lag
 
     def why(day: date) -> str:

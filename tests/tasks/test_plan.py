@@ -109,6 +109,18 @@ def test_a_day_that_was_landed_again_is_loaded_again(run: Run, monkeypatch: pyte
     assert found.version not in {None, before}
 
 
+def test_labels_that_look_back_name_the_corrected_day_of_the_past(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_files(tmp_path / "files", 14)
+    again = [{"grade": 1, "pair": "purchase_count > 0 and purchase_before > 0"}]
+    run = made(shop_run(tmp_path, 14, label={**SHOP["label"], "grades": again}), monkeypatch)
+    correct(run, 6)
+    land_step(run)
+    (labels,) = (reason for reason in intent(run).reasons if reason.what == "labels")
+    assert labels == Reason("labels", januaries(12, 13), "built before lines of 2011-01-06")
+
+
 def test_many_corrections_are_counted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     made(run, monkeypatch)
     for number in range(5, 10):

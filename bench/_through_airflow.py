@@ -34,6 +34,7 @@ ENDED = ("success", "failed")
 LOCKS = re.compile(
     r"could not set lock|conflicting lock|is locked|another process has|somebody else holds|deadlock|lock timeout", re.I
 )
+TOLD_TO_END = "Exiting gracefully upon receiving signal"
 
 
 def range_of(count: int) -> list[date]:
@@ -124,10 +125,14 @@ def cpu_of_stack(home: Path) -> float:
 
 
 def lines_about_locks(home: Path) -> list[str]:
-    """Return the lines of all logs, of tasks and of Airflow's components, that speak of locks."""
+    """Return the lines of all logs, of tasks and of Airflow's components, that speak of locks.
+
+    Of a component until it is told to end: one that is ended while it writes waits for itself when it says goodbye.
+    """
     found = []
     for path in sorted((home / "logs").rglob("*.log")):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        text = path.read_text(encoding="utf-8", errors="replace")
+        for line in (text.rpartition(TOLD_TO_END)[0] or text).splitlines():
             if LOCKS.search(line):
                 found.append(f"{path.relative_to(home)}: {line[:300]}")
     return found

@@ -58,6 +58,16 @@ def test_lines_about_locks_are_found_in_all_logs(tmp_path: Path) -> None:
     ]
 
 
+def test_what_a_component_says_of_locks_when_it_is_told_to_end_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    end = "Exiting gracefully upon receiving signal 15\ndatabase is locked\n"
+    (tmp_path / "logs" / "dag-processor.log").write_text(f"{end}started again\nDatabase IS locked\n{end}")
+    assert scheduler.lines_about_locks(tmp_path) == [
+        "logs/dag-processor.log: database is locked",
+        "logs/dag-processor.log: Database IS locked",
+    ]
+
+
 def test_registries_are_equal_whatever_the_order_of_days(tmp_path: Path) -> None:
     found = []
     for name, days in (("forward", DAYS), ("backward", DAYS[::-1])):

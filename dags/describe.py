@@ -18,7 +18,7 @@ SENTENCES = {
     "evaluate": "Measures the model and its baselines on the held-out window.",
     "gate": "Decides whether the model is good enough.",
     "publish": "Writes the version to the registry and moves the alias.",
-    "monitor": "Compares the distributions of the day with their reference.",
+    "monitor": "Compares features, labels and scores with their reference, and what was served with the tables.",
     "report": "Writes the run's page; fails if any step failed, so that no red run looks green.",
 }
 

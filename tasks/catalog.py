@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -41,6 +42,8 @@ class Feature:
     entity: Entity
     default: float
     description: str
+    window: int = 0
+    """Days it looks back, from the mart's yml or the end of its name (`_28d`); 0: it looks at no window."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,13 @@ def _read_mart(model: dict[str, Any], features: dict[str, Feature], attributes: 
                     "expected one home, so that its name says where it comes from"
                 )
             text = " ".join(column.get("description", "").split())
-            features[column["name"]] = Feature(column["name"], mart, MARTS[mart], float(meta["default"]), text)
+            window = int(meta.get("window", _window_of(column["name"])))
+            default = float(meta["default"])
+            features[column["name"]] = Feature(column["name"], mart, MARTS[mart], default, text, window)
         elif meta.get("attribute"):
             attributes[mart] += (column["name"],)
+
+
+def _window_of(name: str) -> int:
+    match = re.search(r"_(\d+)d$", name)
+    return int(match[1]) if match else 0

@@ -178,7 +178,7 @@ def publish(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
 
 @app.command(epilog=_example("matinee monitor streaming --as-of 2026-02-25"))
 def monitor(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
-    """Compare the latest features with those that were trained on."""
+    """Compare the judged examples with their reference: features, labels, scores."""
     from tasks.monitor import monitor_step
 
     _step("monitor", monitor_step, _run(pipeline, as_of, attempt))

@@ -1,86 +1,227 @@
-"""Monitor: has the world moved away from what the model learned?
+"""Monitor: has the world moved away from what the model learned, and is what is served what was computed?
 
-Compares the features of the judged examples with those of the training window by the population stability index,
-PSI = Σ (q - p) ln(q / p) over bins that are the training window's deciles (Siddiqi 2006), and follows the label
-rate by day. Both sides are weighted back to the population, so that the sample's strata do not look like drift.
-With n and m lists on the two sides, two samples of the same world give about (bins - 1)(1/n + 1/m) by chance
-alone: a feature is only called moved where its PSI is well above that.
+Compares the judged examples with the reference that the pipeline file declares (`monitor.reference`): features, label
+and the judged model's scores (`tasks.drift`). Follows the label rate by cut. A drift never fails a run: it warns.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import MatineeError
+from tasks.catalog import catalogue
+from tasks.distributions import UNITS, balance_weekdays, load_sides, positive_rates, shapes, sides
+from tasks.drift import SCORE, Judge, as_check
+from tasks.errors import MatineeError, SpecError
 from tasks.home import write_json
-from tasks.profile import identifier, literal, parquet
+from tasks.judge import Check
+from tasks.profile import literal, parquet
+from tasks.spec import Spec
+from tasks.spec_parts import PopularityRetrieval
 from tasks.warehouse import memory
+from tasks.windows import LONGEST_FEATURE_WINDOW, windows
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from tasks.run import Run
 
-BINS = 10
-MOVED, DRIFTED = 0.10, 0.25
-"""Bounds in common use (Siddiqi 2006): below the first nothing happened, above the second look before trusting."""
-BEYOND_CHANCE = 3.0
-REFERENCE = "train"
+PARTS = ("train", "validation", "test")
+REFERENCES = {"train": ("train",), "same_weekday": ("train", "validation")}
 CURRENT = ("test", "validation")
+NOTHING: dict[str, Any] = {
+    "reference": {},
+    "current": {},
+    "features": [],
+    "label_rate": [],
+    "label": None,
+    "scores": None,
+}
+
+
+@dataclass(frozen=True)
+class Files:
+    """The examples that are compared: files of the reference, and the part that is judged."""
+
+    reference: tuple[Path, ...]
+    part: str
+    current: Path
+    same_weekday: bool
 
 
 def monitor_step(run: Run) -> dict[str, Any]:
-    """Write `psi.json`; what cannot be compared is said in it, and never fails the run."""
-    sample = run.step_dir("sample")
+    """Write `drift.json` and `checks.json`; what cannot be compared is said in them, and never fails the run."""
     try:
-        found = compare(sample, run.spec.features)
+        found = compare(run)
     except MatineeError as error:
-        found = {"problem": str(error), "features": [], "label_rate": []}
-    levels = [feature["level"] for feature in found["features"]]
+        found = {**NOTHING, "problem": str(error)}
+    records = [*found["features"], *(found[key] for key in ("label", "scores") if found[key])]
+    levels = {row["feature"]: row["level"] for row in records}
     result = {
         "compared": len(levels),
-        "moved": [f["feature"] for f in found["features"] if f["level"] == "moved"],
-        "drifted": [f["feature"] for f in found["features"] if f["level"] == "drifted"],
-        "problem": found.get("problem"),
+        **{level: [name for name, own in levels.items() if own == level] for level in ("moved", "drifted", "too_few")},
+        "filling": sum(level == "filling" for level in levels.values()),
+        "problem": found["problem"],
     }
     with run.step("monitor", result) as folder:
-        write_json(folder / "psi.json", found)
+        write_json(folder / "drift.json", found)
+        write_json(folder / "checks.json", as_checks(run, records))
     return result
 
 
-def compare(sample: Path, features: Sequence[str]) -> dict[str, Any]:
-    """Compare the examples of a sample's folder.
+def as_checks(run: Run, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return records of drift as the other checks have them, for alerts and pages."""
+    again, known = judged_before(run.spec, run.as_of), run.spec.monitor.acknowledged
+    checks: list[tuple[str, Check]] = [
+        (
+            "predictions" if row["feature"] == SCORE else "features",
+            as_check(
+                row,
+                run.as_of.isoformat(),
+                str(run.step_dir("sample")),
+                known=known.get(row["feature"]),
+                again=again,
+            ),
+        )
+        for row in records
+    ]
+    return [{**check.record(), "line": line, "trend": []} for line, check in checks]
 
-    Args:
-        sample: folder with `train.parquet` and `test.parquet` (or `validation.parquet`).
-        features: names of the feature columns.
+
+def judged_before(spec: Spec, as_of: date) -> bool:
+    """Tell whether the run of the day before judges the same cuts: then its drift is no news."""
+    if spec.examples.kind == "impressions":
+        return False
+    try:
+        return windows(spec, as_of - timedelta(days=1)).test == windows(spec, as_of).test
+    except SpecError:  # the day before has too little history
+        return False
+
+
+def compare(run: Run) -> dict[str, Any]:
+    """Compare the judged examples of a run with the reference; the shape of `drift.json`.
 
     Raises:
         MatineeError: there is nothing to compare, or the files cannot be read; says which.
     """
     import duckdb
 
-    parts = {name: sample / f"{name}.parquet" for name in (REFERENCE, "validation", "test")}
-    files = {name: path for name, path in parts.items() if path.exists()}
+    sample, spec = run.step_dir("sample"), run.spec
+    paths = {name: path for name in PARTS if (path := sample / f"{name}.parquet").exists()}
     try:
         with memory() as connection:
-            rates = _label_rates(connection, files)
-            filled = {rate["part"] for rate in rates}
-            current = next((name for name in CURRENT if name in filled), None)
-            if REFERENCE not in filled or current is None:
-                raise MatineeError(
-                    f"{sample}: expected examples to train and to judge on, found them for "
-                    f"{', '.join(sorted(filled)) or 'nothing'}; nothing to compare"
-                )
-            scored = _psi(connection, files[REFERENCE], files[current], features)
+            rates = _label_rates(connection, paths)
+            files = _files(sample, paths, {rate["part"] for rate in rates}, spec)
+            found = _features(connection, spec, files)
+            scores = _scores(connection, run, files)
     except duckdb.Error as error:
         reason = str(error).split("\n", maxsplit=1)[0]
         raise MatineeError(f"{sample}: the examples cannot be compared ({reason})") from None
-    return {"reference": REFERENCE, "current": current, "features": scored, "label_rate": rates}
+    return {**found, "label_rate": rates, "scores": scores, "problem": None}
+
+
+def _files(sample: Path, paths: Mapping[str, Path], filled: set[str], spec: Spec) -> Files:
+    part = next((name for name in CURRENT if name in filled), None)
+    kind = spec.monitor.reference
+    reference = tuple(paths[name] for name in REFERENCES[kind] if name in filled and name != part)
+    if part is None or not reference:
+        raise MatineeError(
+            f"{sample}: expected examples to train and to judge on, found them for "
+            f"{', '.join(sorted(filled)) or 'nothing'}; nothing to compare"
+        )
+    return Files(reference, part, paths[part], kind == "same_weekday")
+
+
+def _features(connection: DuckDBPyConnection, spec: Spec, files: Files) -> dict[str, Any]:
+    names = list(spec.features)
+    load_sides(connection, [parquet(files.reference), parquet([files.current])], [*names, "grade"])
+    spans = _weigh(connection, files)
+    found = shapes(connection, [*names, "grade"])
+    judge = Judge(sides(connection), tests(spec))
+    history = (spans[0][0] - spec.start).days + 1
+    features = [
+        judge.compare(name, found[name], unit_of(name, spec), filling=window_of(name, spec) > history) for name in names
+    ]
+    return {
+        "reference": {"kind": spec.monitor.reference, **_span(spans[0]), **_counts(judge, 0)},
+        "current": {"part": files.part, **_span(spans[1]), **_counts(judge, 1)},
+        "features": sorted(features, key=lambda row: (-row["psi"], row["feature"])),
+        "label": judge.label(found["grade"], positive_rates(connection)),
+    }
+
+
+def _scores(connection: DuckDBPyConnection, run: Run, files: Files) -> dict[str, Any] | None:
+    """Compare what the judged model gives both sides; None where the run has trained none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from tasks.evaluate import model_scores
+
+    if not any(run.step_dir("train").glob("*/result.json")):
+        return None
+    names = []
+    for side, paths in (("scored_reference", files.reference), ("scored_current", (files.current,))):
+        table = pa.concat_tables([pq.read_table(path) for path in paths])
+        scores = pa.array(model_scores(run, table))
+        connection.register(side, table.select([*UNITS, "cut", "weight"]).append_column("score", scores))
+        names.append(side)
+    load_sides(connection, names, ["score"])
+    _weigh(connection, files)
+    return Judge(sides(connection), tests(run.spec)).compare(SCORE, shapes(connection, ["score"])["score"], "user_id")
+
+
+def tests(spec: Spec) -> int:
+    """Return the number of tests of a run: two statistics for each feature, the label and the scores."""
+    return 2 * (len(spec.features) + 2)
+
+
+def _weigh(connection: DuckDBPyConnection, files: Files) -> list[tuple[date, date]]:
+    """Weigh the weekdays if they are to match; return the first and last cut of both sides.
+
+    Raises:
+        MatineeError: no day of the reference has a weekday of the judged window.
+    """
+    if files.same_weekday:
+        balance_weekdays(connection)
+    rows = connection.execute("select side, min(cut), max(cut) from compared group by side order by side").fetchall()
+    if len(rows) < 2:
+        raise MatineeError(
+            f"{files.current.parent}: no cut before the judged window falls on one of its weekdays; nothing to "
+            "compare. Choose `monitor: {reference: train}`, or a longer window to train on"
+        )
+    return [(first, last) for _, first, last in rows]
+
+
+def _span(cuts: tuple[date, date]) -> dict[str, str]:
+    return {"from": cuts[0].isoformat(), "to": cuts[1].isoformat()}
+
+
+def _counts(judge: Judge, side: int) -> dict[str, int]:
+    return {"rows": judge.sides[side].rows, "groups": judge.sides[side].groups}
+
+
+def unit_of(name: str, spec: Spec) -> str:
+    """Return what a feature's values are independent draws of: the users, or the items for what belongs to items."""
+    feature = catalogue().features.get(name)
+    if feature is not None:
+        return "item_id" if feature.entity == "item" else "user_id"
+    return "item_id" if isinstance(_retrieval(name, spec), PopularityRetrieval) else "user_id"
+
+
+def window_of(name: str, spec: Spec) -> int:
+    """Return how many days a feature looks back; 0 for one that looks at no window."""
+    feature = catalogue().features.get(name)
+    if feature is not None:
+        return feature.window
+    part = _retrieval(name, spec)
+    return part.window if isinstance(part, PopularityRetrieval) else LONGEST_FEATURE_WINDOW.days
+
+
+def _retrieval(name: str, spec: Spec) -> Any:
+    return spec.retriever(name.rpartition("_")[0])
 
 
 def _label_rates(connection: DuckDBPyConnection, files: Mapping[str, Path]) -> list[dict[str, Any]]:
@@ -99,65 +240,6 @@ def _label_rates(connection: DuckDBPyConnection, files: Mapping[str, Path]) -> l
         """
     ).fetchall()
     return [
-        {"cut": cut.isoformat(), "part": part, "rows": count, "groups": groups, "rate": rate or 0.0}
+        {"cut": cut.isoformat(), "part": part, "rows": count, "groups": groups, "rate": round(rate or 0.0, 9)}
         for cut, part, count, groups, rate in rows
     ]
-
-
-def _psi(
-    connection: DuckDBPyConnection, reference: Path, current: Path, features: Sequence[str]
-) -> list[dict[str, Any]]:
-    """Return the PSI of each feature, greatest first: one scan for the edges of the bins, one for the counts."""
-    if not features:
-        return []
-    edges = _edges(connection, reference, features)
-    cumulative = [
-        f"coalesce(sum(weight) filter (where {identifier(name)} <= {edge!r}), 0)"
-        for name in features
-        for edge in edges[name]
-    ]
-    both = " union all ".join(
-        f"select {side} as side, group_id, weight::double as weight, "
-        f"{', '.join(identifier(name) for name in features)} from {parquet([path])}"
-        for side, path in enumerate((reference, current))
-    )
-    columns = ", ".join(["sum(weight)", "count(distinct group_id)", *cumulative])
-    sides = connection.execute(f"select {columns} from ({both}) group by side order by side").fetchall()
-    (_, lists, *_), (_, other_lists, *_) = sides
-    scored, place = [], 2
-    for name in features:
-        count = len(edges[name])
-        shares = [_shares(side[place : place + count], float(side[0]), int(side[1])) for side in sides]
-        place += count
-        psi = sum((q - p) * math.log(q / p) for p, q in zip(*shares, strict=True))
-        chance = count * (1 / lists + 1 / other_lists)
-        scored.append({"feature": name, "psi": psi, "by_chance": chance, "level": level(psi, chance)})
-    return sorted(scored, key=lambda row: (-float(str(row["psi"])), str(row["feature"])))
-
-
-def _edges(connection: DuckDBPyConnection, path: Path, features: Sequence[str]) -> dict[str, list[float]]:
-    """Distinct inner deciles of the training window; a feature with few values has fewer bins."""
-    steps = [n / BINS for n in range(1, BINS)]
-    columns = ", ".join(f"quantile_disc({identifier(name)}, {steps})" for name in features)
-    tops = ", ".join(f"max({identifier(name)})" for name in features)
-    (row,) = connection.execute(f"select {columns}, {tops} from {parquet([path])}").fetchall()
-    deciles, maxima = row[: len(features)], row[len(features) :]
-    return {
-        name: sorted({float(edge) for edge in found if edge < top}) or [float(top)]
-        for name, found, top in zip(features, deciles, maxima, strict=True)
-    }
-
-
-def _shares(cumulative: Sequence[float], total: float, lists: int) -> list[float]:
-    """Return the share of each bin, smoothed by half a list, so that an empty bin is no infinity."""
-    below = [0.0, *(float(value) / total for value in cumulative), 1.0]
-    bins = [high - low for low, high in itertools.pairwise(below)]
-    pseudo = 0.5 / lists
-    return [(share + pseudo) / (1 + pseudo * len(bins)) for share in bins]
-
-
-def level(psi: float, chance: float) -> str:
-    """Return `stable`, `moved` or `drifted`; what sampling explains is stable."""
-    if psi < max(MOVED, BEYOND_CHANCE * chance):
-        return "stable"
-    return "drifted" if psi >= max(DRIFTED, BEYOND_CHANCE * chance) else "moved"

@@ -59,7 +59,7 @@ def check_references(spec: Spec, document: Document) -> None:
     problems = _Problems(document)
     for check in (
         _check_source, _check_labels, _check_features, _check_attributes, _check_retrieval, _check_tune,
-        _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows,
+        _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows, _check_monitor,
     ):  # fmt: skip
         check(spec, problems)
     if problems.found:
@@ -205,3 +205,16 @@ def _check_windows(spec: Spec, problems: _Problems) -> None:
         return
     if spec.end is not None and first > spec.end:
         problems.add(("end",), f"found {spec.end}, but the windows of `examples` are filled from {first} on only")
+
+
+def _check_monitor(spec: Spec, problems: _Problems) -> None:
+    for name in spec.monitor.acknowledged:
+        if name not in spec.features:
+            problems.unknown(("monitor", "acknowledged", name), "feature of this pipeline", name, spec.features)
+    examples = spec.examples
+    if spec.monitor.reference == "same_weekday" and isinstance(examples, SnapshotExamples) and examples.every % 7:
+        problems.add(
+            ("monitor", "reference"),
+            f"found 'same_weekday', but cuts {examples.every}d apart fall on other weekdays; expected 'train', or an "
+            "`every` of whole weeks",
+        )

@@ -29,8 +29,8 @@ STEPS = (
     "retrieve",
     "sample",
     "check_examples",
-    "monitor",
     "train",
+    "monitor",
     "evaluate",
     "gate",
     "publish",
@@ -280,15 +280,18 @@ def models(run: Run) -> list[dict[str, Any]]:
 
 def monitor(run: Run) -> dict[str, Any] | None:
     """Return drift by feature, and the label rate by cut as a line."""
-    found = _optional(run.step_dir("monitor") / "psi.json")
+    found = _optional(run.step_dir("monitor") / "drift.json")
     if found is None:
         return None
     rates = found.get("label_rate", [])
-    named = [feature for feature in found["features"] if feature["level"] != "stable"]
+    records = [*(found[key] for key in ("scores", "label") if found.get(key)), *found["features"]]
+    named = [record for record in records if record["level"] not in ("stable", "filling")]
     return {
         "problem": found.get("problem"),
+        "reference": (found.get("reference") or {}).get("kind"),
         "features": named or found["features"][:LEAST_NAMED],
-        "stable": len(found["features"]) - len(named),
+        "stable": sum(record["level"] == "stable" for record in records),
+        "filling": sum(record["level"] == "filling" for record in records),
         "label_rate": line([(f"{r['cut']} ({r['part']})", r["rate"]) for r in rates]) if rates else None,
     }
 

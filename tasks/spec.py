@@ -22,6 +22,7 @@ from tasks.spec_parts import (
     Examples,
     Gate,
     LightGBM,
+    Monitor,
     Name,
     Part,
     Populations,
@@ -57,6 +58,7 @@ class Spec(Part):
     evaluate: Evaluate = Field(description="How it is measured.")
     gates: Annotated[tuple[Gate, ...], Field(min_length=1)] = Field(description="What must hold.")
     publish: Publish = Field(default=Publish(), description="Where it goes.")
+    monitor: Monitor = Field(default=Monitor(), description="What drift is measured against.")
 
     @model_validator(mode="after")
     def _days_make_sense(self) -> Spec:

@@ -273,3 +273,15 @@ class Publish(Part):
     refit: Annotated[bool, Field(strict=True)] = Field(
         default=True, description="Train the judged settings again on all complete examples up to the day."
     )
+
+
+class Monitor(Part):
+    """What the judged examples are compared with."""
+
+    reference: Literal["train", "same_weekday"] = Field(
+        default="train",
+        description="The training window, or its and the validation window's days of the same weekdays.",
+    )
+    acknowledged: dict[str, Reason] = Field(
+        default={}, description="Features that may drift without a warning, each with the reason."
+    )

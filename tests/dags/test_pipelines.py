@@ -25,7 +25,7 @@ FOLLOWS = {
     "retrieve": {"sample"},
     "sample": {"check_examples", "monitor", "populations"},
     "populations": {"train"},
-    "train": {"evaluate"},
+    "train": {"evaluate", "monitor"},
     "evaluate": {"gate"},
     "gate": {"publish"},
     "publish": {"report"},
@@ -56,7 +56,7 @@ def test_training_is_mapped_over_populations(pipelines: Make, bag: Load) -> None
 def test_one_task_at_a_time_opens_the_warehouse(pipelines: Make, bag: Load) -> None:
     dag = bag(pipelines("streaming")).dags["streaming"]
     pools = {task.task_id: task.pool for task in dag.tasks}
-    inside = {"build", "check_features", "retrieve", "sample"}
+    inside = {"build", "check_features", "retrieve", "sample", "monitor"}
     assert {name for name, pool in pools.items() if pool == "warehouse"} == inside
     assert set(pools.values()) - {"default_pool"} <= set(POOLS)
 

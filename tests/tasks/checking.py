@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tasks.home import Home, atomic_dir, read_json, write_json
 from tasks.partitions import partition_dir, store
+from tasks.spec_parts import Monitor
 
 DAY = date(2026, 2, 10)
 
@@ -33,6 +34,10 @@ class FakeRun:
             label=SimpleNamespace(grades=grades, horizon=1, lateness=2),
             populations=None,
             publish=SimpleNamespace(alias="champion"),
+            start=as_of - timedelta(days=730),
+            monitor=Monitor(),
+            examples=SimpleNamespace(kind="impressions"),
+            retriever=lambda kind: None,
         )
         self.home, self.as_of, self.attempt = home, as_of, "a1"
         self.windows = SimpleNamespace(validation=(as_of,))

@@ -106,12 +106,20 @@ def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
             ]
         },
         "monitor": {
-            "psi.json": {
-                "reference": "train",
-                "current": "test",
+            "drift.json": {
+                "reference": {"kind": "train"},
+                "current": {"part": "test"},
+                "label": None,
+                "scores": None,
                 "features": [
-                    {"feature": "item_plays_7d", "psi": 0.31, "by_chance": 0.01, "level": "drifted"},
-                    {"feature": "user_ctr_28d", "psi": 0.01, "by_chance": 0.01, "level": "stable"},
+                    {
+                        "feature": "item_plays_7d",
+                        "psi": 0.31,
+                        "ks": 0.2,
+                        "level": "drifted",
+                        "sentence": "median 3 -> 9",
+                    },
+                    {"feature": "user_ctr_28d", "psi": 0.01, "ks": 0.1, "level": "stable", "sentence": "median 1 -> 2"},
                 ],
                 "label_rate": [
                     {

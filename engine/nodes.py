@@ -108,10 +108,6 @@ class FeatureScorer:
             matrix[:, column] = np.where(at < 0, default, feature.values[at])
         return matrix
 
-    def score(self, users: Strings, candidates: Candidates) -> Floats:
-        """Return the score of each candidate."""
-        return self.function.predict(self.matrix(users, candidates))
-
 
 @dataclass(frozen=True, eq=False)
 class ExcludeSeen:
@@ -163,6 +159,8 @@ class Answers:
     items: Codes
     scores: Floats
     unknown: list[tuple[str, ...]]
+    features: Singles | None
+    """What was scored (items × features), if it was asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,24 +173,26 @@ class ScoringRanker:
     diversify: tuple[float, ...]
     catalogue: Catalogue
 
-    def rank(self, requests: Sequence[Request]) -> Answers:
-        """Answer requests."""
+    def rank(self, requests: Sequence[Request], *, explain: bool = False) -> Answers:
+        """Answer requests; `explain` keeps the features of the items that are returned."""
         users = np.array([request.user_id for request in requests], dtype=np.str_)
         candidates, unknown = self._candidates(requests, users)
         for rule in self.exclude:
             candidates = _kept(candidates, rule.keep(users, candidates))
-        scores = self.scorer.score(users, candidates)
+        matrix = self.scorer.matrix(users, candidates)
+        scores = self.scorer.function.predict(matrix)
         order = np.lexsort((candidates.items, -scores, candidates.rows))
         items, scores = candidates.items[order], scores[order]
         limits = np.array([request.k for request in requests], dtype=np.int64)
         for strength in self.diversify:
             category = self.catalogue.category[items]
-            order = diversify(scores, candidates.offsets, category, strength, int(limits.max(initial=0)))
-            items, scores = items[order], scores[order]
+            moved = diversify(scores, candidates.offsets, category, strength, int(limits.max(initial=0)))
+            items, scores, order = items[moved], scores[moved], order[moved]
         place = np.arange(len(items)) - candidates.offsets[:-1][candidates.rows]
         top = place < limits[candidates.rows]
         ranked = _kept(Candidates(candidates.offsets, items), top)
-        return Answers(ranked.offsets, ranked.items, scores[top], unknown)
+        features = matrix[order[top]] if explain else None
+        return Answers(ranked.offsets, ranked.items, scores[top], unknown, features)
 
     def _candidates(self, requests: Sequence[Request], users: Strings) -> tuple[Candidates, list[tuple[str, ...]]]:
         retrieve = np.array([request.candidates is None for request in requests], dtype=np.bool_)

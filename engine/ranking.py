@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.arrays import Singles
 from engine.descriptor import (
     Descriptor,
     Golden,
@@ -23,7 +24,7 @@ from engine.descriptor import (
     read_descriptor,
 )
 from engine.errors import GoldenMismatch
-from engine.nodes import ScoringRanker
+from engine.nodes import Answers, ScoringRanker
 from engine.schema import PopulationRankerNode
 from engine.tables import FeatureTable
 from engine.wiring import Wiring
@@ -44,6 +45,14 @@ class Response:
     titles: list[str]
     population: str
     unknown: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What an answer was computed from: `values[n]` are the features `names` of its n-th item."""
+
+    names: tuple[str, ...]
+    values: Singles
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +96,18 @@ class Engine:
                     responses[number] = response
         return [response for response in responses if response is not None]
 
+    def explain(self, request: Request) -> tuple[Response, Explanation]:
+        """Answer a request as `rank` does, with the feature values that the returned items were scored by."""
+        population = self.populations.of([request])[0]
+        ranker = self.populations.rankers[population]
+        answers = ranker.rank([request], explain=True)
+        values = answers.features if answers.features is not None else np.empty((0, 0), dtype=np.float32)
+        return self._responses(population, answers)[0], Explanation(ranker.scorer.names, values)
+
     def _answer(self, population: str, requests: Sequence[Request]) -> list[Response]:
-        answers = self.populations.rankers[population].rank(requests)
+        return self._responses(population, self.populations.rankers[population].rank(requests))
+
+    def _responses(self, population: str, answers: Answers) -> list[Response]:
         catalogue = self.wiring.catalogue
         responses = []
         for number, unknown in enumerate(answers.unknown):

@@ -19,6 +19,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -32,12 +33,16 @@ from starlette.routing import Route
 from engine.descriptor import Request
 from engine.errors import EngineError, RequestError
 from serving.champion import Champion
+from serving.feature_log import FeatureLog, clock
 
 BODY_LIMIT = 4 * 1024 * 1024  # 100,000 candidates of 40 bytes
 
 
-def create_app(champion: Champion, *, poll_seconds: float = 5.0) -> Starlette:
-    """Return the application; while it runs, a thread follows the alias every `poll_seconds`."""
+def create_app(champion: Champion, *, poll_seconds: float = 5.0, log: FeatureLog | None = None) -> Starlette:
+    """Return the application; while it runs, a thread follows the alias every `poll_seconds`.
+
+    With a `log`, the features that a share of the answers was computed from are written by another thread.
+    """
 
     async def health(http: HttpRequest) -> JSONResponse:
         del http
@@ -61,8 +66,12 @@ def create_app(champion: Champion, *, poll_seconds: float = 5.0) -> Starlette:
     async def rank(http: HttpRequest) -> JSONResponse:
         request = _parsed(await _body(http))
         loaded = champion.current
-        answers = await run_in_threadpool(loaded.engine.rank, [request])
-        return JSONResponse({"version": loaded.version, **asdict(answers[0])})
+        if log is not None and log.wants(request.user_id):
+            answer, explanation = await run_in_threadpool(loaded.engine.explain, request)
+            log.offer(loaded, request, answer, explanation)
+        else:
+            (answer,) = await run_in_threadpool(loaded.engine.rank, [request])
+        return JSONResponse({"version": loaded.version, **asdict(answer)})
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -70,9 +79,13 @@ def create_app(champion: Champion, *, poll_seconds: float = 5.0) -> Starlette:
         stop = threading.Event()
         watcher = threading.Thread(target=champion.watch, args=(stop, poll_seconds), daemon=True)
         watcher.start()
+        if log is not None:
+            log.start()
         yield
         stop.set()
         await run_in_threadpool(watcher.join)
+        if log is not None:
+            await run_in_threadpool(log.stop)
 
     return Starlette(
         routes=[Route("/health", health), Route("/version", version), Route("/rank", rank, methods=["POST"])],
@@ -117,6 +130,13 @@ async def _failed(http: HttpRequest, error: Exception) -> JSONResponse:
     return JSONResponse({"error": "the request could not be answered; the server's log says why"}, 500)
 
 
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a share from 0 to 1, like 0.01")
+    return share
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the application; return the exit code."""
     import uvicorn
@@ -127,6 +147,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, default=8090)
     parser.add_argument("--poll", type=float, default=5.0, help="seconds between looks at the alias")
+    parser.add_argument(
+        "--log-features",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the users whose answers are logged with their features, for `matinee skew` (default: none)",
+    )
+    parser.add_argument("--served", type=Path, help="folder of the log (default: `served` beside the registry)")
+    parser.add_argument(
+        "--day", type=date.fromisoformat, help="UTC day to log the answers under (default: today); for data of the past"
+    )
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
@@ -134,7 +165,9 @@ def main(arguments: list[str] | None = None) -> int:
     except EngineError as error:
         sys.stderr.write(f"cannot serve {given.pipeline}: {error}\n")
         return 1
-    app = create_app(champion, poll_seconds=given.poll)
+    served = (given.served or given.registry.resolve().parent / "served") / given.pipeline
+    log = FeatureLog(served, given.log_features, now=clock(given.day)) if given.log_features else None
+    app = create_app(champion, poll_seconds=given.poll, log=log)
     uvicorn.run(app, host=given.host, port=given.port, log_level="warning", access_log=False)
     return 0
 

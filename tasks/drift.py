@@ -11,7 +11,7 @@ Rows are not independent: the unit is the user, the item or the list that a feat
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -31,6 +31,8 @@ LABEL, SCORE = "label", "model score"
 LEVELS = ("stable", "too_few", "filling", "moved", "drifted")
 UNIT_WORDS = {"user_id": "users", "item_id": "items", "group_id": "lists"}
 SUITE = "monitor"
+WHY = "A model ranks badly what it has not seen the like of."
+NEXT = "see docs/runbooks/drift-or-skew.md."
 
 
 @dataclass(frozen=True)
@@ -122,35 +124,58 @@ def _note(found: str, unit: str, units: tuple[float, float], by_chance: tuple[fl
     return None
 
 
-def as_check(record: Mapping[str, Any], day: str, place: str, *, known: str | None, again: bool) -> Check:
-    """Return a record as the other checks have it; a drift warns, unless it is known or was judged before.
+def as_checks(
+    records: Sequence[Mapping[str, Any]], place: Mapping[str, str], known: Mapping[str, str], *, again: bool
+) -> list[Check]:
+    """Return records of drift as the other checks have them: one each, and one that warns of the features together.
 
     Args:
-        record: of a feature, the label or the scores.
-        day: the as-of day.
-        place: what was measured.
-        known: why the drift is acknowledged in the pipeline file, if it is.
-        again: whether the run of the day before compared the same examples.
+        records: of features, the label and the scores.
+        place: `day` and `place` of the checks.
+        known: why a drift is acknowledged in the pipeline file, by feature.
+        again: whether the run of the day before compared the same examples: then a drift is no news, and warns nobody.
     """
-    drifted, why = record["level"] == "drifted", "A model ranks badly what it has not seen the like of."
-    if known is not None:
-        why = f"Acknowledged in the pipeline file: {known}"
-    elif again and drifted:
-        why += " The day before compared the same examples, and warned."
-    figures = f"PSI {record['psi']:.2f}, KS {record['ks']:.2f}"
+    single = [_as_check(record, place, known.get(record["feature"]), again=again) for record in records]
+    news = [
+        row
+        for row in records
+        if row["level"] == "drifted" and row["feature"] not in {*known, LABEL, SCORE} and not again
+    ]
+    features = Check(
+        suite=SUITE,
+        table="examples",
+        type="psi_and_ks",
+        column="features__drift",
+        severity="warning",
+        success=not news,
+        observed="; ".join(f"{row['feature']}: {row['sentence']}" for row in news) or "nothing new",
+        observed_in=None,
+        expected="no feature that drifts, unless the pipeline file acknowledges it",
+        why=WHY,
+        next=NEXT,
+        **place,
+    )
+    return [features, *single]
+
+
+def _as_check(record: Mapping[str, Any], place: Mapping[str, str], known: str | None, *, again: bool) -> Check:
+    why = WHY if known is None else f"Acknowledged in the pipeline file: {known}"
+    if again and record["level"] == "drifted":
+        why += " The day before compared the same examples."
+    alone = record["level"] == "drifted" and record["feature"] in (LABEL, SCORE) and not again
     least = [max(bound, record[f"{name}_by_chance"]) for name, bound in (("psi", PSI_MOVED), ("ks", KS_MOVED))]
+    figures = f"PSI {record['psi']:.2f}, KS {record['ks']:.2f}; {record['level'].replace('_', ' ')}"
     return Check(
         suite=SUITE,
         table="predictions" if record["feature"] == SCORE else "examples",
-        day=day,
         type="psi_and_ks",
         column=f"{record['feature'].replace(' ', '_')}__drift",
-        severity="warning" if drifted and known is None and not again else "info",
+        severity="warning" if alone else "info",
         success=record["level"] not in ("moved", "drifted"),
-        observed=f"{record['sentence']} ({figures}; {record['level'].replace('_', ' ')})",
+        observed=f"{record['sentence']} ({figures})",
         observed_in=None,
         expected=f"a PSI below {least[0]:.2f} and a KS distance below {least[1]:.2f}",
         why=why,
-        next="see docs/runbooks/drift-or-skew.md.",
-        place=place,
+        next=NEXT,
+        **place,
     )

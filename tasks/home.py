@@ -65,6 +65,10 @@ class Home:
         """Rows kept out, with the rule that kept them out."""
         return self.root / "quarantine" / safe_name(pipeline)
 
+    def served(self, pipeline: str) -> Path:
+        """What the serving application has logged of its answers, a folder for each UTC day."""
+        return self.root / "served" / safe_name(pipeline)
+
 
 def default_home() -> Home:
     """Return the home named by `MATINEE_HOME`, or `./var`."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.catalog import catalogue
 from tasks.distributions import UNITS, balance_weekdays, load_sides, positive_rates, shapes, sides
-from tasks.drift import SCORE, Judge, as_check
+from tasks.drift import SCORE, Judge, as_checks
 from tasks.errors import MatineeError, SpecError
 from tasks.home import write_json
-from tasks.judge import Check
 from tasks.profile import literal, parquet
+from tasks.skew import differs, skew_checks, skew_of
 from tasks.spec import Spec
 from tasks.spec_parts import PopularityRetrieval
 from tasks.warehouse import memory
@@ -53,42 +53,41 @@ class Files:
 
 
 def monitor_step(run: Run) -> dict[str, Any]:
-    """Write `drift.json` and `checks.json`; what cannot be compared is said in them, and never fails the run."""
+    """Write `drift.json`, `checks.json`, and `skew.json` if serving has logged answers of the day.
+
+    What cannot be compared is said in them, and never fails the run.
+    """
     try:
         found = compare(run)
     except MatineeError as error:
         found = {**NOTHING, "problem": str(error)}
     records = [*found["features"], *(found[key] for key in ("label", "scores") if found[key])]
     levels = {row["feature"]: row["level"] for row in records}
+    served = skew_of(run)
     result = {
         "compared": len(levels),
         **{level: [name for name, own in levels.items() if own == level] for level in ("moved", "drifted", "too_few")},
         "filling": sum(level == "filling" for level in levels.values()),
         "problem": found["problem"],
+        "skewed": served is not None and differs(served),
     }
     with run.step("monitor", result) as folder:
         write_json(folder / "drift.json", found)
-        write_json(folder / "checks.json", as_checks(run, records))
+        checks = checks_of(run, records)
+        if served is not None:
+            write_json(folder / "skew.json", served)
+            checks += skew_checks(run, served)
+        write_json(folder / "checks.json", checks)
     return result
 
 
-def as_checks(run: Run, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return records of drift as the other checks have them, for alerts and pages."""
-    again, known = judged_before(run.spec, run.as_of), run.spec.monitor.acknowledged
-    checks: list[tuple[str, Check]] = [
-        (
-            "predictions" if row["feature"] == SCORE else "features",
-            as_check(
-                row,
-                run.as_of.isoformat(),
-                str(run.step_dir("sample")),
-                known=known.get(row["feature"]),
-                again=again,
-            ),
-        )
-        for row in records
-    ]
-    return [{**check.record(), "line": line, "trend": []} for line, check in checks]
+def checks_of(run: Run, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return records of drift as the other checks have them, for alerts and pages; none if nothing was compared."""
+    place = {"day": run.as_of.isoformat(), "place": str(run.step_dir("sample"))}
+    again = judged_before(run.spec, run.as_of)
+    checks = as_checks(records, place, run.spec.monitor.acknowledged, again=again) if records else []
+    lines = {"predictions": "predictions", "examples": "features"}
+    return [{**check.record(), "line": lines[check.table], "trend": []} for check in checks]
 
 
 def judged_before(spec: Spec, as_of: date) -> bool:

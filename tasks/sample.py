@@ -157,7 +157,7 @@ def examples_query(spec: Spec, drawn: str, cuts: Sequence[date]) -> str:
     attributes = [f"g.{quote(name)}" for name in attribute_columns(spec)]
     used = {known[name].mart for name in spec.features if name in known}
     used |= {"feat_items"} if "feat_user_categories" in used else set()  # which knows the category
-    joins = "\n".join(_join(mart) for mart in MARTS if mart in used)
+    joins = "\n".join(join_mart(mart) for mart in MARTS if mart in used)
     return f"""
         with chosen as not materialized (
             select c.*, d.weight
@@ -177,7 +177,8 @@ def examples_query(spec: Spec, drawn: str, cuts: Sequence[date]) -> str:
     """
 
 
-def _join(mart: str) -> str:
+def join_mart(mart: str) -> str:
+    """Return the join of a mart with rows `c` of user, item and cut, of which those of `points` are asked for."""
     keys = {"user_id": "c.user_id", "item_id": "c.item_id", "category": "feat_items.category"}
     on = " and ".join(f"{mart}.{key} = {keys[key]}" for key in KEYS[MARTS[mart]])
     rows = f"{mart}_at('points') as {mart}" if mart in ASKED else mart

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2, kstwo
 
 from tasks.distributions import Shape, Side, load_sides, shapes, sides
-from tasks.drift import LEVELS, Judge, as_check, level, what_moved
+from tasks.drift import LEVELS, Judge, as_checks, level, what_moved
 from tasks.warehouse import memory
 from tests.tasks.test_distributions import shape
 
@@ -117,17 +119,43 @@ def test_a_share_is_told_where_the_median_stays() -> None:
     assert what_moved(shape([0] * 9 + [1], [0] * 7 + [1] * 3)) == "share above 0: 10 % -> 30 %"
 
 
-def test_a_record_becomes_a_check() -> None:
-    record = judge(5000).compare("item_ctr_7d", shape([1, 2, 3] * 100, [4, 5, 6] * 100), "user_id")
+def drifted(name: str) -> dict[str, Any]:
+    return judge(5000).compare(name, shape([1, 2, 3] * 100, [4, 5, 6] * 100), "user_id")
 
-    check = as_check(record, "2026-02-28", "sample", known=None, again=False)
 
-    assert (check.severity, check.success, check.column) == ("warning", False, "item_ctr_7d__drift")
-    assert check.words().startswith("examples, 2026-02-28: drift of item_ctr_7d: median 2 -> 5 (PSI ")
-    assert check.words().endswith("expected a PSI below 0.10 and a KS distance below 0.12")
-    for quiet in ({"known": "the catalogue ages", "again": False}, {"known": None, "again": True}):
-        other = as_check(record, "2026-02-28", "sample", **quiet)  # type: ignore[arg-type]
-        assert (other.severity, other.success) == ("info", False)
+PLACE = {"day": "2026-02-28", "place": "sample"}
+
+
+def test_features_that_drift_warn_together_and_each_is_recorded() -> None:
+    together, one, other = as_checks([drifted("item_ctr_7d"), drifted("als_score")], PLACE, {}, again=False)
+
+    assert together.words() == (
+        "examples, 2026-02-28: drift of features: item_ctr_7d: median 2 -> 5; als_score: median 2 -> 5, "
+        "expected no feature that drifts, unless the pipeline file acknowledges it"
+    )
+    assert [(c.column, c.severity, c.success) for c in (together, one, other)] == [
+        ("features__drift", "warning", False),
+        ("item_ctr_7d__drift", "info", False),
+        ("als_score__drift", "info", False),
+    ]
+    assert one.words().startswith("examples, 2026-02-28: drift of item_ctr_7d: median 2 -> 5 (PSI ")
+    assert one.words().endswith("expected a PSI below 0.10 and a KS distance below 0.12")
+
+
+def test_what_is_known_or_was_told_the_day_before_warns_nobody() -> None:
+    for known, again in (({"als_score": "It is fitted anew."}, False), ({}, True)):
+        together, one = as_checks([drifted("als_score")], PLACE, known, again=again)
+        assert (together.success, one.success, one.severity) == (True, False, "info")
+
+
+def test_scores_and_labels_warn_for_themselves() -> None:
+    together, score, label = as_checks([drifted("model score"), drifted("label")], PLACE, {}, again=False)
+
+    assert together.success
+    assert [(c.table, c.column, c.severity) for c in (score, label)] == [
+        ("predictions", "model_score__drift", "warning"),
+        ("examples", "label__drift", "warning"),
+    ]
 
 
 POSITIVE = st.floats(0, 3)

@@ -49,6 +49,7 @@ def test_the_same_world_is_stable(run: Any) -> None:
 
     assert monitor_step(run) == {
         "compared": 3, "moved": [], "drifted": [], "too_few": [], "filling": 0, "problem": None,
+        "skewed": False,
     }  # fmt: skip
     found = drift(run)
     assert found["reference"] == {
@@ -68,9 +69,11 @@ def test_a_feature_in_another_unit_has_drifted(run: Any) -> None:
 
     assert monitor_step(run)["drifted"] == ["f_one"]
     checks = {check["column"]: check for check in run.checks("monitor")}
-    found = checks["f_one__drift"]
-    assert (found["severity"], found["success"], found["line"], found["trend"]) == ("warning", False, "features", [])
+    found, warned = checks["f_one__drift"], checks["features__drift"]
+    assert (found["severity"], found["success"], found["line"], found["trend"]) == ("info", False, "features", [])
     assert found["observed"].startswith("median 49 -> 4,900 (PSI ")
+    assert (warned["severity"], warned["success"], warned["line"]) == ("warning", False, "features")
+    assert warned["observed"] == "f_one: median 49 -> 4,900"
     assert checks["f_two__drift"]["success"] is True
     assert checks["label__drift"]["success"] is True
 
@@ -81,9 +84,10 @@ def test_a_drift_that_is_acknowledged_is_recorded_only(run: Any) -> None:
     write(run, "test", "(i % 100) * 100")
 
     assert monitor_step(run)["drifted"] == ["f_one"]
-    check = next(check for check in run.checks("monitor") if check["column"] == "f_one__drift")
-    assert (check["severity"], check["success"]) == ("info", False)
-    assert "Prices rose by law." in check["why"]
+    checks = {check["column"]: check for check in run.checks("monitor")}
+    assert (checks["f_one__drift"]["severity"], checks["f_one__drift"]["success"]) == ("info", False)
+    assert "Prices rose by law." in checks["f_one__drift"]["why"]
+    assert checks["features__drift"]["success"] is True
 
 
 def test_windows_that_are_longer_than_the_history_are_filling(run: Any) -> None:
@@ -172,3 +176,15 @@ def test_a_drift_is_news_on_the_first_day_that_judges_a_cut() -> None:
     assert judged_before(retail, date(2011, 10, 31)) is True
     assert judged_before(retail, date(2011, 10, 30)) is False
     assert judged_before(streaming, date(2026, 3, 10)) is False
+
+
+def test_what_was_served_on_the_day_is_compared_too(run: Any) -> None:
+    write(run, "train", "i % 100")
+    write(run, "test", "i % 100")
+    folder = run.home.served("demo") / "ds=2026-02-10"
+    folder.mkdir(parents=True)
+    (folder / "1-000001.jsonl").write_text("no answer\n")
+
+    assert monitor_step(run)["skewed"] is True
+    assert "1-000001.jsonl:1: " in read_json(run.step_dir("monitor") / "skew.json")["problem"]
+    assert [check["column"] for check in run.checks("monitor") if not check["success"]] == ["served__log"]

@@ -51,8 +51,14 @@ def skew_of(run: Run) -> dict[str, Any] | None:
         answers = read_answers(files)
         found |= {"requests": len(answers), "versions": _versions(answers), "stale": _stale(run, answers)}
         found["features"] = _features(run, answers)
-    except (MatineeError, EngineError, duckdb.Error) as error:
+    except (MatineeError, EngineError) as error:
         found["problem"] = str(error)
+    except duckdb.Error as error:
+        reason = str(error).split("\n", maxsplit=1)[0]
+        found["problem"] = (
+            f"{run.home.warehouse(run.spec.name)}: the features cannot be read ({reason}); run "
+            f"`matinee build {run.spec.name} --as-of {run.as_of}`, then this again"
+        )
     return found
 
 

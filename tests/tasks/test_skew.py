@@ -243,6 +243,14 @@ def test_a_day_that_is_not_built_is_a_problem(run: Run) -> None:
     assert differs(found(run))
 
 
+def test_a_warehouse_of_another_build_is_a_problem(run: Run) -> None:
+    serve(run, engine_of(run), OPEN)
+    with connect(run.home.warehouse("tiny")) as connection:
+        connection.execute("drop table feat_users")
+
+    assert "run `matinee build tiny --as-of 2026-03-01`, then this again" in found(run)["problem"]
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [

@@ -1,8 +1,8 @@
 """Two samples of examples, compared column by column in SQL: shares by bin, and whole distribution functions.
 
 Each side's files are scanned once, into a table in memory; everything below is computed from that. Rows are weighted
-back to the population. Sums of weights are integers, so that the same files give the same figures whatever the order
-in which threads add them up.
+back to the population. Weights are whole numbers, whose sums are exact, so that the same files give the same figures
+whatever the order in which threads add them up.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BINS = 10
 REFERENCE, CURRENT = 0, 1
 UNITS = ("user_id", "item_id", "group_id")
 WEIGHT_UNIT = 2**20
-"""Weights are counted in millionths or so: exact sums, in any order."""
+"""Weights are kept as whole multiples of one such part. Doubles add them up exactly to 2**53: 10**9 rows and more."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def load_sides(connection: DuckDBPyConnection, sources: Sequence[str], columns: 
     """
     chosen = ", ".join(identifier(name) for name in (*UNITS, "cut", *columns))
     scans = " union all ".join(
-        f"select {side}::tinyint as side, weight::double as weight, {chosen} from {source}"
+        f"select {side}::tinyint as side, round(weight * {WEIGHT_UNIT})::double as weight, {chosen} from {source}"
         for side, source in enumerate(sources)
     )
     connection.execute(f"create or replace temp table compared as {scans}")
@@ -95,7 +95,7 @@ def balance_weekdays(connection: DuckDBPyConnection) -> None:
     """Weigh the reference's days so that each weekday has the share in it that it has on the current side."""
     connection.execute(
         f"""
-        update compared set weight = weight * factor from (
+        update compared set weight = round(weight * factor) from (
             select isodow(cut) as weekday,
                    coalesce(sum(weight) filter (where side = {CURRENT}), 0)
                    / sum(weight) filter (where side = {REFERENCE}) as factor
@@ -115,7 +115,7 @@ def sides(connection: DuckDBPyConnection) -> tuple[Side, Side]:
             f"""
             select side, sum(rows), count(*), sum(weight) * sum(weight) / sum(weight * weight)
             from (
-                select side, count(*) as rows, sum({_weight()})::double as weight
+                select side, count(*) as rows, sum(weight) as weight
                 from compared group by side, {identifier(unit)}
             ) group by side
             """
@@ -129,14 +129,10 @@ def sides(connection: DuckDBPyConnection) -> tuple[Side, Side]:
 def positive_rates(connection: DuckDBPyConnection) -> tuple[float, float]:
     """Return the share of positive examples of both sides of the table `compared`, which has their grades."""
     rows = connection.execute(
-        f"select coalesce(sum({_weight()}) filter (where grade > 0), 0) / sum({_weight()}) "
+        "select coalesce(sum(weight) filter (where grade > 0), 0) / sum(weight) "
         "from compared group by side order by side"
     ).fetchall()
     return float(rows[REFERENCE][0]), float(rows[CURRENT][0])
-
-
-def _weight() -> str:
-    return f"round(weight * {WEIGHT_UNIT})::hugeint"
 
 
 def shapes(connection: DuckDBPyConnection, columns: Sequence[str]) -> dict[str, Shape]:
@@ -145,8 +141,8 @@ def shapes(connection: DuckDBPyConnection, columns: Sequence[str]) -> dict[str, 
         return {}
     cells = " union all ".join(
         f"select {number} as feature, coalesce({identifier(name)}::double, 'nan'::double) as value, "
-        f"coalesce(sum({_weight()}) filter (where side = {REFERENCE}), 0) as p, "
-        f"coalesce(sum({_weight()}) filter (where side = {CURRENT}), 0) as q from compared group by value"
+        f"coalesce(sum(weight) filter (where side = {REFERENCE}), 0) as p, "
+        f"coalesce(sum(weight) filter (where side = {CURRENT}), 0) as q from compared group by value"
         for number, name in enumerate(columns)
     )
     rows = connection.execute(

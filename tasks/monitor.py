@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import EngineError
 from tasks.catalog import catalogue
 from tasks.distributions import UNITS, balance_weekdays, load_sides, positive_rates, shapes, sides
 from tasks.drift import SCORE, Judge, as_checks
@@ -115,11 +116,11 @@ def compare(run: Run) -> dict[str, Any]:
             rates = _label_rates(connection, paths)
             files = _files(sample, paths, {rate["part"] for rate in rates}, spec)
             found = _features(connection, spec, files)
-            scores = _scores(connection, run, files)
+            scores, problem = _scores_or_problem(connection, run, files)
     except duckdb.Error as error:
         reason = str(error).split("\n", maxsplit=1)[0]
         raise MatineeError(f"{sample}: the examples cannot be compared ({reason})") from None
-    return {**found, "label_rate": rates, "scores": scores, "problem": None}
+    return {**found, "label_rate": rates, "scores": scores, "problem": problem}
 
 
 def _files(sample: Path, paths: Mapping[str, Path], filled: set[str], spec: Spec) -> Files:
@@ -150,6 +151,15 @@ def _features(connection: DuckDBPyConnection, spec: Spec, files: Files) -> dict[
         "features": sorted(features, key=lambda row: (-row["psi"], row["feature"])),
         "label": judge.label(found["grade"], positive_rates(connection)),
     }
+
+
+def _scores_or_problem(
+    connection: DuckDBPyConnection, run: Run, files: Files
+) -> tuple[dict[str, Any] | None, str | None]:
+    try:
+        return _scores(connection, run, files), None
+    except (MatineeError, EngineError) as error:
+        return None, f"the model's scores cannot be compared: {error}"
 
 
 def _scores(connection: DuckDBPyConnection, run: Run, files: Files) -> dict[str, Any] | None:

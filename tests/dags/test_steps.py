@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tasks.catalog import PROJECT
-from tasks.errors import BuildError, CheckFailed
+from tasks.errors import BuildError, CheckFailed, TrainingError
 from tasks.home import Home
 from tasks.run import Run
 from tests.tasks.handmade import spec_of
@@ -105,6 +105,20 @@ def test_failed_check_stops_what_follows_and_turns_the_run_red(
     pipelines("streaming")
     assert run_dag("streaming").state == "failed"
     assert [call[0] for call in calls] == ["land", "check_landed", "build", "report"]
+
+
+@in_process
+def test_drift_is_looked_at_even_if_a_training_fails(
+    calls: list[tuple[str, ...]], pipelines: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise TrainingError("no rows")
+
+    monkeypatch.setattr(sys.modules["steps_of_the_test"], "train", fail)
+    pipelines("streaming")
+    assert run_dag("streaming").state == "failed"
+    assert {"monitor", "report"} <= {call[0] for call in calls}
+    assert "evaluate" not in {call[0] for call in calls}
 
 
 def test_run_without_interval_is_refused() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from engine.errors import ArtifactError
 from tasks.errors import MatineeError
 from tasks.home import Home, read_json
 from tasks.monitor import compare, judged_before, monitor_step, unit_of, window_of
@@ -188,3 +189,34 @@ def test_what_was_served_on_the_day_is_compared_too(run: Any) -> None:
     assert monitor_step(run)["skewed"] is True
     assert "1-000001.jsonl:1: " in read_json(run.step_dir("monitor") / "skew.json")["problem"]
     assert [check["column"] for check in run.checks("monitor") if not check["success"]] == ["served__log"]
+
+
+def test_scores_of_the_judged_model_are_compared(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(run, "train", "i % 100", weight="1 + i % 2")
+    write(run, "test", "i % 100 + 60")
+    folder = run.step_dir("train/everybody-else")
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text("{}")
+    monkeypatch.setattr("tasks.evaluate.model_scores", lambda _, table: -table["f_one"].to_numpy())
+
+    assert "model score" in monitor_step(run)["drifted"]
+    assert drift(run)["scores"]["sentence"] == "median -50 -> -110"
+    check = next(check for check in run.checks("monitor") if check["column"] == "model_score__drift")
+    assert (check["table"], check["line"], check["severity"]) == ("predictions", "predictions", "warning")
+
+
+def test_a_model_that_cannot_score_is_a_problem(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(run, "train", "i")
+    write(run, "test", "i")
+    folder = run.step_dir("train/everybody-else")
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text("{}")
+
+    def refuse(*_: Any) -> None:
+        raise ArtifactError("judged.txt: altered")
+
+    monkeypatch.setattr("tasks.evaluate.model_scores", refuse)
+
+    assert monitor_step(run)["compared"] == 3
+    assert drift(run)["scores"] is None
+    assert "judged.txt: altered" in drift(run)["problem"]

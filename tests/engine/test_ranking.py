@@ -241,3 +241,14 @@ def test_descriptor_lists_what_it_uses() -> None:
     with pytest.raises(ValidationError, match="used but not listed"):
         Descriptor.model_validate({**document(), "artifacts": {}})
     assert len(ITEMS) == 5
+
+
+def test_an_explained_answer_is_the_answer_and_its_features_give_its_scores(published: Path) -> None:
+    engine = load(published)
+    for request in REQUESTS:
+        answer, why = engine.explain(request)
+
+        assert answer == engine.rank([request])[0]
+        assert why.values.shape == (len(answer.items), len(why.names))
+        function = engine.populations.rankers[answer.population].scorer.function
+        assert function.predict(why.values).tolist() == answer.scores

@@ -67,3 +67,11 @@ def test_the_project_has_its_25_features_with_words_for_each() -> None:
     assert {feature.entity for feature in found.features.values()} == {"user", "item", "user_item", "user_category"}
     assert all(feature.description for feature in found.features.values())
     assert {"region", "tenure_band"} <= set(found.user_attributes)
+
+
+def test_how_far_a_feature_looks_back_stands_in_its_name_or_its_yml() -> None:
+    known = catalogue().features
+    names = ("item_ctr_7d", "item_trend", "item_users_trend_28d", "user_item_due", "user_tenure_days")
+
+    assert [known[name].window for name in names] == [7, 28, 90, 365, 0]
+    assert {name for name, feature in known.items() if not feature.window} == {"item_age_days", "user_tenure_days"}

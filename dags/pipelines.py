@@ -12,6 +12,7 @@ from pathlib import Path
 
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, TriggerRule, XComArg, chain
 
+from dags.alerts import tell
 from dags.describe import page, sentence
 from dags.steps import AS_OF, populations_of, report, step
 from tasks.spec import load_shape
@@ -22,6 +23,7 @@ DEFAULTS = {
     "retries": 1,
     "retry_delay": timedelta(seconds=10),
     "execution_timeout": timedelta(hours=2),
+    "on_failure_callback": tell,
 }
 
 
@@ -43,6 +45,7 @@ def pipeline_dag(name: str) -> DAG:
         catchup=False,
         max_active_runs=2,
         default_args=DEFAULTS,
+        on_failure_callback=tell,  # a task that is killed cannot call its own
         tags=["matinee", spec.source.type],
         doc_md=page(spec),
     ) as dag:

@@ -12,6 +12,7 @@ from typing import Any
 from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from dags.alerts import tell
 from tasks.attempts import attempt_of
 from tasks.errors import (
     CheckFailed,
@@ -57,7 +58,7 @@ def call(pipeline: str, what: str, *args: Any) -> Any:
         AirflowException: with the step's own words; another try may help.
     """
     context: Any = get_current_context()
-    as_of = _as_of(context)
+    as_of = day_of(context)
     try:
         from dags.pipelines import folder
         from tasks.failures import call_step
@@ -73,7 +74,12 @@ def call(pipeline: str, what: str, *args: Any) -> Any:
         raise kind(f"{type(error).__name__}: {error}") from None
 
 
-def _as_of(context: dict[str, Any]) -> date:
+def day_of(context: dict[str, Any]) -> date:
+    """Return the as-of day of a run: the first day of its data interval.
+
+    Raises:
+        AirflowFailException: it has none.
+    """
     start = context.get("data_interval_start")
     if start is None:
         raise AirflowFailException(
@@ -133,6 +139,7 @@ def report(pipeline: str, as_of: str) -> dict[str, Any]:
     try:
         result: dict[str, Any] = call(pipeline, "report")
     finally:
+        tell(context, finished=True)
         raise_if_red(states)
     return result
 

@@ -63,10 +63,12 @@ def _timed(console: Console, name: str, seconds: dict[str, float]) -> Iterator[N
 
 def report_quietly(run: Run) -> None:
     """Write the report of a run that something went wrong with: what its step said matters more than the report."""
+    from tasks.alerts import send_alerts
     from tasks.report import report_step
 
     with suppress(MatineeError):
         call_step(run, "report", report_step)
+    send_alerts(run, finished=True)
 
 
 def run_all(run: Run, console: Console) -> None:
@@ -75,6 +77,7 @@ def run_all(run: Run, console: Console) -> None:
     Raises:
         MatineeError: of the step that failed; the steps behind it do not run.
     """
+    from tasks.alerts import send_alerts
     from tasks.report import report_step
     from tasks.summary import run_summary
 
@@ -90,4 +93,5 @@ def run_all(run: Run, console: Console) -> None:
         raise
     with _timed(console, "report", seconds):
         call_step(run, "report", report_step)
+    send_alerts(run, finished=True)
     console.print(run_summary(run, seconds), soft_wrap=True)

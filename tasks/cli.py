@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tasks import cli_days, cli_prove, cli_skew, cli_stack
+from tasks import cli_alerts, cli_days, cli_prove, cli_skew, cli_stack
 from tasks.cli_days import AsOf, Data, Pipeline
 from tasks.errors import GateFailed, MatineeError, SpecError
 from tasks.failures import call_step, explained
@@ -29,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_stack.app, name="stack", help="Airflow's components on this machine.")
+app.add_typer(cli_alerts.app, name="alerts", help="What was told, and to whom.")
 console = Console()
 errors = Console(stderr=True)
 
@@ -204,6 +205,7 @@ app.command(epilog=_example("matinee plan streaming --as-of 2026-02-25"))(cli_da
 app.command(epilog=_example("matinee backfill streaming --from 2026-02-25 --to 2026-03-26 --parallel 2"))(
     cli_days.backfill
 )
+app.command(epilog=_example("matinee watch --once"))(cli_alerts.watch)
 app.command(epilog=_example("matinee prove streaming --as-of 2026-02-25"))(cli_prove.prove)
 app.command(epilog=_example("matinee skew streaming --as-of 2026-02-26"))(cli_skew.skew)
 

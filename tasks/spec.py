@@ -7,6 +7,7 @@ is touched, and both say file, line, key, what was found, what was expected and 
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from tasks.errors import SpecError
 from tasks.spec_errors import explain, misplaced
 from tasks.spec_label import Label
 from tasks.spec_parts import (
+    Alerts,
     Cron,
     Evaluate,
     Examples,
@@ -59,6 +61,7 @@ class Spec(Part):
     gates: Annotated[tuple[Gate, ...], Field(min_length=1)] = Field(description="What must hold.")
     publish: Publish = Field(default=Publish(), description="Where it goes.")
     monitor: Monitor = Field(default=Monitor(), description="What drift is measured against.")
+    alerts: Alerts = Field(default=Alerts(), description="When people are told.")
 
     @model_validator(mode="after")
     def _days_make_sense(self) -> Spec:
@@ -66,6 +69,10 @@ class Spec(Part):
             raise misplaced(["schedule"], "found null, expected a cron expression or an `end`")
         if self.end is not None and self.end < self.start:
             raise misplaced(["end"], f"found {self.end}, expected a day from `start`, {self.start}, on")
+        if self.alerts.green_by is not None and not is_daily(self.schedule):
+            raise misplaced(
+                ["alerts", "green_by"], "found an hour of each day, expected a daily `schedule`, like @daily"
+            )
         if self.tune is not None and self.examples.validation < 1:
             raise misplaced(["examples", "validation"], "found 0d, expected at least 1d, because `tune` chooses on it")
         return self
@@ -94,6 +101,11 @@ class Spec(Part):
     def canonical(self) -> dict[str, Any]:
         """Return the one JSON form of the spec; it loads back to an equal spec."""
         return self.model_dump(mode="json")
+
+
+def is_daily(schedule: str | None) -> bool:
+    """Tell whether a schedule has one run for every day."""
+    return schedule == "@daily" or (schedule is not None and re.fullmatch(r"\d+ \d+ \* \* \*", schedule) is not None)
 
 
 def load_shape(path: Path) -> Spec:

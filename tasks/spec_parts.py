@@ -266,6 +266,20 @@ Gate = Annotated[
 ]
 
 
+def _hour(text: str) -> str:
+    if re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text) is None:
+        raise ValueError(f"found {text!r}, expected an hour and minutes of the day in UTC, like 06:00")
+    return text
+
+
+class Alerts(Part):
+    """When people are told; who is told is of the environment (`MATINEE_ALERTS`)."""
+
+    green_by: Annotated[str, AfterValidator(_hour)] | None = Field(
+        default=None, description="Hour of the next day, UTC, by which a day's run must be green, like 06:00."
+    )
+
+
 class Publish(Part):
     """Where the result goes."""
 

@@ -130,6 +130,7 @@ def airflow_env(home: Path, port: int, *, scheduled: bool = True) -> dict[str, s
         "AIRFLOW_HOME": str(own),
         "MATINEE_HOME": str(home),
         "MATINEE_STACK": str(home),
+        "MATINEE_URL": os.environ.get("MATINEE_URL") or url,
         "SPT_NOENV": "1",  # process titles leave the environment readable to `down`
         "PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "OPENBLAS_NUM_THREADS": "1",

@@ -124,16 +124,16 @@ def test_drift_is_looked_at_even_if_a_training_fails(
 def test_run_without_interval_is_refused() -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
-    from dags.steps import _as_of
+    from dags.steps import day_of
 
     with pytest.raises(AirflowFailException, match="run manual__x has no data interval, so it has no as-of day"):
-        _as_of({"run_id": "manual__x"})
+        day_of({"run_id": "manual__x"})
 
 
 def test_day_is_the_start_of_the_interval() -> None:
-    from dags.steps import _as_of
+    from dags.steps import day_of
 
-    assert _as_of({"run_id": "r", "data_interval_start": DAY}) == date(2026, 3, 1)
+    assert day_of({"run_id": "r", "data_interval_start": DAY}) == date(2026, 3, 1)
 
 
 @pytest.mark.parametrize(
@@ -147,10 +147,10 @@ def test_day_is_the_start_of_the_interval() -> None:
     ],
 )
 def test_the_day_is_the_utc_day_wherever_the_scheduler_thinks_it_is(zone: str, day: str) -> None:
-    from dags.steps import _as_of
+    from dags.steps import day_of
 
     start = datetime.fromisoformat(f"{day}T00:00:00+00:00").astimezone(ZoneInfo(zone))
-    assert _as_of({"run_id": "r", "data_interval_start": start}) == date.fromisoformat(day)
+    assert day_of({"run_id": "r", "data_interval_start": start}) == date.fromisoformat(day)
 
 
 def test_intervals_are_utc_days_under_a_scheduler_of_another_time_zone() -> None:

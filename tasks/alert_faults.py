@@ -1,0 +1,204 @@
+"""What went wrong in a run, read from what it left on disk: checks, gates, and the words of failed steps.
+
+A fault is named by its rule, the same on every day and in every attempt, so that it can be told once, followed back to
+the day on which it began, and called resolved when the rule holds again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import MatineeError
+from tasks.home import Home, read_json
+from tasks.judge import is_rate, shown, title
+
+SEVERITIES = ("info", "warning", "critical")
+"""From the least to the most."""
+LONGEST_ROW = 60
+"""Days that are looked at to find the first one of a row."""
+GAP = timedelta(days=7)
+"""A row of days ends where none was run for longer."""
+LEFT_NO_WORDS = "left no words: it was killed, or took longer than it may"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One rule that does not hold.
+
+    Attributes:
+        rule: its name.
+        severity: info, warning or critical.
+        step: the step that found it, or that failed.
+        brief: what broke, in a few words.
+        said: what was observed, and what was expected.
+        why: why it matters.
+        next: what to do.
+        runbook: the page that helps.
+    """
+
+    rule: str
+    severity: str
+    step: str
+    brief: str
+    said: str
+    why: str = ""
+    next: str = ""
+    runbook: str = ""
+
+
+def worse(severity: str, than: str) -> bool:
+    """Tell whether a severity is above another."""
+    return SEVERITIES.index(severity) > SEVERITIES.index(than)
+
+
+def faults_of(folder: Path, failed: Iterable[str] = ()) -> list[Fault]:
+    """Return the faults of an attempt, the worst first; failed checks of severity info are none.
+
+    Args:
+        folder: the attempt's.
+        failed: tasks that the scheduler calls failed, which may have left nothing.
+    """
+    found = _of_checks(folder) + _of_gates(folder)
+    stopped = {fault.step for fault in found if fault.severity == "critical"}
+    found += [fault for fault in _of_words(folder) if fault.step not in stopped]
+    stopped |= {fault.step for fault in found if fault.severity == "critical"}
+    silent = sorted({_step(re.sub(r"_\d+$", "", name)) for name in failed} - stopped)
+    if stopped or silent != ["report"]:
+        silent = [step for step in silent if step != "report"]  # it fails because the others did
+    found += [_of_step(step, f"the step {step} {LEFT_NO_WORDS}") for step in silent]
+    return sorted(found, key=lambda fault: (-SEVERITIES.index(fault.severity), fault.step, fault.rule))
+
+
+def holding(folder: Path) -> set[str]:
+    """Return the rules that an attempt has looked at and that hold."""
+    checked = {_rule(step, record) for step, record in _checks(folder)}
+    gates = {_gate(verdict) for verdict in _verdicts(folder)}
+    done = {f"step {path.parent.name}" for path in folder.glob("*/result.json")}
+    done |= {f"step {path.parent.parent.name}" for path in folder.glob("*/*/result.json")}
+    return (checked | gates | done) - {fault.rule for fault in faults_of(folder)}
+
+
+def since(home: Home, pipeline: str, as_of: date, rule: str) -> date:
+    """Return the first day of the row of days, up to this one, on which a rule did not hold."""
+    first = as_of
+    earlier = [day for day in reversed(days_run(home, pipeline)) if day < as_of]
+    for day in earlier[:LONGEST_ROW]:
+        attempt = last_attempt(home, pipeline, day)
+        if first - day > GAP or attempt is None or rule not in {fault.rule for fault in faults_of(attempt)}:
+            break
+        first = day
+    return first
+
+
+def days_run(home: Home, pipeline: str) -> list[date]:
+    """Return the days that have a run's folder, oldest first."""
+    folder = home.root / "runs" / pipeline
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return sorted(date.fromisoformat(name) for name in names if re.fullmatch(r"\d{4}-\d\d-\d\d", name))
+
+
+def last_attempt(home: Home, pipeline: str, day: date) -> Path | None:
+    """Return the folder of the attempt that was written to last."""
+    folder = home.runs(pipeline, day)
+    attempts = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    return max(attempts, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+
+
+def _of_checks(folder: Path) -> list[Fault]:
+    """One fault for each rule, however many days and severities it failed for."""
+    failed: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+    for step, record in _checks(folder):
+        if not record["success"] and worse(record["severity"], "info"):
+            failed.setdefault(_rule(step, record), []).append((step, record))
+    return [_of_records(rule, records) for rule, records in failed.items()]
+
+
+def _of_records(rule: str, records: Sequence[tuple[str, Mapping[str, Any]]]) -> Fault:
+    step, worst = max(records, key=lambda pair: (SEVERITIES.index(pair[1]["severity"]), pair[1]["day"]))
+    days = sorted({record["day"] for _, record in records} - {worst["day"]})
+    more = f"; also of {', '.join(days[-5:])}" if days else ""
+    inside = f" (in {worst['observed_in']})" if worst.get("observed_in") else ""
+    observed = shown(worst["observed"], rate=is_rate(worst["column"]))
+    return Fault(
+        rule=rule,
+        severity=worst["severity"],
+        step=step,
+        brief=f"{worst['table']}: {title(worst['column'])} is {observed}",
+        said=f"{worst['table']} of {worst['day']}: {title(worst['column'])} is {observed}{inside}, expected "
+        f"{worst['expected']}{more}",
+        why=worst["why"],
+        next=worst["next"],
+        runbook="check-failed.md",
+    )
+
+
+def _checks(folder: Path) -> list[tuple[str, Mapping[str, Any]]]:
+    return [(path.parent.name, record) for path in sorted(folder.glob("*/checks.json")) for record in _read(path)]
+
+
+def _rule(step: str, record: Mapping[str, Any]) -> str:
+    return f"{step}: {record['table']}: {record['column']} {record['type'].removeprefix('expect_')}"
+
+
+def _of_gates(folder: Path) -> list[Fault]:
+    return [
+        Fault(
+            rule=_gate(verdict),
+            severity="critical",
+            step="gate",
+            brief=f"the gate does not hold: {verdict['gate']}",
+            said=f"{verdict['gate']}: {verdict['detail']}",
+            next="nothing is broken: the champion stays; read the difference and its interval",
+            runbook="gate-does-not-hold.md",
+        )
+        for verdict in _verdicts(folder)
+        if not verdict["passed"]
+    ]
+
+
+def _verdicts(folder: Path) -> list[Mapping[str, Any]]:
+    path = folder / "gate" / "gates.json"
+    return _read(path) if path.exists() else []
+
+
+def _gate(verdict: Mapping[str, Any]) -> str:
+    return f"gate: {verdict['gate']}"
+
+
+def _of_words(folder: Path) -> list[Fault]:
+    """One fault for each step that said why it failed, however many populations it failed for."""
+    said: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("errors/*.txt")):
+        words = path.read_text(encoding="utf-8", errors="replace").strip()
+        said.setdefault(_step(path.stem), []).append(words)
+    return [_of_step(step, "\n".join(words)) for step, words in said.items()]
+
+
+def _of_step(step: str, words: str) -> Fault:
+    return Fault(
+        rule=f"step {step}",
+        severity="critical",
+        step=step,
+        brief=f"the step {step} failed",
+        said=words,
+        next="read the step's words and its log, mend the cause, and run the day again",
+        runbook="README.md",
+    )
+
+
+def _step(name: str) -> str:
+    """Return the step of a file or task that may be named for a population, too."""
+    return name.partition("-")[0]
+
+
+def _read(path: Path) -> list[Any]:
+    """Return the records of a file; of one that is damaged nothing can be said here, its step has its own words."""
+    try:
+        return list(read_json(path))
+    except MatineeError:
+        return []

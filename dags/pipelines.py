@@ -12,9 +12,9 @@ from pathlib import Path
 
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, TriggerRule, XComArg, chain
 
-from dags.alerts import tell
 from dags.describe import page, sentence
 from dags.steps import AS_OF, populations_of, report, step
+from dags.tell import tell
 from tasks.spec import load_shape
 
 POOL = "warehouse"

@@ -12,7 +12,7 @@ from typing import Any
 from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from dags.alerts import tell
+from dags.tell import tell
 from tasks.attempts import attempt_of
 from tasks.errors import (
     CheckFailed,

@@ -119,19 +119,22 @@ class Spool:
 
     def entries(self, pipeline: str | None = None) -> list[Entry]:
         """Return all messages, of a pipeline or of all, in the order in which they were written."""
-        found = {}
-        for state in ("waiting", "settled"):  # moved meanwhile: then it is found among the settled ones
-            folder = self.root / state / (safe_name(pipeline) if pipeline else "")
-            for path in folder.rglob("*.json"):
-                if path.name.startswith("."):
-                    continue
-                with suppress(MatineeError):  # gone: it has been settled
-                    found[path.stem] = _entry(read_json(path), settled=state == "settled")
-        return sorted(found.values(), key=lambda entry: (entry.message.at, entry.message.title))
+        found = {
+            entry.message.id: entry for entry in [*self._read("waiting", pipeline), *self._read("settled", pipeline)]
+        }
+        return sorted(found.values(), key=_order)  # what was moved meanwhile is found among the settled ones
 
     def waiting(self) -> list[Entry]:
         """Return the messages that some sink has yet to take."""
-        return [entry for entry in self.entries() if not entry.settled]
+        entries = [e for e in self._read("waiting", None) if not self._path(e.message, "settled").exists()]
+        return sorted(entries, key=_order)
+
+    def _read(self, state: str, pipeline: str | None) -> Iterator[Entry]:
+        folder = self.root / state / (safe_name(pipeline) if pipeline else "")
+        for path in folder.rglob("*.json"):
+            if not path.name.startswith("."):
+                with suppress(MatineeError):  # gone: it has been settled
+                    yield _entry(read_json(path), settled=state == "settled")
 
     def delivered(self, message: Message, sink: str) -> None:
         """Record that a sink has a message."""
@@ -147,7 +150,7 @@ class Spool:
         if not any((self.root / "waiting").glob("*/*/*.json")):
             return
         with self._locked():
-            for entry in self.waiting():
+            for entry in self._read("waiting", None):
                 if wanted(entry.message) <= set(entry.delivered):
                     self._write(replace(entry, settled=True))
                     self._path(entry.message, "waiting").unlink(missing_ok=True)
@@ -196,6 +199,10 @@ def known(messages: Iterable[Message], day: str) -> dict[str, str]:
                 if rule not in told or worse(severity, told[rule]):
                     told[rule] = severity
     return told
+
+
+def _order(entry: Entry) -> tuple[str, str]:
+    return entry.message.at, entry.message.title
 
 
 def _entry(content: Mapping[str, Any], *, settled: bool) -> Entry:

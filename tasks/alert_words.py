@@ -121,7 +121,13 @@ def cut(text: str, longest: int) -> str:
 def _since(run: Run, fault: Fault) -> str:
     first = since(run.home, run.spec.name, run.as_of, fault.rule)
     days = (run.as_of - first).days
-    return "this day" if days == 0 else f"{first}, {days + 1} days ago counting this one"
+    return "this day" if days == 0 else f"{first}, the {ordinal(days + 1)} day in a row"
+
+
+def ordinal(number: int) -> str:
+    """Return 1st, 2nd, 3rd, 4th …"""
+    ending = "th" if number // 10 % 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def stopped(run: Run, fault: Fault, *, in_airflow: bool) -> list[str]:

@@ -37,10 +37,10 @@ def list_(days: Annotated[int, typer.Option(min=1, help="Written in the last so 
             table.add_row(entry.message.at[:16].replace("T", " "), escape(entry.message.title), state)
     console.print(table if table.row_count else f"nothing was told in the last {days} days")
     for sink in to:
-        state = spool.sink(sink.id)
-        if state.failures:
+        doing = spool.sink(sink.id)
+        if doing.failures:
             console.print(
-                f"{sink.name}: {state.failures} failure(s) in a row, next try {state.not_before[:19]}: {state.said}",
+                f"{sink.name}: {doing.failures} failure(s) in a row, next try {doing.not_before[:19]}: {doing.said}",
                 markup=False,
                 highlight=False,
             )

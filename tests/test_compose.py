@@ -24,7 +24,7 @@ VARIABLE = re.compile(r"\$\{([A-Z_]+)(:[?-][^}]*)?\}")
 
 
 def test_services() -> None:
-    assert set(SERVICES) == {"postgres", "setup", "api-server", "scheduler", "dag-processor", "serving"}
+    assert set(SERVICES) == {"postgres", "setup", "api-server", "scheduler", "dag-processor", "watch", "serving"}
 
 
 @pytest.mark.parametrize("name", sorted(OURS))
@@ -45,7 +45,7 @@ def test_dependencies_exist_and_can_be_met(name: str) -> None:
             assert SERVICES[other]["restart"] == "no"
 
 
-@pytest.mark.parametrize("name", ["postgres", "api-server", "scheduler", "dag-processor", "serving"])
+@pytest.mark.parametrize("name", ["postgres", "api-server", "scheduler", "dag-processor", "watch", "serving"])
 def test_what_stays_up_has_a_healthcheck(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
     assert SERVICES[name]["restart"] == "unless-stopped"

@@ -90,11 +90,11 @@ def test_socket_name_always_fits(tmp_path: Path) -> None:
     path.parent.rmdir()
 
 
-def test_supervisor_runs_the_three_components_and_ends_their_children() -> None:
+def test_supervisor_runs_the_components_and_the_watch_and_ends_their_children() -> None:
     parser = configparser.RawConfigParser(inline_comment_prefixes=(";",))
     parser.read(PROJECT / "supervisord.conf", encoding="utf-8")
     programs = [name.removeprefix("program:") for name in parser.sections() if name.startswith("program:")]
-    assert programs == list(stack.COMPONENTS)
+    assert programs == [*stack.COMPONENTS, "watch"]
     for name in programs:
         section = parser[f"program:{name}"]
         assert (section["autorestart"], section["stopasgroup"], section["killasgroup"]) == ("true",) * 3
@@ -117,7 +117,7 @@ def test_supervisor_accepts_the_file(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert done.stdout.split() == sorted(stack.COMPONENTS), done.stderr
+    assert done.stdout.split() == sorted([*stack.COMPONENTS, "watch"]), done.stderr
 
 
 def test_taken_port_is_refused(tmp_path: Path) -> None:

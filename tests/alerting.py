@@ -1,0 +1,69 @@
+"""Runs that left faults on disk, made by hand; and a process that tells of them.
+
+`python -m tests.alerting <home> <MM-DD> <attempt>` sends the alerts of a run, as the end of a run does.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.alerts import send_alerts
+from tasks.home import Home, write_json, write_text
+from tasks.run import Run
+from tests.tasks.handmade import day, spec_of
+
+
+def run_of(home: Path, on: str = "03-05", attempt: str = "1", **changes: Any) -> Run:
+    return Run(spec_of(**changes), Home(home), day(on), attempt)
+
+
+def check(column: str, severity: str = "critical", *, success: bool = False, **changes: Any) -> dict[str, Any]:
+    """A verdict as a check step leaves it."""
+    return {
+        "suite": "simulated.events",
+        "table": "events",
+        "day": "2026-03-05",
+        "type": "expect_column_values_to_be_between",
+        "column": column,
+        "severity": severity,
+        "success": success,
+        "observed": 0.31,
+        "observed_in": None,
+        "expected": "at most 1 %",
+        "why": "it matters",
+        "next": "ask the source",
+        "place": None,
+        **changes,
+    }
+
+
+def leave(
+    run: Run,
+    checks: Sequence[Mapping[str, Any]] = (),
+    *,
+    step: str = "check_landed",
+    gates: Sequence[Mapping[str, Any]] = (),
+    words: Mapping[str, str] | None = None,
+    done: Sequence[str] = (),
+) -> Run:
+    """Leave what steps leave."""
+    if checks:
+        write_json(run.step_dir(step) / "checks.json", list(checks))
+    if gates:
+        write_json(run.step_dir("gate") / "gates.json", list(gates))
+    for name, text in (words or {}).items():
+        write_text(run.dir / "errors" / f"{name}.txt", text)
+    for name in done:
+        write_json(run.step_dir(name) / "result.json", {"good": True})
+    return run
+
+
+def gate(text: str = "ndcg@10 beats popularity by 0.01", *, passed: bool = False) -> dict[str, Any]:
+    return {"gate": text, "passed": passed, "detail": "difference +0.0120 [-0.0013, +0.0264] over 96 groups"}
+
+
+if __name__ == "__main__":
+    send_alerts(run_of(Path(sys.argv[1]), sys.argv[2], sys.argv[3]), finished=True)

@@ -1,0 +1,93 @@
+"""Telling of failures from inside Airflow: by the task, by the run's last task, and for a task that was killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tasks.alert_spool import Spool
+from tasks.home import Home
+from tasks.run import Run
+from tests.alerting import leave, run_of
+
+Make = Callable[..., Path]
+RUN_ID = "scheduled__2026-03-05T00:00:00+00:00"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(Run, "create", lambda path, as_of, attempt: run_of(tmp_path, f"{as_of:%m-%d}", attempt))
+    return tmp_path
+
+
+def context(states: dict[str, str], **more: Any) -> dict[str, Any]:
+    def get_task_states(*, dag_id: str, run_ids: list[str]) -> dict[str, Any]:
+        assert (dag_id, run_ids) == ("tiny", [RUN_ID])
+        return {RUN_ID: states}
+
+    return {
+        "dag": SimpleNamespace(dag_id="tiny"),
+        "run_id": RUN_ID,
+        "data_interval_start": datetime(2026, 3, 5, tzinfo=UTC),
+        "task": SimpleNamespace(task_id="build"),
+        "ti": SimpleNamespace(get_task_states=get_task_states),
+        **more,
+    }
+
+
+def titles(home: Path) -> list[str]:
+    return [entry.message.title for entry in Spool(Home(home)).entries()]
+
+
+def test_a_task_a_report_and_the_processor_tell_of_a_fault_once(home: Path) -> None:
+    from dags.tell import tell
+
+    leave(run_of(home, attempt="scheduled__2026-03-05T000000Z"), words={"build": "no such table"})
+    tell(context({"land": "success", "build": "running"}, exception=ValueError("no such table")))
+    tell(
+        context({"land": "success", "build": "failed", "sample": "upstream_failed", "report": "running"}), finished=True
+    )
+    tell(context({"land": "success", "build": "failed", "sample": "upstream_failed", "report": "failed"}, reason="x"))
+    assert titles(home) == ["tiny 2026-03-05: critical: the step build failed"]
+
+
+def test_a_task_that_left_nothing_is_told_by_whoever_comes_first(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dags.tell import tell
+
+    monkeypatch.setenv("MATINEE_URL", "http://127.0.0.1:8080")
+    for _ in range(2):
+        tell(context({"land": "success", "train_0": "success", "train_1": "failed", "report": "failed"}))
+    (entry,) = Spool(Home(home)).entries()
+    assert entry.message.title == "tiny 2026-03-05: critical: the step train failed"
+    assert "the step train left no words: it was killed" in entry.message.body
+    assert "Task: http://127.0.0.1:8080/dags/tiny/runs/scheduled__2026-03-05T00%3A00%3A00%2B00%3A00/tasks/train" in (
+        entry.message.body
+    )
+
+
+@pytest.mark.parametrize("missing", ["data_interval_start", "ti", "dag"])
+def test_telling_never_fails(missing: str, home: Path) -> None:
+    """A run without an interval, or a callback of which Airflow knows nothing more than the run."""
+    from dags.tell import tell
+
+    given = context({})
+    del given[missing]
+    tell(given)
+    assert titles(home) == []
+
+
+def test_every_dag_tells_of_its_failures(pipelines: Make) -> None:
+    from dags.pipelines import pipeline_dag
+    from dags.tell import tell
+
+    pipelines("streaming")
+    dag = pipeline_dag("streaming")
+    assert dag.on_failure_callback is tell
+    for task in dag.tasks:
+        callbacks = task.on_failure_callback if not task.is_mapped else task.partial_kwargs["on_failure_callback"]
+        assert tell in (callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]), task.task_id

@@ -26,6 +26,15 @@ def _cron(text: str) -> str:
     return text
 
 
+def _hour(value: Any) -> str:
+    if not isinstance(value, str) or re.fullmatch(_HOUR, value) is None:
+        raise ValueError(f'found {value!r}, expected an hour of the day in UTC, in quotes, like "06:00"')
+    return value
+
+
+_HOUR = r"^([01]\d|2[0-3]):[0-5]\d$"
+
+
 def _some(days: int) -> int:
     if days < 1:
         raise ValueError("found 0d, expected at least 1d")
@@ -58,6 +67,9 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 PositiveFloat = Annotated[Number, Field(gt=0)]
 NonNegativeFloat = Annotated[Number, Field(ge=0)]
 Cron = Annotated[str, AfterValidator(_cron)]
+Hour = Annotated[
+    str, BeforeValidator(_hour), WithJsonSchema({"type": "string", "pattern": _HOUR, "examples": ["06:00"]})
+]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Column = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -266,17 +278,11 @@ Gate = Annotated[
 ]
 
 
-def _hour(text: str) -> str:
-    if re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text) is None:
-        raise ValueError(f"found {text!r}, expected an hour and minutes of the day in UTC, like 06:00")
-    return text
-
-
 class Alerts(Part):
     """When people are told; who is told is of the environment (`MATINEE_ALERTS`)."""
 
-    green_by: Annotated[str, AfterValidator(_hour)] | None = Field(
-        default=None, description="Hour of the next day, UTC, by which a day's run must be green, like 06:00."
+    green_by: Hour | None = Field(
+        default=None, description="Hour of the next day, UTC, by which a day's run must be green."
     )
 
 

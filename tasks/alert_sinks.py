@@ -21,7 +21,6 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tasks.alert_faults import SEVERITIES, worse
 from tasks.alert_spool import Entry, Message, SinkState, Spool
-from tasks.errors import MatineeError
 from tasks.stack_env import PROJECT
 
 VARIABLE = "MATINEE_ALERTS"
@@ -31,6 +30,7 @@ PASS_SECONDS = 40
 """Beyond this a run does not begin to send another message; what waits is sent later."""
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=15), timedelta(minutes=15)
 SHORTEST_SECRET = 3
+_SCHEME = "[A-Za-z][A-Za-z0-9+.-]*"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Sink:
     @property
     def name(self) -> str:
         """How people tell it from others: its place in the variable and its kind, nothing of its address."""
-        return f"{self.number}:{urlsplit(self.url).scheme}"
+        return f"{self.number}:{urlsplit(self.url).scheme or 'no URL'}"
 
     @cached_property
     def id(self) -> str:
@@ -75,25 +75,21 @@ Send = Callable[[Sink, Message], str | None]
 
 
 def sinks() -> list[Sink]:
-    """Return the sinks that the environment names.
-
-    Raises:
-        MatineeError: an entry is no URL; says which one, not what it holds.
-    """
+    """Return the sinks that the environment names; an entry that is no URL is a sink that takes nothing."""
     found = []
     for number, entry in enumerate(os.environ.get(VARIABLE, "").split(), start=1):
-        match = re.fullmatch(rf"(?:({'|'.join(SEVERITIES)})=)?([A-Za-z][A-Za-z0-9+.-]*://\S+)", entry)
-        if match is None:
-            raise MatineeError(
-                f"{VARIABLE}: entry {number} is no URL; expected entries like slack://… or warning=mailtos://…, with "
-                f"spaces or line ends between them and one of {', '.join(SEVERITIES)} before the ="
-            )
-        found.append(Sink(match[2], match[1] or "critical", number))
+        match = re.fullmatch(rf"(?:({'|'.join(SEVERITIES)})=)?({_SCHEME}://\S+)", entry)
+        found.append(Sink(match[2], match[1] or "critical", number) if match else Sink(entry, "critical", number))
     return found
 
 
 def send(sink: Sink, message: Message) -> str | None:
     """Send a message through Apprise, in a process of its own that is ended when it takes too long."""
+    if not re.match(f"{_SCHEME}://", sink.url):
+        return (
+            f"entry {sink.number} of {VARIABLE} is no URL; expected entries like slack://… or warning=mailtos://…, "
+            f"with spaces or line ends between them and one of {', '.join(SEVERITIES)} before the ="
+        )
     order = {
         "url": sink.url,
         "title": message.title,

@@ -12,10 +12,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tasks.alert_faults import Fault, faults_of, holding, worse
-from tasks.alert_sinks import PASS_SECONDS, Sink, deliver, sinks
+from tasks.alert_sinks import PASS_SECONDS, deliver, sinks
 from tasks.alert_spool import Message, Spool, known
 from tasks.alert_words import fault_message, more_message, resolved_message
-from tasks.errors import MatineeError
 from tasks.home import Home, read_json
 
 if TYPE_CHECKING:
@@ -49,20 +48,11 @@ def send_alerts(
         seconds: beyond this no message is begun; what is left waits for the next run or `matinee watch`.
     """
     try:
-        spool, to = Spool(run.home), sinks_or_none()
+        spool, to = Spool(run.home), sinks()
         collect(run, spool, run_id=run_id, failed=failed, finished=finished, told=bool(to))
         deliver(spool, to, seconds=seconds)
     except Exception as error:  # telling must not change what is told
         log.warning("alerts of %s %s: %s: %s", run.spec.name, run.as_of, type(error).__name__, error)
-
-
-def sinks_or_none() -> list[Sink]:
-    """Return the sinks; none, and a line in the log, if the variable is wrong."""
-    try:
-        return sinks()
-    except MatineeError as error:
-        log.warning("alerts: %s", error)
-        return []
 
 
 def collect(
@@ -140,4 +130,4 @@ def is_green(attempt: Path) -> bool:
 
 def tell(home: Home, pipeline: str, compose: Callable[[Sequence[Message]], Iterable[Message]]) -> list[Message]:
     """Write messages that are not about a run on disk; return those that are new."""
-    return Spool(home).add(pipeline, compose, told=bool(sinks_or_none()))
+    return Spool(home).add(pipeline, compose, told=bool(sinks()))

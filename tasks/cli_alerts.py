@@ -43,6 +43,7 @@ def list_(days: Annotated[int, typer.Option(min=1, help="Written in the last so 
                 f"{sink.name}: {doing.failures} failure(s) in a row, next try {doing.not_before[:19]}: {doing.said}",
                 markup=False,
                 highlight=False,
+                soft_wrap=True,
             )
 
 
@@ -71,7 +72,7 @@ def test() -> None:
         )
         said = send(sink, message)
         failed += said is not None
-        console.print(f"{sink.name} ({sink.least}): {said or 'taken'}", markup=False, highlight=False)
+        console.print(f"{sink.name} ({sink.least}): {said or 'taken'}", markup=False, highlight=False, soft_wrap=True)
     if failed:
         raise typer.Exit(1)
 
@@ -89,7 +90,7 @@ def retry() -> None:
     console.print(f"sent {sent}, waiting {left}")
     for sink in to:
         if spool.sink(sink.id).failures:
-            console.print(f"{sink.name}: {spool.sink(sink.id).said}", markup=False, highlight=False)
+            console.print(f"{sink.name}: {spool.sink(sink.id).said}", markup=False, highlight=False, soft_wrap=True)
     if left:
         raise typer.Exit(1)
 
@@ -113,7 +114,9 @@ def watch(
         except (MatineeError, OSError) as error:  # a full disk, a lock: the next look may see better
             if once:
                 raise
-            console.print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {error}", markup=False, highlight=False)
+            console.print(
+                f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {error}", markup=False, highlight=False, soft_wrap=True
+            )
         if once:
             return
         time.sleep(every)

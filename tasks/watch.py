@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from tasks.alert_faults import days_run, faults_of, last_attempt
-from tasks.alert_sinks import Send, deliver, send
+from tasks.alert_sinks import Send, deliver, send, sinks
 from tasks.alert_spool import Message, Spool, known
 from tasks.alert_words import body, clean
-from tasks.alerts import is_green, no_green_run, sinks_or_none, tell
+from tasks.alerts import is_green, no_green_run, tell
 from tasks.catalog import PROJECT
 from tasks.errors import SpecError
 from tasks.home import Home, read_json, write_json
@@ -54,7 +54,7 @@ class Watch:
         for path in sorted(self.pipelines.glob("*.yaml")):
             self._pipeline(path, now)
         self._airflow(now)
-        deliver(Spool(self.home), sinks_or_none(), send=self.send, now=lambda: now, seconds=LOOK_SECONDS)
+        deliver(Spool(self.home), sinks(), send=self.send, now=lambda: now, seconds=LOOK_SECONDS)
 
     def _pipeline(self, path: Path, now: datetime) -> None:
         try:
@@ -70,10 +70,11 @@ class Watch:
         attempts = self.home.runs(spec.name, day)
         if attempts.is_dir() and any(is_green(path) for path in attempts.iterdir() if path.is_dir()):
             return
-        green = [earlier for earlier in days_run(self.home, spec.name) if _green(self.home, spec.name, earlier)]
+        before = (earlier for earlier in reversed(days_run(self.home, spec.name)) if earlier < day)
+        last = next((earlier for earlier in before if _green(self.home, spec.name, earlier)), "none")
         said = (
             f"expected a green run of {day} by {by:%Y-%m-%d %H:%M} UTC; "
-            f"{_state(self.home, spec.name, day)}; the last green day is {green[-1] if green else 'none'}"
+            f"{_state(self.home, spec.name, day)}; the last green day is {last}"
         )
         self._tell(spec.name, day, no_green_run(day.isoformat()), "no green run by the declared hour", said)
 

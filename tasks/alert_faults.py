@@ -70,7 +70,7 @@ def faults_of(folder: Path, failed: Iterable[str] = ()) -> list[Fault]:
     silent = sorted({_step(re.sub(r"_\d+$", "", name)) for name in failed} - stopped)
     if stopped or silent != ["report"]:
         silent = [step for step in silent if step != "report"]  # it fails because the others did
-    found += [_of_step(step, f"the step {step} {LEFT_NO_WORDS}") for step in silent]
+    found += [_of_step(step, f"the step {step} {LEFT_NO_WORDS}", _NEXT_OF_KILLED) for step in silent]
     return sorted(found, key=lambda fault: (-SEVERITIES.index(fault.severity), fault.step, fault.rule))
 
 
@@ -176,17 +176,21 @@ def _of_words(folder: Path) -> list[Fault]:
     for path in sorted(folder.glob("errors/*.txt")):
         words = path.read_text(encoding="utf-8", errors="replace").strip()
         said.setdefault(_step(path.stem), []).append(words)
-    return [_of_step(step, "\n".join(words)) for step, words in said.items()]
+    return [_of_step(step, "\n".join(words), _NEXT) for step, words in said.items()]
 
 
-def _of_step(step: str, words: str) -> Fault:
+_NEXT = "go by the step's words, and run the day again"
+_NEXT_OF_KILLED = "look at the end of the task's log and at the machine's memory, then run the day again"
+
+
+def _of_step(step: str, words: str, do: str) -> Fault:
     return Fault(
         rule=f"step {step}",
         severity="critical",
         step=step,
         brief=f"the step {step} failed",
         said=words,
-        next="read the step's words and its log, mend the cause, and run the day again",
+        next=do,
         runbook="README.md",
     )
 

@@ -148,8 +148,7 @@ def _done(run: Run, step: str) -> bool:
 
 def _around(run: Run, run_id: str | None, step: str | None) -> dict[str, str]:
     """Return what is served, and where to look."""
-    report = run.step_dir("report") / "report.html"
-    return {"Served": served(run), "Task": task_link(run.spec.name, run_id, step), "Report": str(report)}
+    return {"Served": served(run), "Task": task_link(run.spec.name, run_id, step), "Report": report_link(run)}
 
 
 def served(run: Run) -> str:
@@ -168,3 +167,10 @@ def task_link(pipeline: str, run_id: str | None, step: str | None) -> str:
     if not base or run_id is None:
         return ""
     return f"{base}/dags/{quote(pipeline)}/runs/{quote(run_id, safe='')}" + (f"/tasks/{quote(step)}" if step else "")
+
+
+def report_link(run: Run) -> str:
+    """Return the address of the run's report in Airflow's pages; its path, if their address is not known."""
+    base = os.environ.get("MATINEE_URL", "").rstrip("/")
+    path = run.step_dir("report") / "report.html"
+    return f"{base}/matinee/{quote(path.relative_to(run.home.root).as_posix())}" if base else str(path)

@@ -15,6 +15,7 @@ from tasks.alert_words import (
     clean,
     fault_message,
     ordinal,
+    report_link,
     routed,
     served,
     stopped,
@@ -109,6 +110,14 @@ def test_links_lead_to_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
     assert task_link("tiny", run_id, "build") == f"{address}/tasks/build"
     assert task_link("tiny", run_id, None) == address
     assert task_link("tiny", None, "build") == ""
+
+
+def test_the_report_is_a_page_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MATINEE_URL", raising=False)
+    assert report_link(run_of(tmp_path)) == f"{tmp_path}/runs/tiny/2026-03-05/1/report/report.html"
+    monkeypatch.setenv("MATINEE_URL", "http://127.0.0.1:8080")
+    address = "http://127.0.0.1:8080/matinee/runs/tiny/2026-03-05/1/report/report.html"
+    assert report_link(run_of(tmp_path)) == address
 
 
 def test_the_newest_day_counts_the_run_itself(tmp_path: Path) -> None:

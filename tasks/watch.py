@@ -26,6 +26,8 @@ AIRFLOW = "airflow"
 """In place of a pipeline's name."""
 PATIENCE = timedelta(seconds=120)
 """A component that is silent for longer is called dead."""
+GRACE = timedelta(seconds=60)
+"""An old heartbeat may be that of a stack that has just been started, or of a machine that has slept."""
 LOOKED_BACK = 3
 """Days whose hour has passed that are looked at: the watch may have been down itself."""
 LOOK_SECONDS = 120.0
@@ -79,19 +81,22 @@ class Watch:
         self._tell(spec.name, day, no_green_run(day.isoformat()), "no green run by the declared hour", said)
 
     def _airflow(self, now: datetime) -> None:
-        """Tell of components that have been silent for long; the first look that finds one silent is remembered."""
+        """Tell of components that are silent for long; what an earlier look found is remembered."""
         url = self.url or local_url(self.home)
         path = self.home.root / "alerts" / "silent.json"
-        before: dict[str, str] = read_json(path) if path.exists() else {}
+        before: dict[str, dict[str, str]] = read_json(path) if path.exists() else {}
         ill = silent(health(url), now) if url else {}
-        after = {name: before.get(name, now.isoformat(timespec="seconds")) for name in ill}
+        moment = now.isoformat(timespec="seconds")
+        after = {
+            name: before.get(name, {"since": first or moment, "noticed": moment}) for name, (first, _) in ill.items()
+        }
         if after != before:
             write_json(path, after)
-        for name, first in after.items():
-            if now - datetime.fromisoformat(first) >= PATIENCE:
-                rule = f"{name} silent since {first}"
-                self._tell(AIRFLOW, datetime.fromisoformat(first).date(), rule, f"the {name} is silent", ill[name])
-        back = {name: first for name, first in before.items() if name not in after}
+        for name, seen in after.items():
+            since, noticed = (datetime.fromisoformat(seen[key]) for key in ("since", "noticed"))
+            if now - since >= PATIENCE and now - noticed >= GRACE:
+                self._tell(AIRFLOW, since.date(), _rule(name, seen), f"the {name} is silent", ill[name][1])
+        back = {name: seen for name, seen in before.items() if name not in after}
         if back and url:
             tell(self.home, AIRFLOW, lambda there: _back(there, back, now))
 
@@ -157,26 +162,28 @@ def health(url: str) -> Mapping[str, Any]:
         return {}
 
 
-def silent(found: Mapping[str, Any], now: datetime) -> dict[str, str]:
-    """Return the components that do not answer or whose heartbeat is old, with what is known of each."""
+def silent(found: Mapping[str, Any], now: datetime) -> dict[str, tuple[str | None, str]]:
+    """Return the components that do not answer or whose heartbeat is old: since when, if that is known, and words."""
     if not found:
-        return {"api-server": "Airflow's API does not answer, so nothing is known of its scheduler"}
-    ill = {}
+        return {"api-server": (None, "Airflow's API does not answer, so nothing is known of its scheduler")}
+    ill: dict[str, tuple[str | None, str]] = {}
     if found.get("metadatabase", {}).get("status") != "healthy":
-        ill["metadatabase"] = "Airflow cannot reach its database"
+        ill["metadatabase"] = (None, "Airflow cannot reach its database")
     for name in ("scheduler", "dag_processor"):
         last = found.get(name, {}).get(f"latest_{name}_heartbeat")
         if last is None or now - datetime.fromisoformat(last) > PATIENCE:
-            ill[name.replace("_", "-")] = (
-                f"the last heartbeat of the {name.replace('_', ' ')} was at {last or 'no time'}"
-            )
+            ill[name.replace("_", "-")] = (last, f"its last heartbeat was at {last or 'no time'}")
     return ill
 
 
-def _back(there: Sequence[Message], names: Mapping[str, str], now: datetime) -> Iterable[Message]:
+def _rule(name: str, seen: Mapping[str, str]) -> str:
+    return f"{name} silent since {seen['since']}"
+
+
+def _back(there: Sequence[Message], names: Mapping[str, Mapping[str, str]], now: datetime) -> Iterable[Message]:
     """Yield a message for each component that answers again, if anybody was told that it did not."""
-    for name, first in names.items():
-        rule, day = f"{name} silent since {first}", datetime.fromisoformat(first).date().isoformat()
+    for name, seen in names.items():
+        rule, day = _rule(name, seen), datetime.fromisoformat(seen["since"]).date().isoformat()
         if rule in known(there, day):
             yield Message(
                 pipeline=AIRFLOW,
@@ -185,5 +192,5 @@ def _back(there: Sequence[Message], names: Mapping[str, str], now: datetime) -> 
                 kind="resolved",
                 faults={rule: "critical"},
                 title=f"{AIRFLOW} {day}: resolved: the {name} is back",
-                body=f"It was silent from {first} to {now.isoformat(timespec='seconds')}.",
+                body=f"It was silent from {seen['since']} to {now.isoformat(timespec='seconds')}.",
             )

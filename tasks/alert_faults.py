@@ -80,6 +80,7 @@ def holding(folder: Path) -> set[str]:
     gates = {_gate(verdict) for verdict in _verdicts(folder)}
     done = {f"step {path.parent.name}" for path in folder.glob("*/result.json")}
     done |= {f"step {path.parent.parent.name}" for path in folder.glob("*/*/result.json")}
+    done |= {"step populations"} if "step train" in done else set()
     return (checked | gates | done) - {fault.rule for fault in faults_of(folder)}
 
 

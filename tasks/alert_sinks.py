@@ -122,7 +122,7 @@ def deliver(
     spool: Spool,
     to: Sequence[Sink],
     *,
-    send: Send = send,
+    via: Send | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     seconds: float = PASS_SECONDS,
     forced: bool = False,
@@ -135,7 +135,7 @@ def deliver(
     Args:
         spool: the messages.
         to: all sinks there are.
-        send: sends one message.
+        via: sends one message, in place of Apprise.
         now: the clock.
         seconds: no message is begun later than this.
         forced: also try sinks that are being left alone.
@@ -145,7 +145,7 @@ def deliver(
         spool.sink_folder(sink.id)
     for sink in to:
         if any(_due(entry, sink) for entry in spool.waiting()):
-            sent += _serve(spool, sink, send, now, end, forced)
+            sent += _serve(spool, sink, via or send, now, end, forced)
     if to:
         spool.settle(lambda message: {sink.id for sink in to if sink.wants(message.severity)})
     return sent

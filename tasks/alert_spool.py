@@ -87,11 +87,15 @@ class Spool:
     def __init__(self, home: Home) -> None:
         self.root = home.root / "alerts"
 
+    def prepare(self) -> None:
+        """Make the folder, for its owner only."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
         from filelock import FileLock, Timeout
 
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.prepare()
         try:
             with FileLock(self.root / ".lock", timeout=LOCK_SECONDS):
                 yield
@@ -173,6 +177,7 @@ class Spool:
 
     def sink_folder(self, sink: str) -> Path:
         """Return the folder of a sink; from now on it is known here that there are sinks."""
+        self.prepare()
         folder = self._sinks() / safe_name(sink)
         folder.mkdir(parents=True, exist_ok=True)
         return folder

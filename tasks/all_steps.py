@@ -91,7 +91,9 @@ def run_all(run: Run, console: Console) -> None:
         console.print(f"  [red]✗[/red] {next(n for n in steps() if n not in seconds)}", highlight=False)
         report_quietly(run)
         raise
-    with _timed(console, "report", seconds):
-        call_step(run, "report", report_step)
-    send_alerts(run, finished=True)
+    try:
+        with _timed(console, "report", seconds):
+            call_step(run, "report", report_step)
+    finally:
+        send_alerts(run, finished=True)
     console.print(run_summary(run, seconds), soft_wrap=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.alert_faults import days_run, faults_of, last_attempt
-from tasks.alert_sinks import Send, deliver, send, sinks
+from tasks.alert_sinks import Send, deliver, sinks
 from tasks.alert_spool import Message, Spool, known
 from tasks.alert_words import body, clean
 from tasks.alerts import is_green, no_green_run, tell
@@ -31,6 +31,8 @@ GRACE = timedelta(seconds=60)
 LOOKED_BACK = 3
 """Days whose hour has passed that are looked at: the watch may have been down itself."""
 LOOK_SECONDS = 120.0
+LOOKED = "looked"
+"""A file as old as the last look."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Watch:
         home: the state folder.
         pipelines: folder of the pipeline files.
         url: address of Airflow's API server; None: that of the local stack, if one was started.
-        send: sends a message.
+        via: sends a message, in place of Apprise.
     """
 
     home: Home
@@ -49,14 +51,17 @@ class Watch:
         default_factory=lambda: Path(os.environ.get("MATINEE_PIPELINES") or PROJECT / "pipelines").resolve()
     )
     url: str | None = None
-    send: Send = send
+    via: Send | None = None
 
     def look(self, now: datetime) -> None:
         """Write what is wrong to the spool, then send what waits."""
+        spool = Spool(self.home)
+        spool.prepare()
         for path in sorted(self.pipelines.glob("*.yaml")):
             self._pipeline(path, now)
         self._airflow(now)
-        deliver(Spool(self.home), sinks(), send=self.send, now=lambda: now, seconds=LOOK_SECONDS)
+        deliver(spool, sinks(), via=self.via, now=lambda: now, seconds=LOOK_SECONDS)
+        (spool.root / LOOKED).touch()
 
     def _pipeline(self, path: Path, now: datetime) -> None:
         try:

@@ -79,6 +79,7 @@ def test_what_holds_is_what_was_looked_at_and_is_no_fault(tmp_path: Path) -> Non
         "check_landed: events: n column_values_to_be_between",
         "gate: a",
         "step train",
+        "step populations",
     }
 
 

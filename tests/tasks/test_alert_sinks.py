@@ -107,7 +107,7 @@ def test_each_sink_gets_what_it_wants_once(spool: Spool) -> None:
         got.append((sink.url, sent.title))
 
     for _ in range(3):
-        deliver(spool, both, send=note)
+        deliver(spool, both, via=note)
     assert sorted(got) == [("json://a", "title 1"), ("json://b", "title 1"), ("json://b", "title 2")]
     assert spool.waiting() == []
 
@@ -123,12 +123,12 @@ def test_a_sink_that_fails_is_tried_less_and_less_often(spool: Spool) -> None:
 
     for step in range(720):
         moment = NOW + timedelta(seconds=5 * step)
-        deliver(spool, [sink], send=noted, now=lambda: moment)  # noqa: B023
+        deliver(spool, [sink], via=noted, now=lambda: moment)  # noqa: B023
     pauses = [(after - before).total_seconds() for before, after in itertools.pairwise(tried)]
     assert pauses == [15, 30, 60, 120, 240, 480, 900, 900]
     assert spool.sink(sink.id).said == "no"
     service.down = False
-    assert deliver(spool, [sink], send=service, now=lambda: NOW, forced=True) == 1
+    assert deliver(spool, [sink], via=service, now=lambda: NOW, forced=True) == 1
     assert spool.sink(sink.id).failures == 0
 
 
@@ -137,7 +137,7 @@ def test_a_message_that_is_never_taken_holds_up_no_other(spool: Spool) -> None:
     service.refuses = "title 1"
     spool.add("tiny", lambda _: [message(number) for number in (1, 2, 3)])
     for hour in range(3):
-        deliver(spool, [sink], send=service, now=lambda hour=hour: NOW + timedelta(hours=hour))  # type: ignore[misc]
+        deliver(spool, [sink], via=service, now=lambda hour=hour: NOW + timedelta(hours=hour))  # type: ignore[misc]
     assert service.taken == ["title 2", "title 3"]
     assert [entry.message.title for entry in spool.waiting()] == ["title 1"]
 
@@ -145,7 +145,7 @@ def test_a_message_that_is_never_taken_holds_up_no_other(spool: Spool) -> None:
 def test_no_message_is_begun_after_the_time_that_is_given(spool: Spool) -> None:
     spool.add("tiny", lambda _: [message(1), message(2)])
     service = Service()
-    assert deliver(spool, [Sink("json://a", "critical", 1)], send=service, seconds=-1) == 0
+    assert deliver(spool, [Sink("json://a", "critical", 1)], via=service, seconds=-1) == 0
     assert service.taken == []
     assert len(spool.waiting()) == 2
 
@@ -154,11 +154,11 @@ def test_a_sink_that_comes_later_gets_what_waits_and_not_what_is_settled(spool: 
     old, new = Sink("slack://revoked", "critical", 1), Sink("slack://fresh", "critical", 1)
     service: Any = Service()
     spool.add("tiny", lambda _: [message(1)])
-    deliver(spool, [old], send=service)
+    deliver(spool, [old], via=service)
     spool.add("tiny", lambda _: [message(2)])
     service.down = True
-    deliver(spool, [old], send=service)
+    deliver(spool, [old], via=service)
     service.down = False
-    deliver(spool, [new], send=service)  # its token was replaced
+    deliver(spool, [new], via=service)  # its token was replaced
     assert service.taken == ["title 1", "title 2"]
     assert spool.waiting() == []

@@ -47,7 +47,7 @@ def test_with_no_sink_ever_nobody_waits(tmp_path: Path) -> None:
     spool = Spool(Home(tmp_path))
     spool.add("tiny", lambda _: [message("a")], told=False)
     assert spool.waiting() == []
-    deliver(spool, SINKS, send=lambda *_: None)  # from now on there are sinks here
+    deliver(spool, SINKS, via=lambda *_: None)  # from now on there are sinks here
     spool.add("tiny", lambda _: [message("b")], told=False)
     assert [entry.message.title for entry in spool.waiting()] == ["2026-03-05 b"]
 
@@ -73,7 +73,7 @@ def test_threads_that_tell_of_the_same_write_it_once(tmp_path: Path) -> None:
     def work() -> None:
         spool = Spool(Home(tmp_path))
         written.extend(collect(run, spool))
-        deliver(spool, SINKS, send=lambda sink, m: sent.append((sink.id, m.title)))  # type: ignore[func-returns-value]
+        deliver(spool, SINKS, via=lambda sink, m: sent.append((sink.id, m.title)))  # type: ignore[func-returns-value]
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -123,7 +123,7 @@ class World:
     def deliver(self, points: int | None = None) -> None:
         before = len(self.got)
         with mortal(points):
-            deliver(self.spool, SINKS, send=self.send, now=lambda: self.now)
+            deliver(self.spool, SINKS, via=self.send, now=lambda: self.now)
         if len(self.got) > before:  # of the last one the record may be missing
             sink, sent = self.got[-1]
             if any(entry.message.id == sent.id and sink not in entry.delivered for entry in self.spool.waiting()):
@@ -230,7 +230,7 @@ def worst(world: World) -> dict[tuple[str, str], str]:
 def test_what_is_kept_of_a_message_is_plain(tmp_path: Path) -> None:
     spool = Spool(Home(tmp_path))
     spool.add("tiny", lambda _: [message()])
-    deliver(spool, [Sink("json://user:hunter2@host/token", "critical", 1)], send=lambda *_: "down")
+    deliver(spool, [Sink("json://user:hunter2@host/token", "critical", 1)], via=lambda *_: "down")
     text = "".join(path.read_text() for path in (tmp_path / "alerts").rglob("*.json"))
     assert "hunter2" not in text
     assert "token" not in text

@@ -14,7 +14,7 @@ import tasks.all_steps
 from tasks.alert_sinks import Sink
 from tasks.alert_spool import Message, Spool
 from tasks.alerts import EACH, collect, is_green, no_green_run, send_alerts
-from tasks.errors import GateFailed
+from tasks.errors import GateFailed, MatineeError
 from tasks.home import Home, write_json
 from tasks.run import Run
 from tests.alerting import check, gate, leave, run_of
@@ -134,6 +134,18 @@ def test_no_sink_changes_what_a_run_ends_with(sinks: str, tmp_path: Path, monkey
     tasks.all_steps.run_all(run_of(tmp_path, "03-06"), Console(quiet=True))
 
 
+def test_a_report_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Run) -> dict[str, Any]:
+        raise MatineeError("no template")
+
+    monkeypatch.setattr("tasks.report.report_step", fail)
+    monkeypatch.setattr(tasks.all_steps, "steps", lambda: {"land": lambda _: {}})
+    with pytest.raises(MatineeError, match=r"^no template$"):
+        tasks.all_steps.run_all(run_of(tmp_path), Console(quiet=True))
+    titles = [entry.message.title for entry in Spool(Home(tmp_path)).entries()]
+    assert titles == ["tiny 2026-03-05: critical: the step report failed"]
+
+
 @pytest.mark.parametrize("part", ["collect", "deliver"])
 def test_what_goes_wrong_with_telling_stays_there(
     part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -158,7 +170,7 @@ def test_what_could_not_be_written_is_told_the_next_time(tmp_path: Path, monkeyp
 
     real: Callable[..., int] = tasks.alerts.deliver
     monkeypatch.setenv("MATINEE_ALERTS", "json://127.0.0.1:1")
-    monkeypatch.setattr("tasks.alerts.deliver", lambda spool, to, **how: real(spool, to, send=take, **how))
+    monkeypatch.setattr("tasks.alerts.deliver", lambda spool, to, **how: real(spool, to, via=take, **how))
     for _ in range(3):
         send_alerts(run)
     assert sent == ["tiny 2026-03-05: critical: events: rows is 0.31"]

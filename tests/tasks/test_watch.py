@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -186,6 +187,12 @@ def test_without_a_stack_nobody_asks(tmp_path: Path) -> None:
     for minutes in (0, 5):
         watch.look(MORNING + timedelta(minutes=minutes))
     assert titles(tmp_path) == []
+
+
+def test_a_look_leaves_its_time_in_a_folder_of_the_owner(tmp_path: Path) -> None:
+    watch_of(tmp_path, alerts={}).look(MORNING)
+    assert (tmp_path / "alerts" / "looked").exists()
+    assert stat.S_IMODE((tmp_path / "alerts").stat().st_mode) == 0o700
 
 
 def test_what_is_silent() -> None:

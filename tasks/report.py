@@ -6,17 +6,16 @@ runs too: what is missing is said to be missing, and which step did not get that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks import report_data, report_drift, report_model
 from tasks.errors import MatineeError
 from tasks.failures import last_words
-from tasks.home import read_json
-from tasks.judge import is_rate, shown, title
-from tasks.partitions import read_manifests
-from tasks.plots import bars, intervals, line, powers
+from tasks.html import page
+from tasks.registry import alias
+from tasks.run_files import optional
 
 if TYPE_CHECKING:
     from tasks.run import Run
@@ -38,62 +37,42 @@ STEPS = (
 BESIDE = ("monitor",)
 """Steps nothing waits for: their absence stops nothing."""
 CHECK_STEPS = ("check_landed", "check_features", "check_examples")
-SEVERITIES = ("critical", "warning", "info")
-DAYS_SHOWN = 45
-TOP_FEATURES = 20
-LEAST_NAMED = 3
+MOST_NEXT = 3
 
 
 def report_step(run: Run) -> dict[str, Any]:
     """Write `report.html`; never fails because an earlier step did."""
-    page = collect(run)
-    result = {"report": "report/report.html", "verdict": page["verdict"]["text"], "good": page["verdict"]["good"]}
+    content = collect(run)
+    result = {"report": "report/report.html", "verdict": content["verdict"]["text"], "good": content["verdict"]["good"]}
     with run.step("report", result) as folder:
-        (folder / "report.html").write_text(render(page), encoding="utf-8")
+        (folder / "report.html").write_text(page("report", content), encoding="utf-8")
     return result
-
-
-def render(page: Mapping[str, Any]) -> str:
-    """Return the page as HTML; everything that comes from data is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"shown": shown, "figure": figure, "percent": percent, "size": size}
-    return environment.get_template("report.html.j2").render(page)
 
 
 def collect(run: Run) -> dict[str, Any]:
     """Gather what the page shows; a part that is missing is None, and `why` says why."""
     steps = step_states(run)
-    return {
+    content = {
         "run": run,
         "steps": steps,
+        "check_steps": CHECK_STEPS,
         "why": _why(steps),
         "verdict": verdict(run, steps),
-        "published": _optional(run.step_dir("publish") / "result.json"),
-        "landed": landed(run),
-        "checks": checks(run),
-        "rejects": (_optional(run.step_dir("check_features") / "result.json") or {}).get("rejects"),
-        "strata": _optional(run.step_dir("sample") / "strata.json"),
-        "monitor": monitor(run),
-        "metrics": metrics(run),
-        "alone": alone(run),
-        "gates": _optional(run.step_dir("gate") / "gates.json"),
-        "models": models(run),
+        "served": served(run),
+        "landed": report_data.landed(run),
+        "checks": report_data.checks(run, (*CHECK_STEPS, *BESIDE)),
+        "rejects": report_data.rejects(run),
+        "labels": report_data.label_mix(run),
+        "strata": optional(run.step_dir("sample") / "strata.json"),
+        "drift": report_drift.drift(run),
+        "skew": report_drift.skew(run),
+        "metrics": report_model.metrics(run),
+        "alone": report_model.alone(run),
+        "gates": optional(run.step_dir("gate") / "gates.json"),
+        "models": report_model.models(run),
+        "lineage": report_model.lineage(run),
     }
-
-
-def _optional(path: Path) -> Any:
-    try:
-        return read_json(path) if path.exists() else None
-    except MatineeError:
-        return None
+    return {**content, "tiles": tiles(content)}
 
 
 def step_states(run: Run) -> list[dict[str, Any]]:
@@ -119,7 +98,7 @@ def step_states(run: Run) -> list[dict[str, Any]]:
 def _finished(folder: Path, name: str) -> bool:
     if name == "train":
         return any(folder.glob("*/result.json"))
-    result = _optional(folder / "result.json")
+    result = optional(folder / "result.json")
     return result is not None and not (name == "gate" and not result.get("passed", True))
 
 
@@ -141,173 +120,103 @@ def _why(steps: Sequence[Mapping[str, Any]]) -> str:
 
 
 def verdict(run: Run, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the run's verdict in a sentence, whether it is a good one, and the failed step's own words."""
-    published = _optional(run.step_dir("publish") / "result.json")
+    """Return the run's verdict in a sentence, whether it is good, what the failed step said, and what to do next."""
+    published = optional(run.step_dir("publish") / "result.json")
     stopped = _stopped_at(steps)
     said = next((step["said"] for step in steps if step["name"] == stopped), None)
     if published:
         moved = published.get("alias_moved", True)
-        alias = f"is now {run.spec.publish.alias}" if moved else "was published; the alias stays where it is"
-        return {"text": f"{published['version']} {alias}", "good": True, "said": None}
+        name = published.get("alias", run.spec.publish.alias)
+        text = f"{published['version']} {f'is now {name}' if moved else 'was published; the alias stays where it is'}"
+        return {"text": text, "good": True, "said": None, "next": _after_publishing(published)}
     if stopped == "gate":
-        return {"text": "Not published: a gate does not hold. The champion stays.", "good": False, "said": said}
-    if stopped in CHECK_STEPS:
-        return {"text": f"Stopped: {stopped} found critical faults in the data.", "good": False, "said": said}
-    if stopped:
-        return {"text": f"Not published: the step {stopped} has no result.", "good": False, "said": said}
-    return {"text": "Not finished.", "good": False, "said": None}
+        text, todo = "Not published: a gate does not hold. The champion stays.", ["docs/runbooks/gate-does-not-hold.md"]
+    elif stopped in CHECK_STEPS:
+        text, todo = f"Stopped: {stopped} found critical faults in the data.", _after_checks(run, str(stopped))
+    elif stopped:
+        text, todo = f"Not published: the step {stopped} has no result.", ["docs/runbooks/README.md"]
+    else:
+        return {"text": "Not finished.", "good": False, "said": None, "next": []}
+    return {"text": text, "good": False, "said": said, "next": todo}
 
 
-def landed(run: Run) -> list[dict[str, Any]]:
-    """Return a bar chart of rows by day for each landed table."""
-    folder = run.home.landing(run.spec.source_name)
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    first = run.as_of - timedelta(days=DAYS_SHOWN - 1)
-    tables: list[dict[str, Any]] = []
-    for name in names:
-        if name.startswith("."):
-            continue
-        try:
-            parts = read_manifests(run.home, run.spec.source_name, [name], first, run.as_of)
-        except MatineeError as error:
-            tables.append({"table": name, "problem": str(error), "plot": None, "latest": None})
-            continue
-        rows = [(part.ds.isoformat(), part.rows) for part in parts]
-        if rows:
-            latest = rows[-1][1] if rows[-1][0] == run.as_of.isoformat() else None
-            tables.append({"table": name, "problem": None, "plot": bars(rows), "latest": latest})
-    return tables
+def _after_publishing(published: Mapping[str, Any]) -> list[str]:
+    days = published.get("to_judge_again") or []
+    return [f"judge again, because their champion is another one now: {', '.join(days)}"] if days else []
 
 
-def checks(run: Run) -> list[dict[str, Any]]:
-    """Return the checks of each line of defence that ran, failed ones first."""
-    found = []
-    for step in CHECK_STEPS:
-        records = _optional(run.step_dir(step) / "checks.json")
-        if records is None:
-            continue
-        rows = [
-            {
-                **record,
-                "title": title(record["column"]),
-                "observed": shown(record["observed"], rate=is_rate(record["column"])),
-            }
-            for record in records
-        ]
-        rows.sort(key=lambda row: (row["success"], SEVERITIES.index(row["severity"])))
-        counts = {
-            severity: (
-                sum(row["severity"] == severity and not row["success"] for row in rows),
-                sum(row["severity"] == severity for row in rows),
-            )
-            for severity in SEVERITIES
-        }
-        found.append(
-            {
-                "step": step,
-                "counts": counts,
-                "failed": [row for row in rows if not row["success"]],
-                "passed": [row for row in rows if row["success"]],
-            }
-        )
-    return found
+def _after_checks(run: Run, step: str) -> list[str]:
+    """Return what the checks that stopped the run say is to be done, each once."""
+    records = optional(run.step_dir(step) / "checks.json") or []
+    failed = [record for record in records if not record["success"] and record["severity"] == "critical"]
+    return [*list(dict.fromkeys(str(record["next"]) for record in failed))[:MOST_NEXT], "docs/runbooks/check-failed.md"]
 
 
-def metrics(run: Run) -> list[dict[str, Any]] | None:
-    """Return, for each metric, everybody's records as an interval plot, and the records of populations and slices."""
-    records = _optional(run.step_dir("evaluate") / "records.json")
-    if records is None:
+def served(run: Run) -> dict[str, Any] | None:
+    """Return what the alias points at while the page is made."""
+    try:
+        return alias(run.home, run.spec.name, run.spec.publish.alias)
+    except MatineeError:
         return None
-    found = []
-    for name in dict.fromkeys(record["metric"] for record in records):
-        own = [record for record in records if record["metric"] == name]
-        overall = [r for r in own if r["population"] == "*" and r["slice"] is None]
-        overall.sort(key=lambda r: r["of"] != "model")
-        found.append(
-            {
-                "metric": name,
-                "definition": own[0].get("definition", ""),
-                "overall": overall,
-                "plot": intervals(overall),
-                "parts": _pivot(record for record in own if record not in overall),
-            }
-        )
-    return found
 
 
-def _pivot(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Turn records into a row for each population and slice, with the value of everybody who was measured."""
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for record in records:
-        piece = record["slice"]
-        name = ", ".join(f"{k} {v}" for k, v in piece.items()) if isinstance(piece, dict) else str(piece or "all")
-        row = rows.setdefault((str(record["population"]), name), {"groups": record["groups"], "of": {}})
-        row["of"][record["of"]] = record["value"]
-    return [{"population": population, "slice": name, **row} for (population, name), row in rows.items()]
+def tiles(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the run in a few figures, each with its section: name, value, note, level (good, bad, warn or plain)."""
+    found = [_landed_tile(content["landed"]), _checks_tile(content["checks"]), _refused_tile(content["rejects"])]
+    found += [_drift_tile(content["drift"]), _metric_tile(content["metrics"]), _gates_tile(content["gates"])]
+    return [tile for tile in found if tile is not None]
 
 
-def alone(run: Run) -> dict[str, Any] | None:
-    """Return the power of each feature alone beside the best baseline, the model and a perfect order."""
-    found, records = (_optional(run.step_dir("evaluate") / name) for name in ("suspicion.json", "records.json"))
-    if found is None or records is None:
+def _tile(to: str, name: str, value: str, note: str, level: str = "") -> dict[str, Any]:
+    return {"to": to, "name": name, "value": value, "note": note, "level": level}
+
+
+def _landed_tile(tables: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    known = [table for table in tables if not table["problem"]]
+    rows = sum(table["latest"] or 0 for table in known)
+    usual = sum(table["usual"] or 0 for table in known)
+    note = f"{rows / usual:.2f} × the days before" if usual else "rows of the day"
+    return _tile("landed", "landed", f"{rows:,}", note, "" if rows else "bad") if known else None
+
+
+def _checks_tile(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    if not lines:
         return None
-    whole = (found["metric"], "model", "*", None)
-    model = next((r["value"] for r in records if (r["metric"], r["of"], r["population"], r["slice"]) == whole), None)
-    marks = {"baseline": found["reference"]["value"], "model": model}
-    shown = max(TOP_FEATURES // 2, sum(row["suspicious"] for row in found["features"]))
-    return {**found, "model": model, **powers(found["features"], marks, found["perfect"] or 1.0), "shown": shown}
+    failed = {name: sum(line["counts"][name][0] for line in lines) for name in report_data.SEVERITIES}
+    total = sum(count for line in lines for _, count in line["counts"].values())
+    level = "bad" if failed["critical"] else "warn" if failed["warning"] else "good"
+    words = [f"{count} {name}" for name, count in failed.items() if count]
+    return _tile(
+        "checks", "checks", f"{total - sum(failed.values())} of {total}", ", ".join(words) or "all hold", level
+    )
 
 
-def models(run: Run) -> list[dict[str, Any]]:
-    """Return each population's model: what it learned from, its settings, its features by gain."""
-    found = []
-    for path in sorted(run.step_dir("train").glob("*/result.json")):
-        result = _optional(path) or {}
-        gains = sorted(result.get("importance", {}).items(), key=lambda pair: (-pair[1], pair[0]))
-        total = sum(gain for _, gain in gains) or 1.0
-        found.append(
-            {
-                "population": result.get("population", path.parent.name),
-                "examples": result.get("examples"),
-                "groups": result.get("groups"),
-                "settings": result.get("settings") or {},
-                "importance": [(name, gain / total) for name, gain in gains[:TOP_FEATURES]],
-                "unused": [name for name, gain in gains if gain == 0],
-            }
-        )
-    return found
+def _refused_tile(rows: Sequence[Mapping[str, Any]] | None) -> dict[str, Any] | None:
+    share = report_data.refused_share(rows) if rows is not None else None
+    return _tile("refused", "refused rows", f"{100 * share:.2g} %", "of the day") if share is not None else None
 
 
-def monitor(run: Run) -> dict[str, Any] | None:
-    """Return drift by feature, and the label rate by cut as a line."""
-    found = _optional(run.step_dir("monitor") / "drift.json")
-    if found is None:
+def _drift_tile(drift: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if drift is None or not drift["rows"]:
         return None
-    rates = found.get("label_rate", [])
-    records = [*(found[key] for key in ("scores", "label") if found.get(key)), *found["features"]]
-    named = [record for record in records if record["level"] not in ("stable", "filling")]
-    return {
-        "problem": found.get("problem"),
-        "reference": (found.get("reference") or {}).get("kind"),
-        "features": named or found["features"][:LEAST_NAMED],
-        "stable": sum(record["level"] == "stable" for record in records),
-        "filling": sum(record["level"] == "filling" for record in records),
-        "label_rate": line([(f"{r['cut']} ({r['part']})", r["rate"]) for r in rates]) if rates else None,
-    }
+    count = len(drift["moved"])
+    note = f"of {len(drift['rows'])} moved" + (f", {drift['filling']} filling" if drift["filling"] else "")
+    return _tile("drift", "drift", str(count), note, "warn" if count else "good")
 
 
-def figure(value: float | None) -> str:
-    """Return a metric for people."""
-    return "–" if value is None else f"{value:.4f}"
+def _metric_tile(metrics: Sequence[Mapping[str, Any]] | None) -> dict[str, Any] | None:
+    records = {record["of"]: record["value"] for record in metrics[0]["overall"]} if metrics else {}
+    value = records.pop("model", None)
+    rivals = {name: other for name, other in records.items() if other is not None and name != "champion"}
+    if value is None or metrics is None:
+        return None
+    best = max(rivals, key=lambda name: float(rivals[name]), default=None)
+    note = f"{value - rivals[best]:+.4f} over {best}" if best else ""
+    return _tile("metrics", metrics[0]["metric"], f"{value:.4f}", note)
 
 
-def percent(share: float | None) -> str:
-    """Return a share for people, in whole percent."""
-    return "–" if share is None else f"{round(100 * share)} %"
-
-
-def size(count: int) -> str:
-    """Return bytes for people."""
-    if count < 1000:
-        return f"{count} B"
-    return f"{count / 1e3:,.0f} kB" if count < 1e6 else f"{count / 1e6:,.1f} MB"
+def _gates_tile(gates: Sequence[Mapping[str, Any]] | None) -> dict[str, Any] | None:
+    if not gates:
+        return None
+    held = sum(bool(gate["passed"]) for gate in gates)
+    return _tile("gates", "gates", f"{held} of {len(gates)}", "hold", "good" if held == len(gates) else "bad")

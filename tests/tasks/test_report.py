@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,8 +9,7 @@ from tasks.home import Home, write_json
 from tasks.plots import bars, intervals, line, powers
 from tasks.report import STEPS, report_step
 from tests.tasks.checking import EVENTS, FakeRun, land_simulated
-
-NASTY = "<script>alert('x')</script>"
+from tests.tasks.finished_runs import NASTY, Checker, finished, power, record
 
 
 @pytest.fixture
@@ -23,187 +20,6 @@ def run(tmp_path: Path) -> FakeRun:
 def text_of(run: FakeRun) -> str:
     report_step(run)  # type: ignore[arg-type]
     return (run.step_dir("report") / "report.html").read_text()
-
-
-def record(metric: str, of: str, value: float | None, **more: Any) -> dict[str, Any]:
-    low, high = (None, None) if value is None else (value - 0.01, value + 0.01)
-    common = {"population": "*", "slice": None, "groups": 900, "definition": "ndcg/linear/log2"}
-    return {"metric": metric, "of": of, "value": value, "low": low, "high": high, **common, **more}
-
-
-def a_check(**change: Any) -> dict[str, Any]:
-    return {
-        "suite": "simulated.events",
-        "table": "events",
-        "day": "2026-02-10",
-        "type": "expect_column_values_to_be_between",
-        "column": "user_id__null_rate",
-        "severity": "critical",
-        "success": True,
-        "observed": 0.002,
-        "observed_in": None,
-        "expected": "at most 5 %",
-        "why": "An event of nobody teaches nothing.",
-        "next": "land the day again.",
-        "place": "x.parquet",
-        **change,
-    }
-
-
-def power(feature: str, value: float, **more: Any) -> dict[str, Any]:
-    spans = {"auc": value, "auc_low": value - 0.01, "auc_high": value + 0.01, "closes": (value - 0.3) / 0.7}
-    common = {"direction": "higher", "groups": 900, "suspicious": False, "acknowledged": None}
-    return {"feature": feature, "value": value, **spans, **common, **more}
-
-
-SUSPICION = {
-    "metric": "ndcg@10",
-    "reference": {"of": "history", "value": 0.3},
-    "perfect": 1.0,
-    "suspicious_from": {"closes": 1 / 3, "auc": 0.97, "groups": 30},
-    "features": [
-        power("plays_tomorrow", 0.98, suspicious=True),
-        power("known_ahead", 0.9, suspicious=True, acknowledged="Set the day before."),
-        power("user_item_days_since_action", 0.35, direction="lower"),
-        *(power(f"item_actions_{days}d", 0.3 - days / 1000) for days in range(1, 13)),
-    ],
-}
-
-
-def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
-    """What a good run leaves behind, up to the last of `steps`."""
-    regions = ("BR", "US", "DE")
-    files: dict[str, dict[str, Any]] = {
-        "check_landed": {
-            "checks.json": [
-                a_check(),
-                a_check(
-                    table="impressions",
-                    column="rows_vs_trailing",
-                    observed=2.4,
-                    expected="at most 2",
-                    severity="warning",
-                    success=False,
-                    why="Traffic that doubles is rare.",
-                ),
-            ]
-        },
-        "check_features": {
-            "checks.json": [a_check(column="features__constant", observed="none", expected="none", severity="info")],
-            "result.json": {
-                "rejects": [
-                    {"table": "events: any rule", "rejected": 40, "rows": 2000, "rate": 0.02},
-                    {"table": f"events: {NASTY}", "rejected": 10, "rows": 2000, "rate": 0.005},
-                ]
-            },
-        },
-        "check_examples": {"checks.json": [a_check(table="train", column="positive__rate", observed=0.081)]},
-        "sample": {
-            "strata.json": [
-                {"stratum": {"region": region, "tenure_band": band}, "groups": 900 * n, "drawn": 300}
-                for n, region in enumerate(regions, 1)
-                for band in ("new", "old")
-            ]
-        },
-        "monitor": {
-            "drift.json": {
-                "reference": {"kind": "train"},
-                "current": {"part": "test"},
-                "label": None,
-                "scores": None,
-                "features": [
-                    {
-                        "feature": "item_plays_7d",
-                        "psi": 0.31,
-                        "ks": 0.2,
-                        "level": "drifted",
-                        "sentence": "median 3 -> 9",
-                    },
-                    {"feature": "user_ctr_28d", "psi": 0.01, "ks": 0.1, "level": "stable", "sentence": "median 1 -> 2"},
-                ],
-                "label_rate": [
-                    {
-                        "cut": f"2026-01-{day:02}",
-                        "part": "train",
-                        "rows": 100,
-                        "groups": 10,
-                        "rate": 0.08 + day % 7 / 200,
-                    }
-                    for day in range(1, 29)
-                ],
-            }
-        },
-        "train/all": {
-            "result.json": {
-                "population": "*",
-                "examples": 120_000,
-                "groups": 6000,
-                "settings": {"num_leaves": 31, "rounds": 100},
-                "importance": {
-                    "als_score": 900.0,
-                    "item_ctr_28d": 500.5,
-                    "user_item_actions_28d": 120.0,
-                    "unused": 0.0,
-                },
-            }
-        },
-        "evaluate": {
-            "records.json": [
-                *(
-                    record(metric, of, value - shift)
-                    for metric, shift in (("ndcg@10", 0.0), ("mrr", 0.05), ("recall@20", -0.1))
-                    for of, value in (("popularity", 0.28), ("model", 0.34), ("history", 0.30))
-                ),
-                *(
-                    record("ndcg@10", of, 0.3, slice={"region": region})
-                    for of in ("model", "popularity", "history")
-                    for region in regions
-                ),
-                record("fpc", "model", None),
-            ],
-            "suspicion.json": SUSPICION,
-        },
-        "gate": {
-            "gates.json": [
-                {
-                    "gate": "ndcg@10 beats popularity by 0.01",
-                    "passed": True,
-                    "detail": "difference +0.0600 [+0.0500, +0.0700] over 900 groups",
-                }
-            ],
-            "result.json": {"passed": True},
-        },
-        "publish": {
-            "result.json": {
-                "version": "2026-02-10.3f9ac2d1",
-                "path": "registry/demo/versions/2026-02-10.3f9ac2d1",
-                "alias_moved": True,
-            }
-        },
-    }
-    for step in steps:
-        for name in [name for name in (step, f"{step}/all") if name in files] or [step]:
-            for file, content in {"result.json": {}, **files.get(name, {})}.items():
-                write_json(run.step_dir(name) / file, content)
-    return run
-
-
-class Checker(HTMLParser):
-    """Collects what a page would fetch or run, and whether its elements are closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.fetched: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in ("meta", "link", "br", "img"):
-            self.open.append(tag)
-        if tag in ("script", "link", "img", "iframe") or any(name == "src" for name, _ in attrs):
-            self.fetched.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
 
 
 def test_a_good_run_is_told_whole(run: FakeRun) -> None:

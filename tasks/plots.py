@@ -5,6 +5,7 @@ Kept as numbers, not markup, so that the template's escaping stays the only way 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ LEFT, RIGHT = 90.0, 60.0
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_MARGIN = 120.0, 26.0, 3.0
 LEAST_SPARK = 2
 PAIR_WIDTH, PAIR_HEIGHT = 300.0, 80.0
+SPAN_HEIGHT = 28.0
 
 
 def bars(rows: Sequence[tuple[str, float | None]]) -> dict[str, Any]:
@@ -183,3 +185,71 @@ def paired(bins: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
             for n, row in enumerate(bins)
         ],
     }
+
+
+def course(rows: Sequence[Mapping[str, Any]], days: Sequence[str]) -> dict[str, Any] | None:
+    """Return a line over all `days`, with a band where records have one, broken where a day has no value.
+
+    Args:
+        rows: records with `day`, `value`, `low` and `high`; a value of None is a gap.
+        days: the days of the axis, in order.
+
+    Returns:
+        None without any value. The axis spans the values and their intervals.
+    """
+    known = [row for row in rows if row["value"] is not None]
+    if not known:
+        return None
+    lows = [row["low"] if row.get("low") is not None else row["value"] for row in known]
+    highs = [row["high"] if row.get("high") is not None else row["value"] for row in known]
+    bottom, top = min(lows), max(highs)
+    room = (top - bottom) * 0.1 or abs(top) * 0.1 or 1.0
+    bottom, top = bottom - room, top + room
+    places = {day: round(WIDTH * (n + 0.5) / len(days), 2) for n, day in enumerate(days)}
+
+    def height(value: float) -> float:
+        return round(HEIGHT * (top - value) / (top - bottom), 2)
+
+    points = [
+        {**row, "x": places[row["day"]], "y": height(row["value"]), "top": height(high), "bottom": height(low)}
+        for row, low, high in zip(known, lows, highs, strict=True)
+    ]
+    return {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "lowest": bottom + room,
+        "highest": top - room,
+        "first": days[0],
+        "last": days[-1],
+        "points": points,
+        "pieces": [_piece(piece) for piece in _unbroken(points, days)],
+    }
+
+
+def _unbroken(points: Sequence[Mapping[str, Any]], days: Sequence[str]) -> list[list[Mapping[str, Any]]]:
+    """Return the points in runs of days that follow each other on the axis."""
+    order, pieces = {day: n for n, day in enumerate(days)}, [[points[0]]]
+    for before, point in itertools.pairwise(points):
+        if order[point["day"]] == order[before["day"]] + 1:
+            pieces[-1].append(point)
+        else:
+            pieces.append([point])
+    return pieces
+
+
+def _piece(points: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    edge = [(p["x"], p["top"]) for p in points] + [(p["x"], p["bottom"]) for p in reversed(points)]
+    return {
+        "path": " ".join(f"{p['x']},{p['y']}" for p in points),
+        "band": " ".join(f"{x},{y}" for x, y in edge),
+    }
+
+
+def spans(rows: Sequence[tuple[str, float, float]], length: float) -> dict[str, Any]:
+    """Return a block for each (name, begin, end) on one line from 0 to `length`."""
+    scale = WIDTH / (length or 1.0)
+    blocks = [
+        {"name": name, "x": round(scale * begin, 2), "width": round(scale * (end - begin), 2)}
+        for name, begin, end in rows
+    ]
+    return {"width": WIDTH, "height": SPAN_HEIGHT, "blocks": blocks}

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tasks import cli_alerts, cli_days, cli_prove, cli_skew, cli_stack
+from tasks import cli_alerts, cli_days, cli_pages, cli_prove, cli_skew, cli_stack
 from tasks.cli_days import AsOf, Data, Pipeline
 from tasks.errors import GateFailed, MatineeError, SpecError
 from tasks.failures import call_step, explained
@@ -206,6 +206,7 @@ app.command(epilog=_example("matinee backfill streaming --from 2026-02-25 --to 2
     cli_days.backfill
 )
 app.command(epilog=_example("matinee watch --once"))(cli_alerts.watch)
+app.command(epilog=_example("matinee overview streaming --days 365"))(cli_pages.overview)
 app.command(epilog=_example("matinee prove streaming --as-of 2026-02-25"))(cli_prove.prove)
 app.command(epilog=_example("matinee skew streaming --as-of 2026-02-26"))(cli_skew.skew)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tasks.home import canonical_json
@@ -16,10 +16,13 @@ TOP_FEATURES = 20
 
 
 def metrics(run: Left) -> list[dict[str, Any]] | None:
-    """Return, for each metric, everybody's records as an interval plot, and the records of populations and slices."""
+    """Return the metrics that were measured; None if none were."""
     records = optional(run.step_dir("evaluate") / "records.json")
-    if records is None:
-        return None
+    return None if records is None else by_metric(records)
+
+
+def by_metric(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return, for each metric, everybody's records as an interval plot, and the records of populations and slices."""
     found = []
     for name in dict.fromkeys(record["metric"] for record in records):
         own = [record for record in records if record["metric"] == name]
@@ -67,13 +70,14 @@ def models(run: Left) -> list[dict[str, Any]]:
         result = optional(path) or {}
         gains = sorted(result.get("importance", {}).items(), key=lambda pair: (-pair[1], pair[0]))
         total = sum(gain for _, gain in gains) or 1.0
+        greatest = max((gain for _, gain in gains), default=0.0) or 1.0
         found.append(
             {
                 "population": result.get("population", path.parent.name),
                 "examples": result.get("examples"),
                 "groups": result.get("groups"),
                 "settings": result.get("settings") or {},
-                "importance": [(name, gain / total) for name, gain in gains[:TOP_FEATURES]],
+                "importance": [(name, gain / total, gain / greatest) for name, gain in gains[:TOP_FEATURES]],
                 "unused": [name for name, gain in gains if gain == 0],
             }
         )

@@ -153,8 +153,8 @@ def news(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> dict[str, 
     old, new = (descriptor.get("lineage") or {} for descriptor in (before, now))
     libraries = [old.get("libraries") or {}, new.get("libraries") or {}]
     names = sorted(name for name in libraries[0] | libraries[1] if libraries[0].get(name) != libraries[1].get(name))
-    texts = [canonical_json(lineage.get("spec") or {}).splitlines() for lineage in (old, new)]
-    lines = [line for line in difflib.unified_diff(*texts, lineterm="", n=1) if line[:3] not in ("---", "+++")]
+    was, now_is = (canonical_json(lineage.get("spec") or {}).splitlines() for lineage in (old, new))
+    lines = [line for line in difflib.unified_diff(was, now_is, lineterm="", n=1) if line[:3] not in ("---", "+++")]
     changed = [name for name in ("data", "code", "spec") if old.get(name) != new.get(name)]
     return {"changed": changed + (["libraries"] if names else []), "libraries": names, "lines": lines}
 

@@ -207,6 +207,7 @@ app.command(epilog=_example("matinee backfill streaming --from 2026-02-25 --to 2
 )
 app.command(epilog=_example("matinee watch --once"))(cli_alerts.watch)
 app.command(epilog=_example("matinee overview streaming --days 365"))(cli_pages.overview)
+app.command(epilog=_example("matinee sql-docs streaming"))(cli_pages.sql_docs)
 app.command(epilog=_example("matinee prove streaming --as-of 2026-02-25"))(cli_prove.prove)
 app.command(epilog=_example("matinee skew streaming --as-of 2026-02-26"))(cli_skew.skew)
 

@@ -1,4 +1,4 @@
-"""The command that writes a pipeline's pages across days: overview, champion timeline, one for each version."""
+"""Commands that write pages: a pipeline across days, its champions and versions, and its SQL as dbt documents it."""
 
 from __future__ import annotations
 
@@ -27,3 +27,15 @@ def overview(
         return
     for path in write_pages(home, pipeline, days):
         console.print(str(path), highlight=False, soft_wrap=True)
+
+
+def sql_docs(pipeline: Pipeline) -> None:
+    """Write the page on the pipeline's tables and their lineage, as dbt documents them; made once for each state."""
+    from tasks.home import default_home
+    from tasks.run import pipeline_path
+    from tasks.spec import load_spec
+    from tasks.sql_docs import make_docs
+
+    with console.status("dbt reads the project …"):
+        path = make_docs(default_home(), load_spec(pipeline_path(pipeline)))
+    console.print(str(path), highlight=False, soft_wrap=True)

@@ -16,6 +16,7 @@ from tasks.home import Home
 from tasks.html import figure, page
 from tasks.judge import is_rate, shown, title
 from tasks.plots import bars, course
+from tasks.registry import alias, timeline
 from tasks.report import BESIDE, CHECK_STEPS
 from tasks.report_data import LINE_OF, LINES, refused, refused_share
 from tasks.run_files import Attempt, attempts, days, optional
@@ -236,3 +237,23 @@ def _measured(row: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
 
 def _link(target: Path | None, here: Path) -> str | None:
     return None if target is None else Path(os.path.relpath(target, here.parent)).as_posix()
+
+
+def index(home: Home, names: Sequence[str]) -> str:
+    """Return the page that leads to those of each pipeline."""
+    return page("index", {"rows": [_in_short(home, name) for name in names]})
+
+
+def _in_short(home: Home, pipeline: str) -> dict[str, Any]:
+    latest = next(iter(days(home, pipeline)[::-1]), None)
+    attempt = chosen(attempts(home, pipeline, latest)) if latest else None
+    level, outcome = OUTCOMES[tell(attempt)["outcome"]] if attempt else ("info", "not run")
+    events = timeline(home, pipeline)
+    served = alias(home, pipeline, events[-1]["alias"]) if events else None
+    return {
+        "pipeline": pipeline,
+        "day": latest.isoformat() if latest else None,
+        "level": level,
+        "outcome": outcome,
+        "served": served["version"] if served else None,
+    }

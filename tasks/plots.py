@@ -200,8 +200,8 @@ def course(rows: Sequence[Mapping[str, Any]], days: Sequence[str]) -> dict[str, 
     known = [row for row in rows if row["value"] is not None]
     if not known:
         return None
-    lows = [row["low"] if row.get("low") is not None else row["value"] for row in known]
-    highs = [row["high"] if row.get("high") is not None else row["value"] for row in known]
+    lows = [float(row["low"] if row.get("low") is not None else row["value"]) for row in known]
+    highs = [float(row["high"] if row.get("high") is not None else row["value"]) for row in known]
     bottom, top = min(lows), max(highs)
     room = (top - bottom) * 0.1 or abs(top) * 0.1 or 1.0
     bottom, top = bottom - room, top + room

@@ -101,6 +101,7 @@ def airflow_env(home: Path, port: int, *, scheduled: bool = True) -> dict[str, s
         ("core", "executor"): "LocalExecutor",
         ("core", "parallelism"): 4,
         ("core", "load_examples"): False,
+        ("core", "plugins_folder"): PROJECT / "dags" / "plugins",
         ("core", "fernet_key"): keys["fernet"],
         ("core", "execution_api_server_url"): f"{url}/execution/",
         ("core", "simple_auth_manager_users"): f"{USER}:admin",

@@ -37,7 +37,7 @@ STEPS = (
 BESIDE = ("monitor",)
 """Steps nothing waits for: their absence stops nothing."""
 CHECK_STEPS = ("check_landed", "check_features", "check_examples")
-MOST_NEXT = 3
+MOST_NAMED = 3
 
 
 def report_step(run: Run) -> dict[str, Any]:
@@ -120,24 +120,34 @@ def _why(steps: Sequence[Mapping[str, Any]]) -> str:
 
 
 def verdict(run: Run, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the run's verdict in a sentence, whether it is good, what the failed step said, and what to do next."""
+    """Return the run's verdict in a sentence: whether it is good, why not, what the step said, what to do next."""
     published = optional(run.step_dir("publish") / "result.json")
     stopped = _stopped_at(steps)
-    said = next((step["said"] for step in steps if step["name"] == stopped), None)
     if published:
         moved = published.get("alias_moved", True)
         name = published.get("alias", run.spec.publish.alias)
         text = f"{published['version']} {f'is now {name}' if moved else 'was published; the alias stays where it is'}"
-        return {"text": text, "good": True, "said": None, "next": _after_publishing(published)}
+        return _verdict(text, True, todo=_after_publishing(published))
+    said = next((step["said"] for step in steps if step["name"] == stopped), None)
     if stopped == "gate":
-        text, todo = "Not published: a gate does not hold. The champion stays.", ["docs/runbooks/gate-does-not-hold.md"]
-    elif stopped in CHECK_STEPS:
-        text, todo = f"Stopped: {stopped} found critical faults in the data.", _after_checks(run, str(stopped))
-    elif stopped:
-        text, todo = f"Not published: the step {stopped} has no result.", ["docs/runbooks/README.md"]
-    else:
-        return {"text": "Not finished.", "good": False, "said": None, "next": []}
-    return {"text": text, "good": False, "said": said, "next": todo}
+        text = "Not published: a gate does not hold. The champion stays."
+        return _verdict(text, False, _closed_gates(run), said, ["docs/runbooks/gate-does-not-hold.md"])
+    if stopped in CHECK_STEPS:
+        failed = _failed_critically(run, str(stopped))
+        todo = list(dict.fromkeys(str(record["next"]) for record in failed))[:MOST_NAMED]
+        text = f"Stopped: {stopped} found critical faults in the data."
+        return _verdict(text, False, _named(failed), said, [*todo, "docs/runbooks/check-failed.md"])
+    if stopped:
+        return _verdict(
+            f"Not published: the step {stopped} has no result.", False, [], said, ["docs/runbooks/README.md"]
+        )
+    return _verdict("Not finished.", False)
+
+
+def _verdict(
+    text: str, good: bool, why: Sequence[str] = (), said: str | None = None, todo: Sequence[str] = ()
+) -> dict[str, Any]:
+    return {"text": text, "good": good, "why": list(why), "said": said, "next": list(todo)}
 
 
 def _after_publishing(published: Mapping[str, Any]) -> list[str]:
@@ -145,11 +155,19 @@ def _after_publishing(published: Mapping[str, Any]) -> list[str]:
     return [f"judge again, because their champion is another one now: {', '.join(days)}"] if days else []
 
 
-def _after_checks(run: Run, step: str) -> list[str]:
-    """Return what the checks that stopped the run say is to be done, each once."""
+def _closed_gates(run: Run) -> list[str]:
+    gates = optional(run.step_dir("gate") / "gates.json") or []
+    return [f"{gate['gate']}: {gate['detail']}" for gate in gates if not gate["passed"]]
+
+
+def _failed_critically(run: Run, step: str) -> list[dict[str, Any]]:
     records = optional(run.step_dir(step) / "checks.json") or []
-    failed = [record for record in records if not record["success"] and record["severity"] == "critical"]
-    return [*list(dict.fromkeys(str(record["next"]) for record in failed))[:MOST_NEXT], "docs/runbooks/check-failed.md"]
+    return [record for record in records if not record["success"] and record["severity"] == "critical"]
+
+
+def _named(failed: Sequence[Mapping[str, Any]]) -> list[str]:
+    words = [report_data.words(record) for record in failed[:MOST_NAMED]]
+    return words + ([f"and {len(failed) - MOST_NAMED} more"] if len(failed) > MOST_NAMED else [])
 
 
 def served(run: Run) -> dict[str, Any] | None:

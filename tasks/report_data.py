@@ -99,6 +99,12 @@ def _check_row(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def words(record: Mapping[str, Any]) -> str:
+    """Return what was observed and what was expected, in a sentence."""
+    observed = shown(record["observed"], rate=is_rate(record["column"]))
+    return f"{record['table']}, {record['day']}: {title(record['column'])} is {observed}, expected {record['expected']}"
+
+
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 

@@ -49,18 +49,6 @@ def bars(rows: Sequence[tuple[str, float | None]]) -> dict[str, Any]:
     }
 
 
-def line(rows: Sequence[tuple[str, float]]) -> dict[str, Any]:
-    """Return points of a line for (name, value) in order, from 0 to a little above the greatest value."""
-    top = (max(value for _, value in rows) or 1.0) * 1.1
-    step = WIDTH / max(len(rows) - 1, 1)
-    points = [
-        {"x": round(n * step, 2), "y": round(HEIGHT - HEIGHT * value / top, 2), "name": name, "value": value}
-        for n, (name, value) in enumerate(rows)
-    ]
-    path = " ".join(f"{point['x']},{point['y']}" for point in points)
-    return {"width": WIDTH, "height": HEIGHT, "top": top, "points": points, "path": path}
-
-
 def intervals(records: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Return a dot and its interval for each record with a value, on one axis from 0."""
     known = [record for record in records if record["value"] is not None]

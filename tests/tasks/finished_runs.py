@@ -207,3 +207,20 @@ class Checker(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+
+
+class Skeleton(HTMLParser):
+    """The elements of a page with the names of their attributes: what data must not be able to change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, ...]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, *sorted(name for name, _ in attrs)))
+
+
+def skeleton(page: str) -> list[tuple[str, ...]]:
+    parser = Skeleton()
+    parser.feed(page)
+    return parser.elements

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tasks.home import Home, write_json
-from tasks.plots import bars, intervals, line, powers
+from tasks.home import Home, read_json, write_json
 from tasks.report import STEPS, report_step
-from tests.tasks.checking import EVENTS, FakeRun, land_simulated
-from tests.tasks.finished_runs import NASTY, Checker, finished, power, record
+from tests.tasks.checking import DAY, EVENTS, FakeRun, land_simulated
+from tests.tasks.finished_runs import NASTY, Checker, a_check, finished, skeleton
 
 
 @pytest.fixture
@@ -53,6 +57,94 @@ def test_each_feature_alone_is_shown_and_what_is_suspicious_is_said(run: FakeRun
     assert "5 weaker ones" in page
 
 
+def text_only(page: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", page, flags=re.S)))
+
+
+def test_the_verdict_comes_first_with_reasons_and_what_to_do(run: FakeRun) -> None:
+    finished(run, steps=STEPS[:1])
+    failed = [a_check(success=False, observed=0.3), a_check(severity="info", success=False, why="Just so.")]
+    write_json(run.step_dir("check_landed") / "checks.json", failed)
+
+    page = text_only(text_of(run))
+
+    assert (
+        "✗ Stopped: check_landed found critical faults in the data. events, 2026-02-10: null rate of user_id is 30 %, "
+        "expected at most 5 % To do: land the day again. See docs/runbooks/check-failed.md"
+    ) in page
+    assert page.count("To do:") == 1
+    assert "info: 1 of 1 noted" in page
+
+
+def test_what_is_served_while_a_run_is_red_is_said(run: FakeRun) -> None:
+    finished(run, steps=STEPS[:1])
+    write_json(run.home.registry("demo") / "aliases" / "champion.json", {"version": "v7", "as_of": "2026-02-09"})
+
+    assert "Still served: v7, of 2026-02-09." in text_only(text_of(run))
+
+
+def test_checks_show_their_trend_and_line(run: FakeRun) -> None:
+    trend = [["2026-02-08", 0.001], ["2026-02-09", 0.002]]
+    finished(run, steps=STEPS[:2])
+    write_json(run.step_dir("check_landed") / "checks.json", [a_check(trend=trend), a_check(line="predictions")])
+
+    page = text_of(run)
+
+    assert "2026-02-08 to 2026-02-10: 0.1 % to 0.2 %" in page
+    assert "Predictions" in text_only(page)
+
+
+def test_drift_is_drawn_where_it_moved_and_filling_windows_are_no_alarm(run: FakeRun) -> None:
+    page = text_only(text_of(finished(run)))
+
+    assert "the test window (2026-02-01 to 2026-02-07, 100 lists) with the training window" in page
+    assert "2 of 4 moved, 1 filling" in page.replace("drift 2 of", "2 of")
+    assert "Windows that are still filling move by themselves" in page
+    assert page.count("at most 80 % of the lists") == 2  # item_plays_7d and the scores, not the filling one
+
+
+def test_a_drift_of_another_shape_is_told_as_far_as_it_goes(run: FakeRun) -> None:
+    finished(run)
+    odd = {"features": [{"feature": "f", "level": "too few lists", "psi": None}], "problem": "too few lists to tell"}
+    write_json(run.step_dir("monitor") / "drift.json", odd)
+
+    page = text_only(text_of(run))
+
+    assert "too few lists to tell" in page
+    assert "drift 0 of 1 moved" in page
+
+
+def test_grades_are_stacked_by_cut(run: FakeRun) -> None:
+    page = text_only(text_of(finished(run)))
+
+    assert "50 % at the last cut" in page
+    assert "2026-01-01 (train), grade 3: 10 %" in page
+
+
+def test_refused_rows_have_the_days_before(run: FakeRun) -> None:
+    finished(run)
+    before = run.home.run_dir("demo", DAY - timedelta(days=2), "a1") / "check_features" / "result.json"
+    write_json(before, {"rejects": [{"table": "events: any rule", "rejected": 1, "rows": 100, "rate": 0.01}]})
+
+    page = text_only(text_of(run))
+
+    assert "2026-02-08 to 2026-02-10: 1 % to 2 %" in page
+    assert "refused rows 2 %" in page
+
+
+def test_the_lineage_of_a_published_version_is_its_descriptors(run: FakeRun) -> None:
+    finished(run)
+    lineage = {"data": "d" * 64, "code": "c" * 64, "libraries": {"numpy": "2.4.6"}, "spec": {"name": "demo"}}
+    path = run.home.root / "registry/demo/versions/2026-02-10.3f9ac2d1/descriptor.json"
+    write_json(path, {"lineage": lineage, "artifacts": {"trees.txt": {"bytes": 2000, "sha256": "a" * 64}}})
+
+    page = text_of(run)
+
+    assert "code cccccccccccc libraries numpy 2.4.6" in text_only(page)
+    (link,) = re.findall(r'href="([^"]*descriptor\.json)"', page)
+    assert (run.step_dir("report") / link).resolve() == path
+
+
 def test_the_page_needs_no_network_and_no_script(run: FakeRun) -> None:
     land_simulated(run)
     checker = Checker()
@@ -61,6 +153,7 @@ def test_the_page_needs_no_network_and_no_script(run: FakeRun) -> None:
 
     assert checker.fetched == []
     assert checker.open == []
+    assert "://" not in text_of(run)
 
 
 def test_everything_from_data_is_escaped(run: FakeRun) -> None:
@@ -70,6 +163,50 @@ def test_everything_from_data_is_escaped(run: FakeRun) -> None:
 
     assert NASTY not in page
     assert page.count("&lt;script&gt;") >= 2
+
+
+FREE = (
+    "table",
+    "column",
+    "observed_in",
+    "why",
+    "next",
+    "feature",
+    "definition",
+    "gate",
+    "detail",
+    "acknowledged",
+    "path",
+)
+"""Keys whose values come from data, suites or pipeline files."""
+
+
+def with_text(value: Any, text: str, key: str = "") -> Any:
+    """Put a text where words come from data; in names of settings and of strata, too."""
+    if isinstance(value, dict):
+        named = key in ("settings", "stratum", "slice")
+        return {f"{k}{text}" if named else k: with_text(v, text, "table" if named else k) for k, v in value.items()}
+    if isinstance(value, list):
+        return [with_text(item, text, key) for item in value]
+    return f"{value}{text}" if isinstance(value, str) and key in FREE else value
+
+
+def page_with(text: str) -> str:
+    with TemporaryDirectory() as folder:
+        run = finished(FakeRun(Home(Path(folder))))
+        run.spec.description = run.spec.name = text
+        for path in run.dir.rglob("*.json"):
+            write_json(path, with_text(read_json(path), text))
+        return text_of(run)
+
+
+PLAIN = skeleton(page_with("plain"))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.text(max_size=12).map(lambda text: f"'\"></td></svg><script>{text}</style><i x=&quot;{{{{ 1 }}}}"))
+def test_no_text_in_any_field_can_add_an_element(text: str) -> None:
+    assert skeleton(page_with(text)) == PLAIN
 
 
 @pytest.mark.parametrize("count", range(len(STEPS)))
@@ -123,29 +260,3 @@ def test_a_torn_file_of_the_run_is_missing_not_a_crash(run: FakeRun) -> None:
     (run.step_dir("evaluate") / "records.json").write_text("{")
 
     assert "Missing" in text_of(run)
-
-
-def test_bars_fill_the_height_and_mark_the_last() -> None:
-    plot = bars([("2026-01-01", 5), ("2026-01-02", 10)])
-
-    assert [(s["height"], s["last"]) for s in plot["shapes"]] == [(45.0, False), (90.0, True)]
-
-
-def test_plots_of_nothing_but_zeros() -> None:
-    assert bars([("2026-01-01", 0)])["shapes"][0]["height"] == 0
-    assert line([("2026-01-01", 0.0)])["points"][0]["y"] == 90.0
-
-
-def test_intervals_stay_in_the_box_and_keep_their_order() -> None:
-    plot = intervals([record("ndcg", "model", 0.3), record("ndcg", "history", 0.2), record("ndcg", "none", None)])
-
-    assert plot is not None
-    assert [row["of"] for row in plot["rows"]] == ["model", "history"]
-    assert all(plot["left"] <= row["low"] <= row["x"] <= row["high"] <= plot["width"] for row in plot["rows"])
-
-
-def test_powers_are_bars_on_the_axis_of_a_perfect_order() -> None:
-    plot = powers([power("a", 0.4), power("b", 0.1)], {"baseline": 0.2, "model": None}, 0.8)
-
-    assert [row["width"] for row in plot["rows"]] == [50.0, 12.5]
-    assert plot["marks"] == {"baseline": 25.0}

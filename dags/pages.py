@@ -39,7 +39,7 @@ HEADERS = {
 }
 READS_DAG = Depends(requires_access_dag("GET"))
 
-app = FastAPI(title="matinee", docs_url=None, redoc_url=None, openapi_url=None)
+app = FastAPI(title="matinee", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
 
 
 @app.middleware("http")

@@ -60,9 +60,8 @@ class MatineePlugin(AirflowPlugin):
     fastapi_apps: ClassVar = [{"app": Pages(), "url_prefix": "/matinee", "name": "matinee"}]
     external_views: ClassVar = [
         _view("Report", REPORT, "dag_run", "run/{DAG_ID}/{RUN_ID}"),
-        _view("Overview", "matinee-overview", "dag", "pages/{DAG_ID}/overview.html"),
+        _view("Days", "matinee-days", "dag", "pages/{DAG_ID}/overview.html"),
         _view("Champion", "matinee-champion", "dag", "pages/{DAG_ID}/champion.html"),
-        _view("Tables", "matinee-sql", "dag", "pages/{DAG_ID}/sql.html"),
         _view("matinee", "matinee", "nav", "") | {"nav_top_level": True},
     ]
     global_operator_extra_links: ClassVar = [RunReport()]

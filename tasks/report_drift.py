@@ -8,8 +8,8 @@ from typing import Any
 from tasks.plots import paired
 from tasks.run_files import Left, optional
 
-LEVELS = ("drifted", "moved", "filling", "stable")
-"""Levels from the worst; one that is not known stands beside `filling`: it is not good, and no alarm."""
+LEVELS = ("drifted", "moved", "too_few", "filling", "stable")
+"""Levels from the worst; one that is not known stands beside `too_few`: it is not good, and no alarm."""
 MOVED = LEVELS[:2]
 HISTOGRAMS = 12
 
@@ -33,6 +33,7 @@ def drift(run: Left) -> dict[str, Any] | None:
         "moved": [row for row in rows if row["level"] in MOVED],
         "histograms": [row for row in rows if row["level"] in MOVED and row["plot"]][:HISTOGRAMS],
         "filling": sum(row["level"] == "filling" for row in rows),
+        "too_few": sum(row["level"] == "too_few" for row in rows),
     }
 
 
@@ -45,7 +46,7 @@ def _side(side: Mapping[str, Any]) -> str:
 
 
 def _rank(level: str) -> int:
-    return LEVELS.index(level) if level in LEVELS else LEVELS.index("filling")
+    return LEVELS.index(level) if level in LEVELS else LEVELS.index("too_few")
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
         **numbers,
         "feature": str(row["feature"]),
         "level": str(row["level"]),
-        "sentence": row.get("sentence"),
+        "sentence": row.get("note") or row.get("sentence"),
         "plot": paired(row.get("bins") or []),
     }
 

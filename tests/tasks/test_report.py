@@ -105,12 +105,13 @@ def test_drift_is_drawn_where_it_moved_and_filling_windows_are_no_alarm(run: Fak
 
 def test_a_drift_of_another_shape_is_told_as_far_as_it_goes(run: FakeRun) -> None:
     finished(run)
-    odd = {"features": [{"feature": "f", "level": "too few lists", "psi": None}], "problem": "too few lists to tell"}
+    odd = {"features": [{"feature": "f", "level": "too_few", "psi": None}], "problem": "too few lists to tell"}
     write_json(run.step_dir("monitor") / "drift.json", odd)
 
     page = text_only(text_of(run))
 
     assert "too few lists to tell" in page
+    assert "For 1 there is too little data to tell." in page
     assert "drift 0 of 1 moved" in page
 
 

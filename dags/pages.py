@@ -61,6 +61,12 @@ async def say(_: Request, error: StarletteHTTPException) -> Response:
     return HTMLResponse(page("note", content), status_code=error.status_code)
 
 
+@app.exception_handler(MatineeError)
+async def say_damaged(_: Request, error: MatineeError) -> Response:
+    """Say what of the files is damaged, and what to do."""
+    return HTMLResponse(page("note", {"title": "This went wrong", "text": str(error), "again": None}), status_code=500)
+
+
 def _home() -> Home:
     return default_home()
 
@@ -94,10 +100,7 @@ def sql(dag_id: str) -> Response:
     path = folder() / f"{dag_id}.yaml"
     if path not in folder().glob("*.yaml"):
         raise HTTPException(404, "There is no such pipeline.")
-    try:
-        made = sql_docs.docs_or_begin(_home(), load_spec(path))
-    except MatineeError as error:
-        raise HTTPException(500, str(error)) from None
+    made = sql_docs.docs_or_begin(_home(), load_spec(path))
     if made is None:
         content = {"title": "dbt reads the SQL …", "text": "This page comes by itself in some seconds.", "again": 3}
         return HTMLResponse(page("note", content))

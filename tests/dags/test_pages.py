@@ -126,6 +126,16 @@ def test_answers_keep_to_themselves(visit: Any) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+def test_a_damaged_file_is_named_on_a_page(visit: Any, home: Home) -> None:
+    home.registry("streaming").mkdir(parents=True)
+    (home.registry("streaming") / "timeline.jsonl").write_text("{torn\n")
+
+    answer = visit("/pages/streaming/champion.html")
+
+    assert answer.status_code == 500
+    assert "timeline.jsonl:1: a torn line; restore the file from a backup" in answer.text
+
+
 def test_dbts_page_is_made_in_the_background_and_may_run_but_fetch_nothing(
     visit: Any, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

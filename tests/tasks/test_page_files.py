@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from tasks.errors import MatineeError
 from tasks.home import Home, write_json
@@ -155,3 +156,15 @@ def test_an_unknown_pipeline_is_named(run: FakeRun) -> None:
 
     with pytest.raises(MatineeError, match="nothing of a pipeline 'nope', found demo; run a day first"):
         write_pages(run.home, "nope")
+
+
+def test_the_command_writes_the_pages_and_names_them(run: FakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks.cli import app
+
+    publish(run.home, "v1", 1)
+    monkeypatch.setenv("MATINEE_HOME", str(run.home.root))
+
+    done = CliRunner().invoke(app, ["overview", "demo", "--days", "30"])
+
+    assert done.exit_code == 0
+    assert [Path(line).name for line in done.output.split()] == ["overview.html", "champion.html"]

@@ -78,11 +78,11 @@ def checks(run: Left, steps: Sequence[str]) -> list[dict[str, Any]]:
             for record in records:
                 line = record.get("line") or LINE_OF.get(step, "features")
                 ran.add(line)
-                rows.setdefault(line, []).append(_check_row(record))
+                rows.setdefault(line, []).append(_check_row(record, run.as_of))
     return [_line(line, found) for line, found in rows.items() if line in ran]
 
 
-def _check_row(record: Mapping[str, Any]) -> dict[str, Any]:
+def _check_row(record: Mapping[str, Any], as_of: date) -> dict[str, Any]:
     rate = is_rate(record["column"])
     level = "ok" if record["success"] else "noted" if record["severity"] == "info" else record["severity"]
     bounds = {name: record.get(name) if _number(record.get(name)) else None for name in ("low", "high")}
@@ -92,6 +92,7 @@ def _check_row(record: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **record,
         "level": level,
+        "other_day": None if record["day"] == as_of.isoformat() else record["day"],
         "title": title(record["column"]),
         "rate": rate,
         "observed": shown(record["observed"], rate=rate),

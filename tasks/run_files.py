@@ -16,6 +16,10 @@ class Left(Protocol):
     """A run, as far as its files go: a `Run`, or an attempt that is only known from its folder."""
 
     @property
+    def as_of(self) -> date:
+        """Day of the run."""
+
+    @property
     def dir(self) -> Path:
         """Folder of the attempt."""
 

@@ -55,7 +55,7 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
         **numbers,
         "feature": str(row["feature"]),
         "level": str(row["level"]),
-        "sentence": row.get("note") or row.get("sentence"),
+        "sentence": row.get("note") if row["level"] == "too_few" else row.get("sentence"),
         "plot": paired(row.get("bins") or []),
     }
 

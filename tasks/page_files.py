@@ -151,7 +151,7 @@ def report_of(home: Home, pipeline: str, day: str, attempt: str, load: Callable[
     from tasks.html import page
     from tasks.report import collect
 
-    return page("report", collect(run))
+    return page("report", collect(run, finished=False))
 
 
 def address_of(home: Home, pipeline: str, attempt: str) -> str | None:

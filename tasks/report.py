@@ -38,6 +38,22 @@ BESIDE = ("monitor",)
 """Steps nothing waits for: their absence stops nothing."""
 CHECK_STEPS = ("check_landed", "check_features", "check_examples")
 MOST_NAMED = 3
+SECTIONS = {
+    "landed": "landed rows",
+    "checks": "checks",
+    "refused": "refused rows",
+    "labels": "labels",
+    "drift": "drift",
+    "sample": "sample",
+    "metrics": "metrics",
+    "gates": "gates",
+    "alone": "features alone",
+    "models": "models",
+    "lineage": "lineage",
+}
+"""Parts of the page, in order: anchor and name."""
+CONTENT = {"refused": "rejects", "sample": "strata"}
+"""What a part is made of, where that has another name."""
 
 
 def report_step(run: Run) -> dict[str, Any]:
@@ -49,13 +65,17 @@ def report_step(run: Run) -> dict[str, Any]:
     return result
 
 
-def collect(run: Run) -> dict[str, Any]:
-    """Gather what the page shows; a part that is missing is None, and `why` says why."""
-    steps = step_states(run)
+def collect(run: Run, *, finished: bool = True) -> dict[str, Any]:
+    """Gather what the page shows; a part that is missing is None, and `why` says why.
+
+    Args:
+        run: the run.
+        finished: whether the run is over; if not, a step without a result may yet have one.
+    """
+    steps = step_states(run, finished=finished)
     content = {
         "run": run,
         "steps": steps,
-        "check_steps": CHECK_STEPS,
         "why": _why(steps),
         "verdict": verdict(run, steps),
         "served": served(run),
@@ -72,13 +92,17 @@ def collect(run: Run) -> dict[str, Any]:
         "models": report_model.models(run),
         "lineage": report_model.lineage(run),
     }
-    return {**content, "tiles": tiles(content)}
+    there = {key for key in SECTIONS if content[CONTENT.get(key, key)] not in (None, [])} | {"landed"}
+    shown = {key: name for key, name in SECTIONS.items() if key in there}
+    absent = [name for key, name in SECTIONS.items() if key not in shown]
+    return {**content, "tiles": tiles(content), "sections": shown, "absent": absent}
 
 
-def step_states(run: Run) -> list[dict[str, Any]]:
-    """Return each step with its state (done, failed, missing), what it said, and its files.
+def step_states(run: Run, *, finished: bool = True) -> list[dict[str, Any]]:
+    """Return each step with its state (done, failed, open, missing), what it said, and its files.
 
-    The first step without a result is the one that failed; those behind it did not run.
+    The first step without a result is the one that failed, or, in a run that is not over and where it has said
+    nothing, the one that is open; those behind it did not run.
     """
     found, stopped = [], False
     for name in STEPS:
@@ -91,6 +115,8 @@ def step_states(run: Run) -> list[dict[str, Any]]:
             state = "missing"
         if state == "failed" and said is None and not folder.exists() and name == STEPS[0]:
             state = "missing"
+        if state == "failed" and said is None and not finished and not _closed(run, name):
+            state = "open"
         found.append({"name": name, "state": state, "said": said, "files": _files(run, folder)})
     return found
 
@@ -100,6 +126,11 @@ def _finished(folder: Path, name: str) -> bool:
         return any(folder.glob("*/result.json"))
     result = optional(folder / "result.json")
     return result is not None and not (name == "gate" and not result.get("passed", True))
+
+
+def _closed(run: Run, name: str) -> bool:
+    """Tell whether a step has judged, and its verdict is why it has no result."""
+    return (name == "gate" and (run.step_dir(name) / "result.json").exists()) or bool(_failed_critically(run, name))
 
 
 def _files(run: Run, folder: Path) -> list[dict[str, Any]]:
@@ -115,7 +146,9 @@ def _why(steps: Sequence[Mapping[str, Any]]) -> str:
     stopped = _stopped_at(steps)
     if stopped:
         return f"Missing: the step {stopped} has no result, so nothing behind it has run."
-    first = next((step["name"] for step in steps if step["state"] == "missing" and step["name"] not in BESIDE), None)
+    first = next(
+        (step["name"] for step in steps if step["state"] in ("open", "missing") and step["name"] not in BESIDE), None
+    )
     return f"Missing: the step {first} has not run." if first else "Missing: this run did not make it."
 
 
@@ -141,7 +174,8 @@ def verdict(run: Run, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return _verdict(
             f"Not published: the step {stopped} has no result.", False, [], said, ["docs/runbooks/README.md"]
         )
-    return _verdict("Not finished.", False)
+    at = next((step["name"] for step in steps if step["state"] == "open"), None)
+    return _verdict(f"Not finished: the step {at} has no result yet." if at else "Not finished.", False)
 
 
 def _verdict(

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.home import Home, read_json, write_json
-from tasks.report import STEPS, report_step
+from tasks.report import STEPS, collect, report_step
 from tests.tasks.checking import DAY, EVENTS, FakeRun, land_simulated
 from tests.tasks.finished_runs import NASTY, Checker, a_check, finished, skeleton
 
@@ -74,6 +74,34 @@ def test_the_verdict_comes_first_with_reasons_and_what_to_do(run: FakeRun) -> No
     ) in page
     assert page.count("To do:") == 1
     assert "info: 1 of 1 noted" in page
+
+
+def test_parts_that_a_stopped_run_does_not_have_are_named_once(run: FakeRun) -> None:
+    page = text_of(finished(run, steps=STEPS[:2]))
+
+    assert page.count("Missing") == 1
+    assert "nothing behind it has run. Not on this page: refused rows, labels, drift, sample, metrics," in page
+    assert re.findall(r'<h2 id="(\w+)">', page) == ["landed", "checks", "lineage", "files"]
+
+
+@pytest.mark.parametrize("count", range(1, len(STEPS)))
+def test_a_run_that_goes_on_has_not_failed(run: FakeRun, count: int) -> None:
+    finished(run, steps=STEPS[:count])
+
+    content = collect(run, finished=False)  # type: ignore[arg-type]
+
+    assert "failed" not in {step["state"] for step in content["steps"]}
+    assert content["verdict"]["text"].startswith("Not finished: the step ")
+    assert "has no result yet" in content["verdict"]["text"]
+
+
+def test_a_run_that_goes_on_beside_a_failure_has_failed(run: FakeRun) -> None:
+    finished(run, steps=STEPS[:6])
+    write_json(run.step_dir("check_examples") / "checks.json", [a_check(success=False)])
+
+    content = collect(run, finished=False)  # type: ignore[arg-type]
+
+    assert content["verdict"]["text"] == "Stopped: check_examples found critical faults in the data."
 
 
 def test_what_is_served_while_a_run_is_red_is_said(run: FakeRun) -> None:
@@ -195,7 +223,7 @@ def with_text(value: Any, text: str, key: str = "") -> Any:
 def page_with(text: str) -> str:
     with TemporaryDirectory() as folder:
         run = finished(FakeRun(Home(Path(folder))))
-        run.spec.description = run.spec.name = text
+        run.spec.description = text
         for path in run.dir.rglob("*.json"):
             write_json(path, with_text(read_json(path), text))
         return text_of(run)

@@ -85,6 +85,11 @@ def test_settings_are_those_of_the_local_stack(tmp_path: Path) -> None:
     assert json.loads(composed[bundles]) == json.loads(local[bundles])
 
 
+def test_the_plugins_of_the_image_are_those_of_the_project() -> None:
+    folder = Path(COMPOSE["services"]["api-server"]["environment"]["AIRFLOW__CORE__PLUGINS_FOLDER"])
+    assert (PROJECT / folder.relative_to("/opt/matinee") / "matinee_plugin.py").is_file()
+
+
 def test_airflow_knows_the_commands(tmp_path: Path) -> None:
     """Its parser reads each line; nothing is run."""
     lines = commands()

@@ -6,14 +6,13 @@ The timeline has no clock: what was live is told in as-of days, from the day aft
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from tasks.home import Home, canonical_json, safe_name
-from tasks.html import page
+from tasks.html import link, page
 from tasks.overview import chosen
 from tasks.plots import spans
 from tasks.registry import alias, timeline
@@ -101,13 +100,9 @@ def _row(home: Home, pipeline: str, event: Mapping[str, Any], here: Path) -> dic
         "metrics": event.get("metrics") or {},
         "against": event.get("against_champion") or [],
         "compared": event.get("champion"),
-        "report": _relative(report, here) if report is not None and report.exists() else None,
+        "report": link(report, here) if report is not None and report.exists() else None,
         "page": f"versions/{event['version']}.html" if read_descriptor(home, pipeline, event["version"]) else None,
     }
-
-
-def _relative(target: Path, here: Path) -> str:
-    return Path(os.path.relpath(target, here.parent)).as_posix()
 
 
 def read_descriptor(home: Home, pipeline: str, version: str) -> dict[str, Any] | None:
@@ -141,7 +136,7 @@ def version_page(home: Home, pipeline: str, version: str, here: Path) -> str | N
         "evaluation": evaluation,
         "artifacts": descriptor.get("artifacts") or {},
         "tree": branches(descriptor.get("ranker") or {}, descriptor.get("rankers") or {}),
-        "descriptor": _relative(folder / "descriptor.json", here),
+        "descriptor": link(folder / "descriptor.json", here),
     }
     return page("version", content)
 

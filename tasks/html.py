@@ -5,6 +5,7 @@ A page is one file: no network, no script. Templates and their parts stand in `p
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -41,6 +42,11 @@ def _environment() -> Environment:
     )
     environment.filters |= {"shown": shown, "figure": figure, "percent": percent, "size": size, "short": short}
     return environment
+
+
+def link(target: Path, here: Path) -> str:
+    """Return the link from the page `here` to a file."""
+    return Path(os.path.relpath(target, here.parent)).as_posix()
 
 
 def figure(value: float | None) -> str:

@@ -6,14 +6,13 @@ files.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from tasks.home import Home
-from tasks.html import figure, page
+from tasks.html import figure, link, page
 from tasks.judge import is_rate, shown, title
 from tasks.plots import bars, course
 from tasks.registry import alias, timeline
@@ -56,7 +55,7 @@ def collect(home: Home, pipeline: str, here: Path, last: int = DEFAULT_DAYS) -> 
     return {
         "pipeline": pipeline,
         "days": names,
-        "links": {day: _link(row["report"], here) for day, row in told.items()},
+        "links": {day: row["report"] and link(row["report"], here) for day, row in told.items()},
         "outcomes": {day: OUTCOMES[row["outcome"]] for day, row in told.items()},
         "counts": {name: sum(row["outcome"] == name for row in told.values()) for name in OUTCOMES},
         "latest": {"day": names[-1], **told[names[-1]]} if told else None,
@@ -233,10 +232,6 @@ def _measured(row: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     low, high = figures["low"], figures["high"]
     words = figure(figures["value"]) + (f" [{figure(low)}, {figure(high)}]" if low is not None else "")
     return ", ".join(filter(None, [words, row["version"], "became champion" if row["live"] else None]))
-
-
-def _link(target: Path | None, here: Path) -> str | None:
-    return None if target is None else Path(os.path.relpath(target, here.parent)).as_posix()
 
 
 def index(home: Home, names: Sequence[str]) -> str:

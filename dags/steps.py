@@ -26,7 +26,7 @@ from tasks.errors import (
 
 FUNCTIONS = {
     "land": "tasks.land:land_step",
-    "check_landed": "tasks.check:check_landed",
+    "check_landed": "tasks.check_landed:check_landed",
     "build": "tasks.build:build_step",
     "check_features": "tasks.check:check_features",
     "retrieve": "tasks.retrieve:retrieve_step",

@@ -27,7 +27,8 @@ def _train(run: Run) -> dict[str, Any]:
 def steps() -> dict[str, Step]:
     """Return the steps up to publishing, in order."""
     from tasks.build import build_step
-    from tasks.check import check_examples, check_features, check_landed
+    from tasks.check import check_examples, check_features
+    from tasks.check_landed import check_landed
     from tasks.evaluate import evaluate_step
     from tasks.gate import gate_step
     from tasks.land import land_step

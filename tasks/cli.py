@@ -84,7 +84,8 @@ def check(
     what: Annotated[str, typer.Option(help="landed, features, examples or all.")] = "all",
 ) -> None:
     """Judge landed data, features or examples; a critical failure exits with 1."""
-    from tasks.check import check_examples, check_features, check_landed
+    from tasks.check import check_examples, check_features
+    from tasks.check_landed import check_landed
 
     checks = {"landed": check_landed, "features": check_features, "examples": check_examples}
     if what not in {*checks, "all"}:

@@ -61,6 +61,10 @@ class Home:
         """Published versions, aliases and the timeline."""
         return self.root / "registry" / safe_name(pipeline)
 
+    def profiles(self, source: str, table: str) -> Path:
+        """Measures of landed partitions by digest: a cache, to be deleted at any time."""
+        return self.root / "profiles" / safe_name(source) / safe_name(table)
+
     def quarantine(self, pipeline: str) -> Path:
         """Rows kept out, with the rule that kept them out."""
         return self.root / "quarantine" / safe_name(pipeline)

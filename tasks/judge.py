@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tasks.errors import CheckFailed
-from tasks.suites import Expectation, Suite
+from tasks.suites import RUN_PARAMETERS, Expectation, Suite, is_parameter
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Check:
     next: str
     place: str | None = None
     """File or table that was measured."""
+    trend: tuple[tuple[str, float], ...] = ()
+    """[day, value] of the same measure on the trailing days."""
 
     @property
     def failed_critical(self) -> bool:
@@ -50,7 +52,7 @@ class Check:
 
     def record(self) -> dict[str, Any]:
         """Return the verdict as JSON has it."""
-        record = asdict(self)
+        record = asdict(self) | {"trend": [list(point) for point in self.trend]}
         if isinstance(self.observed, float) and not math.isfinite(self.observed):
             record["observed"] = str(self.observed)
         return record
@@ -67,8 +69,9 @@ def judge(
 
     Args:
         suite: what is expected.
-        profiles: rows with `table`, `day` and the measures the suite asks for.
-        parameters: values of the suite's `{"$PARAMETER": name}`.
+        profiles: rows with `table`, `day` and the measures the suite asks for; with `trailing` (by profile column,
+            `tasks.trailing.History`) where bounds come from earlier days.
+        parameters: values of the run for the suite's `{"$PARAMETER": name}`.
         earlier: rows of earlier days with the cheap measures, judged by the expectations on all days.
 
     Raises:
@@ -91,13 +94,14 @@ def judge(
 
 
 def _resolved(suite: Suite, n: int, parameters: Mapping[str, Any]) -> tuple[int, Expectation]:
+    """Fill in what the run knows; what the trailing days say is different for each row."""
     expectation = suite.expectations[n]
     kwargs = dict(expectation.kwargs)
     for key, value in kwargs.items():
-        if isinstance(value, dict) and set(value) == {"$PARAMETER"}:
+        if is_parameter(value) and value["$PARAMETER"] in RUN_PARAMETERS:
             if value["$PARAMETER"] not in parameters:
                 raise CheckFailed(
-                    f"suite {suite.name}: {expectation.column}: unknown parameter {value['$PARAMETER']!r}; "
+                    f"suite {suite.name}: {expectation.column}: no value for the parameter {value['$PARAMETER']!r}; "
                     f"expected one of {', '.join(sorted(parameters))}"
                 )
             kwargs[key] = parameters[value["$PARAMETER"]]
@@ -105,12 +109,47 @@ def _resolved(suite: Suite, n: int, parameters: Mapping[str, Any]) -> tuple[int,
 
 
 def _judge(suite: Suite, numbered: Sequence[tuple[int, Expectation]], rows: Sequence[Mapping[str, Any]]) -> list[Check]:
-    failed = _validate(suite, numbered, rows)
-    return [
-        _check(suite, expectation, row, place not in failed[n])
+    """Judge rows together, but for the expectations whose bounds are different for each row."""
+    fixed = [pair for pair in numbered if not pair[1].parameters]
+    verdicts = _verdicts(suite, fixed, rows) if len(rows) > 1 else {}
+    for place, row in enumerate(rows):
+        own = [_bounded(n, expectation, row) for n, expectation in numbered if expectation.parameters]
+        ready = [pair for pair in own if not pair[1].parameters] + (fixed if len(rows) == 1 else [])
+        verdicts |= {(n, place): check for (n, _), check in _verdicts(suite, ready, [row]).items()}
+        verdicts |= {(n, place): _unbounded(suite, e, row) for n, e in own if e.parameters}
+    return [verdicts[n, place] for n, _ in numbered for place in range(len(rows))]
+
+
+def _bounded(n: int, expectation: Expectation, row: Mapping[str, Any]) -> tuple[int, Expectation]:
+    """Fill in the bounds that the trailing days of a row give, if they do."""
+    history = row.get("trailing", {}).get(expectation.column)
+    band = history.band(expectation.meta.floor) if history else None
+    if band is None:
+        return n, expectation
+    kwargs = {
+        key: band.bound(value["$PARAMETER"]) if is_parameter(value) else value
+        for key, value in expectation.kwargs.items()
+    }
+    return n, expectation.model_copy(update={"kwargs": kwargs})
+
+
+def _unbounded(suite: Suite, expectation: Expectation, row: Mapping[str, Any]) -> Check:
+    """Return the verdict where too few earlier days give no bounds: what the suite says of the unmeasured."""
+    history = row.get("trailing", {}).get(expectation.column)
+    words = history.problem if history else "not judged: there are no earlier days to compare with"
+    return _check(suite, expectation, row, expectation.meta.unmeasured == "passes", words)
+
+
+def _verdicts(
+    suite: Suite, numbered: Sequence[tuple[int, Expectation]], rows: Sequence[Mapping[str, Any]]
+) -> dict[tuple[int, int], Check]:
+    """Return the verdict on each expectation (by number) and row (by place)."""
+    failed = _validate(suite, numbered, rows) if numbered else {}
+    return {
+        (n, place): _check(suite, expectation, row, place not in failed[n])
         for n, expectation in numbered
         for place, row in enumerate(rows)
-    ]
+    }
 
 
 def _validate(
@@ -185,8 +224,11 @@ def _places(result: Any, rows: int) -> set[int]:
     return {int(entry[_PLACE]) for entry in named} if named else set(range(rows))
 
 
-def _check(suite: Suite, expectation: Expectation, row: Mapping[str, Any], success: bool) -> Check:
+def _check(
+    suite: Suite, expectation: Expectation, row: Mapping[str, Any], success: bool, wanted: str | None = None
+) -> Check:
     observed = _number(row.get(expectation.column))
+    history = row.get("trailing", {}).get(expectation.column)
     if observed is None:
         empty_day = row.get("rows") == 0
         success = empty_day or expectation.meta.unmeasured == "passes"
@@ -200,10 +242,11 @@ def _check(suite: Suite, expectation: Expectation, row: Mapping[str, Any], succe
         success=success,
         observed=observed,
         observed_in=row.get(f"{expectation.column}__of"),
-        expected=expected(expectation),
+        expected=wanted or expected(expectation),
         why=expectation.meta.why,
         next=expectation.meta.next or suite.meta.next,
         place=row.get("place"),
+        trend=history.trend if history else (),
     )
 
 
@@ -247,7 +290,7 @@ def _between(kwargs: Mapping[str, Any], rate: bool) -> str:
 
 def is_rate(column: str) -> bool:
     """Whether a profile column is a share of rows."""
-    return column == "rate" or column.endswith("_rate")
+    return column == "rate" or column.endswith(("_rate", "_share"))
 
 
 def title(column: str) -> str:
@@ -256,10 +299,22 @@ def title(column: str) -> str:
     known = {
         "rows_vs_trailing": "rows over the mean of the week before",
         "rows_vs_manifest": "rows in the file less rows in the manifest",
+        "unexpectedly_empty": "no rows on a day that is not declared closed",
+        "key__seen_before_rate": "share of the keys that came on an earlier day too",
         "rate": "share of refused rows",
         "rejected": "refused rows",
     }
-    name = known.get(column, (measure or column).replace("_", " "))
+    if column in known:
+        return known[column]
+    words = {
+        "mix_unusual": "unusual mix",
+        "mix_broken": "broken mix",
+        "top_share": "share of the commonest value",
+        "hours_to_end": "hours from the newest to the end of the day",
+        "p05": "5 % quantile",
+        "p95": "95 % quantile",
+    }
+    name = words.get(measure, (measure or column).replace("_", " "))
     return f"{name} of {subject}" if subject else name
 
 

@@ -8,13 +8,14 @@ an expectation on something that is not measured is an error here, not a check t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tasks.errors import CheckFailed
+from tasks.measures import family
 from tasks.yaml_lines import nearest
 
 EXPECTATIONS = Path(__file__).resolve().parent.parent / "expectations"
@@ -24,18 +25,42 @@ TABLE_MEASURES = (
     "rows_vs_trailing",
     "rows_vs_manifest",
     "missing_days",
+    "unexpectedly_empty",
     "unparsed__rate",
     "missing_columns",
     "unexpected_columns",
     "mistyped_columns",
     "key__null_rate",
     "key__duplicate_rate",
+    "key__seen_before_rate",
 )
-COLUMN_MEASURES = ("null_rate", "min", "max", "mean", "distinct", "approx_distinct", "not_finite_rate")
+COMPARED_MEASURES = ("mix_unusual", "mix_broken", "empty_hours", "seen_before_rate")
+"""Of a column, against the trailing days."""
+COLUMN_MEASURES = (
+    "null_rate",
+    "min",
+    "max",
+    "mean",
+    "median",
+    "p05",
+    "p95",
+    "distinct",
+    "approx_distinct",
+    "top_share",
+    "not_finite_rate",
+    "unreadable_rate",
+    "hours_to_end",
+    *COMPARED_MEASURES,
+)
 FAMILY_MEASURES = ("null_rate", "not_finite_rate", "min", "max", "constant", "all_null")
 RULE_MEASURES = ("rate",)
 CHEAP_MEASURES = ("rows", "rows_vs_manifest", "missing_columns", "unexpected_columns", "mistyped_columns")
 """What can be said of a partition from its manifest and the footer of its file, without reading the rows."""
+
+RUN_PARAMETERS = ("highest_grade", "horizon_days", "lateness_days")
+"""What `{"$PARAMETER": …}` may name of the run."""
+TRAILING = ("trailing_lowest", "trailing_low", "trailing_high", "trailing_highest")
+"""`<profile column>__<one of these>`: the bounds that the trailing days give (`tasks.trailing`)."""
 
 Severity = Literal["critical", "warning", "info"]
 
@@ -56,6 +81,12 @@ class ExpectationMeta(_Part):
         default="fails",
         description="Whether it holds where there is nothing to measure (no trailing days yet).",
     )
+    floor: float | None = Field(
+        default=None,
+        gt=0,
+        description="Half the width that a band of trailing days has at least: absolute for shares and hours, else "
+        "relative. 0.02, 3 hours and 0.25, if absent.",
+    )
 
 
 class Expectation(_Part):
@@ -71,15 +102,46 @@ class Expectation(_Part):
         """Profile column that is judged."""
         return str(self.kwargs["column"])
 
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names that stand for values of the run or of the trailing days."""
+        named = [value["$PARAMETER"] for value in self.kwargs.values() if is_parameter(value)]
+        return tuple(str(name) for name in named)
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether it needs the trailing days."""
+        measure = self.column.rpartition("__")[2]
+        return measure in COMPARED_MEASURES or any(name.rpartition("__")[2] in TRAILING for name in self.parameters)
+
+
+def is_parameter(value: Any) -> bool:
+    """Whether an argument of an expectation is `{"$PARAMETER": name}`."""
+    return isinstance(value, dict) and set(value) == {"$PARAMETER"}
+
 
 class Measure(_Part):
     """What SQL has to know to measure a table."""
 
     columns: dict[str, str] = Field(default={}, description="Columns the table must have, with DuckDB types.")
     key: tuple[str, ...] = Field(default=(), description="Columns that name a row.")
+    unit: str | None = Field(
+        default=None,
+        description="Column whose rows come together (an invoice, a request): chance works on units, not on rows.",
+    )
     rules: dict[str, str] = Field(default={}, description="Conditions whose rate is measured.")
     families: dict[str, tuple[str, ...]] = Field(
         default={}, description="Column names (`*ctr*`) or types (`type:FLOAT`) measured as one."
+    )
+
+
+class Trailing(_Part):
+    """Which earlier days a day is compared with."""
+
+    days: int = Field(default=28, ge=2, le=92, description="Calendar days before the as-of day.")
+    least: int = Field(default=5, ge=2, description="Fewer non-empty days than this give no bounds.")
+    weekdays: bool = Field(
+        default=False, description="Whether a day is like the same weekdays before (from three of them on)."
     )
 
 
@@ -89,6 +151,7 @@ class SuiteMeta(_Part):
     about: str = Field(min_length=1)
     next: str = Field(min_length=1, description="What to do when one of its checks fails.")
     measure: Measure = Measure()
+    trailing: Trailing = Trailing()
 
 
 class Suite(_Part):
@@ -116,6 +179,12 @@ class Suite(_Part):
                 raise ValueError(
                     f"unknown profile column {column!r}; expected one of {', '.join(names)}" + nearest(column, names)
                 )
+        for name in expectation.parameters:
+            known = [*RUN_PARAMETERS, *(f"{column}__{bound}" for bound in TRAILING)]
+            if name not in known:
+                raise ValueError(
+                    f"{column}: unknown parameter {name!r}; expected one of {', '.join(known)}" + nearest(name, known)
+                )
         if expectation.meta.days == "all" and column not in CHEAP_MEASURES:
             raise ValueError(
                 f"{column!r} with days: all; only {', '.join(CHEAP_MEASURES)} are known without reading the rows"
@@ -126,7 +195,7 @@ class Suite(_Part):
         if subject in measure.rules:
             return RULE_MEASURES
         if subject in measure.families:
-            return FAMILY_MEASURES
+            return tuple(dict.fromkeys((*FAMILY_MEASURES, *COLUMN_MEASURES)))
         if measure.columns and subject and subject not in measure.columns:
             known = [*measure.columns, *measure.rules, *measure.families]
             raise ValueError(
@@ -139,6 +208,35 @@ class Suite(_Part):
     def asked(self) -> tuple[str, ...]:
         """Profile columns its expectations judge, in order, each once."""
         return tuple(dict.fromkeys(expectation.column for expectation in self.expectations))
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Profile columns that the rows of one day have to be measured for, whatever they are compared with."""
+        return tuple(dict.fromkeys(_measured(column) for column in self.asked))
+
+    def for_columns(self, found: Mapping[str, str]) -> Suite:
+        """Return the suite for a table of these columns (name: DuckDB type).
+
+        What is compared with the trailing days of a family is compared for each of its columns.
+        """
+        expectations: list[Expectation] = []
+        for expectation in self.expectations:
+            subject, _, measure = expectation.column.rpartition("__")
+            each = (subject in self.meta.measure.families and measure not in FAMILY_MEASURES) or expectation.looks_back
+            if not each or subject not in self.meta.measure.families:
+                expectations.append(expectation)
+                continue
+            for column in family(self.meta.measure, subject, found):
+                text = json.dumps(expectation.kwargs).replace(f'"{subject}__', f'"{column}__')
+                expectations.append(expectation.model_copy(update={"kwargs": json.loads(text)}))
+        return self.model_copy(update={"expectations": tuple(expectations)})
+
+
+def _measured(column: str) -> str:
+    subject, _, measure = column.rpartition("__")
+    if measure not in COMPARED_MEASURES:
+        return column
+    return f"{subject}__{'sketch' if measure == 'seen_before_rate' else 'mix'}"
 
 
 REJECT_MEASURES = ("rejected", "rate")

@@ -27,6 +27,7 @@ class FakeRun:
         self.spec = SimpleNamespace(
             name="demo",
             description="A demo.",
+            source=SimpleNamespace(type="simulated"),
             source_name=staging,
             staging=staging,
             features=("f_one", "f_two"),

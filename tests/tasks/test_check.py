@@ -6,7 +6,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tasks.check import check_examples, check_features, check_landed
+from tasks.check import check_examples, check_features
+from tasks.check_landed import check_landed
 from tasks.errors import CheckFailed, LandingError
 from tasks.home import Home
 from tests.tasks.checking import (
@@ -59,7 +60,7 @@ def test_a_good_day_passes_and_every_check_is_recorded(run: FakeRun) -> None:
     ],
 )
 def test_a_bad_day_stops_the_run(run: FakeRun, events: str, failed: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.check.suite_names", lambda: ["simulated.events"])
+    monkeypatch.setattr("tasks.check_landed.suite_names", lambda: ["simulated.events"])
     land_table(run, "events", days_up_to(DAY, 10)[:-1], EVENTS)
     land_table(run, "events", [DAY], events)
 
@@ -78,7 +79,7 @@ def test_the_message_says_what_was_observed_expected_why_and_what_to_do(run: Fak
         check_landed(run)  # type: ignore[arg-type]
 
     message = str(caught.value)
-    assert "demo as of 2026-02-10: 1 of" in message
+    assert "demo as of 2026-02-10: 2 of" in message
     assert "1. events, 2026-02-10: null rate of user_id is 30 %, expected at least 0 % and at most 5 %." in message
     assert "Why it matters: An event of nobody teaches nothing" in message
     assert f"Where: {paths['events'][-1]}" in message
@@ -87,14 +88,12 @@ def test_the_message_says_what_was_observed_expected_why_and_what_to_do(run: Fak
 
 
 def test_a_warning_is_recorded_and_stops_nothing(run: FakeRun) -> None:
-    land_simulated(run, events=EVENTS + " where i < 40")
+    land_simulated(run, events=EVENTS + " where i between 21 and 78")
 
     result = check_landed(run)  # type: ignore[arg-type]
 
-    assert result["failed_warning"] == 1
-    assert result["warnings"] == [
-        "events, 2026-02-10: rows over the mean of the week before is 0.4, expected at least 0.5 and at most 2"
-    ]
+    assert (result["failed_critical"], result["failed_warning"]) == (0, 1)
+    assert result["warnings"] == ["events, 2026-02-10: rows is 58, expected at least 60.65 and at most 164.9"]
 
 
 def test_a_closed_day_of_the_shop_is_fine(tmp_path: Path) -> None:

@@ -82,14 +82,14 @@ def test_nothing_to_judge_is_an_error() -> None:
         judge(suite(between("rows", min_value=1)), [], {})
 
 
-def test_parameters_are_filled_in() -> None:
-    limited = suite(between("rows", max_value={"$PARAMETER": "most"}))
+def test_parameters_of_the_run_are_filled_in() -> None:
+    limited = suite(between("rows", max_value={"$PARAMETER": "highest_grade"}))
 
-    (check,) = judge(limited, [row()], {"most": 4})
+    (check,) = judge(limited, [row()], {"highest_grade": 4})
 
     assert not check.success
     assert check.expected == "at most 4"
-    with pytest.raises(CheckFailed, match="unknown parameter 'most'; expected one of least"):
+    with pytest.raises(CheckFailed, match="no value for the parameter 'highest_grade'; expected one of least"):
         judge(limited, [row()], {"least": 4})
 
 
@@ -169,7 +169,7 @@ def test_every_bundled_suite_is_valid_and_explains_itself(name: str) -> None:
 @pytest.mark.parametrize("name", suite_names())
 def test_every_bundled_expectation_can_be_judged(name: str) -> None:
     found = load_suite(name)
-    text = ("columns", "constant", "all_null", "missing_days")
+    text = ("columns", "constant", "all_null", "missing_days", "mix_unusual", "mix_broken", "empty_hours")
     values = {column: "none" if column.endswith(text) else 1.0 for column in found.asked}
 
     checks = judge(found, [row() | values], {"highest_grade": 4})

@@ -9,18 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import profile as module
+from tasks import measures
 from tasks.errors import CheckFailed, LandingError
+from tasks.measures import identifier, rule
 from tasks.profile import (
     Relation,
     footers,
-    identifier,
     literal,
     missing_days,
     profile,
     profile_file,
     rows_vs_trailing,
-    rule,
     schema_measures,
 )
 from tasks.suites import Measure
@@ -51,6 +50,7 @@ def test_measures_of_columns(connection: duckdb.DuckDBPyConnection) -> None:
         "n__min": 1,
         "n__max": 4,
         "n__mean": 2.5,
+        "n__mean__deviation": 1.29099444874,
         "id__distinct": 2,
         "seen__max": "2026-02-11T00:00:00",
         "x__not_finite_rate": 0.25,
@@ -68,7 +68,7 @@ def test_keys_are_counted_as_a_whole(connection: duckdb.DuckDBPyConnection) -> N
 def test_duplicates_of_a_big_table_are_found_in_a_sample_of_its_keys(
     connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "EXACT_KEYS", 10)
+    monkeypatch.setattr(measures, "EXACT_ROWS", 10)
     twice = Relation("(select i // 2 as id from range(100000) t(i))", {})
 
     found = profile(connection, twice, Measure(key=("id",)), ["key__duplicate_rate"])

@@ -250,7 +250,7 @@ def test_a_run_that_stopped_anywhere_has_a_report_that_says_where(run: FakeRun, 
 
 
 def test_a_failed_check_is_shown_with_what_was_observed(run: FakeRun) -> None:
-    from tasks.check import check_landed
+    from tasks.check_landed import check_landed
     from tasks.errors import CheckFailed
 
     land_simulated(run, events=EVENTS + " where false")

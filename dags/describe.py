@@ -16,6 +16,7 @@ SENTENCES = {
     "populations": "Lists the populations that have enough groups for a model of their own.",
     "train": "Trains the model of one population.",
     "evaluate": "Measures the model and its baselines on the held-out window.",
+    "check_predictions": "Checks the lists: score spread, coverage, repeated lists, agreement with the champion.",
     "gate": "Decides whether the model is good enough.",
     "publish": "Writes the version to the registry and moves the alias.",
     "monitor": "Compares features, labels and scores with their reference, and what was served with the tables.",

@@ -68,10 +68,11 @@ def _wire(name: str) -> None:
         split = populations_of.override(task_id="populations", doc_md=sentence("populations"))(name, AS_OF)
         each = step.override(task_id="train", doc_md=sentence("train"), map_index_template="{{ population }}")
         trained = each.partial(pipeline=name, what="train", as_of=AS_OF).expand(population=split)
-        judged, passed, published = do("evaluate"), do("gate"), do("publish", made="champion")
+        judged, lists = do("evaluate"), do("check_predictions")
+        passed, published = do("gate"), do("publish", made="champion")
     watched = do("monitor", pool=POOL, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
     told = report.override(task_id="report", trigger_rule=TriggerRule.ALL_DONE, doc_md=sentence("report"))(name, AS_OF)
 
-    chain(landed, checked, built, features, retrieved, sampled, split, trained, judged, passed, published, told)
+    chain(landed, checked, built, features, retrieved, sampled, split, trained, judged, lists, passed, published, told)
     chain(sampled, examples, passed)  # beside the training, but nothing is published on bad examples
     chain([sampled, trained], watched, told)  # of the scores too, and if there is a sample but no model

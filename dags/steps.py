@@ -35,6 +35,7 @@ FUNCTIONS = {
     "populations": "tasks.train:populations",
     "train": "tasks.train:train_step",
     "evaluate": "tasks.evaluate:evaluate_step",
+    "check_predictions": "tasks.check_predictions:check_predictions",
     "gate": "tasks.gate:gate_step",
     "publish": "tasks.publish:publish_step",
     "monitor": "tasks.monitor:monitor_step",

@@ -29,6 +29,7 @@ def steps() -> dict[str, Step]:
     from tasks.build import build_step
     from tasks.check import check_examples, check_features
     from tasks.check_landed import check_landed
+    from tasks.check_predictions import check_predictions
     from tasks.evaluate import evaluate_step
     from tasks.gate import gate_step
     from tasks.land import land_step
@@ -48,6 +49,7 @@ def steps() -> dict[str, Step]:
         "train": _train,
         "monitor": monitor_step,
         "evaluate": evaluate_step,
+        "check_predictions": check_predictions,
         "gate": gate_step,
         "publish": publish_step,
     }

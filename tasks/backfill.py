@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 ATTEMPT = "backfill"
 DAY = timedelta(days=1)
 # Steps that judge: with a gate against the champion they wait for the days before.
-JUDGING = ("evaluate", "gate", "publish")
+JUDGING = ("evaluate", "check_predictions", "gate", "publish")
 
 
 @dataclass(frozen=True)

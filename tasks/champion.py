@@ -107,7 +107,17 @@ def outdated_verdicts(home: Home, spec: Spec) -> list[date]:
 
 
 def champion_of(run: Run, table: pa.Table) -> Champion:
-    """Score the run's test examples with the champion as of its day."""
+    """Score the run's test examples with the champion as of its day, if some of their cuts are new to it."""
+    found = champion_scores(run, table)
+    if found.since is not None and not any(cut >= found.since for cut in run.windows.test):
+        return Champion(
+            found.version, problem=f"it was trained on labels up to {found.since}, later than every test cut"
+        )
+    return found
+
+
+def champion_scores(run: Run, table: pa.Table) -> Champion:
+    """Score examples with the champion as of the run's day, whether it has learnt from them or not."""
     from engine.descriptor import check_artifacts, read_descriptor
 
     version = champion_before(run)
@@ -117,10 +127,7 @@ def champion_of(run: Run, table: pa.Table) -> Champion:
     try:
         descriptor = read_descriptor(folder)
         check_artifacts(folder, descriptor)
-        since = _new_since(descriptor)
-        if not any(cut >= since for cut in run.windows.test):
-            raise _Incomparable(f"it was trained on labels up to {since}, later than every test cut")
-        return Champion(version, _scores(run.spec, descriptor, folder, table), since)
+        return Champion(version, _scores(run.spec, descriptor, folder, table), _new_since(descriptor))
     except (_Incomparable, EngineError) as error:
         return Champion(version, problem=str(error))
 

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
     from tasks.run import Run
 
-LINES = {"check_landed": "landed", "check_features": "features", "check_examples": "features"}
+LINES = {
+    "check_landed": "landed",
+    "check_features": "features",
+    "check_examples": "features",
+    "check_predictions": "predictions",
+}
 """The line of defence that a step belongs to."""
 PARTS = ("train", "validation", "test")
 MAX_SHOWN = 20

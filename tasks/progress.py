@@ -24,6 +24,7 @@ STEPS = (
     "train",
     "monitor",
     "evaluate",
+    "check_predictions",
     "gate",
     "publish",
     "report",

@@ -31,12 +31,13 @@ STEPS = (
     "train",
     "monitor",
     "evaluate",
+    "check_predictions",
     "gate",
     "publish",
 )
 BESIDE = ("monitor",)
 """Steps nothing waits for: their absence stops nothing."""
-CHECK_STEPS = ("check_landed", "check_features", "check_examples")
+CHECK_STEPS = ("check_landed", "check_features", "check_examples", "check_predictions")
 MOST_NAMED = 3
 SECTIONS = {
     "landed": "landed rows",

@@ -171,7 +171,7 @@ class Suite(_Part):
         if "column" not in expectation.kwargs:
             raise ValueError(f"{expectation.type}: the key kwargs.column is missing")
         column = expectation.column
-        if column not in TABLE_MEASURES + REJECT_MEASURES:
+        if column not in TABLE_MEASURES + REJECT_MEASURES + PREDICTION_MEASURES:
             subject, _, measure = column.rpartition("__")
             allowed = self._measures(subject)
             if measure not in allowed:
@@ -241,6 +241,17 @@ def _measured(column: str) -> str:
 
 REJECT_MEASURES = ("rejected", "rate")
 """Columns of the profile of refused rows, which has a row for each table and rule."""
+PREDICTION_MEASURES = (
+    "lists",
+    "scored_share",
+    "score_spread",
+    "constant_list_share",
+    "distinct_score_share",
+    "catalogue_coverage_share",
+    "same_list_share",
+    *(f"{of}_{what}" for of in ("refit", "champion") for what in ("correlation", "overlap_share", "rbo")),
+)
+"""Columns of the profile of predictions (`tasks.predictions`), which has a row for each population."""
 
 
 def parse_suite(text: str, place: str) -> Suite:

@@ -12,13 +12,15 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.catalog import MARTS
+from tasks.catalog import ASKED, MARTS
+from tasks.coverage import active_items, active_users, days_until, labels_by_cut
 from tasks.errors import CheckFailed
 from tasks.home import atomic_dir, write_json
 from tasks.judge import Check, judge
 from tasks.profile import Relation, identifier, literal, profile, profile_file
 from tasks.rejects import quarantine, reject_profiles
 from tasks.suites import Suite, load_suite, suite_for
+from tasks.trailing import compare
 from tasks.warehouse import memory, reader
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ LINES = {
 """The line of defence that a step belongs to."""
 PARTS = ("train", "validation", "test")
 MAX_SHOWN = 20
+FEATURE_DAYS = 15
+"""As-of days of a mart that are measured: the run's and two weeks of cuts before it."""
 
 
 def check_features(run: Run) -> dict[str, Any]:
@@ -50,13 +54,45 @@ def check_features(run: Run) -> dict[str, Any]:
         rejects = reject_profiles(connection, run)
         kept = quarantine(connection, run)
         for mart in MARTS:
-            suite = load_suite(f"features.{mart}")
-            source = f"{relation_name(connection, mart)} where as_of = {literal(run.as_of)}"
-            measured = profile(connection, Relation(source, {"run_day": run.as_of}), suite.meta.measure, suite.measured)
-            checks += judge(suite, [{**place(mart, run.as_of, mart), **measured}], parameters(run))
+            checks += _check_mart(connection, run, mart)
+        checks += _check_coverage(connection, run)
     checks += judge(refused, rejects, parameters(run))
     counts = [{name: row[name] for name in ("table", "rejected", "rows", "rate")} for row in rejects]
     return finish(run, "check_features", "features", checks, {"rejects": counts, "quarantine": kept})
+
+
+def _check_mart(connection: DuckDBPyConnection, run: Run, mart: str) -> list[Check]:
+    """Check the features as of the day; those that are kept for every day, against the run's earlier cuts too."""
+    name = relation_name(connection, mart)
+    days = [run.as_of] if mart in ASKED else days_until(run)[-FEATURE_DAYS:]
+    relations = [Relation(f"{name} where as_of = {literal(day)}", {"run_day": day}) for day in days]
+    suite = load_suite(f"features.{mart}").for_columns(Relation(name, {}).columns(connection))
+    *past, today = [
+        {**place(mart, day, mart), **profile(connection, relation, suite.meta.measure, suite.measured)}
+        for day, relation in zip(days, relations, strict=True)
+    ]
+    return judge(suite, [{**today, **compare(suite, today, past)}], parameters(run))
+
+
+def _check_coverage(connection: DuckDBPyConnection, run: Run) -> list[Check]:
+    """Check whether those who are active have features, who they are, and the labels of the newest cut."""
+
+    def relation(table: str) -> str:
+        return relation_name(connection, table)
+
+    found = {
+        "active_users": active_users(connection, run, relation),
+        "active_items": active_items(connection, run, relation),
+        "labels": labels_by_cut(connection, run, relation),
+    }
+    checks: list[Check] = []
+    for table, profiles in found.items():
+        if profiles:
+            *past, today = [{"table": table, "place": table, **row} for row in profiles]
+            mixed = [name.removesuffix("__mix") for name in today if name.endswith("__mix")]
+            suite = load_suite(f"features.{table}").for_columns(dict.fromkeys(mixed, "VARCHAR"))
+            checks += judge(suite, [{**today, **compare(suite, today, past)}], parameters(run))
+    return checks
 
 
 def relation_name(connection: DuckDBPyConnection, table: str) -> str:

@@ -53,9 +53,7 @@ def _profiles(run: Run, table: pa.Table, champion: Champion) -> list[tuple[str, 
         own, rows = pages.only(lists)
         profile = measures(own, scores[rows], k)
         profile |= _compared("refit", own, scores[rows], judged[rows] if refit else None, k)
-        profile |= _compared(
-            "champion", own, scores[rows], None if champion.scores is None else champion.scores[rows], k
-        )
+        profile |= _compared("champion", own, scores[rows], None if rival is None else rival[rows], k)
         found.append((name, profile))
     return found
 

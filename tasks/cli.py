@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tasks import cli_alerts, cli_days, cli_pages, cli_prove, cli_skew, cli_stack
+from tasks import cli_alerts, cli_check, cli_days, cli_pages, cli_prove, cli_skew, cli_stack
 from tasks.cli_days import AsOf, Data, Pipeline
 from tasks.errors import GateFailed, MatineeError, SpecError
 from tasks.failures import call_step, explained
@@ -74,25 +74,6 @@ def land(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli", data: Data =
     from tasks.land import land_step
 
     _step("land", land_step, _run(pipeline, as_of, attempt, data))
-
-
-@app.command(epilog=_example("matinee check streaming --as-of 2026-02-25 --what features"))
-def check(
-    pipeline: Pipeline,
-    as_of: AsOf,
-    attempt: Attempt = "cli",
-    what: Annotated[str, typer.Option(help="landed, features, examples or all.")] = "all",
-) -> None:
-    """Judge landed data, features or examples; a critical failure exits with 1."""
-    from tasks.check import check_examples, check_features
-    from tasks.check_landed import check_landed
-
-    checks = {"landed": check_landed, "features": check_features, "examples": check_examples}
-    if what not in {*checks, "all"}:
-        raise typer.BadParameter(f"found {what!r}, expected landed, features, examples or all")
-    run = _run(pipeline, as_of, attempt)
-    for name in checks if what == "all" else [what]:
-        _show({"check": name, **call_step(run, f"check_{name}", checks[name])})
 
 
 @app.command(epilog=_example("matinee build streaming --as-of 2026-02-25"))
@@ -202,6 +183,7 @@ def run(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli", data: Data = 
     run_all(_run(pipeline, as_of, attempt, data), console)
 
 
+app.command(epilog=_example("matinee check streaming --as-of 2026-02-25 --what features"))(cli_check.check)
 app.command(epilog=_example("matinee plan streaming --as-of 2026-02-25"))(cli_days.plan)
 app.command(epilog=_example("matinee backfill streaming --from 2026-02-25 --to 2026-03-26 --parallel 2"))(
     cli_days.backfill

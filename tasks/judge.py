@@ -303,14 +303,19 @@ def title(column: str) -> str:
         "key__seen_before_rate": "share of the keys that came on an earlier day too",
         "rate": "share of refused rows",
         "rejected": "refused rows",
+        "with_features_share": "share of the active that have features",
+        "positives": "pairs with a grade above 0",
+        "positive__rate": "share of labelled pairs with a grade above 0",
     }
     if column in known:
         return known[column]
     words = {
         "mix_unusual": "unusual mix",
         "mix_broken": "broken mix",
+        "vanished": "usual values without a row",
+        "std": "standard deviation",
         "top_share": "share of the commonest value",
-        "hours_to_end": "hours from the newest to the end of the day",
+        "hours_to_end": "hours without a row at the end",
         "p05": "5 % quantile",
         "p95": "95 % quantile",
     }

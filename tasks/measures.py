@@ -88,12 +88,14 @@ class Plan:
 
     def _columns(self, column: str, measures: Sequence[str]) -> None:
         quoted, kind = identifier(column), self.found[column]
+        finite = f" filter (where isfinite({quoted}))" if kind in FLOATS else ""
         aggregate = {
             "null_rate": f"count(*) - count({quoted})",
             "all_null": f"count(*) - count({quoted})",
             "min": f"min({quoted})",
             "max": f"max({quoted})",
             "mean": f"avg({quoted})",
+            "std": f"stddev_samp({quoted}){finite}",
             "distinct": f"count(distinct {quoted})",
             "approx_distinct": f"approx_count_distinct({quoted})",
             "not_finite_rate": f"count(*) filter (where not isfinite({quoted}))",
@@ -113,14 +115,13 @@ class Plan:
         for measure in measures:
             name = f"{column}__{'null_rate' if measure == 'all_null' else measure}"
             if measure in COUNTED:
-                self.counted[name] = f"lpad(cast(hour({quoted}) as varchar), 2, '0')" if kind == "TIMESTAMP" else quoted
+                self.counted[name] = f"strftime({quoted}, '%H:00')" if kind == "TIMESTAMP" else quoted
             elif measure in SAMPLED and measure in sampled:
                 self.sampled[name] = sampled[measure]
             elif measure in aggregate:
                 self.aggregates[name] = aggregate[measure]
             if measure == "mean":
-                finite = f" filter (where isfinite({quoted}))" if kind in FLOATS else ""
-                self.aggregates[f"{name}__deviation"] = f"stddev_samp({quoted}){finite}"
+                self.aggregates[f"{name}__deviation"] = aggregate["std"]
 
     def read(self, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """Turn aggregates into a profile column (for a family also `<name>__of`, the column that decided)."""

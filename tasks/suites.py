@@ -33,14 +33,18 @@ TABLE_MEASURES = (
     "key__null_rate",
     "key__duplicate_rate",
     "key__seen_before_rate",
+    "with_features_share",
+    "positives",
+    "positive__rate",
 )
-COMPARED_MEASURES = ("mix_unusual", "mix_broken", "empty_hours", "seen_before_rate")
+COMPARED_MEASURES = ("mix_unusual", "mix_broken", "vanished", "seen_before_rate")
 """Of a column, against the trailing days."""
 COLUMN_MEASURES = (
     "null_rate",
     "min",
     "max",
     "mean",
+    "std",
     "median",
     "p05",
     "p95",

@@ -27,7 +27,7 @@ FAR = 1.5
 FLOORS = {"share": 0.02, "count": 0.25, "number": 0.25, "hours": 3.0}
 MIX_FLOOR = 0.05
 SURE_UNITS = 12.0
-"""Units expected in an hour without any: chance leaves such an hour empty once in 160,000."""
+"""Units expected of a value that has none: chance leaves such a value without any once in 160,000."""
 CATEGORIES = 100
 SEEN_DAYS = 7
 SAME_WEEKDAYS = 3
@@ -90,9 +90,9 @@ class History:
 def scale(column: str) -> str:
     """Return how a profile column is compared: as a share, a count, hours or a number."""
     measure = column.rpartition("__")[2]
-    if measure.endswith("rate") or measure in ("top_share", "share"):
+    if measure.endswith(("rate", "share")):
         return "share"
-    if measure in ("rows", "distinct", "approx_distinct", "rejected"):
+    if measure in ("rows", "distinct", "approx_distinct", "rejected", "positives"):
         return "count"
     return "hours" if measure == "hours_to_end" else "number"
 
@@ -135,6 +135,8 @@ def band(
     values = [math.log(point.value) if logs else point.value for point in points]
     centre, deviations, near = _centre(points, values, day, trailing.weekdays)
     spread = _spread(deviations)
+    if kind == "number" and centre == spread == 0.0:
+        return None  # nothing but zeros: neither a size nor a spread to go by
     if kind != "count":
         spread *= math.sqrt(max(1.0, median(point.units for point in points) / max(units, 1)))
     own, reach = _chance(kind, centre, points, units)
@@ -211,8 +213,8 @@ def compare(suite: Suite, today: Profile, earlier: Sequence[Profile]) -> dict[st
         subject, _, measure = column.rpartition("__")
         if measure in ("mix_unusual", "mix_broken"):
             found[column] = _mix(subject, measure, today, earlier, trailing, expectation.meta.floor)
-        elif measure == "empty_hours":
-            found[column] = _empty_hours(subject, today, earlier, trailing)
+        elif measure == "vanished":
+            found[column] = _vanished(subject, today, earlier, trailing)
     sketched = [column for column in suite.asked if column.endswith("__seen_before_rate")]
     past = [{**profile, **_seen_before(sketched, earlier, n)} for n, profile in enumerate(earlier)]
     found |= _seen_before(sketched, [*earlier, today], len(earlier))
@@ -281,17 +283,17 @@ def _units(profile: Profile) -> float:
     return float(profile.get("units") or profile.get("rows") or 0)
 
 
-def _empty_hours(column: str, today: Profile, earlier: Sequence[Profile], trailing: Trailing) -> str | None:
-    """Return the hours of the day without a row, of those that chance does not leave empty, or `none`."""
+def _vanished(column: str, today: Profile, earlier: Sequence[Profile], trailing: Trailing) -> str | None:
+    """Return the values (of a time: the hours) that have no row, of those that chance does not leave out, or `none`."""
     mix, past = today.get(f"{column}__mix"), _mixes(column, earlier)
     if not mix or len(past) < trailing.least:
         return None
     same = [pair for pair in past if _day(pair[0]).weekday() == _day(today).weekday()]
     if trailing.weekdays and len(same) >= SAME_WEEKDAYS:
         past = same
-    empty = []
-    for hour in sorted({hour for _, found in past for hour in found} - set(mix) - {OTHERS}):
-        shares = sorted(found.get(hour, 0.0) for _, found in past)
+    absent = []
+    for value in sorted({value for _, found in past for value in found} - set(mix) - {OTHERS}):
+        shares = sorted(found.get(value, 0.0) for _, found in past)
         if _quantile(shares, (len(shares) - 1) * 0.1) * _units(today) >= SURE_UNITS:
-            empty.append(f"{hour}:00")
-    return names(empty)
+            absent.append(value)
+    return names(absent)

@@ -34,6 +34,7 @@ class FakeRun:
             lag=timedelta(days=3),
             label=SimpleNamespace(grades=grades, horizon=1, lateness=2),
             populations=None,
+            sample=SimpleNamespace(strata=("region",)),
             publish=SimpleNamespace(alias="champion"),
             start=as_of - timedelta(days=730),
             monitor=Monitor(),
@@ -41,7 +42,9 @@ class FakeRun:
             retriever=lambda kind: None,
         )
         self.home, self.as_of, self.attempt = home, as_of, "a1"
-        self.windows = SimpleNamespace(validation=(as_of,))
+        self.windows = SimpleNamespace(
+            validation=(as_of,), refit=tuple(as_of - timedelta(days=n) for n in range(12, 2, -1))
+        )
         self.landing_start = as_of - timedelta(days=30)
         self.dir = home.run_dir("demo", as_of, "a1")
         self.made_by = "this"

@@ -195,23 +195,31 @@ def test_the_same_day_checked_twice_gives_the_same_record(run: FakeRun) -> None:
 # ---------------------------------------------------------------------------------------------- features
 
 MARTS = {
-    "feat_users": "'u' || i as user_id",
-    "feat_items": "'i' || i as item_id",
+    "feat_users": "'u' || i as user_id, case when i < 28 then 'BR' else 'US' end as region",
+    "feat_items": "'i' || i as item_id, 'drama' as category",
     "feat_user_items": "'u' || i as user_id, 'i' || i as item_id",
     "feat_user_categories": "'u' || i as user_id, 'drama' as category",
 }
-FEATURES = "(i / 10)::float as x_ctr_28d, (i / 10)::float as x_share_28d, i::float as x_days_since_action"
+FEATURES = "(i / 40)::float as x_ctr_28d, (i / 40)::float as x_share_28d, i::float as x_days_since_action"
+DAYS = "(select unnest(generate_series(date '2026-01-29', date '2026-02-10', interval 1 day))::date as day)"
+TODAY = "where as_of = date '2026-02-10'"
+NOBODY = "select 'events', 'null_id', '{}', date '2026-02-10' where false"
 
 
-def warehouse(run: FakeRun, rejected: str = "select 'events', 'null_id', '{}', date '2026-02-10' where false") -> None:
+def warehouse(run: FakeRun, rejected: str = NOBODY, users: int = 40) -> None:
+    """Make the warehouse: each of two weeks has the same users, items, features and labels."""
     path = run.home.warehouse("demo")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
+    rows = f"{DAYS} cross join range({users}) n(i)"
     with duckdb.connect(path) as connection:
         for mart, keys in MARTS.items():
-            connection.execute(
-                f"create table {mart} as select {keys}, date '{DAY}' as as_of, {FEATURES} from range(10) n(i)"
-            )
+            connection.execute(f"create table {mart} as select {keys}, day as as_of, {FEATURES} from {rows}")
+        connection.execute(
+            f"create table interactions as select 'u' || i as user_id, 'i' || i as item_id, day as ds from {rows}"
+        )
+        connection.execute("create table impressions as select * from interactions")
+        connection.execute(f"create table labels as select 'u' || i as user_id, day as cut, i % 2 as grade from {rows}")
         connection.execute(f'create table rejected_rows(table_name, rule, "row", ds) as {rejected}')
 
 
@@ -234,12 +242,24 @@ def test_good_features_pass(run: FakeRun) -> None:
     ("statement", "failed"),
     [
         ("delete from feat_items", ("feat_items", "rows")),
-        ("insert into feat_users select * from feat_users limit 1", ("feat_users", "key__duplicate_rate")),
+        (f"insert into feat_users select * from feat_users {TODAY} limit 1", ("feat_users", "key__duplicate_rate")),
         ("update feat_users set x_ctr_28d = null where user_id = 'u1'", ("feat_users", "features__null_rate")),
         ("update feat_users set x_ctr_28d = 1.5 where user_id = 'u1'", ("feat_users", "shares__max")),
         ("update feat_items set x_days_since_action = -1", ("feat_items", "recencies__min")),
         ("update feat_items set x_share_28d = 'nan'::float", ("feat_items", "features__not_finite_rate")),
         ("update feat_user_items set item_id = null where user_id = 'u1'", ("feat_user_items", "key__null_rate")),
+        (
+            "delete from feat_users where user_id > 'u2' and as_of = '2026-02-10'",
+            ("active_users", "with_features_share"),
+        ),
+        (f"update feat_users set region = 'US' {TODAY}", ("active_users", "region__vanished")),
+        (f"update feat_items set category = '*' {TODAY}", ("active_items", "category__vanished")),
+        ("update labels set grade = 3 where cut = '2026-02-07'", ("labels", "positive__rate")),
+        ("delete from labels where cut = '2026-02-07' and grade = 1", ("labels", "positives")),
+        (
+            "update feat_users set x_days_since_action = 1 where as_of = '2026-02-10'",
+            ("feat_users", "x_days_since_action__std"),
+        ),
     ],
 )
 def test_bad_features_stop_the_run(run: FakeRun, statement: str, failed: tuple[str, str]) -> None:

@@ -56,7 +56,7 @@ def _table(records: Sequence[Record]) -> Table:
     table.add_column("measure", min_width=20)
     table.add_column("observed", overflow="fold")
     table.add_column("expected", overflow="fold")
-    table.add_column("trend", no_wrap=True)
+    table.add_column("trend", no_wrap=True, min_width=WIDEST + 1)
     for record in records:
         sign, style = ("✓", "green") if record["success"] else LOOKS[record["severity"]]
         table.add_row(

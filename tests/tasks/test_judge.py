@@ -3,13 +3,15 @@ from __future__ import annotations
 import json
 import logging
 import logging.handlers
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from tasks.errors import CheckFailed
 from tasks.judge import Check, expected, judge, shown, title
-from tasks.suites import Suite, load_suite, own_tables, parse_suite, suite_for, suite_names
+from tasks.suites import Suite, Trailing, load_suite, own_tables, parse_suite, suite_for, suite_names
+from tasks.trailing import History, Point
 
 
 def suite(*expectations: dict[str, Any], **measure: Any) -> Suite:
@@ -91,6 +93,53 @@ def test_parameters_of_the_run_are_filled_in() -> None:
     assert check.expected == "at most 4"
     with pytest.raises(CheckFailed, match="no value for the parameter 'highest_grade'; expected one of least"):
         judge(limited, [row()], {"least": 4})
+
+
+def history(*values: float, column: str = "rows", units: float = 100) -> History:
+    days = [date(2026, 2, 9) - timedelta(days=n) for n in range(len(values))]
+    points = tuple(Point(day, value, units) for day, value in zip(days, values, strict=True))
+    return History(column, points, date(2026, 2, 10), units, Trailing())
+
+
+def test_bounds_of_the_trailing_days_are_filled_in_for_each_row() -> None:
+    band = suite(between("rows", min_value={"$PARAMETER": "rows__trailing_low"}))
+    busy, quiet = history(*[1000.0] * 6), history(*[5.0] * 6)
+
+    checks = judge(band, [row(trailing={"rows": busy}), row(trailing={"rows": quiet})], {})
+
+    assert [check.success for check in checks] == [False, True]
+    assert checks[0].trend[0] == ("2026-02-09", 1000.0)
+    assert checks[0].expected.startswith("at least ")
+
+
+@pytest.mark.parametrize(("unmeasured", "success"), [("passes", True), ("fails", False)])
+def test_too_few_trailing_days_are_said_to_be_too_few(unmeasured: str, success: bool) -> None:
+    high = between("rows", max_value={"$PARAMETER": "rows__trailing_high"}, meta={"unmeasured": unmeasured})
+
+    (check,) = judge(suite(high), [row(trailing={"rows": history(1.0, 2.0)})], {})
+
+    assert (check.success, check.expected) == (success, "not judged yet: 2 of at least 5 earlier days")
+
+
+def test_an_unknown_parameter_is_refused_when_it_is_read_and_the_nearest_is_named() -> None:
+    with pytest.raises(
+        CheckFailed, match="unknown parameter 'rows__trailing_hihg'.*did you mean 'rows__trailing_high'"
+    ):
+        suite(between("rows", max_value={"$PARAMETER": "rows__trailing_hihg"}))
+
+
+def test_what_a_family_is_compared_by_is_compared_for_each_of_its_columns() -> None:
+    texts = suite(
+        between("texts__top_share", max_value={"$PARAMETER": "texts__top_share__trailing_high"}),
+        between("texts__vanished"),
+        between("texts__null_rate", max_value=0.5),
+        families={"texts": ["type:VARCHAR"]},
+    )
+
+    found = texts.for_columns({"a": "VARCHAR", "b": "VARCHAR", "n": "INTEGER"})
+
+    assert found.asked == ("a__top_share", "b__top_share", "a__vanished", "b__vanished", "texts__null_rate")
+    assert found.expectations[1].parameters == ("b__top_share__trailing_high",)
 
 
 def test_an_expectation_that_does_not_exist_is_an_error() -> None:

@@ -153,7 +153,8 @@ def as_checks(
         expected="no feature that drifts, unless the pipeline file acknowledges it",
         why=WHY,
         next=NEXT,
-        **place,
+        day=place["day"],
+        place=place["place"],
     )
     return [features, *single]
 
@@ -177,5 +178,6 @@ def _as_check(record: Mapping[str, Any], place: Mapping[str, str], known: str | 
         expected=f"a PSI below {least[0]:.2f} and a KS distance below {least[1]:.2f}",
         why=why,
         next=NEXT,
-        **place,
+        day=place["day"],
+        place=place["place"],
     )

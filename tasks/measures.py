@@ -23,7 +23,7 @@ SAMPLE_ROWS = 150_000
 KEY_SAMPLE = 64
 """Duplicates of a bigger table are counted among one 64th of its keys (all rows of a key are in or out):
 at 10 M rows the whole check then costs 1.2 scans instead of 2.9."""
-SKETCH_ROWS = 2_000
+SKETCH_ROWS = 5_000
 """Rows of a day whose keys (or values of a column) are kept to find them again on another day: the smallest hashes."""
 MIX_VALUES = 200
 OTHERS = "(others)"
@@ -84,7 +84,7 @@ class Plan:
             self.aggregates |= {"key__rows": f"count(*) {kept}", "key__distinct": f"list_unique(list({key}) {kept})"}
 
     def _sketch(self, key: str) -> str:
-        return f"list(distinct {key}) filter (where {key} <= {sketch_limit(self.rows)})"
+        return f"list({key}) filter (where {key} <= {sketch_limit(self.rows)})"
 
     def _columns(self, column: str, measures: Sequence[str]) -> None:
         quoted, kind = identifier(column), self.found[column]
@@ -135,7 +135,7 @@ class Plan:
         if name not in values:
             return {} if name in ("rows", *FROM_ELSEWHERE) else {name: None}
         if measure == "sketch":
-            return {name: {"below": sketch_limit(self.rows), "hashes": sorted(values[name] or [])}}
+            return {name: {"below": sketch_limit(self.rows), "hashes": sorted(set(values[name] or []))}}
         if measure == "mean":
             return {name: values[name], f"{name}__deviation": values[f"{name}__deviation"]}
         if name == "rows" or not measure.endswith("rate"):

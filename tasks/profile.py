@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tasks.suites import Measure
 
 TRAILING_DAYS = 7
+SAMPLE = "sampled_rows"
 DIGITS = 12
 """Sums of floats depend on how threads share the rows, in the last digits: a profile keeps those that do not."""
 
@@ -82,9 +83,9 @@ def profile(
     plan = Plan(measure, rows, usable, {**usable, **dict.fromkeys(relation.days, "DATE")})
     for name in asked:
         plan.add(name)
-    (row,) = connection.execute(f"select {', '.join(plan.aggregates.values())} from {relation.sql}").fetchall()
-    values = dict(zip(plan.aggregates, (_plain(value) for value in row), strict=True))
-    values |= _of_sample(connection, relation, plan)
+    sample = _sample_columns(plan) if relation.numbered and rows > EXACT_ROWS else []
+    values = _of_all(connection, relation, plan, sample)
+    values |= _of_sample(connection, SAMPLE if sample else relation.sql, plan)
     return {
         **{name: values[name] for name in ("rows", "units") if name in values},
         **schema_measures(measure.columns, found),
@@ -92,19 +93,32 @@ def profile(
     }
 
 
-def _of_sample(connection: DuckDBPyConnection, relation: Relation, plan: Plan) -> dict[str, Any]:
-    """Measure what needs sorting or counting by value on all rows, or on every n-th of a big file."""
+def _sample_columns(plan: Plan) -> list[str]:
+    return sorted({name.rpartition("__")[0] for name in (*plan.sampled, *plan.counted)})
+
+
+def _of_all(connection: DuckDBPyConnection, relation: Relation, plan: Plan, sample: Sequence[str]) -> dict[str, Any]:
+    """Measure all rows, and take every n-th of a big file along in the same scan."""
+    if not sample:
+        statement = f"select {', '.join(plan.aggregates.values())} from {relation.sql}"
+    else:
+        pairs = ", ".join(f"{literal(name)}: {identifier(name)}" for name in sample)
+        taken = f"list({{{pairs}}}) filter (where file_row_number % {plan.rows // SAMPLE_ROWS} = 0)"
+        named = [f"{sql} as {identifier(name)}" for name, sql in {**plan.aggregates, SAMPLE: taken}.items()]
+        numbered = Relation(str(relation.numbered), relation.days)
+        connection.execute(f"create or replace temp table measured as select {', '.join(named)} from {numbered.sql}")
+        connection.execute(
+            f"create or replace temp table {SAMPLE} as select unnest({SAMPLE}, recursive := true) from measured"
+        )
+        statement = f"select * exclude ({SAMPLE}) from measured"
+    (row,) = connection.execute(statement).fetchall()
+    return dict(zip(plan.aggregates, (_plain(value) for value in row), strict=True))
+
+
+def _of_sample(connection: DuckDBPyConnection, source: str, plan: Plan) -> dict[str, Any]:
+    """Measure what needs sorting or counting by value."""
     if not plan.sampled and not plan.counted:
         return {}
-    source = relation.sql
-    if plan.rows > EXACT_ROWS and relation.numbered:
-        wanted = ", ".join(sorted({identifier(name.rpartition("__")[0]) for name in (*plan.sampled, *plan.counted)}))
-        every = plan.rows // SAMPLE_ROWS
-        connection.execute(
-            f"create or replace temp table sampled_rows as select {wanted} from {relation.numbered} "
-            f"where file_row_number % {every} = 0"
-        )
-        source = "sampled_rows"
     aggregates = {"sampled_rows": "count(*)", **plan.sampled}
     (row,) = connection.execute(f"select {', '.join(aggregates.values())} from {source}").fetchall()
     values = dict(zip(aggregates, (_plain(value) for value in row), strict=True))

@@ -3,7 +3,8 @@
 A synthetic day of events in the shape of the streaming example is written as one parquet file. Then, in turns and in
 one process: a scan that reads every value of every column the suite needs (`bit_xor(hash(column))`), the profile that
 the suite asks for, and the verdict on it (28 trailing days, Great Expectations). CPU seconds (user + system) of each,
-medians; the import of Great Expectations is measured apart. Peak memory is the kernel's figure for a process that only checks.
+medians; the import of Great Expectations is measured apart. Peak memory is the kernel's figure for a process that only
+checks.
 """
 
 from __future__ import annotations
@@ -133,8 +134,8 @@ def report(path: Path, rows: int, repeats: int) -> str:
             f"# Checking a landed day of {rows:,} rows",
             "",
             f"CPU seconds (user + system) on 2 threads, medians of {repeats} in turns. `scan` reads every value of "
-            "all 8 columns (`bit_xor(hash(column))`); `profile` is what the suite asks SQL for; `verdict` compares with "
-            "28 trailing days and lets Great Expectations judge; `sha256` is the file against its manifest. The import "
+            "all 8 columns (`bit_xor(hash(column))`); `profile` is what the suite asks SQL for; `verdict` compares "
+            "with 28 trailing days and lets Great Expectations judge; `sha256` is the file against its manifest. The import "
             f"of Great Expectations is apart: {imported:.1f} CPU s. `peak` is of a process that only checks. Ratios "
             "carry over to other machines, seconds do not. Made by `python -m bench.checks --write`.",
             "",

@@ -135,9 +135,9 @@ def report(path: Path, rows: int, repeats: int) -> str:
             "",
             f"CPU seconds (user + system) on 2 threads, medians of {repeats} in turns. `scan` reads every value of "
             "all 8 columns (`bit_xor(hash(column))`); `profile` is what the suite asks SQL for; `verdict` compares "
-            "with 28 trailing days and lets Great Expectations judge; `sha256` is the file against its manifest. The import "
-            f"of Great Expectations is apart: {imported:.1f} CPU s. `peak` is of a process that only checks. Ratios "
-            "carry over to other machines, seconds do not. Made by `python -m bench.checks --write`.",
+            "with 28 trailing days and lets Great Expectations judge; `sha256` is the file against its manifest. The "
+            f"import of Great Expectations is apart: {imported:.1f} CPU s. `peak` is of a process that only checks. "
+            "Ratios carry over to other machines, seconds do not. Made by `python -m bench.checks --write`.",
             "",
             table(header, lines),
         ]

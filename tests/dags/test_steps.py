@@ -83,6 +83,7 @@ def test_every_step_is_called_once_for_the_day(calls: list[tuple[str, ...]], pip
             "train",
             "train",
             "evaluate",
+            "check_predictions",
             "gate",
             "publish",
             "monitor",

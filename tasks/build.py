@@ -162,8 +162,14 @@ def _environment(home: Home, pipeline: str) -> Iterator[None]:
                 os.environ[key] = value
 
 
-def run_dbt(spec: Spec, home: Home, log: Path) -> list[dict[str, Any]]:
+def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> list[dict[str, Any]]:
     """Run one `dbt build` of what `control` tells, and return what it says of each model and test.
+
+    Args:
+        spec: the pipeline.
+        home: where its warehouse is.
+        log: gets what dbt says.
+        select: only these models, without tests.
 
     Raises:
         BuildError: a model or test failed, or nothing was selected; names each with dbt's message.
@@ -177,6 +183,7 @@ def run_dbt(spec: Spec, home: Home, log: Path) -> list[dict[str, Any]]:
         "--project-dir", str(TRANSFORMS), "--profiles-dir", str(TRANSFORMS),
         "--target-path", str(folder / "target"), "--log-path", str(folder / "logs"),
         "--exclude-resource-type", "unit_test", "--vars", json.dumps(dbt_vars(spec), sort_keys=True),
+        *(["--exclude-resource-type", "test", "--select", select] if select else []),
     ]  # fmt: skip
     with _environment(home, spec.name), log.open("w", encoding="utf-8") as out, redirect_stdout(out):
         outcome = dbtRunner().invoke(command)

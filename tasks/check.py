@@ -18,7 +18,8 @@ from tasks.errors import CheckFailed
 from tasks.home import atomic_dir, write_json
 from tasks.judge import Check, judge
 from tasks.profile import Relation, identifier, literal, profile, profile_file
-from tasks.rejects import quarantine, reject_profiles
+from tasks.quarantine import put_aside
+from tasks.rejects import reject_profiles
 from tasks.suites import Suite, load_suite, suite_for
 from tasks.trailing import compare
 from tasks.warehouse import memory, reader
@@ -51,14 +52,17 @@ def check_features(run: Run) -> dict[str, Any]:
     checks: list[Check] = []
     refused = suite_for(run.spec.staging, "rejected_rows", "default.rejected_rows")
     with reader(run.home, run.spec.name) as connection:
-        rejects = reject_profiles(connection, run)
-        kept = quarantine(connection, run)
+        rejected_rows = relation_name(connection, "rejected_rows")
+        rejects = reject_profiles(connection, run, rejected_rows, refused.meta.trailing)
+        kept = put_aside(connection, run, rejected_rows)
         for mart in MARTS:
             checks += _check_mart(connection, run, mart)
         checks += _check_coverage(connection, run)
     checks += judge(refused, rejects, parameters(run))
     counts = [{name: row[name] for name in ("table", "rejected", "rows", "rate")} for row in rejects]
-    return finish(run, "check_features", "features", checks, {"rejects": counts, "quarantine": kept})
+    rows, files = ({table: held[key] for table, held in kept.items()} for key in ("rows", "file"))
+    extra = {"rejects": counts, "quarantine": rows, "quarantine_files": files}
+    return finish(run, "check_features", "features", checks, extra)
 
 
 def _check_mart(connection: DuckDBPyConnection, run: Run, mart: str) -> list[Check]:

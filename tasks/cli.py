@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tasks import cli_alerts, cli_check, cli_days, cli_pages, cli_prove, cli_skew, cli_stack
+from tasks import cli_alerts, cli_check, cli_days, cli_pages, cli_prove, cli_quarantine, cli_skew, cli_stack
 from tasks.cli_days import AsOf, Data, Pipeline
 from tasks.errors import GateFailed, MatineeError, SpecError
 from tasks.failures import call_step, explained
@@ -28,6 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cli_quarantine.app, name="quarantine", help="Refused rows: look at them, and bring them back.")
 app.add_typer(cli_stack.app, name="stack", help="Airflow's components on this machine.")
 app.add_typer(cli_alerts.app, name="alerts", help="What was told, and to whom.")
 console = Console()

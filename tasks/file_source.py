@@ -128,15 +128,15 @@ class FileSource:
                 self._split[name] = split_days(self.dataset, table, path, *self._parse(table, day))
             return self._split[name].on(day), self._split[name].rejects if first else []
         if table.static and not first:
-            return _schema(table).empty_table(), []
+            return schema_of(table).empty_table(), []
         return self._parse(table, day)
 
     def _parse(self, table: Table, day: date) -> tuple[pa.Table, list[Reject]]:
         path = self._file(table, day)
         if path is None:
-            return _schema(table).empty_table(), []
+            return schema_of(table).empty_table(), []
         rows, rejects = read_csv(path, table.layout, self._connection)
-        return rows.cast(_schema(table)), rejects
+        return rows.cast(schema_of(table)), rejects
 
     @cached_property
     def _connection(self) -> Any:
@@ -185,7 +185,8 @@ def split_days(dataset: Dataset, table: Table, path: Path, rows: pa.Table, rejec
     return Split(rows.take(order), days[order], everything)
 
 
-def _schema(table: Table) -> pa.Schema:
+def schema_of(table: Table) -> pa.Schema:
+    """Return the types of a table's partitions."""
     import pyarrow as pa
 
     types = {

@@ -306,6 +306,7 @@ def title(column: str) -> str:
         "with_features_share": "share of the active that have features",
         "positives": "pairs with a grade above 0",
         "positive__rate": "share of labelled pairs with a grade above 0",
+        "rate_vs_trailing": "share of refused rows over its mean of the days before",
     }
     if column in known:
         return known[column]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tasks.errors import LandingError, SourceError
 from tasks.home import Home, digest
 from tasks.partitions import Landed, Partition, partition_dir, read_manifest, read_manifests, store, whole
+from tasks.releases import REJECTS, ReleasedSource
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,15 +33,16 @@ __all__ = [
     "Partition",
     "land",
     "land_day",
+    "land_parts",
     "land_step",
     "landed_for",
+    "landing_lock",
     "open_source",
     "read_manifests",
     "unlanded",
 ]
 
 LOCK_SECONDS = 1800
-REJECTS = "_rejects"
 WRITERS = 4
 Progress = Callable[[int, int, date], None]
 """Called with (days done, days in all, the day just done)."""
@@ -94,13 +96,17 @@ class LandResult:
 
 
 def open_source(spec: Spec, home: Home, data: Path | None = None) -> Source:
-    """Return the source a pipeline names.
+    """Return the source a pipeline names, with the rows that were mended and released (`tasks.releases`).
 
     Args:
         spec: the pipeline.
         home: its state; a dataset's files are looked for in `<home>/data/<dataset>`
         data: unless this folder is given, or `MATINEE_DATA_<DATASET>` is set.
     """
+    return ReleasedSource(_source(spec, home, data), home)
+
+
+def _source(spec: Spec, home: Home, data: Path | None) -> Source:
     if spec.source.type == "simulated":
         if data is not None:
             raise SourceError(
@@ -138,7 +144,7 @@ def land_range(source: Source, home: Home, start: date, end: date, *, progress: 
         SourceError: input is missing (nothing has been landed) or unreadable (the days before it have been).
         LandingError: another process held the landing for half an hour.
     """
-    with _locked(home, source.name):
+    with landing_lock(home, source.name):
         stale, current = _stale(source, home, start, end)
         landed = _land(source, home, stale, progress)
     return LandResult(source.name, start, end, tuple(landed), current)
@@ -170,9 +176,13 @@ def _stale(source: Source, home: Home, start: date, end: date) -> tuple[dict[tup
 
 def land_day(source: Source, home: Home, day: date) -> list[Landed]:
     """Land one day of a source, whether or not its inputs have changed."""
-    tables = [table for table in source.tables if day in set(source.partitions(table, day, day))]
-    with _locked(home, source.name):
-        return _land(source, home, {(day, table): source.inputs(table, day) for table in tables}, None)
+    return land_parts(source, home, [(t, day) for t in source.tables if day in set(source.partitions(t, day, day))])
+
+
+def land_parts(source: Source, home: Home, parts: Iterable[tuple[str, date]]) -> list[Landed]:
+    """Land some tables' days, whether or not their inputs have changed."""
+    with landing_lock(home, source.name):
+        return _land(source, home, {(day, table): source.inputs(table, day) for table, day in parts}, None)
 
 
 def _is_current(source: Source, home: Home, day: date, table: str, inputs: str) -> bool:
@@ -197,7 +207,7 @@ def _land(source: Source, home: Home, inputs: dict[tuple[date, str], str], progr
 
     with ThreadPoolExecutor(WRITERS) as pool:
         for number, (day, names) in enumerate(tables.items()):
-            rows = source.read(day, names)
+            rows = source.read(day, {*names, *({REJECTS} & {*source.tables})})
             rejects = _count_by_table(rows.get(REJECTS))
             writing.append((day, [
                 pool.submit(
@@ -221,7 +231,12 @@ def _count_by_table(rejects: pa.Table | None) -> dict[str, int]:
 
 
 @contextmanager
-def _locked(home: Home, source_name: str) -> Iterator[None]:
+def landing_lock(home: Home, source_name: str) -> Iterator[None]:
+    """Hold the lock of a source's landing.
+
+    Raises:
+        LandingError: somebody else held it for half an hour.
+    """
     from filelock import FileLock, Timeout
 
     path = home.landing(source_name) / ".lock"

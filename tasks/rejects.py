@@ -1,89 +1,81 @@
-"""Refused rows: how many of a day, by which rule, and the rows themselves put into quarantine.
-
-quarantine/<pipeline>/<table>/ds=YYYY-MM-DD/rejected.parquet   table_name, rule, row (JSON text), ds
-"""
+"""How many rows of a day were refused, by which rule, and how that compares with the days before."""
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tasks.home import atomic_file, safe_name
 from tasks.partitions import read_manifests
 from tasks.profile import literal
+from tasks.trailing import history
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from duckdb import DuckDBPyConnection
 
     from tasks.run import Run
+    from tasks.suites import Trailing
 
 ALL_RULES = "any rule"
 
 
-def reject_profiles(connection: DuckDBPyConnection, run: Run) -> list[dict[str, Any]]:
+def reject_profiles(connection: DuckDBPyConnection, run: Run, source: str, trailing: Trailing) -> list[dict[str, Any]]:
     """Count refused rows of the as-of day, a row for each table and rule and one for all rules of a table.
 
     `rows` is what the table had to offer that day (kept and refused), `rate` the share that was refused; a row
     counts once, however many rules name it. Without any refused row: one profile that says so.
+
+    Args:
+        connection: the warehouse.
+        run: the run.
+        source: the table of refused rows.
+        trailing: which earlier days the shares are compared with.
     """
-    day = run.as_of.isoformat()
+    day, first = run.as_of, run.as_of - timedelta(days=trailing.days)
     counts = connection.execute(
         f"""
-        select table_name, coalesce(rule, {literal(ALL_RULES)}), count(*)
-        from {_rejected_rows(connection)} where ds = {literal(run.as_of)}
-        group by grouping sets ((table_name, rule), (table_name)) order by all
+        select table_name, coalesce(rule, {literal(ALL_RULES)}), ds, count(*)
+        from {source} where ds between {literal(first)} and {literal(day)}
+        group by grouping sets ((table_name, rule, ds), (table_name, ds)) order by all
         """
     ).fetchall()
-    if not counts:
-        return [{"table": "all tables", "day": day, "rejected": 0, "rows": None, "rate": 0.0}]
-    offered = {table: _offered(run, table) for table, _, _ in counts}
+    if not any(ds == day for _, _, ds, _ in counts):
+        nothing = {"table": "all tables", "day": day.isoformat(), "rejected": 0, "rows": None, "rate": 0.0}
+        return [{**nothing, "rate_vs_trailing": None}]
+    offered = {table: _offered(run, table, first) for table in sorted({table for table, _, _, _ in counts})}
+    by_rule: dict[tuple[str, str], dict[date, int]] = {}
+    for table, rule, ds, count in counts:
+        by_rule.setdefault((table, rule), {})[ds] = count
     return [
-        {
-            "table": f"{table}: {rule}",
-            "day": day,
-            "rejected": count,
-            "rows": offered[table],
-            "rate": min(1.0, count / offered[table]) if offered[table] else None,
-            "place": "rejected_rows",
-        }
-        for table, rule, count in counts
+        _profile(day, f"{table}: {rule}", count, offered[table], trailing)
+        for (table, rule), count in by_rule.items()
+        if day in count
     ]
 
 
-def _rejected_rows(connection: DuckDBPyConnection) -> str:
-    from tasks.check import relation_name
-
-    return relation_name(connection, "rejected_rows")
-
-
-def _offered(run: Run, table: str) -> int | None:
-    """Return the rows that lay in front of staging: those landed, and lines that could not be read."""
-    parts = read_manifests(run.home, run.spec.source_name, [table], run.as_of, run.as_of)
-    return sum(part.rows + part.rejects for part in parts) or None
+def _offered(run: Run, table: str, first: date) -> dict[date, int]:
+    """Return, by day, the rows that lay in front of staging: those landed, and lines that could not be read."""
+    parts = read_manifests(run.home, run.spec.source_name, [table], first, run.as_of)
+    return {part.ds: part.rows + part.rejects for part in parts if part.rows + part.rejects}
 
 
-def quarantine(connection: DuckDBPyConnection, run: Run) -> dict[str, int]:
-    """Write the refused rows of the as-of day, a file for each table; return how many each holds.
-
-    A table without refused rows has no file, also when an earlier landing of the day had some.
-    """
-    source = _rejected_rows(connection)
-    day = literal(run.as_of)
-    counts = connection.execute(
-        f"select table_name, count(*) from {source} where ds = {day} group by all order by all"
-    ).fetchall()
-    root = run.home.quarantine(run.spec.name)
-    for old in root.glob(f"*/ds={run.as_of}/rejected.parquet"):
-        if old.parent.parent.name not in dict(counts):
-            old.unlink()
-    for table, _ in counts:
-        target = root / safe_name(table) / f"ds={run.as_of}" / "rejected.parquet"
-        _write(connection, f'{source} where ds = {day} and table_name = {literal(table)} order by rule, "row"', target)
-    return dict(counts)
-
-
-def _write(connection: DuckDBPyConnection, source: str, target: Path) -> None:
-    query = f'select table_name, rule, "row", ds from {source}'
-    with atomic_file(target) as temporary:
-        connection.execute(f"copy ({query}) to {literal(str(temporary))} (format parquet, compression zstd)")
+def _profile(
+    day: date, what: str, count: dict[date, int], offered: dict[date, int], trailing: Trailing
+) -> dict[str, Any]:
+    rows = offered.get(day)
+    rate = min(1.0, count[day] / rows) if rows else None
+    earlier = [
+        {"day": ds.isoformat(), "rows": n, "rate": min(1.0, count.get(ds, 0) / n)}
+        for ds, n in sorted(offered.items())
+        if ds < day
+    ]
+    usual = sum(one["rate"] for one in earlier) / len(earlier) if len(earlier) >= trailing.least else None
+    return {
+        "table": what,
+        "day": day.isoformat(),
+        "rejected": count[day],
+        "rows": rows,
+        "rate": rate,
+        "rate_vs_trailing": rate / usual if rate is not None and usual else None,
+        "trailing": {"rate": history("rate", earlier, day, rows or 0, trailing)},
+        "place": "rejected_rows",
+    }

@@ -243,7 +243,7 @@ def _measured(column: str) -> str:
     return f"{subject}__{'sketch' if measure == 'seen_before_rate' else 'mix'}"
 
 
-REJECT_MEASURES = ("rejected", "rate")
+REJECT_MEASURES = ("rejected", "rate", "rate_vs_trailing")
 """Columns of the profile of refused rows, which has a row for each table and rule."""
 PREDICTION_MEASURES = (
     "lists",

@@ -55,7 +55,7 @@ renamed as (
 
         ---------- verdict
         rule,
-        case when rule is not null then {{ row_as_json(['userid', 'movieid', 'rating', 'rated_at']) }} end as "row"
+        case when rule is not null then {{ row_as_json(columns) }} end as "row"
     from ruled
 
 )

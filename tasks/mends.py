@@ -12,7 +12,7 @@ from tasks.errors import LandingError, SourceError
 from tasks.home import Home
 from tasks.mended import DESCRIBING, Mended
 from tasks.mended_lines import RAW, read_lines
-from tasks.partitions import read_manifests
+from tasks.partitions import partition_dir, read_manifest, read_manifests
 from tasks.quarantine import UNPARSEABLE, Row
 from tasks.rejudge import texts
 from tasks.releases import REJECTS, releases_of
@@ -82,20 +82,29 @@ def mends_of(spec: Spec, home: Home, pairs: Sequence[tuple[Row, Mended]]) -> Men
                 "of the day, and show them again"
             )
         here = [(row, one) for row, one in some if row.id in places]
-        _mend(spec, landed, places, here, found)
+        _mend(spec, home, landed, places, here, found)
     return found
 
 
 def _mend(
-    spec: Spec, landed: pa.Table, places: Mapping[str, int], pairs: Sequence[tuple[Row, Mended]], found: Mends
+    spec: Spec,
+    home: Home,
+    landed: pa.Table,
+    places: Mapping[str, int],
+    pairs: Sequence[tuple[Row, Mended]],
+    found: Mends,
 ) -> None:
     """Add the mends of rows of one partition, or of lines of one table."""
     if not pairs:
         return
     if pairs[0][0].rule == UNPARSEABLE:
         lines, unread = read_lines(spec, pairs)
-        found.ready.extend(Mend(row, ds, None, after) for row, ds, after in lines)
         found.unmended.extend(unread)
+        for row, ds, after in lines:
+            if read_manifest(partition_dir(home, spec.source_name, row.table, ds)) is None:
+                found.unmended.append((row, f"It belongs to {ds}, which is not landed."))
+            else:
+                found.ready.append(Mend(row, ds, None, after))
         return
     before = landed.take([places[row.id] for row, _ in pairs]).to_pylist()
     after = _typed(landed.schema, before, [one for _, one in pairs])

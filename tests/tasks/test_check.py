@@ -9,6 +9,8 @@ import pytest
 from tasks.check import check_examples, check_features
 from tasks.errors import CheckFailed
 from tasks.home import Home
+from tasks.partitions import read_manifests
+from tasks.quarantine import refusals
 from tests.tasks.checking import (
     DAY,
     FakeRun,
@@ -50,6 +52,15 @@ def warehouse(run: FakeRun, rejected: str = NOBODY, users: int = 40) -> None:
         connection.execute("create table impressions as select * from interactions")
         connection.execute(f"create table labels as select 'u' || i as user_id, day as cut, i % 2 as grade from {rows}")
         connection.execute(f'create table rejected_rows(table_name, rule, "row", ds) as {rejected}')
+        enter_landed(connection, run)
+
+
+def enter_landed(connection: duckdb.DuckDBPyConnection, run: FakeRun) -> None:
+    """Enter in the ledger that the refused rows are those of the landing as it is."""
+    connection.execute("create schema control")
+    connection.execute("create table control.ledger (model varchar, part varchar, day date, digest varchar)")
+    for part in read_manifests(run.home, run.spec.source_name, ["events"], DAY, DAY):
+        connection.execute("insert into control.ledger values ('rejected_rows', 'events', ?, ?)", [DAY, part.sha256])
 
 
 def change(run: FakeRun, statement: str) -> None:
@@ -132,7 +143,8 @@ def test_refused_rows_are_counted_by_rule_and_put_into_quarantine(run: FakeRun) 
         {"table": "events: future", "rejected": 1, "rows": 100, "rate": 0.01},
         {"table": "events: null_id", "rejected": 3, "rows": 100, "rate": 0.03},
     ]
-    path = run.home.quarantine("demo") / "events" / f"ds={DAY}" / "rejected.parquet"
+    assert result["quarantine"] == {"events": 4}
+    path = run.home.quarantine("demo") / "events" / f"ds={DAY}" / result["quarantine_files"]["events"]
     kept = duckdb.sql(f"select table_name, rule, \"row\", ds::varchar from read_parquet('{path}')").fetchall()
     assert kept[0] == ("events", "future", '{"n": 0}', "2026-02-10")
     assert len(kept) == 4
@@ -150,11 +162,13 @@ def test_a_corrected_day_leaves_no_stale_quarantine(run: FakeRun) -> None:
     land_simulated(run)
     warehouse(run, refused(3))
     check_features(run)  # type: ignore[arg-type]
+    land_simulated(run, events=EVENTS.replace("'play'", "'rating'"))
     warehouse(run)
 
-    check_features(run)  # type: ignore[arg-type]
+    assert check_features(run)["quarantine"] == {}  # type: ignore[arg-type]
 
-    assert list(run.home.quarantine("demo").rglob("*.parquet")) == []
+    assert [one.rules for one in refusals(run.home, "demo", DAY, DAY)] == [{}]
+    assert [one.rules for one in refusals(run.home, "demo", DAY, DAY, earlier=True)] == [{"null_id": 3}, {}]
 
 
 # ---------------------------------------------------------------------------------------------- examples

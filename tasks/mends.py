@@ -100,11 +100,11 @@ def _mend(
     if pairs[0][0].rule == UNPARSEABLE:
         lines, unread = read_lines(spec, pairs)
         found.unmended.extend(unread)
-        for row, ds, after in lines:
+        for row, ds, mended in lines:
             if read_manifest(partition_dir(home, spec.source_name, row.table, ds)) is None:
                 found.unmended.append((row, f"It belongs to {ds}, which is not landed."))
             else:
-                found.ready.append(Mend(row, ds, None, after))
+                found.ready.append(Mend(row, ds, None, mended))
         return
     before = landed.take([places[row.id] for row, _ in pairs]).to_pylist()
     after = _typed(landed.schema, before, [one for _, one in pairs])

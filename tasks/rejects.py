@@ -68,7 +68,8 @@ def _profile(
         for ds, n in sorted(offered.items())
         if ds < day
     ]
-    usual = sum(one["rate"] for one in earlier) / len(earlier) if len(earlier) >= trailing.least else None
+    rates = history("rate", earlier, day, rows or 0, trailing)
+    usual = sum(point.value for point in rates.points) / len(rates.points) if len(earlier) >= trailing.least else None
     return {
         "table": what,
         "day": day.isoformat(),
@@ -76,6 +77,6 @@ def _profile(
         "rows": rows,
         "rate": rate,
         "rate_vs_trailing": rate / usual if rate is not None and usual else None,
-        "trailing": {"rate": history("rate", earlier, day, rows or 0, trailing)},
+        "trailing": {"rate": rates},
         "place": "rejected_rows",
     }

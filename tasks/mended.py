@@ -17,8 +17,8 @@ from tasks.warehouse import memory
 from tasks.yaml_lines import nearest
 
 MOST_SHOWN = 10
-ID, TABLE, DAY, RULE, LINE, ERROR = DESCRIBING = (
-    "refused_id", "refused_table", "refused_day", "refused_rule", "refused_line", "refused_error",
+ID, TABLE, DAY, RULE, RUN, LINE, ERROR = DESCRIBING = (
+    "refused_id", "refused_table", "refused_day", "refused_rule", "refused_run", "refused_line", "refused_error",
 )  # fmt: skip
 """What `show` writes beside a row's own columns: it says which row it is, and is not taken over."""
 

@@ -4,9 +4,9 @@
     quarantine/<pipeline>/<table>/ds=YYYY-MM-DD/manifest.json     which of them counts, and the earlier ones
 
 A file is a function of the landed partition and of the SQL that judged it, and is named after both, whichever run put
-it there: `landing` is the partition's sha256, and `result.json` of each run's `check_features` names the file. When a
-day is landed again its earlier files stay. `id` is a digest of what the row says, with `-2`, `-3` … for further rows
-that say the same.
+it there: `landing` is the partition's sha256. The manifest says which run was the first, and `result.json` of each
+run's `check_features` names the files of its day. When a day is landed again its earlier files stay. `id` is a digest
+of what the row says, with `-2`, `-3` … for further rows that say the same.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class Refusals:
         code: digest of the SQL that judged it.
         offered: rows and unreadable lines that were judged; None if that landing is not known.
         rules: refused rows by rule.
+        run: the run that put them there first: `<as-of day>/<attempt>`. Any other would have put the same.
         current: whether it is the last landing that was judged.
     """
 
@@ -59,6 +60,7 @@ class Refusals:
     code: str
     offered: int | None
     rules: dict[str, int]
+    run: str
     current: bool
 
     @property
@@ -78,6 +80,7 @@ class Row:
     line: int | None
     error: str | None
     text: str
+    run: str
 
     @property
     def content(self) -> dict[str, Any]:
@@ -158,6 +161,7 @@ def _renew(
         "code": code,
         "offered": _offered(run, table, ds, made_of),
         "rules": rules,
+        "run": f"{run.as_of}/{run.attempt}",
     }
     kept = earlier[:-1] if last.get("made_of") == made_of else earlier
     write_json(folder / "manifest.json", [*kept, entry])
@@ -218,7 +222,7 @@ def _refusals(folder: Path, table: str, ds: date, entry: dict[str, Any], *, curr
     made_of = entry["made_of"]
     return Refusals(
         table, ds, folder / entry["file"] if entry["file"] else None, made_of.get(table) or made_of.get(REJECTS, ""),
-        entry["code"], entry["offered"], entry["rules"], current,
+        entry["code"], entry["offered"], entry["rules"], entry["run"], current,
     )  # fmt: skip
 
 
@@ -241,5 +245,5 @@ def rows_of(found: Sequence[Refusals], rule: str | None = None, limit: int | Non
             chosen = f"where rule = {literal(rule)}" if rule is not None else ""
             count = f"limit {limit - len(rows)}" if limit is not None else ""
             query = f'select id, table_name, rule, ds, line, error, "row" from read_parquet({literal(str(one.path))})'
-            rows += [Row(*values) for values in connection.execute(f"{query} {chosen} {count}").fetchall()]
+            rows += [Row(*(*values, one.run)) for values in connection.execute(f"{query} {chosen} {count}").fetchall()]
     return rows

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.judge import shown
-from tasks.mended import DAY, ERROR, ID, LINE, RULE, TABLE
+from tasks.mended import DAY, ERROR, ID, LINE, RULE, RUN, TABLE
 from tasks.mended_lines import RAW
 from tasks.plan import spans
 from tasks.quarantine import UNPARSEABLE, Refusals, Row
@@ -194,7 +194,7 @@ def _releases(releases: Sequence[Release]) -> Table:
 
 def record_of(row: Row) -> dict[str, Any]:
     """Return a refused row as files have it: which row it is, and its own columns."""
-    described = {ID: row.id, TABLE: row.table, DAY: row.ds.isoformat(), RULE: row.rule}
+    described = {ID: row.id, TABLE: row.table, DAY: row.ds.isoformat(), RULE: row.rule, RUN: row.run}
     if row.rule == UNPARSEABLE:
         return {**described, LINE: row.line, ERROR: row.error, RAW: row.content["raw"]}
     return described | row.content

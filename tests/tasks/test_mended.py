@@ -22,7 +22,7 @@ DAY = date(2026, 2, 1)
 def row(name: str, line: int | None = None, table: str = "events", day: date = DAY, **content: str) -> Row:
     import json
 
-    return Row(name, table, "missing_id", day, line, None, json.dumps(content))
+    return Row(name, table, "missing_id", day, line, None, json.dumps(content), "2026-02-01/1")
 
 
 def test_the_kinds_of_files_say_the_same(tmp_path: Path) -> None:

@@ -106,6 +106,15 @@ def test_every_refused_row_is_kept_whole(shop: Shop) -> None:
     assert len({row.id for row in rows}) == len(rows)
 
 
+def test_the_run_that_put_a_row_aside_first_is_kept(shop: Shop) -> None:
+    shop.put_aside(5, attempt="another")
+    assert {row.run for row in rows_of(shop.all())} == {"2011-01-06/1"}
+    shop.write(5, NOBODY)
+    shop.land()
+    shop.put_aside(5, attempt="another")
+    assert {row.run for row in rows_of([one for one in shop.all() if one.ds.day == 5])} == {"2011-01-05/another"}
+
+
 def test_whichever_run_puts_a_row_aside_the_file_is_the_same(shop: Shop) -> None:
     before = {one.path: one.path.read_bytes() for one in shop.all() if one.path}
     assert shop.put_aside(5, attempt="another") == {
@@ -224,7 +233,7 @@ def test_files_have_every_column_of_the_rows(shop: Shop, tmp_path: Path) -> None
     code, said = shop.call("show", "--format", "csv", "--out", str(tmp_path / "rows.csv"))
     assert (code, "6 of 6 rows" in said) == (0, True)
     lines = (tmp_path / "rows.csv").read_text().splitlines()
-    assert lines[0].startswith("refused_id,refused_table,refused_day,refused_rule,invoice_no,")
+    assert lines[0].startswith("refused_id,refused_table,refused_day,refused_rule,refused_run,invoice_no,")
     assert len(lines) == 7
     records = [
         json.loads(line) for line in shop.call("show", "--format", "jsonl", "--rule", "unparseable")[1].splitlines()

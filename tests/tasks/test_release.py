@@ -137,11 +137,12 @@ def test_what_is_kept_says_where_it_came_from(first: Dirty) -> None:
 def test_the_files_are_a_function_of_the_landing(first: Dirty, tmp_path: Path) -> None:
     dirty = first.copied(tmp_path / "copy")
     folder = dirty.late.home.quarantine("shop")
-    before = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*") if path.name != ".lock"}
+    before = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.parquet")}
     shutil.rmtree(folder)
     assert put(dirty.early) == {}
     put(replace(dirty.late, attempt="another"))
-    assert {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*.*") if p.name != ".lock"} == before
+    assert {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.parquet")} == before
+    assert len(before) == 1
 
 
 def mended(dirty: Dirty, path: Path) -> list[tuple[Row, Mended]]:

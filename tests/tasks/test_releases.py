@@ -74,7 +74,7 @@ class Shop:
             for place, row in enumerate(rows.to_pylist()):
                 if row[number] == line:
                     like = "{" + ", ".join(f'"{name}": 0' for name in rows.column_names if name != "ds") + "}"
-                    return Row(f"row-{line}", "lines", rule, DAY, line, row.get("error"), texts(rows, like)[place])
+                    return Row(f"row-{line}", "lines", rule, DAY, line, row.get("error"), texts(rows, like)[place], "1")
         raise AssertionError(line)
 
     def propose(self, *mends: tuple[int, Mapping[str, str | None]]) -> Proposal:
@@ -290,7 +290,7 @@ def test_a_mended_line_of_a_file_for_all_days_lands_on_its_own_day(tmp_path: Pat
     (part, *_) = read_manifests(home, "ml_latest_small", [REJECTS], first, first)
     rows = pq.read_table(part.path)
     text = texts(rows, '{"table_name": 0, "line": 0, "column_name": 0, "error": 0, "raw": 0}')[0]
-    row = Row("row", "ratings", "unparseable", first, 3, "", text)
+    row = Row("row", "ratings", "unparseable", first, 3, "", text, "1")
     found = propose_rows(films, home, source, [(row, Mended("m", {"raw_line": "2,1,4,946771201"}))], [])
     assert [(mend.ds, mend.after["userid"]) for mend in found.mends] == [(day, "2")]
     release(films, home, source, found, "ann", "a typing error")

@@ -182,13 +182,15 @@ def sparkline(rates: Sequence[float | None]) -> str:
 
 
 def _releases(releases: Sequence[Release]) -> Table:
-    table = _plain_table("release", "made", "by", "rows", "what", "days", "why", right=("rows",))
+    table = _plain_table(
+        "release", "made", "by", "rows", "what", "days", "why", right=("rows",), whole=("release", "made")
+    )
     for one in releases:
         record = one.record
         what = ", ".join(f"{name}: {rule} {count}" for name, rule, count in record["rows"])
         days = spans([date.fromisoformat(day) for day in record["days"]])
         rows = sum(count for *_, count in record["rows"])
-        table.add_row(one.name, record["made_at"][:16], record["who"], f"{rows:,}", what, days, record["why"])
+        table.add_row(one.name, record["made_at"][:10], record["who"], f"{rows:,}", what, days, record["why"])
     return table
 
 

@@ -13,6 +13,7 @@ from tasks.partitions import read_manifests
 from tasks.quarantine import refusals
 from tests.tasks.checking import (
     DAY,
+    EVENTS,
     FakeRun,
     land_simulated,
 )

@@ -178,7 +178,9 @@ def _proposal(
     match: str | None,
 ) -> Proposal:
     from tasks.mended import pairs, read_mended
+    from tasks.plan import spans
     from tasks.quarantine import refusals, rows_of
+    from tasks.rejudge import landed_again
     from tasks.release import propose_rows, propose_rule
 
     table, rule = chosen
@@ -189,6 +191,11 @@ def _proposal(
             f"{spec.name}: nothing like that is in quarantine; see `matinee quarantine list {spec.name}`"
         )
     if mended is None:
+        if again := landed_again(spec, home, found):
+            raise MatineeError(
+                f"{spec.name}: {spans(again)}: landed again since the refused rows were put aside; run the day, or a "
+                "later one, or choose other days with --from and --to"
+            )
         return propose_rule(spec, home, source, rows)
     meant = pairs(read_mended(mended), rows, match)
     touched = {(row.table, row.ds) for row, _ in meant}

@@ -74,13 +74,19 @@ def refused_now(
 
 def outdated(spec: Spec, home: Home, found: Sequence[Refusals]) -> list[date]:
     """Return the days whose refused rows are those of an earlier landing, or of other SQL."""
+    code = code_of_tables(spec)
+    return sorted({*landed_again(spec, home, found), *(one.ds for one in found if one.current and one.code != code)})
+
+
+def landed_again(spec: Spec, home: Home, found: Sequence[Refusals]) -> list[date]:
+    """Return the days whose refused rows are those of an earlier landing."""
     current = [one for one in found if one.current]
     if not current:
         return []
-    code, tables = code_of_tables(spec), {one.table for one in current}
+    tables = {one.table for one in current}
     first, last = min(one.ds for one in current), max(one.ds for one in current)
     landed = {(p.table, p.ds): p.sha256 for p in read_manifests(home, spec.source_name, tables, first, last)}
-    return sorted({one.ds for one in current if (landed.get((one.table, one.ds)), code) != (one.landing, one.code)})
+    return sorted({one.ds for one in current if landed.get((one.table, one.ds)) != one.landing})
 
 
 def _take_parse_cache(home: Home, scratch: Home, name: str) -> None:

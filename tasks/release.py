@@ -111,7 +111,7 @@ def propose_rows(
         return Proposal([], found.unmended, found.released)
     rows = _partitions(home, source, _files(home, source.name, mends), mends)
     refused = refused_now(spec, home, source.tables, {ds for _, ds in rows} | {m.row.ds for m in mends}, rows)
-    verdicts = _verdicts(home, source.name, mends, refused)
+    verdicts = _verdicts(home, source.name, mends, refused, refused_before)
     good = [mend for mend in mends if mend.row.id not in verdicts]
     still = [(mend.row, verdicts[mend.row.id]) for mend in mends if mend.row.id in verdicts]
     return Proposal(
@@ -167,21 +167,28 @@ def _partitions(
 
 
 def _verdicts(
-    home: Home, source: str, mends: Sequence[Mend], refused: Mapping[Part, Sequence[tuple[str, str]]]
+    home: Home,
+    source: str,
+    mends: Sequence[Mend],
+    refused: Mapping[Part, Sequence[tuple[str, str]]],
+    before: Sequence[Row],
 ) -> dict[str, str]:
-    """Return the rule that each mended row breaks again, by its id."""
+    """Return the rule that each mended row breaks again, by its id; of mended rows that are alike, the last ones."""
     import pyarrow as pa
 
     found: dict[str, str] = {}
     for table, ds in sorted({(mend.row.table, mend.ds) for mend in mends}):
         again = [(rule, text) for rule, text in refused.get((table, ds), ()) if rule != UNPARSEABLE]
+        if not again:
+            continue
         own = [mend for mend in mends if (mend.row.table, mend.ds) == (table, ds)]
-        if again:
-            rows = pa.Table.from_pylist([mend.after for mend in own], landed_schema(home, source, table))
-            said = dict(reversed([(text, rule) for rule, text in again]))
-            found |= {
-                m.row.id: said[text] for m, text in zip(own, texts(rows, again[0][1]), strict=True) if text in said
-            }
+        rows = pa.Table.from_pylist([mend.after for mend in own], landed_schema(home, source, table))
+        left = Counter(text for _, text in again)
+        left -= Counter(row.text for row in before if (row.table, row.ds) == (table, ds))
+        for mend, text in reversed(list(zip(own, texts(rows, again[0][1]), strict=True))):
+            if left[text] > 0:
+                left[text] -= 1
+                found[mend.row.id] = _rule(again, text)
     return found
 
 

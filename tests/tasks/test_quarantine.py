@@ -303,6 +303,17 @@ def test_nothing_that_comes_back_is_exit_code_1(shop: Shop, tmp_path: Path) -> N
     assert releases_of(shop.home, "online_retail") == []
 
 
+def test_a_mended_rule_is_tried_on_days_that_were_judged_as_they_lie_there(shop: Shop, tmp_path: Path) -> None:
+    mend(shop, tmp_path / "m.csv")
+    shop.call("release", "--with", str(tmp_path / "m.csv"), "--why", "a log")
+    with pytest.raises(Exception, match=r"2011-01-04 … 2011-01-05 \(2 days\): landed again since .* run the day"):
+        shop.call("release", "--rule", "no_customer", "--why", "the rule was wrong")
+    words = ("release", "--rule", "no_customer", "--why", "the rule was wrong", "--from", "2011-01-06")
+    assert shop.call(*words)[0] == 0
+    assert "released already" in shop.call(*words)[1]
+    assert [one.record["kind"] for one in releases_of(shop.home, "online_retail")] == ["mended rows", "mended rule"]
+
+
 def test_a_release_needs_the_source(shop: Shop, tmp_path: Path) -> None:
     mend(shop, tmp_path / "m.csv")
     (shop.files / "2011-01-05.csv").unlink()

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -21,11 +22,11 @@ from tasks.errors import LandingError, SourceError
 from tasks.home import Home, read_json
 from tasks.land import land_range, open_source
 from tasks.mended import Mended
-from tasks.partitions import partition_dir, read_manifests
+from tasks.partitions import partition_dir, read_manifests, store
 from tasks.quarantine import Row
 from tasks.rejudge import texts
 from tasks.release import Proposal, finish, propose_rows, release
-from tasks.releases import REJECTS, releases_of
+from tasks.releases import REJECTS, releases_of, with_mends
 from tasks.spec import Spec
 from tests.tasks.handmade import spec_of
 from tests.tasks.without_dbt import HEADER, SHOP, january
@@ -182,10 +183,6 @@ def test_the_manifest_still_counts_the_lines_that_are_left(tmp_path: Path) -> No
 
 def test_of_equal_rows_each_mend_takes_one(tmp_path: Path) -> None:
     """In a source without line numbers, rows may be alike in everything."""
-    import pyarrow as pa
-
-    from tasks.releases import with_mends
-
     rows = pa.table({"n": pa.array([1, 2, 2, 2], pa.int64()), "word": ["a", "b", "b", "b"]})
     kind = pa.struct(list(rows.schema))
     mends = pa.table(
@@ -257,6 +254,21 @@ def test_what_was_not_changed_is_not_released(tmp_path: Path) -> None:
     shop = Shop(tmp_path, NOBODY)
     found = shop.propose((2, {"description": "CUP", "customer_id": None}))
     assert (found.back, [rule for _, rule in found.still]) == ([], ["no_customer"])
+
+
+def test_of_mended_rows_that_are_alike_the_first_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, home = spec_of(), Home(tmp_path)
+    rows = pa.table({"item_id": pa.array([None, None], pa.string()), "title": ["Heat", "Heat"]})
+    store(partition_dir(home, spec.source_name, "items", DAY), rows, inputs="x")
+    text = '{"item_id":null,"title":"Heat"}'
+    refused = [Row(name, "items", "missing_id", DAY, None, None, text, "1") for name in ("a", "a-2")]
+    said = {("items", DAY): [("exact_duplicate", '{"item_id":"i1","title":"Heat"}')]}
+    monkeypatch.setattr(release_module, "refused_now", lambda *_: said)
+    pairs = [(row, Mended("m", {"item_id": "i1"})) for row in refused]
+    found = propose_rows(spec, home, open_source(spec, home), pairs, refused)
+    assert (found.back, found.still) == ([refused[0]], [(refused[1], "exact_duplicate")])
+    assert found.touches == {"items": {"2011-01-04": 1}}
+    assert found.new_faults == 0
 
 
 LOG: dict[str, Any] = {

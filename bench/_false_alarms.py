@@ -1,0 +1,124 @@
+"""False alarms: what the suites say about clean days."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bench._faults import GATE, Finding, findings
+from tasks.all_steps import steps
+from tasks.backfill import build_all
+from tasks.check import check_features, check_landed
+from tasks.errors import MatineeError
+from tasks.failures import call_step
+from tasks.home import Home
+from tasks.land import land
+from tasks.run import Run
+
+ATTEMPT = "alarms"
+WEEK = 7
+
+
+class LandedRun(Run):
+    """A run of which only what was landed is looked at, on any day: it needs no history for its windows."""
+
+    @property
+    def landing_start(self) -> date:
+        """The first day of the pipeline."""
+        return self.spec.start
+
+
+@dataclass(frozen=True)
+class Clean:
+    """Clean days of a pipeline, and on which of them which lines are run."""
+
+    pipeline: str | Path
+    landed: tuple[date, ...]
+    features: tuple[date, ...]
+    whole: tuple[date, ...]
+    data: Path | None = None
+
+
+@dataclass
+class Alarms:
+    """What failed on clean days: by day, and days looked at by line."""
+
+    clean: Clean
+    found: dict[date, list[Finding]] = field(default_factory=dict)
+    checked: int = 0
+
+    def of(self, severity: str) -> list[tuple[date, Finding]]:
+        """Return the false alarms of a severity."""
+        return [(day, one) for day, some in sorted(self.found.items()) for one in some if one.severity == severity]
+
+    @property
+    def weeks(self) -> float:
+        """Weeks that the days make up."""
+        return len(self.clean.landed) / WEEK
+
+    @property
+    def per_week(self) -> float:
+        """Warnings a week."""
+        return len(self.of("warning")) / self.weeks
+
+
+def days(first: date, last: date, every: int = 1) -> tuple[date, ...]:
+    """Return the days in [first, last]."""
+    return tuple(first + timedelta(days=n) for n in range(0, (last - first).days + 1, every))
+
+
+def alarms(clean: Clean, folder: Path, console: Console) -> Alarms:
+    """Run the lines of defence over clean days, each on a state in which the days before it have been landed."""
+    made = Alarms(clean)
+    home = Home(folder)
+    everything = sorted({*clean.landed, *clean.features, *clean.whole})
+    one = Run.create(clean.pipeline, everything[-1], ATTEMPT, home=home, data=clean.data)
+    land(one.spec, home, one.spec.start, everything[-1], data=clean.data)
+    for day in clean.landed:
+        run = LandedRun(one.spec, home, day, ATTEMPT, clean.data)
+        _take(made, run, {"check_landed": check_landed}, console)
+    runs = [replace(one, as_of=day) for day in sorted({*clean.features, *clean.whole})]
+    if runs:
+        build_all(runs)
+    for run in runs:
+        names = [name for name in steps() if name not in {"check_landed", "publish"}]
+        chosen: dict[str, Callable[[Run], Any]] = {"check_features": check_features}
+        if run.as_of in clean.whole:
+            chosen = {name: steps()[name] for name in [*names, "publish"]}
+        _take(made, run, chosen, console)
+    return made
+
+
+def _take(made: Alarms, run: Run, chosen: dict[str, Callable[[Run], Any]], console: Console) -> None:
+    """Run some steps of a day and keep what fails."""
+    from tasks.home import read_json
+
+    with suppress(MatineeError):
+        for name, step in chosen.items():
+            call_step(run, name, step)
+    names = [name for name in chosen if name != GATE]
+    found = findings(run, [*names, GATE] if GATE in chosen else names)
+    for name in chosen:
+        path = run.step_dir(name) / "checks.json"
+        made.checked += len(read_json(path)) if path.exists() else 0
+    if found:
+        made.found.setdefault(run.as_of, []).extend(found)
+    for one in found:
+        if one.severity != "info":
+            text = f"{run.as_of} {one.severity} {one.name}: {one.observed}, expected {one.expected}"
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def rows(made: Alarms) -> Sequence[tuple[str, ...]]:
+    """Return a row for each false alarm."""
+    return [
+        (str(day), one.severity, one.line, f"{one.table}: {one.measure}", one.observed, one.expected)
+        for severity in ("critical", "warning")
+        for day, one in made.of(severity)
+    ]

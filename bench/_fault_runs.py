@@ -1,0 +1,162 @@
+"""Runs with faults: state that is prepared once, a cheap copy of it for each fault, and the real steps on the copy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+
+from rich.console import Console
+
+from bench._faults import LINES, Fault, Outcome, Verdict, findings, short, verdict
+from tasks.all_steps import run_all, steps
+from tasks.errors import MatineeError
+from tasks.failures import call_step
+from tasks.home import Home
+from tasks.run import Run
+
+ATTEMPT = "faults"
+DAY = timedelta(days=1)
+NEVER_CHANGED = {".json", ".npz", ".parquet", ".txt"}
+"""Files that are written once or replaced by a rename, so that copies may share them."""
+JUDGING = ("check_landed", "check_features", "check_examples", "monitor", "check_predictions")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A pipeline on a day, and its state without a fault.
+
+    Attributes:
+        before: the run of the day before was published; nothing of the day is there.
+        clean: every step up to the gate has run for the day; nothing is published.
+    """
+
+    pipeline: str | Path
+    day: date
+    before: Path
+    clean: Path
+    data: Path | None = None
+
+    def run(self, home: Path, data: Path | None = None) -> Run:
+        """Return the day's run in a home."""
+        return Run.create(self.pipeline, self.day, ATTEMPT, home=Home(home), data=data or self.data)
+
+
+def copied(source: Path, target: Path) -> None:
+    """Copy a home; files that nobody writes into are shared."""
+    shutil.copytree(source, target, copy_function=_link_or_copy, symlinks=True)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    if Path(source).suffix in NEVER_CHANGED and "/dbt/" not in source:
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
+
+
+def prepare(folder: Path, pipeline: str | Path, day: date, console: Console, data: Path | None = None) -> Stage:
+    """Make the state of a stage, unless the same code has left it in the folder."""
+    probe = Run.create(pipeline, day, ATTEMPT, home=Home(folder), data=data)
+    root = folder / f"{probe.spec.name}-{day}-{probe.made_by[:8]}"
+    stage = Stage(pipeline, day, root / "before", root / "clean", data)
+    if not stage.before.exists():
+        making = root / "making"
+        shutil.rmtree(making, ignore_errors=True)
+        run_all(replace(stage.run(making), as_of=day - DAY), console)
+        making.rename(stage.before)
+    if not stage.clean.exists():
+        making = root / "making"
+        shutil.rmtree(making, ignore_errors=True)
+        copied(stage.before, making)
+        for name in steps_up_to("gate"):
+            call_step(stage.run(making), name, steps()[name])
+        making.rename(stage.clean)
+    return stage
+
+
+def steps_up_to(last: str) -> list[str]:
+    """Return the names of the steps of a run, up to one of them."""
+    names = list(steps())
+    return names[: names.index(last) + 1]
+
+
+def clean_keys(stage: Stage, folder: Path) -> set[tuple[str, str]]:
+    """Judge the clean day by the suites as they are now, publish it, and return what fails nevertheless.
+
+    Raises:
+        MatineeError: something critical fails on the clean day, so that nothing can be said about faults.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    copied(stage.clean, folder)
+    run, known = stage.run(folder), steps()
+    for name in [*(step for step in JUDGING if step in known), "gate", "publish"]:
+        call_step(run, name, known[name])
+    found = findings(run, list(known))
+    shutil.rmtree(folder)
+    return {one.key for one in found}
+
+
+def attempt(stage: Stage, fault: Fault, folder: Path) -> Outcome:
+    """Inject a fault into a copy of the state and run the steps behind it: until one fails, or all are done.
+
+    A fault that need not stop anything is followed up to the last line that is meant to catch it.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    copied(stage.clean if fault.after else stage.before, folder / "home")
+    data = _linked(stage.data, folder / "data") if stage.data else None
+    run, names = stage.run(folder / "home", data), list(steps())
+    begin, stopped, crashed = time.monotonic(), None, None
+    todo = names[names.index(fault.after) + 1 :] if fault.after else names
+    if fault.after:
+        _forget(run, todo)
+    if not fault.must_stop:
+        todo = [name for name in todo if names.index(name) <= names.index(last_step(fault, names))]
+    fault.inject(run)
+    for name in todo:
+        try:
+            call_step(run, name, steps()[name])
+        except MatineeError:
+            stopped = name
+            break
+        except Exception as error:
+            stopped, crashed = name, f"{type(error).__name__}: {error}"
+            break
+    seconds = time.monotonic() - begin
+    versions = run.home.registry(run.spec.name) / "versions"
+    published = any(versions.glob(f"{run.as_of}.*"))
+    outcome = Outcome(tuple(findings(run, names)), stopped, published, crashed, seconds)
+    shutil.rmtree(folder)
+    return outcome
+
+
+def last_step(fault: Fault, names: Sequence[str]) -> str:
+    """Return the last step that a fault which stops nothing has to be followed to."""
+    step = LINES.get(fault.lines[-1], "gate")
+    return step if step in names else "gate"
+
+
+def _linked(data: Path, folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    for path in data.iterdir():
+        (folder / path.name).symlink_to(path.resolve())
+    return folder
+
+
+def _forget(run: Run, names: Sequence[str]) -> None:
+    for name in names:
+        shutil.rmtree(run.step_dir(name), ignore_errors=True)
+
+
+def try_all(stage: Stage, faults: Sequence[Fault], folder: Path, console: Console) -> list[Verdict]:
+    """Try faults one after another, and say of each what became of it."""
+    clean, made = clean_keys(stage, folder / "attempt"), []
+    for number, fault in enumerate(faults, 1):
+        made.append(verdict(fault, attempt(stage, fault, folder / "attempt"), clean))
+        by = made[-1].by
+        line = f"{number:>3}/{len(faults)} {made[-1].word:<12} {fault.name}: {short(by.name) if by else '–'}"
+        console.print(f"{line} ({made[-1].outcome.seconds:.1f} s)", highlight=False, markup=False, soft_wrap=True)
+    return made

@@ -1,0 +1,180 @@
+"""Faults that are injected, what the checks say about them, and whether that counts as caught.
+
+A fault declares beforehand which checks are meant to catch it. It is caught if one of those fails on the faulty day
+and does not fail on the same day without the fault; where publishing must stop, one of those must be critical, and
+nothing may have been published. Everything else that fails counts for nothing, and is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from tasks.home import read_json
+from tasks.judge import is_rate, shown
+from tasks.run import Run
+
+LINES = {"landing": "land", "landed": "check_landed", "features": "check_examples", "predictions": "check_predictions"}
+"""Lines of defence in their order, and the last step of each. `landing` is a source that refuses to be landed."""
+GATE = "gate"
+STEP_LINES = {"check_landed": "landed", "check_features": "features", "check_examples": "features"} | {
+    "check_predictions": "predictions",
+    "monitor": "features",
+}
+LONGEST = 90
+
+Inject = Callable[[Run], None]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that goes wrong.
+
+    Attributes:
+        name: what people call it.
+        what: what exactly is done, for whoever wants to do it again.
+        meant: `<line> <table> <measure>` of the checks that are there to catch it, as shell patterns.
+        must_stop: whether nothing may be published; otherwise a warning is enough.
+        inject: does it to a run's home.
+        after: the step after which it is done; empty: before the day is landed.
+    """
+
+    name: str
+    what: str
+    meant: tuple[str, ...]
+    must_stop: bool
+    inject: Inject
+    after: str = ""
+
+    @property
+    def lines(self) -> list[str]:
+        """Lines at which it may be caught, in their order."""
+        named = {pattern.split(" ", maxsplit=1)[0] for pattern in self.meant}
+        return [line for line in (*LINES, GATE) if line in named]
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """A check that failed, a gate that does not hold, or a step that refused to work."""
+
+    line: str
+    table: str
+    measure: str
+    severity: str
+    observed: str = ""
+    expected: str = ""
+
+    @property
+    def name(self) -> str:
+        """What patterns are compared with."""
+        return f"{self.line} {self.table} {self.measure}"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from other findings, whatever was observed."""
+        return self.name, self.severity
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run with a fault came to.
+
+    Attributes:
+        findings: all of them, those that the clean day has, too, included.
+        stopped: the step that failed, None if none did.
+        published: whether the day has a version now.
+        crashed: words of an error that is not explained in plain words.
+        seconds: how long all of it took.
+    """
+
+    findings: tuple[Finding, ...]
+    stopped: str | None
+    published: bool
+    crashed: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of a fault: `meant` and `others` are findings that the clean day does not have."""
+
+    fault: Fault
+    outcome: Outcome
+    meant: tuple[Finding, ...]
+    others: tuple[Finding, ...]
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing was published that must not be."""
+        return not (self.fault.must_stop and self.outcome.published)
+
+    @property
+    def caught(self) -> bool:
+        """Whether a check that is meant to catch it did, as severely as it must."""
+        enough = [one for one in self.meant if one.severity == "critical" or not self.fault.must_stop]
+        return bool(enough) and self.held and self.outcome.crashed is None
+
+    @property
+    def by(self) -> Finding | None:
+        """The finding to name: the first line's severest."""
+        order = (*LINES, GATE)
+        ranked = sorted(self.meant, key=lambda one: (one.severity != "critical", order.index(one.line), one))
+        return ranked[0] if ranked else None
+
+    @property
+    def word(self) -> str:
+        """One word for what became of it."""
+        if self.caught:
+            return "caught"
+        if not self.held:
+            return "PUBLISHED"
+        return "by accident" if any(one.severity != "info" for one in self.others) else "MISSED"
+
+
+def verdict(fault: Fault, outcome: Outcome, clean: Collection[tuple[str, str]]) -> Verdict:
+    """Compare what failed with what the fault declares, and with what fails on the clean day anyway."""
+    new = [one for one in outcome.findings if one.key not in clean]
+    meant = [one for one in new if any(fnmatchcase(one.name, pattern) for pattern in fault.meant)]
+    return Verdict(fault, outcome, tuple(meant), tuple(one for one in new if one not in meant))
+
+
+def findings(run: Run, steps: Sequence[str]) -> list[Finding]:
+    """Return everything that failed in a run's steps, from what they left on disk."""
+    found: list[Finding] = []
+    for step in steps:
+        path = run.step_dir(step) / "checks.json"
+        failed = (
+            [_of_check(record, step) for record in read_json(path) if not record["success"]] if path.exists() else []
+        )
+        found += failed
+        words = run.dir / "errors" / f"{step}.txt"
+        explained = step == GATE or any(one.severity == "critical" for one in failed)
+        if words.exists() and not explained:
+            text = words.read_text(encoding="utf-8").strip().replace("\n", " ").replace(str(run.home.root), "…")
+            found.append(
+                Finding(STEP_LINES.get(step, "landing" if step == "land" else step), "error", text, "critical")
+            )
+    gates = run.step_dir(GATE) / "result.json"
+    if gates.exists():
+        found += [
+            Finding(GATE, "model", one["gate"], "critical", one["detail"], "the gate holds")
+            for one in read_json(gates)["gates"]
+            if not one["passed"]
+        ]
+    return sorted(set(found))
+
+
+def _of_check(record: dict[str, Any], step: str) -> Finding:
+    observed, measure = record["observed"], record["column"]
+    text = observed if isinstance(observed, str) else shown(observed, rate=is_rate(measure))
+    inside = f" (in {record['observed_in']})" if record.get("observed_in") else ""
+    line = record.get("line") or STEP_LINES[step]
+    return Finding(line, record["table"], measure, record["severity"], f"{text}{inside}", record["expected"])
+
+
+def short(text: str, longest: int = LONGEST) -> str:
+    """Return a text that fits into a cell of a table."""
+    plain = " ".join(text.split()).replace("|", "\\|")
+    return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"

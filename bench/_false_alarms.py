@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from bench._faults import GATE, Finding, findings
+from bench._faults import Finding, findings
 from tasks.all_steps import steps
 from tasks.backfill import build_all
-from tasks.check import check_features, check_landed
 from tasks.errors import MatineeError
 from tasks.failures import call_step
-from tasks.home import Home
+from tasks.home import Home, read_json
 from tasks.land import land
 from tasks.run import Run
 
@@ -82,28 +80,22 @@ def alarms(clean: Clean, folder: Path, console: Console) -> Alarms:
     land(one.spec, home, one.spec.start, everything[-1], data=clean.data)
     for day in clean.landed:
         run = LandedRun(one.spec, home, day, ATTEMPT, clean.data)
-        _take(made, run, {"check_landed": check_landed}, console)
+        _take(made, run, ["check_landed"], console)
     runs = [replace(one, as_of=day) for day in sorted({*clean.features, *clean.whole})]
     if runs:
         build_all(runs)
     for run in runs:
-        names = [name for name in steps() if name not in {"check_landed", "publish"}]
-        chosen: dict[str, Callable[[Run], Any]] = {"check_features": check_features}
-        if run.as_of in clean.whole:
-            chosen = {name: steps()[name] for name in [*names, "publish"]}
-        _take(made, run, chosen, console)
+        whole = [name for name in steps() if name != "check_landed"]
+        _take(made, run, whole if run.as_of in clean.whole else ["check_features"], console)
     return made
 
 
-def _take(made: Alarms, run: Run, chosen: dict[str, Callable[[Run], Any]], console: Console) -> None:
+def _take(made: Alarms, run: Run, chosen: Sequence[str], console: Console) -> None:
     """Run some steps of a day and keep what fails."""
-    from tasks.home import read_json
-
     with suppress(MatineeError):
-        for name, step in chosen.items():
-            call_step(run, name, step)
-    names = [name for name in chosen if name != GATE]
-    found = findings(run, [*names, GATE] if GATE in chosen else names)
+        for name in chosen:
+            call_step(run, name, steps()[name])
+    found = findings(run, chosen)
     for name in chosen:
         path = run.step_dir(name) / "checks.json"
         made.checked += len(read_json(path)) if path.exists() else 0

@@ -100,10 +100,11 @@ def clean_keys(stage: Stage, folder: Path) -> set[tuple[str, str]]:
     return {one.key for one in found}
 
 
-def attempt(stage: Stage, fault: Fault, folder: Path) -> Outcome:
+def attempt(stage: Stage, fault: Fault, folder: Path, through: str = "publish") -> Outcome:
     """Inject a fault into a copy of the state and run the steps behind it: until one fails, or all are done.
 
-    A fault that need not stop anything is followed up to the last line that is meant to catch it.
+    A fault that need not stop anything is followed up to the last line that is meant to catch it; none further than
+    `through`.
     """
     shutil.rmtree(folder, ignore_errors=True)
     copied(stage.clean if fault.after else stage.before, folder / "home")
@@ -113,8 +114,8 @@ def attempt(stage: Stage, fault: Fault, folder: Path) -> Outcome:
     todo = names[names.index(fault.after) + 1 :] if fault.after else names
     if fault.after:
         _forget(run, todo)
-    if not fault.must_stop:
-        todo = [name for name in todo if names.index(name) <= names.index(last_step(fault, names))]
+    last = through if fault.must_stop else min(through, last_step(fault, names), key=names.index)
+    todo = [name for name in todo if names.index(name) <= names.index(last)]
     fault.inject(run)
     for name in todo:
         try:
@@ -151,11 +152,13 @@ def _forget(run: Run, names: Sequence[str]) -> None:
         shutil.rmtree(run.step_dir(name), ignore_errors=True)
 
 
-def try_all(stage: Stage, faults: Sequence[Fault], folder: Path, console: Console) -> list[Verdict]:
+def try_all(
+    stage: Stage, faults: Sequence[Fault], folder: Path, console: Console, through: str = "publish"
+) -> list[Verdict]:
     """Try faults one after another, and say of each what became of it."""
     clean, made = clean_keys(stage, folder / "attempt"), []
     for number, fault in enumerate(faults, 1):
-        made.append(verdict(fault, attempt(stage, fault, folder / "attempt"), clean))
+        made.append(verdict(fault, attempt(stage, fault, folder / "attempt", through), clean))
         by = made[-1].by
         line = f"{number:>3}/{len(faults)} {made[-1].word:<12} {fault.name}: {short(by.name) if by else '–'}"
         console.print(f"{line} ({made[-1].outcome.seconds:.1f} s)", highlight=False, markup=False, soft_wrap=True)

@@ -157,7 +157,7 @@ def findings(run: Run, steps: Sequence[str]) -> list[Finding]:
                 Finding(STEP_LINES.get(step, "landing" if step == "land" else step), "error", text, "critical")
             )
     gates = run.step_dir(GATE) / "result.json"
-    if gates.exists():
+    if GATE in steps and gates.exists():
         found += [
             Finding(GATE, "model", one["gate"], "critical", one["detail"], "the gate holds")
             for one in read_json(gates)["gates"]

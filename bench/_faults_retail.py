@@ -38,7 +38,11 @@ FILES = [
     Fault(
         "empty day",
         "the header, and no line below it",
-        ("landed lines rows*",),
+        (
+            "landed lines rows",
+            "landed lines rows_vs_*",
+            "landed lines unexpectedly_empty",
+        ),
         True,
         lines(lambda rows: []),
     ),
@@ -84,21 +88,21 @@ FILES = [
     Fault(
         "truncated file",
         "the transfer ended after two fifths of the bytes, within a line",
-        ("landed lines *hour*", "landed lines rows_vs_*", "landed lines *fresh*"),
+        ("landed lines *__empty_hours", "landed lines *__hours_to_end", "landed lines rows", "landed lines rows_vs_*"),
         True,
         delivered(lambda content, _: content[: len(content) * 2 // 5]),
     ),
     Fault(
         "half a file",
         "every second line",
-        ("landed lines rows_vs_*", "landed lines *invoice*"),
+        ("landed lines rows", "landed lines rows_vs_*", "landed lines *invoice*"),
         False,
         lines(lambda rows: rows[::2]),
     ),
     Fault(
         "duplicated file",
         "all lines are there twice",
-        ("landed lines *duplicate*", "landed lines *twice*", "features lines: exact_duplicate *"),
+        ("landed lines *duplicate*", "features lines: exact_duplicate *"),
         True,
         lines(lambda rows: rows + rows),
     ),
@@ -119,7 +123,7 @@ FILES = [
     Fault(
         "yesterday's rows under today's times",
         "the file of the day before, its dates replaced by today's",
-        ("landed lines *seen_before*",),
+        ("landed lines *__seen_before_rate",),
         True,
         delivered(lambda _, files: files.before().replace(b"2011-10-30", b"2011-10-31")),
     ),
@@ -150,14 +154,14 @@ CELLS = [
     Fault(
         "clock shift of hours",
         "all invoices are five hours early: the shop sells at night",
-        ("landed lines *hour*", "landed lines *fresh*"),
+        ("landed lines *__empty_hours", "landed lines *__hours_to_end"),
         False,
         cells(InvoiceDate=lambda cell, _: f"{cell[:11]}{int(cell[11:13]) - 5:02}{cell[13:]}"),
     ),
     Fault(
         "missing hours",
         "the day ends at noon",
-        ("landed lines *hour*", "landed lines *fresh*", "landed lines rows_vs_*"),
+        ("landed lines *__empty_hours", "landed lines *__hours_to_end", "landed lines rows", "landed lines rows_vs_*"),
         True,
         lines(lambda rows: [row for row in rows if b"2011-10-31 1" not in row or b"2011-10-31 10" in row]),
     ),
@@ -220,14 +224,14 @@ CELLS = [
     Fault(
         "one country missing",
         "no lines of the United Kingdom",
-        ("landed lines country__*", "landed lines rows_vs_*", "landed lines *country*"),
+        ("landed lines country__*", "landed lines rows", "landed lines rows_vs_*", "landed lines country__mix_*"),
         True,
         lines(lambda rows: [row for row in rows if b"United Kingdom" not in row]),
     ),
     Fault(
         "bot",
         "one customer buys 100,000 times",
-        ("landed lines rows_vs_*", "landed lines customer_id__*"),
+        ("landed lines rows", "landed lines rows_vs_*", "landed lines customer_id__*"),
         True,
         lines(
             lambda rows: (
@@ -258,14 +262,14 @@ CELLS = [
     Fault(
         "encoding rubbish",
         "names and countries with replacement characters",
-        ("landed lines encoding_rubbish__rate", "landed lines *text*"),
+        ("landed lines encoding_rubbish__rate", "landed lines *__unreadable_rate"),
         True,
         cells(Description=lambda cell, _: cell.replace("E", "�"), Country=lambda cell, _: cell.replace("e", "�")),
     ),
     Fault(
         "mojibake",
         "the file was read as Latin-1 and written as UTF-8, after a `£` was put into half of the names",
-        ("landed lines *text*", "landed lines *mojibake*", "landed lines *encoding*"),
+        ("landed lines description__unreadable_rate",),
         False,
         cells(Description=lambda cell, n: f"Â£ {cell}" if some_lines(n, 50) else cell),
     ),

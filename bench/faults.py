@@ -143,6 +143,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("what", nargs="?", choices=("catch", "alarms"), default="catch")
     parser.add_argument("--pipeline", nargs="+", choices=list(DAYS), default=list(DAYS))
     parser.add_argument("--only", nargs="+", default=["*"], help="names of faults, as shell patterns; of `catch`")
+    parser.add_argument("--through", default="publish", help="follow no fault further than this step; a quick look")
     parser.add_argument("--data", type=Path, default=default, help="folder of the shop's files, a CSV per day")
     parser.add_argument("--home", type=Path, help="folder of prepared state, kept and used again; temporary if absent")
     parser.add_argument("--write", action="store_true", help="keep the table in bench/results/")
@@ -157,7 +158,7 @@ def main() -> None:
             for name, stage in stages(folder, given, console).items():
                 chosen = [one for one in FAULTS[name] if any(fnmatchcase(one.name, only) for only in given.only)]
                 if chosen:
-                    found[name] = try_all(stage, chosen, folder / f"trying-{name}", console)
+                    found[name] = try_all(stage, chosen, folder / f"trying-{name}", console, given.through)
             text = caught(found)
         else:
             clean = [clean_days(name, given.data) for name in pipelines(given, console)]

@@ -38,7 +38,8 @@ def _dump(names: tuple[str, ...], columns: dict[str, str]) -> str:
 
 def shifted(by: str, *columns: str) -> str:
     """Move times."""
-    return f"select * replace ({', '.join(f'{column} + interval {by} as {column}' for column in columns)}) from source"
+    moved = ", ".join(f"{column} + interval '{by}' as {column}" for column in columns)
+    return f"select * replace ({moved}) from source"
 
 
 SCHEMA = [

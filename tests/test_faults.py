@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
@@ -17,6 +18,8 @@ from bench._faults import GATE, LINES, Fault, Finding, Outcome, short, verdict
 from tasks.home import Home
 from tasks.land import land
 from tasks.run import Run
+from tasks.simulated import SimulatedSource
+from tasks.simulator import Service
 from tests.tiny_pipelines import BOUGHT, SHOWN, SHOWN_DAY, Tiny, in_process, pipeline_file, shop
 
 DAY = timedelta(days=1)
@@ -197,6 +200,24 @@ def test_a_fault_on_tiny_data_is_caught_before_anything_is_built(stage: Stage, t
     assert made.by.measure in faults.row(made)[3]
     landings = stage.before / "landing"
     assert not list(landings.glob(f"*/*/ds={SHOWN_DAY}")), "the stage is left as it was"
+
+
+ARRIVING = [one for one in _faults_streaming.FAULTS if not one.after]
+
+
+@pytest.mark.parametrize("one", ARRIVING, ids=[one.name for one in ARRIVING])
+def test_every_fault_of_what_arrives_changes_it(stage: Stage, tmp_path: Path, one: Fault) -> None:
+    copied(stage.before, tmp_path / "home")
+    run = stage.run(tmp_path / "home")
+    source = SimulatedSource(Service(60, 40, 8))
+    one.inject(run)
+    landings = run.home.landing(run.spec.source_name)
+    found = {path.parent.parent.name: pq.read_table(path) for path in landings.glob(f"*/ds={SHOWN_DAY}/*.parquet")}
+    asked = {pattern.split(" ")[1] for pattern in one.meant if pattern.startswith("landed ")} - {"*"}
+    right = source.read(SHOWN_DAY, found)
+    label_window = "ten days" in one.name
+    assert all(found[table].equals(right[table]) for table in found) is label_window
+    assert asked <= set(found)
 
 
 @in_process

@@ -8,6 +8,13 @@ from bench._fault_kinds import cells, delivered, in_models, in_warehouse, lines,
 from bench._faults import Fault
 
 HEADER_ERROR = ("landing error *line 1: found the header*",)
+LESS_OF_A_DAY = (
+    "landed lines *__empty_hours",
+    "landed lines *__hours_to_end",
+    "landed lines rows",
+    "landed lines rows_vs_*",
+)
+"""The shop's days differ fifteenfold: a part of one is strange, and no reason to stop."""
 
 
 def some(text: str, share: int) -> bool:
@@ -88,8 +95,8 @@ FILES = [
     Fault(
         "truncated file",
         "the transfer ended after two fifths of the bytes, within a line",
-        ("landed lines *__empty_hours", "landed lines *__hours_to_end", "landed lines rows", "landed lines rows_vs_*"),
-        True,
+        (*LESS_OF_A_DAY, "landed lines unparsed__rate"),
+        False,
         delivered(lambda content, _: content[: len(content) * 2 // 5]),
     ),
     Fault(
@@ -161,9 +168,9 @@ CELLS = [
     Fault(
         "missing hours",
         "the day ends at noon",
-        ("landed lines *__empty_hours", "landed lines *__hours_to_end", "landed lines rows", "landed lines rows_vs_*"),
-        True,
-        lines(lambda rows: [row for row in rows if b"2011-10-31 1" not in row or b"2011-10-31 10" in row]),
+        LESS_OF_A_DAY,
+        False,
+        lines(lambda rows: [row for row in rows if any(b"2011-10-31 %02d" % hour in row for hour in range(12))]),
     ),
     Fault(
         "unit × 100",
@@ -224,7 +231,12 @@ CELLS = [
     Fault(
         "one country missing",
         "no lines of the United Kingdom",
-        ("landed lines country__*", "landed lines rows", "landed lines rows_vs_*", "landed lines country__mix_*"),
+        (
+            "landed lines country__*",
+            "landed lines rows",
+            "landed lines rows_vs_*",
+            "landed lines customer_id__approx_distinct",
+        ),
         True,
         lines(lambda rows: [row for row in rows if b"United Kingdom" not in row]),
     ),
@@ -253,7 +265,7 @@ CELLS = [
     Fault(
         "exploded cardinality",
         "product codes have a suffix of their own",
-        ("landed lines stock_code__*", "landed lines *new*", "features * *coverage*"),
+        ("landed lines stock_code__*",),
         True,
         cells(
             StockCode=lambda cell, n: f"{cell}-{hashlib.md5(str(n).encode(), usedforsecurity=False).hexdigest()[:6]}"
@@ -276,7 +288,7 @@ CELLS = [
     Fault(
         "all customers are new",
         "the id scheme changed: C-14688",
-        ("landed lines customer_id__*", "landed lines *new*", "landed lines *known*", "features * *coverage*"),
+        ("landed lines customer_id__*", "landed lines odd_customer__rate"),
         True,
         cells(CustomerID=lambda cell, _: f"C-{cell[:5]}" if cell else cell),
     ),

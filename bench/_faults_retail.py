@@ -329,7 +329,7 @@ LATER = [
     Fault(
         "features of half the customers missing",
         "a join loses every second customer",
-        ("features feat_users *coverage*", "features feat_users rows*"),
+        ("features active_users *", "features feat_users rows*"),
         True,
         in_warehouse("delete from feat_users where as_of = date '{day}' and hash(user_id) % 2 = 0"),
         after="build",
@@ -337,7 +337,7 @@ LATER = [
     Fault(
         "constant scores",
         "every leaf of the trained models is 0",
-        ("predictions * *", "gate model *"),
+        ("predictions * score_spread", "predictions * constant_list_share", "gate model *beats*"),
         True,
         in_models(lambda _: 0.0),
         after="train",
@@ -345,7 +345,7 @@ LATER = [
     Fault(
         "model upside down",
         "every leaf of the trained models has the other sign",
-        ("predictions * *agree*", "predictions * *overlap*", "gate model *beats*"),
+        ("predictions * champion_*", "predictions * refit_*", "gate model *beats*"),
         True,
         in_models(lambda value: -value),
         after="train",

@@ -249,7 +249,7 @@ VALUES = [
     Fault(
         "swapped columns",
         "`user_id` and `item_id` of events are swapped",
-        ("landed events *user_id*", "landed events *item_id*", "features * *coverage*"),
+        ("landed events *user_id*", "landed events *item_id*", "features active_users *"),
         True,
         landed(events="select * replace (item_id as user_id, user_id as item_id) from source"),
     ),
@@ -367,10 +367,7 @@ WHO = [
         "one region missing",
         "nothing of Brazil's members arrives: no impressions, no events",
         (
-            "features * *region*",
-            "features * *BR*",
-            "features * *strat*",
-            "features * *coverage*",
+            "features active_users *",
             "landed * rows",
             "landed * rows_vs_*",
         ),
@@ -386,12 +383,9 @@ WHO = [
         "clicks of one region missing",
         "no events of Brazil's members, but their impressions",
         (
-            "features * *region*",
-            "features * *BR*",
-            "features * *strat*",
+            "features active_users *",
             "landed * rows",
             "landed * rows_vs_*",
-            "landed * *coverage*",
         ),
         False,
         landed(
@@ -402,7 +396,7 @@ WHO = [
     Fault(
         "all members are new",
         "the id scheme changed: m-1 instead of u000001, in both logs",
-        ("landed * *user_id*", "features * *user*", "features * *coverage*", "features * *known*"),
+        ("landed * *user_id*", "features active_users *"),
         True,
         landed(
             events="select * replace ('m-' || ltrim(user_id, 'u0') as user_id) from source",
@@ -412,14 +406,14 @@ WHO = [
     Fault(
         "exploded cardinality",
         "the titles' ids of impressions have a suffix of their own",
-        ("landed impressions *item_id*", "features * *item*", "features * *coverage*"),
+        ("landed impressions *item_id*", "features active_items *"),
         True,
         landed(impressions="select * replace (item_id || '-' || left(md5(impression_id), 6) as item_id) from source"),
     ),
     Fault(
         "popularity inverted",
         "the most played title's id stands for the least played one, and so on, in both logs",
-        ("landed * *item_id*", "features feat_items *", "predictions * *"),
+        ("features active_items *", "features feat_items *", "landed * item_id__*", "predictions * champion_*"),
         False,
         landed(
             events="select * replace ('i' || lpad((501 - substr(item_id, 2)::integer)::varchar, 6, '0') as item_id)"
@@ -445,14 +439,14 @@ WHO = [
     Fault(
         "regions scrambled",
         "all members arrive again, each with the next member's region",
-        ("landed users *", "features * *region*"),
+        ("landed users *", "features active_users *"),
         True,
         landed(users=users(region="lead(region, 1, 'US') over (order by user_id)")),
     ),
     Fault(
         "regions all alike",
         "all members arrive again from the region US",
-        ("landed users *region*", "landed users rows*", "features * *region*"),
+        ("landed users *", "features active_users *"),
         True,
         landed(users=users(region="'US'")),
     ),
@@ -462,7 +456,13 @@ LABELS = [
     Fault(
         "labels flipped for ten days",
         "ten days of watched fractions arrive as 1 - f, the as-of day's being right",
-        ("features train *", "features test *", "features validation *"),
+        (
+            "features train positive__*",
+            "features test positive__*",
+            "features validation positive__*",
+            "features train *label*",
+            "features test *label*",
+        ),
         True,
         landed(
             days=11,
@@ -473,7 +473,13 @@ LABELS = [
     Fault(
         "labels lost for ten days",
         "ten days of events lose nine in ten plays, the as-of day's being complete",
-        ("features train *", "features test *", "features validation *"),
+        (
+            "features train positive__*",
+            "features test positive__*",
+            "features validation positive__*",
+            "features train *label*",
+            "features test *label*",
+        ),
         True,
         landed(
             days=11,
@@ -516,7 +522,7 @@ FEATURES = [
     Fault(
         "features of a third of the titles missing",
         "a join loses every third title",
-        ("features feat_items *coverage*", "features feat_items rows*"),
+        ("features active_items with_features_share", "features feat_items rows*"),
         True,
         in_warehouse("delete from feat_items where as_of = date '{day}' and hash(item_id) % 3 = 0"),
         after="build",
@@ -524,7 +530,7 @@ FEATURES = [
     Fault(
         "features of one region missing",
         "a join loses the members of Germany",
-        ("features feat_users *coverage*", "features feat_users rows*", "features feat_users *region*"),
+        ("features active_users *", "features feat_users rows*"),
         True,
         in_warehouse(
             "delete from feat_users where as_of = date '{day}' and user_id in"
@@ -562,7 +568,7 @@ MODELS = [
     Fault(
         "constant scores",
         "every leaf of the trained models is 0",
-        ("predictions * *", "gate model *"),
+        ("predictions * score_spread", "predictions * constant_list_share", "gate model *beats*"),
         True,
         in_models(lambda _: 0.0),
         after="train",
@@ -570,7 +576,7 @@ MODELS = [
     Fault(
         "model upside down",
         "every leaf of the trained models has the other sign",
-        ("predictions * *agree*", "predictions * *overlap*", "gate model *beats*"),
+        ("predictions * champion_*", "predictions * refit_*", "gate model *beats*"),
         True,
         in_models(lambda value: -value),
         after="train",
@@ -578,7 +584,7 @@ MODELS = [
     Fault(
         "shuffled labels",
         "the models learn from grades that are drawn from a hat",
-        ("predictions * *agree*", "predictions * *overlap*", "gate model *beats*"),
+        ("predictions * champion_*", "predictions * refit_*", "gate model *beats*"),
         True,
         in_examples(
             "select * replace ((hash(example_id, 1) % 10 = 0)::tinyint as grade) from examples",
@@ -591,7 +597,7 @@ MODELS = [
     Fault(
         "lists all alike",
         "the models know nothing of members: features of titles only",
-        ("predictions * *list*", "predictions * *coverage*", "predictions * *overlap*", "predictions * *agree*"),
+        ("predictions * same_list_share", "predictions * catalogue_coverage_share", "predictions * champion_*"),
         False,
         in_examples(
             f"select * replace ({', '.join(f'0::float as {name}' for name in PERSONAL)}) from examples",

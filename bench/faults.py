@@ -70,6 +70,7 @@ def caught(found: dict[str, list[Verdict]]) -> str:
         "check that the fault names beforehand counts, which holds on the same day without the fault. "
         f"{len(held)} of them must stop publishing: {sum(one.held for one in held)} times nothing was published. "
         "The others need a warning, and are not followed further than the line that gives it. "
+        f"All of it took {sum(one.outcome.seconds for one in everything) / 60:.0f} minutes. "
         "Made by `python -m bench.faults catch --write`.",
     ]
     for name, some in found.items():

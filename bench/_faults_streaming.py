@@ -456,13 +456,7 @@ LABELS = [
     Fault(
         "labels flipped for ten days",
         "ten days of watched fractions arrive as 1 - f, the as-of day's being right",
-        (
-            "features train positive__*",
-            "features test positive__*",
-            "features validation positive__*",
-            "features train *label*",
-            "features test *label*",
-        ),
+        ("features labels *",),
         True,
         landed(
             days=11,
@@ -473,13 +467,7 @@ LABELS = [
     Fault(
         "labels lost for ten days",
         "ten days of events lose nine in ten plays, the as-of day's being complete",
-        (
-            "features train positive__*",
-            "features test positive__*",
-            "features validation positive__*",
-            "features train *label*",
-            "features test *label*",
-        ),
+        ("features labels *",),
         True,
         landed(
             days=11,

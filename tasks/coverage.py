@@ -29,11 +29,16 @@ def days_until(run: Run) -> list[date]:
 
 
 def active_users(connection: DuckDBPyConnection, run: Run, relation: Name) -> list[dict[str, Any]]:
-    """Return, by day, how many users were active, the share of them with features, and their mix by attribute."""
+    """Return, by day, how many users were active, the share of them with features, and their mix by attribute.
+
+    Also the share of them whose own attributes (region, plan) have changed on that day.
+    """
     spec = run.spec
     by = [] if spec.populations is None else [spec.populations.by]
     attributes = list(dict.fromkeys([*spec.sample.strata, *by]))
-    return _active(connection, relation, days_until(run), "user_id", "feat_users", attributes)
+    profiles = _active(connection, relation, days_until(run), "user_id", "feat_users", attributes)
+    changed = _changed(connection, relation, days_until(run))
+    return [profile | {"changed_share": changed.get(str(profile["day"]))} for profile in profiles]
 
 
 def active_items(connection: DuckDBPyConnection, run: Run, relation: Name) -> list[dict[str, Any]]:
@@ -60,6 +65,29 @@ def _active(
     ).fetchall()
     by_day = {day: (rows, share, mix) for day, rows, share, *mix in found}
     return [_of_day(day, *by_day.get(day, (0, None, [{}] * len(attributes))), attributes) for day in days]
+
+
+def _changed(connection: DuckDBPyConnection, relation: Name, days: Sequence[date]) -> dict[str, float]:
+    """Return, by day, the share of the known active users who are others than they were the day before."""
+    wanted = ", ".join(literal(day) for day in days)
+    found = connection.execute(
+        f"""
+        with active as (
+            select ds, user_id from {relation("interactions")} where ds in ({wanted})
+            union
+            select ds, user_id from {relation("impressions")} where ds in ({wanted})
+        ),
+        changes as (
+            select user_id, valid_from, region, plan, lag(valid_from) over who as since,
+                lag(region) over who as old_region, lag(plan) over who as old_plan
+            from {relation("users")} window who as (partition by user_id order by valid_from)
+        )
+        select a.ds, avg((c.since is not null and (c.region, c.plan) is distinct from (c.old_region, c.old_plan))::int)
+        from active as a left join changes as c on c.user_id = a.user_id and c.valid_from = a.ds
+        group by a.ds
+        """
+    ).fetchall()
+    return {day.isoformat(): share for day, share in found}
 
 
 def _of_day(

@@ -304,6 +304,7 @@ def title(column: str) -> str:
         "rate": "share of refused rows",
         "rejected": "refused rows",
         "with_features_share": "share of the active that have features",
+        "changed_share": "share of the active whose attributes changed on the day",
         "positives": "pairs with a grade above 0",
         "positive__rate": "share of labelled pairs with a grade above 0",
         "rate_vs_trailing": "share of refused rows over its mean of the days before",

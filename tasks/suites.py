@@ -34,6 +34,7 @@ TABLE_MEASURES = (
     "key__duplicate_rate",
     "key__seen_before_rate",
     "with_features_share",
+    "changed_share",
     "positives",
     "positive__rate",
 )

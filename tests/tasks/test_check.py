@@ -51,6 +51,10 @@ def warehouse(run: FakeRun, rejected: str = NOBODY, users: int = 40) -> None:
             f"create table interactions as select 'u' || i as user_id, 'i' || i as item_id, day as ds from {rows}"
         )
         connection.execute("create table impressions as select * from interactions")
+        connection.execute(
+            f"create table users as select 'u' || i as user_id, date '2026-01-01' as valid_from, 'US' as region, "
+            f"'basic' as plan from range({users}) n(i)"
+        )
         connection.execute(f"create table labels as select 'u' || i as user_id, day as cut, i % 2 as grade from {rows}")
         connection.execute(f'create table rejected_rows(table_name, rule, "row", ds) as {rejected}')
         enter_landed(connection, run)
@@ -94,6 +98,10 @@ def test_good_features_pass(run: FakeRun) -> None:
             ("active_users", "with_features_share"),
         ),
         (f"update feat_users set region = 'US' {TODAY}", ("active_users", "region__vanished")),
+        (
+            "insert into users select user_id, '2026-02-10', 'JP', plan from users",
+            ("active_users", "changed_share"),
+        ),
         (f"update feat_items set category = '*' {TODAY}", ("active_items", "category__vanished")),
         ("update labels set grade = 3 where cut = '2026-02-07'", ("labels", "positive__rate")),
         ("delete from labels where cut = '2026-02-07' and grade = 1", ("labels", "positives")),
@@ -111,6 +119,17 @@ def test_bad_features_stop_the_run(run: FakeRun, statement: str, failed: tuple[s
         check_features(run)  # type: ignore[arg-type]
 
     assert failed in run.failed("check_features")
+
+
+def test_attributes_that_arrive_again_as_they_were_are_no_change(run: FakeRun) -> None:
+    warehouse(run)
+    change(run, "insert into users select user_id, '2026-02-10', region, plan from users")
+    change(run, "insert into users select user_id || 'new', '2026-02-10', region, plan from users")
+
+    check_features(run)  # type: ignore[arg-type]
+
+    (changed,) = [one for one in run.checks("check_features") if one["column"] == "changed_share"]
+    assert changed["observed"] == 0
 
 
 def test_the_feature_that_broke_its_range_is_named(run: FakeRun) -> None:

@@ -132,10 +132,10 @@ def clean_days(name: str, data: Path) -> Clean:
     """Return the clean days of a pipeline."""
     if name == "streaming":
         simulated = days(date(2026, 2, 25), date(2026, 4, 25))
-        return Clean(name, simulated, simulated, simulated[::10])
-    whole = (date(2011, 8, 31), date(2011, 9, 30), date(2011, 10, 31))
+        return Clean(name, simulated, simulated, simulated[::20])
+    whole = (date(2011, 10, 31),)
     real = days(date(2010, 12, 1), date(2011, 10, 31))
-    return Clean(name, real, days(date(2011, 8, 31), date(2011, 10, 31), 6), whole, data)
+    return Clean(name, real, days(date(2011, 9, 6), date(2011, 10, 31), 5), whole, data)
 
 
 def arguments() -> argparse.Namespace:

@@ -9,7 +9,7 @@ from bench._faults import Fault
 
 HEADER_ERROR = ("landing error *line 1: found the header*",)
 LESS_OF_A_DAY = (
-    "landed lines *__empty_hours",
+    "landed lines invoice_date__vanished",
     "landed lines *__hours_to_end",
     "landed lines rows",
     "landed lines rows_vs_*",
@@ -161,7 +161,7 @@ CELLS = [
     Fault(
         "clock shift of hours",
         "all invoices are five hours early: the shop sells at night",
-        ("landed lines *__empty_hours", "landed lines *__hours_to_end"),
+        ("landed lines invoice_date__vanished", "landed lines *__hours_to_end"),
         False,
         cells(InvoiceDate=lambda cell, _: f"{cell[:11]}{int(cell[11:13]) - 5:02}{cell[13:]}"),
     ),
@@ -321,7 +321,7 @@ LATER = [
     Fault(
         "constant feature",
         "SQL with a bug: `item_actions_28d` is 0 for every product",
-        ("features feat_items *constant*",),
+        ("features feat_items *constant*", "features feat_items item_actions_28d__*"),
         True,
         in_warehouse("update feat_items set item_actions_28d = 0 where as_of = date '{day}'"),
         after="build",

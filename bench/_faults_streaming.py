@@ -130,7 +130,7 @@ VOLUME = [
     Fault(
         "missing hours",
         "the day ends at noon: nothing that became known later arrives",
-        ("landed * *__empty_hours", "landed * *__hours_to_end", "landed * rows", "landed * rows_vs_*"),
+        ("landed * *_at__vanished", "landed * *__hours_to_end", "landed * rows", "landed * rows_vs_*"),
         True,
         landed(
             events="select * from source where known_at < timestamp '{day} 12:00:00'",
@@ -141,7 +141,7 @@ VOLUME = [
         "a gap of three hours",
         "nothing of 16:00 to 19:00 arrives, in the middle of the peak",
         (
-            "landed * *__empty_hours",
+            "landed * *_at__vanished",
             "landed * *__hours_to_end",
         ),
         False,
@@ -321,7 +321,7 @@ CLOCKS = [
         "clock shift of hours",
         "events happened three hours before they became known, all of them",
         (
-            "landed events *__empty_hours",
+            "landed events *_at__vanished",
             "landed events *__hours_to_end",
             "landed events late__rate",
             "landed events occurred_at*",
@@ -465,12 +465,23 @@ LABELS = [
         ),
     ),
     Fault(
-        "labels lost for ten days",
-        "ten days of events lose nine in ten plays, the as-of day's being complete",
+        "labels flipped by a correction",
+        "the three days before the as-of day are landed again, their watched fractions as 1 - f",
         ("features labels *",),
         True,
         landed(
-            days=11,
+            days=4,
+            events="""select * replace (case when kind = 'play' and date '{day}' < date '{last}' then 1 - value
+                else value end as value) from source""",
+        ),
+    ),
+    Fault(
+        "labels lost by a correction",
+        "the three days before the as-of day are landed again, without nine in ten plays",
+        ("features labels *",),
+        True,
+        landed(
+            days=4,
             events="""select * from source where date '{day}' = date '{last}' or kind <> 'play'
                 or hash(event_id) % 10 = 0""",
         ),
@@ -481,7 +492,7 @@ FEATURES = [
     Fault(
         "constant feature",
         "SQL with a bug: `item_ctr_28d` is 0 for every title",
-        ("features feat_items *constant*", "features feat_items *all_*"),
+        ("features feat_items *constant*", "features feat_items item_ctr_28d__*"),
         True,
         in_warehouse("update feat_items set item_ctr_28d = 0 where as_of = date '{day}'"),
         after="build",
@@ -489,12 +500,9 @@ FEATURES = [
     Fault(
         "feature × 100",
         "SQL with a bug: a share is a percentage",
-        ("features feat_user_categories *shares*", "features feat_user_categories *share*"),
+        ("features feat_items shares__max", "features feat_items item_ctr_28d__*"),
         True,
-        in_warehouse(
-            "update feat_user_categories set user_category_share_28d = 100 * user_category_share_28d"
-            " where as_of = date '{day}'"
-        ),
+        in_warehouse("update feat_items set item_ctr_28d = 100 * item_ctr_28d where as_of = date '{day}'"),
         after="build",
     ),
     Fault(

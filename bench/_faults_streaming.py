@@ -506,12 +506,12 @@ FEATURES = [
         after="build",
     ),
     Fault(
-        "nulls in a feature",
-        "SQL with a bug: a third of `user_actions_28d` is null",
-        ("features feat_users *null_rate", "features feat_users *features*"),
+        "not a number",
+        "SQL with a bug: a division by zero in every third row of `user_actions_28d`",
+        ("features feat_users features__not_finite_rate",),
         True,
         in_warehouse(
-            "update feat_users set user_actions_28d = null where as_of = date '{day}' and hash(user_id) % 3 = 0"
+            "update feat_users set user_actions_28d = 'nan'::float where as_of = date '{day}' and hash(user_id) % 3 = 0"
         ),
         after="build",
     ),

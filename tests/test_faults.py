@@ -213,13 +213,13 @@ def test_every_fault_of_what_arrives_changes_it(stage: Stage, tmp_path: Path, on
     one.inject(run)
     landings = run.home.landing(run.spec.source_name)
     found = {path.parent.parent.name: pq.read_table(path) for path in landings.glob(f"*/ds={SHOWN_DAY}/*.parquet")}
+    earlier_days_alone = one in _faults_streaming.LABELS
     day_before = landings / "events" / f"ds={SHOWN_DAY - DAY}"
     assert len(list(day_before.glob("*.parquet"))) == 1
     (events,) = (pq.read_table(path) for path in day_before.glob("*.parquet"))
     assert events.equals(source.read(SHOWN_DAY - DAY, ["events"])["events"]) is not earlier_days_alone
     asked = {pattern.split(" ")[1] for pattern in one.meant if pattern.startswith("landed ")} - {"*"}
     right = source.read(SHOWN_DAY, found)
-    earlier_days_alone = one in _faults_streaming.LABELS
     assert all(found[table].equals(right[table]) for table in found) is earlier_days_alone
     assert asked <= set(found)
 

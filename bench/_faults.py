@@ -152,7 +152,9 @@ def findings(run: Run, steps: Sequence[str]) -> list[Finding]:
         words = run.dir / "errors" / f"{step}.txt"
         explained = step == GATE or any(one.severity == "critical" for one in failed)
         if words.exists() and not explained:
-            text = words.read_text(encoding="utf-8").strip().replace("\n", " ").replace(str(run.home.root), "…")
+            text = words.read_text(encoding="utf-8").strip().replace("\n", " ")
+            for folder in (run.home.root, run.data):
+                text = text.replace(str(folder), "…")
             found.append(
                 Finding(STEP_LINES.get(step, "landing" if step == "land" else step), "error", text, "critical")
             )

@@ -109,8 +109,14 @@ def _profile(
         "missing_days": missing_days([part.ds for part in (*earlier, partition)]),
         "rows_vs_trailing": rows_vs_trailing(rows, [part.rows for part in earlier]),
         "unexpectedly_empty": "yes" if not rows and _open(run.spec.source, partition) else "no",
+        "closed": not rows and _closed(run.spec.source, partition),
     }
     return {**today, **compare(suite, today, past)}
+
+
+def _closed(source: Source, partition: Partition) -> bool:
+    """Tell whether the day is declared closed."""
+    return isinstance(source, Files) and load_dataset(source.dataset).closed.on(partition.ds)
 
 
 def _open(source: Source, partition: Partition) -> bool:

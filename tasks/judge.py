@@ -232,6 +232,8 @@ def _check(
     if observed is None:
         empty_day = row.get("rows") == 0
         success = empty_day or expectation.meta.unmeasured == "passes"
+    if row.get("closed") and expectation.column == "rows" and expectation.meta.unmeasured == "passes":
+        success = True  # none is as many as a closed day has, whatever open days have
     return Check(
         suite=suite.name,
         table=str(row["table"]),

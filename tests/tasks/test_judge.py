@@ -121,6 +121,13 @@ def test_too_few_trailing_days_are_said_to_be_too_few(unmeasured: str, success: 
     assert (check.success, check.expected) == (success, "not judged yet: 2 of at least 5 earlier days")
 
 
+@pytest.mark.parametrize(("closed", "success"), [(True, True), (False, False)])
+def test_a_closed_day_may_have_fewer_rows_than_open_ones(closed: bool, success: bool) -> None:
+    low = between("rows", min_value={"$PARAMETER": "rows__trailing_low"}, meta={"unmeasured": "passes"})
+    empty = row(rows=0, closed=closed, trailing={"rows": history(98, 100, 102, 99, 101)})
+    assert verdicts(judge(suite(low), [empty], {})) == [("rows", success)]
+
+
 def test_an_unknown_parameter_is_refused_when_it_is_read_and_the_nearest_is_named() -> None:
     with pytest.raises(CheckFailed, match=r"'rows__trailing_hihg'.*did you mean 'rows__trailing_high'"):
         suite(between("rows", max_value={"$PARAMETER": "rows__trailing_hihg"}))

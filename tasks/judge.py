@@ -37,6 +37,9 @@ class Check:
     """File or table that was measured."""
     trend: tuple[tuple[str, float], ...] = ()
     """[day, value] of the same measure on the trailing days."""
+    low: float | None = None
+    high: float | None = None
+    """Bounds of what is expected, where they are numbers: the band of the report's plots."""
 
     @property
     def failed_critical(self) -> bool:
@@ -249,7 +252,13 @@ def _check(
         next=expectation.meta.next or suite.meta.next,
         place=row.get("place"),
         trend=history.trend if history else (),
+        low=_bound(expectation.kwargs.get("min_value")),
+        high=_bound(expectation.kwargs.get("max_value")),
     )
+
+
+def _bound(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _summed_up(checks: Sequence[Check], rows: Sequence[Mapping[str, Any]]) -> list[Check]:

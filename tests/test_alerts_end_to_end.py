@@ -102,6 +102,7 @@ def test_a_message_says_what_one_needs_to_know(
     tmp_path: Path, webhook: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MATINEE_ALERTS", webhook.url)
+    monkeypatch.delenv("MATINEE_URL", raising=False)
     home = tmp_path / "home"
     for on in ("03-03", "03-04", "03-05"):
         leave(run_of(home, on), [check("user_id__null_rate")])

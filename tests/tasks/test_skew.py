@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from engine.descriptor import Descriptor, Request, artifact_entry, write_descriptor
@@ -301,7 +302,8 @@ def test_the_command_shows_a_table_and_exits_with_1_on_a_difference(
     serve(run, engine, OPEN)
     monkeypatch.setattr(Run, "create", lambda *_: run)
 
-    result = CliRunner().invoke(app, ["skew", "tiny", "--as-of", "2026-03-01"], env={"COLUMNS": "200"})
+    monkeypatch.setattr("tasks.cli_skew.console", Console(width=200))
+    result = CliRunner().invoke(app, ["skew", "tiny", "--as-of", "2026-03-01"])
 
     assert result.exit_code == (0 if plant is None else 1)
     assert "tiny: 1 answers served on 2026-03-01" in result.output

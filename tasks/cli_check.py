@@ -44,7 +44,7 @@ def check(
         f"[bold]{run.spec.name}[/bold] as of {run.as_of}, sample and models of the attempt {run.attempt}",
         highlight=False,
     )
-    problems = {name: _check(run, name, failed_only=failed) for name in chosen}
+    problems = {name: _check(run, name, failed_only=failed, alone=len(chosen) == 1) for name in chosen}
     console.print(_summary(run, chosen, [name for name, problem in problems.items() if problem]), highlight=False)
     if any(problems.values()):
         raise typer.Exit(1)
@@ -73,8 +73,12 @@ def _functions() -> dict[str, Callable[[Run], dict[str, Any]]]:
     }
 
 
-def _check(run: Run, what: str, *, failed_only: bool) -> str | None:
-    """Run one check step and show what it found; return what is critical, None if nothing is."""
+def _check(run: Run, what: str, *, failed_only: bool, alone: bool) -> str | None:
+    """Run one check step and show what it found; return what is critical, None if nothing is.
+
+    Raises:
+        MatineeError: it could not run, and is the only one.
+    """
     from tasks.home import read_json
     from tasks.show_checks import render
 
@@ -88,7 +92,9 @@ def _check(run: Run, what: str, *, failed_only: bool) -> str | None:
     except CheckFailed as error:
         problem = str(error)
     except MatineeError as error:
-        console.print(Text(f"{what}: {error}", "red"))
+        if alone:
+            raise
+        console.print(Text(f"{what}: {error}", "red"), soft_wrap=True)
         return str(error)
     if path.exists() and path.stat().st_mtime_ns != before:
         console.print(render(line, read_json(path), failed_only=failed_only), highlight=False)

@@ -20,7 +20,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tasks import backfill
-from tasks.backfill import Day, build_all, days_between, land_all, look, only_one, run_days
+from tasks.backfill import JUDGING, Day, build_all, days_between, land_all, look, only_one, run_days
 from tasks.build import needed
 from tasks.cli import app
 from tasks.errors import GateFailed, LandingError, MatineeError, SpecError
@@ -236,7 +236,7 @@ class Steps:
         self.waits: dict[int, int] = {}
 
     def table(self) -> dict[str, Callable[[Run], dict[str, Any]]]:
-        return {name: self.step(name) for name in ("land", "train", "evaluate", "gate", "publish")}
+        return {name: self.step(name) for name in ("land", "train", *JUDGING)}
 
     def step(self, name: str) -> Callable[[Run], dict[str, Any]]:
         def function(run: Run) -> dict[str, Any]:
@@ -313,8 +313,8 @@ def test_days_are_judged_in_their_order_whatever_trains_first(parallel: int, mad
     assert [day.state for day in ran(runs, parallel)] == ["published"] * 3
     if parallel > 1:
         assert steps.days("train") == [16, 15, 14]
-    judging = [(name, number) for name, number in steps.called if name in {"evaluate", "gate", "publish", "report"}]
-    assert judging == [(name, n) for n in (14, 15, 16) for name in ("evaluate", "gate", "publish", "report")]
+    judging = [(name, number) for name, number in steps.called if name in {*JUDGING, "report"}]
+    assert judging == [(name, n) for n in (14, 15, 16) for name in (*JUDGING, "report")]
     assert [line["as_of"] for line in timeline(runs[0].home, "shop")] == ["2011-01-14", "2011-01-15", "2011-01-16"]
 
 

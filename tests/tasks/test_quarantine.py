@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from tasks import release as release_module
@@ -76,7 +77,7 @@ class Shop:
         return refusals(self.home, "shop", date.min, date.max, earlier=earlier)
 
     def call(self, *words: str) -> tuple[int, str]:
-        found = CliRunner().invoke(app, ["quarantine", words[0], str(self.file), *words[1:]], env={"COLUMNS": "120"})
+        found = CliRunner().invoke(app, ["quarantine", words[0], str(self.file), *words[1:]])
         if found.exception is not None and not isinstance(found.exception, SystemExit):
             raise found.exception
         return found.exit_code, found.output
@@ -88,6 +89,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     monkeypatch.setenv("MATINEE_HOME", str(made.home.root))
     monkeypatch.setenv("MATINEE_DATA_ONLINE_RETAIL", str(made.files))
     monkeypatch.setattr(release_module, "refused_now", lambda *_: {})
+    monkeypatch.setattr("tasks.cli_quarantine.console", Console(width=120))
     return made
 
 

@@ -61,7 +61,7 @@ def _timed(console: Console, name: str, seconds: dict[str, float]) -> Iterator[N
     with console.status(f"{name} …"):
         yield
     seconds[name] = time.monotonic() - begin
-    console.print(f"  [green]✓[/green] {name:<15} {seconds[name]:6.1f} s", highlight=False)
+    console.print(f"  [green]✓[/green] {name:<17} {seconds[name]:6.1f} s", highlight=False)
 
 
 def report_quietly(run: Run) -> None:

@@ -115,7 +115,7 @@ class Progress:
                 found = grid.get(day, {}).get(step)
                 if found and found.state in LOUD and self._said.get((day, step)) != found.state:
                     self._said[day, step] = found.state
-                    self._console.print(f"{day}  {step:<15} {found.text}", highlight=False, markup=False)
+                    self._console.print(f"{day}  {step:<17} {found.text}", highlight=False, markup=False)
 
 
 def table(days: Sequence[date], grid: dict[date, dict[str, Cell]]) -> Table:

@@ -107,12 +107,12 @@ def test_a_message_says_what_one_needs_to_know(
     for on in ("03-03", "03-04", "03-05"):
         leave(run_of(home, on), [check("user_id__null_rate")])
     tell_at_once(home, ("03-05", "1"))
-    stopped = "build, check_features, retrieve, sample, check_examples, train, evaluate, check_predictions, gate, publish"
+    stopped = "build, check_features, retrieve, sample, check_examples, train, evaluate, check_predictions, gate, "
     assert webhook.taken[0]["body"].splitlines() == [
         "events of 2026-03-05: null rate of user_id is 31 %, expected at most 1 %",
         "Why it matters: it matters",
         "Since: 2026-03-03, the 3rd day in a row",
-        f"Stopped: {stopped}",
+        f"Stopped: {stopped}publish",
         "Served: no version has been published yet",
         f"Report: {home}/runs/tiny/2026-03-05/1/report/report.html",
         "Next: ask the source",

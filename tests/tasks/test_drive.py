@@ -120,8 +120,8 @@ def test_plain_progress_says_each_thing_once() -> None:
         progress.show({day: {"land": Cell("success", 1.5, 1, 1), "train": Cell("running", 2.0, 1, 2)}})
         progress.show({day: {"land": Cell("success", 1.5, 1, 1), "train": Cell("failed", 3.0, 1, 2)}})
     assert out.getvalue().splitlines() == [
-        "2026-03-01  land            success 1.5 s",
-        "2026-03-01  train           failed 3.0 s (1/2)",
+        "2026-03-01  land              success 1.5 s",
+        "2026-03-01  train             failed 3.0 s (1/2)",
     ]
 
 

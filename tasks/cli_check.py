@@ -44,7 +44,7 @@ def check(
         f"[bold]{run.spec.name}[/bold] as of {run.as_of}, sample and models of the attempt {run.attempt}",
         highlight=False,
     )
-    problems = {name: _check(run, name, failed_only=failed, alone=len(chosen) == 1) for name in chosen}
+    problems = {name: _check(run, name, failed_only=failed, alone=what != "all") for name in chosen}
     console.print(_summary(run, chosen, [name for name, problem in problems.items() if problem]), highlight=False)
     if any(problems.values()):
         raise typer.Exit(1)
@@ -77,7 +77,7 @@ def _check(run: Run, what: str, *, failed_only: bool, alone: bool) -> str | None
     """Run one check step and show what it found; return what is critical, None if nothing is.
 
     Raises:
-        MatineeError: it could not run, and is the only one.
+        MatineeError: it could not run, and nothing else was asked for.
     """
     from tasks.home import read_json
     from tasks.show_checks import render

@@ -60,7 +60,7 @@ class Plan:
         elif subject in self.measure.rules:
             condition = rule(self.measure.rules[subject], self.visible)
             if condition is not None:
-                self.aggregates[name] = f"count_if({condition})"  # a filter costs three times as much
+                self.aggregates[name] = f"coalesce(count_if({condition}), 0)"  # a filter costs three times as much
         elif subject in self.measure.families:
             for column in family(self.measure, subject, self.found):
                 self._columns(column, ("min", "max") if measure == "constant" else (measure,))
@@ -74,7 +74,7 @@ class Plan:
         key = f"hash({', '.join(identifier(column) for column in columns)})"
         if measure == "null_rate":
             broken = " or ".join(f"{identifier(column)} is null" for column in columns)
-            self.aggregates[name] = f"count_if({broken})"
+            self.aggregates[name] = f"coalesce(count_if({broken}), 0)"
         elif self.rows > EXACT_ROWS:
             self.aggregates["key__hashes"] = f"list({key}) filter (where {key} <= {hash_limit(self.rows, KEY_ROWS)})"
         elif measure == "sketch":
@@ -97,7 +97,7 @@ class Plan:
             "std": f"stddev_samp({quoted}){finite}",
             "distinct": f"count(distinct {quoted})",
             "approx_distinct": f"approx_count_distinct({quoted})",
-            "not_finite_rate": f"count_if(not isfinite({quoted}))",
+            "not_finite_rate": f"coalesce(count_if(not isfinite({quoted})), 0)",
             "sketch": self._sketch(f"hash({quoted})"),
         }
         if kind == "TIMESTAMP" and "run_day" in self.visible:

@@ -76,10 +76,31 @@ def test_duplicates_of_a_big_table_are_found_in_a_sample_of_its_keys(
     assert found["key__duplicate_rate"] == 0.5
 
 
+def test_the_sketch_of_a_big_table_is_that_of_a_small_one(
+    connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = Relation("(select i as id from range(50000) t(i))", {})
+    asked = ["key__sketch", "key__duplicate_rate"]
+    small = profile(connection, rows, Measure(key=("id",)), asked)
+    monkeypatch.setattr(measures, "EXACT_ROWS", 10)
+
+    assert len(small["key__sketch"]["hashes"]) > 4_000
+    assert profile(connection, rows, Measure(key=("id",)), asked) == small
+
+
 def test_a_rule_may_name_the_run_day_and_ignores_nulls(connection: duckdb.DuckDBPyConnection) -> None:
     late = Measure(rules={"late": "seen >= run_day + interval 1 day"})
 
     assert measured(connection, late, "late__rate")["late__rate"] == 0.25
+
+
+def test_a_rule_that_nothing_is_known_of_holds_for_no_row(connection: duckdb.DuckDBPyConnection) -> None:
+    nobody = Relation("(values (null::varchar, null::float), (null, null)) t(id, x)", {})
+    odd = Measure(rules={"odd": "not regexp_matches(id, '^u')"})
+
+    found = profile(connection, nobody, odd, ["odd__rate", "x__not_finite_rate"])
+
+    assert found == {"rows": 2, "odd__rate": 0.0, "x__not_finite_rate": 0.0}
 
 
 def test_a_family_reports_its_worst_column_by_name(connection: duckdb.DuckDBPyConnection) -> None:

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench._faults import Inject
+from bench._faults import Fault, Inject
 from tasks.home import atomic_file
 from tasks.land import open_source
 from tasks.partitions import partition_dir, store
@@ -186,3 +186,24 @@ def damaged(table: str) -> Inject:
             temporary.write_bytes(bytes(content))
 
     return inject
+
+
+BROKEN_MODELS = [
+    Fault(
+        "constant scores",
+        "every leaf of the trained models is 0",
+        ("predictions * score_spread", "predictions * constant_list_share", "gate model *beats*"),
+        True,
+        in_models(lambda _: 0.0),
+        after="train",
+    ),
+    Fault(
+        "model upside down",
+        "every leaf of the trained models has the other sign",
+        ("predictions * champion_*", "predictions * refit_*", "gate model *beats*"),
+        True,
+        in_models(lambda value: -value),
+        after="train",
+    ),
+]
+"""What must never be published, whatever the pipeline."""

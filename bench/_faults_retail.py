@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from bench._fault_kinds import cells, delivered, in_models, in_warehouse, lines, not_delivered
+from bench._fault_kinds import BROKEN_MODELS, cells, delivered, in_warehouse, lines, not_delivered
 from bench._faults import Fault
 
 HEADER_ERROR = ("landing error *line 1: found the header*",)
@@ -334,22 +334,7 @@ LATER = [
         in_warehouse("delete from feat_users where as_of = date '{day}' and hash(user_id) % 2 = 0"),
         after="build",
     ),
-    Fault(
-        "constant scores",
-        "every leaf of the trained models is 0",
-        ("predictions * score_spread", "predictions * constant_list_share", "gate model *beats*"),
-        True,
-        in_models(lambda _: 0.0),
-        after="train",
-    ),
-    Fault(
-        "model upside down",
-        "every leaf of the trained models has the other sign",
-        ("predictions * champion_*", "predictions * refit_*", "gate model *beats*"),
-        True,
-        in_models(lambda value: -value),
-        after="train",
-    ),
+    *BROKEN_MODELS,
 ]
 
 FAULTS = [*FILES, *CELLS, *LATER]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from bench._fault_kinds import damaged, in_examples, in_models, in_warehouse, landed
+from bench._fault_kinds import BROKEN_MODELS, damaged, in_examples, in_warehouse, landed
 from bench._faults import Fault
 from tasks.run import pipeline_path
 from tasks.spec import load_spec
 
 NULL_30 = "select * replace (case when hash({key}) % 10 >= 3 then {column} end as {column}) from source"
+FLIPPED_BEFORE = """select * replace (case when kind = 'play' and date '{day}' < date '{last}' then 1 - value
+    else value end as value) from source"""
 PERSONAL = [name for name in load_spec(pipeline_path("streaming")).features if not name.startswith("item_")]
 DUMP = """
     select {columns} from landed qualify row_number() over (partition by {key} order by changed_at desc) = 1
@@ -460,8 +462,7 @@ LABELS = [
         True,
         landed(
             days=11,
-            events="""select * replace (case when kind = 'play' and date '{day}' < date '{last}' then 1 - value
-                else value end as value) from source""",
+            events=FLIPPED_BEFORE,
         ),
     ),
     Fault(
@@ -471,8 +472,7 @@ LABELS = [
         True,
         landed(
             days=4,
-            events="""select * replace (case when kind = 'play' and date '{day}' < date '{last}' then 1 - value
-                else value end as value) from source""",
+            events=FLIPPED_BEFORE,
         ),
     ),
     Fault(
@@ -561,22 +561,7 @@ FEATURES = [
 ]
 
 MODELS = [
-    Fault(
-        "constant scores",
-        "every leaf of the trained models is 0",
-        ("predictions * score_spread", "predictions * constant_list_share", "gate model *beats*"),
-        True,
-        in_models(lambda _: 0.0),
-        after="train",
-    ),
-    Fault(
-        "model upside down",
-        "every leaf of the trained models has the other sign",
-        ("predictions * champion_*", "predictions * refit_*", "gate model *beats*"),
-        True,
-        in_models(lambda value: -value),
-        after="train",
-    ),
+    *BROKEN_MODELS,
     Fault(
         "shuffled labels",
         "the models learn from grades that are drawn from a hat",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,16 @@ def show(name: str, text: str, *, write: bool) -> None:
     if write:
         FOLDER.mkdir(exist_ok=True)
         (FOLDER / f"{name}.md").write_text(f"{text}\n", encoding="utf-8")
+
+
+def keep(name: str, title: str, sections: Sequence[str], section: str, text: str) -> None:
+    """Replace one of the sections of a page of `bench/results/`; the others stay, in the order given."""
+    path = FOLDER / f"{name}.md"
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    parts = dict(re.findall(r"<!-- (\w+) -->\n(.*?)\n(?=\n<!--|\Z)", old, re.S)) | {section: text}
+    FOLDER.mkdir(exist_ok=True)
+    body = "\n\n".join(f"<!-- {one} -->\n{parts[one]}" for one in sections if one in parts)
+    path.write_text(f"# {title}\n\n{body}\n", encoding="utf-8")
 
 
 @contextmanager

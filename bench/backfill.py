@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import re
 import resource
 import shutil
 import statistics
@@ -23,7 +22,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from bench._results import FOLDER, home_of, table
+from bench._results import home_of, keep, table
 from bench._through_airflow import MODES, PIPELINE, pipeline_spec, range_of, scheduler
 from tasks.backfill import build_all
 from tasks.build import build, build_step, needed_by
@@ -151,16 +150,6 @@ def sql(home: Path, count: int, repeats: int) -> str:
     )
 
 
-def keep(section: str, text: str) -> None:
-    """Replace one of the two sections of the results page."""
-    path = FOLDER / "backfill.md"
-    old = path.read_text(encoding="utf-8") if path.exists() else ""
-    parts = dict(re.findall(r"<!-- (\w+) -->\n(.*?)\n(?=\n<!--|\Z)", old, re.S)) | {section: text}
-    FOLDER.mkdir(exist_ok=True)
-    body = "\n\n".join(f"<!-- {name} -->\n{parts[name]}" for name in ("scheduler", "sql") if name in parts)
-    path.write_text(f"# Backfills\n\n{body}\n", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", choices=("scheduler", "sql"), default="sql")
@@ -177,7 +166,7 @@ def main() -> None:
             text = sql(home, given.days, given.repeats)
     print(text)
     if given.write:
-        keep(given.what, text)
+        keep("backfill", "Backfills", ("scheduler", "sql"), given.what, text)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -24,7 +23,7 @@ from bench import _faults_retail, _faults_streaming
 from bench._false_alarms import Alarms, Clean, alarms, days, rows
 from bench._fault_runs import Stage, prepare, try_all
 from bench._faults import GATE, LINES, Verdict, short
-from bench._results import FOLDER, home_of, table
+from bench._results import home_of, keep, table
 from tasks.catalog import PROJECT
 
 FAULTS = {"streaming": _faults_streaming.FAULTS, "online_retail": _faults_retail.FAULTS}
@@ -103,16 +102,6 @@ def false_alarms(found: list[Alarms]) -> str:
     return "\n".join(parts)
 
 
-def keep(section: str, text: str) -> None:
-    """Replace one of the two sections of the results page."""
-    path = FOLDER / "faults.md"
-    old = path.read_text(encoding="utf-8") if path.exists() else ""
-    parts = dict(re.findall(r"<!-- (\w+) -->\n(.*?)\n(?=\n<!--|\Z)", old, re.S)) | {section: text}
-    FOLDER.mkdir(exist_ok=True)
-    body = "\n\n".join(f"<!-- {name} -->\n{parts[name]}" for name in ("catch", "alarms") if name in parts)
-    path.write_text(f"# What the checks catch\n\n{body}\n", encoding="utf-8")
-
-
 def stages(folder: Path, given: argparse.Namespace, console: Console) -> dict[str, Stage]:
     """Prepare the pipelines that were asked for and whose data is there."""
     return {
@@ -166,7 +155,7 @@ def main() -> None:
             text = false_alarms([alarms(one, folder / f"clean-{one.pipeline}", console) for one in clean])
     print(text)
     if given.write:
-        keep(given.what, text)
+        keep("faults", "What the checks catch", ("catch", "alarms"), given.what, text)
 
 
 if __name__ == "__main__":

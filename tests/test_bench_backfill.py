@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
+from bench import _results
 from bench import _through_airflow as scheduler
-from bench import backfill
 from tasks.home import Home, write_json
 from tasks.registry import move_alias
 from tasks.rest import Airflow
@@ -82,9 +82,9 @@ def test_registries_are_equal_whatever_the_order_of_days(tmp_path: Path) -> None
 
 
 def test_each_half_of_the_page_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backfill, "FOLDER", tmp_path)
+    monkeypatch.setattr(_results, "FOLDER", tmp_path)
     for section, text in (("sql", "## B\n\n| old |"), ("scheduler", "## A\n\n| a |"), ("sql", "## B\n\n| b |")):
-        backfill.keep(section, text)
+        _results.keep("backfill", "Backfills", ("scheduler", "sql"), section, text)
     assert (tmp_path / "backfill.md").read_text() == (
         "# Backfills\n\n<!-- scheduler -->\n## A\n\n| a |\n\n<!-- sql -->\n## B\n\n| b |\n"
     )

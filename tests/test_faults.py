@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from bench import _faults_retail, _faults_streaming, faults
+from bench import _faults_retail, _faults_streaming, _results, faults
 from bench._false_alarms import Alarms, Clean, alarms, days
 from bench._fault_kinds import cells, delivered, landed, lines, not_delivered, query
 from bench._fault_runs import Stage, attempt, copied, last_step
@@ -266,9 +266,9 @@ def test_the_first_section_counts_what_was_caught_and_held() -> None:
 
 
 def test_each_half_of_the_page_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faults, "FOLDER", tmp_path)
+    monkeypatch.setattr(_results, "FOLDER", tmp_path)
     for section, text in (("alarms", "## B\n\nold"), ("catch", "## A\n\na"), ("alarms", "## B\n\nb")):
-        faults.keep(section, text)
+        _results.keep("faults", "What the checks catch", ("catch", "alarms"), section, text)
     assert (tmp_path / "faults.md").read_text() == (
         "# What the checks catch\n\n<!-- catch -->\n## A\n\na\n\n<!-- alarms -->\n## B\n\nb\n"
     )

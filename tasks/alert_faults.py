@@ -13,11 +13,13 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from tasks import run_files
 from tasks.errors import MatineeError
 from tasks.home import Home, read_json
+from tasks.judge import SEVERITIES as WORST_FIRST
 from tasks.judge import is_rate, shown, title
 
-SEVERITIES = ("info", "warning", "critical")
+SEVERITIES = WORST_FIRST[::-1]
 """From the least to the most."""
 LONGEST_ROW = 60
 """Days that are looked at to find the first one of a row."""
@@ -87,27 +89,13 @@ def holding(folder: Path) -> set[str]:
 def since(home: Home, pipeline: str, as_of: date, rule: str) -> date:
     """Return the first day of the row of days, up to this one, on which a rule did not hold."""
     first = as_of
-    earlier = [day for day in reversed(days_run(home, pipeline)) if day < as_of]
+    earlier = [day for day in reversed(run_files.days(home, pipeline)) if day < as_of]
     for day in earlier[:LONGEST_ROW]:
-        attempt = last_attempt(home, pipeline, day)
-        if first - day > GAP or attempt is None or rule not in {fault.rule for fault in faults_of(attempt)}:
+        last = next(iter(run_files.attempts(home, pipeline, day)), None)
+        if first - day > GAP or last is None or rule not in {fault.rule for fault in faults_of(last.dir)}:
             break
         first = day
     return first
-
-
-def days_run(home: Home, pipeline: str) -> list[date]:
-    """Return the days that have a run's folder, oldest first."""
-    folder = home.root / "runs" / pipeline
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    return sorted(date.fromisoformat(name) for name in names if re.fullmatch(r"\d{4}-\d\d-\d\d", name))
-
-
-def last_attempt(home: Home, pipeline: str, day: date) -> Path | None:
-    """Return the folder of the attempt that was written to last."""
-    folder = home.runs(pipeline, day)
-    attempts = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
-    return max(attempts, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
 
 
 def _of_checks(folder: Path) -> list[Fault]:

@@ -12,7 +12,8 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from tasks.alert_faults import Fault, days_run, since
+from tasks import run_files
+from tasks.alert_faults import Fault, since
 from tasks.alert_spool import Message
 from tasks.registry import alias
 
@@ -90,7 +91,7 @@ def resolved_message(run: Run, rules: Mapping[str, str], severity: str, run_id: 
 
 def routed(run: Run, severity: str) -> str:
     """Return the severity by which sinks choose: days far behind the newest one are history."""
-    newest = max([*days_run(run.home, run.spec.name), run.as_of])
+    newest = max([*run_files.days(run.home, run.spec.name), run.as_of])
     return "info" if newest - run.as_of > OLD else severity
 
 

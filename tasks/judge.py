@@ -16,6 +16,9 @@ from typing import Any
 from tasks.errors import CheckFailed
 from tasks.suites import RUN_PARAMETERS, Expectation, Suite, is_parameter
 
+SEVERITIES = ("critical", "warning", "info")
+"""From the most to the least."""
+
 
 @dataclass(frozen=True)
 class Check:

@@ -14,6 +14,7 @@ from tasks import report_data, report_drift, report_model
 from tasks.errors import MatineeError
 from tasks.failures import last_words
 from tasks.html import page
+from tasks.judge import SEVERITIES
 from tasks.registry import alias
 from tasks.run_files import optional
 
@@ -235,7 +236,7 @@ def _landed_tile(tables: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 def _checks_tile(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     if not lines:
         return None
-    failed = {name: sum(line["counts"][name][0] for line in lines) for name in report_data.SEVERITIES}
+    failed = {name: sum(line["counts"][name][0] for line in lines) for name in SEVERITIES}
     total = sum(count for line in lines for _, count in line["counts"].values())
     level = "bad" if failed["critical"] else "warn" if failed["warning"] else "good"
     words = [f"{count} {name}" for name, count in failed.items() if count]

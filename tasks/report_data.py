@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import MatineeError
-from tasks.judge import is_rate, shown, title
+from tasks.judge import SEVERITIES, is_rate, shown, title
 from tasks.partitions import read_manifests
 from tasks.plots import bars, spark, stacked
 from tasks.rejects import ALL_RULES
@@ -24,7 +24,6 @@ USUAL_DAYS = 7
 LINES = {"landed": "Landed data", "features": "Features and examples", "predictions": "Predictions"}
 LINE_OF = {"check_landed": "landed", "check_predictions": "predictions"}
 """Line of defence of a step's records that do not name theirs; all others are of the features."""
-SEVERITIES = ("critical", "warning", "info")
 
 
 def landed(run: Run) -> list[dict[str, Any]]:

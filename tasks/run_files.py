@@ -76,9 +76,9 @@ def attempts(home: Home, pipeline: str, day: date) -> list[Attempt]:
     return [Attempt(pipeline, day, folder) for folder in sorted(folders, key=_last_done, reverse=True)]
 
 
-def _last_done(folder: Path) -> tuple[float, str]:
+def _last_done(folder: Path) -> tuple[int, str]:
     """Return when a step was last written: each replaces its folder, which touches that of the attempt."""
-    return folder.stat().st_mtime, folder.name
+    return folder.stat().st_mtime_ns, folder.name
 
 
 def attempt_called(home: Home, pipeline: str, name: str) -> Sequence[Attempt]:

@@ -9,14 +9,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tasks.judge import is_rate, shown, title
+from tasks.judge import SEVERITIES, is_rate, shown, title
 
 LINES = {
     "landed": "Landed data",
     "features": "Features and examples",
     "predictions": "Predictions",
 }
-SEVERITIES = ("critical", "warning", "info")
 LOOKS = {"critical": ("✗", "bold red"), "warning": ("!", "yellow"), "info": ("i", "cyan")}
 BLOCKS = "▁▂▃▄▅▆▇█"
 WIDEST = 13

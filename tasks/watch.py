@@ -12,7 +12,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from tasks.alert_faults import days_run, faults_of, last_attempt
+from tasks import run_files
+from tasks.alert_faults import faults_of
 from tasks.alert_sinks import Send, deliver, sinks
 from tasks.alert_spool import Message, Spool, known
 from tasks.alert_words import body, clean
@@ -74,10 +75,9 @@ class Watch:
                 self._missed(spec, day, deadline(day, spec.alerts.green_by))
 
     def _missed(self, spec: Spec, day: date, by: datetime) -> None:
-        attempts = self.home.runs(spec.name, day)
-        if attempts.is_dir() and any(is_green(path) for path in attempts.iterdir() if path.is_dir()):
+        if any(is_green(attempt.dir) for attempt in run_files.attempts(self.home, spec.name, day)):
             return
-        before = (earlier for earlier in reversed(days_run(self.home, spec.name)) if earlier < day)
+        before = (earlier for earlier in reversed(run_files.days(self.home, spec.name)) if earlier < day)
         last = next((earlier for earlier in before if _green(self.home, spec.name, earlier)), "none")
         said = (
             f"expected a green run of {day} by {by:%Y-%m-%d %H:%M} UTC; "
@@ -124,7 +124,7 @@ def due_days(home: Home, spec: Spec, green_by: str, now: datetime) -> list[date]
     last = now.astimezone(UTC).date()
     while deadline(last, green_by) > now:
         last -= timedelta(days=1)
-    ran = days_run(home, spec.name)
+    ran = run_files.days(home, spec.name)
     first = max(spec.start, last - timedelta(days=LOOKED_BACK - 1))
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     # Of a pipeline that is new here, the days before its first run are no loss.
@@ -137,15 +137,14 @@ def deadline(day: date, green_by: str) -> datetime:
 
 
 def _green(home: Home, pipeline: str, day: date) -> bool:
-    attempt = last_attempt(home, pipeline, day)
-    return attempt is not None and is_green(attempt)
+    return any(is_green(attempt.dir) for attempt in run_files.attempts(home, pipeline, day)[:1])
 
 
 def _state(home: Home, pipeline: str, day: date) -> str:
-    attempt = last_attempt(home, pipeline, day)
-    if attempt is None:
+    attempts = run_files.attempts(home, pipeline, day)
+    if not attempts:
         return "none was begun"
-    worst = next(iter(faults_of(attempt)), None)
+    worst = next(iter(faults_of(attempts[0].dir)), None)
     return f"the last attempt is not green: {worst.brief if worst else 'it is not finished'}"
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from rich.console import Console
 
 from bench._faults import Finding, findings
-from tasks.all_steps import steps
-from tasks.backfill import build_all
 from tasks.errors import MatineeError
-from tasks.failures import call_step
-from tasks.home import Home, read_json
-from tasks.land import land
-from tasks.run import Run
+from tasks.operations.backfill import build_all
+from tasks.operations.run_all import steps
+from tasks.runs.failures import call_step
+from tasks.runs.run import Run
+from tasks.sources.land import land
+from tasks.store.files import Home, read_json
 
 ATTEMPT = "alarms"
 WEEK = 7

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench._faults import Fault, Inject
-from tasks.home import atomic_file
-from tasks.land import open_source
-from tasks.partitions import partition_dir, store
-from tasks.profile import parquet
-from tasks.run import Run
-from tasks.warehouse import locked, memory, writer
+from tasks.checks.profile import parquet
+from tasks.features.warehouse import locked, writer
+from tasks.runs.run import Run
+from tasks.sources.land import open_source
+from tasks.store.database import memory
+from tasks.store.files import atomic_file
+from tasks.store.partitions import partition_dir, store
 
 if TYPE_CHECKING:
     import pyarrow as pa

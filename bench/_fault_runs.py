@@ -13,11 +13,11 @@ from pathlib import Path
 from rich.console import Console
 
 from bench._faults import LINES, Fault, Outcome, Verdict, findings, short, verdict
-from tasks.all_steps import run_all, steps
 from tasks.errors import MatineeError
-from tasks.failures import call_step
-from tasks.home import Home
-from tasks.run import Run
+from tasks.operations.run_all import run_all, steps
+from tasks.runs.failures import call_step
+from tasks.runs.run import Run
+from tasks.store.files import Home
 
 ATTEMPT = "faults"
 DAY = timedelta(days=1)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from tasks.home import read_json
-from tasks.judge import is_rate, shown
-from tasks.run import Run
+from tasks.checks.gx import is_rate, shown
+from tasks.runs.run import Run
+from tasks.store.files import read_json
 
 LINES = {"landing": "land", "landed": "check_landed", "features": "check_examples", "predictions": "check_predictions"}
 """Lines of defence in their order, and the last step of each. `landing` is a source that refuses to be landed."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bench._fault_kinds import BROKEN_MODELS, damaged, in_examples, in_warehouse, landed
 from bench._faults import Fault
-from tasks.run import pipeline_path
-from tasks.spec import load_spec
+from tasks.spec.load import load_spec
+from tasks.spec.project import pipeline_path
 
 NULL_30 = "select * replace (case when hash({key}) % 10 >= 3 then {column} end as {column}) from source"
 FLIPPED_BEFORE = """select * replace (case when kind = 'play' and date '{day}' < date '{last}' then 1 - value

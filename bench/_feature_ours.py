@@ -153,7 +153,7 @@ def _build(known: Sequence[Path], new: Sequence[Path], state: Path) -> None:
 
 
 def _join(files: Sequence[Path], out: Path, state: Path) -> None:
-    """Join examples as `tasks.sample` does."""
+    """Join examples as `tasks.examples.sample` does."""
     columns = ", ".join(
         f"coalesce({short}.impressions_{w}d, 0)::integer as {short}{w}" for short in "uip" for w in WINDOWS
     )

@@ -14,14 +14,16 @@ from typing import Any
 import psutil
 
 from bench._results import table
-from tasks import stack
 from tasks.errors import MatineeError
-from tasks.home import Home, read_json, write_json
-from tasks.registry import alias, contents, timeline
-from tasks.rest import Airflow
-from tasks.spec import Spec, load_shape
-from tasks.stack_env import PROJECT, airflow_home, bin_dir, full_env
-from tasks.windows import first_as_of
+from tasks.operations.local_airflow import stack
+from tasks.operations.local_airflow.airflow_api import Airflow
+from tasks.operations.local_airflow.environment import airflow_home, bin_dir, full_env
+from tasks.spec.load import load_shape
+from tasks.spec.project import PROJECT
+from tasks.spec.spec import Spec
+from tasks.spec.windows import first_as_of
+from tasks.store.files import Home, read_json, write_json
+from tasks.store.registry import alias, contents, timeline
 
 PIPELINE = "streaming"
 DAY = timedelta(days=1)

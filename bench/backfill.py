@@ -24,14 +24,14 @@ from typing import Any
 
 from bench._results import home_of, keep, table
 from bench._through_airflow import MODES, PIPELINE, pipeline_spec, range_of, scheduler
-from tasks.backfill import build_all
-from tasks.build import build, build_step, needed_by
 from tasks.errors import MatineeError
-from tasks.home import Home, atomic_dir
-from tasks.land import land
-from tasks.run import Run
-from tasks.warehouse import reader_if_built
-from tasks.windows import landing_start
+from tasks.features.build import build, build_step, needed_by
+from tasks.features.warehouse import reader_if_built
+from tasks.operations.backfill import build_all
+from tasks.runs.run import Run
+from tasks.sources.land import land
+from tasks.spec.windows import landing_start
+from tasks.store.files import Home, atomic_dir
 
 FULL_BUILDS = 3
 
@@ -56,7 +56,7 @@ def one_build_step(home: Path, day: date, waiting: list[date]) -> None:
 
 def start_up(home: Path, day: date) -> None:
     """Do what a build step's process does before it looks at anything: import, read the pipeline file, open DuckDB."""
-    from tasks.land import open_source
+    from tasks.sources.land import open_source
 
     run = Run.create(PIPELINE, day, "bench", home=Home(home))
     open_source(run.spec, run.home)

@@ -24,12 +24,12 @@ from typing import Any
 import duckdb
 
 from bench._results import show, table
-from tasks.home import sha256_file
-from tasks.judge import judge
-from tasks.profile import Relation, parquet, profile_file
-from tasks.suites import Suite, load_suite
-from tasks.trailing import compare
-from tasks.warehouse import memory
+from tasks.checks.gx import judge
+from tasks.checks.profile import Relation, parquet, profile_file
+from tasks.checks.suites import Suite, load_suite
+from tasks.checks.trailing import compare
+from tasks.store.database import memory
+from tasks.store.files import sha256_file
 
 DAY = date(2026, 2, 10)
 SUITES = ("simulated.events", "default.landed")

@@ -24,7 +24,7 @@ from bench._false_alarms import Alarms, Clean, alarms, days, rows
 from bench._fault_runs import Stage, prepare, try_all
 from bench._faults import GATE, LINES, Verdict, short
 from bench._results import home_of, keep, table
-from tasks.catalog import PROJECT
+from tasks.spec.project import PROJECT
 
 FAULTS = {"streaming": _faults_streaming.FAULTS, "online_retail": _faults_retail.FAULTS}
 DAYS = {"streaming": date(2026, 2, 26), "online_retail": date(2011, 10, 31)}

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from bench._results import home_of, show, table
-from tasks.build import build_step
-from tasks.catalog import PROJECT
-from tasks.evaluate import MODEL, evaluate_step
-from tasks.home import Home
-from tasks.land import land_step
-from tasks.retrieve import retrieve_step
-from tasks.run import Run
-from tasks.sample import sample_step
-from tasks.train import populations, train_step
+from tasks.evaluation.evaluate import MODEL, evaluate_step
+from tasks.examples.candidates import retrieve_step
+from tasks.examples.sample import sample_step
+from tasks.features.build import build_step
+from tasks.runs.run import Run
+from tasks.sources.land import land_step
+from tasks.spec.project import PROJECT
+from tasks.store.files import Home
+from tasks.training.train import populations, train_step
 
 AS_OF, CUT = date(2011, 10, 31), date(2011, 9, 30)
 METRIC, HISTORY = "ndcg@20", "history"

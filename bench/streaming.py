@@ -22,14 +22,14 @@ from bench._results import home_of, show, table
 from engine.intervals import interval, user_blocks
 from engine.lists import Lists
 from engine.metrics import parse_metric
-from tasks.all_steps import run_all
-from tasks.evaluate import INTERVAL_SEED, MODEL, model_scores
-from tasks.examples import group_offsets
-from tasks.held_out import baseline_rows
-from tasks.home import Home
-from tasks.run import Run
-from tasks.simulator import Service, true_relevance
-from tasks.spec_parts import Simulated
+from tasks.evaluation.evaluate import INTERVAL_SEED, MODEL, model_scores
+from tasks.evaluation.held_out import baseline_rows
+from tasks.examples.arrays import group_offsets
+from tasks.operations.run_all import run_all
+from tasks.runs.run import Run
+from tasks.sources.simulation.service import Service, true_relevance
+from tasks.spec.parts import Simulated
+from tasks.store.files import Home
 
 Floats = npt.NDArray[np.float64]
 CUTOFF = 10

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from airflow.dag_processing.bundles.base import BaseDagBundle
 
-from dags.pipelines import folder
+from tasks.spec.project import pipelines_folder
 
 STUB = '''"""Made from pipelines/{name}.yaml (below); edit that file, not this one."""
 
@@ -41,7 +41,7 @@ class PipelineBundle(BaseDagBundle):  # type: ignore[misc,unused-ignore]
 
     def refresh(self) -> None:
         """Bring the generated files in line with the pipeline files; files that are right are left alone."""
-        write_stubs(folder(), self.path)
+        write_stubs(pipelines_folder(), self.path)
 
 
 def write_stubs(pipelines: Path, target: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.spec import Spec
-from tasks.spec_parts import BeatsGate, NotWorseGate
+from tasks.spec.parts import BeatsGate, NotWorseGate
+from tasks.spec.spec import Spec
 
 SENTENCES = {
     "land": "Turns the source's day into immutable parquet partitions.",

@@ -1,7 +1,7 @@
 """The pages inside Airflow: a read-only application that the plugin mounts at /matinee, for users who are logged in.
 
-It serves what `tasks.page_files` finds below `MATINEE_HOME`, and asks Airflow's own authorisation first: who may read
-a DAG may read its pipeline's pages.
+It serves what `tasks.reports.page_routes` finds below `MATINEE_HOME`, and asks Airflow's own authorization first: who
+may read a DAG may read its pipeline's pages.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from dags.pipelines import folder
-from tasks import page_files, sql_docs
-from tasks.attempts import attempt_of
 from tasks.errors import MatineeError
-from tasks.home import Home, default_home
-from tasks.html import page
-from tasks.overview import index
-from tasks.run import Run
-from tasks.run_files import pipelines
-from tasks.spec import load_spec
+from tasks.features import dbt_docs as sql_docs
+from tasks.reports import page_routes as page_files
+from tasks.reports.html import page
+from tasks.reports.overview import index
+from tasks.runs.attempts import attempt_of
+from tasks.runs.run import Run
+from tasks.spec.load import load_spec
+from tasks.spec.project import pipeline_path, pipelines_folder
+from tasks.store.files import Home, default_home
+from tasks.store.run_files import pipelines
 
 CLOSED = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; base-uri 'none'; "
@@ -97,8 +98,8 @@ def run(request: Request, dag_id: str, run_id: str) -> Response:
 @app.get("/pages/{dag_id}/sql.html", dependencies=[READS_DAG])
 def sql(dag_id: str) -> Response:
     """Show the pipeline's tables as dbt documents them; made in the background at the first call."""
-    path = folder() / f"{dag_id}.yaml"
-    if path not in folder().glob("*.yaml"):
+    path = pipeline_path(dag_id)
+    if path not in pipelines_folder().glob("*.yaml"):
         raise HTTPException(404, "There is no such pipeline.")
     made = sql_docs.docs_or_begin(_home(), load_spec(path))
     if made is None:
@@ -122,7 +123,7 @@ def report(dag_id: str, day: str, attempt: str) -> Response:
 
 
 def _load(pipeline: str, day: date, attempt: str) -> Run:
-    return Run.create(folder() / f"{pipeline}.yaml", day, attempt)
+    return Run.create(pipeline, day, attempt)
 
 
 @app.get("/{top}/{dag_id}/{rest:path}", dependencies=[READS_DAG])

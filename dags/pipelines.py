@@ -6,16 +6,15 @@ at a time may open the pipeline's DuckDB file: those tasks share the pool `wareh
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, time, timedelta
-from pathlib import Path
 
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, TriggerRule, XComArg, chain
 
 from dags.describe import page, sentence
 from dags.steps import AS_OF, populations_of, report, step
 from dags.tell import tell
-from tasks.spec import load_shape
+from tasks.spec.load import load_shape
+from tasks.spec.project import pipeline_path
 
 POOL = "warehouse"
 DEFAULTS = {
@@ -27,14 +26,9 @@ DEFAULTS = {
 }
 
 
-def folder() -> Path:
-    """Return the folder of pipeline files: `MATINEE_PIPELINES`, or `pipelines/` beside this package."""
-    return Path(os.environ.get("MATINEE_PIPELINES") or Path(__file__).resolve().parents[1] / "pipelines")
-
-
 def pipeline_dag(name: str) -> DAG:
     """Return the DAG of `pipelines/<name>.yaml`; a SpecError becomes the DAG's import error."""
-    spec = load_shape(folder() / f"{name}.yaml")
+    spec = load_shape(pipeline_path(name))
     with DAG(
         dag_id=spec.name,
         description=spec.description,

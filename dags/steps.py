@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
 from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from dags.context import day_of, waiting_days
 from dags.tell import tell
-from tasks.attempts import attempt_of
 from tasks.errors import (
     CheckFailed,
     GateFailed,
@@ -23,30 +22,30 @@ from tasks.errors import (
     SpecError,
     TrainingError,
 )
+from tasks.runs.attempts import attempt_of
 
 FUNCTIONS = {
-    "land": "tasks.land:land_step",
-    "check_landed": "tasks.check_landed:check_landed",
-    "build": "tasks.build:build_step",
-    "check_features": "tasks.check:check_features",
-    "retrieve": "tasks.retrieve:retrieve_step",
-    "sample": "tasks.sample:sample_step",
-    "check_examples": "tasks.check:check_examples",
-    "populations": "tasks.train:populations",
-    "train": "tasks.train:train_step",
-    "evaluate": "tasks.evaluate:evaluate_step",
-    "check_predictions": "tasks.check_predictions:check_predictions",
-    "gate": "tasks.gate:gate_step",
-    "publish": "tasks.publish:publish_step",
-    "monitor": "tasks.monitor:monitor_step",
-    "report": "tasks.report:report_step",
+    "land": "tasks.sources.land:land_step",
+    "check_landed": "tasks.checks.landed:check_landed",
+    "build": "tasks.features.build:build_step",
+    "check_features": "tasks.checks.features:check_features",
+    "retrieve": "tasks.examples.candidates:retrieve_step",
+    "sample": "tasks.examples.sample:sample_step",
+    "check_examples": "tasks.checks.features:check_examples",
+    "populations": "tasks.training.train:populations",
+    "train": "tasks.training.train:train_step",
+    "evaluate": "tasks.evaluation.evaluate:evaluate_step",
+    "check_predictions": "tasks.checks.predictions:check_predictions",
+    "gate": "tasks.publishing.gates:gate_step",
+    "publish": "tasks.publishing.publish:publish_step",
+    "monitor": "tasks.monitoring.monitor:monitor_step",
+    "report": "tasks.reports.run_report:report_step",
 }
 # The same inputs would fail again: no retry.
 FINAL = (SpecError, SourceError, LandingError, CheckFailed, TrainingError, GateFailed)
 # An argument that Airflow renders, so that the UI shows it; `call` takes the day from the interval itself.
 AS_OF = "{{ data_interval_start | ds if data_interval_start else '' }}"
 
-MONTH = 31
 
 log = logging.getLogger("matinee")
 
@@ -61,51 +60,17 @@ def call(pipeline: str, what: str, *args: Any) -> Any:
     context: Any = get_current_context()
     as_of = day_of(context)
     try:
-        from dags.pipelines import folder
-        from tasks.failures import call_step
-        from tasks.run import Run
+        from tasks.runs.failures import call_step
+        from tasks.runs.run import Run
 
         module, name = FUNCTIONS[what].split(":")
         function: Callable[..., Any] = getattr(import_module(module), name)
-        run = Run.create(str(folder() / f"{pipeline}.yaml"), as_of, attempt_of(context["run_id"]))
+        run = Run.create(pipeline, as_of, attempt_of(context["run_id"]))
         return call_step(run, what, function, *args)
     except MatineeError as error:
         log.error("%s", error)
         kind = AirflowFailException if isinstance(error, FINAL) else AirflowException
         raise kind(f"{type(error).__name__}: {error}") from None
-
-
-def day_of(context: dict[str, Any]) -> date:
-    """Return the as-of day of a run: the first day of its data interval.
-
-    Raises:
-        AirflowFailException: it has none.
-    """
-    start = context.get("data_interval_start")
-    if start is None:
-        raise AirflowFailException(
-            f"run {context['run_id']} has no data interval, so it has no as-of day; "
-            "start it with a logical date (a backfill, the schedule, or Trigger with a date)"
-        )
-    day: date = start.astimezone(UTC).date()
-    return day
-
-
-def waiting_days(context: dict[str, Any]) -> list[date]:
-    """Return the as-of days of the DAG's other runs that are queued or running, within a month of the running one."""
-    # A plain datetime: Airflow's own loses datetime.UTC when days are added to it.
-    own = datetime.fromtimestamp(context["data_interval_start"].timestamp(), UTC)
-    dag = context["dag"].dag_id
-
-    def waiting(starts: list[datetime]) -> list[datetime]:
-        """Airflow counts runs, and has at most one for a date: halve until all of them, or none, are there."""
-        count = context["ti"].get_dr_count(dag_id=dag, logical_dates=starts, states=["queued", "running"])
-        if count in (0, len(starts)):
-            return starts if count else []
-        middle = len(starts) // 2
-        return [*waiting(starts[:middle]), *waiting(starts[middle:])]
-
-    return [start.date() for start in waiting([own + timedelta(days=n) for n in range(-MONTH, MONTH + 1) if n])]
 
 
 @task

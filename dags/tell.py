@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from tasks.attempts import attempt_of
+from tasks.runs.attempts import attempt_of
 
 log = logging.getLogger("matinee")
 SECONDS = 20.0
@@ -24,13 +24,12 @@ def tell(context: Any, *, finished: bool = False) -> None:
         finished: whether the run is over.
     """
     try:
-        from dags.pipelines import folder
-        from dags.steps import day_of
-        from tasks.alerts import send_alerts
-        from tasks.run import Run
+        from dags.context import day_of
+        from tasks.alerts.alerts import send_alerts
+        from tasks.runs.run import Run
 
         name, run_id = context["dag"].dag_id, context["run_id"]
-        run = Run.create(str(folder() / f"{name}.yaml"), day_of(context), attempt_of(run_id))
+        run = Run.create(name, day_of(context), attempt_of(run_id))
         states = context["ti"].get_task_states(dag_id=name, run_ids=[run_id])[run_id]
         failed = [task for task, state in states.items() if state == "failed"]
         if context.get("exception") is not None:

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.alerts import send_alerts
-from tasks.home import Home, write_json, write_text
-from tasks.run import Run
+from tasks.alerts.alerts import send_alerts
+from tasks.runs.run import Run
+from tasks.store.files import Home, write_json, write_text
 from tests.tasks.handmade import day, spec_of
 
 

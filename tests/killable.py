@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from tasks.home import Home
+from tasks.store.files import Home
 
 # All steps that make data; checks, monitor and report only look at it.
 STEPS = ("land", "build", "retrieve", "sample", "train", "evaluate", "gate", "publish")
 KILLED = "killed"
 _LIBRARIES = ("dbt.cli.main", "dbt.adapters.duckdb", "lightgbm", "numba", "pyarrow.parquet", "scipy.sparse")
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([*_LIBRARIES, "tasks.all_steps", "tasks.publish", "engine.ranking"])
+_FORKS.set_forkserver_preload([*_LIBRARIES, "tasks.operations.run_all", "tasks.publishing.publish", "engine.ranking"])
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,11 @@ def _work(pipe: Connection) -> None:
 
 
 def _outcome(job: Job) -> str:
-    from tasks.all_steps import steps
-    from tasks.build import build_step
     from tasks.errors import GateFailed
-    from tasks.failures import call_step
-    from tasks.run import Run
+    from tasks.features.build import build_step
+    from tasks.operations.run_all import steps
+    from tasks.runs.failures import call_step
+    from tasks.runs.run import Run
 
     functions = {**steps(), "build": lambda run: build_step(run, job.together)}
     run = Run.create(job.file, job.as_of, job.attempt, home=Home(job.home), data=job.data)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.alert_spool import Spool
-from tasks.home import Home
-from tasks.watch import Watch
+from tasks.alerts.outbox import Spool
+from tasks.alerts.watchdog import Watch
+from tasks.store.files import Home
 from tests.alerting import check, gate, leave, run_of
 from tests.receivers import Receiver
 

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, event, example, given, note, settings
 
-from tasks.backfill import look
-from tasks.champion import outdated_verdicts, standing
-from tasks.home import Home, read_json
-from tasks.ledger import models
-from tasks.registry import alias, version_dir
-from tasks.run import Run
+from tasks.evaluation.champion import outdated_verdicts, standing
+from tasks.features.ledger import models
+from tasks.operations.backfill import look
+from tasks.runs.run import Run
+from tasks.store.files import Home, read_json
+from tasks.store.registry import alias, version_dir
 from tests.histories import (
     CORRECTED,
     KINDS,
@@ -178,7 +178,7 @@ class Trial:
 
 def tables(home: Home, name: str) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of the tables that keep what was built, and the ledger of it."""
-    from tasks.warehouse import reader
+    from tasks.features.warehouse import reader
 
     kept = [name for grain in ("ds", "as_of", "cut") for name in models(grain)[:-1]]
     with reader(home, name) as connection:

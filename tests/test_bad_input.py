@@ -2,21 +2,21 @@
 
 Each kind of bad input goes through the command line here; the details of a kind are tested beside its module:
 
-    unknown key, feature, metric, stratum       test_a_wrong_pipeline_file (every rule: tests/tasks/test_references.py)
-    overlapping windows, malformed predicate    test_a_wrong_pipeline_file (also tests/tasks/test_predicates.py)
+    unknown key, feature, metric, stratum       test_a_wrong_pipeline_file (every rule: spec/test_references.py)
+    overlapping windows, malformed predicate    test_a_wrong_pipeline_file (also spec/test_conditions.py)
     missing data folder                         test_a_missing_data_folder
     malformed CSV: wrong columns, binary
-      rubbish, empty file                       test_a_file_that_is_another_one (also tests/tasks/test_datasets.py)
+      rubbish, empty file                       test_a_file_that_is_another_one (also sources/test_datasets.py)
     malformed CSV: bad dates, unbalanced quote  test_lines_that_cannot_be_read_are_kept_aside
     malformed CSV: header only                  test_a_header_alone_is_a_day_without_rows
     truncated parquet in the landing            test_a_truncated_partition, test_a_damaged_partition
     (a damaged warehouse, an unusable home      test_a_damaged_warehouse, test_a_home_that_is_no_folder)
     a day with no rows                          test_a_day_without_rows_is_run_like_any_other
     a population with too few rows              test_a_population_with_too_few_groups
-    a single-class label                        test_a_single_class_label (also tests/tasks/test_train.py)
+    a single-class label                        test_a_single_class_label (also tests/tasks/training/test_train.py)
     disk full while publishing                  test_a_full_disk_while_publishing, test_a_full_disk_at_the_alias
     a killed step, run again                    test_a_killed_build, test_a_killed_landing (also
-                                                tests/tasks/test_registry.py: between the timeline and the alias)
+                                                tests/tasks/store/test_registry.py: between the timeline and the alias)
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import registry
-from tasks.catalog import PROJECT
-from tasks.home import Home, read_json
+from tasks.spec.project import PROJECT
+from tasks.store import registry
+from tasks.store.files import Home, read_json
 from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, HEADER, SHOWN, Tiny, in_process, pipeline_file, shop, tree
 
 pytestmark = in_process
@@ -62,7 +62,7 @@ Cli = Callable[..., Said]
 @pytest.fixture
 def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Return a function that runs `matinee …` in this process."""
-    from tasks.cli import main
+    from tasks.cli.main import main
 
     def run(home: Path, *args: str | Path) -> Said:
         monkeypatch.setenv("MATINEE_HOME", str(home))
@@ -281,7 +281,7 @@ def test_a_population_with_too_few_groups(shown: Tiny) -> None:
     """Small regions are served by the model of everybody else."""
     from engine.descriptor import Request
     from engine.ranking import load
-    from tasks.registry import version_dir
+    from tasks.store.registry import version_dir
 
     run = shown.prepared()
     counts = run.result("sample")["populations"]

@@ -10,9 +10,9 @@ import pytest
 
 from bench import _results
 from bench import _through_airflow as scheduler
-from tasks.home import Home, write_json
-from tasks.registry import move_alias
-from tasks.rest import Airflow
+from tasks.operations.local_airflow.airflow_api import Airflow
+from tasks.store.files import Home, write_json
+from tasks.store.registry import move_alias
 
 DAYS = [date(2026, 3, day) for day in (1, 2, 3)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.checks import DAY, SUITES, measure, scan, suite_of, verdict, write
-from tasks.warehouse import memory
+from tasks.store.database import memory
 
 
 def test_the_scan_and_the_checks_read_the_same_day(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.compose import commands, main, write_passwords
 from tasks.errors import StackError
-from tasks.stack_env import PROJECT, airflow_env, bin_dir
+from tasks.operations.local_airflow.compose_setup import commands, main, write_passwords
+from tasks.operations.local_airflow.environment import airflow_env, bin_dir
+from tasks.spec.project import PROJECT
 
 TEXT = (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)

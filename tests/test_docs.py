@@ -12,8 +12,9 @@ import pytest
 import typer
 import yaml
 
-from tasks.cli import app
-from tasks.spec import Spec, json_schema, load_spec
+from tasks.cli.main import app
+from tasks.spec.load import load_spec
+from tasks.spec.spec import Spec, json_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("expectations/*.md")])

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.home import Home, read_json
-from tasks.registry import alias, timeline, version_dir
-from tasks.run import Run
+from tasks.runs.run import Run
+from tasks.store.files import Home, read_json
+from tasks.store.registry import alias, timeline, version_dir
 from tests.tiny_pipelines import CUSTOMERS, HEADER, PRODUCTS, Tiny, days, in_process, shop
 
 if TYPE_CHECKING:
@@ -103,11 +103,12 @@ def known_users(run: Run) -> list[str]:
 def scored_by_sql(run: Run, users: list[str]) -> dict[tuple[str, str], tuple[float, str]]:
     """Score and population of every candidate as of the day, with features joined by the examples' statement."""
     from engine.trees import Trees
-    from tasks.evaluate import populations_of
-    from tasks.examples import matrix
-    from tasks.sample import attribute_columns, examples_query
-    from tasks.train import populations, slug
-    from tasks.warehouse import reader
+    from tasks.evaluation.evaluate import populations_of
+    from tasks.examples.arrays import matrix
+    from tasks.examples.sample import attribute_columns, examples_query
+    from tasks.features.warehouse import reader
+    from tasks.spec.populations import slug
+    from tasks.training.train import populations
 
     candidates = retrieved(run, users)
     attributes = "".join(f", coalesce(u.{name}, 'unknown') as {name}" for name in attribute_columns(run.spec))
@@ -135,7 +136,7 @@ def scored_by_sql(run: Run, users: list[str]) -> dict[tuple[str, str], tuple[flo
 def retrieved(run: Run, users: list[str]) -> pa.Table:
     """The candidates of users as of the day, as the step `retrieve` writes them for a cut."""
     from engine.candidates import ranks_of, scores_of, union
-    from tasks.retrieve import load_retrievers, made_folders
+    from tasks.examples.candidates import load_retrievers, made_folders
 
     items, retrievers = load_retrievers(run.spec, made_folders(run)[run.as_of])
     names = np.asarray(users, dtype=np.str_)
@@ -178,7 +179,7 @@ def test_a_run_again_publishes_nothing_new(tiny: Tiny, tmp_path: Path) -> None:
 
 def tables(tiny: Tiny) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of the tables that models and samples are made from."""
-    from tasks.warehouse import reader
+    from tasks.features.warehouse import reader
 
     names = ("feat_users", "feat_items", "feat_user_items", "feat_user_categories", "labels", "rejected_rows")
     with reader(Home(tiny.home), tiny.file.stem) as connection:
@@ -217,9 +218,9 @@ def test_a_version_does_not_depend_on_who_was_champion(shown: Tiny, tmp_path: Pa
 
 def built(tiny: Tiny, as_of: date) -> None:
     """Land and build a later day, without judging its data; rows that happened earlier must be among its own."""
-    from tasks.build import build_step
-    from tasks.land import land_step
-    from tasks.warehouse import reader
+    from tasks.features.build import build_step
+    from tasks.features.warehouse import reader
+    from tasks.sources.land import land_step
 
     run = tiny.prepared(as_of, attempt="the-future")
     land_step(run)
@@ -272,11 +273,11 @@ def test_a_corrected_day_is_another_version(bought: Tiny, tmp_path: Path) -> Non
 
 def test_a_run_that_another_landing_overtook_does_not_mix_the_two(bought: Tiny, tmp_path: Path) -> None:
     """Else what is kept under the digests of the new landing would be made from tables of the old one, for good."""
-    from tasks.build import build_step
     from tasks.errors import BuildError
-    from tasks.land import land_step
-    from tasks.retrieve import retrieve_step
-    from tasks.sample import sample_step
+    from tasks.examples.candidates import retrieve_step
+    from tasks.examples.sample import sample_step
+    from tasks.features.build import build_step
+    from tasks.sources.land import land_step
 
     tiny = Tiny(bought.file, bought.as_of, tmp_path / "home", shop(tmp_path / "shop"))
     shutil.copytree(bought.home, tiny.home)
@@ -298,7 +299,7 @@ def test_a_run_that_another_landing_overtook_does_not_mix_the_two(bought: Tiny, 
 def test_folded_in_users_do_not_depend_on_the_threads_of_blas(threads: int, bought: Tiny, tmp_path: Path) -> None:
     from threadpoolctl import threadpool_limits
 
-    from tasks.retrieve import made_folders, retrieve_step
+    from tasks.examples.candidates import made_folders, retrieve_step
 
     again = bought.copied(tmp_path / "home")
     shutil.rmtree(tmp_path / "home" / "retrieval")

@@ -15,11 +15,11 @@ from bench._false_alarms import Alarms, Clean, alarms, days
 from bench._fault_kinds import cells, delivered, landed, lines, not_delivered, query
 from bench._fault_runs import Stage, attempt, copied, last_step
 from bench._faults import GATE, LINES, Fault, Finding, Outcome, short, verdict
-from tasks.home import Home
-from tasks.land import land
-from tasks.run import Run
-from tasks.simulated import SimulatedSource
-from tasks.simulator import Service
+from tasks.runs.run import Run
+from tasks.sources.land import land
+from tasks.sources.simulation.service import Service
+from tasks.sources.simulation.source import SimulatedSource
+from tasks.store.files import Home
 from tests.tiny_pipelines import BOUGHT, SHOWN, SHOWN_DAY, Tiny, in_process, pipeline_file, shop
 
 DAY = timedelta(days=1)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.stack_env import PROJECT
+from tasks.spec.project import PROJECT
 
 MAKE = shutil.which("make")
 TEXT = (PROJECT / "Makefile").read_text(encoding="utf-8")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks import sample
 from tasks.errors import GateFailed
-from tasks.home import Home, read_json
-from tasks.registry import alias
+from tasks.examples import sample
+from tasks.store.files import Home, read_json
+from tasks.store.registry import alias
 from tests.tiny_pipelines import BOUGHT, SHOWN, Tiny, in_process, pipeline_file
 
 pytestmark = in_process

@@ -12,9 +12,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.home import Home
-from tasks.stack_env import bin_dir
-from tasks.warehouse import memory, reader
+from tasks.features.warehouse import reader
+from tasks.operations.local_airflow.environment import bin_dir
+from tasks.store.database import memory
+from tasks.store.files import Home
 from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, HEADER, pipeline_file, shop, tree
 
 ZONES = ("America/New_York", "Asia/Kathmandu")

@@ -17,8 +17,8 @@ import pytest
 import yaml
 from rich.console import Console
 
-from tasks.home import Home
-from tasks.run import Run
+from tasks.runs.run import Run
+from tasks.store.files import Home
 
 # What libraries warn of within themselves (dbt leaves its log open) is not what these tests are about.
 in_process = pytest.mark.filterwarnings("default", "ignore::ResourceWarning")
@@ -126,7 +126,7 @@ class Tiny:
 
     def run(self, as_of: date | None = None, *, attempt: str = "1", cores: int = 2) -> Run:
         """Run every step of a day (its own day if absent) in this process."""
-        from tasks.all_steps import run_all
+        from tasks.operations.run_all import run_all
 
         made = self.prepared(as_of, attempt=attempt)
         with threads(cores):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tasks.stack_env import airflow_env, bin_dir
+from tasks.operations.local_airflow.environment import airflow_env, bin_dir
 
 PROJECT = Path(__file__).resolve().parents[2]
 

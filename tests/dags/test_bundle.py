@@ -57,6 +57,6 @@ def test_file_that_is_no_text_does_not_stop_the_others(pipelines: Callable[..., 
 
 
 def test_pipelines_lie_beside_the_package_by_default() -> None:
-    from dags.pipelines import folder
+    from tasks.spec.project import pipelines_folder
 
-    assert folder() == PROJECT / "pipelines"
+    assert pipelines_folder() == PROJECT / "pipelines"

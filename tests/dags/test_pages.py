@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tasks.home import Home, write_json
+from tasks.store.files import Home, write_json
 
 # Airflow's API imports a test client of Starlette's, which says so.
 pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient`")
@@ -141,7 +141,7 @@ def test_dbts_page_is_made_in_the_background_and_may_run_but_fetch_nothing(
 ) -> None:
     from concurrent.futures import Future
 
-    from tasks import sql_docs
+    from tasks.features import dbt_docs as sql_docs
 
     class Worker:
         made: Future[Path] = Future()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tasks.stack_env import POOLS
+from tasks.operations.local_airflow.environment import POOLS
 
 PROJECT = Path(__file__).resolve().parents[2]
 Load = Callable[[Path], Any]

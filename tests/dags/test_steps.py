@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tasks.catalog import PROJECT
 from tasks.errors import BuildError, CheckFailed, TrainingError
-from tasks.home import Home
-from tasks.run import Run
+from tasks.runs.run import Run
+from tasks.spec.project import PROJECT
+from tasks.store.files import Home
 from tests.tasks.handmade import spec_of
 
 Make = Callable[..., Path]
@@ -125,14 +125,14 @@ def test_drift_is_looked_at_even_if_a_training_fails(
 def test_run_without_interval_is_refused() -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
-    from dags.steps import day_of
+    from dags.context import day_of
 
     with pytest.raises(AirflowFailException, match="run manual__x has no data interval, so it has no as-of day"):
         day_of({"run_id": "manual__x"})
 
 
 def test_day_is_the_start_of_the_interval() -> None:
-    from dags.steps import day_of
+    from dags.context import day_of
 
     assert day_of({"run_id": "r", "data_interval_start": DAY}) == date(2026, 3, 1)
 
@@ -148,7 +148,7 @@ def test_day_is_the_start_of_the_interval() -> None:
     ],
 )
 def test_the_day_is_the_utc_day_wherever_the_scheduler_thinks_it_is(zone: str, day: str) -> None:
-    from dags.steps import day_of
+    from dags.context import day_of
 
     start = datetime.fromisoformat(f"{day}T00:00:00+00:00").astimezone(ZoneInfo(zone))
     assert day_of({"run_id": "r", "data_interval_start": start}) == date.fromisoformat(day)
@@ -230,7 +230,7 @@ def test_a_build_is_told_of_the_days_that_wait_for_the_same() -> None:
 
     import pendulum
 
-    from dags.steps import waiting_days
+    from dags.context import waiting_days
 
     asked: list[int] = []
     queued = {datetime(2026, 2, 27, tzinfo=UTC), datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)}

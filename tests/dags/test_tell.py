@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tasks.alert_spool import Spool
-from tasks.home import Home
-from tasks.run import Run
+from tasks.alerts.outbox import Spool
+from tasks.runs.run import Run
+from tasks.store.files import Home
 from tests.alerting import leave, run_of
 
 Make = Callable[..., Path]

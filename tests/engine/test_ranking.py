@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from tiny import ITEMS, REQUESTS, document, entries, publish
 
 from engine.arrays import Singles
 from engine.candidates import Candidates
@@ -27,6 +26,7 @@ from engine.errors import ArtifactError, DescriptorError, EngineError, GoldenMis
 from engine.nodes import diversify
 from engine.ranking import load
 from engine.schema import Ref
+from tests.engine.tiny import ITEMS, REQUESTS, document, entries, publish
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
-
-from tiny import publish
-
 from engine.descriptor import Request
 from engine.errors import EngineError
 from serving.app import BODY_LIMIT, create_app, main
 from serving.champion import Champion, read_alias
+from tests.engine.tiny import publish
 
 FIRST, SECOND = "2026-02-28.00000001", "2026-03-01.00000002"
 

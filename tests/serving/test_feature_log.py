@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
-
-from tiny import publish
-
 from engine.descriptor import Request
 from engine.ranking import Engine, load
 from serving.app import create_app, main
 from serving.champion import Champion, Loaded
 from serving.feature_log import FeatureLog, Limits, clock
+from tests.engine.tiny import publish
 
 VERSION = "2026-02-28.00000001"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

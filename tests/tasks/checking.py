@@ -12,9 +12,9 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from tasks.home import Home, atomic_dir, read_json, write_json
-from tasks.partitions import partition_dir, store
-from tasks.spec_parts import Monitor
+from tasks.spec.parts import Monitor
+from tasks.store.files import Home, atomic_dir, read_json, write_json
+from tasks.store.partitions import partition_dir, store
 
 DAY = date(2026, 2, 10)
 

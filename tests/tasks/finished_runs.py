@@ -7,8 +7,8 @@ from typing import Any
 
 import duckdb
 
-from tasks.home import write_json
-from tasks.report import STEPS
+from tasks.reports.run_report import STEPS
+from tasks.store.files import write_json
 from tests.tasks.checking import FakeRun
 
 NASTY = "<script>alert('x')</script>"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from tasks.catalog import MARTS, Catalogue, Feature
-from tasks.home import write_json
-from tasks.run import Run
-from tasks.spec import Spec
+from tasks.runs.run import Run
+from tasks.spec.feature_catalog import MARTS, Catalogue, Feature
+from tasks.spec.spec import Spec
+from tasks.store.files import write_json
 
 IMPRESSIONS: dict[str, Any] = {
     "name": "tiny",

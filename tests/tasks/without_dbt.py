@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from duckdb import DuckDBPyConnection
 
-from tasks import build
 from tasks.errors import BuildError
-from tasks.home import Home
-from tasks.ledger import models
-from tasks.run import Run
-from tasks.spec import Spec
-from tasks.warehouse import writer
+from tasks.features import build
+from tasks.features.ledger import models
+from tasks.features.warehouse import writer
+from tasks.runs.run import Run
+from tasks.spec.spec import Spec
+from tasks.store.files import Home
 from tests.tasks.handmade import spec_of
 
 MODELS = [(grain, name) for grain in ("ds", "as_of", "cut") for name in models(grain)[:-1]]

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tasks.predicates import FLAGS, KINDS, MEASURES
-from tasks.spec_label import GradeRule
+from tasks.spec.conditions import FLAGS, KINDS, MEASURES
+from tasks.spec.label import GradeRule
 from tests.transforms.project import Warehouse
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 import yaml
 
-from tasks.ledger import models
+from tasks.features.ledger import models
 from tests.transforms.project import TRANSFORMS, Warehouse
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -1,0 +1,43 @@
+"""What a task asks of Airflow: the as-of day of its run, and the days of the runs that wait."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+MONTH = 31
+
+
+def day_of(context: dict[str, Any]) -> date:
+    """Return the as-of day of a run: the first day of its data interval.
+
+    Raises:
+        AirflowFailException: it has none.
+    """
+    start = context.get("data_interval_start")
+    if start is None:
+        raise AirflowFailException(
+            f"run {context['run_id']} has no data interval, so it has no as-of day; "
+            "start it with a logical date (a backfill, the schedule, or Trigger with a date)"
+        )
+    day: date = start.astimezone(UTC).date()
+    return day
+
+
+def waiting_days(context: dict[str, Any]) -> list[date]:
+    """Return the as-of days of the DAG's other runs that are queued or running, within a month of the running one."""
+    # A plain datetime: Airflow's own loses datetime.UTC when days are added to it.
+    own = datetime.fromtimestamp(context["data_interval_start"].timestamp(), UTC)
+    dag = context["dag"].dag_id
+
+    def waiting(starts: list[datetime]) -> list[datetime]:
+        """Airflow counts runs, and has at most one for a date: halve until all of them, or none, are there."""
+        count = context["ti"].get_dr_count(dag_id=dag, logical_dates=starts, states=["queued", "running"])
+        if count in (0, len(starts)):
+            return starts if count else []
+        middle = len(starts) // 2
+        return [*waiting(starts[:middle]), *waiting(starts[middle:])]
+
+    return [start.date() for start in waiting([own + timedelta(days=n) for n in range(-MONTH, MONTH + 1) if n])]

@@ -1,0 +1,1 @@
+"""Notifications of what went wrong: each fault once, to every sink."""

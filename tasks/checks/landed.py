@@ -1,0 +1,158 @@
+"""Checks of landed data: the first line of defence, before anything is built.
+
+The as-of day is measured in one scan; the trailing days were measured when they were landed, and their profiles are
+kept (`tasks.checks.profile_cache`). Earlier days are also judged by their manifests and the footers of their files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from tasks.checks.features import finish, parameters, place
+from tasks.checks.gx import Check, judge
+from tasks.checks.profile import (
+    Relation,
+    footers,
+    missing_days,
+    parquet,
+    rows_vs_trailing,
+    schema_measures,
+    torn,
+)
+from tasks.checks.profile_cache import kept_profile
+from tasks.checks.suites import Suite, own_tables, suite_for, suite_names
+from tasks.checks.trailing import compare
+from tasks.errors import LandingError
+from tasks.sources.datasets import load_dataset
+from tasks.spec.parts import Files, Source
+from tasks.store.database import memory
+from tasks.store.partitions import Partition, read_manifests
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from tasks.runs.run import Run
+
+
+def check_landed(run: Run) -> dict[str, Any]:
+    """Check what was landed: the as-of day in full and against the trailing days, those by their footers.
+
+    Raises:
+        CheckFailed: a critical check failed or could not run.
+        LandingError: a partition is missing, torn, or not what its manifest says.
+    """
+    source, staging = run.spec.source_name, run.spec.staging
+    checks: list[Check] = []
+    with memory() as connection:
+        for table in _landed_tables(run):
+            partitions = _partitions(run, table)
+            latest = _latest(run, table, partitions)
+            read_manifests(run.home, source, [table], latest.ds, latest.ds, verify=True)
+            earlier = partitions[: partitions.index(latest)]
+            suite = suite_for(staging, table, "default.landed").for_columns(_columns(connection, latest))
+            before = _footer_profiles(connection, suite, earlier)
+            today = _profile(connection, run, suite, latest, earlier)
+            checks += judge(suite, [today], parameters(run), earlier=before)
+    return finish(run, "check_landed", "landed data", checks, {})
+
+
+def _landed_tables(run: Run) -> list[str]:
+    folder = run.home.landing(run.spec.source_name)
+    landed = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
+    tables = {name for name in landed if not name.startswith(("_", "."))}
+    declared = own_tables(run.spec.staging, suite_names())
+    tables |= {name for name in declared if name != "rejected_rows"}
+    if not landed or not tables:
+        raise LandingError(f"{folder}: nothing is landed there; run `matinee land {run.spec.name}` first")
+    return sorted(tables)
+
+
+def _partitions(run: Run, table: str) -> list[Partition]:
+    """Return the landed days of the run in order; of a table landed once, long before, that one."""
+    source = run.spec.source_name
+    found = read_manifests(run.home, source, [table], run.landing_start, run.as_of)
+    return sorted(found or read_manifests(run.home, source, [table], None, run.as_of), key=lambda part: part.ds)
+
+
+def _latest(run: Run, table: str, partitions: Sequence[Partition]) -> Partition:
+    """Return the partition of the as-of day, or the only one of a table that is landed once and for all."""
+    if partitions and (partitions[-1].ds == run.as_of or len(partitions) == 1):
+        return partitions[-1]
+    last = f"the last one is of {partitions[-1].ds}" if partitions else "there is none at all"
+    raise LandingError(
+        f"{run.home.landing(run.spec.source_name) / table}: expected a partition of {run.as_of}, {last}; "
+        f"run `matinee land {run.spec.name} --as-of {run.as_of}`"
+    )
+
+
+def _columns(connection: DuckDBPyConnection, partition: Partition) -> dict[str, str]:
+    import duckdb
+
+    try:
+        return Relation(parquet([partition.path]), {}).columns(connection)
+    except duckdb.Error as error:
+        raise torn(partition.path, error) from None
+
+
+def _profile(
+    connection: DuckDBPyConnection, run: Run, suite: Suite, partition: Partition, earlier: Sequence[Partition]
+) -> dict[str, Any]:
+    """Return the profile of the as-of day with what the manifests and the trailing days add to it."""
+    since = partition.ds - timedelta(days=suite.meta.trailing.days)
+    past = [_measured(connection, run, suite, part) for part in earlier if part.ds >= since] if _back(suite) else []
+    today = _measured(connection, run, suite, partition)
+    rows = int(today["rows"])
+    today |= {
+        "rows_vs_manifest": rows - partition.rows,
+        "missing_days": missing_days([part.ds for part in (*earlier, partition)]),
+        "rows_vs_trailing": rows_vs_trailing(rows, [part.rows for part in earlier]),
+        "unexpectedly_empty": "yes" if not rows and _open(run.spec.source, partition) else "no",
+        "closed": not rows and _closed(run.spec.source, partition),
+    }
+    return {**today, **compare(suite, today, past)}
+
+
+def _closed(source: Source, partition: Partition) -> bool:
+    """Tell whether the day is declared closed."""
+    return isinstance(source, Files) and load_dataset(source.dataset).closed.on(partition.ds)
+
+
+def _open(source: Source, partition: Partition) -> bool:
+    """Tell whether a table has a file for the day, which is not declared closed: then it has rows."""
+    if not isinstance(source, Files):
+        return False
+    dataset = load_dataset(source.dataset)
+    table = dataset.tables.get(partition.table)
+    return table is not None and table.daily and not dataset.closed.on(partition.ds)
+
+
+def _back(suite: Suite) -> bool:
+    return any(expectation.looks_back for expectation in suite.expectations)
+
+
+def _measured(connection: DuckDBPyConnection, run: Run, suite: Suite, partition: Partition) -> dict[str, Any]:
+    """Return what a partition's rows and its manifest say."""
+    found = kept_profile(connection, run.home, run.spec.source_name, suite, partition)
+    lines = int(found["rows"]) + partition.rejects
+    return {
+        **place(partition.table, partition.ds, partition.path),
+        **found,
+        "unparsed__rate": partition.rejects / lines if lines else 0.0,
+    }
+
+
+def _footer_profiles(
+    connection: DuckDBPyConnection, suite: Suite, partitions: Sequence[Partition]
+) -> list[dict[str, Any]]:
+    found = footers(connection, [part.path for part in partitions])
+    return [
+        {
+            **place(part.table, part.ds, part.path),
+            "rows": found[part.path][0],
+            "rows_vs_manifest": found[part.path][0] - part.rows,
+            **schema_measures(suite.meta.measure.columns, found[part.path][1]),
+        }
+        for part in partitions
+    ]

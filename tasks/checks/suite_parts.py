@@ -1,0 +1,178 @@
+"""The parts of an expectation suite: closed, frozen models."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TABLE_MEASURES = (
+    "rows",
+    "rows_vs_trailing",
+    "rows_vs_manifest",
+    "missing_days",
+    "unexpectedly_empty",
+    "unparsed__rate",
+    "missing_columns",
+    "unexpected_columns",
+    "mistyped_columns",
+    "key__null_rate",
+    "key__duplicate_rate",
+    "key__seen_before_rate",
+    "with_features_share",
+    "changed_share",
+    "positives",
+    "positive__rate",
+)
+
+
+COMPARED_MEASURES = ("mix_unusual", "mix_broken", "vanished", "seen_before_rate")
+"""Of a column, against the trailing days."""
+
+
+COLUMN_MEASURES = (
+    "null_rate",
+    "min",
+    "max",
+    "mean",
+    "std",
+    "median",
+    "p05",
+    "p95",
+    "distinct",
+    "approx_distinct",
+    "top_share",
+    "not_finite_rate",
+    "unreadable_rate",
+    "hours_to_end",
+    *COMPARED_MEASURES,
+)
+
+
+FAMILY_MEASURES = ("null_rate", "not_finite_rate", "min", "max", "constant", "all_null")
+
+
+RULE_MEASURES = ("rate",)
+
+
+CHEAP_MEASURES = ("rows", "rows_vs_manifest", "missing_columns", "unexpected_columns", "mistyped_columns")
+"""What can be said of a partition from its manifest and the footer of its file, without reading the rows."""
+
+
+RUN_PARAMETERS = ("highest_grade", "horizon_days", "lateness_days")
+"""What `{"$PARAMETER": …}` may name of the run."""
+
+
+TRAILING = ("trailing_lowest", "trailing_low", "trailing_high", "trailing_highest")
+"""`<profile column>__<one of these>`: the bounds that the trailing days give (`tasks.checks.trailing`)."""
+
+
+Severity = Literal["critical", "warning", "info"]
+
+
+class Part(BaseModel):
+    """What all parts share: no other keys, no changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ExpectationMeta(Part):
+    """What Great Expectations does not know about an expectation."""
+
+    why: str = Field(min_length=1, description="One sentence: what goes wrong if it does not hold.")
+    next: str | None = Field(default=None, description="What to do if it does not hold; the suite's, if absent.")
+    days: Literal["as_of", "all"] = Field(
+        default="as_of", description="`all`: every landed day is judged, from manifests and file footers."
+    )
+    unmeasured: Literal["fails", "passes"] = Field(
+        default="fails",
+        description="Whether it holds where there is nothing to measure (no trailing days yet).",
+    )
+    floor: float | None = Field(
+        default=None,
+        gt=0,
+        description="Half the width that a band of trailing days has at least: absolute for shares and hours, else "
+        "relative. 0.02, 3 hours and 0.25, if absent.",
+    )
+
+
+class Expectation(Part):
+    """One expectation of a suite, as Great Expectations writes it."""
+
+    type: str = Field(pattern=r"^expect_column_values_to_[a-z_]+$")
+    kwargs: dict[str, Any]
+    severity: Severity
+    meta: ExpectationMeta
+
+    @property
+    def column(self) -> str:
+        """Profile column that is judged."""
+        return str(self.kwargs["column"])
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names that stand for values of the run or of the trailing days."""
+        named = [value["$PARAMETER"] for value in self.kwargs.values() if is_parameter(value)]
+        return tuple(str(name) for name in named)
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether it needs the trailing days."""
+        measure = self.column.rpartition("__")[2]
+        return measure in COMPARED_MEASURES or any(name.rpartition("__")[2] in TRAILING for name in self.parameters)
+
+
+def is_parameter(value: Any) -> bool:
+    """Whether an argument of an expectation is `{"$PARAMETER": name}`."""
+    return isinstance(value, dict) and set(value) == {"$PARAMETER"}
+
+
+class Measure(Part):
+    """What SQL has to know to measure a table."""
+
+    columns: dict[str, str] = Field(default={}, description="Columns the table must have, with DuckDB types.")
+    key: tuple[str, ...] = Field(default=(), description="Columns that name a row.")
+    unit: str | None = Field(
+        default=None,
+        description="Column whose rows come together (an invoice, a request): chance works on units, not on rows.",
+    )
+    rules: dict[str, str] = Field(default={}, description="Conditions whose rate is measured.")
+    families: dict[str, tuple[str, ...]] = Field(
+        default={}, description="Column names (`*ctr*`) or types (`type:FLOAT`) measured as one."
+    )
+
+
+class Trailing(Part):
+    """Which earlier days a day is compared with."""
+
+    days: int = Field(default=28, ge=2, le=92, description="Calendar days before the as-of day.")
+    least: int = Field(default=5, ge=2, description="Fewer non-empty days than this give no bounds.")
+    weekdays: bool = Field(
+        default=False, description="Whether a day is like the same weekdays before (from three of them on)."
+    )
+
+
+class SuiteMeta(Part):
+    """What a suite is about."""
+
+    about: str = Field(min_length=1)
+    next: str = Field(min_length=1, description="What to do when one of its checks fails.")
+    measure: Measure = Measure()
+    trailing: Trailing = Trailing()
+
+
+REJECT_MEASURES = ("rejected", "rate", "rate_vs_trailing")
+"""Columns of the profile of refused rows, which has a row for each table and rule."""
+
+
+PREDICTION_MEASURES = (
+    "lists",
+    "scored_share",
+    "score_spread",
+    "constant_list_share",
+    "distinct_score_share",
+    "catalogue_coverage_share",
+    "same_list_share",
+    *(f"{of}_{what}" for of in ("refit", "champion") for what in ("correlation", "overlap_share", "rbo")),
+)
+"""Columns of the profile of predictions (`tasks.checks.list_statistics`), which has a row for each population."""

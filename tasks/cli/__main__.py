@@ -1,0 +1,5 @@
+"""`python -m tasks.cli`: the command line."""
+
+from tasks.cli.main import main
+
+main()

@@ -1,0 +1,115 @@
+"""The command that checks a day: every line of defence for which there is something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from tasks.cli.days import AsOf, Pipeline, console
+from tasks.errors import CheckFailed, MatineeError
+
+if TYPE_CHECKING:
+    from tasks.runs.run import Run
+
+WHAT = {
+    "landed": ("check_landed", "landed"),
+    "features": ("check_features", "features"),
+    "examples": ("check_examples", "features"),
+    "predictions": ("check_predictions", "predictions"),
+}
+"""What may be asked for: the step that checks it, and its line of defence."""
+
+
+def check(
+    pipeline: Pipeline,
+    as_of: AsOf,
+    attempt: Annotated[
+        str | None,
+        typer.Option(help="Run whose sample and models are checked; the day's latest that has some, if absent."),
+    ] = None,
+    what: Annotated[str, typer.Option(help="landed, features, examples, predictions or all.")] = "all",
+    failed: Annotated[bool, typer.Option("--failed", help="Show only what does not hold.")] = False,
+) -> None:
+    """Judge a day's landed data, features, examples and predictions; a critical failure exits with 1."""
+    if what not in {*WHAT, "all"}:
+        raise typer.BadParameter(f"found {what!r}, expected {', '.join(WHAT)} or all")
+    from tasks.runs.inspection import look
+
+    run = look(pipeline, as_of.date(), attempt)
+    chosen = [name for name in WHAT if _there(run, name)] if what == "all" else [what]
+    console.print(
+        f"[bold]{run.spec.name}[/bold] as of {run.as_of}, sample and models of the attempt {run.attempt}",
+        highlight=False,
+    )
+    problems = {name: _check(run, name, failed_only=failed, alone=what != "all") for name in chosen}
+    console.print(_summary(run, chosen, [name for name, problem in problems.items() if problem]), highlight=False)
+    if any(problems.values()):
+        raise typer.Exit(1)
+
+
+def _there(run: Run, what: str) -> bool:
+    """Tell whether there is something to check; landed data must be there."""
+    return {
+        "landed": True,
+        "features": run.home.warehouse(run.spec.name).exists(),
+        "examples": (run.step_dir("sample") / "result.json").exists(),
+        "predictions": (run.step_dir("evaluate") / "result.json").exists(),
+    }[what]
+
+
+def _functions() -> dict[str, Callable[[Run], dict[str, Any]]]:
+    from tasks.checks.features import check_examples, check_features
+    from tasks.checks.landed import check_landed
+    from tasks.checks.predictions import check_predictions
+
+    return {
+        "landed": check_landed,
+        "features": check_features,
+        "examples": check_examples,
+        "predictions": check_predictions,
+    }
+
+
+def _check(run: Run, what: str, *, failed_only: bool, alone: bool) -> str | None:
+    """Run one check step and show what it found; return what is critical, None if nothing is.
+
+    Raises:
+        MatineeError: it could not run, and nothing else was asked for.
+    """
+    from tasks.cli.render_checks import render
+    from tasks.store.files import read_json
+
+    step, line = WHAT[what]
+    problem = None
+    path = run.step_dir(step) / "checks.json"
+    before = path.stat().st_mtime_ns if path.exists() else None
+    try:
+        with console.status(f"{what} …"):
+            _functions()[what](run)
+    except CheckFailed as error:
+        problem = str(error)
+    except MatineeError as error:
+        if alone:
+            raise
+        console.print(Text(f"{what}: {error}", "red"), soft_wrap=True)
+        return str(error)
+    if path.exists() and path.stat().st_mtime_ns != before:
+        console.print(render(line, read_json(path), failed_only=failed_only), highlight=False)
+    elif problem:
+        console.print(Text(problem, "red"))
+    console.print()
+    return problem
+
+
+def _summary(run: Run, chosen: list[str], bad: list[str]) -> str:
+    absent = [name for name in WHAT if name not in chosen]
+    parts = [f"Checked {', '.join(chosen)}."]
+    if absent:
+        parts.append(f"Nothing is there yet of {', '.join(absent)}.")
+    if bad:
+        parts.append(f"[bold red]Critical: {', '.join(bad)}.[/bold red] What depends on it must not run.")
+    parts.append(f"Records: {run.step_dir('check_landed').parent}/check_*/checks.json")
+    return " ".join(parts)

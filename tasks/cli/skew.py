@@ -1,0 +1,52 @@
+"""The command that compares what was served with what the tables hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tasks.cli.days import AsOf, Pipeline, console
+
+
+def skew(pipeline: Pipeline, as_of: AsOf) -> None:
+    """Compare the features logged by serving on a day with the tables; exits with 1 on a difference.
+
+    Serving logs with `python -m serving.app … --log-features 0.01`.
+    """
+    from tasks.errors import MatineeError
+    from tasks.monitoring.serving_log import served_dir
+    from tasks.monitoring.skew import differs, skew_of
+    from tasks.runs.run import Run
+
+    run = Run.create(pipeline, as_of.date(), "cli")
+    found = skew_of(run)
+    if found is None:
+        raise MatineeError(
+            f"{served_dir(run.home, run.spec.name, run.as_of)}: nothing was logged on {run.as_of}; expected files "
+            "of the serving application: start it with `--log-features 0.01`"
+        )
+    console.print(render(run.spec.name, found), soft_wrap=True)
+    if differs(found):
+        raise typer.Exit(1)
+
+
+def render(pipeline: str, found: Mapping[str, Any]) -> RenderableType:
+    """Return the comparison as a table, with what is wrong below it."""
+    table = Table(title=f"{pipeline}: {found['requests']} answers served on {found['days'][0]}", title_justify="left")
+    table.add_column("feature")
+    for name in ("compared", "different", "missing"):
+        table.add_column(name, justify="right")
+    table.add_column("example")
+    for row in found["features"]:
+        style = "red" if row["level"] == "different" else "dim" if row["level"] == "not compared" else ""
+        counts = [f"{row[name]:,}" for name in ("compared", "different", "missing")]
+        table.add_row(row["feature"], *counts, Text(row["example"] or row["level"]), style=style)
+    versions = ", ".join(f"{row['version']} ({row['requests']})" for row in found.get("versions", []))
+    lines = [Text(f"versions: {versions or 'none'}")]
+    lines += [Text(text, style="red") for text in (found.get("stale"), found["problem"]) if text]
+    return Group(table, *lines)

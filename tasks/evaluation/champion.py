@@ -1,0 +1,202 @@
+"""The champion as of a run's day, scored on the run's test examples by the engine's own trees.
+
+The champion as of D is the version with the latest as-of day before D in the timeline of the pipeline's alias: never
+the run's own day, never what happens to be live today. It may have been trained on some of the cuts that the run
+judges on; those groups are left out of the comparison. Where it cannot be compared fairly, `problem` says why, and a
+gate on it does not hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import EngineError
+from tasks.errors import MatineeError
+from tasks.spec.parts import BeatsGate, NotWorseGate
+from tasks.spec.spec import Spec
+from tasks.store.files import Home
+from tasks.store.registry import timeline, version_dir
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from engine.descriptor import Descriptor
+    from engine.schema import ScoringRankerNode
+    from tasks.runs.run import Run
+
+CHAMPION = "champion"
+
+
+class _Incomparable(MatineeError):  # noqa: N818 - says what is wrong
+    """Why the champion can't be compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Champion:
+    """What is known of the champion: its version, or why there are no scores.
+
+    `scores` has one score for each example; only groups of cuts from `since` on are new to it.
+    """
+
+    version: str | None
+    scores: npt.NDArray[np.float64] | None = None
+    since: date | None = None
+    problem: str | None = None
+
+    def result(self) -> dict[str, Any]:
+        """Return what the gate needs to know, as JSON has it."""
+        since = None if self.since is None else self.since.isoformat()
+        return {"version": self.version, "since": since, "problem": self.problem}
+
+
+def asked_for(spec: Spec) -> bool:
+    """Tell whether a pipeline has a gate that compares with the champion."""
+    return any(against_champion(gate) for gate in spec.gates)
+
+
+def against_champion(gate: BeatsGate | NotWorseGate) -> bool:
+    """Tell whether a gate compares with the champion."""
+    return isinstance(gate, NotWorseGate) and gate.not_worse_than == CHAMPION
+
+
+def champion_before(run: Run) -> str | None:
+    """Return the version that was champion when the run's day began, judging by as-of days alone."""
+    before = [event for day, event in last_of_days(run.home, run.spec).items() if day < run.as_of]
+    return str(before[-1]["version"]) if before else None
+
+
+def standing(home: Home, spec: Spec) -> list[dict[str, Any]]:
+    """Return the timeline's last word on each version that holds, by as-of day; of one day, the last comes last.
+
+    A version that an earlier landing or pipeline file made comes last again when its day is run with those again.
+    """
+    last: dict[str, dict[str, Any]] = {}
+    for event in timeline(home, spec.name):
+        if event["alias"] == spec.publish.alias:
+            last.pop(event["version"], None)
+            last[event["version"]] = event
+    return sorted((event for event in last.values() if not event.get("withdrawn")), key=lambda event: event["as_of"])
+
+
+def last_of_days(home: Home, spec: Spec) -> dict[date, dict[str, Any]]:
+    """Return the timeline's last word on the version of each day that is champion after it, by day."""
+    return {date.fromisoformat(event["as_of"]): event for event in standing(home, spec)}
+
+
+def outdated_verdicts(home: Home, spec: Spec) -> list[date]:
+    """Return the days whose last version was compared with another champion than the one before it by now.
+
+    An earlier day has been filled in, or judged again, since. Running such a day again settles it: its version stays
+    what it is, and is compared anew.
+    """
+    if not asked_for(spec):
+        return []
+    found, champion = [], None
+    for as_of, event in last_of_days(home, spec).items():
+        if event.get("champion") != champion:
+            found.append(as_of)
+        champion = event["version"]
+    return found
+
+
+def champion_of(run: Run, table: pa.Table) -> Champion:
+    """Score the run's test examples with the champion as of its day, if some of their cuts are new to it."""
+    found = champion_scores(run, table)
+    if found.since is not None and not any(cut >= found.since for cut in run.windows.test):
+        return Champion(
+            found.version, problem=f"it was trained on labels up to {found.since}, later than every test cut"
+        )
+    return found
+
+
+def champion_scores(run: Run, table: pa.Table) -> Champion:
+    """Score examples with the champion as of the run's day, whether it has learnt from them or not."""
+    from engine.descriptor import check_artifacts, read_descriptor
+
+    version = champion_before(run)
+    if version is None:
+        return Champion(None)
+    folder = version_dir(run.home, run.spec.name, version)
+    try:
+        descriptor = read_descriptor(folder)
+        check_artifacts(folder, descriptor)
+        return Champion(version, _scores(run.spec, descriptor, folder, table), _new_since(descriptor))
+    except (_Incomparable, EngineError) as error:
+        return Champion(version, problem=str(error))
+
+
+def _new_since(descriptor: Descriptor) -> date:
+    """Return the first cut whose labels lie after all those that a version was trained on."""
+    from tasks.spec.windows import windows
+
+    spec = _spec_of(descriptor)
+    own = windows(spec, descriptor.as_of)
+    last = (own.refit if spec.publish.refit else own.validation or own.train)[-1]
+    return last + timedelta(days=spec.label.horizon)
+
+
+def _spec_of(descriptor: Descriptor) -> Spec:
+    try:
+        return Spec.model_validate(descriptor.lineage["spec"])
+    except (KeyError, ValueError) as error:
+        raise _Incomparable(
+            f"its pipeline file is not one that this matinee reads ({str(error).splitlines()[0]})"
+        ) from None
+
+
+def _scores(spec: Spec, descriptor: Descriptor, folder: Path, table: pa.Table) -> npt.NDArray[np.float64]:
+    import numpy as np
+
+    from engine.schema import PopulationRankerNode
+
+    node = descriptor.ranker
+    if not isinstance(node, PopulationRankerNode):
+        return _predict(spec, descriptor, node, folder, table)
+    _require([node.by], table, "attribute")
+    column = table[node.by].to_numpy(zero_copy_only=False)
+    own = np.where(np.isin(column, list(node.of)), column, "*")
+    scores = np.zeros(table.num_rows)
+    for name in sorted(set(own)):
+        mask = own == name
+        scores[mask] = _predict(spec, descriptor, descriptor.rankers[node.of[name].target], folder, table.filter(mask))
+    return scores
+
+
+def _predict(
+    spec: Spec, descriptor: Descriptor, ranker: ScoringRankerNode, folder: Path, table: pa.Table
+) -> npt.NDArray[np.float64]:
+    from engine.schema import TreesNode
+    from engine.trees import Trees
+    from tasks.examples.arrays import matrix
+
+    function = ranker.scorer.function
+    if not isinstance(function, TreesNode):
+        raise _Incomparable(f"its scorer is of type {function.type}, expected Trees")
+    names = [feature.name for feature in ranker.scorer.features]
+    _require(names, table, "feature")
+    _same_retrieval(spec, _spec_of(descriptor), names)
+    return Trees.load(folder / function.artifact).predict(matrix(table, names))
+
+
+def _require(names: Iterable[str], table: pa.Table, what: str) -> None:
+    missing = [name for name in names if name not in table.column_names]
+    if missing:
+        raise _Incomparable(
+            f"it uses the {what} {', '.join(missing)}, which this run's examples don't have; add it to the pipeline "
+            "file for as long as the two are to be compared"
+        )
+
+
+def _same_retrieval(ours: Spec, theirs: Spec, names: Iterable[str]) -> None:
+    """Refuse scores of the same name that were made by another retrieval model."""
+    for name in names:
+        kind, _, what = name.rpartition("_")
+        if what in {"score", "rank"} and theirs.retriever(kind) != ours.retriever(kind):
+            raise _Incomparable(f"its feature {name} comes from other settings of the retrieval {kind}")

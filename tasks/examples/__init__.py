@@ -1,0 +1,1 @@
+"""The steps `retrieve` and `sample`: candidates of each cut, and the stratified sample of examples."""

@@ -1,0 +1,159 @@
+"""Fit retrieval models on a matrix of actions: users × items, one cut's past."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.errors import TrainingError
+from tasks.spec.parts import AlsRetrieval, ItemItemRetrieval
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+    import scipy.sparse as sp
+
+
+@dataclass(frozen=True, eq=False)
+class Actions:
+    """How much each user acted on each item: ids in ascending order, a (users, items) CSR matrix."""
+
+    users: npt.NDArray[np.str_]
+    items: npt.NDArray[np.str_]
+    counts: sp.csr_matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """Actions by user, item and age in days, in this order of columns and rows; ids as numbers of sorted names."""
+
+    users: npt.NDArray[np.str_]
+    items: npt.NDArray[np.str_]
+    user: npt.NDArray[np.int64]
+    item: npt.NDArray[np.int64]
+    age: npt.NDArray[np.int64]
+    actions: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rows: pa.Table) -> Past:
+        """Take rows (user_id, item_id, age, actions), sorted by user and item."""
+        import numpy as np
+
+        users, user = _encode(rows["user_id"])
+        items, item = _encode(rows["item_id"])
+        age = rows["age"].to_numpy().astype(np.int64)
+        return cls(users, items, user, item, age, rows["actions"].to_numpy().astype(np.float64))
+
+    def matrix(self, half_life: int | None, items: npt.NDArray[np.str_] | None = None) -> Actions:
+        """Return the sums of actions of each pair, an action that is `half_life` days old counting one half.
+
+        Args:
+            half_life: in days; None: every action counts fully.
+            items: the columns, ascending; other items are left out. All items of the past if absent.
+        """
+        import numpy as np
+        import scipy.sparse as sp
+
+        weight = self.actions if half_life is None else self.actions * np.exp2(-self.age / half_life)
+        columns = self.items if items is None else items
+        at = np.searchsorted(columns, self.items) if len(columns) else np.zeros(len(self.items), dtype=np.int64)
+        known = at < len(columns)
+        known[known] = columns[at[known]] == self.items[known]
+        keep = known[self.item]
+        user, item = self.user[keep], at[self.item[keep]]
+        starts = np.flatnonzero(np.diff(user * (len(columns) + 1) + item, prepend=-1))
+        sums = np.add.reduceat(weight[keep], starts) if len(starts) else np.empty(0)
+        names, row = np.unique(user[starts], return_inverse=True)
+        matrix = sp.csr_matrix((sums.astype(np.float32), (row, item[starts])), shape=(len(names), len(columns)))
+        matrix.sort_indices()
+        return Actions(self.users[names], columns, matrix)
+
+
+def _encode(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int64]]:
+    """Return the sorted distinct texts of a column, and the number of each row's."""
+    import numpy as np
+
+    encoded = column.combine_chunks().dictionary_encode()
+    names = np.asarray(encoded.dictionary.to_pylist(), dtype=np.str_)
+    order = np.argsort(names)
+    rank = np.empty(len(names), dtype=np.int64)
+    rank[order] = np.arange(len(names))
+    return names[order], rank[encoded.indices.to_numpy()]
+
+
+def fit_als(actions: Actions, part: AlsRetrieval) -> npt.NDArray[np.float32]:
+    """Return the item factors (items, factors) of implicit-feedback matrix factorisation.
+
+    Hu, Koren and Volinsky (2008); the confidence of a pair is alpha * actions, 1 where there is none.
+
+    Raises:
+        TrainingError: there is no action to learn from.
+    """
+    import numpy as np
+    from implicit.cpu.als import AlternatingLeastSquares
+    from threadpoolctl import threadpool_limits
+
+    if not actions.counts.nnz:
+        raise TrainingError("ALS: no action of any user on any item is known yet; start the pipeline later")
+    model = AlternatingLeastSquares(
+        factors=part.factors,
+        regularization=part.regularization,
+        alpha=1.0,
+        iterations=part.iterations,
+        random_state=part.seed,
+        num_threads=1,
+        calculate_training_loss=False,
+    )
+    with threadpool_limits(1, "blas"):
+        model.fit(confidence(actions.counts, part.alpha), show_progress=False)
+    return np.ascontiguousarray(model.item_factors, dtype=np.float32)
+
+
+def confidence(counts: sp.csr_matrix, alpha: float) -> sp.csr_matrix:
+    """Return alpha * actions for the pairs with an action; pairs without one have the confidence 1."""
+    weighted = counts.copy()
+    weighted.data = weighted.data * weighted.data.dtype.type(alpha)
+    return weighted
+
+
+def strength(counts: sp.csr_matrix) -> sp.csr_matrix:
+    """Return the square root of each pair's actions: what the item-item model sees of a past."""
+    import numpy as np
+
+    return counts._with_data(np.sqrt(counts.data))
+
+
+def fit_ease(actions: Actions, part: ItemItemRetrieval) -> npt.NDArray[np.float32]:
+    """Return EASE's item-item weights (items, items): the closed form of a linear autoencoder with zero diagonal.
+
+    Steck (2019), "Embarrassingly shallow autoencoders for sparse data": B = I - P / diag(P), P = (X'X + λI)^-1, on
+    X = the square root of a pair's actions.
+
+    Raises:
+        TrainingError: there is no action to learn from.
+    """
+    import numpy as np
+    from threadpoolctl import threadpool_limits
+
+    if not actions.counts.nnz:
+        raise TrainingError("item_item: no action of any user on any item is known yet; start the pipeline later")
+    seen = strength(actions.counts).astype(np.float64)
+    with threadpool_limits(1, "blas"):
+        gram = (seen.T @ seen).toarray()
+        gram[np.diag_indices_from(gram)] += part.regularization
+        inverse = _inverse(gram)
+    weights = inverse / -np.diag(inverse)
+    np.fill_diagonal(weights, 0.0)
+    return weights.astype(np.float32)
+
+
+def _inverse(positive: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the inverse of a symmetric positive definite matrix, by Cholesky: half the work of LU."""
+    import numpy as np
+    from scipy.linalg.lapack import dpotrf, dpotri
+
+    factor, _ = dpotrf(positive, lower=1)
+    lower, _ = dpotri(factor, lower=1)
+    below = np.tril(lower, -1)
+    return np.asarray(below + below.T + np.diag(np.diag(lower)))

@@ -1,0 +1,296 @@
+"""Build the SQL features: find out which days are not built from the current landing, and build that range.
+
+What is built from what: `tasks.features.ledger`. One dbt invocation builds everything that is not, for one run or for
+many.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from datetime import date
+from functools import cache
+from importlib.metadata import version as library_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import BuildError, MatineeError
+from tasks.features.ledger import Entry, Needed, Plan, compare, prepare, read_ledger, record_tested, tell
+from tasks.features.warehouse import locked, reader_if_built, writer
+from tasks.spec.project import TRANSFORMS
+from tasks.spec.spec import Spec
+from tasks.spec.windows import first_as_of, labels_lookback, landing_start, lookback, windows
+from tasks.store.database import limits
+from tasks.store.files import Home, digest, sha256_file, write_json
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from tasks.runs.run import Run
+    from tasks.store.partitions import Partition
+
+
+log = logging.getLogger("matinee")
+LIBRARIES = ("dbt-core", "dbt-duckdb", "duckdb", "implicit", "lightgbm", "numba", "numpy", "pyarrow", "scipy")
+
+
+@cache
+def transforms_digest() -> str:
+    """Return the digest of the SQL project; another one makes everything stale."""
+    files = sorted(p for p in TRANSFORMS.rglob("*") if p.suffix in {".sql", ".yml"} and "target" not in p.parts)
+    return digest({str(path.relative_to(TRANSFORMS)): sha256_file(path) for path in files})
+
+
+@cache
+def libraries() -> dict[str, str]:
+    """Return the versions of what computes; with others, nothing that was made before counts as made."""
+    return {"python": platform.python_version(), **{name: library_version(name) for name in LIBRARIES}}
+
+
+def dbt_vars(spec: Spec) -> dict[str, Any]:
+    """Return the variables of a pipeline; they don't vary from run to run, so dbt's parse cache holds."""
+    return {
+        "pipeline": spec.name,
+        "staging": spec.staging,
+        "grades": [rule.variables() for rule in spec.label.grades],
+        "horizon_days": spec.label.horizon,
+        "lateness_days": spec.label.lateness,
+    }
+
+
+def landing_digest(partitions: Iterable[Partition]) -> str:
+    """Return the digest of landed data."""
+    return digest([[p.table, p.ds, p.sha256] for p in partitions])
+
+
+def needed(run: Run) -> Needed:
+    """Read the landing once, and say what the run needs of it.
+
+    Raises:
+        LandingError: a day that the run depends on is not landed.
+    """
+    return needed_by(run.spec, run.home, [run.as_of], run.data)
+
+
+def needed_by(
+    spec: Spec, home: Home, days: Collection[date], data: Path | None = None, unknown: Sequence[Partition] = ()
+) -> Needed:
+    """Return what the runs for some as-of days need together: the landing that the latest sees, and each one's days.
+
+    A feature day and a label cut are functions of the landing up to them, so they are the same for every run.
+
+    Args:
+        spec: the pipeline.
+        home: its state.
+        days: the as-of days.
+        data: folder of a `files` source.
+        unknown: stand for partitions whose content is not known yet, in place of what is landed.
+
+    Raises:
+        LandingError: a day that the runs depend on is not landed.
+    """
+    from tasks.sources.land import landed_for, open_source
+
+    source = open_source(spec, home, data)
+    first = min(landing_start(spec, day) for day in days)
+    partitions = landed_for(source, home, first, max(days), instead=unknown)
+    return Needed(tuple(partitions), *wanted(spec, days, partitions, source.entities))
+
+
+def wanted(
+    spec: Spec, days: Collection[date], partitions: Sequence[Partition], entities: frozenset[str]
+) -> tuple[dict[date, str], dict[date, str]]:
+    """Return the digest that each feature day and each label cut of some runs must have been built from.
+
+    Args:
+        spec: the pipeline.
+        days: the runs' as-of days.
+        partitions: the landing, up to the last of them or further.
+        entities: tables whose every row counts, however old.
+    """
+    cuts = sorted({cut for day in days for cut in windows(spec, day).refit})
+    features = {day: features_digest(spec, day, partitions, entities) for day in sorted({*cuts, *days})}
+    back = labels_lookback(spec)
+    labels = {cut: landing_digest(p for p in partitions if cut - back < p.ds <= cut + spec.lag) for cut in cuts}
+    return features, labels
+
+
+def features_digest(spec: Spec, day: date, partitions: Iterable[Partition], entities: frozenset[str]) -> str:
+    """Return the digest of the landing that features as of a day are made from."""
+    since = day - lookback(spec)
+    return landing_digest(p for p in partitions if p.ds <= day and (p.ds > since or p.table in entities))
+
+
+def require_built(run: Run, connection: DuckDBPyConnection) -> None:
+    """Refuse a warehouse that was not built from the landing as it is now.
+
+    Raises:
+        BuildError: something was landed since, by another run or by hand.
+    """
+    if not compare(needed(run), read_ledger(connection), code_of_tables(run.spec)).empty:
+        raise BuildError(
+            f"{run.spec.name} {run.as_of}: the landing or the code has changed since the tables were built; run the "
+            "steps again from `build` on"
+        )
+
+
+def code_of_tables(spec: Spec) -> str:
+    """Return the digest of all code that makes the tables; with another one, everything is stale."""
+    return digest([transforms_digest(), dbt_vars(spec), libraries()])
+
+
+@contextmanager
+def _environment(home: Home, pipeline: str) -> Iterator[None]:
+    values = {
+        "MATINEE_WAREHOUSE": str(home.warehouse(pipeline)),
+        "MATINEE_THREADS": limits()["threads"],
+        "MATINEE_MEMORY_LIMIT": limits()["memory_limit"],
+        "DO_NOT_TRACK": "1",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    before = {key: os.environ.get(key) for key in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value
+
+
+def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> list[dict[str, Any]]:
+    """Run one `dbt build` of what `control` tells, and return what it says of each model and test.
+
+    Args:
+        spec: the pipeline.
+        home: where its warehouse is.
+        log: gets what dbt says.
+        select: only these models, without tests.
+
+    Raises:
+        BuildError: a model or test failed, or nothing was selected; names each with dbt's message.
+    """
+    from dbt.cli.main import dbtRunner
+
+    folder = home.root / "dbt" / spec.name
+    command = [
+        "--warn-error-options", json.dumps({"error": ["NoNodesForSelectionCriteria", "NothingToDo"]}),
+        "--quiet", "--no-use-colors", "build",
+        "--project-dir", str(TRANSFORMS), "--profiles-dir", str(TRANSFORMS),
+        "--target-path", str(folder / "target"), "--log-path", str(folder / "logs"),
+        "--exclude-resource-type", "unit_test", "--vars", json.dumps(dbt_vars(spec), sort_keys=True),
+        *(["--exclude-resource-type", "test", "--select", select] if select else []),
+    ]  # fmt: skip
+    with _environment(home, spec.name), log.open("w", encoding="utf-8") as out, redirect_stdout(out):
+        outcome = dbtRunner().invoke(command)
+    results = [_outcome(result) for result in getattr(outcome.result, "results", [])]
+    failed = [r for r in results if r["status"] not in {"success", "pass", "warn"}]
+    if outcome.exception is not None or not outcome.success or failed or not results:
+        lines = [f"  {r['name']}: {r['status']}: {r['message']}" for r in failed]
+        lines += [f"  {outcome.exception}"] if outcome.exception is not None else []
+        lines += [] if results else ["  dbt selected nothing"]
+        raise BuildError(
+            f"the SQL build of {spec.name} failed (dbt's log: {folder}/logs/dbt.log):\n" + "\n".join(lines)
+        )
+    return results
+
+
+def _outcome(result: Any) -> dict[str, Any]:
+    rows = (result.adapter_response or {}).get("rows_affected")
+    return {
+        "name": result.node.name,
+        "kind": str(result.node.resource_type),
+        "status": str(result.status),
+        "seconds": round(result.execution_time, 3),
+        "rows": rows,
+        "message": " ".join(str(result.message or "").split()),
+    }
+
+
+def build(spec: Spec, home: Home, need: Needed, folder: Path) -> Plan:
+    """Bring the warehouse up to date with what is needed, by at most one dbt invocation.
+
+    Args:
+        spec: the pipeline.
+        home: its state.
+        need: the landing, and the feature days and label cuts to build from it.
+        folder: gets `models.json`, what dbt says of each model, and `dbt.log`.
+
+    Returns:
+        What had to be done.
+
+    Raises:
+        BuildError: dbt failed; what it did not finish and test is not built.
+    """
+    with locked(home, spec.name):
+        with writer(home, spec.name) as connection:
+            plan = compare(need, prepare(connection, code_of_tables(spec)), code_of_tables(spec))
+            if not plan.empty:
+                tell(connection, plan)
+        models = [] if plan.empty else run_dbt(spec, home, folder / "dbt.log")
+        if not plan.empty:
+            with writer(home, spec.name) as connection:
+                record_tested(connection)
+    write_json(folder / "models.json", models)
+    return plan
+
+
+def build_step(run: Run, together: Collection[date] = ()) -> dict[str, Any]:
+    """Bring the warehouse up to date for the run.
+
+    Args:
+        run: the run.
+        together: as-of days of runs that wait for the same: if this one has to build, theirs are landed and built in
+            the same dbt invocation, when they can be.
+
+    Raises:
+        BuildError: dbt failed; nothing is marked as built.
+    """
+    result: dict[str, Any] = {}
+    days = sorted({run.as_of, *(day for day in together if first_as_of(run.spec) <= day)})
+    need = needed(run)
+    with run.step("build", result) as folder:
+        if len(days) == 1 or compare(need, ledger_of(run), code_of_tables(run.spec)).empty:
+            plan = build(run.spec, run.home, need, folder)
+        else:
+            plan = _build_together(run, days, folder)
+        result |= describe(plan)
+    return result
+
+
+def ledger_of(run: Run) -> dict[Entry, str]:
+    """Return the ledger of the run's warehouse, empty where there is none yet."""
+    with reader_if_built(run.home, run.spec.name) as connection:
+        return {} if connection is None else read_ledger(connection)
+
+
+def _build_together(run: Run, days: Sequence[date], folder: Path) -> Plan:
+    """Build the run's days with those of others, or alone if that goes wrong: theirs is not its affair."""
+    from tasks.sources.land import land
+
+    try:
+        land(run.spec, run.home, landing_start(run.spec, days[0]), days[-1], data=run.data)
+        return build(run.spec, run.home, needed_by(run.spec, run.home, days, run.data), folder)
+    except MatineeError as error:
+        log.warning("the days %s to %s are not built together: %s", days[0], days[-1], error)
+        return build(run.spec, run.home, needed(run), folder)
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """Return what a plan builds, as JSON has it."""
+
+    def days(found: Sequence[date]) -> dict[str, Any]:
+        return {"days": len(found), **({"from": str(found[0]), "to": str(found[-1])} if found else {})}
+
+    return {
+        "partitions_loaded": days(sorted({day for _, day in plan.changed})),
+        "features_built": days(sorted(plan.features)),
+        "labels_built": days(sorted(plan.labels)),
+        "up_to_date": plan.empty,
+    }

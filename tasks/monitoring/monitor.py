@@ -1,0 +1,256 @@
+"""Monitor: has the world moved away from what the model learned, and is what is served what was computed?
+
+Compares the judged examples with the reference that the pipeline file declares (`monitor.reference`): features, label
+and the evaluated model's scores (`tasks.monitoring.drift`). Follows the label rate by cut. A drift never fails a run:
+it warns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import EngineError
+from tasks.checks.profile import parquet
+from tasks.errors import MatineeError, SpecError
+from tasks.monitoring.distributions import UNITS, balance_weekdays, load_sides, positive_rates, shapes, sides
+from tasks.monitoring.drift import SCORE, Judge, as_checks
+from tasks.monitoring.skew import differs, skew_checks, skew_of
+from tasks.spec.feature_catalog import catalogue
+from tasks.spec.parts import PopularityRetrieval
+from tasks.spec.spec import Spec
+from tasks.spec.windows import LONGEST_FEATURE_WINDOW, windows
+from tasks.store.database import memory
+from tasks.store.files import write_json
+from tasks.store.sql import literal
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from tasks.runs.run import Run
+
+PARTS = ("train", "validation", "test")
+REFERENCES = {"train": ("train",), "same_weekday": ("train", "validation")}
+CURRENT = ("test", "validation")
+NOTHING: dict[str, Any] = {
+    "reference": {},
+    "current": {},
+    "features": [],
+    "label_rate": [],
+    "label": None,
+    "scores": None,
+}
+
+
+@dataclass(frozen=True)
+class Files:
+    """The examples that are compared: files of the reference, and the part that is judged."""
+
+    reference: tuple[Path, ...]
+    part: str
+    current: Path
+    same_weekday: bool
+
+
+def monitor_step(run: Run) -> dict[str, Any]:
+    """Write `drift.json`, `checks.json`, and `skew.json` if serving has logged answers of the day.
+
+    What cannot be compared is said in them, and never fails the run.
+    """
+    try:
+        found = compare(run)
+    except MatineeError as error:
+        found = {**NOTHING, "problem": str(error)}
+    records = [*found["features"], *(found[key] for key in ("label", "scores") if found[key])]
+    levels = {row["feature"]: row["level"] for row in records}
+    served = skew_of(run)
+    result = {
+        "compared": len(levels),
+        **{level: [name for name, own in levels.items() if own == level] for level in ("moved", "drifted", "too_few")},
+        "filling": sum(level == "filling" for level in levels.values()),
+        "problem": found["problem"],
+        "skewed": served is not None and differs(served),
+    }
+    with run.step("monitor", result) as folder:
+        write_json(folder / "drift.json", found)
+        checks = checks_of(run, records)
+        if served is not None:
+            write_json(folder / "skew.json", served)
+            checks += skew_checks(run, served)
+        write_json(folder / "checks.json", checks)
+    return result
+
+
+def checks_of(run: Run, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return records of drift as the other checks have them, for alerts and pages; none if nothing was compared."""
+    place = {"day": run.as_of.isoformat(), "place": str(run.step_dir("sample"))}
+    again = judged_before(run.spec, run.as_of)
+    checks = as_checks(records, place, run.spec.monitor.acknowledged, again=again) if records else []
+    lines = {"predictions": "predictions", "examples": "features"}
+    return [{**check.record(), "line": lines[check.table], "trend": []} for check in checks]
+
+
+def judged_before(spec: Spec, as_of: date) -> bool:
+    """Tell whether the run of the day before judges the same cuts: then its drift is no news."""
+    if spec.examples.kind == "impressions":
+        return False
+    try:
+        return windows(spec, as_of - timedelta(days=1)).test == windows(spec, as_of).test
+    except SpecError:  # the day before has too little history
+        return False
+
+
+def compare(run: Run) -> dict[str, Any]:
+    """Compare the judged examples of a run with the reference; the shape of `drift.json`.
+
+    Raises:
+        MatineeError: there is nothing to compare, or the files cannot be read; says which.
+    """
+    import duckdb
+
+    sample, spec = run.step_dir("sample"), run.spec
+    paths = {name: path for name in PARTS if (path := sample / f"{name}.parquet").exists()}
+    try:
+        with memory() as connection:
+            rates = _label_rates(connection, paths)
+            files = _files(sample, paths, {rate["part"] for rate in rates}, spec)
+            found = _features(connection, spec, files)
+            scores, problem = _scores_or_problem(connection, run, files)
+    except duckdb.Error as error:
+        reason = str(error).split("\n", maxsplit=1)[0]
+        raise MatineeError(f"{sample}: the examples cannot be compared ({reason})") from None
+    return {**found, "label_rate": rates, "scores": scores, "problem": problem}
+
+
+def _files(sample: Path, paths: Mapping[str, Path], filled: set[str], spec: Spec) -> Files:
+    part = next((name for name in CURRENT if name in filled), None)
+    kind = spec.monitor.reference
+    reference = tuple(paths[name] for name in REFERENCES[kind] if name in filled and name != part)
+    if part is None or not reference:
+        raise MatineeError(
+            f"{sample}: expected examples to train and to judge on, found them for "
+            f"{', '.join(sorted(filled)) or 'nothing'}; nothing to compare"
+        )
+    return Files(reference, part, paths[part], kind == "same_weekday")
+
+
+def _features(connection: DuckDBPyConnection, spec: Spec, files: Files) -> dict[str, Any]:
+    names = list(spec.features)
+    load_sides(connection, [parquet(files.reference), parquet([files.current])], [*names, "grade"])
+    spans = _weigh(connection, files)
+    found = shapes(connection, [*names, "grade"])
+    judge = Judge(sides(connection), tests(spec))
+    history = (spans[0][0] - spec.start).days + 1
+    features = [
+        judge.compare(name, found[name], unit_of(name, spec), filling=window_of(name, spec) > history) for name in names
+    ]
+    return {
+        "reference": {"kind": spec.monitor.reference, **_span(spans[0]), **_counts(judge, 0)},
+        "current": {"part": files.part, **_span(spans[1]), **_counts(judge, 1)},
+        "features": sorted(features, key=lambda row: (-row["psi"], row["feature"])),
+        "label": judge.label(found["grade"], positive_rates(connection)),
+    }
+
+
+def _scores_or_problem(
+    connection: DuckDBPyConnection, run: Run, files: Files
+) -> tuple[dict[str, Any] | None, str | None]:
+    try:
+        return _scores(connection, run, files), None
+    except (MatineeError, EngineError) as error:
+        return None, f"the model's scores cannot be compared: {error}"
+
+
+def _scores(connection: DuckDBPyConnection, run: Run, files: Files) -> dict[str, Any] | None:
+    """Compare what the judged model gives both sides; None where the run has trained none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from tasks.evaluation.evaluate import model_scores
+
+    if not any(run.step_dir("train").glob("*/result.json")):
+        return None
+    names = []
+    for side, paths in (("scored_reference", files.reference), ("scored_current", (files.current,))):
+        table = pa.concat_tables([pq.read_table(path) for path in paths])
+        scores = pa.array(model_scores(run, table))
+        connection.register(side, table.select([*UNITS, "cut", "weight"]).append_column("score", scores))
+        names.append(side)
+    load_sides(connection, names, ["score"])
+    _weigh(connection, files)
+    return Judge(sides(connection), tests(run.spec)).compare(SCORE, shapes(connection, ["score"])["score"], "user_id")
+
+
+def tests(spec: Spec) -> int:
+    """Return the number of tests of a run: two statistics for each feature, the label and the scores."""
+    return 2 * (len(spec.features) + 2)
+
+
+def _weigh(connection: DuckDBPyConnection, files: Files) -> list[tuple[date, date]]:
+    """Weigh the weekdays if they are to match; return the first and last cut of both sides.
+
+    Raises:
+        MatineeError: no day of the reference has a weekday of the judged window.
+    """
+    if files.same_weekday:
+        balance_weekdays(connection)
+    rows = connection.execute("select side, min(cut), max(cut) from compared group by side order by side").fetchall()
+    if len(rows) < 2:
+        raise MatineeError(
+            f"{files.current.parent}: no cut before the judged window falls on one of its weekdays; nothing to "
+            "compare. Choose `monitor: {reference: train}`, or a longer window to train on"
+        )
+    return [(first, last) for _, first, last in rows]
+
+
+def _span(cuts: tuple[date, date]) -> dict[str, str]:
+    return {"from": cuts[0].isoformat(), "to": cuts[1].isoformat()}
+
+
+def _counts(judge: Judge, side: int) -> dict[str, int]:
+    return {"rows": judge.sides[side].rows, "groups": judge.sides[side].groups}
+
+
+def unit_of(name: str, spec: Spec) -> str:
+    """Return what a feature's values are independent draws of: the users, or the items for what belongs to items."""
+    feature = catalogue().features.get(name)
+    if feature is not None:
+        return "item_id" if feature.entity == "item" else "user_id"
+    return "item_id" if isinstance(_retrieval(name, spec), PopularityRetrieval) else "user_id"
+
+
+def window_of(name: str, spec: Spec) -> int:
+    """Return how many days a feature looks back; 0 for one that looks at no window."""
+    feature = catalogue().features.get(name)
+    if feature is not None:
+        return feature.window
+    part = _retrieval(name, spec)
+    return part.window if isinstance(part, PopularityRetrieval) else LONGEST_FEATURE_WINDOW.days
+
+
+def _retrieval(name: str, spec: Spec) -> Any:
+    return spec.retriever(name.rpartition("_")[0])
+
+
+def _label_rates(connection: DuckDBPyConnection, files: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """Share of positive examples of each cut, weighted back to the population."""
+    if not files:
+        return []
+    scans = [
+        f"select {literal(name)} as part, cut, group_id, grade, weight from {parquet([path])}"
+        for name, path in files.items()
+    ]
+    rows = connection.execute(
+        f"""
+        select cut, part, count(*), count(distinct group_id),
+               sum(weight) filter (where grade > 0) / sum(weight)
+        from ({" union all ".join(scans)}) group by cut, part order by cut, part
+        """
+    ).fetchall()
+    return [
+        {"cut": cut.isoformat(), "part": part, "rows": count, "groups": groups, "rate": round(rate or 0.0, 9)}
+        for cut, part, count, groups, rate in rows
+    ]

@@ -1,0 +1,69 @@
+"""What the serving application has logged of its answers (`serving/feature_log.py`): a line of JSON each."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tasks.errors import MatineeError
+from tasks.store.files import Home
+
+
+class Answer(BaseModel):
+    """An answer that was given: who got which items, by which version, and from which feature values."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at: datetime
+    version: str
+    as_of: date
+    user_id: str
+    population: str
+    k: int = Field(ge=1)
+    given: bool
+    """Whether the request named its candidates."""
+    items: tuple[str, ...]
+    scores: tuple[float, ...]
+    features: dict[str, tuple[float | None, ...]]
+    """A value for each item; None where it was missing."""
+
+    @model_validator(mode="after")
+    def _a_value_for_each_item(self) -> Answer:
+        for name, values in {"scores": self.scores, **self.features}.items():
+            if len(values) != len(self.items):
+                raise ValueError(f"{name}: found {len(values)} values, expected {len(self.items)}, one for each item")
+        return self
+
+
+def served_dir(home: Home, pipeline: str, day: date) -> Path:
+    """Return the folder of what was answered on a UTC day."""
+    return home.served(pipeline) / f"ds={day.isoformat()}"
+
+
+def served_files(home: Home, pipeline: str, day: date) -> list[Path]:
+    """Return the complete files of a day; one that is being written has a hidden name."""
+    folder = served_dir(home, pipeline, day)
+    return sorted(path for path in folder.glob("*.jsonl") if not path.name.startswith("."))
+
+
+def read_answers(files: list[Path]) -> list[Answer]:
+    """Return the answers in files of the log, in order of time.
+
+    Raises:
+        MatineeError: a line is not one that the application writes; names it.
+    """
+    found = []
+    for path in files:
+        for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+            try:
+                found.append(Answer.model_validate_json(line))
+            except ValidationError as error:
+                first = error.errors(include_url=False, include_input=False)[0]
+                where = ".".join(map(str, first["loc"])) or "line"
+                raise MatineeError(
+                    f"{path}:{number}: {where}: {first['msg']}; expected a line as the serving application writes it. "
+                    "Serving may be older or newer than these tasks; move the file away to leave it out"
+                ) from None
+    return sorted(found, key=lambda answer: (answer.at, answer.user_id))

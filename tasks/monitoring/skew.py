@@ -1,0 +1,281 @@
+"""Training–serving skew: were the answers of a day computed from the values that the tables hold?
+
+Every logged value of a feature is compared, bit for bit, with the one of the warehouse as of the version's day, by
+the SQL that makes training examples. Scores, and features that come from retrieval, are computed again by the engine
+from the published version. The last answer of the day tells whether an old version is still served.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import EngineError
+from tasks.checks.gx import Check, shown
+from tasks.errors import MatineeError
+from tasks.evaluation.champion import last_of_days
+from tasks.examples.sample import join_mart
+from tasks.features.warehouse import reader
+from tasks.monitoring.drift import SCORE
+from tasks.monitoring.serving_log import Answer, read_answers, served_dir, served_files
+from tasks.spec.feature_catalog import MARTS, catalogue
+from tasks.store.registry import version_dir
+from tasks.store.sql import identifier
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from engine.ranking import Engine
+    from tasks.runs.run import Run
+
+SUITE = "skew"
+NEXT = "see docs/runbooks/drift-or-skew.md."
+Column = Sequence[float | None]
+"""A value for each item of an answer."""
+
+
+def skew_of(run: Run) -> dict[str, Any] | None:
+    """Compare what was served on the run's day; the shape of `skew.json`, None if nothing was logged.
+
+    What cannot be compared is said as `problem`.
+    """
+    import duckdb
+
+    files = served_files(run.home, run.spec.name, run.as_of)
+    if not files:
+        return None
+    found: dict[str, Any] = {"problem": None, "days": [run.as_of.isoformat()], "requests": 0, "features": []}
+    try:
+        answers = read_answers(files)
+        found |= {"requests": len(answers), "versions": _versions(answers), "stale": _stale(run, answers)}
+        found["features"] = _features(run, answers)
+    except (MatineeError, EngineError) as error:
+        found["problem"] = str(error)
+    except duckdb.Error as error:
+        reason = str(error).split("\n", maxsplit=1)[0]
+        found["problem"] = (
+            f"{run.home.warehouse(run.spec.name)}: the features cannot be read ({reason}); run "
+            f"`matinee build {run.spec.name} --as-of {run.as_of}`, then this again"
+        )
+    return found
+
+
+def _versions(answers: Sequence[Answer]) -> list[dict[str, Any]]:
+    by_version = itertools.groupby(sorted(answers, key=lambda a: (a.as_of, a.version)), key=lambda a: a.version)
+    return [{"version": version, "requests": len(list(own))} for version, own in by_version]
+
+
+def _stale(run: Run, answers: Sequence[Answer]) -> str | None:
+    """Return what is wrong with the version that gave the last answer of the day, if a newer one stood by then."""
+    before = [(day, event) for day, event in last_of_days(run.home, run.spec).items() if day < run.as_of]
+    if not before or not answers or answers[-1].as_of >= before[-1][0]:
+        return None
+    newest = before[-1][1]["version"]
+    return f"the last answer of {run.as_of} came from {answers[-1].version}; {newest} was published by then"
+
+
+def _features(run: Run, answers: Sequence[Answer]) -> list[dict[str, Any]]:
+    """Return a record for each feature and for the score."""
+    tallies: dict[str, _Tally] = {}
+    tables = _from_tables(run, answers)
+    engines = _Engines(run)
+    for number, answer in enumerate(answers):
+        expected = {**engines.values(answer), **tables[number]}
+        served: dict[str, Column] = {**answer.features, SCORE: answer.scores}
+        for name, right in expected.items():
+            tally = tallies.setdefault(name, _Tally(name))
+            tally.add(answer, served.get(name) or [None] * len(answer.items), right)
+        for name in served.keys() - expected.keys():
+            tallies.setdefault(name, _Tally(name))
+    order = sorted(tallies.values(), key=lambda tally: (-tally.different - tally.missing, tally.name))
+    return [tally.record() for tally in order]
+
+
+class _Tally:
+    """Counts of one feature."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.compared, self.different, self.missing = name, 0, 0, 0
+        self.example: str | None = None
+
+    def add(self, answer: Answer, served: Column, expected: Column) -> None:
+        for item, got, right in zip(answer.items, served, expected, strict=True):
+            self.compared += 1
+            if got == right:
+                continue
+            self.missing += got is None
+            self.different += got is not None
+            if self.example is None:
+                what = "the engine computes" if self.name == SCORE else "the table has"
+                self.example = (
+                    f"user {answer.user_id}, item {item}, {answer.version}: served {_shown(got)}, "
+                    f"{what} {_shown(right)}"
+                )
+
+    def record(self) -> dict[str, Any]:
+        wrong = self.different + self.missing
+        level = "not compared" if not self.compared else "different" if wrong else "same"
+        return {
+            "feature": self.name,
+            "compared": self.compared,
+            "different": self.different,
+            "missing": self.missing,
+            "level": level,
+            "example": self.example,
+        }
+
+
+def _shown(value: float | None) -> str:
+    return "nothing" if value is None else shown(value)
+
+
+def _from_tables(run: Run, answers: Sequence[Answer]) -> list[dict[str, Column]]:
+    """Return the values of the warehouse for each answer, by feature, as of its version's day.
+
+    Raises:
+        MatineeError: the tables have not been built for the day of a version.
+    """
+    import pyarrow as pa
+
+    known = catalogue().features
+    names = sorted({name for answer in answers for name in answer.features if name in known})
+    if not names:
+        return [{} for _ in answers]
+    rows = [(number, a.user_id, item, a.as_of) for number, a in enumerate(answers) for item in a.items]
+    keys = dict(zip(("answer", "user_id", "item_id", "cut"), zip(*rows, strict=True), strict=True)) if rows else {}
+    types = {"answer": pa.int64(), "user_id": pa.string(), "item_id": pa.string(), "cut": pa.date32()}
+    points = pa.table({name: pa.array(keys.get(name, ()), kind) for name, kind in types.items()})
+    with reader(run.home, run.spec.name) as connection:
+        _require_days(connection, run, {answer.as_of for answer in answers})
+        connection.register("served_items", points.append_column("place", pa.array(range(len(rows)), pa.int64())))
+        found = connection.execute(_query(names)).fetchall()
+    values: list[dict[str, Column]] = []
+    at = 0
+    for answer in answers:
+        own, at = found[at : at + len(answer.items)], at + len(answer.items)
+        present = [(column, name) for column, name in enumerate(names) if name in answer.features]
+        values.append({name: [_plain(row[column]) for row in own] for column, name in present})
+    return values
+
+
+def _query(names: Sequence[str]) -> str:
+    """Return the values as training examples get them (`examples.sample.examples_query`), in the order of the log."""
+    known = catalogue().features
+    columns = [
+        f"coalesce({known[n].mart}.{identifier(n)}, {known[n].default!r})::float as {identifier(n)}" for n in names
+    ]
+    used = {known[name].mart for name in names}
+    used |= {"feat_items"} if "feat_user_categories" in used else set()
+    joins = "\n".join(join_mart(mart) for mart in MARTS if mart in used)
+    return f"""
+        with points as not materialized (select distinct user_id, item_id, cut as as_of from served_items)
+        select {", ".join(columns)} from served_items c {joins} order by c.place
+    """
+
+
+def _require_days(connection: DuckDBPyConnection, run: Run, days: Iterable[date]) -> None:
+    wanted = ", ".join(f"date '{day}'" for day in sorted(days))
+    rows = connection.execute(f"select distinct as_of from feat_items where as_of in ({wanted})").fetchall()
+    missing = sorted({*days} - {day for (day,) in rows})
+    if missing:
+        raise MatineeError(
+            f"{run.home.warehouse(run.spec.name)}: no features as of {', '.join(map(str, missing))}, the day of a "
+            f"version that was served; run `matinee build {run.spec.name} --as-of {missing[0]}`"
+        )
+
+
+def _plain(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else float(value)
+
+
+class _Engines:
+    """The published versions, loaded when an answer first asks for one."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._engines: dict[str, Engine] = {}
+
+    def values(self, answer: Answer) -> dict[str, Column]:
+        """Return what the version itself computes for the items of an answer: all features, and the score.
+
+        Ranks among candidates, and what is computed from them, are left out where the request named its candidates,
+        of which the log keeps only those that were returned.
+        """
+        from engine.descriptor import Request
+
+        engine = self._engine(answer.version)
+        by = engine.populations.by
+        request = Request(
+            user_id=answer.user_id,
+            candidates=answer.items if answer.given else None,
+            k=answer.k,
+            context={} if by is None else {by: answer.population},
+        )
+        again, why = engine.explain(request)
+        ranks = {name for name in why.names if name.endswith("_rank")}
+        left_out = {*ranks, SCORE} if answer.given and ranks else set()
+        columns: Iterator[tuple[str, Column]] = zip(
+            (*why.names, SCORE), (*why.values.T.tolist(), again.scores), strict=True
+        )
+        place = {item: number for number, item in enumerate(again.items)}
+        return {
+            name: [_plain(column[place[item]]) if item in place else None for item in answer.items]
+            for name, column in columns
+            if name not in left_out
+        }
+
+    def _engine(self, version: str) -> Engine:
+        from engine.ranking import load
+
+        if version not in self._engines:
+            folder = version_dir(self._run.home, self._run.spec.name, version)
+            try:
+                self._engines[version] = load(folder)
+            except EngineError as error:
+                raise MatineeError(
+                    f"{folder}: answers were given by this version, but it cannot be loaded: {error}"
+                ) from None
+        return self._engines[version]
+
+
+def differs(found: Mapping[str, Any]) -> bool:
+    """Tell whether anything was served that should not have been, or could not be compared."""
+    wrong = any(row["different"] or row["missing"] for row in found["features"])
+    return bool(wrong or found["problem"] or found.get("stale"))
+
+
+def skew_checks(run: Run, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the comparison as the other checks have it, for alerts and pages."""
+    place = str(served_dir(run.home, run.spec.name, run.as_of))
+
+    def record(column: str, problem: str | None, expected: str, why: str) -> dict[str, Any]:
+        check = Check(
+            suite=SUITE,
+            table="served",
+            day=run.as_of.isoformat(),
+            type="served_against_tables",
+            column=column,
+            severity="warning",
+            success=problem is None,
+            observed=problem or "as expected",
+            observed_in=None,
+            expected=expected,
+            why=why,
+            next=NEXT,
+            place=place,
+        )
+        return {**check.record(), "line": "predictions", "trend": []}
+
+    checks = [
+        record("served__version", found.get("stale"), "the newest version", "An old model does not know what is new."),
+        record("served__log", found["problem"], "a log that can be compared", "A check that cannot run is a failure."),
+    ]
+    for row in found["features"]:
+        wrong = row["different"] + row["missing"]
+        told = f"{wrong} of {row['compared']} values differ ({row['example']})" if wrong else None
+        why = "A model that is given other values than it was trained on ranks by accident."
+        checks.append(record(f"{row['feature'].replace(' ', '_')}__skew", told, "the same values in every bit", why))
+    return checks

@@ -1,0 +1,1 @@
+"""Running it: all steps, ranges of days, what a run would do, and a local Airflow."""

@@ -1,0 +1,1 @@
+"""Airflow on this machine: its configuration, its processes, and days run through it."""

@@ -1,0 +1,198 @@
+"""The few questions `matinee` asks a running Airflow, over its REST API."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from tasks.errors import StackError
+from tasks.operations.local_airflow.environment import POOLS, USER, password
+
+Json = dict[str, Any]
+
+
+def midnight(day: date) -> str:
+    """Return the instant at which a day begins, as the API writes it."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).isoformat()
+
+
+class Airflow:
+    """A session with the API server of one state folder.
+
+    Every method raises `StackError` if the server cannot be reached or refuses.
+    """
+
+    def __init__(self, home: Path, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._password = password(home)
+        # trust_env=False: a proxy named in the environment has no business with 127.0.0.1.
+        self._client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+        self._headers: dict[str, str] = {}
+
+    def close(self) -> None:
+        """End the session."""
+        self._client.close()
+
+    def health(self) -> dict[str, dict[str, Any]]:
+        """Return the state of each component, or an empty mapping while the server does not answer."""
+        try:
+            answer = self._client.get("/api/v2/monitor/health", timeout=5)
+            return dict(answer.json()) if answer.status_code == 200 else {}
+        except (httpx.HTTPError, ValueError):
+            return {}
+
+    def _login(self) -> None:
+        answer = self._client.post("/auth/token", json={"username": USER, "password": self._password})
+        if answer.status_code not in (200, 201):
+            raise StackError(f"{self.url}: login refused ({answer.status_code}); is another Airflow on this port?")
+        self._headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Json | None = None,
+        params: Json | None = None,
+        missing_ok: bool = False,
+    ) -> Any:
+        for attempt in range(4):  # a busy SQLite answers 500 now and then
+            try:
+                if not self._headers:
+                    self._login()
+                answer = self._client.request(method, f"/api/v2{path}", headers=self._headers, json=json, params=params)
+            except httpx.TransportError as error:
+                if attempt == 3:
+                    raise StackError(f"{self.url} does not answer ({error}); see `matinee status`") from None
+            else:
+                if answer.status_code == 401 and attempt == 0:
+                    self._headers = {}
+                    continue
+                if answer.status_code < 500 or attempt == 3:
+                    return self._read(answer, missing_ok)
+            time.sleep(0.5 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def _read(self, answer: httpx.Response, missing_ok: bool) -> Any:
+        if answer.status_code == 404 and missing_ok:
+            return None
+        if answer.status_code >= 400:
+            raise StackError(
+                f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {_detail(answer)}"
+            )
+        return answer.json() if answer.content else None
+
+    def ensure_pools(self) -> None:
+        """Create the pools the DAGs name; a task in a pool that does not exist would wait for ever."""
+        for name, description in POOLS.items():
+            body = {"name": name, "slots": 1, "description": description, "include_deferred": False}
+            if self._ask("GET", f"/pools/{name}", missing_ok=True) is None:
+                self._ask("POST", "/pools", json=body)
+
+    def dag(self, pipeline: str) -> dict[str, Any] | None:
+        """Return what Airflow knows of a DAG, or None while it does not know it."""
+        found: dict[str, Any] | None = self._ask("GET", f"/dags/{quote(pipeline)}", missing_ok=True)
+        return found
+
+    def import_errors(self) -> dict[str, str]:
+        """Return the message of every DAG file that could not be loaded, by file name."""
+        found = self._ask("GET", "/importErrors", params={"limit": 100})["import_errors"]
+        return {error["filename"]: error["stack_trace"] for error in found}
+
+    def pause(self, pipeline: str, paused: bool) -> None:
+        """Pause or unpause a DAG."""
+        self._ask("PATCH", f"/dags/{quote(pipeline)}", json={"is_paused": paused})
+
+    def runs(self, pipeline: str, first: date, last: date) -> list[dict[str, Any]]:
+        """Return the DAG runs for the days in `[first, last]`, oldest day first.
+
+        Only runs whose logical date is the as-of day: that is so of backfills, scheduled runs and ours. One
+        started in the UI for a date is for the day before it, and nobody waits for it here.
+        """
+        params: dict[str, Any] = {
+            "logical_date_gte": midnight(first),
+            "logical_date_lte": midnight(last),
+            "order_by": "logical_date",
+            "limit": 100,
+        }
+        found = self._ask("GET", f"/dags/{quote(pipeline)}/dagRuns", params=params)["dag_runs"]
+        return [run for run in found if run["logical_date"] == run["data_interval_start"]]
+
+    def run(self, pipeline: str, run_id: str) -> dict[str, Any]:
+        """Return one DAG run."""
+        found: dict[str, Any] = self._ask("GET", f"/dags/{quote(pipeline)}/dagRuns/{quote(run_id)}")
+        return found
+
+    def trigger(self, pipeline: str, day: date, run_id: str) -> str:
+        """Start a run for one as-of day; return its id."""
+        body = {
+            "dag_run_id": run_id,
+            "logical_date": midnight(day),
+            "data_interval_start": midnight(day),
+            "data_interval_end": midnight(day + timedelta(days=1)),
+        }
+        return str(self._ask("POST", f"/dags/{quote(pipeline)}/dagRuns", json=body)["dag_run_id"])
+
+    def backfill(self, pipeline: str, first: date, last: date, *, parallel: int) -> int:
+        """Start a backfill of the days in `[first, last]`, also of days that ran before; return its number."""
+        body = {
+            "dag_id": pipeline,
+            "from_date": midnight(first),
+            "to_date": midnight(last),
+            "max_active_runs": parallel,
+            "reprocess_behavior": "completed",
+        }
+        return int(self._ask("POST", "/backfills", json=body)["id"])
+
+    def open_backfills(self, pipeline: str) -> list[int]:
+        """Return the numbers of the backfills of a DAG that have not ended."""
+        found = self._ask("GET", "/backfills", params={"dag_id": pipeline, "limit": 100})["backfills"]
+        return [int(item["id"]) for item in found if item["completed_at"] is None]
+
+    def cancel_backfill(self, number: int) -> None:
+        """End a backfill; its runs that wait are failed, those that run go on."""
+        self._ask("PUT", f"/backfills/{number}/cancel")
+
+    def fail(self, pipeline: str, run_id: str) -> None:
+        """Mark a run, and its unfinished tasks, as failed."""
+        self._ask("PATCH", f"/dags/{quote(pipeline)}/dagRuns/{quote(run_id)}", json={"state": "failed"})
+
+    def clear(self, pipeline: str, run_id: str) -> None:
+        """Run all tasks of a finished run again."""
+        body = {"dry_run": False, "only_failed": False}
+        self._ask("POST", f"/dags/{quote(pipeline)}/dagRuns/{quote(run_id)}/clear", json=body)
+
+    def tasks(self, pipeline: str, run_id: str) -> list[dict[str, Any]]:
+        """Return the task instances of a run."""
+        path = f"/dags/{quote(pipeline)}/dagRuns/{quote(run_id)}/taskInstances"
+        return list(self._ask("GET", path, params={"limit": 100})["task_instances"])
+
+    def errors(self, pipeline: str, run_id: str, task: dict[str, Any]) -> list[str]:
+        """Return the error messages in the log of a task's last try, in order."""
+        path = (
+            f"/dags/{quote(pipeline)}/dagRuns/{quote(run_id)}/taskInstances/{quote(task['task_id'])}"
+            f"/logs/{task['try_number']}"
+        )
+        params = {"full_content": "true", "map_index": task["map_index"]}
+        log = self._ask("GET", path, params=params, missing_ok=True)
+        return list(_errors(log["content"])) if log else []
+
+
+def _detail(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:500]
+
+
+def _errors(lines: list[Any]) -> Iterator[str]:
+    for line in lines:
+        if isinstance(line, dict) and str(line.get("level", "")).lower() in ("error", "critical"):
+            details = [f"{e.get('exc_type')}: {e.get('exc_value')}" for e in line.get("error_detail") or []]
+            yield "\n".join([str(line.get("event", "")), *details])

@@ -1,0 +1,207 @@
+"""`make run`: land the history, run consecutive days through the real scheduler, show progress, sum up.
+
+The days but the last run as a backfill, the last one as a run of its own. One run at a time: a day's gate
+compares with the champion as of that day, which the day before may have published.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress as Bar
+
+from tasks.errors import StackError
+from tasks.operations.local_airflow import stack
+from tasks.operations.local_airflow.airflow_api import Airflow
+from tasks.operations.local_airflow.run_days import days_to_run, published_days
+from tasks.operations.progress import Progress, cells
+from tasks.operations.summary import Day, failure, summary
+from tasks.runs.attempts import attempt_of
+from tasks.sources.land import land
+from tasks.spec.load import load_spec
+from tasks.spec.project import pipelines_folder
+from tasks.spec.spec import Spec
+from tasks.spec.windows import landing_start
+from tasks.store.files import Home
+
+POLL = 1.0
+FINAL = ("success", "failed")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to run.
+
+    Attributes:
+        pipeline: name of the pipeline.
+        days: how many consecutive days.
+        as_of: the last day; None: the next one.
+        data: folder of a `files` source.
+        port: port of the UI, if Airflow is to be started.
+        parallel: days of the backfill that run at once.
+    """
+
+    pipeline: str
+    days: int = 3
+    as_of: date | None = None
+    data: Path | None = None
+    port: int | None = None
+    parallel: int = 1
+
+
+def pipeline_file(name: str) -> Path:
+    """Return the file of a pipeline, which must lie where the DAGs are made from."""
+    return pipelines_folder() / f"{name}.yaml"
+
+
+def run_days(order: Order, home: Home, console: Console) -> bool:
+    """Do what `make run` promises; return whether every run succeeded.
+
+    Raises:
+        MatineeError: nothing could be run, in plain words.
+    """
+    began = time.monotonic()
+    spec = load_spec(pipeline_file(order.pipeline))
+    days = days_to_run(spec, order.days, order.as_of, published_days(home, spec.name))
+    console.print(f"[bold]{spec.name}[/bold]: {spec.description}", highlight=False)
+    console.print(f"{len(days)} day(s), {days[0]} to {days[-1]}; state in {home.root}", highlight=False)
+    _land(spec, home, days, order.data, console)
+    with _stack(order, spec, home, console) as found:
+        api = Airflow(found.home, found.port)
+        try:
+            ran = _through_airflow(api, found, spec, days, order.parallel, console)
+            for day in (day for day in ran if not day.succeeded):
+                console.print(failure(day, _errors(api, spec.name, day)), soft_wrap=True)
+        finally:
+            api.close()
+        console.print(summary(spec, home, ran, time.monotonic() - began, found), soft_wrap=True)
+    return len(ran) == len(days) and all(day.succeeded for day in ran)
+
+
+def _land(spec: Spec, home: Home, days: Sequence[date], data: Path | None, console: Console) -> None:
+    start = landing_start(spec, days[0])
+    console.print(f"landing {start} to {days[-1]} …", highlight=False)
+    began = time.monotonic()
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        line = bar.add_task("landing", total=None)
+        result = land(
+            spec,
+            home,
+            start,
+            days[-1],
+            data=data,
+            progress=lambda done, total, day: bar.update(line, completed=done, total=total, description=str(day)),
+        )
+    rows = ", ".join(f"{count:,} {table}" for table, count in sorted(result.rows.items()) if count)
+    seconds = time.monotonic() - began
+    console.print(f"landed {rows or 'nothing new'} in {seconds:.1f} s", highlight=False)
+
+
+@contextmanager
+def _stack(order: Order, spec: Spec, home: Home, console: Console) -> Iterator[stack.Stack]:
+    """Find Airflow running, or start it and stop it again."""
+    extra = {}
+    if order.data is not None:  # the task `land` looks at the source, too
+        extra[f"MATINEE_DATA_{spec.source_name.upper()}"] = str(order.data.resolve())
+    found = stack.up(
+        home.root, order.port, scheduled=False, extra=extra, say=lambda text: console.print(text, highlight=False)
+    )
+    try:
+        yield found
+    finally:
+        if found.started:
+            stack.down(found.home)
+
+
+def _through_airflow(
+    api: Airflow, found: stack.Stack, spec: Spec, days: Sequence[date], parallel: int, console: Console
+) -> list[Day]:
+    was_paused = _known(api, spec.name)["is_paused"]
+    if found.started:
+        _forget_interrupted(api, spec.name, days)
+    api.pause(spec.name, False)
+    try:
+        with Progress(console, days) as progress:
+            ran: list[Day] = []
+            if days[:-1]:
+                api.backfill(spec.name, days[0], days[-2], parallel=parallel)
+                ran = _follow(api, spec.name, days[:-1], ran, progress)
+            if all(day.succeeded for day in ran):
+                _start_one(api, spec.name, days[-1])
+                ran = _follow(api, spec.name, days[-1:], ran, progress)
+    finally:
+        if was_paused:
+            api.pause(spec.name, True)
+    return ran
+
+
+def _known(api: Airflow, pipeline: str, timeout: float = 60) -> dict[str, Any]:
+    """Wait until the DAG processor has read the pipeline."""
+    limit = time.monotonic() + timeout
+    while True:
+        dag, errors = api.dag(pipeline), api.import_errors()
+        if f"{pipeline}.py" in errors:
+            raise StackError(f"Airflow cannot load the pipeline {pipeline}:\n{errors[f'{pipeline}.py']}")
+        if dag is not None and not dag.get("is_stale"):
+            return dag
+        if time.monotonic() > limit:
+            raise StackError(
+                f"Airflow does not know a DAG {pipeline!r} after {timeout:.0f} s; see logs/dag-processor.log"
+            )
+        time.sleep(0.5)
+
+
+def _forget_interrupted(api: Airflow, pipeline: str, days: Sequence[date]) -> None:
+    """Fail what an interrupted `make run` left unfinished: its processes are gone, so nothing would end it."""
+    for number in api.open_backfills(pipeline):
+        api.cancel_backfill(number)
+    for run in api.runs(pipeline, days[0], days[-1]):
+        if run["state"] not in FINAL:
+            api.fail(pipeline, run["dag_run_id"])
+
+
+def _start_one(api: Airflow, pipeline: str, day: date) -> None:
+    existing = api.runs(pipeline, day, day)
+    if existing:
+        api.clear(pipeline, existing[0]["dag_run_id"])
+    else:
+        api.trigger(pipeline, day, f"manual__{day}T00:00:00+00:00")
+
+
+def _follow(api: Airflow, pipeline: str, days: Sequence[date], before: Sequence[Day], progress: Progress) -> list[Day]:
+    """Poll until the runs of `days` have ended."""
+    done: dict[date, Day] = {day.as_of: day for day in before}
+    while True:
+        for run in api.runs(pipeline, days[0], days[-1]):
+            as_of = date.fromisoformat(run["data_interval_start"][:10])
+            if as_of not in done or done[as_of].state not in FINAL:
+                done[as_of] = _look(api, pipeline, run, as_of)
+        progress.show({as_of: dict(day.steps) for as_of, day in done.items()})
+        if all(day in done and done[day].state in FINAL for day in days):
+            return [done[day] for day in sorted(done)]
+        time.sleep(POLL)
+
+
+def _look(api: Airflow, pipeline: str, run: dict[str, Any], as_of: date) -> Day:
+    tasks = api.tasks(pipeline, run["dag_run_id"])
+    steps = cells(tasks, datetime.now(UTC))
+    failed = tuple(task for task in tasks if task["state"] == "failed")
+    return Day(as_of, run["dag_run_id"], attempt_of(run["dag_run_id"]), run["state"], steps, failed)
+
+
+def _errors(api: Airflow, pipeline: str, day: Day) -> dict[str, str]:
+    """Return the last error message of every failed task; the report repeats the others', so it comes last."""
+    tasks = [task for task in day.failed if task["task_id"] != "report"] or list(day.failed)
+    found = {}
+    for task in tasks:
+        name = task["task_id"] + (f"[{task['rendered_map_index']}]" if task.get("rendered_map_index") else "")
+        said = api.errors(pipeline, day.run_id, task)
+        found[name] = said[0] if said else f"no message; its log is under logs/tasks/dag_id={pipeline}"
+    return found

@@ -1,0 +1,52 @@
+"""Which as-of days a `make run` is for."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+from tasks.errors import SpecError
+from tasks.spec.spec import Spec
+from tasks.spec.windows import first_as_of
+from tasks.store.files import Home
+
+DAY = timedelta(days=1)
+
+
+def published_days(home: Home, pipeline: str) -> list[date]:
+    """Return the as-of days of the published versions, oldest first."""
+    folder = home.registry(pipeline) / "versions"
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    found = {match[1] for name in names if (match := re.fullmatch(r"(\d{4}-\d\d-\d\d)\.\w+", name))}
+    return sorted(date.fromisoformat(day) for day in found)
+
+
+def days_to_run(spec: Spec, days: int, as_of: date | None, published: list[date]) -> list[date]:
+    """Return consecutive days, oldest first.
+
+    With `as_of`: that day and the ones before it, `days` in all, none before the first day whose windows are
+    filled. Without: the first `days` days if nothing is published, otherwise the day after the last published.
+
+    Raises:
+        SpecError: the pipeline does not cover such a day.
+    """
+    first = first_as_of(spec)
+    if days < 1:
+        raise SpecError(f"DAYS: found {days}, expected at least 1")
+    if as_of is not None:
+        if as_of < first or (spec.end is not None and as_of > spec.end):
+            raise SpecError(
+                f"AS_OF: found {as_of}, but {spec.name} can be run for {first} to {spec.end or 'yesterday'}"
+            )
+        start, count = max(first, as_of - (days - 1) * DAY), days
+        return [start + n * DAY for n in range(count) if start + n * DAY <= as_of]
+    if published:
+        start, days = published[-1] + DAY, 1
+    else:
+        start = first
+    if spec.end is not None and start > spec.end:
+        raise SpecError(
+            f"{spec.name} ends on {spec.end}, and {published[-1] if published else 'no day'} was the last one "
+            "published; give AS_OF=YYYY-MM-DD to run a day again"
+        )
+    return [start + n * DAY for n in range(days) if spec.end is None or start + n * DAY <= spec.end]

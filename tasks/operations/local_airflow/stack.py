@@ -1,0 +1,287 @@
+"""Starting, stopping and looking at the local Airflow stack, through a supervisor; airflow is never imported.
+
+The supervisor (supervisord.conf) keeps api-server, scheduler and dag-processor alive. Every process of the
+stack carries `MATINEE_STACK=<state folder>` in its environment: that is how `down` finds what a component
+left behind, also after the supervisor itself was killed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tasks.errors import StackError
+from tasks.operations.local_airflow.airflow_api import Airflow
+from tasks.operations.local_airflow.environment import USER, airflow_home, bin_dir, full_env, password
+from tasks.spec.project import PROJECT
+from tasks.store.files import read_json, write_json
+
+PORTS = range(8080, 8180)
+COMPONENTS = ("api-server", "scheduler", "dag-processor")
+Say = Callable[[str], None]
+
+
+def _silent(_: str) -> None:
+    return
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack.
+
+    Attributes:
+        home: state folder.
+        port: port of UI and API.
+        started: whether the call that returned this started it.
+    """
+
+    home: Path
+    port: int
+    started: bool = False
+
+    @property
+    def url(self) -> str:
+        """Address of the UI."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def login(self) -> str:
+        """User and password, for people."""
+        return f"{USER} / {password(self.home)}"
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known about a stack: whether it runs, and each component's state in words."""
+
+    port: int | None
+    components: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def running(self) -> bool:
+        """Whether the supervisor is alive."""
+        return self.port is not None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every component answers or has a recent heartbeat."""
+        return self.running and all(state == "healthy" for state in self.components.values())
+
+
+def up(
+    home: Path,
+    port: int | None = None,
+    *,
+    scheduled: bool = True,
+    extra: dict[str, str] | None = None,
+    timeout: float = 120,
+    say: Say = _silent,
+) -> Stack:
+    """Start the stack, or find it running; return when it is healthy and its pools exist.
+
+    Args:
+        home: state folder.
+        port: port on 127.0.0.1; None: the one it runs on, or the first free one from 8080.
+        scheduled: whether due runs start by themselves.
+        extra: more environment for the components and the tasks, if they are started.
+        timeout: seconds to wait for health.
+        say: receives a line of text at each stage.
+
+    Raises:
+        StackError: a component does not come up, or the port is taken; with the end of its log.
+    """
+    home = home.resolve()
+    if "%" in f"{home}{PROJECT}":
+        raise StackError(
+            f"{home} or {PROJECT}: supervisord takes '%' for a variable; set MATINEE_HOME to another folder"
+        )
+    running = find(home)
+    if running is not None:
+        if port not in (None, running.port):
+            raise StackError(f"the stack of {home} runs on port {running.port}, not {port}; `make down` ends it")
+        say(f"Airflow runs already: {running.url}")
+        _wait(running, timeout)
+        return running
+    sweep(home)  # what a killed supervisor left behind would fight over the database
+    chosen = _free_port(port)
+    prepare(home, chosen, say)
+    say(f"starting Airflow on http://127.0.0.1:{chosen} …")
+    write_json(_state(home), {"port": chosen})
+    command = [str(bin_dir() / "supervisord"), "--configuration", str(PROJECT / "supervisord.conf")]
+    _checked(command, full_env(home, chosen, scheduled=scheduled) | (extra or {}))
+    stack = Stack(home, chosen, started=True)
+    try:
+        _wait(stack, timeout)
+    except BaseException:
+        down(home)
+        raise
+    return stack
+
+
+def prepare(home: Path, port: int, say: Say = _silent) -> None:
+    """Make the folders, the secrets and the metadata database; a finished one is left alone.
+
+    Raises:
+        StackError: the database could not be made.
+    """
+    (home / "logs").mkdir(parents=True, exist_ok=True)
+    airflow_home(home).mkdir(mode=0o700, exist_ok=True)
+    env = full_env(home, port)
+    version = _checked([str(bin_dir() / "python"), "-c", _VERSION], env).strip()
+    stamp = airflow_home(home) / f"migrated-{hashlib.sha256(version.encode()).hexdigest()[:16]}"
+    if stamp.exists() and (airflow_home(home) / "airflow.db").exists():
+        return
+    say("preparing Airflow's database …")
+    _checked([str(bin_dir() / "airflow"), "db", "migrate"], env)
+    stamp.touch()
+
+
+_VERSION = "from importlib.metadata import version; print(version('apache-airflow-core'))"
+
+
+def down(home: Path, *, say: Say = _silent) -> bool:
+    """Stop the stack and everything it started; return whether there was anything to stop."""
+    home = home.resolve()
+    supervisor = _supervisor(home)
+    if supervisor is not None:
+        say("stopping Airflow …")
+        supervisor.terminate()
+        try:
+            supervisor.wait(30)
+        except psutil.TimeoutExpired:
+            supervisor.kill()
+    left = sweep(home)
+    _state(home).unlink(missing_ok=True)
+    return supervisor is not None or left > 0
+
+
+def sweep(home: Path) -> int:
+    """Kill every process that belongs to the stack of `home`; return how many there were.
+
+    Airflow's tasks lead process groups of their own, so ending the components' groups does not end them.
+    """
+    processes = list(_processes(home))
+    for process in processes:
+        try:
+            process.send_signal(signal.SIGKILL)
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(processes, timeout=10)
+    return len(processes)
+
+
+def find(home: Path) -> Stack | None:
+    """Return the running stack of `home`, or None."""
+    home = home.resolve()
+    if _supervisor(home) is None or not _state(home).exists():
+        return None
+    return Stack(home, int(read_json(_state(home))["port"]))
+
+
+def status(home: Path) -> Status:
+    """Ask the supervisor and Airflow how they are."""
+    stack = find(home)
+    if stack is None:
+        return Status(None)
+    api = Airflow(stack.home, stack.port)
+    try:
+        return Status(stack.port, _components(api.health()))
+    finally:
+        api.close()
+
+
+def _components(health: dict[str, dict[str, Any]]) -> dict[str, str]:
+    if not health:
+        return dict.fromkeys(COMPONENTS, "does not answer")
+    states = {"api-server": health.get("metadatabase", {}).get("status")}
+    states |= {name: health.get(name.replace("-", "_"), {}).get("status") for name in COMPONENTS[1:]}
+    return {name: state or "no heartbeat yet" for name, state in states.items()}
+
+
+def _wait(stack: Stack, timeout: float) -> None:
+    api, limit = Airflow(stack.home, stack.port), time.monotonic() + timeout
+    try:
+        while True:
+            states = _components(api.health())
+            if all(state == "healthy" for state in states.values()):
+                return api.ensure_pools()
+            if _supervisor(stack.home) is None:
+                raise StackError(f"the supervisor ended; see {stack.home / 'logs' / 'supervisord.log'}")
+            if time.monotonic() > limit:
+                raise StackError(_why(stack.home, states, timeout))
+            time.sleep(0.3)
+    finally:
+        api.close()
+
+
+def _why(home: Path, states: dict[str, str], timeout: float) -> str:
+    ill = {name: state for name, state in states.items() if state != "healthy"}
+    parts = [f"Airflow is not healthy after {timeout:.0f} s: {', '.join(f'{n} {s}' for n, s in ill.items())}"]
+    for name in ill:
+        log = home / "logs" / f"{name}.log"
+        if log.exists():
+            tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
+            parts.append("\n".join([f"--- end of {log}", *tail]))
+    return "\n".join(parts)
+
+
+def _state(home: Path) -> Path:
+    return airflow_home(home) / "stack.json"
+
+
+def _supervisor(home: Path) -> psutil.Process | None:
+    """Return the live supervisor; its pid file may be old, and the pid somebody else's by now."""
+    try:
+        process = psutil.Process(int((airflow_home(home) / "supervisord.pid").read_text(encoding="utf-8")))
+        mine = process.environ().get("MATINEE_STACK") == str(home)
+        return process if mine and process.status() != psutil.STATUS_ZOMBIE else None
+    except (OSError, ValueError, psutil.Error):
+        return None
+
+
+def _processes(home: Path) -> Iterable[psutil.Process]:
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get("MATINEE_STACK") == str(home):
+                yield process
+        except (psutil.Error, OSError):
+            continue
+
+
+def _free_port(port: int | None) -> int:
+    for candidate in PORTS if port is None else [port]:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", candidate))
+            except OSError:
+                continue
+            return candidate
+    wanted = f"port {port} is" if port is not None else f"ports {PORTS.start} to {PORTS.stop - 1} are"
+    raise StackError(f"{wanted} taken on 127.0.0.1; choose another one with --port, or `make up PORT=…`")
+
+
+def _checked(command: list[str], env: dict[str, str]) -> str:
+    """Run a program; return what it printed.
+
+    Raises:
+        StackError: it is not there or failed; with the end of what it said.
+    """
+    if shutil.which(command[0]) is None:
+        raise StackError(f"{command[0]} is missing; `make run` and `make test` install it from requirements.lock")
+    done = subprocess.run(command, env=env, cwd=PROJECT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-12:]
+        raise StackError("\n".join([f"{' '.join(command)} failed with exit code {done.returncode}:", *said]))
+    return done.stdout

@@ -1,0 +1,152 @@
+"""What a run would do, and why: `matinee plan`. Nothing is written, and no step runs.
+
+A partition that is not landed yet, or whose input has changed since, counts as one of unknown content: what depends on
+it is going to be built, and the version that the run will make cannot be named before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import groupby
+from pathlib import Path
+
+from tasks.examples.candidates import cut_folders
+from tasks.features.build import code_of_tables, ledger_of, needed_by
+from tasks.features.ledger import CODE, Needed, Plan, compare
+from tasks.publishing.publish import version_of
+from tasks.runs.run import Run
+from tasks.sources.land import open_source, unlanded
+from tasks.spec.windows import labels_lookback, lookback
+from tasks.store.partitions import Partition
+from tasks.store.registry import verdict_on
+
+UNKNOWN = "unknown until it is landed"
+OTHER_CODE = "the SQL, the label or a library has changed since it was built"
+NAMED = 3
+Unlanded = Mapping[tuple[str, date], bool]
+"""(table, day) to land first; True for those that are landed from another input."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Some days of one thing that would be made, and why."""
+
+    what: str
+    days: tuple[date, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What a run would do.
+
+    `version` is what it would make, None if that cannot be known before its days are landed; `published` says whether
+    that version is in the registry already.
+    """
+
+    as_of: date
+    reasons: tuple[Reason, ...]
+    version: str | None
+    published: bool
+
+
+def intent(run: Run) -> Intent:
+    """Find out what a run would do.
+
+    Raises:
+        SourceError: input is missing.
+        LandingError: a partition is damaged.
+        BuildError: the warehouse is damaged.
+    """
+    missing = unlanded(open_source(run.spec, run.home, run.data), run.home, run.landing_start, run.as_of)
+    need = needed_by(run.spec, run.home, [run.as_of], run.data, unknown=placeholders(missing))
+    ledger, code = ledger_of(run), code_of_tables(run.spec)
+    plan = compare(need, ledger, code)
+    other_code = bool(ledger) and ledger.get(CODE) != code
+    reasons = [
+        *_to_land(missing),
+        *_to_load(plan, missing, other_code=other_code),
+        *_to_build(run, plan, "features", "as_of", plan.features, other_code=other_code),
+        *_to_build(run, plan, "labels", "cut", plan.labels, other_code=other_code),
+        *_to_retrieve(run, need),
+    ]
+    version = None if missing else version_of(run, need)
+    known = version is not None and verdict_on(run.home, run.spec.name, run.spec.publish.alias, version) is not None
+    return Intent(run.as_of, tuple(reasons), version, known)
+
+
+def placeholders(missing: Unlanded) -> list[Partition]:
+    """Return what stands for partitions that are not landed yet."""
+    return [Partition(table, day, Path(), UNKNOWN, 0) for table, day in missing]
+
+
+def _to_land(missing: Unlanded) -> Iterator[Reason]:
+    for table in dict.fromkeys(table for table, _ in missing):
+        for again, why in ((False, "not landed"), (True, "its input has changed since it was landed")):
+            yield from _reason(
+                f"land {table}", [d for (t, d), other in missing.items() if (t, other) == (table, again)], why
+            )
+
+
+def _to_load(plan: Plan, missing: Unlanded, *, other_code: bool) -> Iterator[Reason]:
+    for table in sorted({table for table, _ in plan.changed}):
+        days = [day for name, day in sorted(plan.changed) if name == table and (name, day) not in missing]
+        why = {day: OTHER_CODE if other_code else _why_loaded(plan, table, day) for day in days}
+        yield from _grouped(f"load {table}", why)
+
+
+def _why_loaded(plan: Plan, table: str, day: date) -> str:
+    lacking = plan.lacking["ds", table, day]
+    if len(lacking.missing) < lacking.models:
+        return f"a build ended before {', '.join(lacking.missing[:NAMED])}"
+    return "landed again with other rows" if lacking.other else "landed, not loaded"
+
+
+def _to_build(
+    run: Run, plan: Plan, what: str, grain: str, days: Collection[date], *, other_code: bool
+) -> Iterator[Reason]:
+    back = lookback(run.spec) if what == "features" else labels_lookback(run.spec)
+    ahead = timedelta(0) if what == "features" else run.spec.lag
+
+    def why(day: date) -> str:
+        lacking = plan.lacking[grain, "", day]
+        if other_code:
+            return OTHER_CODE
+        if not lacking.other:
+            return "never built"
+        if len(lacking.missing) < lacking.models:
+            return f"a build ended before {', '.join(lacking.missing[:NAMED])}"
+        changed = sorted(f"{table} of {ds}" for table, ds in plan.changed if day - back < ds <= day + ahead)
+        more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
+        return f"built before {', '.join(changed[:NAMED])}{more}" if changed else "built from another landing"
+
+    yield from _grouped(what, {day: why(day) for day in sorted(days)})
+
+
+def _to_retrieve(run: Run, need: Needed) -> Iterator[Reason]:
+    missing = [day for day, folder in cut_folders(run, need).items() if not folder.exists()]
+    yield from _reason("candidates", missing, "not made from these tables, settings and code")
+
+
+def _grouped(what: str, reasons: Mapping[date, str]) -> Iterator[Reason]:
+    for why in dict.fromkeys(reasons.values()):
+        yield from _reason(what, [day for day, said in reasons.items() if said == why], why)
+
+
+def _reason(what: str, days: Iterable[date], why: str) -> Iterator[Reason]:
+    if found := tuple(sorted(days)):
+        yield Reason(what, found, why)
+
+
+def spans(days: Collection[date]) -> str:
+    """Return days in few words: runs of consecutive days, or the first, the last and how many."""
+    ordered = sorted(days)
+    runs = [
+        [day for _, day in group]
+        for _, group in groupby(enumerate(ordered), key=lambda pair: pair[1].toordinal() - pair[0])
+    ]
+    if len(runs) > NAMED:
+        return f"{ordered[0]} … {ordered[-1]} ({len(ordered)} days)"
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} … {run[-1]} ({len(run)} days)" for run in runs)

@@ -1,0 +1,71 @@
+"""Which days a change of landed partitions makes stale, before it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from tasks.evaluation.champion import last_of_days
+from tasks.features.build import code_of_tables, needed_by
+from tasks.features.ledger import CODE, compare, read_ledger
+from tasks.features.warehouse import reader_if_built
+from tasks.operations.plan import placeholders
+from tasks.spec.windows import landing_start
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tasks.sources.source import Source
+    from tasks.spec.spec import Spec
+    from tasks.store.files import Home
+
+
+@dataclass(frozen=True)
+class Stale:
+    """What has been made, and would be made differently.
+
+    Attributes:
+        runs: as-of days that were run.
+        features: feature days that are built.
+        labels: label cuts that are built.
+        other_code: the tables were built by other SQL, so that all of them are stale anyway.
+    """
+
+    runs: tuple[date, ...]
+    features: tuple[date, ...]
+    labels: tuple[date, ...]
+    other_code: bool
+
+
+def stale_after(
+    spec: Spec, home: Home, source: Source, parts: Sequence[tuple[str, date]], data: Path | None = None
+) -> Stale:
+    """Return what becomes stale when some partitions, (table, day), are landed with other rows."""
+    runs = tuple(day for day in _done(spec, home) if any(_reads(spec, source, day, *part) for part in parts))
+    with reader_if_built(home, spec.name) as connection:
+        ledger = {} if connection is None else read_ledger(connection)
+    code = code_of_tables(spec)
+    if not runs or ledger.get(CODE) != code:
+        return Stale(runs, (), (), bool(ledger) and ledger.get(CODE) != code)
+    before = compare(needed_by(spec, home, runs, data), ledger, code)
+    unknown = placeholders(dict.fromkeys(parts, True))
+    after = compare(needed_by(spec, home, runs, data, unknown), ledger, code)
+    return Stale(
+        runs,
+        tuple(sorted(after.features.keys() - before.features.keys())),
+        tuple(sorted(after.labels.keys() - before.labels.keys())),
+        other_code=False,
+    )
+
+
+def _done(spec: Spec, home: Home) -> list[date]:
+    """Return the as-of days whose tables were built by a run, or that were published."""
+    built = {path.parents[2].name for path in (home.root / "runs" / spec.name).glob("*/*/build/result.json")}
+    return sorted({*map(date.fromisoformat, built), *last_of_days(home, spec)})
+
+
+def _reads(spec: Spec, source: Source, as_of: date, table: str, ds: date) -> bool:
+    """Tell whether a run reads a partition."""
+    return ds <= as_of and (table in source.entities or ds >= landing_start(spec, as_of))

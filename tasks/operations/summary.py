@@ -1,0 +1,157 @@
+"""What a run ends with on the terminal: figures beside the baselines, the verdict, times, and where everything is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tasks.operations.progress import STEPS, Cell
+from tasks.store.files import Home, read_json
+
+if TYPE_CHECKING:
+    from tasks.operations.local_airflow.stack import Stack
+    from tasks.runs.run import Run
+    from tasks.spec.spec import Spec
+
+
+@dataclass(frozen=True)
+class Day:
+    """One as-of day that was run.
+
+    Attributes:
+        as_of: the day.
+        run_id: Airflow's id of the run, or the attempt.
+        attempt: folder of the run.
+        state: Airflow's word for it; `success` if all went well.
+        steps: what each step did.
+        failed: Airflow's records of the tasks that failed.
+    """
+
+    as_of: date
+    run_id: str
+    attempt: str
+    state: str
+    steps: Mapping[str, Cell]
+    failed: tuple[dict[str, Any], ...] = field(default=())
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every step succeeded."""
+        return self.state == "success"
+
+
+def metrics_table(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
+    """Return metrics (rows) by what was measured (columns), for everybody; the model comes first.
+
+    Args:
+        records: the flat list of `evaluation.records`.
+        names: metrics in the order of the pipeline file.
+    """
+    overall = [r for r in records if r["population"] == "*" and not r["slice"] and r["metric"] in names]
+    ranked = list(dict.fromkeys(str(r["of"]) for r in overall))
+    ranked.sort(key=lambda of: of != "model")
+    values = {(r["metric"], r["of"]): r for r in overall}
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    made.add_column("metric", style="bold")
+    for of in ranked:
+        made.add_column(of, justify="right")
+    for name in names:
+        made.add_row(name, *(_figure(values.get((name, of))) for of in ranked))
+    return made
+
+
+def _figure(record: Mapping[str, Any] | None) -> str:
+    if record is None or record["value"] is None:
+        return "–"
+    low, high = record.get("low"), record.get("high")
+    span = f" ±{(high - low) / 2:.4f}" if low is not None and high is not None else ""
+    return f"{record['value']:.4f}{span}"
+
+
+def times_table(days: Sequence[Day]) -> Table:
+    """Return the seconds of each step (rows) on each day (columns)."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    made.add_column("seconds", style="bold")
+    for day in days:
+        made.add_column(day.as_of.isoformat(), justify="right")
+    for step in STEPS:
+        found = [day.steps.get(step) for day in days]
+        if any(cell and cell.seconds is not None for cell in found):
+            made.add_row(step, *(f"{c.seconds:.1f}" if c and c.seconds is not None else "–" for c in found))
+    return made
+
+
+def failure(day: Day, errors: Mapping[str, str]) -> RenderableType:
+    """Return the failed tasks of a day with what they said; print it with `soft_wrap`, it holds paths."""
+    lines = [f"{name}: {text}" for name, text in errors.items()] or ["the run failed, but none of its tasks did"]
+    return Group("", Text(f"✗ {day.as_of} failed", style="bold red"), *map(Text, lines))
+
+
+def summary(spec: Spec, home: Home, days: Sequence[Day], seconds: float, stack: Stack) -> RenderableType:
+    """Return what `make run` ends with; figures are those of the last day that has some."""
+    parts: list[RenderableType] = [""]
+    for day in reversed(days):
+        run = home.run_dir(spec.name, day.as_of, day.attempt)
+        if (run / "evaluate" / "records.json").exists():
+            parts += _results(spec, home, day.as_of, run)
+            break
+    parts += [times_table(days), "", *_places(home, spec, days, stack)]
+    good = sum(day.succeeded for day in days)
+    parts.append(_line("result", f"{good} of {len(days)} day(s) succeeded in {seconds:.0f} s"))
+    return Group(*parts)
+
+
+def run_summary(run: Run, seconds: Mapping[str, float]) -> RenderableType:
+    """Return what a run without Airflow ends with."""
+    steps = {name: Cell("success", taken, 1, 1) for name, taken in seconds.items()}
+    day = Day(run.as_of, run.attempt, run.attempt, "success", steps)
+    results = _results(run.spec, run.home, run.as_of, run.dir)
+    places = [_line("files", str(run.dir)), _line("report", str(run.step_dir("report") / "report.html"))]
+    return Group("", *results, times_table([day]), "", *places)
+
+
+def _results(spec: Spec, home: Home, as_of: date, run: Path) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    records = _optional(run / "evaluate" / "records.json")
+    if records is not None:
+        title = f"[bold]{spec.name}[/bold] as of {as_of}, on the held-out window (± half of the 95 % interval)"
+        parts += [title, metrics_table(records, spec.evaluate.metrics), ""]
+    verdict = _optional(run / "gate" / "result.json")
+    for gate in (verdict or {}).get("gates", []):
+        sign = "[green]✓[/green]" if gate["passed"] else "[red]✗[/red]"
+        parts.append(f"gate       {sign} {gate['gate']}: {gate['detail']}".replace("[+", "\\[+").replace("[-", "\\[-"))
+    published = _optional(run / "publish" / "result.json")
+    if published is not None:
+        moved = "" if published.get("alias_moved") else f" (the alias {spec.publish.alias} stays where it is)"
+        parts.append(_line("published", f"{published['version']}{moved}"))
+        parts.append(_line("descriptor", str(home.root / published["path"] / "descriptor.json")))
+    return [*parts, ""]
+
+
+def _places(home: Home, spec: Spec, days: Sequence[Day], stack: Stack) -> list[RenderableType]:
+    lines = []
+    if days:
+        last = home.run_dir(spec.name, days[-1].as_of, days[-1].attempt)
+        report = next(last.glob("report/*.html"), None)
+        lines.append(_line("files", str(last)))
+        lines += [_line("report", str(report))] if report else []
+    if stack.started:
+        lines.append(_line("UI", f"`make up` starts it at {stack.url}, login {stack.login}"))
+    else:
+        lines.append(_line("UI", f"{stack.url}/dags/{spec.name}, login {stack.login}"))
+    return [*lines, _line("logs", str(stack.home / "logs"))]
+
+
+def _line(name: str, text: str) -> Text:
+    return Text.assemble((f"{name:<11}", "bold"), text)
+
+
+def _optional(path: Path) -> Any:
+    return read_json(path) if path.exists() else None

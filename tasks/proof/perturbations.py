@@ -1,0 +1,184 @@
+"""Futures of a landing: cut off after a day, or going on with absurd rows. What `matinee prove` compares a run on.
+
+Absurd rows are made from rows that staging has accepted, so that they are not kept out by its rules. What is done and
+when stays together in a row; who does it, to which item, under which id and name is dealt anew, column by column; and
+every number becomes the largest or smallest of its kind. They know of no source: columns are told apart by their types
+and by how many different values they hold.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from tasks.features.warehouse import reader
+from tasks.sources.csv_files import LINE_NUMBER
+from tasks.store.database import memory
+from tasks.store.files import Home
+from tasks.store.partitions import Partition, partition_dir, store
+from tasks.store.sql import identifier, literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+REJECTS = "_rejects"
+DAYS_OF_ROWS = 20
+"""An absurd day holds the rows of so many real ones."""
+MOST_ROWS = 200_000
+MOST_WORDS = 12
+"""A text column with no more distinct values says what was done (a kind, a plan); one with more says who or which."""
+SEED = 7
+
+
+def set_aside(partitions: Iterable[Partition], home: Home, source: str) -> None:
+    """Put landed partitions into another home; files are never changed, so they are linked where that is possible."""
+    for part in partitions:
+        folder = partition_dir(home, source, part.table, part.ds)
+        folder.mkdir(parents=True)
+        shutil.copyfile(part.path.parent / "manifest.json", folder / "manifest.json")
+        try:
+            os.link(part.path, folder / part.path.name)
+        except OSError:  # another file system
+            shutil.copyfile(part.path, folder / part.path.name)
+
+
+def accepted_rows(home: Home, pipeline: str, partitions: Sequence[Partition]) -> pa.Table:
+    """Return the latest rows of a table that staging accepted, with the day (`ds`) on which they landed.
+
+    Args:
+        home: a home whose warehouse has been built from these partitions; it tells which rows were refused.
+        pipeline: the pipeline.
+        partitions: of one table, in order of days.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    filled = [part for part in partitions if part.rows][-DAYS_OF_ROWS:] or list(partitions[-1:])
+    tables = [pq.read_table(part.path) for part in filled]
+    days = [pa.array([part.ds] * part.rows, pa.date32()) for part in filled]
+    rows = pa.concat_tables([_with(table, "ds", column) for table, column in zip(tables, days, strict=True)])
+    with reader(home, pipeline) as connection:
+        refused = connection.execute(
+            """select ds, "row", json_keys("row") from rejected_rows where table_name = ? and rule <> 'unparseable'""",
+            [filled[0].table],
+        ).fetchall()
+        if refused and set(refused[0][2]) <= set(rows.column_names):
+            names = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in refused[0][2])
+            connection.register("landed", rows)
+            rows = connection.sql(
+                f"""
+                select landed.* from landed
+                where not exists (
+                    select 1 from rejected_rows as refused
+                    where refused.table_name = {literal(filled[0].table)} and refused.ds = landed.ds
+                        and refused."row" = cast(to_json(struct_pack({names})) as varchar)
+                )
+                order by all
+                """
+            ).to_arrow_table()
+    return rows.take(pa.array(range(0, rows.num_rows, 1 + rows.num_rows // MOST_ROWS), pa.int64()))
+
+
+def _with(table: pa.Table, name: str, column: Any) -> pa.Table:
+    kept = table.drop_columns([name]) if name in table.column_names else table
+    return kept.append_column(name, column)
+
+
+def extremes(rows: pa.Table) -> pa.Table:
+    """Return rows whose every number is the largest or, in every other row, the smallest one.
+
+    Of those with the same sign in rows with the same words (a share of a play stays between 0 and 1, a cancelled
+    quantity below 0): what staging asks of a number still holds.
+    """
+    import pyarrow as pa
+    import pyarrow.types as pt
+
+    words = [identifier(name) for name in _texts(rows, words=True)]
+    changed = []
+    for field in rows.schema:
+        column = identifier(field.name)
+        if field.name == LINE_NUMBER:
+            changed.append(f"number as {column}")
+        elif pt.is_integer(field.type) or pt.is_floating(field.type):
+            alike = f"over (partition by {', '.join([*words, f'sign({column})'])})"
+            chosen = f"case when number % 2 = 0 then max({column}) {alike} else min({column}) {alike} end"
+            changed.append(f"cast({chosen} as {_sql_type(field.type)}) as {column}")
+    if not changed:
+        return rows
+    with memory() as connection:
+        connection.register("numbered", rows.append_column("number", pa.array(range(rows.num_rows), pa.int64())))
+        query = f"select * replace ({', '.join(changed)}) from numbered order by numbered.number"
+        return connection.sql(query).to_arrow_table().drop_columns(["number"]).cast(rows.schema)
+
+
+def _sql_type(kind: Any) -> str:
+    import pyarrow.types as pt
+
+    return "double" if pt.is_floating(kind) else "bigint"
+
+
+def _texts(rows: pa.Table, *, words: bool) -> list[str]:
+    """Return the names of the text columns with few distinct values, or of those with many."""
+    import pyarrow.compute as pc
+    import pyarrow.types as pt
+
+    texts = [field.name for field in rows.schema if pt.is_string(field.type) or pt.is_large_string(field.type)]
+    return [name for name in texts if (pc.count_distinct(rows[name]).as_py() <= MOST_WORDS) == words]
+
+
+def absurd_rows(rows: pa.Table, day: date, table: int, *, shifted: bool) -> pa.Table:
+    """Return the rows of a day: those given, with ids and names dealt anew.
+
+    Args:
+        rows: rows with the day (`ds`) on which they landed, which the result leaves out.
+        day: the day on which they are to land.
+        table: number of the table; with the day it seeds what is drawn.
+        shifted: move all times by whole days, so that what happened on `ds` happens on `day`.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.types as pt
+
+    draw = np.random.default_rng([SEED, table, day.toordinal()])
+    columns = {name: rows[name] for name in rows.column_names if name != "ds"}
+    for name in _texts(rows, words=False):
+        columns[name] = columns[name].take(pa.array(draw.permutation(rows.num_rows)))
+    if shifted:
+        later = pc.subtract(pa.scalar(day, pa.date32()), rows["ds"])
+        for name, column in columns.items():
+            if pt.is_timestamp(column.type) or pt.is_date(column.type):
+                columns[name] = pc.add(column, later).cast(column.type)
+    return pa.table(columns)
+
+
+def land_absurd(
+    home: Home, pipeline: str, source: str, past: Sequence[Partition], days: Sequence[tuple[str, date]],
+    *, into: Home, shifted: bool,
+) -> dict[str, int]:  # fmt: skip
+    """Land absurd rows on days after a run's; return the rows landed, by table.
+
+    Args:
+        home: a home with a warehouse built from `past`.
+        pipeline: the pipeline.
+        source: name of its source.
+        past: the landing up to the run's day.
+        days: the partitions to make, (table, day).
+        into: the home to land in.
+        shifted: the rows happen on the day they land; otherwise they keep their times, and only land late.
+    """
+    landed: dict[str, int] = {}
+    tables = sorted({table for table, _ in days})
+    for number, table in enumerate(tables):
+        own = [part for part in past if part.table == table]
+        rows = extremes(accepted_rows(home, pipeline, own))
+        if table == REJECTS:
+            rows = rows.slice(0, 0)
+        for day in (day for name, day in days if name == table):
+            made = absurd_rows(rows, day, number, shifted=shifted)
+            store(partition_dir(into, source, table, day), made, inputs="absurd rows")
+            landed[table] = landed.get(table, 0) + made.num_rows
+    return landed

@@ -1,0 +1,265 @@
+"""Publish: the descriptor, its artifacts and golden answers, as a version that is complete or absent.
+
+`version = <as-of day>.<digest of the canonical spec, the landed data and the code>`: equal inputs give the same
+version, byte for byte, whoever runs them and how often.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import GateFailed, RegistryError
+from tasks.evaluation.champion import CHAMPION, against_champion, outdated_verdicts
+from tasks.evaluation.evaluate import MODEL
+from tasks.examples.candidates import made_folders
+from tasks.features.build import landing_digest, libraries, transforms_digest
+from tasks.features.ledger import Needed
+from tasks.runs.provenance import code_digest
+from tasks.spec.feature_catalog import catalogue
+from tasks.spec.populations import EVERYBODY_ELSE, slug
+from tasks.spec.spec import Spec
+from tasks.store.files import digest, read_json
+from tasks.store.registry import add_version, move_alias, verdict_on, version_dir, withdraw
+from tasks.training.train import populations
+
+if TYPE_CHECKING:
+    from engine.descriptor import Descriptor, Request
+    from engine.schema import FeatureNode, ScoringRankerNode
+    from tasks.runs.run import Run
+
+RETRIEVER_TYPES = {"als": "ALS", "popularity": "Popularity", "history": "History", "item_item": "ItemItem"}
+GOLDEN_USERS = 8
+GOLDEN_LENGTH = 10
+
+
+def lineage(run: Run, data: str) -> dict[str, Any]:
+    """Return what a version is made from; its digest is the version's name.
+
+    Args:
+        run: the run that makes it.
+        data: digest of the landing that the run sees.
+    """
+    return {
+        "spec": run.spec.canonical(),
+        "data": data,
+        "code": digest([code_digest(), transforms_digest()]),
+        "libraries": libraries(),
+        "run": f"{run.spec.name}/{run.as_of}",
+    }
+
+
+def version_name(run: Run, made_from: dict[str, Any]) -> str:
+    """Return the name of the version a run makes."""
+    return f"{run.as_of}.{digest(made_from)[:8]}"
+
+
+def version_of(run: Run, need: Needed) -> str:
+    """Return the name of the version that a run will make of the landing as it is."""
+    return version_name(run, lineage(run, landing_digest(need.partitions)))
+
+
+def this_version(run: Run) -> str:
+    """Return the name of the version that an attempt makes, from what it has retrieved."""
+    return version_name(run, lineage(run, run.result("retrieve")["data"]))
+
+
+def withdraw_version(run: Run) -> None:
+    """Take back the version of a run that a gate refuses now, if it was published by an earlier judgement."""
+    name, alias, version = run.spec.name, run.spec.publish.alias, this_version(run)
+    word = verdict_on(run.home, name, alias, version)
+    if word is not None and not word.get("withdrawn"):
+        event = {**_event(run), "why": "judged again: a gate does not hold"}
+        withdraw(run.home, name, alias, version, run.as_of, event)
+
+
+def feature_nodes(spec: Spec) -> tuple[FeatureNode, ...]:
+    """Return the descriptor's features, in the order in which the trees were trained on them."""
+    from engine.schema import LookupNode, RankNode, ScoreNode
+
+    known, nodes = catalogue().features, []
+    for name in spec.features:
+        kind, _, what = name.rpartition("_")
+        if name in known:
+            feature = known[name]
+            node: FeatureNode = LookupNode(
+                name=name,
+                entity=feature.entity,
+                default=feature.default,
+                artifact=f"features/{feature.entity}.parquet",
+            )
+        elif what == "rank":
+            node = RankNode.model_validate({"name": name, "of": RETRIEVER_TYPES[kind]})
+        else:
+            node = ScoreNode.model_validate({"name": name, "of": RETRIEVER_TYPES[kind], "default": 0.0})
+        nodes.append(node)
+    return tuple(nodes)
+
+
+def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:
+    """Return the ranker of one population: retrieve, compute features, score."""
+    from engine.schema import FeatureScorerNode, ScoringRankerNode, TreesNode, UnionNode
+
+    parts = [
+        {"type": RETRIEVER_TYPES[part.type], "k": part.k, "artifact": f"retrieval/{part.type}.npz"}
+        for part in spec.retrieval
+    ]
+    return ScoringRankerNode(
+        retrieve=UnionNode.model_validate({"of": parts}),
+        scorer=FeatureScorerNode(
+            features=feature_nodes(spec), function=TreesNode(artifact=f"{slug(population)}/trees.txt")
+        ),
+    )
+
+
+def copy_artifacts(run: Run, folder: Path) -> list[str]:
+    """Copy everything the ranker reads into a version's folder; return the names."""
+    models, features = made_folders(run)[run.as_of], run.step_dir("sample") / "serving"
+    sources = {"catalogue.parquet": models / "catalogue.parquet"}
+    sources |= {f"retrieval/{part.type}.npz": models / f"{part.type}.npz" for part in run.spec.retrieval}
+    sources |= {f"features/{path.name}": path for path in sorted(features.glob("*.parquet"))}
+    for name in populations(run):
+        sources[f"{slug(name)}/trees.txt"] = run.step_dir(f"train/{slug(name)}") / "published.txt"
+    for name, source in sources.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / name)
+    return sorted(sources)
+
+
+def describe(run: Run, folder: Path, names: list[str], version: str, made_from: dict[str, Any]) -> Descriptor:
+    """Return the descriptor of a version without golden answers."""
+    from engine.descriptor import Descriptor, Evaluation, artifact_entry
+    from engine.schema import PopulationRankerNode, Ref
+
+    rankers = {name: ranker_node(run.spec, name) for name in populations(run)}
+    split = run.spec.populations
+    ranker: Any = rankers[EVERYBODY_ELSE]
+    if split is not None:
+        ranker = PopulationRankerNode(
+            by=split.by, artifact="features/user.parquet", of={name: Ref.to(name) for name in rankers}
+        )
+    return Descriptor(
+        pipeline=run.spec.name,
+        version=version,
+        as_of=run.as_of,
+        ranker=ranker,
+        rankers=rankers if split is not None else {},
+        artifacts={name: artifact_entry(folder / name) for name in names},
+        lineage=made_from,
+        evaluation=Evaluation.model_validate(evaluation(run)),
+    )
+
+
+def evaluation(run: Run) -> dict[str, Any]:
+    """Return the figures, and which model they are of.
+
+    What depends on the registry (who was champion) is told in the timeline instead, so that a version is the same
+    whichever days were run before it.
+    """
+    records = read_json(run.step_dir("evaluate") / "records.json")
+    windows = run.windows
+    judged = f"trained on the cuts {windows.train[0]} to {(windows.validation or windows.train)[-1]}"
+    published = f"the same settings, trained on the cuts {windows.refit[0]} to {windows.refit[-1]}"
+    return {
+        "records": [record for record in records if record["of"] != CHAMPION],
+        "gates": _verdicts(run, champion=False),
+        "window": [str(windows.test[0]), str(windows.test[-1])],
+        "figures_of": f"the judged model, {judged}",
+        "published_model": published if run.spec.publish.refit else f"the judged model, {judged}",
+    }
+
+
+def golden_requests(folder: Path) -> list[Request]:
+    """Return requests of known users, of one with candidates, and of somebody unknown."""
+    import pyarrow.parquet as pq
+
+    from engine.descriptor import Request
+
+    known = sorted(
+        pq.read_table(folder / "features" / "user.parquet", columns=["user_id"])["user_id"].to_pylist(), key=digest
+    )
+    items = pq.read_table(folder / "catalogue.parquet", columns=["item_id"])["item_id"].to_pylist()
+    some = tuple(sorted(items, key=digest)[: 2 * GOLDEN_LENGTH])
+    requests = [Request(user_id=user, k=GOLDEN_LENGTH) for user in known[:GOLDEN_USERS]]
+    requests += [Request(user_id=user, k=GOLDEN_LENGTH, candidates=some) for user in known[:1]]
+    return [*requests, Request(user_id="nobody-knows-me", k=GOLDEN_LENGTH)]
+
+
+def write_version(run: Run, folder: Path, version: str, made_from: dict[str, Any]) -> None:
+    """Fill a folder with a whole version, and load it as a server would."""
+    from engine.descriptor import write_descriptor
+    from engine.ranking import golden, load
+
+    descriptor = describe(run, folder, copy_artifacts(run, folder), version, made_from)
+    write_descriptor(folder, descriptor)
+    answers = golden(load(folder, unpublished=True), golden_requests(folder))
+    write_descriptor(folder, descriptor.model_copy(update={"golden": answers}))
+    load(folder)
+
+
+def publish_step(run: Run) -> dict[str, Any]:
+    """Add the version to the registry and move the alias, if all gates hold.
+
+    Raises:
+        GateFailed: they don't; nothing is published.
+        RegistryError: the disk is full, or the same version is there with other contents.
+    """
+    if not run.result("gate")["passed"]:
+        raise GateFailed(f"{run.spec.name} {run.as_of}: a gate does not hold, so nothing is published")
+    made_from = lineage(run, run.result("retrieve")["data"])
+    version = version_name(run, made_from)
+    root = run.home.registry(run.spec.name)
+    root.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
+    try:
+        building.chmod(0o755)
+        write_version(run, building, version, made_from)
+        new = add_version(run.home, run.spec.name, version, building)
+    except OSError as error:
+        raise RegistryError(
+            f"{root}: the version {version} could not be written ({error.strerror}); nothing was published and the "
+            "alias has not moved. Make room or mend the disk, then run this step again"
+        ) from None
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    live = move_alias(run.home, run.spec.name, run.spec.publish.alias, version, run.as_of, _event(run))
+    path = version_dir(run.home, run.spec.name, version).relative_to(run.home.root)
+    result = {
+        "version": version,
+        "path": str(path),
+        "new": new,
+        "alias": run.spec.publish.alias,
+        "alias_moved": live,
+        "metrics": _event(run)["metrics"],
+        **_later_verdicts(run),
+    }
+    with run.step("publish", result):
+        return result
+
+
+def _later_verdicts(run: Run) -> dict[str, Any]:
+    """Return the later days that were compared with another champion than they would be now, if there are any."""
+    days = [str(day) for day in outdated_verdicts(run.home, run.spec) if day > run.as_of]
+    return {"to_judge_again": days} if days else {}
+
+
+def _verdicts(run: Run, *, champion: bool) -> list[dict[str, Any]]:
+    """Return the verdicts of the gates against the champion, or of all others; that on the refit has no gate."""
+    pairs = zip_longest(run.spec.gates, run.result("gate")["gates"])
+    return [verdict for gate, verdict in pairs if (gate is not None and against_champion(gate)) == champion]
+
+
+def _event(run: Run) -> dict[str, Any]:
+    judged = run.result("evaluate")
+    figures = judged["metrics"]
+    against = _verdicts(run, champion=True)
+    compared = {"against_champion": against, "champion": judged["champion"]["version"]} if against else {}
+    return {
+        **compared,
+        "why": "all gates hold",
+        "run": f"{run.spec.name}/{run.as_of}",
+        "metrics": {metric: rivals[MODEL] for metric, rivals in figures.items()},
+    }

@@ -1,0 +1,1 @@
+"""Rejected rows: where they are kept, why they were rejected, and how they come back."""

@@ -1,0 +1,1 @@
+"""Pages for people: one per run, an overview across days, a timeline of champions."""

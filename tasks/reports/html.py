@@ -1,0 +1,71 @@
+"""HTML of the pages: one environment for all templates, in which everything that comes from data is escaped.
+
+A page is one file: no network, no script. Templates and their parts stand in `pages/`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.checks.gx import shown
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def page(template: str, content: Mapping[str, Any]) -> str:
+    """Return a page as HTML.
+
+    Args:
+        template: name of a file in `pages/`, without its endings.
+        content: what its names stand for; a name that is missing is an error.
+    """
+    return _environment().get_template(f"{template}.html.j2").render(content)
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"shown": shown, "figure": figure, "percent": percent, "size": size, "short": short}
+    return environment
+
+
+def link(target: Path, here: Path) -> str:
+    """Return the link from the page `here` to a file."""
+    return Path(os.path.relpath(target, here.parent)).as_posix()
+
+
+def figure(value: float | None) -> str:
+    """Return a metric for people."""
+    return "–" if value is None else f"{value:.4f}"
+
+
+def percent(share: float | None) -> str:
+    """Return a share for people, in whole percent."""
+    return "–" if share is None else f"{round(100 * share)} %"
+
+
+def size(count: int) -> str:
+    """Return bytes for people."""
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1e3:,.0f} kB" if count < 1e6 else f"{count / 1e6:,.1f} MB"
+
+
+def short(digest: str) -> str:
+    """Return enough of a digest to know it by."""
+    return digest[:12]

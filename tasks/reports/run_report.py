@@ -1,0 +1,278 @@
+"""The run report: one self-contained HTML page made from whatever a run has left on disk.
+
+It needs no network and no script, is readable in light and dark and at phone width, and is written for failed
+runs too: what is missing is said to be missing, and which step did not get that far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.checks.gx import SEVERITIES
+from tasks.errors import MatineeError
+from tasks.reports import run_report_data as report_data
+from tasks.reports import run_report_drift as report_drift
+from tasks.reports import run_report_model as report_model
+from tasks.reports.html import page
+from tasks.runs.failures import last_words
+from tasks.store.registry import alias
+from tasks.store.run_files import optional
+
+if TYPE_CHECKING:
+    from tasks.runs.run import Run
+
+STEPS = (
+    "land",
+    "check_landed",
+    "build",
+    "check_features",
+    "retrieve",
+    "sample",
+    "check_examples",
+    "train",
+    "monitor",
+    "evaluate",
+    "check_predictions",
+    "gate",
+    "publish",
+)
+BESIDE = ("monitor",)
+"""Steps nothing waits for: their absence stops nothing."""
+CHECK_STEPS = ("check_landed", "check_features", "check_examples", "check_predictions")
+MOST_NAMED = 3
+SECTIONS = {
+    "landed": "landed rows",
+    "checks": "checks",
+    "refused": "refused rows",
+    "labels": "labels",
+    "drift": "drift",
+    "sample": "sample",
+    "metrics": "metrics",
+    "gates": "gates",
+    "alone": "features alone",
+    "models": "models",
+    "lineage": "lineage",
+}
+"""Parts of the page, in order: anchor and name."""
+CONTENT = {"refused": "rejects", "sample": "strata"}
+"""What a part is made of, where that has another name."""
+
+
+def report_step(run: Run) -> dict[str, Any]:
+    """Write `report.html`; never fails because an earlier step did."""
+    content = collect(run)
+    result = {"report": "report/report.html", "verdict": content["verdict"]["text"], "good": content["verdict"]["good"]}
+    with run.step("report", result) as folder:
+        (folder / "report.html").write_text(page("report", content), encoding="utf-8")
+    return result
+
+
+def collect(run: Run, *, finished: bool = True) -> dict[str, Any]:
+    """Gather what the page shows; a part that is missing is None, and `why` says why.
+
+    Args:
+        run: the run.
+        finished: whether the run is over; if not, a step without a result may yet have one.
+    """
+    steps = step_states(run, finished=finished)
+    content = {
+        "run": run,
+        "steps": steps,
+        "why": _why(steps),
+        "verdict": verdict(run, steps),
+        "served": served(run),
+        "landed": report_data.landed(run),
+        "checks": report_data.checks(run, (*CHECK_STEPS, *BESIDE)),
+        "rejects": report_data.rejects(run),
+        "labels": report_data.label_mix(run),
+        "strata": optional(run.step_dir("sample") / "strata.json"),
+        "drift": report_drift.drift(run),
+        "skew": report_drift.skew(run),
+        "metrics": report_model.metrics(run),
+        "alone": report_model.alone(run),
+        "gates": optional(run.step_dir("gate") / "gates.json"),
+        "models": report_model.models(run),
+        "lineage": report_model.lineage(run),
+    }
+    there = {key for key in SECTIONS if content[CONTENT.get(key, key)] not in (None, [])} | {"landed"}
+    shown = {key: name for key, name in SECTIONS.items() if key in there}
+    absent = [name for key, name in SECTIONS.items() if key not in shown]
+    return {**content, "tiles": tiles(content), "sections": shown, "absent": absent}
+
+
+def step_states(run: Run, *, finished: bool = True) -> list[dict[str, Any]]:
+    """Return each step with its state (done, failed, open, missing), what it said, and its files.
+
+    The first step without a result is the one that failed, or, in a run that is not over and where it has said
+    nothing, the one that is open; those behind it did not run.
+    """
+    found, stopped = [], False
+    for name in STEPS:
+        folder = run.step_dir(name)
+        said = last_words(run, name)
+        done = _finished(folder, name) and said is None
+        state = "done" if done else "missing" if stopped else "failed"
+        stopped = stopped or (not done and name not in BESIDE)
+        if state == "failed" and name in BESIDE:
+            state = "missing"
+        if state == "failed" and said is None and not folder.exists() and name == STEPS[0]:
+            state = "missing"
+        if state == "failed" and said is None and not finished and not _closed(run, name):
+            state = "open"
+        found.append({"name": name, "state": state, "said": said, "files": _files(run, folder)})
+    return found
+
+
+def _finished(folder: Path, name: str) -> bool:
+    if name == "train":
+        return any(folder.glob("*/result.json"))
+    result = optional(folder / "result.json")
+    return result is not None and not (name == "gate" and not result.get("passed", True))
+
+
+def _closed(run: Run, name: str) -> bool:
+    """Tell whether a step has judged, and its verdict is why it has no result."""
+    return (name == "gate" and (run.step_dir(name) / "result.json").exists()) or bool(_failed_critically(run, name))
+
+
+def _files(run: Run, folder: Path) -> list[dict[str, Any]]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    return [{"path": path.relative_to(run.dir).as_posix(), "bytes": path.stat().st_size} for path in paths]
+
+
+def _stopped_at(steps: Sequence[Mapping[str, Any]]) -> str | None:
+    return next((str(step["name"]) for step in steps if step["state"] == "failed"), None)
+
+
+def _why(steps: Sequence[Mapping[str, Any]]) -> str:
+    stopped = _stopped_at(steps)
+    if stopped:
+        return f"Missing: the step {stopped} has no result, so nothing behind it has run."
+    first = next(
+        (step["name"] for step in steps if step["state"] in ("open", "missing") and step["name"] not in BESIDE), None
+    )
+    return f"Missing: the step {first} has not run." if first else "Missing: this run did not make it."
+
+
+def verdict(run: Run, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the run's verdict in a sentence: whether it is good, why not, what the step said, what to do next."""
+    published = optional(run.step_dir("publish") / "result.json")
+    stopped = _stopped_at(steps)
+    if published:
+        moved = published.get("alias_moved", True)
+        name = published.get("alias", run.spec.publish.alias)
+        text = f"{published['version']} {f'is now {name}' if moved else 'was published; the alias stays where it is'}"
+        return _verdict(text, True, todo=_after_publishing(published))
+    said = next((step["said"] for step in steps if step["name"] == stopped), None)
+    if stopped == "gate":
+        text = "Not published: a gate does not hold. The champion stays."
+        return _verdict(text, False, _closed_gates(run), said, ["docs/runbooks/gate-does-not-hold.md"])
+    if stopped in CHECK_STEPS:
+        failed = _failed_critically(run, str(stopped))
+        todo = list(dict.fromkeys(str(record["next"]) for record in failed))[:MOST_NAMED]
+        text = f"Stopped: {stopped} found critical faults in the data."
+        return _verdict(text, False, _named(failed), said, [*todo, "docs/runbooks/check-failed.md"])
+    if stopped:
+        return _verdict(
+            f"Not published: the step {stopped} has no result.", False, [], said, ["docs/runbooks/README.md"]
+        )
+    at = next((step["name"] for step in steps if step["state"] == "open"), None)
+    return _verdict(f"Not finished: the step {at} has no result yet." if at else "Not finished.", False)
+
+
+def _verdict(
+    text: str, good: bool, why: Sequence[str] = (), said: str | None = None, todo: Sequence[str] = ()
+) -> dict[str, Any]:
+    return {"text": text, "good": good, "why": list(why), "said": said, "next": list(todo)}
+
+
+def _after_publishing(published: Mapping[str, Any]) -> list[str]:
+    days = published.get("to_judge_again") or []
+    return [f"judge again, because their champion is another one now: {', '.join(days)}"] if days else []
+
+
+def _closed_gates(run: Run) -> list[str]:
+    gates = optional(run.step_dir("gate") / "gates.json") or []
+    return [f"{gate['gate']}: {gate['detail']}" for gate in gates if not gate["passed"]]
+
+
+def _failed_critically(run: Run, step: str) -> list[dict[str, Any]]:
+    records = optional(run.step_dir(step) / "checks.json") or []
+    return [record for record in records if not record["success"] and record["severity"] == "critical"]
+
+
+def _named(failed: Sequence[Mapping[str, Any]]) -> list[str]:
+    words = [report_data.words(record) for record in failed[:MOST_NAMED]]
+    return words + ([f"and {len(failed) - MOST_NAMED} more"] if len(failed) > MOST_NAMED else [])
+
+
+def served(run: Run) -> dict[str, Any] | None:
+    """Return what the alias points at while the page is made."""
+    try:
+        return alias(run.home, run.spec.name, run.spec.publish.alias)
+    except MatineeError:
+        return None
+
+
+def tiles(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the run in a few figures, each with its section: name, value, note, level (good, bad, warn or plain)."""
+    found = [_landed_tile(content["landed"]), _checks_tile(content["checks"]), _refused_tile(content["rejects"])]
+    found += [_drift_tile(content["drift"]), _metric_tile(content["metrics"]), _gates_tile(content["gates"])]
+    return [tile for tile in found if tile is not None]
+
+
+def _tile(to: str, name: str, value: str, note: str, level: str = "") -> dict[str, Any]:
+    return {"to": to, "name": name, "value": value, "note": note, "level": level}
+
+
+def _landed_tile(tables: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    known = [table for table in tables if not table["problem"]]
+    rows = sum(table["latest"] or 0 for table in known)
+    usual = sum(table["usual"] or 0 for table in known)
+    note = f"{rows / usual:.2f} × the days before" if usual else "rows of the day"
+    return _tile("landed", "landed", f"{rows:,}", note, "" if rows else "bad") if known else None
+
+
+def _checks_tile(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    if not lines:
+        return None
+    failed = {name: sum(line["counts"][name][0] for line in lines) for name in SEVERITIES}
+    total = sum(count for line in lines for _, count in line["counts"].values())
+    level = "bad" if failed["critical"] else "warn" if failed["warning"] else "good"
+    words = [f"{count} {name}" for name, count in failed.items() if count]
+    return _tile(
+        "checks", "checks", f"{total - sum(failed.values())} of {total}", ", ".join(words) or "all hold", level
+    )
+
+
+def _refused_tile(rows: Sequence[Mapping[str, Any]] | None) -> dict[str, Any] | None:
+    share = report_data.refused_share(rows) if rows is not None else None
+    return _tile("refused", "refused rows", f"{100 * share:.2g} %", "of the day") if share is not None else None
+
+
+def _drift_tile(drift: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if drift is None or not drift["rows"]:
+        return None
+    count = len(drift["moved"])
+    note = f"of {len(drift['rows'])} moved" + (f", {drift['filling']} filling" if drift["filling"] else "")
+    return _tile("drift", "drift", str(count), note, "warn" if count else "good")
+
+
+def _metric_tile(metrics: Sequence[Mapping[str, Any]] | None) -> dict[str, Any] | None:
+    records = {record["of"]: record["value"] for record in metrics[0]["overall"]} if metrics else {}
+    value = records.pop("model", None)
+    rivals = {name: other for name, other in records.items() if other is not None and name != "champion"}
+    if value is None or metrics is None:
+        return None
+    best = max(rivals, key=lambda name: float(rivals[name]), default=None)
+    note = f"{value - rivals[best]:+.4f} over {best}" if best else ""
+    return _tile("metrics", metrics[0]["metric"], f"{value:.4f}", note)
+
+
+def _gates_tile(gates: Sequence[Mapping[str, Any]] | None) -> dict[str, Any] | None:
+    if not gates:
+        return None
+    held = sum(bool(gate["passed"]) for gate in gates)
+    return _tile("gates", "gates", f"{held} of {len(gates)}", "hold", "good" if held == len(gates) else "bad")

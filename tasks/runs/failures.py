@@ -1,0 +1,99 @@
+"""What a step that fails says: in plain words, on the screen, in Airflow, and kept for the run's report.
+
+`errors/<step>.txt` in the run's folder is what the step said the last time it failed; a step that succeeds takes it
+away. Faults of the machine and of files (a full disk, a file that DuckDB or Arrow cannot read) become a
+`MatineeError`; everything else is a bug of matinee and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from engine.errors import EngineError
+from tasks.errors import MatineeError
+from tasks.store.files import write_text
+
+if TYPE_CHECKING:
+    from tasks.runs.run import Run
+
+Result = TypeVar("Result")
+
+
+def call_step(run: Run, step: str, function: Callable[..., Result], *args: Any) -> Result:
+    """Call the function of a step, and keep what it says if it fails.
+
+    Args:
+        run: its first argument.
+        step: name of the step, and of the file in `errors/`.
+        function: what to call.
+        args: its other arguments; those of a mapped task (a population) are part of the file's name.
+
+    Raises:
+        MatineeError: with what went wrong, in plain words.
+    """
+    path = error_file(run, step, *args)
+    try:
+        result = function(run, *args)
+    except Exception as error:
+        said = explained(error, f"{run.spec.name} {run.as_of}, step {step}: ")
+        with suppress(OSError):
+            write_text(path, f"{said or f'{type(error).__name__}: {error}'}\n")
+        if said is None or said is error:
+            raise
+        raise said from error
+    path.unlink(missing_ok=True)
+    return result
+
+
+def error_file(run: Run, step: str, *args: Any) -> Path:
+    """Return where the words of a failed step are kept."""
+    from tasks.spec.populations import slug
+
+    return run.dir / "errors" / f"{'-'.join([step, *(slug(str(arg)) for arg in args)])}.txt"
+
+
+def last_words(run: Run, step: str) -> str | None:
+    """Return what a failed step said, for each of its mapped tasks; None if it did not fail."""
+    folder = run.dir / "errors"
+    paths = [folder / f"{step}.txt", *sorted(folder.glob(f"{step}-*.txt"))]
+    found = [path.read_text(encoding="utf-8", errors="replace") for path in paths if path.is_file()]
+    return "\n".join(found) or None
+
+
+def explained(error: Exception, place: str = "") -> MatineeError | None:
+    """Return an error in plain words; None if it is none that bad input or the machine can cause."""
+    if isinstance(error, MatineeError):
+        return error
+    if isinstance(error, EngineError):
+        return MatineeError(f"{place}{error}")
+    if _is_of("duckdb", "Error", error) or _is_of("pyarrow", "ArrowException", error):
+        return MatineeError(
+            f"{place}the data could not be read or computed: {_first_line(error)}; check the files it names "
+            "(`matinee check` names a damaged landing), then run this step again"
+        )
+    if isinstance(error, FileNotFoundError):
+        return MatineeError(
+            f"{place}{error.filename or error}: no such file; expected what an earlier step leaves there. Run the "
+            "steps before this one in the same attempt, or `matinee run` for all of them"
+        )
+    if isinstance(error, OSError):
+        file = f"{error.filename}: " if error.filename else ""
+        return MatineeError(
+            f"{place}{file}{error.strerror or error}; nothing half-made was left. Make room or mend the disk or the "
+            "rights, then run this step again"
+        )
+    return None
+
+
+def _is_of(library: str, name: str, error: Exception) -> bool:
+    """Tell whether an error is a library's own; a library that is not loaded has raised none."""
+    module = sys.modules.get(library)
+    return module is not None and isinstance(error, getattr(module, name, ()))
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,94 @@
+"""Which code a result was made by: a digest of the modules that have a part in it, and of no others.
+
+A new command or another color in the report must not name a new version. So the modules are found by following the
+imports, wherever in a file they stand, from the steps whose files end up in a version.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+
+from tasks.errors import MatineeError
+from tasks.spec.project import PROJECT
+from tasks.store.files import digest, sha256_file
+
+STEPS = (
+    "tasks.features.build",
+    "tasks.examples.candidates",
+    "tasks.examples.sample",
+    "tasks.training.train",
+    "tasks.evaluation.evaluate",
+    "tasks.publishing.gates",
+    "tasks.publishing.publish",
+)
+OWN = frozenset({"tasks", "engine"})
+
+
+def modules(roots: tuple[str, ...], project: Path = PROJECT) -> dict[str, Path]:
+    """Return the modules of `tasks` and `engine` that some modules depend on, and these themselves, by dotted name.
+
+    Args:
+        roots: dotted names of modules or packages.
+        project: folder that holds `tasks` and `engine`.
+
+    Raises:
+        MatineeError: a root is not found; left out silently, its code would leave the version's digest.
+    """
+    files: dict[str, Path] = {}
+    waiting = list(roots)
+    while waiting:
+        name = waiting.pop()
+        if name in files:
+            continue
+        path = _file_of(name, project)
+        if path is not None:
+            files[name] = path
+            # Importing a.b.c runs a and a.b first, so what their `__init__` imports has a part in it too.
+            waiting += [*_parents(name), *_imported(name, path)]
+        elif name in roots:
+            raise MatineeError(f"the code of {name!r} is not found below {project}; it is part of a version's digest")
+    return dict(sorted(files.items()))
+
+
+def _file_of(name: str, project: Path) -> Path | None:
+    """Return the file of a module or package without importing it; None for a function or class in a module."""
+    folders: list[str] | None = [str(project)]
+    spec: ModuleSpec | None = None
+    parts = name.split(".")
+    for depth in range(1, len(parts) + 1):
+        if folders is None:
+            return None
+        spec = PathFinder.find_spec(".".join(parts[:depth]), folders)
+        if spec is None:
+            return None
+        folders = list(spec.submodule_search_locations) if spec.submodule_search_locations is not None else None
+    return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def _imported(name: str, path: Path) -> list[str]:
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    names = []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if node.level:
+                base = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
+                module = f"{base}.{module}".rstrip(".")
+            names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    return [imported for imported in names if imported.split(".")[0] in OWN]
+
+
+@cache
+def code_digest() -> str:
+    """Return the digest of the Python that makes results: the steps up to publishing, and all that they import."""
+    return digest({name: sha256_file(path) for name, path in modules(STEPS).items()})

@@ -1,0 +1,107 @@
+"""One run: a pipeline, a day, an attempt; and where its steps leave their results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import MatineeError, SpecError
+from tasks.runs.provenance import code_digest
+from tasks.spec.load import load_spec
+from tasks.spec.project import pipeline_path
+from tasks.spec.spec import Spec
+from tasks.spec.windows import Windows, landing_start, windows
+from tasks.store.files import Home, atomic_dir, default_home, digest, read_json, write_json
+
+
+@dataclass(frozen=True)
+class Run:
+    """One attempt at one as-of day of one pipeline.
+
+    Steps read and write below `dir` only; what they read of earlier steps is complete or absent.
+    """
+
+    spec: Spec
+    home: Home
+    as_of: date
+    attempt: str
+    data: Path | None = None
+
+    @classmethod
+    def create(
+        cls,
+        pipeline: str | Path,
+        as_of: date,
+        attempt: str,
+        *,
+        home: Home | None = None,
+        data: Path | None = None,
+    ) -> Run:
+        """Load the pipeline file and check that it covers the day.
+
+        Raises:
+            SpecError: the file is wrong, or the day lies outside of what it covers.
+        """
+        spec = load_spec(pipeline_path(pipeline))
+        if as_of < spec.start or (spec.end is not None and as_of > spec.end):
+            raise SpecError(
+                f"pipeline {spec.name!r} covers {spec.start} to {spec.end or 'today'}; found as-of day {as_of}. "
+                "Choose a day it covers, or change `start` and `end` in the pipeline file"
+            )
+        return cls(spec, home or default_home(), as_of, attempt, data)
+
+    @property
+    def dir(self) -> Path:
+        """Folder of this attempt."""
+        return self.home.run_dir(self.spec.name, self.as_of, self.attempt)
+
+    @property
+    def windows(self) -> Windows:
+        """Cuts this run trains, validates and tests on."""
+        return windows(self.spec, self.as_of)
+
+    @property
+    def landing_start(self) -> date:
+        """First landed day this run depends on."""
+        return landing_start(self.spec, self.as_of)
+
+    def step_dir(self, step: str) -> Path:
+        """Folder of a step's results; exists once the step is complete."""
+        return self.dir / step
+
+    @contextmanager
+    def step(self, step: str, result: dict[str, Any]) -> Iterator[Path]:
+        """Yield a temporary folder that becomes the step's folder, with `result` in it, when the block ends."""
+        with atomic_dir(self.step_dir(step)) as folder:
+            yield folder
+            write_json(folder / "made_by.json", self.made_by)
+            write_json(folder / "result.json", result)
+
+    @property
+    def made_by(self) -> str:
+        """Digest of the pipeline file and the code, by which the steps of one attempt know each other."""
+        return digest([self.spec.canonical(), code_digest()])
+
+    def result(self, step: str) -> dict[str, Any]:
+        """Return what a finished step recorded.
+
+        Raises:
+            MatineeError: the step has not run in this attempt, or by another pipeline file or other code.
+        """
+        path = self.step_dir(step) / "result.json"
+        if not path.exists():
+            raise MatineeError(
+                f"the step {step!r} of {self.spec.name} {self.as_of} has not run in the attempt "
+                f"{self.attempt!r} (no {path}); run it first, or `matinee run` for all steps"
+            )
+        if read_json(path.with_name("made_by.json")) != self.made_by:
+            raise MatineeError(
+                f"the pipeline file or the code has changed since the step {step!r} of {self.spec.name} {self.as_of} "
+                f"ran in the attempt {self.attempt!r}; run the steps again from it on, or `matinee run` for all steps"
+            )
+        found: dict[str, Any] = read_json(path)
+        return found

@@ -1,0 +1,1 @@
+"""The step `land`: sources of data, and the immutable partitions they become."""

@@ -1,0 +1,241 @@
+"""Reading a CSV file so that every line of it is accounted for: landed, or rejected with its reason and raw text.
+
+A record is a line. DuckDB parses and types the lines (declared columns, `store_rejects`); before it sees them,
+the lines that would confuse it are taken out: a quote that is never closed swallows everything up to the next
+one, a stray carriage return ends a line that is none, and rows after a byte that is no UTF-8 may be lost. At the
+end, lines = rows + rejects, or nothing of the file is used.
+
+Times are UTC: one without an offset is taken as it stands, one with an offset or a zone is brought to UTC.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tasks.errors import SourceError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+LONGEST_LINE = 1_000_000
+LONGEST_RAW = 65_536
+LINE_NUMBER = "line_number"
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file is written: its header, and the landed name and DuckDB type of each column, in order."""
+
+    header: tuple[str, ...]
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+    delimiter: str = ","
+    timestamp_format: str | None = None
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A line that could not be read; `line` counts from 1, the header being line 1."""
+
+    line: int
+    column: str | None
+    error: str
+    raw: str
+
+
+def read_csv(path: Path, layout: Layout, connection: DuckDBPyConnection) -> tuple[pa.Table, list[Reject]]:
+    """Read a CSV file.
+
+    Args:
+        path: UTF-8 text with a header line; a record per line, quoted with `"` where need be.
+        layout: what the file must look like.
+        connection: DuckDB to parse with, from `tasks.features.warehouse.connect`: its time zone is UTC.
+
+    Returns:
+        The declared columns and `line_number`, a row per readable line, in the file's order; and the others.
+
+    Raises:
+        SourceError: the file is absent, empty, has another header, or its lines don't add up.
+    """
+    _check_header(path, layout)
+    lines, odd, plain = _scan(path, layout)
+    if not odd and plain:
+        rows, refused = _parse(path, layout, connection)
+    else:
+        with tempfile.TemporaryDirectory(prefix="matinee-") as folder:
+            copy = Path(folder) / "readable.csv"
+            _copy_without(path, copy, odd)
+            rows, refused = _parse(copy, layout, connection)
+    numbers = np.delete(np.arange(2, lines + 2), np.asarray(sorted(odd), dtype=np.int64) - 2)
+    if refused and (max(refused) - 2 >= len(numbers) or min(refused) < 2):
+        raise SourceError(f"{path}: DuckDB names a line that the file does not have; is the file being written?")
+    bad = np.asarray(sorted(refused), dtype=np.int64) - 2
+    errors = odd | {int(numbers[line - 2]): problem for line, problem in refused.items()}
+    numbers = np.delete(numbers, bad)
+    if rows.num_rows != len(numbers):
+        raise SourceError(
+            f"{path}: {lines} lines below the header, but {rows.num_rows} rows and {len(errors)} rejects; "
+            "expected them to add up, so nothing of the file is used; look for line breaks within quotes"
+        )
+    rows = rows.append_column(LINE_NUMBER, [numbers])
+    endless = _endless(rows)
+    if endless:
+        rows = rows.filter(~np.isin(numbers, list(endless)))
+    return rows, with_raw(path, errors | endless)
+
+
+def _check_header(path: Path, layout: Layout) -> None:
+    try:
+        with path.open("rb") as stream:
+            first = stream.readline(LONGEST_LINE)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror}); expected a CSV file") from None
+    expected = layout.delimiter.join(layout.header)
+    if not first:
+        raise SourceError(f"{path}: the file is empty (0 bytes); expected at least the header {expected}")
+    try:
+        text = first.removeprefix(_BOM).decode("utf-8").rstrip("\r\n")
+        if "\0" in text:
+            raise ValueError
+        found = tuple(next(csv.reader([text], delimiter=layout.delimiter), []))
+    except (ValueError, csv.Error):
+        raise SourceError(
+            f"{path}: not UTF-8 text, it begins with {first[:16]!r}; expected the header {expected}"
+        ) from None
+    if found != layout.header:
+        raise SourceError(
+            f"{path}: line 1: found the header {text[:500]!r}, expected {expected!r}{_difference(found, layout)}; "
+            "mend the file, or its declaration in transforms/datasets/"
+        )
+
+
+def _difference(found: Sequence[str], layout: Layout) -> str:
+    missing = [name for name in layout.header if name not in found]
+    extra = [name for name in found if name not in layout.header]
+    if not missing and not extra:
+        return " (the order differs)"
+    parts = [f"missing: {', '.join(missing)}"] * bool(missing)
+    parts += [f"unknown: {', '.join(extra)[:200]}"] * bool(extra)
+    return f" ({'; '.join(parts)})"
+
+
+Problem = tuple[str | None, str]
+"""The column, if it is one column's fault, and what is wrong."""
+
+
+def _scan(path: Path, layout: Layout) -> tuple[int, dict[int, Problem], bool]:
+    """Return the number of lines below the header, the unreadable ones, and whether all end in a plain \\n."""
+    well_quoted = _well_quoted(layout.delimiter).fullmatch
+    odd: dict[int, Problem] = {}
+    number, plain = 0, True
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            body = line.rstrip(b"\r\n")
+            if number == 1:
+                plain = not line.endswith(b"\r\n")
+            elif problem := _problem(body, well_quoted):
+                odd[number] = (None, problem)
+            elif b"\r" in line:
+                plain = False
+    return number - 1, odd, plain
+
+
+def _problem(line: bytes, well_quoted: Callable[[bytes], object]) -> str | None:
+    if not line.strip():
+        return "The line is empty."
+    if len(line) > LONGEST_LINE:
+        return f"The line has {len(line)} bytes, more than {LONGEST_LINE}."
+    if b"\0" in line or b"\r" in line:
+        return "The line holds control bytes (NUL or a carriage return): binary data?"
+    if not line.isascii():
+        try:
+            line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            return f"The line is not UTF-8: byte {line[error.start]:#04x} at column {error.start + 1}."
+    if b'"' in line and not well_quoted(line):
+        return "A quoted field is not closed, or text stands beside its quotes."
+    return None
+
+
+def _well_quoted(delimiter: str) -> re.Pattern[bytes]:
+    """Return a pattern of lines in which each field is quoted properly or does not begin with a quote."""
+    mark = re.escape(delimiter)
+    field = rf'(?:"(?:[^"]|"")*+"|(?![ \t]*")[^{mark}]*+)'
+    return re.compile(rf"{field}(?:{mark}{field})*+".encode())
+
+
+def _copy_without(path: Path, copy: Path, odd: dict[int, Problem]) -> None:
+    with path.open("rb") as stream, copy.open("wb") as target:
+        for number, line in enumerate(stream, 1):
+            if number not in odd:
+                target.write(line.rstrip(b"\r\n") + b"\n")
+
+
+def _parse(path: Path, layout: Layout, connection: DuckDBPyConnection) -> tuple[pa.Table, dict[int, Problem]]:
+    """Let DuckDB read a file; return its rows and, by line, why others are none."""
+    import duckdb
+
+    form = layout.timestamp_format
+    # TIMESTAMP would drop an offset in silence; TIMESTAMPTZ honours it, but knows no format (whose %z is honoured).
+    zoned = [] if form else [n for n, t in zip(layout.names, layout.types, strict=True) if t == "TIMESTAMP"]
+    types = ["TIMESTAMPTZ" if name in zoned else kind for name, kind in zip(layout.names, layout.types, strict=True)]
+    columns = ", ".join(f"{_literal(n)}: {_literal(t)}" for n, t in zip(layout.names, types, strict=True))
+    in_utc = ", ".join(f'"{name}" at time zone \'UTC\' as "{name}"' for name in zoned)
+    chosen = f"select * replace ({in_utc})" if zoned else "select *"
+    options = f", timestampformat = {_literal(form)}" if form else ""
+    pattern = "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
+    query = (
+        f"{chosen} from read_csv({_literal(pattern)}, auto_detect = false, header = true, parallel = false, "
+        f"delim = {_literal(layout.delimiter)}, quote = '\"', escape = '\"', nullstr = '', strict_mode = true, "
+        f"columns = {{{columns}}}, store_rejects = true, rejects_table = 'refused', rejects_scan = 'scans'{options})"
+    )
+    try:
+        connection.execute("drop table if exists refused; drop table if exists scans")
+        rows = connection.sql(query).to_arrow_table()
+        refused = connection.execute(
+            "select line, any_value(column_name order by column_idx), "
+            "string_agg(error_message, ' ' order by column_idx) from refused group by line"
+        ).fetchall()
+    except duckdb.Error as error:
+        raise SourceError(f"{path}: DuckDB cannot read the file: {str(error).splitlines()[0]}") from None
+    return rows, {int(line): (column, message) for line, column, message in refused}
+
+
+def _endless(rows: pa.Table) -> dict[int, Problem]:
+    """Return the lines with `infinity` for a time: DuckDB takes it for one, but it is on no day."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found: dict[int, Problem] = {}
+    for name in rows.column_names:
+        if pa.types.is_temporal(rows[name].type):
+            whole = pa.int32() if pa.types.is_date32(rows[name].type) else pa.int64()
+            far = pc.greater_equal(pc.abs(pc.cast(rows[name], whole)), np.iinfo(whole.to_pandas_dtype()).max)
+            for line in rows[LINE_NUMBER].filter(far).to_pylist():
+                found.setdefault(line, (name, f"The value of {name} is no day."))
+    return found
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def with_raw(path: Path, errors: dict[int, Problem]) -> list[Reject]:
+    """Return the rejects in the file's order, with the text of their lines (bytes that are none escaped)."""
+    if not errors:
+        return []
+    with path.open("rb") as stream:
+        raw = {n: line.rstrip(b"\r\n")[:LONGEST_RAW] for n, line in enumerate(stream, 1) if n in errors}
+    return [
+        Reject(n, *errors[n], raw[n].decode("utf-8", "backslashreplace").replace("\0", r"\x00")) for n in sorted(errors)
+    ]

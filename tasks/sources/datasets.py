@@ -1,0 +1,150 @@
+"""Data sets of files, declared by `transforms/datasets/<name>.yaml`; `tasks.sources.file_source` reads them.
+
+Bringing your own data means such a file and staging models in `transforms/models/staging/<name>/`.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tasks.errors import SpecError
+from tasks.sources.csv_files import LINE_NUMBER, Layout
+from tasks.spec.project import TRANSFORMS
+from tasks.spec.yaml_lines import nearest, read_document
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+LAST_DAY = date(2999, 12, 31)
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+ColumnType = Literal["VARCHAR", "BOOLEAN", "INTEGER", "BIGINT", "DOUBLE", "DATE", "TIMESTAMP"]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+_DAY_TYPES = {"epoch_seconds": "BIGINT", "epoch_milliseconds": "BIGINT", "timestamp": "TIMESTAMP", "date": "DATE"}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Column(_Part):
+    """A column of a file."""
+
+    header: str = Field(description="Name in the file's header, spelled as there.")
+    name: Name = Field(description="Name in the landing.")
+    type: ColumnType = Field(description="DuckDB type; a line whose value is none is rejected.")
+
+
+class Day(_Part):
+    """Which day a row of a file for all days belongs to."""
+
+    column: Name = Field(description="Landed name of the column.")
+    unit: Literal["epoch_seconds", "epoch_milliseconds", "timestamp", "date"] = Field(description="What it holds.")
+
+
+class Table(_Part):
+    """A table: one file per day, one file for all days, or one file without days."""
+
+    file: str = Field(description="`{ds}.csv` for a file per day, or the name of the only file.")
+    day: Day | None = Field(default=None, description="How the only file is split into days.")
+    static: bool = Field(default=False, description="The only file has no days: it lands on the first day.")
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(default=",", description="One character.")
+    timestamp_format: str | None = Field(default=None, description="strptime format if not ISO 8601.")
+    columns: Annotated[tuple[Column, ...], Field(min_length=1)] = Field(description="In the file's order.")
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> Table:
+        kinds = ("{ds}" in self.file) + (self.day is not None) + self.static
+        if kinds != 1:
+            raise ValueError("expected exactly one of: a file name with {ds}, `day`, `static: true`")
+        if Path(self.file).is_absolute() or ".." in Path(self.file).parts:
+            raise ValueError(f"file: found {self.file!r}, expected a path below the data folder")
+        names = [column.name for column in self.columns]
+        if len(set(names)) < len(names) or {LINE_NUMBER, "ds"} & set(names):
+            raise ValueError(f"columns: names must differ, and none may be `{LINE_NUMBER}` or `ds`")
+        if self.day is not None:
+            types = {column.name: column.type for column in self.columns}
+            expected = _DAY_TYPES[self.day.unit]
+            if types.get(self.day.column) != expected:
+                raise ValueError(
+                    f"day: found column {self.day.column!r} of type {types.get(self.day.column)}; "
+                    f"expected one of the columns, of type {expected} for {self.day.unit}"
+                )
+        return self
+
+    @property
+    def daily(self) -> bool:
+        """Whether there is a file per day."""
+        return "{ds}" in self.file
+
+    @property
+    def layout(self) -> Layout:
+        """How the file is written."""
+        return Layout(
+            header=tuple(column.header for column in self.columns),
+            names=tuple(column.name for column in self.columns),
+            types=tuple(column.type for column in self.columns),
+            delimiter=self.delimiter,
+            timestamp_format=self.timestamp_format,
+        )
+
+
+class Closed(_Part):
+    """Days without a file that are known to be empty."""
+
+    weekdays: tuple[Weekday, ...] = Field(default=(), description="Closed every week.")
+    days: tuple[date, ...] = Field(default=(), description="Closed once.")
+
+    def on(self, day: date) -> bool:
+        """Tell whether a day without a file is an empty day."""
+        return WEEKDAYS[day.weekday()] in self.weekdays or day in self.days
+
+
+class Download(_Part):
+    """A zip archive with a workbook in it, at the data set's official home."""
+
+    url: Annotated[str, Field(pattern=r"^https?://")] = Field(description="The archive.")
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(description="Its checksum.")
+    workbook: str = Field(description="Name of the Excel file in it; its first sheet has the columns below.")
+    day: str = Field(description="Header of the column whose day names the file a row goes to.")
+    rows: int = Field(description="Rows of the sheet below its header.")
+
+
+class Dataset(_Part):
+    """A data set of files."""
+
+    name: Name = Field(description="Name of this file, of the source and of its staging folder.")
+    description: str = Field(description="One sentence for people.")
+    homepage: str | None = Field(default=None, description="Where it comes from.")
+    license: str | None = Field(default=None, description="What one may do with it.")
+    download: Download | None = Field(default=None, description="Where `matinee download` gets it.")
+    first_day: date = Field(description="No data before this day; static tables land on it.")
+    last_day: date = Field(default=LAST_DAY, description="No data after this day.")
+    closed: Closed = Field(default=Closed(), description="Days that have no file.")
+    tables: Annotated[dict[Name, Table], Field(min_length=1)] = Field(description="By name.")
+
+
+def load_dataset(name: str, folder: Path = TRANSFORMS / "datasets") -> Dataset:
+    """Read and check a data set's declaration.
+
+    Raises:
+        SpecError: naming file, line, key, what was found and what was expected.
+    """
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(p.stem for p in folder.glob("*.yaml"))
+        raise SpecError(f"{path}: no such data set; expected one of {', '.join(known)}{nearest(name, known)}")
+    document = read_document(path)
+    try:
+        dataset = Dataset.model_validate(document.value)
+    except ValidationError as error:
+        lines = [
+            f"{document.at(problem['loc'])}: {'.'.join(map(str, problem['loc']))}: "
+            f"{problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors()
+        ]
+        raise SpecError("\n".join(lines)) from None
+    if dataset.name != name:
+        raise SpecError(f"{document.at(('name',))}: name: found {dataset.name!r}, expected {name!r}, as the file")
+    return dataset

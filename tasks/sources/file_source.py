@@ -1,0 +1,209 @@
+"""A folder of files as a source: the tables of a day, and the lines that could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.errors import SourceError
+from tasks.sources.csv_files import LINE_NUMBER, Reject, read_csv, with_raw
+from tasks.sources.datasets import Dataset, Table
+from tasks.store.files import digest, sha256_file
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+REJECTS = "_rejects"
+DAY = timedelta(days=1)
+EPOCH = date(1970, 1, 1)
+_PER_DAY = {"epoch_seconds": 86_400, "epoch_milliseconds": 86_400_000, "timestamp": 86_400_000_000, "date": 1}
+
+
+class FileSource:
+    """Lands the files of a folder, a day at a time."""
+
+    def __init__(self, dataset: Dataset, folder: Path) -> None:
+        """Take a declaration and the folder it describes; the folder is looked at when a file is asked for."""
+        self.dataset = dataset
+        self.folder = folder
+        self.name = dataset.name
+        self.tables = (*dataset.tables, REJECTS)
+        self.entities = frozenset(name for name, table in dataset.tables.items() if table.static)
+        self._sha256: dict[Path, str] = {}
+        self._split: dict[str, Split] = {}
+
+    def partitions(self, table: str, start: date, end: date) -> list[date]:
+        """Return the days of a table that a reader of [start, end] needs.
+
+        Raises:
+            SourceError: the data set does not cover the range.
+        """
+        known = self.dataset
+        if start < known.first_day or end > known.last_day:
+            raise SourceError(
+                f"data set {self.name} covers {known.first_day} to {known.last_day}; found the days {start} to "
+                f"{end}; set `start` and `end` in the pipeline file, or the as-of day, within it"
+            )
+        days = [start + n * DAY for n in range((end - start).days + 1)]
+        whole = known.tables.values() if table == REJECTS else (known.tables[table],)
+        if table != REJECTS and known.tables[table].static:
+            return [known.first_day]
+        if table == REJECTS and start > known.first_day and not all(one.daily for one in whole):
+            return [known.first_day, *days]
+        return days
+
+    def inputs(self, table: str, day: date) -> str:
+        """Return the digest of what makes a partition: its file's bytes, its declaration, and the reader.
+
+        Raises:
+            SourceError: a file that should be there is not.
+        """
+        names = self.dataset.tables if table == REJECTS else {table: self.dataset.tables[table]}
+        files = {name: self._file_digest(declared, day) for name, declared in names.items()}
+        shape = {name: declared.model_dump(mode="json") for name, declared in names.items()}
+        return digest({"files": files, "tables": shape, "first": self.dataset.first_day, "reader": self._reader})
+
+    @cached_property
+    def _reader(self) -> str:
+        return digest([sha256_file(Path(__file__).parent / name) for name in ("file_source.py", "csv_files.py")])
+
+    def _file_digest(self, table: Table, day: date) -> str | None:
+        path = self._file(table, day)
+        if path is None:
+            return None
+        if path not in self._sha256:
+            self._sha256[path] = sha256_file(path)
+        return self._sha256[path]
+
+    def _file(self, table: Table, day: date) -> Path | None:
+        """Return the file a table's day is in; None for a closed day."""
+        if not self.folder.is_dir():
+            raise SourceError(
+                f"{self.folder}: no such folder; expected the files of {self.name} "
+                f"({', '.join(one.file for one in self.dataset.tables.values())}); give the folder with --data "
+                f"or MATINEE_DATA_{self.name.upper()}"
+            )
+        path = self.folder / table.file.replace("{ds}", day.isoformat())
+        if path.is_file():
+            return path
+        if not table.daily:
+            raise SourceError(f"{path}: no such file; expected it in the folder of {self.name}")
+        if self.dataset.closed.on(day):
+            return None
+        raise SourceError(
+            f"{path}: no file for {day:%A} {day}, and the day is not declared closed; get the file, or, if there "
+            f"is none, add the day to `closed` in transforms/datasets/{self.name}.yaml"
+        )
+
+    def read(self, day: date, tables: Iterable[str]) -> dict[str, pa.Table]:
+        """Return the rows of a day as one Arrow table each, in the order of the file.
+
+        Raises:
+            SourceError: a file is missing or is not what is declared.
+        """
+        wanted = list(tables)
+        names = list(self.dataset.tables) if REJECTS in wanted else wanted
+        result: dict[str, pa.Table] = {}
+        rejects: list[tuple[str, Reject]] = []
+        for name in names:
+            rows, refused = self._read_table(name, day)
+            result[name] = rows
+            rejects += [(name, one) for one in refused]
+        result[REJECTS] = _rejects_table(rejects, day)
+        return {name: result[name] for name in wanted}
+
+    def _read_table(self, name: str, day: date) -> tuple[pa.Table, list[Reject]]:
+        table = self.dataset.tables[name]
+        first = day == self.dataset.first_day
+        if table.day is not None:
+            if name not in self._split:
+                path = self.folder / table.file
+                self._split[name] = split_days(self.dataset, table, path, *self._parse(table, day))
+            return self._split[name].on(day), self._split[name].rejects if first else []
+        if table.static and not first:
+            return schema_of(table).empty_table(), []
+        return self._parse(table, day)
+
+    def _parse(self, table: Table, day: date) -> tuple[pa.Table, list[Reject]]:
+        path = self._file(table, day)
+        if path is None:
+            return schema_of(table).empty_table(), []
+        rows, rejects = read_csv(path, table.layout, self._connection)
+        return rows.cast(schema_of(table)), rejects
+
+    @cached_property
+    def _connection(self) -> Any:
+        from tasks.store.database import connect
+
+        return connect(":memory:")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of a file for all days, in the order of their days, and where each day begins."""
+
+    rows: pa.Table
+    days: npt.NDArray[np.int64]
+    rejects: list[Reject]
+
+    def on(self, day: date) -> pa.Table:
+        """Return the rows of a day in the order of the file."""
+        number = (day - EPOCH).days
+        first, end = np.searchsorted(self.days, [number, number + 1])
+        return self.rows.slice(first, end - first)
+
+
+def split_days(dataset: Dataset, table: Table, path: Path, rows: pa.Table, rejects: list[Reject]) -> Split:
+    """Give the rows of a file for all days to their UTC days.
+
+    Rows without a day, or with one outside of the data set's days, join the rejects.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    assert table.day is not None  # noqa: S101 - callers split tables that declare `day`
+    column = rows[table.day.column]
+    whole = pc.cast(column, pa.int32()) if table.day.unit == "date" else column
+    missing = column.is_null().to_numpy()
+    days = pc.fill_null(pc.cast(whole, pa.int64()), 0).to_numpy() // _PER_DAY[table.day.unit]
+    first, last = ((day - EPOCH).days for day in (dataset.first_day, dataset.last_day))
+    outside = ~missing & ((days < first) | (days > last))
+    errors: dict[int, tuple[str | None, str]] = {}
+    for mask, why in ((missing, "is empty"), (outside, f"lies outside {dataset.first_day} to {dataset.last_day}")):
+        for line in rows[LINE_NUMBER].filter(mask).to_pylist():
+            errors[line] = (table.day.column, f"The row belongs to no day: {table.day.column} {why}.")
+    kept = np.flatnonzero(~(missing | outside))
+    order = kept[np.argsort(days[kept], kind="stable")]
+    everything = sorted([*rejects, *with_raw(path, errors)], key=lambda reject: reject.line)
+    return Split(rows.take(order), days[order], everything)
+
+
+def schema_of(table: Table) -> pa.Schema:
+    """Return the types of a table's partitions."""
+    import pyarrow as pa
+
+    types = {
+        "VARCHAR": pa.string(), "BOOLEAN": pa.bool_(), "INTEGER": pa.int32(), "BIGINT": pa.int64(),
+        "DOUBLE": pa.float64(), "DATE": pa.date32(), "TIMESTAMP": pa.timestamp("us"),
+    }  # fmt: skip
+    return pa.schema([*((c.name, types[c.type]) for c in table.columns), (LINE_NUMBER, pa.int64())])
+
+
+def _rejects_table(rejects: list[tuple[str, Reject]], day: date) -> pa.Table:
+    import pyarrow as pa
+
+    text = {name: pa.string() for name in ("table_name", "column_name", "error", "raw")}
+    rows = [
+        {"table_name": table, "line": r.line, "column_name": r.column, "error": r.error, "raw": r.raw, "ds": day}
+        for table, r in rejects
+    ]
+    names = ("table_name", "line", "column_name", "error", "raw", "ds")
+    others = {"line": pa.int64(), "ds": pa.date32()}
+    return pa.Table.from_pylist(rows, schema=pa.schema({name: (text | others)[name] for name in names}))

@@ -1,0 +1,279 @@
+"""Land: a source's days become immutable parquet partitions with a manifest.
+
+Landing is idempotent and order-free: a day whose inputs (a generator and its parameters, or a file's bytes
+and its declaration) are those its manifest was made from is left alone; other bytes for a landed day are a
+new landing that later steps notice. How partitions are written and read: `tasks.store.partitions`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import LandingError, SourceError
+from tasks.sources.released_rows import REJECTS, ReleasedSource
+from tasks.sources.source import Source
+from tasks.store.files import Home, digest
+from tasks.store.partitions import Landed, Partition, partition_dir, read_manifest, read_manifests, store, whole
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tasks.runs.run import Run
+    from tasks.spec.spec import Spec
+
+__all__ = [
+    "Landed",
+    "Partition",
+    "land",
+    "land_day",
+    "land_parts",
+    "land_step",
+    "landed_for",
+    "landing_lock",
+    "open_source",
+    "read_manifests",
+    "unlanded",
+]
+
+LOCK_SECONDS = 1800
+WRITERS = 4
+Progress = Callable[[int, int, date], None]
+"""Called with (days done, days in all, the day just done)."""
+
+
+@dataclass(frozen=True)
+class LandResult:
+    """What landing a range of days did."""
+
+    source: str
+    start: date
+    end: date
+    landed: tuple[Landed, ...]
+    unchanged: int
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows newly landed, by table."""
+        totals: dict[str, int] = {}
+        for part in self.landed:
+            totals[part.table] = totals.get(part.table, 0) + part.rows * part.new
+        return totals
+
+
+def open_source(spec: Spec, home: Home, data: Path | None = None) -> Source:
+    """Return the source a pipeline names, with the rows that were mended and released (`tasks.sources.released_rows`).
+
+    Args:
+        spec: the pipeline.
+        home: its state; a dataset's files are looked for in `<home>/data/<dataset>`
+        data: unless this folder is given, or `MATINEE_DATA_<DATASET>` is set.
+    """
+    return ReleasedSource(_source(spec, home, data), home)
+
+
+def _source(spec: Spec, home: Home, data: Path | None) -> Source:
+    if spec.source.type == "simulated":
+        if data is not None:
+            raise SourceError(
+                f"--data {data}: the source of {spec.name!r} is simulated and reads no folder; leave it out"
+            )
+        from tasks.sources.simulation.service import Service
+        from tasks.sources.simulation.source import SimulatedSource
+
+        return SimulatedSource(Service(spec.source.users, spec.source.items, spec.source.seed))
+    from tasks.sources.datasets import load_dataset
+    from tasks.sources.file_source import FileSource
+
+    name = spec.source.dataset
+    chosen = data or os.environ.get(f"MATINEE_DATA_{name.upper()}") or home.root / "data" / name
+    return FileSource(load_dataset(name), Path(chosen))
+
+
+def land(
+    spec: Spec,
+    home: Home,
+    start: date,
+    end: date,
+    *,
+    data: Path | None = None,
+    progress: Progress | None = None,
+) -> LandResult:
+    """Land the days in [start, end] of a pipeline's source that are not landed, or whose input changed."""
+    return land_range(open_source(spec, home, data), home, start, end, progress=progress)
+
+
+def land_range(source: Source, home: Home, start: date, end: date, *, progress: Progress | None = None) -> LandResult:
+    """Land the days in [start, end] of a source, and what of its entities they need.
+
+    Raises:
+        SourceError: input is missing (nothing has been landed) or unreadable (the days before it have been).
+        LandingError: another process held the landing for half an hour.
+    """
+    with landing_lock(home, source.name):
+        stale, current = _stale(source, home, start, end)
+        landed = _land(source, home, stale, progress)
+    return LandResult(source.name, start, end, tuple(landed), current)
+
+
+def unlanded(source: Source, home: Home, start: date, end: date) -> dict[tuple[str, date], bool]:
+    """Return the (table, day) that a landing of [start, end] would write; True for those that are landed otherwise.
+
+    Raises:
+        SourceError: input is missing.
+    """
+    stale, _ = _stale(source, home, start, end)
+    return {
+        (table, day): read_manifest(partition_dir(home, source.name, table, day)) is not None
+        for day, table in sorted(stale)
+    }
+
+
+def _stale(source: Source, home: Home, start: date, end: date) -> tuple[dict[tuple[date, str], str], int]:
+    """Return the digest of the inputs of each (day, table) that is not landed from them, and how many are."""
+    inputs = {
+        (day, table): source.inputs(table, day)
+        for table in source.tables
+        for day in source.partitions(table, start, end)
+    }
+    stale = {key: made_of for key, made_of in inputs.items() if not _is_current(source, home, *key, made_of)}
+    return stale, len(inputs) - len(stale)
+
+
+def land_day(source: Source, home: Home, day: date) -> list[Landed]:
+    """Land one day of a source, whether or not its inputs have changed."""
+    return land_parts(source, home, [(t, day) for t in source.tables if day in set(source.partitions(t, day, day))])
+
+
+def land_parts(source: Source, home: Home, parts: Iterable[tuple[str, date]]) -> list[Landed]:
+    """Land some tables' days, whether or not their inputs have changed."""
+    with landing_lock(home, source.name):
+        return _land(source, home, {(day, table): source.inputs(table, day) for table, day in parts}, None)
+
+
+def _is_current(source: Source, home: Home, day: date, table: str, inputs: str) -> bool:
+    folder = partition_dir(home, source.name, table, day)
+    manifest = read_manifest(folder)
+    return manifest is not None and manifest["inputs"] == inputs and whole(folder, manifest)
+
+
+def _land(source: Source, home: Home, inputs: dict[tuple[date, str], str], progress: Progress | None) -> list[Landed]:
+    """Read the days in order; write them in threads, because flushing to the disk is most of the time."""
+    landed: list[Landed] = []
+    writing: deque[tuple[date, list[Future[Landed]]]] = deque()
+    tables: dict[date, list[str]] = {}
+    for day, table in sorted(inputs, key=lambda key: key[0]):
+        tables.setdefault(day, []).append(table)
+
+    def finish(done: int) -> None:
+        day, parts = writing.popleft()
+        landed.extend(part.result() for part in parts)
+        if progress is not None:
+            progress(done, len(tables), day)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        for number, (day, names) in enumerate(tables.items()):
+            rows = source.read(day, {*names, *({REJECTS} & {*source.tables})})
+            rejects = _count_by_table(rows.get(REJECTS))
+            writing.append((day, [
+                pool.submit(
+                    store, partition_dir(home, source.name, name, day), rows[name],
+                    inputs=inputs[day, name], rejects=rejects.get(name, 0),
+                )
+                for name in names
+            ]))  # fmt: skip
+            if len(writing) > WRITERS:
+                finish(number - WRITERS + 1)
+        while writing:
+            finish(len(tables) - len(writing) + 1)
+    return landed
+
+
+def _count_by_table(rejects: pa.Table | None) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for name in [] if rejects is None else rejects["table_name"].to_pylist():
+        counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+@contextmanager
+def landing_lock(home: Home, source_name: str) -> Iterator[None]:
+    """Hold the lock of a source's landing.
+
+    Raises:
+        LandingError: somebody else held it for half an hour.
+    """
+    from filelock import FileLock, Timeout
+
+    path = home.landing(source_name) / ".lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path, timeout=LOCK_SECONDS):
+            yield
+    except Timeout:
+        raise LandingError(
+            f"{path}: another process has been landing {source_name} for {LOCK_SECONDS // 60} minutes; "
+            "wait for it or end it, then run this step again"
+        ) from None
+
+
+def land_step(run: Run, progress: Progress | None = None) -> dict[str, Any]:
+    """Land what a run depends on: the days from its lookback's start to its as-of day, in this order.
+
+    Returns:
+        Rows and partitions by table, rows of the as-of day by table, lines that could not be read, and a
+        digest of all partitions; a function of the landing, not of when or how often it was made.
+    """
+    source = open_source(run.spec, run.home, run.data)
+    land_range(source, run.home, run.landing_start, run.as_of, progress=progress)
+    partitions = landed_for(source, run.home, run.landing_start, run.as_of)
+    result: dict[str, Any] = {
+        "source": source.name,
+        "start": run.landing_start.isoformat(),
+        "end": run.as_of.isoformat(),
+        "partitions": {t: sum(p.table == t for p in partitions) for t in source.tables},
+        "rows": {t: sum(p.rows for p in partitions if p.table == t) for t in source.tables},
+        "rows_of_day": {p.table: p.rows for p in partitions if p.ds == run.as_of},
+        "rejects": sum(p.rejects for p in partitions),
+        "digest": digest([[p.table, p.ds, p.sha256] for p in partitions]),
+    }
+    with run.step("land", result):
+        return result
+
+
+def landed_for(
+    source: Source, home: Home, start: date, end: date, *, verify: bool = False, instead: Sequence[Partition] = ()
+) -> list[Partition]:
+    """Return the partitions a run over [start, end] reads: those days, and tables of changes from their start.
+
+    Args:
+        source: whose.
+        home: where they are landed.
+        start: first day.
+        end: last day.
+        verify: read every file and compare its sha256.
+        instead: take these for what is landed, or not landed, of their tables and days.
+
+    Raises:
+        LandingError: one of them has not been landed, or is not what its manifest says.
+    """
+    found = []
+    for table in source.tables:
+        wanted = set(source.partitions(table, start, end))
+        given = {part.ds: part for part in instead if part.table == table}
+        here = read_manifests(home, source.name, [table], min(wanted), max(wanted), verify=verify)
+        here = sorted([*given.values(), *(p for p in here if p.ds not in given)], key=lambda part: part.ds)
+        found += [part for part in here if part.ds in wanted]
+        if missing := sorted(wanted - {part.ds for part in here}):
+            raise LandingError(
+                f"{home.landing(source.name) / table}: {len(missing)} days are not landed, the first is "
+                f"{missing[0]}; run `matinee land` up to {end}"
+            )
+    return found

@@ -1,0 +1,1 @@
+"""The simulated streaming service that the bundled pipeline reads."""

@@ -1,0 +1,1 @@
+"""What the user declared: the pipeline file, its parts, its references, its windows."""

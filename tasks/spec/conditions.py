@@ -1,0 +1,159 @@
+"""SQL conditions written in a pipeline file: parsed, never pasted.
+
+A condition is made of comparisons of one name with constants, joined by and, or, not. What reaches SQL is written
+again from the parsed tree, so nothing that is not such a condition can get there. There are two vocabularies: `when`
+speaks of one interaction (`kind`, `value`), `pair` of all interactions of a user and item (`FACTS`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Literal
+
+import sqlglot
+from sqlglot import expressions as exp
+from sqlglot.errors import ParseError, SqlglotError
+
+from tasks.spec.yaml_lines import nearest
+
+Key = Literal["when", "pair"]
+
+COLUMNS = ("kind", "value")
+KINDS = ("play", "purchase", "rating", "list_add", "click", "cancellation")
+MEASURES = ("count", "max", "sum", "last", "before")
+FLAGS = ("rating_follows_play",)
+FACTS = (*(f"{kind}_{measure}" for kind in KINDS for measure in MEASURES), *FLAGS)
+LOOKING_BACK = ("_before", "rating_follows_play")
+"""Ends of the facts that also need the 365 days up to the cut."""
+NAMES: dict[Key, tuple[str, ...]] = {"when": COLUMNS, "pair": FACTS}
+
+_CONNECTIVES = (exp.And, exp.Or, exp.Not, exp.Paren)
+_EQUALITIES = (exp.EQ, exp.NEQ, exp.In)
+_COMPARISONS = (*_EQUALITIES, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between)
+_RULE: dict[Key, str] = {
+    "when": "only comparisons of kind or value with constants, joined by and, or, not",
+    "pair": "only comparisons of one fact with numbers, joined by and, or, not",
+}
+
+
+def canonical(condition: str, key: Key = "when") -> str:
+    """Return the condition as SQL written from its parsed tree.
+
+    Args:
+        condition: as written in the pipeline file.
+        key: under which key it stands, which decides the names it may use.
+
+    Raises:
+        ValueError: it is not one boolean expression over the names of its key; says what was found.
+    """
+    return _parsed(condition, key).sql(dialect="duckdb", comments=False)
+
+
+def facts(condition: str) -> tuple[str, ...]:
+    """Return the facts that a condition of `pair` mentions, in the order of `FACTS`.
+
+    Raises:
+        ValueError: like `canonical`.
+    """
+    used = {column.name for column in _parsed(condition, "pair").find_all(exp.Column)}
+    return tuple(name for name in FACTS if name in used)
+
+
+def _parsed(condition: str, key: Key) -> exp.Expr:
+    try:
+        trees = sqlglot.parse(condition, dialect="duckdb")
+        tokens = sqlglot.tokenize(condition, dialect="duckdb")
+    except ParseError as error:
+        last = error.errors[0]["highlight"]
+        raise ValueError(f"found {condition!r}, which is not an SQL condition: stopped at {last!r}") from None
+    except SqlglotError:
+        raise ValueError(f"found {condition!r}, which is not an SQL condition: a quote is not closed") from None
+    if any(token.comments for token in tokens):
+        raise ValueError(f"found a comment in {condition!r}; expected only the condition, use # in YAML")
+    if len(trees) != 1 or trees[0] is None:
+        raise ValueError(f"found {condition!r}, expected exactly one SQL condition")
+    for part in _compared(trees[0]):
+        _check(condition, part, key)
+    return trees[0]
+
+
+def _compared(node: exp.Expr) -> Iterator[exp.Expr]:
+    """Yield what and, or, not join."""
+    if isinstance(node, _CONNECTIVES):
+        for child in node.iter_expressions():
+            yield from _compared(child)
+    else:
+        yield node
+
+
+def _check(condition: str, node: exp.Expr, key: Key) -> None:
+    if isinstance(node, exp.Column) and node.name in FLAGS:
+        _check_column(condition, node, key)
+    elif isinstance(node, exp.Is):
+        if not (isinstance(node.this, exp.Column) and isinstance(node.expression, exp.Null)):
+            raise _wrong(condition, node, _RULE[key])
+        _check_column(condition, node.this, key)
+    elif isinstance(node, _COMPARISONS):
+        _check_comparison(condition, node, key)
+    else:
+        raise _wrong(condition, node, _RULE[key])
+
+
+def _check_comparison(condition: str, node: exp.Expr, key: Key) -> None:
+    """Check that one column is compared with at least one constant of its type."""
+    operands = list(node.iter_expressions())
+    columns = [operand for operand in operands if isinstance(operand, exp.Column)]
+    for column in columns:
+        _check_column(condition, column, key)
+    constants = [operand for operand in operands if not isinstance(operand, exp.Column)]
+    if len(columns) != 1 or not constants or node.args.get("symmetric"):
+        raise _wrong(condition, node, _RULE[key])
+    name = columns[0].name
+    if name == "kind":
+        _check_kinds(condition, node, constants)
+    elif name in FLAGS:
+        raise _wrong(condition, node, f"{name} alone or behind not, because it is true or false")
+    elif not all(_is_number(constant) for constant in constants):
+        raise _wrong(condition, node, f"numbers as the constants of {name}")
+
+
+def _check_kinds(condition: str, node: exp.Expr, constants: list[exp.Expr]) -> None:
+    if not isinstance(node, _EQUALITIES):
+        raise _wrong(condition, node, "kind only with =, <>, in or is null")
+    for constant in constants:
+        if not (isinstance(constant, exp.Literal) and constant.is_string):
+            raise _wrong(condition, node, "texts as the constants of kind")
+        if constant.name not in KINDS:
+            raise ValueError(
+                f"unknown kind {constant.name!r}; expected one of {', '.join(KINDS)}{nearest(constant.name, KINDS)}"
+            )
+
+
+def _check_column(condition: str, node: exp.Column, key: Key) -> None:
+    if node.name in NAMES[key] and not node.table:
+        return
+    found, name = f"{node.sql()!r} in {condition!r}", node.name.lower()
+    if key == "when" and name in FACTS:
+        raise ValueError(f"found {found}, a fact of all interactions of the pair; write this rule with the key `pair`")
+    if key == "pair" and name in COLUMNS:
+        raise ValueError(
+            f"found {found}, a column of one interaction; write this rule with the key `when`, or with facts of the "
+            "pair like play_count and play_max"
+        )
+    if key == "when":
+        raise ValueError(f"unknown column {found}; expected one of {', '.join(COLUMNS)}{nearest(name, COLUMNS)}")
+    raise ValueError(
+        f"unknown fact {found}; expected {' or '.join(FLAGS)}, or a kind ({', '.join(KINDS)}) with one of "
+        f"{', '.join('_' + measure for measure in MEASURES)}{nearest(name, FACTS)}"
+    )
+
+
+def _is_number(node: exp.Expr) -> bool:
+    if isinstance(node, exp.Neg):
+        node = node.this
+    return isinstance(node, exp.Literal) and not node.is_string and math.isfinite(float(node.name))
+
+
+def _wrong(condition: str, node: exp.Expr, expected: str) -> ValueError:
+    return ValueError(f"found {node.sql(dialect='duckdb')!r} in {condition!r}; expected {expected}")

@@ -1,0 +1,119 @@
+"""What is wrong with the shape of a pipeline file, in plain words: pydantic knows, this says it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from tasks.spec.yaml_lines import Document, nearest
+
+_EXPECTED = {
+    "tuple_type": "a list",
+    "dict_type": "keys with values",
+    "model_type": "keys with values",
+    "model_attributes_type": "keys with values",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "string_too_short": "a text that is not empty",
+    "date_type": "a day, like 2026-02-28",
+    "date_parsing": "a day, like 2026-02-28",
+    "date_from_datetime_parsing": "a day, like 2026-02-28",
+    "date_from_datetime_inexact": "a day, like 2026-02-28",
+    "too_short": "at least one item",
+}
+
+
+def misplaced(place: Sequence[str], message: str) -> PydanticCustomError:
+    """Return the error of a validator that looks at several keys; `place` is the one to mend."""
+    return PydanticCustomError("place", "{message}", {"place": tuple(place), "message": message})
+
+
+def explain(document: Document, root: type[BaseModel], problems: Sequence[ErrorDetails]) -> str:
+    """Return a line for each problem: file, line, key, what was found, what was expected, the nearest name."""
+    lines = [_explain(document, root, problem) for problem in problems if not _follows(problem)]
+    return "\n".join(dict.fromkeys(lines))
+
+
+def _follows(problem: ErrorDetails) -> bool:
+    """Tell whether a list is called too short only because its items are wrong, which is said of each."""
+    return problem["type"] == "too_short" and bool(problem["input"])
+
+
+def _explain(document: Document, root: type[BaseModel], problem: ErrorDetails) -> str:
+    context = problem.get("ctx", {})
+    location = context.get("place", problem["loc"])
+    kind, found = problem["type"], problem["input"]
+    if kind == "extra_forbidden" or location[-1:] == ("[key]",):
+        names = _names(context) or sorted(_keys(root, location[:-1]))
+        return f"{document.at(location)}: " + _unknown("key", str(found if _names(context) else location[-1]), names)
+    if kind == "missing":
+        return f"{document.at(location[:-1])}: the key {_dotted(document, location[:-1], location[-1])!r} is missing"
+    if kind == "union_tag_not_found":
+        return f"{document.at(location)}: the key {_dotted(document, location, _tag(context))!r} is missing"
+    if kind == "union_tag_invalid":
+        place = (*location, _tag(context))
+        return f"{document.at(place)}: {_dotted(document, place)}: " + _unknown(
+            _tag(context), str(context["tag"]), _names(context)
+        )
+    return f"{document.at(location)}: {_dotted(document, location)}: {_found_and_expected(problem)}"
+
+
+def _found_and_expected(problem: ErrorDetails) -> str:
+    kind, found, context = problem["type"], problem["input"], problem.get("ctx", {})
+    if kind in {"value_error", "place"}:
+        return problem["msg"].removeprefix("Value error, ")
+    if kind == "literal_error":
+        names = _names(context)
+        return f"found {found!r}, expected one of {', '.join(names)}{nearest(str(found), names)}"
+    if kind == "string_pattern_mismatch":
+        return f"found {found!r}, expected the form {context['pattern']}"
+    expected = _EXPECTED.get(kind, re.sub("^(Input|String|Value) should ", "", problem["msg"]))
+    shown = "keys with values" if isinstance(found, dict) else repr(found)
+    return f"found {shown}, expected {expected.removeprefix('be ')}"
+
+
+def _unknown(what: str, found: str, names: Sequence[str]) -> str:
+    return f"unknown {what} {found!r}; expected one of {', '.join(names)}{nearest(found, names)}"
+
+
+def _names(context: dict[str, Any]) -> list[str]:
+    return re.findall(r"'([^']*)'", str(context.get("expected", context.get("expected_tags", ""))))
+
+
+def _tag(context: dict[str, Any]) -> str:
+    return str(context["discriminator"]).strip("'")
+
+
+def _dotted(document: Document, location: Sequence[Any], *more: Any) -> str:
+    """Return the key as one would find it in the file: without the tags of unions, which are no keys."""
+    return ".".join(str(part) for part in (*document.known(location), *more))
+
+
+def _keys(root: type[BaseModel], location: Sequence[Any]) -> set[str]:
+    """Names of the keys allowed at a place, found by walking the models along the error's location."""
+    models = [root]
+    for part in location:
+        nested = [inner for model in models for inner in _models_of(model, part)]
+        models = nested or models
+    return {name for model in models for name in model.model_fields}
+
+
+def _models_of(model: type[BaseModel], part: Any) -> list[type[BaseModel]]:
+    if part in model.model_fields:
+        return _unwrap(model.model_fields[part].annotation)
+    tag = model.model_fields.get("type") or model.model_fields.get("kind")
+    if part == model.__name__ or (tag is not None and part in getattr(tag.annotation, "__args__", ())):
+        return [model]
+    return []
+
+
+def _unwrap(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in getattr(annotation, "__args__", ()) for model in _unwrap(inner)]

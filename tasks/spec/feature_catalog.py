@@ -1,0 +1,99 @@
+"""The catalogue of features and attributes: read from the marts' own contracts, so that it can't drift."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import yaml
+
+from tasks.errors import BuildError
+from tasks.spec.project import TRANSFORMS
+
+Entity = Literal["user", "item", "user_item", "user_category"]
+
+MARTS: dict[str, Entity] = {
+    "feat_users": "user",
+    "feat_items": "item",
+    "feat_user_items": "user_item",
+    "feat_user_categories": "user_category",
+}
+ASKED = frozenset({"feat_user_items", "feat_user_categories"})
+"""Marts that are views: `<mart>_at('<table of user_id, item_id, as_of>')` gives the rows of those pairs alone."""
+KEYS: dict[Entity, tuple[str, ...]] = {
+    "user": ("user_id",),
+    "item": ("item_id",),
+    "user_item": ("user_id", "item_id"),
+    "user_category": ("user_id", "category"),
+}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A numeric column of a mart; `default` stands where the mart has no row."""
+
+    name: str
+    mart: str
+    entity: Entity
+    default: float
+    description: str
+    window: int = 0
+    """Days it looks back, from the mart's yml or the end of its name (`_28d`); 0: it looks at no window."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything a pipeline file may name."""
+
+    features: dict[str, Feature]
+    attributes: dict[str, tuple[str, ...]]
+    """Per mart, the columns that describe an entity (region, category …)."""
+
+    @property
+    def user_attributes(self) -> tuple[str, ...]:
+        """Columns that may be strata, slices or split populations."""
+        return self.attributes["feat_users"]
+
+
+@cache
+def catalogue() -> Catalogue:
+    """Read the catalogue from `transforms/models/marts/*.yml`.
+
+    Raises:
+        BuildError: no feature is declared, or one is declared twice.
+    """
+    features: dict[str, Feature] = {}
+    attributes: dict[str, tuple[str, ...]] = dict.fromkeys(MARTS, ())
+    for path in sorted((TRANSFORMS / "models" / "marts").glob("*.yml")):
+        for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", []):
+            if model["name"] in MARTS:
+                _read_mart(model, features, attributes)
+    if not features:
+        raise BuildError(f"{TRANSFORMS}/models/marts: no feature is declared there")
+    return Catalogue(features, attributes)
+
+
+def _read_mart(model: dict[str, Any], features: dict[str, Feature], attributes: dict[str, tuple[str, ...]]) -> None:
+    mart = model["name"]
+    for column in model["columns"]:
+        meta = column.get("config", {}).get("meta", {})
+        if "default" in meta:
+            if column["name"] in features:
+                other = features[column["name"]].mart
+                raise BuildError(
+                    f"{TRANSFORMS}/models/marts: the feature {column['name']!r} is declared by {other} and {mart}; "
+                    "expected one home, so that its name says where it comes from"
+                )
+            text = " ".join(column.get("description", "").split())
+            window = int(meta.get("window", _window_of(column["name"])))
+            default = float(meta["default"])
+            features[column["name"]] = Feature(column["name"], mart, MARTS[mart], default, text, window)
+        elif meta.get("attribute"):
+            attributes[mart] += (column["name"],)
+
+
+def _window_of(name: str) -> int:
+    match = re.search(r"_(\d+)d$", name)
+    return int(match[1]) if match else 0

@@ -1,0 +1,20 @@
+"""Where the project's own files lie: its root, its SQL, and the pipeline files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+TRANSFORMS = PROJECT / "transforms"
+
+
+def pipelines_folder() -> Path:
+    """Return the folder of pipeline files: `MATINEE_PIPELINES`, or the project's `pipelines/`."""
+    return Path(os.environ.get("MATINEE_PIPELINES") or PROJECT / "pipelines").resolve()
+
+
+def pipeline_path(name_or_path: str | Path) -> Path:
+    """Return the file of a pipeline given by name (`streaming`) or by path."""
+    path = Path(name_or_path)
+    return path if path.suffix in {".yaml", ".yml"} else pipelines_folder() / f"{name_or_path}.yaml"

@@ -1,0 +1,221 @@
+"""Second phase of loading a pipeline file: every name in it refers to something that exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+from engine.errors import MetricError
+from engine.metrics import parse_metric
+from tasks.errors import SpecError
+from tasks.spec.conditions import canonical
+from tasks.spec.feature_catalog import catalogue
+from tasks.spec.parts import BeatsGate, Files, LightGBM, SnapshotExamples
+from tasks.spec.project import TRANSFORMS
+from tasks.spec.spec import Spec
+from tasks.spec.windows import first_as_of
+from tasks.spec.yaml_lines import Document, nearest
+
+LISTED = 12
+
+
+class _Problems:
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.found: list[str] = []
+
+    def add(self, location: tuple[Any, ...], text: str) -> None:
+        key = ".".join(str(part) for part in location)
+        self.found.append(f"{self.document.at(location)}: {key}: {text}")
+
+    def unknown(self, location: tuple[Any, ...], what: str, name: str, names: Iterable[str]) -> None:
+        known = sorted(set(names))
+        listed = ", ".join(known[:LISTED]) + (f", … ({len(known)} in all)" if len(known) > LISTED else "")
+        self.add(location, f"unknown {what} {name!r}; expected one of {listed}{nearest(name, known)}")
+
+
+def score_names(spec: Spec) -> list[str]:
+    """Names of the features that come from retrieval: `<type>_score`, and `<type>_rank` of snapshots.
+
+    What was shown is a list of another length than what is retrieved, so ranks in it would mean something else.
+    """
+    names = [f"{part.type}_score" for part in spec.retrieval]
+    return names + ([f"{part.type}_rank" for part in spec.retrieval] if spec.examples.kind == "snapshots" else [])
+
+
+def baseline_names(spec: Spec) -> list[str]:
+    """Names that `evaluate.baselines` may hold: retrieval types, and the logged order where there is one."""
+    logged = ["policy"] if spec.examples.kind == "impressions" else []
+    return [part.type for part in spec.retrieval] + logged
+
+
+def check_references(spec: Spec, document: Document) -> None:
+    """Check every name of a spec.
+
+    Raises:
+        SpecError: all problems at once, a line each.
+    """
+    problems = _Problems(document)
+    for check in (
+        _check_source, _check_labels, _check_features, _check_attributes, _check_retrieval, _check_tune,
+        _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows, _check_monitor,
+    ):  # fmt: skip
+        check(spec, problems)
+    if problems.found:
+        raise SpecError("\n".join(problems.found))
+
+
+def _check_source(spec: Spec, problems: _Problems) -> None:
+    if not isinstance(spec.source, Files):
+        return
+    declared = {path.stem for path in (TRANSFORMS / "datasets").glob("*.yaml")}
+    staged = {path.name for path in (TRANSFORMS / "models" / "staging").iterdir() if path.is_dir()}
+    if spec.source.dataset not in declared:
+        problems.unknown(("source", "dataset"), "dataset", spec.source.dataset, declared)
+    elif spec.source.dataset not in staged:
+        problems.add(
+            ("source", "dataset"),
+            f"transforms/datasets/{spec.source.dataset}.yaml has no staging models; expected the folder "
+            f"transforms/models/staging/{spec.source.dataset}/ (see docs/bring-your-own-data.md)",
+        )
+
+
+def _check_labels(spec: Spec, problems: _Problems) -> None:
+    for index, rule in enumerate(spec.label.grades):
+        try:
+            canonical(rule.condition, rule.key)
+        except ValueError as error:
+            problems.add(("label", "grades", index, rule.key), str(error))
+
+
+def _check_features(spec: Spec, problems: _Problems) -> None:
+    known = [*catalogue().features, *score_names(spec)]
+    for index, name in enumerate(spec.features):
+        if name not in known:
+            problems.unknown(("features", index), "feature", name, known)
+
+
+def _check_attributes(spec: Spec, problems: _Problems) -> None:
+    known = catalogue().user_attributes
+    places = [(("sample", "strata", i), "stratum", name) for i, name in enumerate(spec.sample.strata)]
+    places += [(("evaluate", "slices", i), "slice", name) for i, name in enumerate(spec.evaluate.slices)]
+    if spec.populations is not None:
+        places.append((("populations", "by"), "user attribute", spec.populations.by))  # type: ignore[arg-type]
+    for location, what, name in places:
+        if name not in known:
+            problems.unknown(location, what, name, known)
+
+
+def _check_retrieval(spec: Spec, problems: _Problems) -> None:
+    seen: set[str] = set()
+    for index, part in enumerate(spec.retrieval):
+        if part.type in seen:
+            problems.add(("retrieval", index, "type"), f"the retrieval {part.type!r} stands twice")
+        seen.add(part.type)
+        if part.type == "popularity" and f"item_actions_{part.window}d" not in catalogue().features:
+            spans = sorted(name for name in catalogue().features if name.startswith("item_actions_"))
+            problems.add(
+                ("retrieval", index, "window"),
+                f"found {part.window}d, expected a window of {', '.join(spans)}",
+            )
+    if spec.ranker.position_bias == "lightgbm" and spec.examples.kind != "impressions":
+        problems.add(("ranker", "position_bias"), "found 'lightgbm', but snapshots have no positions; expected 'none'")
+
+
+def _check_tune(spec: Spec, problems: _Problems) -> None:
+    for name, values in {} if spec.tune is None else spec.tune.space.items():
+        for index, value in enumerate(values):
+            try:
+                LightGBM.model_validate({**spec.ranker.model_dump(), name: value})
+            except ValidationError as error:
+                expected = error.errors()[0]["msg"].removeprefix("Input should be ")
+                problems.add(("tune", "space", name, index), f"found {value!r}, expected {expected}")
+
+
+def _check_twice(spec: Spec, problems: _Problems) -> None:
+    lists: dict[tuple[str, ...], tuple[str, ...]] = {
+        ("features",): spec.features,
+        ("sample", "strata"): spec.sample.strata,
+        ("evaluate", "metrics"): spec.evaluate.metrics,
+        ("evaluate", "baselines"): spec.evaluate.baselines,
+        ("evaluate", "slices"): spec.evaluate.slices,
+    }
+    for place, names in lists.items():
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                problems.add((*place, index), f"{name!r} stands twice")
+
+
+def _check_metrics(spec: Spec, problems: _Problems) -> None:
+    places = [(("evaluate", "metrics", i), name) for i, name in enumerate(spec.evaluate.metrics)]
+    if spec.tune is not None:
+        places.append((("tune", "metric"), spec.tune.metric))  # type: ignore[arg-type]
+    for location, name in places:
+        try:
+            parse_metric(name)
+        except MetricError as error:
+            problems.add(location, str(error))
+    for index, name in enumerate(spec.evaluate.baselines):
+        if name not in baseline_names(spec):
+            problems.unknown(("evaluate", "baselines", index), "baseline", name, baseline_names(spec))
+
+
+def _check_acknowledged(spec: Spec, problems: _Problems) -> None:
+    for name in spec.evaluate.acknowledged:
+        if name not in spec.features:
+            problems.unknown(("evaluate", "acknowledged", name), "feature of this pipeline", name, spec.features)
+
+
+def _check_gates(spec: Spec, problems: _Problems) -> None:
+    for index, gate in enumerate(spec.gates):
+        if gate.metric not in spec.evaluate.metrics:
+            problems.add(
+                ("gates", index, "metric"),
+                f"the metric {gate.metric!r} is not computed; expected one of `evaluate.metrics`: "
+                + ", ".join(spec.evaluate.metrics) + nearest(gate.metric, spec.evaluate.metrics),
+            )  # fmt: skip
+        key = "beats" if isinstance(gate, BeatsGate) else "not_worse_than"
+        against = gate.beats if isinstance(gate, BeatsGate) else gate.not_worse_than
+        known = [*spec.evaluate.baselines, *([] if key == "beats" else ["champion"])]
+        if against not in known:
+            problems.unknown(("gates", index, key), "rival", against, known)
+
+
+def _check_windows(spec: Spec, problems: _Problems) -> None:
+    if isinstance(spec.examples, SnapshotExamples):
+        every, horizon = spec.examples.every, spec.label.horizon
+        for key in ("validation", "test"):
+            length = getattr(spec.examples, key)
+            if length > every and every < horizon:
+                problems.add(
+                    ("examples", key),
+                    f"overlapping windows: {length}d hold several cuts {every}d apart, whose label windows of "
+                    f"{horizon}d overlap, so that one action would be judged twice; expected at most {every}d",
+                )
+            if 0 < length < every:
+                problems.add(
+                    ("examples", key),
+                    f"{length}d can miss every cut, which are {every}d apart; expected {every}d",
+                )
+    try:
+        first = first_as_of(spec)
+    except SpecError as error:
+        problems.add(("examples",), str(error))
+        return
+    if spec.end is not None and first > spec.end:
+        problems.add(("end",), f"found {spec.end}, but the windows of `examples` are filled from {first} on only")
+
+
+def _check_monitor(spec: Spec, problems: _Problems) -> None:
+    for name in spec.monitor.acknowledged:
+        if name not in spec.features:
+            problems.unknown(("monitor", "acknowledged", name), "feature of this pipeline", name, spec.features)
+    examples = spec.examples
+    if spec.monitor.reference == "same_weekday" and isinstance(examples, SnapshotExamples) and examples.every % 7:
+        problems.add(
+            ("monitor", "reference"),
+            f"found 'same_weekday', but cuts {examples.every}d apart fall on other weekdays; expected 'train', or an "
+            "`every` of whole weeks",
+        )

@@ -1,0 +1,111 @@
+"""The pipeline file: its shape. One YAML file declares one recommender.
+
+`load_shape` is the first phase of loading (is every key known, is every value of its kind?); `load_spec` adds
+the second (does every name refer to something that exists?, see `tasks.spec.references`). Both run before any data
+is touched, and both say file, line, key, what was found, what was expected and the nearest valid name.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from tasks.spec.explain import misplaced
+from tasks.spec.label import Label
+from tasks.spec.parts import (
+    Alerts,
+    Cron,
+    Evaluate,
+    Examples,
+    Gate,
+    LightGBM,
+    Monitor,
+    Name,
+    Part,
+    Populations,
+    Publish,
+    Retrieval,
+    Sample,
+    Simulated,
+    Source,
+    Tune,
+)
+
+
+class Spec(Part):
+    """One recommender."""
+
+    name: Name = Field(description="Name of the pipeline and of its DAG.")
+    description: str = Field(description="One sentence for people.")
+    schedule: Cron | None = Field(default="@daily", description="Cron expression in UTC, or null.")
+    start: date = Field(description="First day the pipeline covers.")
+    end: date | None = Field(default=None, description="Last day, for data that has one.")
+    source: Source = Field(description="Where the data comes from.")
+    label: Label = Field(description="What a positive is.")
+    examples: Examples = Field(description="What is ranked, and the windows in time.")
+    features: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        description="Columns of the marts, or `<retrieval type>_score`."
+    )
+    sample: Sample = Field(description="What is trained on.")
+    populations: Populations | None = Field(default=None, description="Who gets a model of their own.")
+    retrieval: Annotated[tuple[Retrieval, ...], Field(min_length=1)] = Field(description="Where candidates come from.")
+    ranker: LightGBM = Field(description="What orders the candidates.")
+    tune: Tune | None = Field(default=None, description="Which settings are tried.")
+    evaluate: Evaluate = Field(description="How it is measured.")
+    gates: Annotated[tuple[Gate, ...], Field(min_length=1)] = Field(description="What must hold.")
+    publish: Publish = Field(default=Publish(), description="Where it goes.")
+    monitor: Monitor = Field(default=Monitor(), description="What drift is measured against.")
+    alerts: Alerts = Field(default=Alerts(), description="When people are told.")
+
+    @model_validator(mode="after")
+    def _days_make_sense(self) -> Spec:
+        if self.schedule is None and self.end is None:
+            raise misplaced(["schedule"], "found null, expected a cron expression or an `end`")
+        if self.end is not None and self.end < self.start:
+            raise misplaced(["end"], f"found {self.end}, expected a day from `start`, {self.start}, on")
+        if self.alerts.green_by is not None and not is_daily(self.schedule):
+            raise misplaced(
+                ["alerts", "green_by"], "found an hour of each day, expected a daily `schedule`, like @daily"
+            )
+        if self.tune is not None and self.examples.validation < 1:
+            raise misplaced(["examples", "validation"], "found 0d, expected at least 1d, because `tune` chooses on it")
+        return self
+
+    @property
+    def source_name(self) -> str:
+        """Folder of the source in the landing; sources that differ never share one."""
+        if isinstance(self.source, Simulated):
+            return f"simulated-{self.source.users}x{self.source.items}-{self.source.seed}"
+        return self.source.dataset
+
+    @property
+    def staging(self) -> str:
+        """Folder of the staging models."""
+        return "simulated" if isinstance(self.source, Simulated) else self.source.dataset
+
+    @property
+    def lag(self) -> timedelta:
+        """Days from a cut until its labels are complete (H + L)."""
+        return timedelta(days=self.label.horizon + self.label.lateness)
+
+    def retriever(self, kind: str) -> Any:
+        """Return the retrieval of that type, or None."""
+        return next((part for part in self.retrieval if part.type == kind), None)
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the one JSON form of the spec; it loads back to an equal spec."""
+        return self.model_dump(mode="json")
+
+
+def is_daily(schedule: str | None) -> bool:
+    """Tell whether a schedule has one run for every day."""
+    return schedule == "@daily" or (schedule is not None and re.fullmatch(r"\d+ \d+ \* \* \*", schedule) is not None)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of a pipeline file, for editors and for `docs/`."""
+    schema = Spec.model_json_schema(mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "matinee pipeline"}

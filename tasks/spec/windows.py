@@ -1,0 +1,115 @@
+"""Which cuts a run for a day trains, validates and tests on.
+
+All days are UTC calendar days; windows are closed at both ends. With H the label horizon and L the lateness, an
+example of cut `C` is complete, and may be used, from day `C+H+L` on. The windows end at the last cut that is
+complete as of `D`; between two windows lies an embargo, so that every example of the earlier one was complete
+on the day of the first cut of the later one: the test is the future of a model that could have existed then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from tasks.errors import SpecError
+from tasks.spec.parts import AlsRetrieval, ItemItemRetrieval, SnapshotExamples
+from tasks.spec.spec import Spec
+
+LONGEST_FEATURE_WINDOW = timedelta(days=365)
+WARM_UP = timedelta(days=7)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The cuts of one run, each tuple in order of time."""
+
+    train: tuple[date, ...]
+    validation: tuple[date, ...]
+    test: tuple[date, ...]
+    refit: tuple[date, ...]
+
+    @property
+    def first(self) -> date:
+        """The earliest cut."""
+        return self.refit[0]
+
+
+def cuts_between(spec: Spec, first: date, last: date) -> tuple[date, ...]:
+    """Return the cuts of the spec's calendar in [first, last], none before the pipeline's start."""
+    first = max(first, spec.start)
+    every, anchor = 1, first
+    if isinstance(spec.examples, SnapshotExamples):
+        every, anchor = spec.examples.every, spec.examples.anchor or spec.start
+    begin = first + timedelta(days=(anchor - first).days % every)
+    return tuple(begin + timedelta(days=n) for n in range(0, (last - begin).days + 1, every))
+
+
+def windows(spec: Spec, as_of: date) -> Windows:
+    """Return the cuts that a run for `as_of` uses.
+
+    Raises:
+        SpecError: the history before `as_of` is too short; names the first day that is possible.
+    """
+    found = _windows(spec, as_of)
+    if not (found.train and found.test) or (spec.examples.validation and not found.validation):
+        raise SpecError(
+            f"pipeline {spec.name!r} has too little history for {as_of}: its windows need a run for "
+            f"{first_as_of(spec)} or later (start {spec.start}, see `examples` in the pipeline file)"
+        )
+    return found
+
+
+def _windows(spec: Spec, as_of: date) -> Windows:
+    last = as_of - spec.lag
+    test = _ending(spec, last, spec.examples.test)
+    validation = _ending(spec, _embargo(spec, test, last), spec.examples.validation)
+    train = _ending(spec, _embargo(spec, validation or test, last), spec.examples.train)
+    refit = cuts_between(spec, train[0], last) if train else ()
+    return Windows(train, validation, test, refit)
+
+
+def _ending(spec: Spec, last: date, days: int) -> tuple[date, ...]:
+    return cuts_between(spec, last - timedelta(days=days) + DAY, last) if days else ()
+
+
+def _embargo(spec: Spec, later: tuple[date, ...], last: date) -> date:
+    return (later[0] if later else last) - spec.lag
+
+
+def first_as_of(spec: Spec) -> date:
+    """Return the first day on which every window is filled from the start, after a week of warm-up."""
+    spans = spec.examples.train + spec.examples.validation + spec.examples.test
+    for n in range(spans, 4 * spans + 10 * (spec.lag.days + 1)):
+        day = spec.start + timedelta(days=n)
+        found = _windows(spec, day)
+        ready = found.train and found.test and (found.validation or not spec.examples.validation)
+        if ready and _window_start(spec, found) >= spec.start + WARM_UP:
+            return day
+    raise SpecError(
+        f"pipeline {spec.name!r}: no day gives every window of `examples` a cut; make them longer than `every`"
+    )
+
+
+def _window_start(spec: Spec, found: Windows) -> date:
+    later = (found.validation or found.test)[0]
+    return later - spec.lag - timedelta(days=spec.examples.train) + DAY
+
+
+def lookback(spec: Spec) -> timedelta:
+    """Return how far back of a cut anything that is made for it looks.
+
+    The item models of a cut were fitted up to `refit - 1` days before it, on the longest window before that day.
+    """
+    refits = [part.refit for part in spec.retrieval if isinstance(part, AlsRetrieval | ItemItemRetrieval)]
+    return LONGEST_FEATURE_WINDOW + timedelta(days=max(refits, default=1) - 1)
+
+
+def labels_lookback(spec: Spec) -> timedelta:
+    """Return how far back of a cut its labels look: not at all, unless a rule asks for the pair's past."""
+    return LONGEST_FEATURE_WINDOW if spec.label.looks_back else timedelta(0)
+
+
+def landing_start(spec: Spec, as_of: date) -> date:
+    """Return the first landed day on which anything of the run for `as_of` can depend."""
+    return max(spec.start, windows(spec, as_of).first - lookback(spec) + DAY)

@@ -1,0 +1,39 @@
+"""Opening DuckDB: with UTC days, bounded memory, and nothing downloaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+SETTINGS = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+
+
+def limits() -> dict[str, str]:
+    """Return DuckDB's limits; several processes share the machine."""
+    return {
+        "threads": os.environ.get("MATINEE_THREADS", "2"),
+        "memory_limit": os.environ.get("MATINEE_MEMORY_LIMIT", "4GB"),
+    }
+
+
+def connect(path: Path | str, *, read_only: bool = False) -> DuckDBPyConnection:
+    """Open a database whose days are UTC days, whatever the machine's time zone is."""
+    import duckdb
+
+    connection = duckdb.connect(path, read_only=read_only, config={**SETTINGS, **limits()})
+    connection.execute("set global TimeZone = 'UTC'")
+    return connection
+
+
+@contextmanager
+def memory() -> Iterator[DuckDBPyConnection]:
+    """Yield an in-memory database for reading parquet."""
+    with connect(":memory:") as connection:
+        yield connection

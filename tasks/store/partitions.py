@@ -1,0 +1,171 @@
+"""Landed partitions: immutable parquet files and the manifests that name them.
+
+    landing/<source>/<table>/ds=YYYY-MM-DD/<sha256[:16]>.parquet   written once, never changed
+    landing/<source>/<table>/ds=YYYY-MM-DD/manifest.json           which of them counts, and the history
+
+`ds` is the UTC day on which the rows arrived. A parquet file is written under a temporary name, flushed and
+renamed before the manifest that names it is replaced in the same way: killed anywhere, the old state or the
+new one is left. The same bytes again change nothing; other bytes for a landed day are appended to the history
+and become current. `landed_at` is the only wall-clock value; no digest covers it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import LandingError, MatineeError
+from tasks.store.files import Home, atomic_file, read_json, sha256_file, write_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROW_GROUP = 122_880
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A partition that has been written (or was found to be the same)."""
+
+    table: str
+    ds: date
+    path: Path
+    sha256: str
+    rows: int
+    new: bool
+
+
+@dataclass(frozen=True)
+class Partition:
+    """The current landing of a table's day."""
+
+    table: str
+    ds: date
+    path: Path
+    sha256: str
+    rows: int
+    rejects: int = 0
+
+
+def partition_dir(home: Home, source_name: str, table: str, day: date) -> Path:
+    """Return the folder of a table's day."""
+    return home.landing(source_name) / table / f"ds={day.isoformat()}"
+
+
+def store(folder: Path, rows: pa.Table, *, inputs: str, rejects: int = 0) -> Landed:
+    """Write a partition, unless its bytes are there already.
+
+    Args:
+        folder: `…/<table>/ds=<day>`.
+        rows: the partition's rows, in the order in which they are to lie in the file.
+        inputs: digest of what the rows were made from, kept to find out cheaply whether they are current.
+        rejects: lines of the input that could not be read.
+    """
+    table, day = folder.parent.name, date.fromisoformat(folder.name.removeprefix("ds="))
+    content = _parquet(rows)
+    sha256 = hashlib.sha256(content).hexdigest()
+    path = folder / f"{sha256[:16]}.parquet"
+    if not path.exists() or path.stat().st_size != len(content):
+        with atomic_file(path) as temporary:
+            temporary.write_bytes(content)
+    manifest = read_manifest(folder) or {
+        "table": table,
+        "ds": day.isoformat(),
+        "current": None,
+        "landings": [],
+    }
+    new = manifest["current"] != path.name
+    if new:
+        landing = {"file": path.name, "sha256": sha256, "rows": rows.num_rows, "bytes": len(content)}
+        landing |= {"rejects": rejects, "landed_at": datetime.now(UTC).isoformat(timespec="seconds")}
+        manifest |= {"current": path.name, "landings": [*manifest["landings"], landing]}
+    if new or manifest["inputs"] != inputs:
+        write_json(folder / "manifest.json", {**manifest, "inputs": inputs})
+    return Landed(table, day, path, sha256, rows.num_rows, new)
+
+
+def _parquet(rows: pa.Table) -> bytes:
+    """Return parquet bytes that depend on the rows alone."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    plain = rows.replace_schema_metadata(None).combine_chunks()
+    pq.write_table(plain, sink, version="2.6", compression="zstd", row_group_size=ROW_GROUP, store_schema=False)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def read_manifests(
+    home: Home,
+    source_name: str,
+    tables: Iterable[str],
+    start: date | None,
+    end: date,
+    *,
+    verify: bool = False,
+) -> list[Partition]:
+    """Return the current partitions of the days in [start, end], by table and day.
+
+    Args:
+        home: the state folder.
+        source_name: the source's folder in the landing.
+        tables: which tables.
+        start: first day; None for all days there are (what entities need).
+        end: last day.
+        verify: read every file and compare its sha256, not only its size.
+
+    Raises:
+        LandingError: a partition's file is missing, torn or changed, or its manifest cannot be read.
+    """
+    found = []
+    for table in tables:
+        for folder in sorted((home.landing(source_name) / table).glob("ds=*")):
+            day = date.fromisoformat(folder.name.removeprefix("ds="))
+            if (start is None or start <= day) and day <= end:
+                manifest = read_manifest(folder)
+                found += [] if manifest is None else [_partition(folder, manifest, verify=verify)]
+    return found
+
+
+def _partition(folder: Path, manifest: dict[str, Any], *, verify: bool) -> Partition:
+    landing = manifest["landings"][-1]
+    path = folder / landing["file"]
+    mend = f"delete {path.name} and run `matinee land` again: it is made anew from the source"
+    if not path.exists():
+        raise LandingError(f"{path}: missing, though {folder / 'manifest.json'} names it; {mend}")
+    if path.stat().st_size != landing["bytes"]:
+        raise LandingError(f"{path}: found {path.stat().st_size} bytes, expected {landing['bytes']}: truncated; {mend}")
+    if verify and (sha256 := sha256_file(path)) != landing["sha256"]:
+        raise LandingError(f"{path}: found sha256 {sha256}, expected {landing['sha256']}: changed; {mend}")
+    day = date.fromisoformat(manifest["ds"])
+    return Partition(manifest["table"], day, path, landing["sha256"], landing["rows"], landing["rejects"])
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of a partition; None if it has not been landed.
+
+    Raises:
+        LandingError: the file is no manifest.
+    """
+    path = folder / "manifest.json"
+    if not path.exists():
+        return None
+    try:
+        manifest: dict[str, Any] = read_json(path)
+        if manifest["landings"][-1]["file"] != manifest["current"] or not manifest["inputs"]:
+            raise KeyError("current")
+    except (MatineeError, LookupError, TypeError) as error:
+        raise LandingError(f"{path}: not a manifest ({error}); delete this file and run `matinee land` again") from None
+    return manifest
+
+
+def whole(folder: Path, manifest: dict[str, Any]) -> bool:
+    """Tell whether the current file of a partition is there in its full size."""
+    landing = manifest["landings"][-1]
+    path = folder / str(landing["file"])
+    return path.exists() and path.stat().st_size == int(landing["bytes"])

@@ -1,0 +1,1 @@
+"""The step `train`: models for each population, and the choice of their settings."""

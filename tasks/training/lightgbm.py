@@ -1,0 +1,85 @@
+"""LightGBM as a ranker: its parameters, one fit, and a model file without what differs between machines."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import TrainingError
+from tasks.examples.arrays import group_offsets
+from tasks.spec.parts import LightGBM
+from tasks.spec.spec import Spec
+
+if TYPE_CHECKING:
+    import lightgbm
+    import pyarrow as pa
+
+
+def parameters(ranker: LightGBM) -> dict[str, Any]:
+    """Return LightGBM's parameters; equal inputs give equal trees for any number of threads."""
+    return {
+        "objective": ranker.objective,
+        "learning_rate": ranker.learning_rate,
+        "num_leaves": ranker.num_leaves,
+        "min_data_in_leaf": ranker.min_data_in_leaf,
+        "lambda_l2": ranker.lambda_l2,
+        "feature_fraction": ranker.feature_fraction,
+        "bagging_fraction": ranker.bagging_fraction,
+        "bagging_freq": int(ranker.bagging_fraction < 1.0),
+        "max_bin": ranker.max_bin,
+        "lambdarank_truncation_level": ranker.truncation,
+        "seed": ranker.seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": int(os.environ.get("MATINEE_THREADS", "2")),
+        "verbosity": -1,
+    }
+
+
+def fit(table: pa.Table, spec: Spec, ranker: LightGBM) -> lightgbm.Booster:
+    """Train one model.
+
+    Args:
+        table: examples, rows of a group together; features as float columns.
+        spec: names the features.
+        ranker: the settings.
+
+    Raises:
+        TrainingError: there is no row, all labels are the same, or LightGBM refuses (a group over 10,000 rows, say).
+    """
+    import lightgbm
+    import numpy as np
+    import pyarrow.compute as pc
+
+    grades = pc.min_max(table["grade"]).as_py() if table.num_rows else {"min": 0, "max": 0}
+    if grades["min"] == grades["max"]:
+        raise TrainingError(
+            f"single-class label: all {table.num_rows} examples have the grade {grades['max']}, expected at least two "
+            "different grades. Look at `label.grades` and the length of `examples.train`"
+        )
+    sizes = np.diff(group_offsets(table))
+    positions = None
+    if ranker.position_bias == "lightgbm":
+        positions = table["position"].to_numpy()
+    label = table["grade"].to_numpy()
+    data = lightgbm.Dataset(
+        table.select(list(spec.features)).combine_chunks(),
+        label=(label > 0).astype(np.float32) if ranker.objective == "binary" else label,
+        weight=table["weight"].to_numpy(),
+        group=sizes,
+        position=positions,
+        feature_name=list(spec.features),
+        params=parameters(ranker),
+    )
+    try:
+        return lightgbm.train(parameters(ranker), data, num_boost_round=ranker.rounds)
+    except lightgbm.basic.LightGBMError as error:
+        raise TrainingError(f"LightGBM refuses these examples or settings: {error}") from None
+
+
+def save(booster: lightgbm.Booster, path: Path) -> None:
+    """Write a model as text without what differs between machines: the number of threads."""
+    text = booster.model_to_string(num_iteration=-1)
+    path.write_text(re.sub(r"(?m)^\[num_threads: \d+\]\n", "", text), encoding="utf-8")

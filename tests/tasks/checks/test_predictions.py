@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.checks.predictions import check_predictions, cut_off
+from tasks.errors import CheckFailed
+from tasks.runs.run import Run
+from tasks.store.files import read_json
+from tests.tiny_pipelines import Tiny, in_process
+
+pytestmark = in_process
+
+
+def failed(run: Run) -> set[tuple[str, str]]:
+    records = read_json(run.step_dir("check_predictions") / "checks.json")
+    return {(record["table"], record["column"]) for record in records if not record["success"]}
+
+
+def every_tree_says(run: Run, value: str) -> None:
+    """Replace the leaves of the models to publish."""
+    for path in run.step_dir("train").glob("*/published.txt"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for n, line in enumerate(lines):
+            if line.startswith("leaf_value="):
+                count = len(line.split())
+                lines[n] = "leaf_value=" + " ".join([value] * count)
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def test_the_lists_of_a_trained_model_are_lists(shown: Tiny, tmp_path: Path) -> None:
+    run = shown.copied(tmp_path / "home").prepared()
+
+    result = check_predictions(run)
+
+    records = read_json(run.step_dir("check_predictions") / "checks.json")
+    assert result["failed_critical"] == 0
+    assert result["champion"] == {"version": None, "since": None, "problem": None}
+    assert {record["line"] for record in records} == {"predictions"}
+    assert "everybody" in {record["table"] for record in records}
+
+
+def test_snapshots_are_checked_by_their_own_suite(bought: Tiny, tmp_path: Path) -> None:
+    run = bought.copied(tmp_path / "home").prepared()
+
+    assert check_predictions(run)["suites"] == ["predictions.snapshots"]
+
+
+def test_a_model_that_says_the_same_of_everything_stops_the_run(shown: Tiny, tmp_path: Path) -> None:
+    run = shown.copied(tmp_path / "home").prepared()
+    every_tree_says(run, "0.25")
+
+    with pytest.raises(CheckFailed, match="score spread is 0, expected above 0"):
+        check_predictions(run)
+
+    assert {("everybody", "score_spread"), ("everybody", "constant_list_share")} <= failed(run)
+    assert not (run.step_dir("check_predictions") / "result.json").exists()
+
+
+def test_the_champion_as_of_the_day_before_is_executed_on_the_same_examples(shown: Tiny, tmp_path: Path) -> None:
+    tiny = shown.copied(tmp_path / "home")
+    run = tiny.run(tiny.as_of.replace(day=tiny.as_of.day + 1))
+
+    champion = read_json(run.step_dir("check_predictions") / "result.json")["champion"]
+    records = read_json(run.step_dir("check_predictions") / "checks.json")
+    (correlation,) = (r for r in records if (r["table"], r["column"]) == ("everybody", "champion_correlation"))
+    assert champion["version"].startswith(str(tiny.as_of))
+    assert -1 <= correlation["observed"] <= 1
+
+
+def test_the_cut_off_is_that_of_the_first_gate(shown: Tiny) -> None:
+    assert cut_off(shown.prepared()) == 10

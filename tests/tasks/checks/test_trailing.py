@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.checks.suite_parts import Trailing
+from tasks.checks.suites import Suite
+from tasks.checks.trailing import Band, Point, band, compare, scale, seen_before
+from tests.tasks.checks.test_gx import between, suite
+
+DAY = date(2026, 2, 10)  # a Tuesday
+
+
+def points(*values: float, units: float = 1000, every: int = 1) -> list[Point]:
+    return [Point(DAY - timedelta(days=every * n), value, units) for n, value in enumerate(reversed(values), 1)]
+
+
+def bounds(values: list[float], kind: str, *, units: float = 1000, **options: Any) -> Band:
+    found = band(points(*values), DAY, units, kind, Trailing(), **options)
+    assert found is not None
+    return found
+
+
+def test_too_few_days_give_no_band() -> None:
+    assert band(points(0.1, 0.1, 0.1, 0.1), DAY, 1000, "share", Trailing()) is None
+
+
+def test_one_bad_day_among_those_before_changes_next_to_nothing() -> None:
+    usual, spoilt = [100.0, 104, 96, 101, 99, 103, 97, 100, 102, 98, 100, 101], [100.0, 104, 96, 101, 99, 103, 97]
+    spoilt += [9000.0, 102, 98, 100, 101]
+
+    good, bad = bounds(usual, "count"), bounds(spoilt, "count")
+
+    assert bad.high < 1.1 * good.high
+    assert bad.low > 0.9 * good.low
+
+
+def test_the_floor_is_the_least_width() -> None:
+    found = bounds([0.5] * 10, "share", units=1e9, floor=0.1)
+
+    assert found.low == pytest.approx(0.4, abs=1e-3)
+    assert found.high == pytest.approx(0.6, abs=1e-3)
+    assert found.highest == pytest.approx(0.65, abs=1e-3)
+
+
+def test_counts_and_positive_numbers_are_compared_by_ratio() -> None:
+    for kind in ("count", "number"):
+        found = bounds([50.0, 100, 200, 100, 50, 100, 200, 100], kind)
+        assert found.low * found.high == pytest.approx(100.0**2)
+        assert found.lowest >= 0
+
+
+def test_a_day_is_like_the_same_weekday_where_the_source_has_weekdays() -> None:
+    sundays = [
+        Point(day, 10.0 if day.weekday() == 1 else 100.0, 1000) for day in (DAY - timedelta(n) for n in range(1, 29))
+    ]
+
+    found = band(sundays, DAY, 1000, "number", Trailing(weekdays=True))
+
+    assert found is not None
+    assert found.low < 10 < found.high < 20
+
+
+def test_zeros_give_no_band_of_numbers() -> None:
+    assert band(points(*[0.0] * 10), DAY, 1000, "number", Trailing()) is None
+
+
+@given(st.floats(0, 1), st.integers(1, 10**6), st.lists(st.floats(0, 1), min_size=5, max_size=28))
+def test_bounds_are_in_order_and_shares_are_shares(floor: float, units: int, values: list[float]) -> None:
+    found = bounds(values, "share", units=units, floor=max(floor, 1e-6))
+
+    assert 0 <= found.lowest <= found.low <= found.high <= found.highest <= 1
+
+
+@given(st.integers(1, 10**6), st.integers(2, 100))
+def test_the_fewer_the_rows_the_wider_the_band(units: int, times: int) -> None:
+    few, many = (bounds([0.3, 0.32, 0.28, 0.31, 0.3, 0.29], "share", units=n) for n in (units, units * times))
+
+    assert few.high >= many.high
+    assert few.low <= many.low
+
+
+@pytest.mark.parametrize("rows", [20, 200, 5000])
+@pytest.mark.parametrize("share", [0.001, 0.05, 0.5])
+def test_chance_alone_stays_within_the_usual(rows: int, share: float) -> None:
+    draw = np.random.default_rng(7)
+    days = draw.binomial(rows, share, (300, 15)) / rows
+    inside = 0
+    for values in days:
+        found = band(points(*values[:-1], units=rows), DAY, rows, "share", Trailing(), floor=1e-6)
+        assert found is not None
+        inside += found.low <= values[-1] <= found.high
+    assert inside >= 297  # 99 %
+
+
+@pytest.mark.parametrize("usual", [3, 30, 3000])
+def test_chance_alone_keeps_counts_within_the_usual(usual: int) -> None:
+    draw = np.random.default_rng(7)
+    inside = 0
+    for values in draw.poisson(usual, (300, 15)):
+        filled = [float(value) for value in values[:-1]]
+        found = band([Point(p.day, p.value, p.value) for p in points(*filled)], DAY, 1, "count", Trailing(), floor=1e-6)
+        assert found is not None
+        inside += found.low <= values[-1] <= found.high
+    assert inside >= 297
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        ("user_id__null_rate", "share"),
+        ("user_id__top_share", "share"),
+        ("rows", "count"),
+        ("user_id__approx_distinct", "count"),
+        ("seen__hours_to_end", "hours"),
+        ("value__mean", "number"),
+    ],
+)
+def test_scales(column: str, kind: str) -> None:
+    assert scale(column) == kind
+
+
+# ------------------------------------------------------------------------------- what only earlier days can tell
+
+
+def mixed(*, mix: dict[str, float], day: date = DAY, rows: int = 1000) -> dict[str, Any]:
+    return {"day": day.isoformat(), "rows": rows, "kind__mix": mix}
+
+
+USUAL = {"play": 0.7, "save": 0.2, "rate": 0.1}
+EARLIER = [mixed(mix=USUAL, day=DAY - timedelta(days=n)) for n in range(10, 0, -1)]
+
+
+def mixes() -> Suite:
+    return suite(*(between(f"kind__{measure}") for measure in ("mix_unusual", "mix_broken", "vanished")))
+
+
+@pytest.mark.parametrize(
+    ("mix", "unusual", "broken", "vanished"),
+    [
+        (USUAL, "none", "none", "none"),
+        ({"play": 0.8, "save": 0.2}, "rate 0 % (usual: ", "none", "rate"),
+        ({"play": 0.4, "save": 0.2, "rate": 0.1, "skip": 0.3}, "play 40 % (usual: ", "play 40 % (usual: ", "none"),
+    ],
+)
+def test_a_mix_is_compared_value_by_value(mix: dict[str, float], unusual: str, broken: str, vanished: str) -> None:
+    found = compare(mixes(), mixed(mix=mix), EARLIER)
+
+    assert found["kind__mix_unusual"].startswith(unusual)
+    assert found["kind__mix_broken"].startswith(broken)
+    assert found["kind__vanished"] == vanished
+
+
+def test_a_value_that_chance_can_leave_out_has_not_vanished() -> None:
+    found = compare(mixes(), mixed(mix={"play": 0.8, "save": 0.2}, rows=50), EARLIER)
+
+    assert found["kind__vanished"] == "none"
+
+
+def test_a_mix_of_too_few_days_is_not_measured() -> None:
+    found = compare(mixes(), mixed(mix=USUAL), EARLIER[:3])
+
+    assert found["kind__mix_unusual"] is found["kind__vanished"] is None
+
+
+def sketch(*keys: int, below: int = 2**64 - 1) -> dict[str, Any]:
+    return {"below": below, "hashes": [key for key in keys if key <= below]}
+
+
+def test_keys_are_found_again_below_the_lower_limit_of_two_sketches() -> None:
+    assert seen_before(sketch(1, 2, 3, 4), [sketch(1, 2), sketch(3)]) == 0.75
+    assert seen_before(sketch(1, 2, 8, 9), [sketch(1, 9, below=4)]) == 0.5
+    assert seen_before(sketch(1), []) is None
+
+
+def test_the_first_days_have_fewer_days_before_them_and_count_for_nothing() -> None:
+    asked = suite(between("key__seen_before_rate"), key=["id"])
+    days = [
+        {"day": (DAY - timedelta(days=n)).isoformat(), "rows": 10, "key__sketch": sketch(n)} for n in range(12, 0, -1)
+    ]
+
+    found = compare(asked, {"day": DAY.isoformat(), "rows": 10, "key__sketch": sketch(3)}, days)
+
+    assert found["key__seen_before_rate"] == 1.0
+    assert [day for day, _ in found["trailing"]["key__seen_before_rate"].trend] == [
+        (DAY - timedelta(days=n)).isoformat() for n in range(5, 0, -1)
+    ]

@@ -1,0 +1,270 @@
+"""The evaluator on groups small enough to measure by hand, and validated with scorers of known worth."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.errors import TrainingError
+from tasks.evaluation import evaluate
+from tasks.evaluation.evaluate import (
+    Groups,
+    evaluate_step,
+    model_scores,
+    overall,
+    populations_of,
+    rank_groups,
+    records,
+)
+from tasks.evaluation.held_out import HeldOut, baseline_rows
+from tasks.runs.run import Run
+from tasks.store.files import Home, read_json
+from tasks.training.lightgbm import fit, save
+from tests.tasks.handmade import SNAPSHOTS, day, examples, finish_step, group, spec_of
+
+REGIONS = {"evaluate": {"metrics": ["ndcg@10", "mrr"], "baselines": ["popularity", "policy"], "slices": ["region"]}}
+
+
+@pytest.fixture
+def scored(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Give the model the scores of the column `model`."""
+
+    def scores(_: Run, table: pa.Table, file: str = "judged.txt") -> npt.NDArray[np.float64]:
+        return np.asarray(table["model"].to_numpy(), dtype=np.float64)
+
+    monkeypatch.setattr(evaluate, "model_scores", scores)
+
+
+def run_of(folder: Path, **changes: Any) -> Run:
+    return Run(spec_of(**{"publish": {"refit": False}, **changes}), Home(folder), day("02-20"), "1")
+
+
+def ranked(run: Run, table: pa.Table, truth: pa.Table | None) -> Groups:
+    return rank_groups(run, HeldOut.of(run.spec, table, truth))
+
+
+def two_groups() -> pa.Table:
+    first = {"model": [3.0, 2.0, 1.0], "popularity_score": [1.0, 2.0, 3.0], "region": ["BR"] * 3}
+    second = {"model": [2.0, 1.0], "popularity_score": [1.0, 2.0], "region": ["SE"] * 2}
+    for columns in (first, second):
+        columns |= {"item_actions_28d": columns["popularity_score"], "user_tenure_days": columns["model"]}
+    return examples(group("r1", "u1", [0, 1, 2], **first), group("r2", "u2", [1, 0], **second))
+
+
+@pytest.mark.usefixtures("scored")
+def test_by_hand(tmp_path: Path) -> None:
+    found = ranked(run_of(tmp_path, **REGIONS), two_groups(), None)
+
+    log3 = math.log2(3)
+    upside_down = (1 / log3 + 2 / 2) / (2 + 1 / log3)
+    assert found.users == ["u1", "u2"]
+    assert found.attributes == {"region": ["BR", "SE"]}
+    assert found.population == ["*", "*"]
+    assert found.values["ndcg@10", "model"] == pytest.approx([upside_down, 1])
+    assert found.values["ndcg@10", "popularity"] == pytest.approx([1, 1 / log3])
+    assert found.values["ndcg@10", "policy"] == pytest.approx([upside_down, 1])
+    assert found.values["mrr", "model"] == pytest.approx([1 / 2, 1])
+    assert found.values["mrr", "popularity"] == pytest.approx([1, 1 / 2])
+
+
+@pytest.mark.usefixtures("scored")
+def test_records_are_one_flat_list(tmp_path: Path) -> None:
+    run = run_of(tmp_path, **REGIONS)
+    found = records(run.spec, ranked(run, two_groups(), None))
+
+    assert len(found) == 2 * 3 * 3  # metrics × rivals × (all, two slices)
+    assert set(found[0]) == {
+        "metric", "of", "population", "slice", "value", "low", "high", "groups", "definition",
+    }  # fmt: skip
+    everybody = overall(found, "mrr", "model")
+    assert everybody is not None
+    assert (everybody["value"], everybody["groups"]) == (0.75, 2)
+    assert everybody["low"] <= 0.75 <= everybody["high"]
+    sliced = [r for r in found if (r["metric"], r["of"], r["slice"]) == ("mrr", "model", "region=BR")]
+    assert [(r["value"], r["low"], r["groups"]) for r in sliced] == [(0.5, None, 1)]  # one user has no interval
+    assert overall(found, "mrr", "history") is None
+
+
+@pytest.mark.usefixtures("scored")
+def test_populations_have_records_of_their_own(tmp_path: Path) -> None:
+    run = run_of(tmp_path, populations={"by": "region", "min_groups": 5}, **REGIONS)
+    run.step_dir("sample").mkdir(parents=True)
+    finish_step(run, "sample", {"populations": {"BR": 5, "SE": 4}})
+
+    groups = ranked(run, two_groups(), None)
+    found = records(run.spec, groups)
+
+    assert list(populations_of(run, two_groups())) == ["BR", "BR", "BR", "*", "*"]
+    assert groups.population == ["BR", "*"]
+    assert {r["population"] for r in found} == {"*", "BR"}
+    own = [r for r in found if (r["metric"], r["of"], r["population"]) == ("mrr", "model", "BR")]
+    assert [(r["value"], r["groups"]) for r in own] == [(0.5, 1)]
+
+
+def noise(seed: int, groups: int, model: str) -> pa.Table:
+    """Groups of 10 with one relevant item at a random place; the scores are `perfect`, `random` or all the `same`."""
+    numbers = np.random.default_rng(seed)
+    made = []
+    for n in range(groups):
+        grades = [0] * 10
+        grades[int(numbers.integers(10))] = 1
+        of = {"perfect": [float(g) for g in grades], "random": numbers.random(10).tolist(), "same": [0.5] * 10}[model]
+        made.append(group(f"r{n:04}", f"u{n}", grades, model=of, popularity_score=[0.0] * 10))
+    return examples(*made)
+
+
+PLAIN = {"evaluate": {"metrics": ["ndcg@10", "mrr", "fpc"], "baselines": ["popularity"], "slices": []}}
+
+
+@pytest.mark.usefixtures("scored")
+def test_a_perfect_scorer_is_perfect(tmp_path: Path) -> None:
+    found = ranked(run_of(tmp_path, **PLAIN), noise(1, 50, "perfect"), None)
+    for metric in ("ndcg@10", "mrr", "fpc"):
+        assert found.values[metric, "model"].tolist() == [1.0] * 50
+
+
+@pytest.mark.usefixtures("scored")
+@pytest.mark.parametrize("model", ["random", "same"])
+def test_a_scorer_that_knows_nothing_is_worth_chance(tmp_path: Path, model: str) -> None:
+    run = run_of(tmp_path, **PLAIN)
+    found = records(run.spec, ranked(run, noise(2, 1500, model), None))
+
+    ranks = np.arange(1, 11)
+    chance = {"ndcg@10": np.mean(1 / np.log2(ranks + 1)), "mrr": np.mean(1 / ranks), "fpc": 0.5}
+    for metric, expected in chance.items():
+        record = overall(found, metric, "model")
+        assert record is not None
+        assert record["low"] - 0.01 <= expected <= record["high"] + 0.01
+        assert record["value"] == pytest.approx(expected, abs=0.03)
+
+
+@pytest.mark.usefixtures("scored")
+def test_ties_are_not_resolved_by_the_order_shown(tmp_path: Path) -> None:
+    # The policy shows the relevant item first; items stand in the table by id, and there it is last.
+    shown = group("r1", "u1", [0, 0, 1], model=[0.5] * 3, popularity_score=[0.0] * 3)
+    for row, position in zip(shown, [3, 2, 1], strict=True):
+        row["position"] = position
+    plain = {"evaluate": {"metrics": ["mrr"], "baselines": ["popularity", "policy"], "slices": []}}
+    found = ranked(run_of(tmp_path, **plain), examples(shown), None)
+
+    assert found.values["mrr", "model"] == pytest.approx([1 / 3])
+    assert found.values["mrr", "popularity"] == pytest.approx([1 / 3])
+    assert found.values["mrr", "policy"] == pytest.approx([1])
+
+
+def test_the_list_of_history_holds_only_what_the_user_had() -> None:
+    table = examples(group("r1", "u1", [0, 1], history_score=[0.0, 2.0], popularity_score=[3.0, 0.0]))
+    assert baseline_rows(table, "history")[1].tolist() == [False, True]
+    assert baseline_rows(table, "popularity")[1].tolist() == [True, True]
+    assert baseline_rows(table, "policy")[0].tolist() == [-1, -2]
+
+
+def truth_of(*rows: tuple[str, str, str, int]) -> pa.Table:
+    columns = zip(*rows, strict=True)
+    table = pa.table(dict(zip(("group_id", "user_id", "item_id", "grade"), map(list, columns), strict=True)))
+    return table.append_column("cut", pa.array([day("02-01")] * table.num_rows, pa.date32()))
+
+
+SNAPSHOT = {
+    "examples": SNAPSHOTS,
+    "evaluate": {"metrics": ["recall@2", "ndcg@10"], "baselines": ["history"], "slices": []},
+}
+
+
+@pytest.mark.usefixtures("scored")
+def test_relevant_items_that_were_not_retrieved_count_as_misses(tmp_path: Path) -> None:
+    table = examples(group("u1@c", "u1", [1, 0, 0], model=[3.0, 2.0, 1.0], history_score=[0.0, 1.0, 0.0]))
+    truth = truth_of(("u1@c", "u1", "i0", 1), ("u1@c", "u1", "i8", 1), ("u1@c", "u1", "i9", 1))
+
+    found = ranked(run_of(tmp_path, **SNAPSHOT), table, truth)
+
+    assert found.values["recall@2", "model"] == pytest.approx([1 / 2])  # of the two it could have found
+    assert found.values["ndcg@10", "model"] == pytest.approx([1 / (1 + 1 / math.log2(3) + 1 / 2)])
+    assert found.values["recall@2", "history"] == pytest.approx([0])
+
+
+@pytest.mark.usefixtures("scored")
+def test_a_user_for_whom_nothing_was_retrieved_counts_as_missed(tmp_path: Path) -> None:
+    table = examples(group("u2@c", "u2", [1], model=[1.0], history_score=[1.0]))
+    truth = truth_of(("u1@c", "u1", "i5", 1), ("u1@c", "u1", "i6", 1), ("u2@c", "u2", "i0", 1))
+
+    found = ranked(run_of(tmp_path, **SNAPSHOT), table, truth)
+
+    assert found.users == ["u2", "u1"]
+    assert found.values["recall@2", "model"].tolist() == [1, 0]
+    assert found.values["recall@2", "history"].tolist() == [1, 0]
+
+
+def test_each_population_is_scored_by_its_own_trees(tmp_path: Path) -> None:
+    run = run_of(tmp_path, populations={"by": "region", "min_groups": 5}, features=["item_actions_28d"])
+    numbers = np.random.default_rng(3)
+    clue = [numbers.permutation(5).astype(float).tolist() for _ in range(20)]
+    regions = ["BR" if n % 2 else "SE" for n in range(20)]
+    table = examples(
+        *(
+            group(f"r{n:02}", f"u{n}", [int(x == max(c)) for x in c], item_actions_28d=c, region=[regions[n]] * 5)
+            for n, c in enumerate(clue)
+        )
+    )
+    run.step_dir("sample").mkdir(parents=True)
+    finish_step(run, "sample", {"populations": {"BR": 10, "SE": 4}})
+    for name, sign in (("BR", 1), ("everybody-else", -1)):
+        folder = run.step_dir(f"train/{name}")
+        folder.mkdir(parents=True)
+        grades = table["grade"].to_numpy()
+        turned = pa.array(grades if sign > 0 else 1 - grades, pa.int8())
+        model = fit(table.set_column(table.column_names.index("grade"), "grade", turned), run.spec, run.spec.ranker)
+        save(model, folder / "judged.txt")
+
+    found = model_scores(run, table).reshape(20, 5)
+
+    for n, row in enumerate(found):
+        best = int(np.argmax(clue[n]))
+        assert (int(np.argmax(row)) if regions[n] == "BR" else int(np.argmin(row))) == best
+
+
+@pytest.mark.usefixtures("scored")
+def test_the_step_leaves_records_and_groups(tmp_path: Path) -> None:
+    run = run_of(tmp_path, **REGIONS)
+    run.step_dir("sample").mkdir(parents=True)
+    pq.write_table(two_groups(), run.step_dir("sample") / "test.parquet")
+
+    result = evaluate_step(run)
+
+    assert result == read_json(run.step_dir("evaluate") / "result.json")
+    assert result["groups"] == 2
+    assert result["metrics"]["mrr"] == {"model": 0.75, "popularity": 0.75, "policy": 0.75}
+    groups = pq.read_table(run.step_dir("evaluate") / "groups.parquet")
+    assert groups.column_names == ["user_id"] + [
+        f"{metric} of {rival}" for rival in ("model", "popularity", "policy") for metric in ("ndcg@10", "mrr")
+    ]
+    assert len(read_json(run.step_dir("evaluate") / "records.json")) == 18
+    alone = read_json(run.step_dir("evaluate") / "suspicion.json")["features"]
+    assert [(row["feature"], row["groups"]) for row in alone] == [("item_actions_28d", 2), ("user_tenure_days", 2)]
+    assert result["suspicious"] == []
+
+
+def test_nothing_to_judge_is_an_error(tmp_path: Path) -> None:
+    run = run_of(tmp_path, **REGIONS)
+    run.step_dir("sample").mkdir(parents=True)
+    pq.write_table(two_groups().slice(0, 0), run.step_dir("sample") / "test.parquet")
+    with pytest.raises(TrainingError) as caught:
+        evaluate_step(run)
+    assert str(caught.value) == (
+        "tiny 2026-02-20: no group of the test cuts 2026-02-16 to 2026-02-17 has a positive label, so nothing can be "
+        "judged; look at `label` and `examples.test`"
+    )
+    assert not run.step_dir("evaluate").exists()
+
+
+def test_undefined_values_are_left_out_and_counted() -> None:
+    values = {("mrr", "model"): np.array([1.0, math.nan, 0.0]), ("mrr", "popularity"): np.full(3, math.nan)}
+    found = records(spec_of(), Groups(["u1", "u2", "u3"], {}, ["*"] * 3, values))
+    assert [(r["of"], r["value"], r["groups"]) for r in found] == [("model", 0.5, 2), ("popularity", None, 0)]

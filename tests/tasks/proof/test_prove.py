@@ -1,0 +1,252 @@
+"""`matinee prove` holds on the tiny pipelines, and names each of three planted leaks."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from tasks.cli.main import main as cli
+from tasks.errors import MatineeError, SourceError
+from tasks.examples import candidates as retrieve
+from tasks.features import build
+from tasks.proof.differences import Difference
+from tasks.proof.prove import FILES, OTHERS, Proof, World, files, future_of, land_ahead, prove, render
+from tasks.proof.scenarios import Worlds
+from tasks.runs.run import Run
+from tasks.sources.land import open_source
+from tasks.spec.project import TRANSFORMS
+from tasks.store.files import Home
+from tasks.store.partitions import read_manifests
+from tests.tiny_pipelines import (
+    BOUGHT,
+    BOUGHT_DAY,
+    SHOWN,
+    SHOWN_DAY,
+    Tiny,
+    in_process,
+    pipeline_file,
+    shop,
+    threads,
+)
+
+pytestmark = in_process
+FUTURE = 3
+
+
+@pytest.fixture(scope="module")
+def tiny_shown(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    folder = tmp_path_factory.mktemp("shown")
+    return Tiny(pipeline_file(folder, SHOWN), SHOWN_DAY, folder / "home")
+
+
+@pytest.fixture(scope="module")
+def tiny_bought(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    folder = tmp_path_factory.mktemp("bought")
+    data = shop(folder / "shop", last=BOUGHT_DAY + timedelta(days=FUTURE))
+    return Tiny(pipeline_file(folder, BOUGHT), BOUGHT_DAY, folder / "home", data)
+
+
+def proof_of(tiny: Tiny, *worlds: str, scratch: Path | None = None) -> Proof:
+    with threads(2):
+        return prove(
+            tiny.prepared(attempt="prove"), Console(quiet=True), days=FUTURE, worlds=worlds, scratch=scratch,
+            keep=scratch is not None,
+        )  # fmt: skip
+
+
+def text_of(proof: Proof) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(render(proof))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_proof_of_a_pipeline_of_impressions_holds(tiny_shown: Tiny, tmp_path: Path) -> None:
+    proof = proof_of(tiny_shown, *OTHERS, scratch=tmp_path)
+    assert [line.rstrip() for line in text_of(proof).splitlines()[1:]] == [
+        "artefact    deleted  absurd  late  past",
+        "features    same     same    same  same",
+        "labels      same     same    same  –",
+        "retrieval   same     same    same  same",
+        "examples    same     same    same  –",
+        "sample      same     same    same  –",
+        "models      same     same    same  –",
+        "metrics     same     same    same  –",
+        "descriptor  same     same    same  –",
+        "",
+        "proven: nothing that happens or becomes known after 2026-01-18 (until 2026-01-21) changes the run",
+    ]
+    assert [path.name for path in tiny_shown.home.iterdir()] == ["landing"]
+    (worlds,) = tmp_path.iterdir()
+    every_artefact_has_its_files(replace(tiny_shown.prepared(attempt="prove"), home=Home(worlds / "original")))
+    day, last = tiny_shown.as_of, tiny_shown.as_of + timedelta(days=FUTURE)
+    for name, latest in (("absurd", last), ("late", day)):
+        every_absurd_row_is_accepted(Home(worlds / name), day, last, latest)
+
+
+def every_artefact_has_its_files(run: Run) -> None:
+    """Else a file that is kept elsewhere one day would count as the same for good."""
+    found = {artefact: files(run, artefact).keys() for artefact in ("retrieval", *FILES)}
+    names = {Path(name).name for name in found["retrieval"]}
+    assert names == {"als.npz", "popularity.npz", "history.npz", "catalogue.parquet", "candidates.parquet"}
+    assert found["examples"] == {f"sample/{name}.parquet" for name in ("train", "validation", "test", "refit")}
+    assert found["sample"] >= {"sample/strata.json", "sample/result.json", "sample/serving/user.parquet"}
+    assert {Path(name).name for name in found["models"]} >= {"judged.txt", "published.txt", "trials.json"}
+    assert found["metrics"] >= {"evaluate/records.json", "evaluate/groups.parquet", "gate/gates.json"}
+    assert found["descriptor"] >= {"version/descriptor.json", "version/retrieval/als.npz"}
+
+
+def every_absurd_row_is_accepted(home: Home, day: date, last: date, latest: date) -> None:
+    landed = read_manifests(home, "simulated-60x40-8", ["events", "impressions"], day + timedelta(days=1), last)
+    with duckdb.connect(home.warehouse("shown"), read_only=True) as connection:
+        ((events, happened, most),) = connection.execute(
+            "select count(*), max(occurred_at)::date, max(value) from interactions where ds > ?", [day]
+        ).fetchall()
+        ((shown,),) = connection.execute("select count(*) from impressions where ds > ?", [day]).fetchall()
+    assert events + shown == sum(part.rows for part in landed) > 1000
+    assert (happened, most) == (latest, 5.0)
+
+
+def test_the_command_proves_a_pipeline_of_snapshots(tiny_bought: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In two processes, and with a registry that is left alone."""
+    monkeypatch.setenv("MATINEE_HOME", str(tiny_bought.home))
+    words = ["prove", str(tiny_bought.file), "--as-of", str(tiny_bought.as_of), "--data", str(tiny_bought.data)]
+    done = CliRunner().invoke(cli.app, [*words, "--days", str(FUTURE)])
+    assert done.exit_code == 0, done.output
+    assert "proven: nothing that happens or becomes known after 2011-03-05 (until 2011-03-08)" in done.output
+    assert "DIFFERS" not in done.output
+    assert [path.name for path in tiny_bought.home.iterdir()] == ["landing"]
+
+
+def test_the_command_fails_when_something_differs(tiny_shown: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    leak = Difference("feat_users.region", 2, 60, "as_of=2026-01-18 user_id=u1: 'BR' -> 'DE'")
+    found = World("late", {"features": [leak], "labels": []})
+    monkeypatch.setattr("tasks.proof.prove.prove", lambda *_, **__: Proof("shown", SHOWN_DAY, SHOWN_DAY, (found,)))
+    done = CliRunner().invoke(cli.app, ["prove", str(tiny_shown.file), "--as-of", str(SHOWN_DAY)])
+    assert done.exit_code == 1
+    assert "late · features: feat_users.region: 2 of 60, e.g. as_of=2026-01-18 user_id=u1: 'BR' -> 'DE'" in done.output
+    assert "features    DIFFERS" in done.output
+    assert "not proven" in done.output
+
+
+def test_what_a_difference_was_passed_on_to_is_named_once() -> None:
+    leaks = [Difference(f"feat_users.{name}", 1, 9, "…") for name in "abcdefg"]
+    passed_on = [Difference(f"sample/train.parquet:{name}", 1, 9, "…") for name in "ab"]
+    found = World("late", {"features": leaks, "labels": [], "examples": passed_on})
+    assert [line.strip() for line in text_of(Proof("shown", SHOWN_DAY, SHOWN_DAY, (found,))).splitlines()[11:-2]] == [
+        *(f"late · features: feat_users.{name}: 1 of 9, e.g. …" for name in "abcde"),
+        "late · features: … and 2 more",
+        "late · examples: sample/train.parquet:a: 1 of 9, e.g. …",
+        "late · examples: … and 1 more",
+    ]
+
+
+@pytest.fixture
+def transforms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the SQL project that is built instead of it."""
+    copy = tmp_path / "transforms"
+    shutil.copytree(TRANSFORMS, copy, ignore=shutil.ignore_patterns("target", "logs"))
+    monkeypatch.setattr(build, "TRANSFORMS", copy)
+    build.transforms_digest.cache_clear()
+    yield copy
+    build.transforms_digest.cache_clear()
+
+
+def leak(file: Path, honest: str, leaking: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert honest in text
+    file.write_text(text.replace(honest, leaking), encoding="utf-8")
+
+
+def test_a_feature_that_uses_the_label_day_is_named(tiny_bought: Tiny, transforms: Path) -> None:
+    """Trailing windows that end a day too late: only a world that ends with a cut tells of past cuts."""
+    macros = transforms / "macros"
+    leak(macros / "trailing.sql", "select {{ key }}, day, ds{%", "select {{ key }}, day - 1 as day, ds - 1 as ds{%")
+    leak(macros / "user_item_features.sql", "daily.ds <= asked.as_of", "daily.ds <= asked.as_of + 1")
+    proof = proof_of(tiny_bought, "past")
+    assert not proof.holds
+    found = {difference.place for difference in proof.worlds[0].differences["features"]}
+    assert {
+        "feat_users.user_actions_28d",
+        "feat_items.item_actions_28d",
+        "feat_user_items.user_item_actions_28d",
+    } <= found
+    assert "past · features: feat_users." in text_of(proof)
+
+
+def test_a_user_attribute_that_is_overwritten_later_is_named(tiny_shown: Tiny, transforms: Path) -> None:
+    honest = "changes.valid_from <= days.as_of and (changes.valid_until is null or days.as_of < changes.valid_until)"
+    leak(transforms / "macros" / "attributes.sql", honest, "changes.valid_until is null")
+    proof = proof_of(tiny_shown, "late")
+    assert not proof.holds
+    found = {difference.place: difference for difference in proof.worlds[0].differences["features"]}
+    assert found["feat_users.region"].found > 10
+    assert " user_id=u" in found["feat_users.region"].example
+    assert "late · features: feat_users.region: " in text_of(proof)
+
+
+def test_item_factors_that_are_fitted_past_the_cut_are_named(
+    tiny_shown: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setattr(retrieve.Models, "_refit_day", lambda self, cut, every: cut + timedelta(days=2))
+    proof = proof_of(tiny_shown, "past")
+    assert not proof.holds
+    assert proof.worlds[0].differences["features"] == []
+    named = {difference.place for difference in proof.worlds[0].differences["retrieval"]}
+    assert named == {"2026-01-16/als.npz:item_factors", "2026-01-16/als.npz:user_factors"}
+    assert "past · retrieval: 2026-01-16/als.npz:item_factors: " in text_of(proof)
+
+
+def test_the_last_day_of_a_source_cannot_be_proved(tiny_bought: Tiny) -> None:
+    run = replace(tiny_bought.prepared(attempt="prove"), as_of=date(2011, 12, 9))
+    source = open_source(run.spec, run.home, run.data)
+    with pytest.raises(SourceError, match=r"found the days 2011-12-10 to 2011-12-10.* choose an earlier one"):
+        future_of(run, source, 7)
+    days = {day for _, day in future_of(replace(run, as_of=date(2011, 12, 7)), source, 7)}
+    assert days == {date(2011, 12, 8), date(2011, 12, 9)}
+
+
+def test_a_source_may_have_nothing_after_the_day_yet(tiny_bought: Tiny, tmp_path: Path) -> None:
+    tiny = replace(
+        tiny_bought, home=tmp_path / "home", data=shop(tmp_path / "shop", last=BOUGHT_DAY + timedelta(days=1))
+    )
+    run = tiny.prepared(attempt="prove")
+    source = open_source(run.spec, run.home, run.data)
+    assert land_ahead(run, source, 7) == BOUGHT_DAY + timedelta(days=1)
+    (tmp_path / "shop" / f"{BOUGHT_DAY - timedelta(days=1)}.csv").unlink()
+    with pytest.raises(SourceError, match="no file for Friday 2011-03-04"):
+        land_ahead(run, source, 7)
+
+
+def worlds_of(run: Run, folder: Path) -> Worlds:
+    return Worlds(run, [], run.as_of, [("events", run.as_of + timedelta(days=1))], folder, str)
+
+
+def test_what_fails_in_a_world_names_the_world(tiny_shown: Tiny, tmp_path: Path) -> None:
+    with pytest.raises(MatineeError, match=r"in the world 'deleted' \(nothing came after the day\): .* not landed"):
+        worlds_of(tiny_shown.prepared(), tmp_path).make("deleted")
+
+
+def test_a_future_that_staging_refuses_proves_nothing(
+    tiny_shown: Tiny, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nothing = dict.fromkeys(("interactions", "impressions", "users", "items"), 0)
+    for name in ("_land", "_build_future"):
+        monkeypatch.setattr(Worlds, name, lambda self, name: None)
+    monkeypatch.setattr(Worlds, "_after", lambda self, name: nothing)
+    monkeypatch.setattr("tasks.proof.scenarios._STEPS", {})
+    worlds = worlds_of(tiny_shown.prepared(), tmp_path)
+    assert worlds.make("original").after == worlds.make("deleted").after == nothing
+    with pytest.raises(
+        MatineeError, match=r"in the world 'late' .* no interaction that landed after 2026-01-18 was accepted"
+    ):
+        worlds.make("late")

@@ -1,0 +1,26 @@
+"""Every rule of staging has a sentence that says why it refuses a row."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tasks.quarantine.rejected_rows import UNPARSEABLE
+from tasks.quarantine.rejection_rules import rules_of, why
+from tasks.spec.project import TRANSFORMS
+
+SOURCES = sorted(folder.name for folder in (TRANSFORMS / "models" / "staging").iterdir())
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_rules_of_the_sql_and_the_sentences_are_the_same(source: str) -> None:
+    folder = TRANSFORMS / "models" / "staging" / source
+    sql = "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.sql")))
+    named = set(re.findall(r"then '(\w+)'", sql)) - {"purchase", "cancellation"}
+    assert set(rules_of(source)) == named | {UNPARSEABLE}
+    assert all(sentence.endswith((".", "why.")) and sentence[0].isupper() for sentence in rules_of(source).values())
+
+
+def test_a_rule_without_a_sentence_is_said_to_have_none() -> None:
+    assert why("online_retail", "odd") == "Staging says no more than the rule's name."

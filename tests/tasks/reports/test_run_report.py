@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.reports.run_report import STEPS, collect, report_step
+from tasks.store.files import Home, read_json, write_json
+from tests.tasks.checking import DAY, EVENTS, FakeRun, land_simulated
+from tests.tasks.finished_runs import NASTY, Checker, a_check, finished, skeleton
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> FakeRun:
+    return FakeRun(Home(tmp_path))
+
+
+def text_of(run: FakeRun) -> str:
+    report_step(run)  # type: ignore[arg-type]
+    return (run.step_dir("report") / "report.html").read_text()
+
+
+def test_a_good_run_is_told_whole(run: FakeRun) -> None:
+    land_simulated(run)
+
+    page = text_of(finished(run))
+
+    for part in (
+        "2026-02-10.3f9ac2d1 is now champion",
+        "als_score",
+        "ndcg@10 beats popularity",
+        "0.3400",
+        "weight",
+        "item_plays_7d",
+        "rows over the mean of the week before",
+        "Traffic that doubles is rare.",
+    ):
+        assert part in page
+    assert "Missing" not in page
+    assert page.count("<svg") > 8
+
+
+def test_each_feature_alone_is_shown_and_what_is_suspicious_is_said(run: FakeRun) -> None:
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text_of(finished(run))))
+
+    assert "the best baseline, history (0.3000), and the model (0.3400). What closes 33 % of the gap" in page
+    assert "✗ plays_tomorrow 0.9800 0.9800 97 % AUC 0.9800 [0.9700, 0.9900] over 900 lists" in page
+    assert page.count("a possible time traveller") == 1
+    assert "Acknowledged in the pipeline file: Set the day before." in page
+    assert "user_item_days_since_action lower first 0.3500" in page
+    assert "5 weaker ones" in page
+
+
+def text_only(page: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", page, flags=re.S)))
+
+
+def test_the_verdict_comes_first_with_reasons_and_what_to_do(run: FakeRun) -> None:
+    finished(run, steps=STEPS[:1])
+    failed = [a_check(success=False, observed=0.3), a_check(severity="info", success=False, why="Just so.")]
+    write_json(run.step_dir("check_landed") / "checks.json", failed)
+
+    page = text_only(text_of(run))
+
+    assert (
+        "✗ Stopped: check_landed found critical faults in the data. events, 2026-02-10: null rate of user_id is 30 %, "
+        "expected at most 5 % To do: land the day again. See docs/runbooks/check-failed.md"
+    ) in page
+    assert page.count("To do:") == 1
+    assert "info: 1 of 1 noted" in page
+
+
+def test_parts_that_a_stopped_run_does_not_have_are_named_once(run: FakeRun) -> None:
+    page = text_of(finished(run, steps=STEPS[:2]))
+
+    assert page.count("Missing") == 1
+    assert "nothing behind it has run. Not on this page: refused rows, labels, drift, sample, metrics," in page
+    assert re.findall(r'<h2 id="(\w+)">', page) == ["landed", "checks", "lineage", "files"]
+
+
+@pytest.mark.parametrize("count", range(1, len(STEPS)))
+def test_a_run_that_goes_on_has_not_failed(run: FakeRun, count: int) -> None:
+    finished(run, steps=STEPS[:count])
+
+    content = collect(run, finished=False)  # type: ignore[arg-type]
+
+    assert "failed" not in {step["state"] for step in content["steps"]}
+    assert content["verdict"]["text"].startswith("Not finished: the step ")
+    assert "has no result yet" in content["verdict"]["text"]
+
+
+def test_a_run_that_goes_on_beside_a_failure_has_failed(run: FakeRun) -> None:
+    finished(run, steps=STEPS[:6])
+    write_json(run.step_dir("check_examples") / "checks.json", [a_check(success=False)])
+
+    content = collect(run, finished=False)  # type: ignore[arg-type]
+
+    assert content["verdict"]["text"] == "Stopped: check_examples found critical faults in the data."
+
+
+def test_what_is_served_while_a_run_is_red_is_said(run: FakeRun) -> None:
+    finished(run, steps=STEPS[:1])
+    write_json(run.home.registry("demo") / "aliases" / "champion.json", {"version": "v7", "as_of": "2026-02-09"})
+
+    assert "Still served: v7, of 2026-02-09." in text_only(text_of(run))
+
+
+def test_checks_show_their_trend_and_line(run: FakeRun) -> None:
+    trend = [["2026-02-08", 0.001], ["2026-02-09", 0.002]]
+    finished(run, steps=STEPS[:2])
+    write_json(run.step_dir("check_landed") / "checks.json", [a_check(trend=trend), a_check(line="predictions")])
+
+    page = text_of(run)
+
+    assert "2026-02-08 to 2026-02-10: 0.1 % to 0.2 %" in page
+    assert "Predictions" in text_only(page)
+
+
+def test_drift_is_drawn_where_it_moved_and_filling_windows_are_no_alarm(run: FakeRun) -> None:
+    page = text_only(text_of(finished(run)))
+
+    assert "the test window (2026-02-01 to 2026-02-07, 100 lists) with the training window" in page
+    assert "2 of 4 moved, 1 filling" in page.replace("drift 2 of", "2 of")
+    assert "Windows that are still filling move by themselves" in page
+    assert page.count("at most 80 % of the lists") == 2  # item_plays_7d and the scores, not the filling one
+
+
+def test_a_drift_of_another_shape_is_told_as_far_as_it_goes(run: FakeRun) -> None:
+    finished(run)
+    odd = {"features": [{"feature": "f", "level": "too_few", "psi": None}], "problem": "too few lists to tell"}
+    write_json(run.step_dir("monitor") / "drift.json", odd)
+
+    page = text_only(text_of(run))
+
+    assert "too few lists to tell" in page
+    assert "For 1 there is too little data to tell." in page
+    assert "drift 0 of 1 moved" in page
+
+
+def test_grades_are_stacked_by_cut(run: FakeRun) -> None:
+    page = text_only(text_of(finished(run)))
+
+    assert "50 % at the last cut" in page
+    assert "2026-01-01 (train), grade 3: 10 %" in page
+
+
+def test_refused_rows_have_the_days_before(run: FakeRun) -> None:
+    finished(run)
+    before = run.home.run_dir("demo", DAY - timedelta(days=2), "a1") / "check_features" / "result.json"
+    write_json(before, {"rejects": [{"table": "events: any rule", "rejected": 1, "rows": 100, "rate": 0.01}]})
+
+    page = text_only(text_of(run))
+
+    assert "2026-02-08 to 2026-02-10: 1 % to 2 %" in page
+    assert "refused rows 2 %" in page
+
+
+def test_the_lineage_of_a_published_version_is_its_descriptors(run: FakeRun) -> None:
+    finished(run)
+    lineage = {"data": "d" * 64, "code": "c" * 64, "libraries": {"numpy": "2.4.6"}, "spec": {"name": "demo"}}
+    path = run.home.root / "registry/demo/versions/2026-02-10.3f9ac2d1/descriptor.json"
+    write_json(path, {"lineage": lineage, "artifacts": {"trees.txt": {"bytes": 2000, "sha256": "a" * 64}}})
+
+    page = text_of(run)
+
+    assert "code cccccccccccc libraries numpy 2.4.6" in text_only(page)
+    (link,) = re.findall(r'href="([^"]*descriptor\.json)"', page)
+    assert (run.step_dir("report") / link).resolve() == path
+
+
+def test_the_page_needs_no_network_and_no_script(run: FakeRun) -> None:
+    land_simulated(run)
+    checker = Checker()
+
+    checker.feed(text_of(finished(run)))
+
+    assert checker.fetched == []
+    assert checker.open == []
+    assert "://" not in text_of(run)
+
+
+def test_everything_from_data_is_escaped(run: FakeRun) -> None:
+    run.spec.description = NASTY
+
+    page = text_of(finished(run))
+
+    assert NASTY not in page
+    assert page.count("&lt;script&gt;") >= 2
+
+
+FREE = (
+    "table",
+    "column",
+    "observed_in",
+    "why",
+    "next",
+    "feature",
+    "definition",
+    "gate",
+    "detail",
+    "acknowledged",
+    "path",
+)
+"""Keys whose values come from data, suites or pipeline files."""
+
+
+def with_text(value: Any, text: str, key: str = "") -> Any:
+    """Put a text where words come from data; in names of settings and of strata, too."""
+    if isinstance(value, dict):
+        named = key in ("settings", "stratum", "slice")
+        return {f"{k}{text}" if named else k: with_text(v, text, "table" if named else k) for k, v in value.items()}
+    if isinstance(value, list):
+        return [with_text(item, text, key) for item in value]
+    return f"{value}{text}" if isinstance(value, str) and key in FREE else value
+
+
+def page_with(text: str) -> str:
+    with TemporaryDirectory() as folder:
+        run = finished(FakeRun(Home(Path(folder))))
+        run.spec.description = text
+        for path in run.dir.rglob("*.json"):
+            write_json(path, with_text(read_json(path), text))
+        return text_of(run)
+
+
+PLAIN = skeleton(page_with("plain"))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.text(max_size=12).map(lambda text: f"'\"></td></svg><script>{text}</style><i x=&quot;{{{{ 1 }}}}"))
+def test_no_text_in_any_field_can_add_an_element(text: str) -> None:
+    assert skeleton(page_with(text)) == PLAIN
+
+
+@pytest.mark.parametrize("count", range(len(STEPS)))
+def test_a_run_that_stopped_anywhere_has_a_report_that_says_where(run: FakeRun, count: int) -> None:
+    finished(run, steps=STEPS[:count])
+
+    page = text_of(run)
+
+    expected = next(step for step in STEPS[count:] if step != "monitor")
+    said = re.findall(r"(?:stopped at the step|Stopped at the step|the step|Stopped:) (\w+)", page)
+    assert expected in said or "a gate does not hold" in page
+
+
+def test_a_failed_check_is_shown_with_what_was_observed(run: FakeRun) -> None:
+    from tasks.checks.landed import check_landed
+    from tasks.errors import CheckFailed
+
+    land_simulated(run, events=EVENTS + " where false")
+    finished(run, steps=("land",))
+    with pytest.raises(CheckFailed):
+        check_landed(run)  # type: ignore[arg-type]
+
+    page = text_of(run)
+
+    assert "Stopped: check_landed found critical faults in the data." in page
+    assert "A service with members has traffic every day" in page
+    assert "Missing: the step check_landed has no result" in page
+
+
+def test_a_closed_gate_is_no_success(run: FakeRun) -> None:
+    finished(run, steps=STEPS[:-2])
+    verdict = {"gate": "ndcg@10 beats popularity by 0.01", "passed": False, "detail": "difference -0.0100"}
+    write_json(run.step_dir("gate") / "gates.json", [verdict])
+    write_json(run.step_dir("gate") / "result.json", {"passed": False})
+
+    assert report_step(run)["good"] is False  # type: ignore[arg-type]
+    assert "a gate does not hold" in text_of(run)
+
+
+def test_what_a_step_said_when_it_failed_is_quoted(run: FakeRun) -> None:
+    finished(run, steps=STEPS[:2])
+    path = run.dir / "errors" / "build.txt"
+    path.parent.mkdir(parents=True)
+    path.write_text("dbt: model stg_events failed")
+
+    assert "dbt: model stg_events failed" in text_of(run)
+
+
+def test_a_torn_file_of_the_run_is_missing_not_a_crash(run: FakeRun) -> None:
+    finished(run, steps=STEPS[:-1])
+    (run.step_dir("evaluate") / "records.json").write_text("{")
+
+    assert "Missing" in text_of(run)

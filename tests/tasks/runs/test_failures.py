@@ -1,0 +1,107 @@
+"""What a failed step says, on the screen and in the run's folder."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from engine.errors import ArtifactError
+from tasks.errors import BuildError, MatineeError
+from tasks.runs.failures import call_step, error_file, explained, last_words
+from tasks.runs.run import Run
+from tasks.store.files import Home
+from tests.tasks.handmade import day, spec_of
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(spec_of(), Home(tmp_path), day("02-20"), "1")
+
+
+def failing(error: Exception) -> Any:
+    def step(*_: Any) -> None:
+        raise error
+
+    return step
+
+
+def test_the_words_of_a_failed_step_are_kept_until_it_succeeds(run: Run) -> None:
+    with pytest.raises(BuildError, match=r"^no such table$"):
+        call_step(run, "build", failing(BuildError("no such table")))
+    assert error_file(run, "build") == run.dir / "errors" / "build.txt"
+    assert last_words(run, "build") == "no such table\n"
+    assert last_words(run, "land") is None
+
+    assert call_step(run, "build", lambda run: run.attempt) == "1"
+    assert last_words(run, "build") is None
+
+
+def test_each_mapped_task_has_words_of_its_own(run: Run) -> None:
+    for population in ("BR", "*"):
+        with pytest.raises(MatineeError):
+            call_step(run, "train", failing(MatineeError(f"{population} is empty")), population)
+    assert last_words(run, "train") == "BR is empty\n\n* is empty\n"
+    call_step(run, "train", lambda run, population: None, "BR")
+    assert last_words(run, "train") == "* is empty\n"
+
+
+def test_a_full_disk_is_named_with_the_file(run: Run) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/some/file")
+    with pytest.raises(MatineeError) as caught:
+        call_step(run, "retrieve", failing(full))
+    assert str(caught.value) == (
+        "tiny 2026-02-20, step retrieve: /some/file: No space left on device; nothing half-made was left. Make room "
+        "or mend the disk or the rights, then run this step again"
+    )
+    assert last_words(run, "retrieve") == f"{caught.value}\n"
+
+
+def test_a_step_out_of_order_is_told_to_run_the_steps_before_it(run: Run) -> None:
+    gone = run.step_dir("evaluate") / "groups.parquet"
+    with pytest.raises(MatineeError) as caught:
+        call_step(run, "gate", lambda _: gone.read_bytes())
+    assert str(caught.value) == (
+        f"tiny 2026-02-20, step gate: {gone}: no such file; expected what an earlier step leaves there. Run the steps "
+        "before this one in the same attempt, or `matinee run` for all of them"
+    )
+
+
+def test_a_disk_too_full_for_the_words_does_not_hide_them(run: Run) -> None:
+    run.dir.parent.mkdir(parents=True)
+    run.dir.write_text("a file where the folder should be")
+    with pytest.raises(BuildError, match=r"^broken$"):
+        call_step(run, "build", failing(BuildError("broken")))
+
+
+def test_a_file_that_a_library_cannot_read_is_explained(tmp_path: Path) -> None:
+    torn = tmp_path / "torn.parquet"
+    torn.write_bytes(b"PAR1 and no more")
+    reads: dict[type[Exception], Callable[[], Any]] = {
+        duckdb.Error: lambda: duckdb.sql(f"from read_parquet('{torn}')"),
+        pa.ArrowInvalid: lambda: pq.read_table(torn),
+    }
+    for kind, read in reads.items():
+        with pytest.raises(kind) as caught:
+            read()
+        said = explained(caught.value, "here: ")
+        assert said is not None
+        assert str(said).startswith("here: the data could not be read or computed: ")
+        assert "Traceback" not in str(said)
+
+
+def test_errors_of_the_engine_keep_their_words() -> None:
+    assert str(explained(ArtifactError("a.npz: torn"), "x: ")) == "x: a.npz: torn"
+
+
+def test_a_bug_stays_a_bug_but_is_in_the_report(run: Run) -> None:
+    with pytest.raises(KeyError):
+        call_step(run, "sample", failing(KeyError("grade")))
+    assert last_words(run, "sample") == "KeyError: 'grade'\n"
+    assert explained(KeyError("grade")) is None

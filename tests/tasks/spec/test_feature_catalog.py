@@ -1,0 +1,77 @@
+"""The catalogue is what the marts' own contracts say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import BuildError
+from tasks.spec import feature_catalog as catalog
+from tasks.spec.feature_catalog import Feature, catalogue
+
+MART = """
+models:
+  - name: feat_users
+    columns:
+      - {name: user_id, data_type: varchar}
+      - {name: region, config: {meta: {attribute: true}}}
+      - name: user_tenure_days
+        description: >
+          Days since
+          the user joined.
+        config: {meta: {default: -1}}
+  - name: not_a_mart
+    columns: [{name: x, config: {meta: {default: 0}}}]
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    marts = tmp_path / "models" / "marts"
+    marts.mkdir(parents=True)
+    monkeypatch.setattr(catalog, "TRANSFORMS", tmp_path)
+    catalogue.cache_clear()
+    yield marts
+    catalogue.cache_clear()
+
+
+def test_features_have_defaults_and_attributes_have_none(project: Path) -> None:
+    (project / "feat_users.yml").write_text(MART)
+    found = catalogue()
+
+    expected = Feature("user_tenure_days", "feat_users", "user", -1.0, "Days since the user joined.")
+    assert found.features == {"user_tenure_days": expected}
+    assert found.user_attributes == ("region",)
+
+
+def test_a_project_without_features_is_an_error(project: Path) -> None:
+    (project / "feat_users.yml").write_text("models: []\n")
+    with pytest.raises(BuildError, match="models/marts: no feature is declared there"):
+        catalogue()
+
+
+def test_a_feature_has_one_home(project: Path) -> None:
+    (project / "feat_users.yml").write_text(MART)
+    (project / "feat_items.yml").write_text(MART.replace("name: feat_users", "name: feat_items"))
+    with pytest.raises(
+        BuildError, match="the feature 'user_tenure_days' is declared by feat_items and feat_users; expected one home"
+    ):
+        catalogue()
+
+
+def test_the_project_has_its_25_features_with_words_for_each() -> None:
+    found = catalogue()
+    assert len(found.features) >= 25
+    assert {feature.entity for feature in found.features.values()} == {"user", "item", "user_item", "user_category"}
+    assert all(feature.description for feature in found.features.values())
+    assert {"region", "tenure_band"} <= set(found.user_attributes)
+
+
+def test_how_far_a_feature_looks_back_stands_in_its_name_or_its_yml() -> None:
+    known = catalogue().features
+    names = ("item_ctr_7d", "item_trend", "item_users_trend_28d", "user_item_due", "user_tenure_days")
+
+    assert [known[name].window for name in names] == [7, 28, 90, 365, 0]
+    assert {name for name, feature in known.items() if not feature.window} == {"item_age_days", "user_tenure_days"}

@@ -13,9 +13,9 @@ from rich.console import Console
 from bench._faults import Finding, findings
 from tasks.errors import MatineeError
 from tasks.operations.backfill import build_all
-from tasks.operations.run_all import steps
 from tasks.runs.failures import call_step
 from tasks.runs.run import Run
+from tasks.runs.steps import sequence
 from tasks.sources.land import land
 from tasks.store.files import Home, read_json
 
@@ -85,7 +85,7 @@ def alarms(clean: Clean, folder: Path, console: Console) -> Alarms:
     if runs:
         build_all(runs)
     for run in runs:
-        whole = [name for name in steps() if name != "check_landed"]
+        whole = [name for name in sequence() if name != "check_landed"]
         _take(made, run, whole if run.as_of in clean.whole else ["check_features"], console)
     return made
 
@@ -94,7 +94,7 @@ def _take(made: Alarms, run: Run, chosen: Sequence[str], console: Console) -> No
     """Run some steps of a day and keep what fails."""
     with suppress(MatineeError):
         for name in chosen:
-            call_step(run, name, steps()[name])
+            call_step(run, name, sequence()[name])
     found = findings(run, chosen)
     for name in chosen:
         path = run.step_dir(name) / "checks.json"

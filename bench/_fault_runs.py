@@ -14,9 +14,10 @@ from rich.console import Console
 
 from bench._faults import LINES, Fault, Outcome, Verdict, findings, short, verdict
 from tasks.errors import MatineeError
-from tasks.operations.run_all import run_all, steps
+from tasks.operations.run_all import run_all
 from tasks.runs.failures import call_step
 from tasks.runs.run import Run
+from tasks.runs.steps import sequence
 from tasks.store.files import Home
 
 ATTEMPT = "faults"
@@ -73,14 +74,14 @@ def prepare(folder: Path, pipeline: str | Path, day: date, console: Console, dat
         shutil.rmtree(making, ignore_errors=True)
         copied(stage.before, making)
         for name in steps_up_to("gate"):
-            call_step(stage.run(making), name, steps()[name])
+            call_step(stage.run(making), name, sequence()[name])
         making.rename(stage.clean)
     return stage
 
 
 def steps_up_to(last: str) -> list[str]:
     """Return the names of the steps of a run, up to one of them."""
-    names = list(steps())
+    names = list(sequence())
     return names[: names.index(last) + 1]
 
 
@@ -92,7 +93,7 @@ def clean_keys(stage: Stage, folder: Path) -> set[tuple[str, str]]:
     """
     shutil.rmtree(folder, ignore_errors=True)
     copied(stage.clean, folder)
-    run, known = stage.run(folder), steps()
+    run, known = stage.run(folder), sequence()
     for name in [*(step for step in JUDGING if step in known), "gate", "publish"]:
         call_step(run, name, known[name])
     found = findings(run, list(known))
@@ -109,7 +110,7 @@ def attempt(stage: Stage, fault: Fault, folder: Path, through: str = "publish") 
     shutil.rmtree(folder, ignore_errors=True)
     copied(stage.clean if fault.after else stage.before, folder / "home")
     data = _linked(stage.data, folder / "data") if stage.data else None
-    run, names = stage.run(folder / "home", data), list(steps())
+    run, names = stage.run(folder / "home", data), list(sequence())
     begin, stopped, crashed = time.monotonic(), None, None
     todo = names[names.index(fault.after) + 1 :] if fault.after else names
     if fault.after:
@@ -119,7 +120,7 @@ def attempt(stage: Stage, fault: Fault, folder: Path, through: str = "publish") 
     fault.inject(run)
     for name in todo:
         try:
-            call_step(run, name, steps()[name])
+            call_step(run, name, sequence()[name])
         except MatineeError:
             stopped = name
             break

@@ -2,31 +2,9 @@
 
 from __future__ import annotations
 
+from tasks.runs.steps import STEPS
 from tasks.spec.parts import BeatsGate, NotWorseGate
 from tasks.spec.spec import Spec
-
-SENTENCES = {
-    "land": "Turns the source's day into immutable parquet partitions.",
-    "check_landed": "Checks schema, keys, ranges and volume of what was landed.",
-    "build": "Builds every table that is stale with one dbt invocation.",
-    "check_features": "Checks ranges, nulls and coverage of the features.",
-    "retrieve": "Fits the retrieval models of each cut and writes their candidates.",
-    "sample": "Draws the stratified sample of groups, with its weights.",
-    "check_examples": "Checks the sampled examples: label rate, duplicates, ranges.",
-    "populations": "Lists the populations that have enough groups for a model of their own.",
-    "train": "Trains the model of one population.",
-    "evaluate": "Measures the model and its baselines on the held-out window.",
-    "check_predictions": "Checks the lists: score spread, coverage, repeated lists, agreement with the champion.",
-    "gate": "Decides whether the model is good enough.",
-    "publish": "Writes the version to the registry and moves the alias.",
-    "monitor": "Compares features, labels and scores with their reference, and what was served with the tables.",
-    "report": "Writes the run's page; fails if any step failed, so that no red run looks green.",
-}
-
-
-def sentence(step: str) -> str:
-    """Return one sentence on what a step does."""
-    return SENTENCES[step]
 
 
 def page(spec: Spec) -> str:
@@ -55,7 +33,7 @@ def page(spec: Spec) -> str:
             f"| **Published as** | `{spec.publish.alias}` |",
             "",
             "### Steps",
-            *(f"* **{name}**: {text}" for name, text in SENTENCES.items()),
+            *(f"* **{step.name}**: {step.does}" for step in STEPS),
         ]
     )
 

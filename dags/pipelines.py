@@ -6,17 +6,26 @@ at a time may open the pipeline's DuckDB file: those tasks share the pool `wareh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, TriggerRule, XComArg, chain
 
-from dags.describe import page, sentence
+from dags.describe import page
 from dags.steps import AS_OF, populations_of, report, step
 from dags.tell import tell
+from tasks.runs.steps import GROUPS, STEPS, Step
 from tasks.spec.load import load_shape
 from tasks.spec.project import pipeline_path
 
 POOL = "warehouse"
+RULES = {
+    "after success": TriggerRule.ALL_SUCCESS,
+    "after any": TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
+    "always": TriggerRule.ALL_DONE,
+}
 DEFAULTS = {
     "owner": "matinee",
     "retries": 1,
@@ -48,25 +57,27 @@ def pipeline_dag(name: str) -> DAG:
 
 
 def _wire(name: str) -> None:
-    def do(what: str, made: str | None = None, **options: str) -> XComArg:
-        outlets = [Asset(f"matinee://{name}/{made}")] if made else []
-        return step.override(task_id=what, doc_md=sentence(what), outlets=outlets, **options)(name, what, AS_OF)
+    tasks: dict[str, XComArg] = {}
+    groups = {group: TaskGroup(group, prefix_group_id=False, tooltip=words) for group, words in GROUPS.items()}
+    for each in STEPS:
+        with groups[each.group] if each.group else nullcontext():
+            tasks[each.name] = _task(name, each, tasks)
+        for before in each.after:
+            chain(tasks[before], tasks[each.name])
 
-    with TaskGroup("data", prefix_group_id=False, tooltip="land, check and build the tables"):
-        landed, checked = do("land", made="landed"), do("check_landed")
-        built, features = do("build", made="features", pool=POOL), do("check_features", pool=POOL)
-    with TaskGroup("examples", prefix_group_id=False, tooltip="candidates, and the sample of them"):
-        retrieved, sampled = do("retrieve", pool=POOL), do("sample", pool=POOL)
-        examples = do("check_examples")
-    with TaskGroup("model", prefix_group_id=False, tooltip="one model per population, judged and published"):
-        split = populations_of.override(task_id="populations", doc_md=sentence("populations"))(name, AS_OF)
-        each = step.override(task_id="train", doc_md=sentence("train"), map_index_template="{{ population }}")
-        trained = each.partial(pipeline=name, what="train", as_of=AS_OF).expand(population=split)
-        judged, lists = do("evaluate"), do("check_predictions")
-        passed, published = do("gate"), do("publish", made="champion")
-    watched = do("monitor", pool=POOL, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
-    told = report.override(task_id="report", trigger_rule=TriggerRule.ALL_DONE, doc_md=sentence("report"))(name, AS_OF)
 
-    chain(landed, checked, built, features, retrieved, sampled, split, trained, judged, lists, passed, published, told)
-    chain(sampled, examples, passed)  # beside the training, but nothing is published on bad examples
-    chain([sampled, trained], watched, told)  # of the scores too, and if there is a sample but no model
+def _task(pipeline: str, each: Step, before: Mapping[str, XComArg]) -> XComArg:
+    """Return the task of a step; one that is mapped depends on the list it is mapped over."""
+    options: dict[str, Any] = {"task_id": each.name, "doc_md": each.does, "trigger_rule": RULES[each.runs]}
+    if each.reads_tables:
+        options["pool"] = POOL
+    if each.asset:
+        options["outlets"] = [Asset(f"matinee://{pipeline}/{each.asset}")]
+    if each.runs == "always":
+        return report.override(**options)(pipeline, AS_OF)
+    if not each.has_result:
+        return populations_of.override(**options)(pipeline, AS_OF)
+    if each.mapped_over:
+        one = step.override(**options, map_index_template="{{ population }}")
+        return one.partial(pipeline=pipeline, what=each.name, as_of=AS_OF).expand(population=before[each.mapped_over])
+    return step.override(**options)(pipeline, each.name, AS_OF)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 from airflow.sdk import get_current_context, task
@@ -23,24 +21,8 @@ from tasks.errors import (
     TrainingError,
 )
 from tasks.runs.attempts import attempt_of
+from tasks.runs.steps import BY_NAME
 
-FUNCTIONS = {
-    "land": "tasks.sources.land:land_step",
-    "check_landed": "tasks.checks.landed:check_landed",
-    "build": "tasks.features.build:build_step",
-    "check_features": "tasks.checks.features:check_features",
-    "retrieve": "tasks.examples.candidates:retrieve_step",
-    "sample": "tasks.examples.sample:sample_step",
-    "check_examples": "tasks.checks.features:check_examples",
-    "populations": "tasks.training.train:populations",
-    "train": "tasks.training.train:train_step",
-    "evaluate": "tasks.evaluation.evaluate:evaluate_step",
-    "check_predictions": "tasks.checks.predictions:check_predictions",
-    "gate": "tasks.publishing.gates:gate_step",
-    "publish": "tasks.publishing.publish:publish_step",
-    "monitor": "tasks.monitoring.monitor:monitor_step",
-    "report": "tasks.reports.run_report:report_step",
-}
 # The same inputs would fail again: no retry.
 FINAL = (SpecError, SourceError, LandingError, CheckFailed, TrainingError, GateFailed)
 # An argument that Airflow renders, so that the UI shows it; `call` takes the day from the interval itself.
@@ -63,8 +45,7 @@ def call(pipeline: str, what: str, *args: Any) -> Any:
         from tasks.runs.failures import call_step
         from tasks.runs.run import Run
 
-        module, name = FUNCTIONS[what].split(":")
-        function: Callable[..., Any] = getattr(import_module(module), name)
+        function = BY_NAME[what].load()
         run = Run.create(pipeline, as_of, attempt_of(context["run_id"]))
         return call_step(run, what, function, *args)
     except MatineeError as error:

@@ -102,11 +102,11 @@ def _work(pipe: Connection) -> None:
 def _outcome(job: Job) -> str:
     from tasks.errors import GateFailed
     from tasks.features.build import build_step
-    from tasks.operations.run_all import steps
     from tasks.runs.failures import call_step
     from tasks.runs.run import Run
+    from tasks.runs.steps import sequence
 
-    functions = {**steps(), "build": lambda run: build_step(run, job.together)}
+    functions = {**sequence(), "build": lambda run: build_step(run, job.together)}
     run = Run.create(job.file, job.as_of, job.attempt, home=Home(job.home), data=job.data)
     try:
         with _mortal(job.dies_after) as point:

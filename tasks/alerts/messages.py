@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from tasks.alerts.faults import Fault, since
 from tasks.alerts.outbox import Message
+from tasks.runs.steps import BY_NAME, stopped_by
 from tasks.store import run_files
 from tasks.store.registry import alias
 
@@ -133,14 +134,9 @@ def ordinal(number: int) -> str:
 
 def stopped(run: Run, fault: Fault, *, in_airflow: bool) -> list[str]:
     """Return the steps that did not run because of a fault."""
-    from tasks.reports.run_report import BESIDE, STEPS
-
-    step = "train" if fault.step == "populations" else fault.step
-    if fault.severity != "critical" or step in BESIDE or step not in STEPS:
+    if fault.severity != "critical" or fault.step not in BY_NAME:
         return []
-    # Under Airflow the training goes on beside the checks of the examples; what they stop is the judging.
-    first = STEPS.index("gate") if step == "check_examples" and in_airflow else STEPS.index(step) + 1
-    return [name for name in STEPS[first:] if name not in BESIDE and not _done(run, name)]
+    return [name for name in stopped_by(fault.step, in_airflow=in_airflow) if not _done(run, name)]
 
 
 def _done(run: Run, step: str) -> bool:

@@ -21,6 +21,7 @@ from tasks.checks.trailing import compare
 from tasks.errors import CheckFailed
 from tasks.features.warehouse import reader
 from tasks.quarantine.rejected_rows import put_aside
+from tasks.runs.steps import BY_NAME
 from tasks.spec.feature_catalog import ASKED, MARTS
 from tasks.store.database import memory
 from tasks.store.files import atomic_dir, write_json
@@ -31,13 +32,6 @@ if TYPE_CHECKING:
 
     from tasks.runs.run import Run
 
-LINES = {
-    "check_landed": "landed",
-    "check_features": "features",
-    "check_examples": "features",
-    "check_predictions": "predictions",
-}
-"""The line of defence that a step belongs to."""
 PARTS = ("train", "validation", "test")
 MAX_SHOWN = 20
 FEATURE_DAYS = 15
@@ -177,7 +171,7 @@ def finish(run: Run, step: str, what: str, checks: Sequence[Check], extra: dict[
         **extra,
     }
     with atomic_dir(run.step_dir(step)) as folder:
-        line = LINES[step]
+        line = BY_NAME[step].line
         write_json(folder / "checks.json", [{**check.record(), "line": line} for check in checks])
         if not critical:
             write_json(folder / "made_by.json", run.made_by)

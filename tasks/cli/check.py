@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
 from tasks.cli.days import AsOf, Pipeline, console
 from tasks.errors import CheckFailed, MatineeError
+from tasks.runs.steps import CHECKS
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
 
-WHAT = {
-    "landed": ("check_landed", "landed"),
-    "features": ("check_features", "features"),
-    "examples": ("check_examples", "features"),
-    "predictions": ("check_predictions", "predictions"),
-}
-"""What may be asked for: the step that checks it, and its line of defence."""
+WHAT = {step.name.removeprefix("check_"): step for step in CHECKS}
+"""What may be asked for, and the step that checks it."""
 
 
 def check(
@@ -60,19 +55,6 @@ def _there(run: Run, what: str) -> bool:
     }[what]
 
 
-def _functions() -> dict[str, Callable[[Run], dict[str, Any]]]:
-    from tasks.checks.features import check_examples, check_features
-    from tasks.checks.landed import check_landed
-    from tasks.checks.predictions import check_predictions
-
-    return {
-        "landed": check_landed,
-        "features": check_features,
-        "examples": check_examples,
-        "predictions": check_predictions,
-    }
-
-
 def _check(run: Run, what: str, *, failed_only: bool, alone: bool) -> str | None:
     """Run one check step and show what it found; return what is critical, None if nothing is.
 
@@ -82,13 +64,13 @@ def _check(run: Run, what: str, *, failed_only: bool, alone: bool) -> str | None
     from tasks.cli.render_checks import render
     from tasks.store.files import read_json
 
-    step, line = WHAT[what]
+    step = WHAT[what]
     problem = None
-    path = run.step_dir(step) / "checks.json"
+    path = run.step_dir(step.name) / "checks.json"
     before = path.stat().st_mtime_ns if path.exists() else None
     try:
         with console.status(f"{what} …"):
-            _functions()[what](run)
+            step.load()(run)
     except CheckFailed as error:
         problem = str(error)
     except MatineeError as error:
@@ -97,7 +79,7 @@ def _check(run: Run, what: str, *, failed_only: bool, alone: bool) -> str | None
         console.print(Text(f"{what}: {error}", "red"), soft_wrap=True)
         return str(error)
     if path.exists() and path.stat().st_mtime_ns != before:
-        console.print(render(line, read_json(path), failed_only=failed_only), highlight=False)
+        console.print(render(step.line, read_json(path), failed_only=failed_only), highlight=False)
     elif problem:
         console.print(Text(problem, "red"))
     console.print()

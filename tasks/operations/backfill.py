@@ -24,8 +24,8 @@ from tasks.evaluation.champion import asked_for, champion_before, last_of_days, 
 from tasks.features.build import build, code_of_tables, describe, ledger_of, needed, needed_by
 from tasks.features.ledger import Plan, compare
 from tasks.operations.plan import placeholders
-from tasks.operations.progress import STEPS
 from tasks.publishing.publish import version_of
+from tasks.runs.steps import STEPS, WITH_RESULT, sequence
 from tasks.sources.land import Progress, land, open_source, unlanded
 from tasks.spec.windows import first_as_of
 from tasks.store.files import atomic_dir, read_json, write_json
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 ATTEMPT = "backfill"
 DAY = timedelta(days=1)
-# Steps that judge: with a gate against the champion they wait for the days before.
-JUDGING = ("evaluate", "check_predictions", "gate", "publish")
+JUDGING = tuple(step.name for step in STEPS if step.needs_champion)
+"""Steps that compare with the champion: with a gate against it they wait for the days before."""
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ def _drive(
 
 def _at(run: Run) -> str:
     """Return the step that a running day is at: the one behind those that have results."""
-    order = [step for step in STEPS if step not in {"populations", "report"}]
+    order = [step.name for step in WITH_RESULT]
     finished = [number for number, name in enumerate(order) if _has_result(run.step_dir(name))]
     return order[min(max(finished, default=-1) + 1, len(order) - 1)]
 
@@ -253,10 +253,8 @@ def _share_the_cores(parallel: int) -> None:
 
 def run_day(run: Run, day: Day, stop_before_judging: bool) -> Day:
     """Run a day's steps, to the end or up to where it is judged, and write its report unless more steps follow."""
-    from tasks.operations.run_all import steps
-
     shutil.rmtree(run.dir, ignore_errors=True)  # of a backfill that was stopped
-    chosen = [name for name in steps() if not (stop_before_judging and name in JUDGING)]
+    chosen = [name for name in sequence() if not (stop_before_judging and name in JUDGING)]
     return _run_steps(run, day, chosen, last=not stop_before_judging)
 
 
@@ -266,11 +264,11 @@ def judge_day(run: Run, day: Day) -> Day:
 
 
 def _run_steps(run: Run, day: Day, names: list[str], *, last: bool) -> Day:
-    from tasks.operations.run_all import report_quietly, steps
+    from tasks.operations.run_all import report_quietly
     from tasks.runs.failures import call_step
 
     began, state, detail = time.monotonic(), "trained", ""
-    functions = steps()
+    functions = sequence()
     try:
         for name in names:
             call_step(run, name, functions[name])

@@ -12,23 +12,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-STEPS = (
-    "land",
-    "check_landed",
-    "build",
-    "check_features",
-    "retrieve",
-    "sample",
-    "check_examples",
-    "populations",
-    "train",
-    "monitor",
-    "evaluate",
-    "check_predictions",
-    "gate",
-    "publish",
-    "report",
-)
+from tasks.runs.steps import BY_NAME
+
+WIDTH = max(map(len, BY_NAME))
 # Of several states of a mapped step the first of these is shown.
 RANK = ("failed", "up_for_retry", "running", "queued", "scheduled", "upstream_failed", "skipped", "removed", "success")
 LOOKS = {
@@ -111,11 +97,11 @@ class Progress:
             self._live.update(table(self._days, grid), refresh=True)
             return
         for day in self._days:
-            for step in STEPS:
+            for step in BY_NAME:
                 found = grid.get(day, {}).get(step)
                 if found and found.state in LOUD and self._said.get((day, step)) != found.state:
                     self._said[day, step] = found.state
-                    self._console.print(f"{day}  {step:<17} {found.text}", highlight=False, markup=False)
+                    self._console.print(f"{day}  {step:<{WIDTH}} {found.text}", highlight=False, markup=False)
 
 
 def table(days: Sequence[date], grid: dict[date, dict[str, Cell]]) -> Table:
@@ -124,7 +110,7 @@ def table(days: Sequence[date], grid: dict[date, dict[str, Cell]]) -> Table:
     made.add_column("step", style="bold")
     for day in days:
         made.add_column(day.isoformat(), justify="right", min_width=12)
-    for step in STEPS:
+    for step in BY_NAME:
         made.add_row(step, *(_look(grid.get(day, {}).get(step, Cell())) for day in days))
     return made
 

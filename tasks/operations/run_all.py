@@ -3,56 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from tasks.errors import MatineeError
 from tasks.runs.failures import call_step
+from tasks.runs.steps import WITH_RESULT, sequence
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
 
-Step = Callable[["Run"], dict[str, Any]]
 
-
-def _train(run: Run) -> dict[str, Any]:
-    from tasks.training.train import populations, train_step
-
-    return {name: train_step(run, name) for name in populations(run)}
-
-
-def steps() -> dict[str, Step]:
-    """Return the steps up to publishing, in order."""
-    from tasks.checks.features import check_examples, check_features
-    from tasks.checks.landed import check_landed
-    from tasks.checks.predictions import check_predictions
-    from tasks.evaluation.evaluate import evaluate_step
-    from tasks.examples.candidates import retrieve_step
-    from tasks.examples.sample import sample_step
-    from tasks.features.build import build_step
-    from tasks.monitoring.monitor import monitor_step
-    from tasks.publishing.gates import gate_step
-    from tasks.publishing.publish import publish_step
-    from tasks.sources.land import land_step
-
-    return {
-        "land": land_step,
-        "check_landed": check_landed,
-        "build": build_step,
-        "check_features": check_features,
-        "retrieve": retrieve_step,
-        "sample": sample_step,
-        "check_examples": check_examples,
-        "train": _train,
-        "monitor": monitor_step,
-        "evaluate": evaluate_step,
-        "check_predictions": check_predictions,
-        "gate": gate_step,
-        "publish": publish_step,
-    }
+WIDTH = max(len(step.name) for step in WITH_RESULT)
 
 
 @contextmanager
@@ -61,7 +26,7 @@ def _timed(console: Console, name: str, seconds: dict[str, float]) -> Iterator[N
     with console.status(f"{name} …"):
         yield
     seconds[name] = time.monotonic() - begin
-    console.print(f"  [green]✓[/green] {name:<17} {seconds[name]:6.1f} s", highlight=False)
+    console.print(f"  [green]✓[/green] {name:<{WIDTH}} {seconds[name]:6.1f} s", highlight=False)
 
 
 def report_quietly(run: Run) -> None:
@@ -86,12 +51,13 @@ def run_all(run: Run, console: Console) -> None:
 
     seconds: dict[str, float] = {}
     console.print(f"[bold]{run.spec.name}[/bold] as of {run.as_of} · {run.dir}", highlight=False)
+    steps = sequence()
     try:
-        for name, step in steps().items():
+        for name, step in steps.items():
             with _timed(console, name, seconds):
                 call_step(run, name, step)
     except Exception:
-        console.print(f"  [red]✗[/red] {next(n for n in steps() if n not in seconds)}", highlight=False)
+        console.print(f"  [red]✗[/red] {next(name for name in steps if name not in seconds)}", highlight=False)
         report_quietly(run)
         raise
     try:

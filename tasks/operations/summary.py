@@ -6,19 +6,39 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tasks.operations.progress import STEPS, Cell
+from tasks.operations.progress import Cell
+from tasks.runs.steps import BY_NAME
 from tasks.store.files import Home, read_json
 
 if TYPE_CHECKING:
-    from tasks.operations.local_airflow.stack import Stack
     from tasks.runs.run import Run
     from tasks.spec.spec import Spec
+
+
+class Airflow(Protocol):
+    """Where Airflow's pages are, and who may log in."""
+
+    @property
+    def started(self) -> bool:
+        """Whether it was started for this call alone."""
+
+    @property
+    def url(self) -> str:
+        """Address of its pages."""
+
+    @property
+    def login(self) -> str:
+        """User and password, as a person types them."""
+
+    @property
+    def home(self) -> Path:
+        """State folder."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +101,7 @@ def times_table(days: Sequence[Day]) -> Table:
     made.add_column("seconds", style="bold")
     for day in days:
         made.add_column(day.as_of.isoformat(), justify="right")
-    for step in STEPS:
+    for step in BY_NAME:
         found = [day.steps.get(step) for day in days]
         if any(cell and cell.seconds is not None for cell in found):
             made.add_row(step, *(f"{c.seconds:.1f}" if c and c.seconds is not None else "–" for c in found))
@@ -94,7 +114,7 @@ def failure(day: Day, errors: Mapping[str, str]) -> RenderableType:
     return Group("", Text(f"✗ {day.as_of} failed", style="bold red"), *map(Text, lines))
 
 
-def summary(spec: Spec, home: Home, days: Sequence[Day], seconds: float, stack: Stack) -> RenderableType:
+def summary(spec: Spec, home: Home, days: Sequence[Day], seconds: float, stack: Airflow) -> RenderableType:
     """Return what `make run` ends with; figures are those of the last day that has some."""
     parts: list[RenderableType] = [""]
     for day in reversed(days):
@@ -135,7 +155,7 @@ def _results(spec: Spec, home: Home, as_of: date, run: Path) -> list[RenderableT
     return [*parts, ""]
 
 
-def _places(home: Home, spec: Spec, days: Sequence[Day], stack: Stack) -> list[RenderableType]:
+def _places(home: Home, spec: Spec, days: Sequence[Day], stack: Airflow) -> list[RenderableType]:
     lines = []
     if days:
         last = home.run_dir(spec.name, days[-1].as_of, days[-1].attempt)

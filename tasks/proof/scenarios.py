@@ -22,6 +22,7 @@ from tasks.features.warehouse import reader
 from tasks.proof.perturbations import land_absurd, set_aside
 from tasks.runs.failures import explained
 from tasks.runs.run import Run
+from tasks.runs.steps import BY_NAME, STEPS, run_step
 from tasks.store.files import Home, atomic_dir
 from tasks.store.partitions import Partition, read_manifests
 
@@ -244,13 +245,13 @@ def _version(run: Run) -> None:
 
 def _take(run: Run, step: str) -> None:
     """Take one of the run's own steps, or write the version."""
-    from tasks.operations.run_all import steps
 
     if step == VERSION:
         _version(run)
         return
     with suppress(GateFailed):  # the verdict is compared, whichever it is
-        steps()[step](run)
+        run_step(run, BY_NAME[step])
 
 
-_STEPS = ("build", "retrieve", "sample", "train", "evaluate", "gate", VERSION)
+_STEPS = tuple(VERSION if step.name == "publish" else step.name for step in STEPS if step.makes_version)
+"""The steps whose results end up in a version; the version itself is written without moving an alias."""

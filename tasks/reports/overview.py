@@ -13,8 +13,8 @@ from typing import Any
 
 from tasks.checks.gx import is_rate, shown, title
 from tasks.reports.html import figure, link, page
-from tasks.reports.run_report import BESIDE, CHECK_STEPS
-from tasks.reports.run_report_data import LINE_OF, LINES, refused, refused_share
+from tasks.reports.run_report import steps_with_checks
+from tasks.reports.run_report_data import LINES, line_of, refused, refused_share
 from tasks.reports.svg_plots import bars, course
 from tasks.store.files import Home
 from tasks.store.registry import alias, timeline
@@ -74,7 +74,7 @@ def chosen(found: Sequence[Attempt]) -> Attempt | None:
 
 def tell(attempt: Attempt) -> dict[str, Any]:
     """Return what an attempt has left, in short."""
-    checks = {step: _checks_of(attempt, step) for step in (*CHECK_STEPS, *BESIDE)}
+    checks = {step: _checks_of(attempt, step) for step in steps_with_checks()}
     published = optional(attempt.step_dir("publish") / "result.json")
     report = attempt.step_dir("report") / "report.html"
     rejects = refused(attempt)
@@ -137,7 +137,7 @@ def heat(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     ran: dict[str, set[str]] = {}
     for day, row in told.items():
         for step, failed in row["checks"].items():
-            own = LINE_OF.get(step, "features")
+            own = line_of(step)
             for line in {own, *(record.get("line") or own for record in failed)}:
                 ran.setdefault(line, set()).add(day)
                 found = [record for record in failed if (record.get("line") or own) == line]

@@ -17,30 +17,14 @@ from tasks.reports import run_report_drift as report_drift
 from tasks.reports import run_report_model as report_model
 from tasks.reports.html import page
 from tasks.runs.failures import last_words
+from tasks.runs.steps import BESIDE, CHECKS, WITH_RESULT
 from tasks.store.registry import alias
 from tasks.store.run_files import optional
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
 
-STEPS = (
-    "land",
-    "check_landed",
-    "build",
-    "check_features",
-    "retrieve",
-    "sample",
-    "check_examples",
-    "train",
-    "monitor",
-    "evaluate",
-    "check_predictions",
-    "gate",
-    "publish",
-)
-BESIDE = ("monitor",)
-"""Steps nothing waits for: their absence stops nothing."""
-CHECK_STEPS = ("check_landed", "check_features", "check_examples", "check_predictions")
+CHECK_STEPS = tuple(step.name for step in CHECKS)
 MOST_NAMED = 3
 SECTIONS = {
     "landed": "landed rows",
@@ -84,7 +68,7 @@ def collect(run: Run, *, finished: bool = True) -> dict[str, Any]:
         "verdict": verdict(run, steps),
         "served": served(run),
         "landed": report_data.landed(run),
-        "checks": report_data.checks(run, (*CHECK_STEPS, *BESIDE)),
+        "checks": report_data.checks(run, steps_with_checks()),
         "rejects": report_data.rejects(run),
         "labels": report_data.label_mix(run),
         "strata": optional(run.step_dir("sample") / "strata.json"),
@@ -102,6 +86,11 @@ def collect(run: Run, *, finished: bool = True) -> dict[str, Any]:
     return {**content, "tiles": tiles(content), "sections": shown, "absent": absent}
 
 
+def steps_with_checks() -> tuple[str, ...]:
+    """Return the names of the steps that may leave `checks.json`, in order."""
+    return (*CHECK_STEPS, *sorted(BESIDE))
+
+
 def step_states(run: Run, *, finished: bool = True) -> list[dict[str, Any]]:
     """Return each step with its state (done, failed, open, missing), what it said, and its files.
 
@@ -109,7 +98,7 @@ def step_states(run: Run, *, finished: bool = True) -> list[dict[str, Any]]:
     nothing, the one that is open; those behind it did not run.
     """
     found, stopped = [], False
-    for name in STEPS:
+    for name in (step.name for step in WITH_RESULT):
         folder = run.step_dir(name)
         said = last_words(run, name)
         done = _finished(folder, name) and said is None
@@ -117,7 +106,7 @@ def step_states(run: Run, *, finished: bool = True) -> list[dict[str, Any]]:
         stopped = stopped or (not done and name not in BESIDE)
         if state == "failed" and name in BESIDE:
             state = "missing"
-        if state == "failed" and said is None and not folder.exists() and name == STEPS[0]:
+        if state == "failed" and said is None and not folder.exists() and name == WITH_RESULT[0].name:
             state = "missing"
         if state == "failed" and said is None and not finished and not _closed(run, name):
             state = "open"

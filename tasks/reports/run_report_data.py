@@ -12,6 +12,7 @@ from tasks.checks.gx import SEVERITIES, is_rate, shown, title
 from tasks.checks.rejection_rates import ALL_RULES
 from tasks.errors import MatineeError
 from tasks.reports.svg_plots import bars, spark, stacked
+from tasks.runs.steps import BY_NAME
 from tasks.store.partitions import read_manifests
 from tasks.store.run_files import Left, attempts, optional
 
@@ -22,8 +23,11 @@ DAYS_SHOWN = 45
 TREND_DAYS = 28
 USUAL_DAYS = 7
 LINES = {"landed": "Landed data", "features": "Features and examples", "predictions": "Predictions"}
-LINE_OF = {"check_landed": "landed", "check_predictions": "predictions"}
-"""Line of defence of a step's records that do not name theirs; all others are of the features."""
+
+
+def line_of(step: str) -> str:
+    """Return the line of defense of a step's records that do not name theirs."""
+    return BY_NAME[step].line or "features"
 
 
 def landed(run: Run) -> list[dict[str, Any]]:
@@ -73,9 +77,9 @@ def checks(run: Left, steps: Sequence[str]) -> list[dict[str, Any]]:
     for step in steps:
         records = optional(run.step_dir(step) / "checks.json")
         if isinstance(records, list):
-            ran.add(LINE_OF.get(step, "features"))
+            ran.add(line_of(step))
             for record in records:
-                line = record.get("line") or LINE_OF.get(step, "features")
+                line = record.get("line") or line_of(step)
                 ran.add(line)
                 rows.setdefault(line, []).append(_check_row(record, run.as_of))
     return [_line(line, found) for line, found in rows.items() if line in ran]

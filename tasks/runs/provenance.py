@@ -12,18 +12,10 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from tasks.errors import MatineeError
+from tasks.runs.steps import STEPS
 from tasks.spec.project import PROJECT
 from tasks.store.files import digest, sha256_file
 
-STEPS = (
-    "tasks.features.build",
-    "tasks.examples.candidates",
-    "tasks.examples.sample",
-    "tasks.training.train",
-    "tasks.evaluation.evaluate",
-    "tasks.publishing.gates",
-    "tasks.publishing.publish",
-)
 OWN = frozenset({"tasks", "engine"})
 
 
@@ -88,7 +80,12 @@ def _imported(name: str, path: Path) -> list[str]:
     return [imported for imported in names if imported.split(".")[0] in OWN]
 
 
+def makers() -> tuple[str, ...]:
+    """Return the modules of the steps that have a part in a version."""
+    return tuple(step.module for step in STEPS if step.makes_version)
+
+
 @cache
 def code_digest() -> str:
     """Return the digest of the Python that makes results: the steps up to publishing, and all that they import."""
-    return digest({name: sha256_file(path) for name, path in modules(STEPS).items()})
+    return digest({name: sha256_file(path) for name, path in modules(makers()).items()})

@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from tasks.errors import SpecError
 from tasks.spec.explain import explain
-from tasks.spec.references import check_references
 from tasks.spec.spec import Spec
 from tasks.spec.yaml_lines import Document, read_document
 
@@ -39,6 +38,9 @@ def shape(document: Document) -> Spec:
 
 def load_spec(path: Path) -> Spec:
     """Both phases: read a pipeline file, check its shape and that every name in it refers to something."""
+    # Here, because it brings an SQL parser, and DAG files, which only need the shape, are parsed again and again.
+    from tasks.spec.references import check_references
+
     document = read_document(path)
     spec = shape(document)
     check_references(spec, document)

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tasks.errors import BuildError, CheckFailed, TrainingError
+from tasks.runs import steps
 from tasks.runs.run import Run
 from tasks.spec.project import PROJECT
 from tasks.store.files import Home
@@ -40,9 +41,10 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, ..
 
         return step
 
-    for what in dags.steps.FUNCTIONS:
-        setattr(module, what, note(what))
-    monkeypatch.setattr(dags.steps, "FUNCTIONS", {what: f"{module.__name__}:{what}" for what in dags.steps.FUNCTIONS})
+    monkeypatch.setattr(steps, "ROOT", module.__name__)
+    for what, step in dags.steps.BY_NAME.items():
+        monkeypatch.setitem(sys.modules, step.module, module)
+        setattr(module, step.function.partition(":")[2], note(what))
 
     def create(path: str, as_of: date, attempt: str) -> Run:
         return Run(spec_of(name=Path(path).stem), Home(tmp_path), as_of, attempt)

@@ -7,10 +7,11 @@ from typing import Any
 
 import duckdb
 
-from tasks.reports.run_report import STEPS
+from tasks.runs.steps import WITH_RESULT
 from tasks.store.files import write_json
 from tests.tasks.checking import FakeRun
 
+STEPS = tuple(step.name for step in WITH_RESULT)
 NASTY = "<script>alert('x')</script>"
 
 

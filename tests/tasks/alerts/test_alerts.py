@@ -126,11 +126,11 @@ def test_no_sink_changes_what_a_run_ends_with(sinks: str, tmp_path: Path, monkey
     monkeypatch.setenv("MATINEE_ALERTS", sinks)
     monkeypatch.setattr("tasks.reports.run_report.report_step", write)
     monkeypatch.setattr("tasks.operations.summary.run_summary", lambda *_: "")
-    monkeypatch.setattr(tasks.operations.run_all, "steps", lambda: {"gate": fail})
+    monkeypatch.setattr(tasks.operations.run_all, "sequence", lambda: {"gate": fail})
     with pytest.raises(GateFailed, match=r"^it does not hold$"):
         tasks.operations.run_all.run_all(run_of(tmp_path), Console(quiet=True))
     assert len(Spool(Home(tmp_path)).entries()) == 1
-    monkeypatch.setattr(tasks.operations.run_all, "steps", lambda: {"land": lambda _: {}})
+    monkeypatch.setattr(tasks.operations.run_all, "sequence", lambda: {"land": lambda _: {}})
     tasks.operations.run_all.run_all(run_of(tmp_path, "03-06"), Console(quiet=True))
 
 
@@ -139,7 +139,7 @@ def test_a_report_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise MatineeError("no template")
 
     monkeypatch.setattr("tasks.reports.run_report.report_step", fail)
-    monkeypatch.setattr(tasks.operations.run_all, "steps", lambda: {"land": lambda _: {}})
+    monkeypatch.setattr(tasks.operations.run_all, "sequence", lambda: {"land": lambda _: {}})
     with pytest.raises(MatineeError, match=r"^no template$"):
         tasks.operations.run_all.run_all(run_of(tmp_path), Console(quiet=True))
     titles = [entry.message.title for entry in Spool(Home(tmp_path)).entries()]

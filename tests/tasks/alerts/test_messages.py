@@ -58,7 +58,7 @@ def test_days_are_counted_in_words(number: int, words: str) -> None:
     [
         ("check_examples", "critical", True, ["gate", "publish"]),
         ("check_examples", "critical", False, ["train", "evaluate", "gate", "publish"]),
-        ("populations", "critical", True, ["evaluate", "gate", "publish"]),
+        ("populations", "critical", True, ["train", "evaluate", "gate", "publish"]),
         ("evaluate", "critical", True, ["gate", "publish"]),
         ("check_landed", "warning", True, []),
         ("monitor", "critical", True, []),

@@ -264,7 +264,7 @@ class Steps:
 def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     found = Steps()
     monkeypatch.setattr(backfill, "ProcessPoolExecutor", Threads)
-    monkeypatch.setattr("tasks.operations.run_all.steps", found.table)
+    monkeypatch.setattr(backfill, "sequence", found.table)
     monkeypatch.setattr(
         "tasks.operations.run_all.report_quietly", lambda run: found.called.append(("report", run.as_of.day))
     )

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.reports.run_report import STEPS, collect, report_step
+from tasks.reports.run_report import collect, report_step
 from tasks.store.files import Home, read_json, write_json
 from tests.tasks.checking import DAY, EVENTS, FakeRun, land_simulated
-from tests.tasks.finished_runs import NASTY, Checker, a_check, finished, skeleton
+from tests.tasks.finished_runs import NASTY, STEPS, Checker, a_check, finished, skeleton
 
 
 @pytest.fixture

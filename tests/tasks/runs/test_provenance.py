@@ -10,7 +10,7 @@ import pytest
 from tasks.errors import MatineeError
 from tasks.runs import provenance as revision
 from tasks.runs import run
-from tasks.runs.provenance import STEPS, modules
+from tasks.runs.provenance import makers, modules
 from tasks.runs.run import Run
 from tasks.store.files import Home
 from tests.tasks.handmade import spec_of
@@ -44,7 +44,7 @@ def test_a_root_that_is_not_found_is_an_error_not_a_smaller_digest(tmp_path: Pat
 
 
 def test_what_makes_results_counts_and_what_shows_them_does_not() -> None:
-    found = modules(STEPS)
+    found = modules(makers())
     assert {
         "tasks.examples.sample",
         "tasks.examples.retrieval_models",

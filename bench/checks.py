@@ -27,7 +27,7 @@ from bench._results import show, table
 from tasks.checks.gx import judge
 from tasks.checks.profile import Relation, parquet, profile_file
 from tasks.checks.suites import Suite, load_suite
-from tasks.checks.trailing import compare
+from tasks.checks.trailing import compare_with_trailing
 from tasks.store.database import memory
 from tasks.store.files import sha256_file
 
@@ -75,7 +75,7 @@ def verdict(suite: Suite, today: dict[str, Any]) -> int:
     earlier = [{**today, "day": (DAY - timedelta(days=n)).isoformat()} for n in range(28, 0, -1)]
     elsewhere = {"rows_vs_manifest": 0, "missing_days": "none", "rows_vs_trailing": 1.0, "unparsed__rate": 0.0}
     row = {**today, **elsewhere, "unexpectedly_empty": "no"}
-    return len(judge(suite, [{**row, **compare(suite, row, earlier)}], {}))
+    return len(judge(suite, [{**row, **compare_with_trailing(suite, row, earlier)}], {}))
 
 
 def cpu(work: Callable[[], Any]) -> float:

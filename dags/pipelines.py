@@ -13,9 +13,9 @@ from typing import Any
 
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, TriggerRule, XComArg, chain
 
-from dags.describe import page
+from dags.alerts import notify
 from dags.steps import AS_OF, populations_of, report, step
-from dags.tell import tell
+from dags.texts import page
 from tasks.runs.steps import GROUPS, STEPS, Step
 from tasks.spec.load import load_shape
 from tasks.spec.project import pipeline_path
@@ -31,7 +31,7 @@ DEFAULTS = {
     "retries": 1,
     "retry_delay": timedelta(seconds=10),
     "execution_timeout": timedelta(hours=2),
-    "on_failure_callback": tell,
+    "on_failure_callback": notify,
 }
 
 
@@ -48,7 +48,7 @@ def pipeline_dag(name: str) -> DAG:
         catchup=False,
         max_active_runs=2,
         default_args=DEFAULTS,
-        on_failure_callback=tell,  # a task that is killed cannot call its own
+        on_failure_callback=notify,  # a task that is killed cannot call its own
         tags=["matinee", spec.source.type],
         doc_md=page(spec),
     ) as dag:

@@ -9,8 +9,8 @@ from typing import Any
 from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from dags.alerts import notify
 from dags.context import day_of, waiting_days
-from dags.tell import tell
 from tasks.errors import (
     CheckFailed,
     GateFailed,
@@ -86,7 +86,7 @@ def report(pipeline: str, as_of: str) -> dict[str, Any]:
     try:
         result: dict[str, Any] = call(pipeline, "report")
     finally:
-        tell(context, finished=True)
+        notify(context, finished=True)
         raise_if_red(states)
     return result
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from engine.errors import ArtifactError, DescriptorError, nearest
-from engine.schema import ArtifactName, Closed, FiniteFloat, PopulationRankerNode, ScoringRankerNode
+from engine.node_schema import ArtifactName, Closed, FiniteFloat, PopulationRankerNode, ScoringRankerNode
 
 FORMAT = "matinee/1"
 FILE = "descriptor.json"

@@ -13,7 +13,7 @@ from engine.arrays import Bools, Codes, Floats, Offsets, Singles, Strings, kerne
 from engine.candidates import Candidates, ranks_of, union
 from engine.descriptor import Request
 from engine.retrieval import History, Retriever
-from engine.tables import Catalogue, FeatureTable
+from engine.tables import Catalog, FeatureTable
 from engine.trees import Trees
 
 
@@ -81,7 +81,7 @@ class FeatureScorer:
     names: tuple[str, ...]
     features: tuple[Lookup | Score | Rank, ...]
     function: Trees | Linear | Column
-    catalogue: Catalogue
+    catalogue: Catalog
 
     def matrix(self, users: Strings, candidates: Candidates) -> Singles:
         """Return the features of each candidate (candidates × features)."""
@@ -171,7 +171,7 @@ class ScoringRanker:
     scorer: FeatureScorer
     exclude: tuple[ExcludeSeen, ...]
     diversify: tuple[float, ...]
-    catalogue: Catalogue
+    catalogue: Catalog
 
     def rank(self, requests: Sequence[Request], *, explain: bool = False) -> Answers:
         """Answer requests; `explain` keeps the features of the items that are returned."""

@@ -24,10 +24,10 @@ from engine.descriptor import (
     read_descriptor,
 )
 from engine.errors import GoldenMismatch
+from engine.loader import Wiring
+from engine.node_schema import PopulationRankerNode
 from engine.nodes import Answers, ScoringRanker
-from engine.schema import PopulationRankerNode
 from engine.tables import FeatureTable
-from engine.wiring import Wiring
 
 _BATCH = 512  # requests ranked together: bounds memory, changes no result
 

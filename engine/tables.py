@@ -50,7 +50,7 @@ def _texts(table: pa.Table, name: str) -> Strings:
 
 
 @dataclass(frozen=True, eq=False)
-class Catalogue:
+class Catalog:
     """Every item with its title and category (a number in `categories`), and whether it may be shown."""
 
     items: Items
@@ -59,7 +59,7 @@ class Catalogue:
     category: Codes
 
     @classmethod
-    def load(cls, path: Path) -> Catalogue:
+    def load(cls, path: Path) -> Catalog:
         """Read and check the catalogue."""
         table = _read(path, ("item_id", "title", "category", "available"))
         available = table.column("available")
@@ -84,7 +84,7 @@ class FeatureTable:
     table: pa.Table
 
     @classmethod
-    def load(cls, path: Path, entity: str, catalogue: Catalogue) -> FeatureTable:
+    def load(cls, path: Path, entity: str, catalogue: Catalog) -> FeatureTable:
         """Read and check a table; rows of items and categories outside the catalogue are left out."""
         table = _read(path, KEYS[entity])
         users = None

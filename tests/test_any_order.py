@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, event, example, given, note, settings
 
-from tasks.evaluation.champion import outdated_verdicts, standing
+from tasks.evaluation.champion import outdated_verdicts, valid_versions
 from tasks.features.ledger import models
 from tasks.operations.backfill import look
 from tasks.runs.run import Run
@@ -163,7 +163,7 @@ class Trial:
         """All that must not depend on the way: tables, samples, versions and verdicts on them."""
         home, runs = self.place.home, self.runs("last-0")
         names = [str(read_json(run.step_dir("gate") / "result.json")["version"]) for run in runs]
-        held = [line for line in standing(home, runs[0].spec) if line["version"] in names]
+        held = [line for line in valid_versions(home, runs[0].spec) if line["version"] in names]
         pointer = alias(home, self.kind.name, "champion")
         return {
             "tables": tables(home, self.kind.name),

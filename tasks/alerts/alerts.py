@@ -128,6 +128,6 @@ def is_green(attempt: Path) -> bool:
     )
 
 
-def tell(home: Home, pipeline: str, compose: Callable[[Sequence[Message]], Iterable[Message]]) -> list[Message]:
+def notify(home: Home, pipeline: str, compose: Callable[[Sequence[Message]], Iterable[Message]]) -> list[Message]:
     """Write messages that are not about a run on disk; return those that are new."""
     return Spool(home).add(pipeline, compose, told=bool(sinks()))

@@ -145,10 +145,10 @@ def _done(run: Run, step: str) -> bool:
 
 def _around(run: Run, run_id: str | None, step: str | None) -> dict[str, str]:
     """Return what is served, and where to look."""
-    return {"Served": served(run), "Task": task_link(run.spec.name, run_id, step), "Report": report_link(run)}
+    return {"Served": live_version(run), "Task": task_link(run.spec.name, run_id, step), "Report": report_link(run)}
 
 
-def served(run: Run) -> str:
+def live_version(run: Run) -> str:
     """Return the version that the pipeline's alias points at, and how old it is."""
     found = alias(run.home, run.spec.name, run.spec.publish.alias)
     if found is None:

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from tasks.alerts.alerts import is_green, no_green_run, tell
+from tasks.alerts.alerts import is_green, no_green_run, notify
 from tasks.alerts.faults import faults_of
 from tasks.alerts.messages import body, clean
 from tasks.alerts.outbox import Message, Spool, known
@@ -102,7 +102,7 @@ class Watch:
                 self._tell(AIRFLOW, since.date(), _rule(name, seen), f"the {name} is silent", ill[name][1])
         back = {name: seen for name, seen in before.items() if name not in after}
         if back and url:
-            tell(self.home, AIRFLOW, lambda there: _back(there, back, now))
+            notify(self.home, AIRFLOW, lambda there: _back(there, back, now))
 
     def _tell(self, pipeline: str, day: date, rule: str, brief: str, said: str) -> None:
         runbook = "alerts-do-not-arrive.md" if pipeline == AIRFLOW else "no-green-run.md"
@@ -115,7 +115,7 @@ class Watch:
             title=clean(f"{pipeline} {day}: critical: {brief}", 120),
             body=body({"": said, "Airflow": os.environ.get("MATINEE_URL", ""), "Runbook": f"docs/runbooks/{runbook}"}),
         )
-        tell(self.home, pipeline, lambda there: [] if rule in known(there, day.isoformat()) else [message])
+        notify(self.home, pipeline, lambda there: [] if rule in known(there, day.isoformat()) else [message])
 
 
 def due_days(home: Home, spec: Spec, green_by: str, now: datetime) -> list[date]:

@@ -17,12 +17,12 @@ from tasks.checks.gx import Check, judge
 from tasks.checks.profile import Relation, profile, profile_file
 from tasks.checks.rejection_rates import reject_profiles
 from tasks.checks.suites import Suite, load_suite, suite_for
-from tasks.checks.trailing import compare
+from tasks.checks.trailing import compare_with_trailing
 from tasks.errors import CheckFailed
 from tasks.features.warehouse import reader
 from tasks.quarantine.rejected_rows import put_aside
 from tasks.runs.steps import BY_NAME
-from tasks.spec.feature_catalog import ASKED, MARTS
+from tasks.spec.feature_catalog import MARTS, ON_DEMAND_MARTS
 from tasks.store.database import memory
 from tasks.store.files import atomic_dir, write_json
 from tasks.store.sql import identifier, literal
@@ -64,14 +64,14 @@ def check_features(run: Run) -> dict[str, Any]:
 def _check_mart(connection: DuckDBPyConnection, run: Run, mart: str) -> list[Check]:
     """Check the features as of the day; those that are kept for every day, against the run's earlier cuts too."""
     name = relation_name(connection, mart)
-    days = [run.as_of] if mart in ASKED else days_until(run)[-FEATURE_DAYS:]
+    days = [run.as_of] if mart in ON_DEMAND_MARTS else days_until(run)[-FEATURE_DAYS:]
     relations = [Relation(f"{name} where as_of = {literal(day)}", {"run_day": day}) for day in days]
     suite = load_suite(f"features.{mart}").for_columns(Relation(name, {}).columns(connection))
     *past, today = [
         {**place(mart, day, mart), **profile(connection, relation, suite.meta.measure, suite.measured)}
         for day, relation in zip(days, relations, strict=True)
     ]
-    return judge(suite, [{**today, **compare(suite, today, past)}], parameters(run))
+    return judge(suite, [{**today, **compare_with_trailing(suite, today, past)}], parameters(run))
 
 
 def _check_coverage(connection: DuckDBPyConnection, run: Run) -> list[Check]:
@@ -91,7 +91,7 @@ def _check_coverage(connection: DuckDBPyConnection, run: Run) -> list[Check]:
             *past, today = [{"table": table, "place": table, **row} for row in profiles]
             mixed = [name.removesuffix("__mix") for name in today if name.endswith("__mix")]
             suite = load_suite(f"features.{table}").for_columns(dict.fromkeys(mixed, "VARCHAR"))
-            checks += judge(suite, [{**today, **compare(suite, today, past)}], parameters(run))
+            checks += judge(suite, [{**today, **compare_with_trailing(suite, today, past)}], parameters(run))
     return checks
 
 
@@ -177,11 +177,11 @@ def finish(run: Run, step: str, what: str, checks: Sequence[Check], extra: dict[
             write_json(folder / "made_by.json", run.made_by)
             write_json(folder / "result.json", result)
     if critical:
-        raise CheckFailed(_words(run, step, what, critical, len(checks)))
+        raise CheckFailed(_failure_text(run, step, what, critical, len(checks)))
     return result
 
 
-def _words(run: Run, step: str, what: str, critical: Sequence[Check], total: int) -> str:
+def _failure_text(run: Run, step: str, what: str, critical: Sequence[Check], total: int) -> str:
     lines = [
         f"{run.spec.name} as of {run.as_of}: {len(critical)} of {total} checks of the {what} failed critically; "
         "nothing that depends on it was run."

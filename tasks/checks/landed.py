@@ -23,10 +23,10 @@ from tasks.checks.profile import (
 )
 from tasks.checks.profile_cache import kept_profile
 from tasks.checks.suites import Suite, own_tables, suite_for, suite_names
-from tasks.checks.trailing import compare
+from tasks.checks.trailing import compare_with_trailing
 from tasks.errors import LandingError
 from tasks.sources.datasets import load_dataset
-from tasks.spec.parts import Files, Source
+from tasks.spec.parts import FilesSource, Source
 from tasks.store.database import memory
 from tasks.store.partitions import Partition, read_manifests
 
@@ -111,17 +111,17 @@ def _profile(
         "unexpectedly_empty": "yes" if not rows and _open(run.spec.source, partition) else "no",
         "closed": not rows and _closed(run.spec.source, partition),
     }
-    return {**today, **compare(suite, today, past)}
+    return {**today, **compare_with_trailing(suite, today, past)}
 
 
 def _closed(source: Source, partition: Partition) -> bool:
     """Tell whether the day is declared closed."""
-    return isinstance(source, Files) and load_dataset(source.dataset).closed.on(partition.ds)
+    return isinstance(source, FilesSource) and load_dataset(source.dataset).closed.on(partition.ds)
 
 
 def _open(source: Source, partition: Partition) -> bool:
     """Tell whether a table has a file for the day, which is not declared closed: then it has rows."""
-    if not isinstance(source, Files):
+    if not isinstance(source, FilesSource):
         return False
     dataset = load_dataset(source.dataset)
     table = dataset.tables.get(partition.table)

@@ -79,7 +79,7 @@ class Pages:
         return np.asarray(total[self.offsets[1:]] - total[self.offsets[:-1]])
 
 
-def measures(pages: Pages, scores: Floats, k: int) -> dict[str, Any]:
+def list_statistics(pages: Pages, scores: Floats, k: int) -> dict[str, Any]:
     """Return what can be said of scores alone."""
     import numpy as np
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.checks.features import finish, parameters, place
 from tasks.checks.gx import judge
-from tasks.checks.list_statistics import Pages, agreement, measures, parts
+from tasks.checks.list_statistics import Pages, agreement, list_statistics, parts
 from tasks.checks.suites import load_suite
 from tasks.evaluation.champion import Champion, champion_scores
 from tasks.evaluation.evaluate import model_scores, populations_of
@@ -51,7 +51,7 @@ def _profiles(run: Run, table: pa.Table, champion: Champion) -> list[tuple[str, 
     rival, pages, found = champion.scores, Pages.of(table), []
     for name, lists in parts(pages, populations_of(run, table)):
         own, rows = pages.only(lists)
-        profile = measures(own, scores[rows], k)
+        profile = list_statistics(own, scores[rows], k)
         profile |= _compared("refit", own, scores[rows], judged[rows] if refit else None, k)
         profile |= _compared("champion", own, scores[rows], None if rival is None else rival[rows], k)
         found.append((name, profile))

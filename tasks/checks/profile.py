@@ -15,14 +15,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.checks.profile_sql import EXACT_ROWS, MIX_VALUES, OTHERS, SAMPLE_ROWS, Plan, names
+from tasks.checks.profile_sql import EXACT_ROWS, MIX_VALUES, OTHERS, SAMPLE_ROWS, ProfilePlan, names
 from tasks.errors import CheckFailed, LandingError
 from tasks.store.sql import identifier, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from tasks.checks.suite_parts import Measure
+    from tasks.checks.suite_parts import ProfileDeclaration
 
 TRAILING_DAYS = 7
 SAMPLE = "sampled_rows"
@@ -57,7 +57,7 @@ class Relation:
 
 
 def profile(
-    connection: DuckDBPyConnection, relation: Relation, measure: Measure, asked: Sequence[str]
+    connection: DuckDBPyConnection, relation: Relation, measure: ProfileDeclaration, asked: Sequence[str]
 ) -> dict[str, Any]:
     """Measure what is asked of a relation in one scan.
 
@@ -73,7 +73,7 @@ def profile(
     found = relation.columns(connection)
     usable = {name: kind for name, kind in found.items() if measure.columns.get(name, kind) == kind}
     ((rows,),) = connection.execute(f"select count(*) from {relation.source}").fetchall()
-    plan = Plan(measure, rows, usable, {**usable, **dict.fromkeys(relation.days, "DATE")})
+    plan = ProfilePlan(measure, rows, usable, {**usable, **dict.fromkeys(relation.days, "DATE")})
     for name in asked:
         plan.add(name)
     sample = _sample_columns(plan) if relation.numbered and rows > EXACT_ROWS else []
@@ -86,11 +86,13 @@ def profile(
     }
 
 
-def _sample_columns(plan: Plan) -> list[str]:
+def _sample_columns(plan: ProfilePlan) -> list[str]:
     return sorted({name.rpartition("__")[0] for name in (*plan.sampled, *plan.counted)})
 
 
-def _of_all(connection: DuckDBPyConnection, relation: Relation, plan: Plan, sample: Sequence[str]) -> dict[str, Any]:
+def _of_all(
+    connection: DuckDBPyConnection, relation: Relation, plan: ProfilePlan, sample: Sequence[str]
+) -> dict[str, Any]:
     """Measure all rows, and take every n-th of a big file along in the same scan."""
     if not sample:
         statement = f"select {', '.join(plan.aggregates.values())} from {relation.sql}"
@@ -108,7 +110,7 @@ def _of_all(connection: DuckDBPyConnection, relation: Relation, plan: Plan, samp
     return dict(zip(plan.aggregates, (_plain(value) for value in row), strict=True))
 
 
-def _of_sample(connection: DuckDBPyConnection, source: str, plan: Plan) -> dict[str, Any]:
+def _of_sample(connection: DuckDBPyConnection, source: str, plan: ProfilePlan) -> dict[str, Any]:
     """Measure what needs sorting or counting by value."""
     if not plan.sampled and not plan.counted:
         return {}
@@ -201,7 +203,7 @@ def profile_file(
     connection: DuckDBPyConnection,
     path: Path,
     days: Mapping[str, date],
-    measure: Measure,
+    measure: ProfileDeclaration,
     asked: Sequence[str],
 ) -> dict[str, Any]:
     """Measure one parquet file (see `profile`).

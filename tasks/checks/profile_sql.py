@@ -14,7 +14,7 @@ from tasks.errors import CheckFailed
 from tasks.store.sql import identifier
 
 if TYPE_CHECKING:
-    from tasks.checks.suite_parts import Measure
+    from tasks.checks.suite_parts import ProfileDeclaration
 
 NONE = "none"
 """Stands for an empty list of names, so that a reader sees that something was looked at."""
@@ -37,10 +37,12 @@ LANDED_COLUMN = "line_number"
 """Added by the landing, so no part of what a source said."""
 
 
-class Plan:
+class ProfilePlan:
     """Aggregates of one statement, each computed once however many measures need it."""
 
-    def __init__(self, measure: Measure, rows: int, found: Mapping[str, str], visible: Mapping[str, str]) -> None:
+    def __init__(
+        self, measure: ProfileDeclaration, rows: int, found: Mapping[str, str], visible: Mapping[str, str]
+    ) -> None:
         self.measure, self.rows, self.found, self.visible = measure, rows, found, visible
         self.aggregates: dict[str, str] = {"rows": "count(*)"}
         if measure.unit in found:
@@ -183,14 +185,14 @@ def _of_keys(hashes: Sequence[int], limit: int) -> dict[str, Any]:
     }
 
 
-def key_columns(measure: Measure, found: Mapping[str, str]) -> tuple[str, ...]:
+def key_columns(measure: ProfileDeclaration, found: Mapping[str, str]) -> tuple[str, ...]:
     """Return the columns that name a row; `*` is every column that the source wrote."""
     if measure.key != ("*",):
         return measure.key
     return tuple(column for column in found if column != LANDED_COLUMN)
 
 
-def family(measure: Measure, name: str, found: Mapping[str, str]) -> list[str]:
+def family(measure: ProfileDeclaration, name: str, found: Mapping[str, str]) -> list[str]:
     """Return the columns a family names, by pattern or by type."""
     return [
         column

@@ -127,7 +127,7 @@ def is_parameter(value: Any) -> bool:
     return isinstance(value, dict) and set(value) == {"$PARAMETER"}
 
 
-class Measure(Part):
+class ProfileDeclaration(Part):
     """What SQL has to know to measure a table."""
 
     columns: dict[str, str] = Field(default={}, description="Columns the table must have, with DuckDB types.")
@@ -157,7 +157,7 @@ class SuiteMeta(Part):
 
     about: str = Field(min_length=1)
     next: str = Field(min_length=1, description="What to do when one of its checks fails.")
-    measure: Measure = Measure()
+    measure: ProfileDeclaration = ProfileDeclaration()
     trailing: Trailing = Trailing()
 
 

@@ -199,7 +199,7 @@ def _chance(kind: str, centre: float, points: Sequence[Point], units: float) -> 
     return (1 / math.sqrt(min(math.exp(centre), usual)), 0.0) if kind == "count" else (0.0, 0.0)
 
 
-def compare(suite: Suite, today: Profile, earlier: Sequence[Profile]) -> dict[str, Any]:
+def compare_with_trailing(suite: Suite, today: Profile, earlier: Sequence[Profile]) -> dict[str, Any]:
     """Return what only earlier days can tell of a day: profile columns, and `trailing` with each column's history.
 
     Args:

@@ -25,13 +25,13 @@ Data = Annotated[Path | None, typer.Option("--data", help="Folder of a `files` s
 
 def plan(pipeline: Pipeline, as_of: AsOf, data: Data = None) -> None:
     """Say what a run of the day would land, build and make, and why; nothing is written."""
-    from tasks.cli.render_plan import render
+    from tasks.cli.render_plan import render_plan
     from tasks.evaluation.champion import outdated_verdicts
     from tasks.operations.plan import intent
     from tasks.runs.run import Run
 
     run = Run.create(pipeline, as_of.date(), "plan", data=data)
-    console.print(render(run.spec, intent(run), outdated_verdicts(run.home, run.spec)), soft_wrap=True)
+    console.print(render_plan(run.spec, intent(run), outdated_verdicts(run.home, run.spec)), soft_wrap=True)
 
 
 def backfill(

@@ -108,11 +108,11 @@ def labels(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when a rule decides nothing.")] = False,
 ) -> None:
     """Show what each rule of the label decides: counts, pairs, rules that never fire."""
-    from tasks.cli.render_labels import render
+    from tasks.cli.render_labels import render_labels
     from tasks.examples.label_report import look
 
     found = look(_run(pipeline, as_of, "cli"), examples)
-    console.print(render(found), highlight=False)
+    console.print(render_labels(found), highlight=False)
     if strict and found.idle:
         raise typer.Exit(1)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tasks.spec.feature_catalog import catalogue
+from tasks.spec.feature_catalog import feature_catalog
 from tasks.spec.project import PROJECT
 from tasks.spec.spec import json_schema
 from tasks.store.files import atomic_file
@@ -86,7 +86,7 @@ def _holds(value: dict[str, Any]) -> str:
 
 
 def _features() -> Iterator[str]:
-    known = catalogue()
+    known = feature_catalog()
     yield "Every feature is a function of the 365 days up to its as-of day, and of what was known then.\n"
     yield "| feature | mart | default | meaning |\n|---|---|---|---|"
     for feature in known.features.values():

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.features.build import describe
-from tasks.features.ledger import Plan
-from tasks.operations.backfill import Day
+from tasks.features.ledger import BuildPlan
+from tasks.operations.backfill import BackfillDay
 from tasks.operations.plan import spans
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ LOOKS = {
 SKIPPED = {"published": "published already", "refused": "refused by a gate already"}
 
 
-def announcement(spec: Spec, plan: Plan, days: Sequence[Day], parallel: int) -> RenderableType:
+def announcement(spec: Spec, plan: BuildPlan, days: Sequence[BackfillDay], parallel: int) -> RenderableType:
     """Return which days will be built, trained and skipped."""
     first, last = days[0].as_of, days[-1].as_of
     lines: list[RenderableType] = [Text(f"{spec.name}, {first} to {last}: {len(days)} days", style="bold")]
@@ -61,7 +61,7 @@ def _line(name: str, text: str) -> Text:
 class Display:
     """A bar of all days, and a line for each day that runs; on something that is no terminal, a line for each end."""
 
-    def __init__(self, console: Console, days: Sequence[Day]) -> None:
+    def __init__(self, console: Console, days: Sequence[BackfillDay]) -> None:
         self.console = console
         self.skipped = {day.as_of for day in days if day.done}
         self.told = set(self.skipped)
@@ -77,7 +77,7 @@ class Display:
     def __exit__(self, *_: object) -> None:
         self.live.stop()
 
-    def tick(self, busy: Mapping[date, str], ended: Sequence[Day]) -> None:
+    def tick(self, busy: Mapping[date, str], ended: Sequence[BackfillDay]) -> None:
         """Show where each running day is, and print those that have ended since."""
         for day in ended:
             if day.as_of not in self.told:
@@ -88,17 +88,19 @@ class Display:
         self.live.update(Group(*lines, self.bar))
 
 
-def _ended(day: Day) -> str:
+def _ended(day: BackfillDay) -> str:
     sign, style = LOOKS[day.state]
     seconds = f"{day.seconds:6.1f} s" if day.seconds is not None else "       –"
-    return f"  [{style}]{sign}[/{style}] {day.as_of} {seconds}  {day.state} {day.version or ''} {_words(day)}".rstrip()
+    return (
+        f"  [{style}]{sign}[/{style}] {day.as_of} {seconds}  {day.state} {day.version or ''} {_outcome(day)}".rstrip()
+    )
 
 
-def _words(day: Day) -> str:
+def _outcome(day: BackfillDay) -> str:
     return escape(" ".join(day.detail.split())[:300])
 
 
-def outcome(days: Sequence[Day], before: Sequence[Day], seconds: float) -> RenderableType:
+def outcome(days: Sequence[BackfillDay], before: Sequence[BackfillDay], seconds: float) -> RenderableType:
     """Return how many days ended how."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(style="bold")

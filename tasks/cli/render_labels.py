@@ -15,7 +15,7 @@ BAR = 30
 LISTED = 6
 
 
-def render(found: Labels) -> RenderableType:
+def render_labels(found: Labels) -> RenderableType:
     """Return the whole answer of `matinee labels`."""
     run, label = found.run, found.run.spec.label
     head = (
@@ -42,7 +42,7 @@ def _rules(found: Labels) -> Table:
     table.add_column("remark", overflow="fold")
     for tally, rule in zip(found.rules, found.run.spec.label.grades, strict=True):
         numbers = [_number(tally.decides), _number(tally.examples)]
-        table.add_row(str(tally.number), str(rule.grade), Text(_words(rule)), *numbers, _remark(tally))
+        table.add_row(str(tally.number), str(rule.grade), Text(_rule_text(rule)), *numbers, _remark(tally))
     undecided = found.undecided
     table.add_row(
         "–", "0", "something followed, no rule holds", _number(undecided.decides), _number(undecided.examples)
@@ -52,7 +52,7 @@ def _rules(found: Labels) -> Table:
     return table
 
 
-def _words(rule: GradeRule) -> str:
+def _rule_text(rule: GradeRule) -> str:
     return f"{rule.key}: {rule.condition}"
 
 

@@ -10,13 +10,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tasks.operations.plan import Intent, spans
+from tasks.operations.plan import RunPlan, spans
 
 if TYPE_CHECKING:
     from tasks.spec.spec import Spec
 
 
-def render(spec: Spec, found: Intent, outdated: Sequence[date]) -> RenderableType:
+def render_plan(spec: Spec, found: RunPlan, outdated: Sequence[date]) -> RenderableType:
     """Return what a run would make and why, the version it would name, and verdicts that are to be renewed.
 
     Args:
@@ -40,7 +40,7 @@ def render(spec: Spec, found: Intent, outdated: Sequence[date]) -> RenderableTyp
     return Group(*parts)
 
 
-def _table(found: Intent) -> Table:
+def _table(found: RunPlan) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("make", style="bold")
     table.add_column("days", no_wrap=True)

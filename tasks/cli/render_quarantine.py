@@ -24,7 +24,7 @@ from tasks.quarantine.rejection_rules import why
 if TYPE_CHECKING:
     from tasks.operations.staleness import Stale
     from tasks.quarantine.release import Proposal
-    from tasks.sources.released_rows import Release
+    from tasks.sources.released_rows import RowRelease
     from tasks.spec.spec import Spec
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -81,7 +81,7 @@ def tallies(found: Sequence[Refusals], everything: Sequence[Refusals], rule: str
     ]
 
 
-def as_json(spec: Spec, counted: Sequence[Tally], releases: Sequence[Release]) -> dict[str, Any]:
+def as_json(spec: Spec, counted: Sequence[Tally], releases: Sequence[RowRelease]) -> dict[str, Any]:
     """Return the list as JSON."""
     return {
         "pipeline": spec.name,
@@ -107,7 +107,7 @@ def as_json(spec: Spec, counted: Sequence[Tally], releases: Sequence[Release]) -
 def overview(
     spec: Spec,
     counted: Sequence[Tally],
-    releases: Sequence[Release],
+    releases: Sequence[RowRelease],
     outdated: Sequence[date],
     *,
     width: int,
@@ -181,7 +181,7 @@ def sparkline(rates: Sequence[float | None]) -> str:
     return "".join(BARS[round(rate / top * (len(BARS) - 1))] if top else BARS[0] for rate in known)
 
 
-def _releases(releases: Sequence[Release]) -> Table:
+def _releases(releases: Sequence[RowRelease]) -> Table:
     table = _plain_table(
         "release", "made", "by", "rows", "what", "days", "why", right=("rows",), whole=("release", "made")
     )
@@ -234,12 +234,12 @@ def as_tables(spec: Spec, rows: Sequence[Row]) -> RenderableType:
                 text = raw if len(raw) <= LONGEST_RAW else f"{raw[:LONGEST_RAW]}… ({len(raw):,} characters)"
                 columns.add_row(row.id, str(row.ds), line, Text(row.error or ""), Text(text))
             else:
-                columns.add_row(row.id, str(row.ds), line, _words(row))
+                columns.add_row(row.id, str(row.ds), line, _row_text(row))
         parts += [columns, Text("")]
     return Group(*parts)
 
 
-def _words(row: Row) -> Text:
+def _row_text(row: Row) -> Text:
     """Return what a row says, column by column; text is quoted where it could be taken for something else."""
     parts: list[tuple[str, str] | str] = []
     for name, value in row.content.items():

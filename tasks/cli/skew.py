@@ -30,12 +30,12 @@ def skew(pipeline: Pipeline, as_of: AsOf) -> None:
             f"{served_dir(run.home, run.spec.name, run.as_of)}: nothing was logged on {run.as_of}; expected files "
             "of the serving application: start it with `--log-features 0.01`"
         )
-    console.print(render(run.spec.name, found), soft_wrap=True)
+    console.print(render_skew(run.spec.name, found), soft_wrap=True)
     if differs(found):
         raise typer.Exit(1)
 
 
-def render(pipeline: str, found: Mapping[str, Any]) -> RenderableType:
+def render_skew(pipeline: str, found: Mapping[str, Any]) -> RenderableType:
     """Return the comparison as a table, with what is wrong below it."""
     table = Table(title=f"{pipeline}: {found['requests']} answers served on {found['days'][0]}", title_justify="left")
     table.add_column("feature")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from engine.descriptor import Descriptor
-    from engine.schema import ScoringRankerNode
+    from engine.node_schema import ScoringRankerNode
     from tasks.runs.run import Run
 
 CHAMPION = "champion"
@@ -56,7 +56,7 @@ class Champion:
         return {"version": self.version, "since": since, "problem": self.problem}
 
 
-def asked_for(spec: Spec) -> bool:
+def has_champion_gate(spec: Spec) -> bool:
     """Tell whether a pipeline has a gate that compares with the champion."""
     return any(against_champion(gate) for gate in spec.gates)
 
@@ -68,11 +68,11 @@ def against_champion(gate: BeatsGate | NotWorseGate) -> bool:
 
 def champion_before(run: Run) -> str | None:
     """Return the version that was champion when the run's day began, judging by as-of days alone."""
-    before = [event for day, event in last_of_days(run.home, run.spec).items() if day < run.as_of]
+    before = [event for day, event in champion_by_day(run.home, run.spec).items() if day < run.as_of]
     return str(before[-1]["version"]) if before else None
 
 
-def standing(home: Home, spec: Spec) -> list[dict[str, Any]]:
+def valid_versions(home: Home, spec: Spec) -> list[dict[str, Any]]:
     """Return the timeline's last word on each version that holds, by as-of day; of one day, the last comes last.
 
     A version that an earlier landing or pipeline file made comes last again when its day is run with those again.
@@ -85,9 +85,9 @@ def standing(home: Home, spec: Spec) -> list[dict[str, Any]]:
     return sorted((event for event in last.values() if not event.get("withdrawn")), key=lambda event: event["as_of"])
 
 
-def last_of_days(home: Home, spec: Spec) -> dict[date, dict[str, Any]]:
+def champion_by_day(home: Home, spec: Spec) -> dict[date, dict[str, Any]]:
     """Return the timeline's last word on the version of each day that is champion after it, by day."""
-    return {date.fromisoformat(event["as_of"]): event for event in standing(home, spec)}
+    return {date.fromisoformat(event["as_of"]): event for event in valid_versions(home, spec)}
 
 
 def outdated_verdicts(home: Home, spec: Spec) -> list[date]:
@@ -96,10 +96,10 @@ def outdated_verdicts(home: Home, spec: Spec) -> list[date]:
     An earlier day has been filled in, or judged again, since. Running such a day again settles it: its version stays
     what it is, and is compared anew.
     """
-    if not asked_for(spec):
+    if not has_champion_gate(spec):
         return []
     found, champion = [], None
-    for as_of, event in last_of_days(home, spec).items():
+    for as_of, event in champion_by_day(home, spec).items():
         if event.get("champion") != champion:
             found.append(as_of)
         champion = event["version"]
@@ -154,7 +154,7 @@ def _spec_of(descriptor: Descriptor) -> Spec:
 def _scores(spec: Spec, descriptor: Descriptor, folder: Path, table: pa.Table) -> npt.NDArray[np.float64]:
     import numpy as np
 
-    from engine.schema import PopulationRankerNode
+    from engine.node_schema import PopulationRankerNode
 
     node = descriptor.ranker
     if not isinstance(node, PopulationRankerNode):
@@ -172,7 +172,7 @@ def _scores(spec: Spec, descriptor: Descriptor, folder: Path, table: pa.Table) -
 def _predict(
     spec: Spec, descriptor: Descriptor, ranker: ScoringRankerNode, folder: Path, table: pa.Table
 ) -> npt.NDArray[np.float64]:
-    from engine.schema import TreesNode
+    from engine.node_schema import TreesNode
     from engine.trees import Trees
     from tasks.examples.arrays import matrix
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import TrainingError
-from tasks.evaluation.champion import CHAMPION, Champion, asked_for, champion_of
+from tasks.evaluation.champion import CHAMPION, Champion, champion_of, has_champion_gate
 from tasks.evaluation.held_out import HeldOut, baseline_rows
 from tasks.evaluation.leakage import suspicion_of
 from tasks.examples.arrays import matrix
@@ -184,7 +184,7 @@ def evaluate_step(run: Run) -> dict[str, Any]:
         truth = pq.read_table(sample / "truth.parquet")
         wanted = pa.array(sorted(set(cuts)), pa.date32())
         truth = truth.filter(pa.compute.is_in(truth["cut"], wanted))
-    champion = champion_of(run, table) if asked_for(run.spec) else None
+    champion = champion_of(run, table) if has_champion_gate(run.spec) else None
     held_out = HeldOut.of(run.spec, table, truth)
     groups = rank_groups(run, held_out, champion)
     found = records(run.spec, groups)

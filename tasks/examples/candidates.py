@@ -24,7 +24,7 @@ from tasks.features.build import (
     require_built,
     transforms_digest,
 )
-from tasks.features.ledger import Needed
+from tasks.features.ledger import BuildRequest
 from tasks.features.warehouse import reader
 from tasks.runs.provenance import code_digest
 from tasks.spec.spec import Spec
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 CANDIDATES = "candidates.parquet"
 
 
-def cut_folders(run: Run, need: Needed) -> dict[date, Path]:
+def cut_folders(run: Run, need: BuildRequest) -> dict[date, Path]:
     """Return the folder of every cut of the run and of its as-of day, named by all that it is made from."""
     canonical = run.spec.canonical()
     made_by = {

@@ -18,7 +18,7 @@ from tasks.examples.allocation import allocate
 from tasks.examples.arrays import UNKNOWN
 from tasks.examples.candidates import candidate_files
 from tasks.features.warehouse import reader
-from tasks.spec.feature_catalog import ASKED, KEYS, MARTS, catalogue
+from tasks.spec.feature_catalog import KEYS, MARTS, ON_DEMAND_MARTS, feature_catalog
 from tasks.spec.references import score_names
 from tasks.spec.spec import Spec
 from tasks.store.files import atomic_file, write_json
@@ -136,7 +136,7 @@ def _draw(connection: DuckDBPyConnection, run: Run, name: str, cuts: Sequence[da
 
 def examples_query(spec: Spec, drawn: str, cuts: Sequence[date]) -> str:
     """Return the one statement that makes examples: candidates ⟕ features ⟕ labels, for the groups of a table."""
-    known = catalogue().features
+    known = feature_catalog().features
     scores = score_names(spec)
     columns = [
         f"coalesce(c.{identifier(name)}, 0)::float as {identifier(name)}"
@@ -176,7 +176,7 @@ def join_mart(mart: str) -> str:
     """Return the join of a mart with rows `c` of user, item and cut, of which those of `points` are asked for."""
     keys = {"user_id": "c.user_id", "item_id": "c.item_id", "category": "feat_items.category"}
     on = " and ".join(f"{mart}.{key} = {keys[key]}" for key in KEYS[MARTS[mart]])
-    rows = f"{mart}_at('points') as {mart}" if mart in ASKED else mart
+    rows = f"{mart}_at('points') as {mart}" if mart in ON_DEMAND_MARTS else mart
     return f"left join {rows} on {on} and {mart}.as_of = c.cut"
 
 
@@ -228,7 +228,7 @@ def sample_step(run: Run) -> dict[str, Any]:
 
 def _serving_features(connection: DuckDBPyConnection, run: Run, folder: Path) -> dict[str, int]:
     """Write the features as of the run's day, which serve tomorrow: the same tables, no second implementation."""
-    spec, known = run.spec, catalogue().features
+    spec, known = run.spec, feature_catalog().features
     rows: dict[str, int] = {}
     for mart, entity in MARTS.items():
         features = [name for name in spec.features if name in known and known[name].mart == mart]

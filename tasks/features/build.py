@@ -19,7 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import BuildError, MatineeError
-from tasks.features.ledger import Entry, Needed, Plan, compare, prepare, read_ledger, record_tested, tell
+from tasks.features.ledger import (
+    BuildPlan,
+    BuildRequest,
+    Entry,
+    plan_build,
+    prepare,
+    read_ledger,
+    record_tested,
+    write_control_tables,
+)
 from tasks.features.warehouse import locked, reader_if_built, writer
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
@@ -67,7 +76,7 @@ def landing_digest(partitions: Iterable[Partition]) -> str:
     return digest([[p.table, p.ds, p.sha256] for p in partitions])
 
 
-def needed(run: Run) -> Needed:
+def needed(run: Run) -> BuildRequest:
     """Read the landing once, and say what the run needs of it.
 
     Raises:
@@ -78,7 +87,7 @@ def needed(run: Run) -> Needed:
 
 def needed_by(
     spec: Spec, home: Home, days: Collection[date], data: Path | None = None, unknown: Sequence[Partition] = ()
-) -> Needed:
+) -> BuildRequest:
     """Return what the runs for some as-of days need together: the landing that the latest sees, and each one's days.
 
     A feature day and a label cut are functions of the landing up to them, so they are the same for every run.
@@ -98,7 +107,7 @@ def needed_by(
     source = open_source(spec, home, data)
     first = min(landing_start(spec, day) for day in days)
     partitions = landed_for(source, home, first, max(days), instead=unknown)
-    return Needed(tuple(partitions), *wanted(spec, days, partitions, source.entities))
+    return BuildRequest(tuple(partitions), *wanted(spec, days, partitions, source.entities))
 
 
 def wanted(
@@ -131,7 +140,7 @@ def require_built(run: Run, connection: DuckDBPyConnection) -> None:
     Raises:
         BuildError: something was landed since, by another run or by hand.
     """
-    if not compare(needed(run), read_ledger(connection), code_of_tables(run.spec)).empty:
+    if not plan_build(needed(run), read_ledger(connection), code_of_tables(run.spec)).empty:
         raise BuildError(
             f"{run.spec.name} {run.as_of}: the landing or the code has changed since the tables were built; run the "
             "steps again from `build` on"
@@ -213,7 +222,7 @@ def _outcome(result: Any) -> dict[str, Any]:
     }
 
 
-def build(spec: Spec, home: Home, need: Needed, folder: Path) -> Plan:
+def build(spec: Spec, home: Home, need: BuildRequest, folder: Path) -> BuildPlan:
     """Bring the warehouse up to date with what is needed, by at most one dbt invocation.
 
     Args:
@@ -230,9 +239,9 @@ def build(spec: Spec, home: Home, need: Needed, folder: Path) -> Plan:
     """
     with locked(home, spec.name):
         with writer(home, spec.name) as connection:
-            plan = compare(need, prepare(connection, code_of_tables(spec)), code_of_tables(spec))
+            plan = plan_build(need, prepare(connection, code_of_tables(spec)), code_of_tables(spec))
             if not plan.empty:
-                tell(connection, plan)
+                write_control_tables(connection, plan)
         models = [] if plan.empty else run_dbt(spec, home, folder / "dbt.log")
         if not plan.empty:
             with writer(home, spec.name) as connection:
@@ -256,7 +265,7 @@ def build_step(run: Run, together: Collection[date] = ()) -> dict[str, Any]:
     days = sorted({run.as_of, *(day for day in together if first_as_of(run.spec) <= day)})
     need = needed(run)
     with run.step("build", result) as folder:
-        if len(days) == 1 or compare(need, ledger_of(run), code_of_tables(run.spec)).empty:
+        if len(days) == 1 or plan_build(need, ledger_of(run), code_of_tables(run.spec)).empty:
             plan = build(run.spec, run.home, need, folder)
         else:
             plan = _build_together(run, days, folder)
@@ -270,7 +279,7 @@ def ledger_of(run: Run) -> dict[Entry, str]:
         return {} if connection is None else read_ledger(connection)
 
 
-def _build_together(run: Run, days: Sequence[date], folder: Path) -> Plan:
+def _build_together(run: Run, days: Sequence[date], folder: Path) -> BuildPlan:
     """Build the run's days with those of others, or alone if that goes wrong: theirs is not its affair."""
     from tasks.sources.land import land
 
@@ -282,7 +291,7 @@ def _build_together(run: Run, days: Sequence[date], folder: Path) -> Plan:
         return build(run.spec, run.home, needed(run), folder)
 
 
-def describe(plan: Plan) -> dict[str, Any]:
+def describe(plan: BuildPlan) -> dict[str, Any]:
     """Return what a plan builds, as JSON has it."""
 
     def days(found: Sequence[date]) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def _manifest(spec: Spec) -> dict[str, Any]:
         return found
 
 
-def catalogue(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def docs_catalog(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return dbt's catalogue of the columns that a manifest declares."""
     nodes = {}
     for key, node in manifest.get("nodes", {}).items():
@@ -97,7 +97,7 @@ def _page(manifest: Mapping[str, Any]) -> str:
     text = Path(DOCS_INDEX_FILE_PATH).read_text(encoding="utf-8")
     policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     text = re.sub("<head>", lambda found: found.group() + policy, text, count=1)
-    parts = {"MANIFEST.JSON INLINE DATA": manifest, "CATALOG.JSON INLINE DATA": catalogue(manifest)}
+    parts = {"MANIFEST.JSON INLINE DATA": manifest, "CATALOG.JSON INLINE DATA": docs_catalog(manifest)}
     for place, content in parts.items():
         if f'"{place}"' not in text:
             raise BuildError(f"dbt's page has no place {place!r}: another version of dbt than this was written for")

@@ -29,7 +29,7 @@ Entry = tuple[str, str, date]
 
 
 @dataclass(frozen=True)
-class Needed:
+class BuildRequest:
     """What is to be built: the landing to build it from, and the digest behind each feature day and label cut."""
 
     partitions: tuple[Partition, ...]
@@ -38,7 +38,7 @@ class Needed:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BuildPlan:
     """What a build has to do: of what is needed, that which is not built; digests by day.
 
     `lacking` has, for each partition, feature day and label cut of it, the models that lack it, and those of them that
@@ -49,7 +49,7 @@ class Plan:
     changed: frozenset[tuple[str, date]]
     features: dict[date, str]
     labels: dict[date, str]
-    lacking: dict[Entry, Lacking] = field(compare=False)
+    lacking: dict[Entry, MissingModels] = field(compare=False)
 
     @property
     def empty(self) -> bool:
@@ -58,7 +58,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Lacking:
+class MissingModels:
     """Of how many models: those that lack what is wanted of a day, and those of them that have something else."""
 
     missing: tuple[str, ...]
@@ -91,21 +91,21 @@ def read_ledger(connection: DuckDBPyConnection) -> dict[Entry, str]:
     return {(model, part, day): value for model, part, day, value in rows}
 
 
-def compare(need: Needed, ledger: dict[Entry, str], code: str) -> Plan:
+def plan_build(need: BuildRequest, ledger: dict[Entry, str], code: str) -> BuildPlan:
     """Return what is needed and not built; of a ledger that was written by other code, everything."""
     if ledger.get(CODE) != code:
         ledger = {}
-    lacking: dict[Entry, Lacking] = {}
+    lacking: dict[Entry, MissingModels] = {}
 
     def stale(grain: str, part: str, day: date, wanted: str) -> bool:
         built = {model: ledger.get((model, part, day)) for model in models(grain)}
         missing = tuple(model for model, value in built.items() if value != wanted)
         if missing:
             other = tuple(model for model in missing if built[model] is not None)
-            lacking[grain, part, day] = Lacking(missing, other, len(built))
+            lacking[grain, part, day] = MissingModels(missing, other, len(built))
         return bool(missing)
 
-    return Plan(
+    return BuildPlan(
         need.partitions,
         frozenset((p.table, p.ds) for p in need.partitions if stale("ds", p.table, p.ds, p.sha256)),
         {day: value for day, value in need.features.items() if stale("as_of", "", day, value)},
@@ -139,7 +139,7 @@ def _drop_everything(connection: DuckDBPyConnection) -> None:
         connection.execute(f'drop {what} if exists "{schema}"."{name}" cascade')
 
 
-def tell(connection: DuckDBPyConnection, plan: Plan) -> None:
+def write_control_tables(connection: DuckDBPyConnection, plan: BuildPlan) -> None:
     """Tell dbt, in the schema `control`, what to build and what the models have to enter in the ledger."""
     connection.execute("begin")
     connection.execute(

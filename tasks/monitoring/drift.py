@@ -36,7 +36,7 @@ NEXT = "see docs/runbooks/drift-or-skew.md."
 
 
 @dataclass(frozen=True)
-class Judge:
+class DriftTest:
     """What a comparison of two samples is judged by."""
 
     sides: tuple[Side, Side]
@@ -60,7 +60,7 @@ class Judge:
         alpha = ALPHA / self.tests
         return float(chdtri(max(bins - 1, 1), alpha)) * spread, math.sqrt(-math.log(alpha / 2) / 2 * spread)
 
-    def compare(self, name: str, shape: Shape, unit: str, *, filling: bool = False) -> dict[str, Any]:
+    def test(self, name: str, shape: Shape, unit: str, *, filling: bool = False) -> dict[str, Any]:
         """Return the record of a feature."""
         psi = shape.psi(self.units(unit))
         by_chance = self.chances(unit, len(shape.reference))
@@ -83,7 +83,7 @@ class Judge:
 
         Positives are rare, so that a rate that doubles hardly moves a distribution: it is compared as a ratio.
         """
-        record = self.compare(LABEL, shape, "group_id")
+        record = self.test(LABEL, shape, "group_id")
         del record["bins"]
         before, after = rates
         spread = math.sqrt(before * (1 - before) * sum(1 / count for count in self.units("group_id")))

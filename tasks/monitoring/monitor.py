@@ -17,9 +17,9 @@ from engine.errors import EngineError
 from tasks.checks.profile import parquet
 from tasks.errors import MatineeError, SpecError
 from tasks.monitoring.distributions import UNITS, balance_weekdays, load_sides, positive_rates, shapes, sides
-from tasks.monitoring.drift import SCORE, Judge, as_checks
+from tasks.monitoring.drift import SCORE, DriftTest, as_checks
 from tasks.monitoring.skew import differs, skew_checks, skew_of
-from tasks.spec.feature_catalog import catalogue
+from tasks.spec.feature_catalog import feature_catalog
 from tasks.spec.parts import PopularityRetrieval
 from tasks.spec.spec import Spec
 from tasks.spec.windows import LONGEST_FEATURE_WINDOW, windows
@@ -46,7 +46,7 @@ NOTHING: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Files:
+class ExampleFiles:
     """The examples that are compared: files of the reference, and the part that is judged."""
 
     reference: tuple[Path, ...]
@@ -61,7 +61,7 @@ def monitor_step(run: Run) -> dict[str, Any]:
     What cannot be compared is said in them, and never fails the run.
     """
     try:
-        found = compare(run)
+        found = compare_with_reference(run)
     except MatineeError as error:
         found = {**NOTHING, "problem": str(error)}
     records = [*found["features"], *(found[key] for key in ("label", "scores") if found[key])]
@@ -103,7 +103,7 @@ def judged_before(spec: Spec, as_of: date) -> bool:
         return False
 
 
-def compare(run: Run) -> dict[str, Any]:
+def compare_with_reference(run: Run) -> dict[str, Any]:
     """Compare the judged examples of a run with the reference; the shape of `drift.json`.
 
     Raises:
@@ -125,7 +125,7 @@ def compare(run: Run) -> dict[str, Any]:
     return {**found, "label_rate": rates, "scores": scores, "problem": problem}
 
 
-def _files(sample: Path, paths: Mapping[str, Path], filled: set[str], spec: Spec) -> Files:
+def _files(sample: Path, paths: Mapping[str, Path], filled: set[str], spec: Spec) -> ExampleFiles:
     part = next((name for name in CURRENT if name in filled), None)
     kind = spec.monitor.reference
     reference = tuple(paths[name] for name in REFERENCES[kind] if name in filled and name != part)
@@ -134,18 +134,18 @@ def _files(sample: Path, paths: Mapping[str, Path], filled: set[str], spec: Spec
             f"{sample}: expected examples to train and to judge on, found them for "
             f"{', '.join(sorted(filled)) or 'nothing'}; nothing to compare"
         )
-    return Files(reference, part, paths[part], kind == "same_weekday")
+    return ExampleFiles(reference, part, paths[part], kind == "same_weekday")
 
 
-def _features(connection: DuckDBPyConnection, spec: Spec, files: Files) -> dict[str, Any]:
+def _features(connection: DuckDBPyConnection, spec: Spec, files: ExampleFiles) -> dict[str, Any]:
     names = list(spec.features)
     load_sides(connection, [parquet(files.reference), parquet([files.current])], [*names, "grade"])
     spans = _weigh(connection, files)
     found = shapes(connection, [*names, "grade"])
-    judge = Judge(sides(connection), tests(spec))
+    judge = DriftTest(sides(connection), tests(spec))
     history = (spans[0][0] - spec.start).days + 1
     features = [
-        judge.compare(name, found[name], unit_of(name, spec), filling=window_of(name, spec) > history) for name in names
+        judge.test(name, found[name], unit_of(name, spec), filling=window_of(name, spec) > history) for name in names
     ]
     return {
         "reference": {"kind": spec.monitor.reference, **_span(spans[0]), **_counts(judge, 0)},
@@ -156,7 +156,7 @@ def _features(connection: DuckDBPyConnection, spec: Spec, files: Files) -> dict[
 
 
 def _scores_or_problem(
-    connection: DuckDBPyConnection, run: Run, files: Files
+    connection: DuckDBPyConnection, run: Run, files: ExampleFiles
 ) -> tuple[dict[str, Any] | None, str | None]:
     try:
         return _scores(connection, run, files), None
@@ -164,7 +164,7 @@ def _scores_or_problem(
         return None, f"the model's scores cannot be compared: {error}"
 
 
-def _scores(connection: DuckDBPyConnection, run: Run, files: Files) -> dict[str, Any] | None:
+def _scores(connection: DuckDBPyConnection, run: Run, files: ExampleFiles) -> dict[str, Any] | None:
     """Compare what the judged model gives both sides; None where the run has trained none."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -181,7 +181,7 @@ def _scores(connection: DuckDBPyConnection, run: Run, files: Files) -> dict[str,
         names.append(side)
     load_sides(connection, names, ["score"])
     _weigh(connection, files)
-    return Judge(sides(connection), tests(run.spec)).compare(SCORE, shapes(connection, ["score"])["score"], "user_id")
+    return DriftTest(sides(connection), tests(run.spec)).test(SCORE, shapes(connection, ["score"])["score"], "user_id")
 
 
 def tests(spec: Spec) -> int:
@@ -189,7 +189,7 @@ def tests(spec: Spec) -> int:
     return 2 * (len(spec.features) + 2)
 
 
-def _weigh(connection: DuckDBPyConnection, files: Files) -> list[tuple[date, date]]:
+def _weigh(connection: DuckDBPyConnection, files: ExampleFiles) -> list[tuple[date, date]]:
     """Weigh the weekdays if they are to match; return the first and last cut of both sides.
 
     Raises:
@@ -210,13 +210,13 @@ def _span(cuts: tuple[date, date]) -> dict[str, str]:
     return {"from": cuts[0].isoformat(), "to": cuts[1].isoformat()}
 
 
-def _counts(judge: Judge, side: int) -> dict[str, int]:
+def _counts(judge: DriftTest, side: int) -> dict[str, int]:
     return {"rows": judge.sides[side].rows, "groups": judge.sides[side].groups}
 
 
 def unit_of(name: str, spec: Spec) -> str:
     """Return what a feature's values are independent draws of: the users, or the items for what belongs to items."""
-    feature = catalogue().features.get(name)
+    feature = feature_catalog().features.get(name)
     if feature is not None:
         return "item_id" if feature.entity == "item" else "user_id"
     return "item_id" if isinstance(_retrieval(name, spec), PopularityRetrieval) else "user_id"
@@ -224,7 +224,7 @@ def unit_of(name: str, spec: Spec) -> str:
 
 def window_of(name: str, spec: Spec) -> int:
     """Return how many days a feature looks back; 0 for one that looks at no window."""
-    feature = catalogue().features.get(name)
+    feature = feature_catalog().features.get(name)
     if feature is not None:
         return feature.window
     part = _retrieval(name, spec)

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import EngineError
 from tasks.checks.gx import Check, shown
 from tasks.errors import MatineeError
-from tasks.evaluation.champion import last_of_days
+from tasks.evaluation.champion import champion_by_day
 from tasks.examples.sample import join_mart
 from tasks.features.warehouse import reader
 from tasks.monitoring.drift import SCORE
 from tasks.monitoring.serving_log import Answer, read_answers, served_dir, served_files
-from tasks.spec.feature_catalog import MARTS, catalogue
+from tasks.spec.feature_catalog import MARTS, feature_catalog
 from tasks.store.registry import version_dir
 from tasks.store.sql import identifier
 
@@ -70,7 +70,7 @@ def _versions(answers: Sequence[Answer]) -> list[dict[str, Any]]:
 
 def _stale(run: Run, answers: Sequence[Answer]) -> str | None:
     """Return what is wrong with the version that gave the last answer of the day, if a newer one stood by then."""
-    before = [(day, event) for day, event in last_of_days(run.home, run.spec).items() if day < run.as_of]
+    before = [(day, event) for day, event in champion_by_day(run.home, run.spec).items() if day < run.as_of]
     if not before or not answers or answers[-1].as_of >= before[-1][0]:
         return None
     newest = before[-1][1]["version"]
@@ -140,7 +140,7 @@ def _from_tables(run: Run, answers: Sequence[Answer]) -> list[dict[str, Column]]
     """
     import pyarrow as pa
 
-    known = catalogue().features
+    known = feature_catalog().features
     names = sorted({name for answer in answers for name in answer.features if name in known})
     if not names:
         return [{} for _ in answers]
@@ -163,7 +163,7 @@ def _from_tables(run: Run, answers: Sequence[Answer]) -> list[dict[str, Column]]
 
 def _query(names: Sequence[str]) -> str:
     """Return the values as training examples get them (`examples.sample.examples_query`), in the order of the log."""
-    known = catalogue().features
+    known = feature_catalog().features
     columns = [
         f"coalesce({known[n].mart}.{identifier(n)}, {known[n].default!r})::float as {identifier(n)}" for n in names
     ]

@@ -20,9 +20,9 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import GateFailed, MatineeError, SpecError
-from tasks.evaluation.champion import asked_for, champion_before, last_of_days, outdated_verdicts
+from tasks.evaluation.champion import champion_before, champion_by_day, has_champion_gate, outdated_verdicts
 from tasks.features.build import build, code_of_tables, describe, ledger_of, needed, needed_by
-from tasks.features.ledger import Plan, compare
+from tasks.features.ledger import BuildPlan, plan_build
 from tasks.operations.plan import placeholders
 from tasks.publishing.publish import version_of
 from tasks.runs.steps import STEPS, WITH_RESULT, sequence
@@ -44,7 +44,7 @@ JUDGING = tuple(step.name for step in STEPS if step.needs_champion)
 
 
 @dataclass(frozen=True)
-class Day:
+class BackfillDay:
     """One day of a backfill, and what is to be done about it.
 
     Attributes:
@@ -107,7 +107,7 @@ def only_one(home: Home, spec: Spec) -> Iterator[None]:
         ) from None
 
 
-def look(runs: list[Run], *, again: bool = False) -> tuple[Plan, list[Day]]:
+def look(runs: list[Run], *, again: bool = False) -> tuple[BuildPlan, list[BackfillDay]]:
     """Return what there is to build for all days, and what is to be done about each of them; nothing is written.
 
     Args:
@@ -119,25 +119,29 @@ def look(runs: list[Run], *, again: bool = False) -> tuple[Plan, list[Day]]:
     missing = unlanded(source, one.home, one.landing_start, runs[-1].as_of)
     need = needed_by(one.spec, one.home, [run.as_of for run in runs], one.data, unknown=placeholders(missing))
     first = min((day for _, day in missing), default=date.max)
-    last, outdated = last_of_days(one.home, one.spec), set(outdated_verdicts(one.home, one.spec))
+    last, outdated = champion_by_day(one.home, one.spec), set(outdated_verdicts(one.home, one.spec))
     days = [
-        Day(run.as_of, None, "train")
+        BackfillDay(run.as_of, None, "train")
         if run.as_of >= first
         else _look_at(run, last.get(run.as_of), outdated=run.as_of in outdated, again=again)
         for run in runs
     ]
-    return compare(need, ledger_of(one), code_of_tables(one.spec)), days
+    return plan_build(need, ledger_of(one), code_of_tables(one.spec)), days
 
 
-def _look_at(run: Run, last: dict[str, Any] | None, *, outdated: bool, again: bool) -> Day:
+def _look_at(run: Run, last: dict[str, Any] | None, *, outdated: bool, again: bool) -> BackfillDay:
     """Look at a day whose last version that holds is given: one that was overtaken since is run again, to be last."""
     version = version_of(run, needed(run))
     if again:
-        return Day(run.as_of, version, "train")
+        return BackfillDay(run.as_of, version, "train")
     if last is not None and version == last["version"]:
-        return Day(run.as_of, version, "judge" if outdated else "published")
+        return BackfillDay(run.as_of, version, "judge" if outdated else "published")
     refused = _refused(run, version)
-    return Day(run.as_of, version, "train") if refused is None else Day(run.as_of, version, "refused", refused)
+    return (
+        BackfillDay(run.as_of, version, "train")
+        if refused is None
+        else BackfillDay(run.as_of, version, "refused", refused)
+    )
 
 
 def _refused(run: Run, version: str) -> str | None:
@@ -145,7 +149,7 @@ def _refused(run: Run, version: str) -> str | None:
     for path in sorted(run.home.runs(run.spec.name, run.as_of).glob("*/gate/result.json")):
         verdict = read_json(path)
         if verdict.get("version") == version and not verdict["passed"]:
-            if asked_for(run.spec) and verdict.get("champion") != champion_before(run):
+            if has_champion_gate(run.spec) and verdict.get("champion") != champion_before(run):
                 continue
             return "; ".join(f"{one['gate']}: {one['detail']}" for one in verdict["gates"] if not one["passed"])
     return None
@@ -172,8 +176,8 @@ def build_all(runs: list[Run]) -> dict[str, Any]:
 
 
 def run_days(
-    runs: list[Run], days: list[Day], parallel: int, tick: Callable[[dict[date, str], list[Day]], None]
-) -> list[Day]:
+    runs: list[Run], days: list[BackfillDay], parallel: int, tick: Callable[[dict[date, str], list[BackfillDay]], None]
+) -> list[BackfillDay]:
     """Run what is to be run, `parallel` days at a time, and return what became of every day.
 
     Args:
@@ -206,13 +210,16 @@ def run_days(
 
 
 def _drive(
-    workers: ProcessPoolExecutor, runs: dict[date, Run], waiting: list[Day], busy: Callable[[dict[date, str]], None]
-) -> Iterator[Day]:
+    workers: ProcessPoolExecutor,
+    runs: dict[date, Run],
+    waiting: list[BackfillDay],
+    busy: Callable[[dict[date, str]], None],
+) -> Iterator[BackfillDay]:
     """Yield days as they end. With a gate against the champion, days are judged one after another."""
-    in_order = bool(waiting) and asked_for(runs[waiting[0].as_of].spec)
-    training: dict[Future[Day], date] = {}
-    judging: dict[Future[Day], date] = {}
-    trained: dict[date, Day] = {}
+    in_order = bool(waiting) and has_champion_gate(runs[waiting[0].as_of].spec)
+    training: dict[Future[BackfillDay], date] = {}
+    judging: dict[Future[BackfillDay], date] = {}
+    trained: dict[date, BackfillDay] = {}
     for day in waiting:
         training[workers.submit(run_day, runs[day.as_of], day, in_order)] = day.as_of
     to_judge = [day.as_of for day in waiting] if in_order else []
@@ -251,19 +258,19 @@ def _share_the_cores(parallel: int) -> None:
     os.environ["MATINEE_THREADS"] = str(max(1, threads // parallel))
 
 
-def run_day(run: Run, day: Day, stop_before_judging: bool) -> Day:
+def run_day(run: Run, day: BackfillDay, stop_before_judging: bool) -> BackfillDay:
     """Run a day's steps, to the end or up to where it is judged, and write its report unless more steps follow."""
     shutil.rmtree(run.dir, ignore_errors=True)  # of a backfill that was stopped
     chosen = [name for name in sequence() if not (stop_before_judging and name in JUDGING)]
     return _run_steps(run, day, chosen, last=not stop_before_judging)
 
 
-def judge_day(run: Run, day: Day) -> Day:
+def judge_day(run: Run, day: BackfillDay) -> BackfillDay:
     """Run the steps that judge a trained day."""
     return _run_steps(run, day, list(JUDGING), last=True)
 
 
-def _run_steps(run: Run, day: Day, names: list[str], *, last: bool) -> Day:
+def _run_steps(run: Run, day: BackfillDay, names: list[str], *, last: bool) -> BackfillDay:
     from tasks.operations.run_all import report_quietly
     from tasks.runs.failures import call_step
 

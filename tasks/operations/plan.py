@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tasks.examples.candidates import cut_folders
 from tasks.features.build import code_of_tables, ledger_of, needed_by
-from tasks.features.ledger import CODE, Needed, Plan, compare
+from tasks.features.ledger import CODE, BuildPlan, BuildRequest, plan_build
 from tasks.publishing.publish import version_of
 from tasks.runs.run import Run
 from tasks.sources.land import open_source, unlanded
@@ -39,7 +39,7 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Intent:
+class RunPlan:
     """What a run would do.
 
     `version` is what it would make, None if that cannot be known before its days are landed; `published` says whether
@@ -52,7 +52,7 @@ class Intent:
     published: bool
 
 
-def intent(run: Run) -> Intent:
+def intent(run: Run) -> RunPlan:
     """Find out what a run would do.
 
     Raises:
@@ -63,7 +63,7 @@ def intent(run: Run) -> Intent:
     missing = unlanded(open_source(run.spec, run.home, run.data), run.home, run.landing_start, run.as_of)
     need = needed_by(run.spec, run.home, [run.as_of], run.data, unknown=placeholders(missing))
     ledger, code = ledger_of(run), code_of_tables(run.spec)
-    plan = compare(need, ledger, code)
+    plan = plan_build(need, ledger, code)
     other_code = bool(ledger) and ledger.get(CODE) != code
     reasons = [
         *_to_land(missing),
@@ -74,7 +74,7 @@ def intent(run: Run) -> Intent:
     ]
     version = None if missing else version_of(run, need)
     known = version is not None and verdict_on(run.home, run.spec.name, run.spec.publish.alias, version) is not None
-    return Intent(run.as_of, tuple(reasons), version, known)
+    return RunPlan(run.as_of, tuple(reasons), version, known)
 
 
 def placeholders(missing: Unlanded) -> list[Partition]:
@@ -90,14 +90,14 @@ def _to_land(missing: Unlanded) -> Iterator[Reason]:
             )
 
 
-def _to_load(plan: Plan, missing: Unlanded, *, other_code: bool) -> Iterator[Reason]:
+def _to_load(plan: BuildPlan, missing: Unlanded, *, other_code: bool) -> Iterator[Reason]:
     for table in sorted({table for table, _ in plan.changed}):
         days = [day for name, day in sorted(plan.changed) if name == table and (name, day) not in missing]
         why = {day: OTHER_CODE if other_code else _why_loaded(plan, table, day) for day in days}
         yield from _grouped(f"load {table}", why)
 
 
-def _why_loaded(plan: Plan, table: str, day: date) -> str:
+def _why_loaded(plan: BuildPlan, table: str, day: date) -> str:
     lacking = plan.lacking["ds", table, day]
     if len(lacking.missing) < lacking.models:
         return f"a build ended before {', '.join(lacking.missing[:NAMED])}"
@@ -105,7 +105,7 @@ def _why_loaded(plan: Plan, table: str, day: date) -> str:
 
 
 def _to_build(
-    run: Run, plan: Plan, what: str, grain: str, days: Collection[date], *, other_code: bool
+    run: Run, plan: BuildPlan, what: str, grain: str, days: Collection[date], *, other_code: bool
 ) -> Iterator[Reason]:
     back = lookback(run.spec) if what == "features" else labels_lookback(run.spec)
     ahead = timedelta(0) if what == "features" else run.spec.lag
@@ -125,7 +125,7 @@ def _to_build(
     yield from _grouped(what, {day: why(day) for day in sorted(days)})
 
 
-def _to_retrieve(run: Run, need: Needed) -> Iterator[Reason]:
+def _to_retrieve(run: Run, need: BuildRequest) -> Iterator[Reason]:
     missing = [day for day, folder in cut_folders(run, need).items() if not folder.exists()]
     yield from _reason("candidates", missing, "not made from these tables, settings and code")
 

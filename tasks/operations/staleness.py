@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from tasks.evaluation.champion import last_of_days
+from tasks.evaluation.champion import champion_by_day
 from tasks.features.build import code_of_tables, needed_by
-from tasks.features.ledger import CODE, compare, read_ledger
+from tasks.features.ledger import CODE, plan_build, read_ledger
 from tasks.features.warehouse import reader_if_built
 from tasks.operations.plan import placeholders
 from tasks.spec.windows import landing_start
@@ -49,9 +49,9 @@ def stale_after(
     code = code_of_tables(spec)
     if not runs or ledger.get(CODE) != code:
         return Stale(runs, (), (), bool(ledger) and ledger.get(CODE) != code)
-    before = compare(needed_by(spec, home, runs, data), ledger, code)
+    before = plan_build(needed_by(spec, home, runs, data), ledger, code)
     unknown = placeholders(dict.fromkeys(parts, True))
-    after = compare(needed_by(spec, home, runs, data, unknown), ledger, code)
+    after = plan_build(needed_by(spec, home, runs, data, unknown), ledger, code)
     return Stale(
         runs,
         tuple(sorted(after.features.keys() - before.features.keys())),
@@ -63,7 +63,7 @@ def stale_after(
 def _done(spec: Spec, home: Home) -> list[date]:
     """Return the as-of days whose tables were built by a run, or that were published."""
     built = {path.parents[2].name for path in (home.root / "runs" / spec.name).glob("*/*/build/result.json")}
-    return sorted({*map(date.fromisoformat, built), *last_of_days(home, spec)})
+    return sorted({*map(date.fromisoformat, built), *champion_by_day(home, spec)})
 
 
 def _reads(spec: Spec, source: Source, as_of: date, table: str, ds: date) -> bool:

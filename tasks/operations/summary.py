@@ -42,7 +42,7 @@ class Airflow(Protocol):
 
 
 @dataclass(frozen=True)
-class Day:
+class DaySummary:
     """One as-of day that was run.
 
     Attributes:
@@ -95,7 +95,7 @@ def _figure(record: Mapping[str, Any] | None) -> str:
     return f"{record['value']:.4f}{span}"
 
 
-def times_table(days: Sequence[Day]) -> Table:
+def times_table(days: Sequence[DaySummary]) -> Table:
     """Return the seconds of each step (rows) on each day (columns)."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     made.add_column("seconds", style="bold")
@@ -108,13 +108,13 @@ def times_table(days: Sequence[Day]) -> Table:
     return made
 
 
-def failure(day: Day, errors: Mapping[str, str]) -> RenderableType:
+def failure(day: DaySummary, errors: Mapping[str, str]) -> RenderableType:
     """Return the failed tasks of a day with what they said; print it with `soft_wrap`, it holds paths."""
     lines = [f"{name}: {text}" for name, text in errors.items()] or ["the run failed, but none of its tasks did"]
     return Group("", Text(f"✗ {day.as_of} failed", style="bold red"), *map(Text, lines))
 
 
-def summary(spec: Spec, home: Home, days: Sequence[Day], seconds: float, stack: Airflow) -> RenderableType:
+def summary(spec: Spec, home: Home, days: Sequence[DaySummary], seconds: float, stack: Airflow) -> RenderableType:
     """Return what `make run` ends with; figures are those of the last day that has some."""
     parts: list[RenderableType] = [""]
     for day in reversed(days):
@@ -131,7 +131,7 @@ def summary(spec: Spec, home: Home, days: Sequence[Day], seconds: float, stack: 
 def run_summary(run: Run, seconds: Mapping[str, float]) -> RenderableType:
     """Return what a run without Airflow ends with."""
     steps = {name: Cell("success", taken, 1, 1) for name, taken in seconds.items()}
-    day = Day(run.as_of, run.attempt, run.attempt, "success", steps)
+    day = DaySummary(run.as_of, run.attempt, run.attempt, "success", steps)
     results = _results(run.spec, run.home, run.as_of, run.dir)
     places = [_line("files", str(run.dir)), _line("report", str(run.step_dir("report") / "report.html"))]
     return Group("", *results, times_table([day]), "", *places)
@@ -155,7 +155,7 @@ def _results(spec: Spec, home: Home, as_of: date, run: Path) -> list[RenderableT
     return [*parts, ""]
 
 
-def _places(home: Home, spec: Spec, days: Sequence[Day], stack: Airflow) -> list[RenderableType]:
+def _places(home: Home, spec: Spec, days: Sequence[DaySummary], stack: Airflow) -> list[RenderableType]:
     lines = []
     if days:
         last = home.run_dir(spec.name, days[-1].as_of, days[-1].attempt)

@@ -23,7 +23,7 @@ from rich.text import Text
 from tasks.errors import SourceError
 from tasks.features.warehouse import locked
 from tasks.proof.differences import TABLES, Difference, file_differences, table_differences
-from tasks.proof.scenarios import ORIGINAL, PAST, VERSION, WORLDS, Made, Worlds
+from tasks.proof.scenarios import ORIGINAL, PAST, VERSION, WORLDS, Scenario, Scenarios
 from tasks.runs.run import Run
 from tasks.store.database import memory
 from tasks.store.sql import literal
@@ -120,10 +120,10 @@ def prove(
         known = land_ahead(run, source, days)
     partitions = landed_for(source, run.home, run.landing_start, known)
     with _folder(run, console, scratch, keep) as folder, console.status("") as status:
-        made = Worlds(run, partitions, known, future, folder, status.update)
+        made = Scenarios(run, partitions, known, future, folder, status.update)
         for world in made.make_all(worlds, jobs):
             console.print(_line(world), highlight=False, soft_wrap=True)
-        found = tuple(World(name, compare(made, name)) for name in worlds)
+        found = tuple(World(name, compare_scenario(made, name)) for name in worlds)
     return Proof(run.spec.name, run.as_of, made.last, found)
 
 
@@ -179,14 +179,14 @@ def land_ahead(run: Run, source: Source, days: int) -> date:
     return known
 
 
-def _line(world: Made) -> str:
+def _line(world: Scenario) -> str:
     known = ", ".join(f"{count:,} {table}" for table, count in world.after.items() if count)
     if world.name == ORIGINAL and not known:
         known = "nothing yet"
     return f"  {world.name:<9}{world.seconds:6.1f} s  {WORLDS[world.name]}{f': {known}' if known else ''}"
 
 
-def compare(worlds: Worlds, name: str) -> dict[str, list[Difference]]:
+def compare_scenario(worlds: Scenarios, name: str) -> dict[str, list[Difference]]:
     """Compare what the run made in a world with what it made in the original, by artefact."""
     worlds.say(f"{name}: compare …")
     original, run = worlds.run_in(ORIGINAL), worlds.run_in(name)

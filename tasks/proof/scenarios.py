@@ -44,7 +44,7 @@ Say = Callable[[str], Any]
 
 
 @dataclass(frozen=True)
-class Made:
+class Scenario:
     """A world in which the day has been run.
 
     Attributes:
@@ -59,7 +59,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Worlds:
+class Scenarios:
     """A run and its worlds.
 
     Attributes:
@@ -107,7 +107,7 @@ class Worlds:
         """Return where the world that ends with the last judged cut has the retrieval models of that cut."""
         return self.home(PAST).retrieval(self.run.spec.name) / f"cut={self.cut}"
 
-    def make(self, name: str) -> Made:
+    def make(self, name: str) -> Scenario:
         """Make a world, and run the day in it; the original must be there before those with absurd rows.
 
         Raises:
@@ -119,7 +119,7 @@ class Worlds:
             self._land(name)
             if name == PAST:
                 self._make_cut()
-                return Made(name, {}, time.monotonic() - begin)
+                return Scenario(name, {}, time.monotonic() - begin)
             goes_on = name in {ABSURD, LATE} or (name == ORIGINAL and self.known > self.run.as_of)
             if goes_on:
                 self._build_future(name)
@@ -132,9 +132,9 @@ class Worlds:
                     f"no interaction that landed after {self.run.as_of} was accepted into the tables, so that nothing "
                     "would be proved. Choose more --days, or look at the rules of the source's staging"
                 )
-        return Made(name, after, time.monotonic() - begin)
+        return Scenario(name, after, time.monotonic() - begin)
 
-    def make_all(self, names: Sequence[str], jobs: int) -> Iterator[Made]:
+    def make_all(self, names: Sequence[str], jobs: int) -> Iterator[Scenario]:
         """Make the original and other worlds, `jobs` of them at a time, each in a process of its own if more than one.
 
         Yields:
@@ -200,13 +200,13 @@ class Worlds:
     def _build(self, name: str, features: Mapping[date, str], labels: Mapping[date, str], last: date) -> None:
         """Build days and cuts, and the features as of the last day of a world's landing, with all of it loaded."""
         from tasks.features.build import build, features_digest
-        from tasks.features.ledger import Needed
+        from tasks.features.ledger import BuildRequest
 
         source, spec, home = self.source, self.run.spec, self.home(name)
         landed = tuple(read_manifests(home, source.name, source.tables, None, last))
         of_last = {last: features_digest(spec, last, landed, source.entities)}
         with atomic_dir(home.root / "built") as folder:
-            build(spec, home, Needed(landed, {**features, **of_last}, dict(labels)), folder)
+            build(spec, home, BuildRequest(landed, {**features, **of_last}, dict(labels)), folder)
 
     def _after(self, name: str) -> dict[str, int]:
         day = self.run.as_of

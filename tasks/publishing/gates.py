@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tasks.runs.run import Run
 
 
-def judge(gate: BeatsGate | NotWorseGate, groups: pa.Table) -> dict[str, Any]:
+def evaluate_gate(gate: BeatsGate | NotWorseGate, groups: pa.Table) -> dict[str, Any]:
     """Return a gate's verdict.
 
     `beats`: the mean difference is at least `by` and its 95 % interval lies above 0. `not_worse_than`: the interval
@@ -141,7 +141,7 @@ def gate_step(run: Run) -> dict[str, Any]:
 
 def _judge_against(run: Run, gate: BeatsGate | NotWorseGate, groups: pa.Table) -> dict[str, Any]:
     """Judge a gate; one against the champion holds if there is none yet, and not if it cannot be compared."""
-    verdict = judge(gate, groups)
+    verdict = evaluate_gate(gate, groups)
     if not against_champion(gate):
         return verdict
     champion = run.result("evaluate")["champion"]

@@ -17,9 +17,9 @@ from tasks.evaluation.champion import CHAMPION, against_champion, outdated_verdi
 from tasks.evaluation.evaluate import MODEL
 from tasks.examples.candidates import made_folders
 from tasks.features.build import landing_digest, libraries, transforms_digest
-from tasks.features.ledger import Needed
+from tasks.features.ledger import BuildRequest
 from tasks.runs.provenance import code_digest
-from tasks.spec.feature_catalog import catalogue
+from tasks.spec.feature_catalog import feature_catalog
 from tasks.spec.populations import EVERYBODY_ELSE, slug
 from tasks.spec.spec import Spec
 from tasks.store.files import digest, read_json
@@ -28,7 +28,7 @@ from tasks.training.train import populations
 
 if TYPE_CHECKING:
     from engine.descriptor import Descriptor, Request
-    from engine.schema import FeatureNode, ScoringRankerNode
+    from engine.node_schema import FeatureNode, ScoringRankerNode
     from tasks.runs.run import Run
 
 RETRIEVER_TYPES = {"als": "ALS", "popularity": "Popularity", "history": "History", "item_item": "ItemItem"}
@@ -57,7 +57,7 @@ def version_name(run: Run, made_from: dict[str, Any]) -> str:
     return f"{run.as_of}.{digest(made_from)[:8]}"
 
 
-def version_of(run: Run, need: Needed) -> str:
+def version_of(run: Run, need: BuildRequest) -> str:
     """Return the name of the version that a run will make of the landing as it is."""
     return version_name(run, lineage(run, landing_digest(need.partitions)))
 
@@ -78,9 +78,9 @@ def withdraw_version(run: Run) -> None:
 
 def feature_nodes(spec: Spec) -> tuple[FeatureNode, ...]:
     """Return the descriptor's features, in the order in which the trees were trained on them."""
-    from engine.schema import LookupNode, RankNode, ScoreNode
+    from engine.node_schema import LookupNode, RankNode, ScoreNode
 
-    known, nodes = catalogue().features, []
+    known, nodes = feature_catalog().features, []
     for name in spec.features:
         kind, _, what = name.rpartition("_")
         if name in known:
@@ -101,7 +101,7 @@ def feature_nodes(spec: Spec) -> tuple[FeatureNode, ...]:
 
 def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:
     """Return the ranker of one population: retrieve, compute features, score."""
-    from engine.schema import FeatureScorerNode, ScoringRankerNode, TreesNode, UnionNode
+    from engine.node_schema import FeatureScorerNode, ScoringRankerNode, TreesNode, UnionNode
 
     parts = [
         {"type": RETRIEVER_TYPES[part.type], "k": part.k, "artifact": f"retrieval/{part.type}.npz"}
@@ -132,7 +132,7 @@ def copy_artifacts(run: Run, folder: Path) -> list[str]:
 def describe(run: Run, folder: Path, names: list[str], version: str, made_from: dict[str, Any]) -> Descriptor:
     """Return the descriptor of a version without golden answers."""
     from engine.descriptor import Descriptor, Evaluation, artifact_entry
-    from engine.schema import PopulationRankerNode, Ref
+    from engine.node_schema import PopulationRankerNode, Ref
 
     rankers = {name: ranker_node(run.spec, name) for name in populations(run)}
     split = run.spec.populations

@@ -29,7 +29,7 @@ Part = tuple[str, date]
 
 
 @dataclass(frozen=True)
-class Mend:
+class Correction:
     """A row to be put in the landing.
 
     `before` is the landed row that it replaces; None for a line that could not be read.
@@ -51,7 +51,7 @@ class Mends:
         released: rows that are not in the landing any more, because a release mended them; and its name.
     """
 
-    ready: list[Mend] = field(default_factory=list)
+    ready: list[Correction] = field(default_factory=list)
     unmended: list[tuple[Row, str]] = field(default_factory=list)
     released: list[tuple[Row, str]] = field(default_factory=list)
 
@@ -104,7 +104,7 @@ def _mend(
             if read_manifest(partition_dir(home, spec.source_name, row.table, ds)) is None:
                 found.unmended.append((row, f"It belongs to {ds}, which is not landed."))
             else:
-                found.ready.append(Mend(row, ds, None, mended))
+                found.ready.append(Correction(row, ds, None, mended))
         return
     before = landed.take([places[row.id] for row, _ in pairs]).to_pylist()
     after = _typed(landed.schema, before, [one for _, one in pairs])
@@ -112,7 +112,7 @@ def _mend(
         if old == new:
             found.unmended.append((row, row.rule))
         else:
-            found.ready.append(Mend(row, row.ds, old, new))
+            found.ready.append(Correction(row, row.ds, old, new))
 
 
 def _landed(home: Home, source: str, table: str, day: date) -> pa.Table:

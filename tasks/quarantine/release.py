@@ -12,11 +12,11 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from tasks.quarantine.corrected_rows import Mended
-from tasks.quarantine.corrections import Mend, Part, landed_schema, mends_of
+from tasks.quarantine.corrections import Correction, Part, landed_schema, mends_of
 from tasks.quarantine.rejected_rows import UNPARSEABLE, Row
 from tasks.quarantine.revalidate import refused_now, texts
 from tasks.sources.land import land_parts, landing_lock
-from tasks.sources.released_rows import REJECTS, Release, add_release, of_day, releases_of, with_mends, without_lines
+from tasks.sources.released_rows import REJECTS, RowRelease, add_release, of_day, releases_of, with_mends, without_lines
 from tasks.sources.source import Source
 from tasks.store.files import Home, digest
 from tasks.store.partitions import partition_dir, read_manifest, read_manifests
@@ -43,7 +43,7 @@ class Proposal:
     back: list[Row]
     still: list[tuple[Row, str]]
     released: list[tuple[Row, str]] = field(default_factory=list)
-    mends: list[Mend] = field(default_factory=list)
+    mends: list[Correction] = field(default_factory=list)
     files: dict[str, pa.Table] = field(default_factory=dict)
     new_faults: int = 0
 
@@ -125,7 +125,7 @@ def propose_rows(
     )
 
 
-def _files(home: Home, source: str, mends: Sequence[Mend]) -> dict[str, pa.Table]:
+def _files(home: Home, source: str, mends: Sequence[Correction]) -> dict[str, pa.Table]:
     """Return mends as they are kept, by table."""
     import pyarrow as pa
 
@@ -149,7 +149,7 @@ def _files(home: Home, source: str, mends: Sequence[Mend]) -> dict[str, pa.Table
 
 
 def _partitions(
-    home: Home, source: Source, files: Mapping[str, pa.Table], mends: Sequence[Mend]
+    home: Home, source: Source, files: Mapping[str, pa.Table], mends: Sequence[Correction]
 ) -> dict[Part, pa.Table]:
     """Return the partitions as they would be landed."""
     import pyarrow.parquet as pq
@@ -170,7 +170,7 @@ def _partitions(
 def _verdicts(
     home: Home,
     source: str,
-    mends: Sequence[Mend],
+    mends: Sequence[Correction],
     refused: Mapping[Part, Sequence[tuple[str, str]]],
     before: Sequence[Row],
 ) -> dict[str, str]:
@@ -201,7 +201,7 @@ def _new_faults(refused: Mapping[Part, Sequence[tuple[str, str]]], before: Seque
     return max(0, (now - known).total() - still)
 
 
-def done_before(home: Home, source: str, proposal: Proposal) -> Release | None:
+def done_before(home: Home, source: str, proposal: Proposal) -> RowRelease | None:
     """Return the release that brought the same rows back already."""
     return next((one for one in releases_of(home, source) if one.record["digest"] == proposal.digest), None)
 
@@ -219,7 +219,7 @@ def finish(home: Home, source: Source) -> None:
         land_parts(source, home, stale)
 
 
-def release(spec: Spec, home: Home, source: Source, proposal: Proposal, who: str, why: str) -> Release:
+def release(spec: Spec, home: Home, source: Source, proposal: Proposal, who: str, why: str) -> RowRelease:
     """Keep what was proposed, and land the partitions that it touches again.
 
     Killed before the release is written, nothing has happened; killed after, the next landing of the days finishes it.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.features.build import code_of_tables, run_dbt
-from tasks.features.ledger import Needed, compare, prepare, tell
+from tasks.features.ledger import BuildRequest, plan_build, prepare, write_control_tables
 from tasks.features.warehouse import locked, writer
 from tasks.store.database import memory
 from tasks.store.files import Home
@@ -61,7 +61,7 @@ def refused_now(
         _take_parse_cache(home, scratch, spec.name)
         with locked(scratch, spec.name), writer(scratch, spec.name) as connection:
             code = code_of_tables(spec)
-            tell(connection, compare(Needed(tuple(parts)), prepare(connection, code), code))
+            write_control_tables(connection, plan_build(BuildRequest(tuple(parts)), prepare(connection, code), code))
         run_dbt(spec, scratch, Path(folder) / "dbt.log", select="+rejected_rows")
         with writer(scratch, spec.name) as connection:
             rows_now = connection.execute(

@@ -50,7 +50,11 @@ def collect(home: Home, pipeline: str, here: Path, last: int = DEFAULT_DAYS) -> 
     ran = days(home, pipeline)[-last:]
     axis = [ran[0] + timedelta(days=n) for n in range((ran[-1] - ran[0]).days + 1)] if ran else []
     axis = axis[-last:]
-    told = {day.isoformat(): tell(attempt) for day in axis if (attempt := chosen(attempts(home, pipeline, day)))}
+    told = {
+        day.isoformat(): summarize_attempt(attempt)
+        for day in axis
+        if (attempt := chosen(attempts(home, pipeline, day)))
+    }
     names = [day.isoformat() for day in axis]
     return {
         "pipeline": pipeline,
@@ -72,7 +76,7 @@ def chosen(found: Sequence[Attempt]) -> Attempt | None:
     return next(iter([*reported, *found]), None)
 
 
-def tell(attempt: Attempt) -> dict[str, Any]:
+def summarize_attempt(attempt: Attempt) -> dict[str, Any]:
     """Return what an attempt has left, in short."""
     checks = {step: _checks_of(attempt, step) for step in steps_with_checks()}
     published = optional(attempt.step_dir("publish") / "result.json")
@@ -144,7 +148,7 @@ def heat(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
                 _worsen(lines.setdefault(line, {}), day, _summary(found))
             for record in failed:
                 key = (record.get("line") or own, record["table"], record["column"])
-                _worsen(rows.setdefault(key, {}), day, (record["severity"], _words(record)))
+                _worsen(rows.setdefault(key, {}), day, (record["severity"], _check_text(record)))
     return {"lines": [_row(LINES.get(line, line), lines[line], ran[line]) for line in LINES if line in lines],
             **_rows(rows, ran)}  # fmt: skip
 
@@ -188,7 +192,7 @@ def _summary(failed: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     )
 
 
-def _words(record: Mapping[str, Any]) -> str:
+def _check_text(record: Mapping[str, Any]) -> str:
     observed = shown(record["observed"], rate=is_rate(record["column"]))
     return f"{observed}, expected {record['expected']}"
 
@@ -242,7 +246,7 @@ def index(home: Home, names: Sequence[str]) -> str:
 def _in_short(home: Home, pipeline: str) -> dict[str, Any]:
     latest = next(iter(days(home, pipeline)[::-1]), None)
     attempt = chosen(attempts(home, pipeline, latest)) if latest else None
-    level, outcome = OUTCOMES[tell(attempt)["outcome"]] if attempt else ("info", "not run")
+    level, outcome = OUTCOMES[summarize_attempt(attempt)["outcome"]] if attempt else ("info", "not run")
     events = timeline(home, pipeline)
     served = alias(home, pipeline, events[-1]["alias"]) if events else None
     return {

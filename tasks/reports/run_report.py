@@ -66,7 +66,7 @@ def collect(run: Run, *, finished: bool = True) -> dict[str, Any]:
         "steps": steps,
         "why": _why(steps),
         "verdict": verdict(run, steps),
-        "served": served(run),
+        "served": live_version(run),
         "landed": report_data.landed(run),
         "checks": report_data.checks(run, steps_with_checks()),
         "rejects": report_data.rejects(run),
@@ -197,7 +197,7 @@ def _named(failed: Sequence[Mapping[str, Any]]) -> list[str]:
     return words + ([f"and {len(failed) - MOST_NAMED} more"] if len(failed) > MOST_NAMED else [])
 
 
-def served(run: Run) -> dict[str, Any] | None:
+def live_version(run: Run) -> dict[str, Any] | None:
     """Return what the alias points at while the page is made."""
     try:
         return alias(run.home, run.spec.name, run.spec.publish.alias)

@@ -14,7 +14,7 @@ from tasks.errors import MatineeError
 from tasks.reports.svg_plots import bars, spark, stacked
 from tasks.runs.steps import BY_NAME
 from tasks.store.partitions import read_manifests
-from tasks.store.run_files import Left, attempts, optional
+from tasks.store.run_files import RunFiles, attempts, optional
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
@@ -65,7 +65,7 @@ def _volume(table: str, rows: Mapping[date, int], as_of: date) -> dict[str, Any]
     }
 
 
-def checks(run: Left, steps: Sequence[str]) -> list[dict[str, Any]]:
+def checks(run: RunFiles, steps: Sequence[str]) -> list[dict[str, Any]]:
     """Return the checks of each line of defence that ran, failed ones first.
 
     Args:
@@ -150,7 +150,7 @@ def rejects(run: Run) -> list[dict[str, Any]] | None:
     return rows
 
 
-def refused(run: Left) -> list[dict[str, Any]] | None:
+def refused(run: RunFiles) -> list[dict[str, Any]] | None:
     """Return the counts of refused rows that the features' check has left."""
     found = (optional(run.step_dir("check_features") / "result.json") or {}).get("rejects")
     return found if isinstance(found, list) else None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.reports.svg_plots import paired
-from tasks.store.run_files import Left, optional
+from tasks.store.run_files import RunFiles, optional
 
 LEVELS = ("drifted", "moved", "too_few", "filling", "stable")
 """Levels from the worst; one that is not known stands beside `too_few`: it is not good, and no alarm."""
@@ -14,7 +14,7 @@ MOVED = LEVELS[:2]
 HISTOGRAMS = 12
 
 
-def drift(run: Left) -> dict[str, Any] | None:
+def drift(run: RunFiles) -> dict[str, Any] | None:
     """Return what `monitor/drift.json` says, the worst first, with histograms of what moved; None if there is none."""
     found = optional(run.step_dir("monitor") / "drift.json")
     if not isinstance(found, Mapping):
@@ -60,7 +60,7 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def skew(run: Left) -> dict[str, Any] | None:
+def skew(run: RunFiles) -> dict[str, Any] | None:
     """Return what `monitor/skew.json` says of the features that serving logged; None where it logged nothing."""
     found = optional(run.step_dir("monitor") / "skew.json")
     if not isinstance(found, Mapping):

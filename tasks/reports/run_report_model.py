@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.reports.svg_plots import intervals, powers
 from tasks.store.files import canonical_json
-from tasks.store.run_files import Left, optional
+from tasks.store.run_files import RunFiles, optional
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 TOP_FEATURES = 20
 
 
-def metrics(run: Left) -> list[dict[str, Any]] | None:
+def metrics(run: RunFiles) -> list[dict[str, Any]] | None:
     """Return the metrics that were measured; None if none were."""
     records = optional(run.step_dir("evaluate") / "records.json")
     return None if records is None else by_metric(records)
@@ -51,7 +51,7 @@ def _pivot(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"population": population, "slice": name, **row} for (population, name), row in rows.items()]
 
 
-def alone(run: Left) -> dict[str, Any] | None:
+def alone(run: RunFiles) -> dict[str, Any] | None:
     """Return the power of each feature alone beside the best baseline, the model and a perfect order."""
     found, records = (optional(run.step_dir("evaluate") / name) for name in ("suspicion.json", "records.json"))
     if found is None or records is None:
@@ -63,7 +63,7 @@ def alone(run: Left) -> dict[str, Any] | None:
     return {**found, "model": model, **powers(found["features"], marks, found["perfect"] or 1.0), "shown": count}
 
 
-def models(run: Left) -> list[dict[str, Any]]:
+def models(run: RunFiles) -> list[dict[str, Any]]:
     """Return each population's model: what it learned from, its settings, its features by gain."""
     found = []
     for path in sorted(run.step_dir("train").glob("*/result.json")):

@@ -31,7 +31,7 @@ def champion_page(home: Home, pipeline: str, here: Path) -> str:
         "current": current,
         "rows": rows[::-1],
         "metrics": _metrics(home, pipeline, rows)[:SHOWN_METRICS],
-        "spans": reigns(rows),
+        "spans": champion_periods(rows),
         "events": len(events),
     }
     return page("champion", content)
@@ -80,7 +80,7 @@ def verdicts(events: Sequence[Mapping[str, Any]], current: Mapping[str, Any] | N
     return words
 
 
-def reigns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def champion_periods(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Return a block for each version that was champion of its day, to the day of the next one."""
     own = [row for row in rows if not row.get("withdrawn") and not row["state"].startswith("superseded")]
     if not own:

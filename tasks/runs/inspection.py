@@ -13,7 +13,7 @@ OWN = "cli"
 
 
 @dataclass(frozen=True)
-class Look(Run):
+class InspectedRun(Run):
     """A run whose sample and models are looked at, and whose checks go elsewhere."""
 
     def step_dir(self, step: str) -> Path:
@@ -26,7 +26,7 @@ class Look(Run):
 def look(pipeline: str, as_of: date, attempt: str | None) -> Run:
     """Return the run to look at: the attempt that is named, or a look at the day's latest that drew a sample."""
     asked = Run.create(pipeline, as_of, attempt or OWN)
-    return asked if attempt else Look(asked.spec, asked.home, as_of, latest_attempt(asked))
+    return asked if attempt else InspectedRun(asked.spec, asked.home, as_of, latest_attempt(asked))
 
 
 def latest_attempt(run: Run) -> str:

@@ -32,7 +32,7 @@ _AT = "_at"
 
 
 @dataclass(frozen=True)
-class Release:
+class RowRelease:
     """A release that has been made.
 
     Attributes:
@@ -76,13 +76,13 @@ class Release:
         return sorted(path.stem for path in self.folder.glob("*.parquet"))
 
 
-def releases_of(home: Home, source: str) -> list[Release]:
+def releases_of(home: Home, source: str) -> list[RowRelease]:
     """Return the releases of a source in the order in which they were made."""
     found = []
     for folder in sorted(_folder(home, source).glob("[0-9]*-*")):
         record = read_json(folder / "release.json")
         files = {path.name: sha256_file(path) for path in sorted(folder.glob("*.parquet"))}
-        found.append(Release(folder, record, digest([folder.name, files])))
+        found.append(RowRelease(folder, record, digest([folder.name, files])))
     return found
 
 
@@ -90,7 +90,7 @@ def _folder(home: Home, source: str) -> Path:
     return home.landing(source) / "_releases"
 
 
-def add_release(home: Home, source: str, record: Mapping[str, Any], mends: Mapping[str, pa.Table]) -> Release:
+def add_release(home: Home, source: str, record: Mapping[str, Any], mends: Mapping[str, pa.Table]) -> RowRelease:
     """Write a release; whoever calls holds the lock of the landing.
 
     Args:
@@ -117,9 +117,9 @@ class ReleasedSource:
         """Take a source; its releases are looked at anew whenever the landing asks, because they are made meanwhile."""
         self.source, self.home = source, home
         self.name, self.tables, self.entities = source.name, source.tables, source.entities
-        self._known: list[Release] = []
+        self._known: list[RowRelease] = []
 
-    def _releases(self, table: str, day: date) -> list[Release]:
+    def _releases(self, table: str, day: date) -> list[RowRelease]:
         folder = _folder(self.home, self.name)
         names = sorted(path.name for path in folder.glob("[0-9]*-*")) if folder.is_dir() else []
         if names != [release.name for release in self._known]:

@@ -20,7 +20,7 @@ MARTS: dict[str, Entity] = {
     "feat_user_items": "user_item",
     "feat_user_categories": "user_category",
 }
-ASKED = frozenset({"feat_user_items", "feat_user_categories"})
+ON_DEMAND_MARTS = frozenset({"feat_user_items", "feat_user_categories"})
 """Marts that are views: `<mart>_at('<table of user_id, item_id, as_of>')` gives the rows of those pairs alone."""
 KEYS: dict[Entity, tuple[str, ...]] = {
     "user": ("user_id",),
@@ -44,7 +44,7 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class FeatureCatalog:
     """Everything a pipeline file may name."""
 
     features: dict[str, Feature]
@@ -58,7 +58,7 @@ class Catalogue:
 
 
 @cache
-def catalogue() -> Catalogue:
+def feature_catalog() -> FeatureCatalog:
     """Read the catalogue from `transforms/models/marts/*.yml`.
 
     Raises:
@@ -72,7 +72,7 @@ def catalogue() -> Catalogue:
                 _read_mart(model, features, attributes)
     if not features:
         raise BuildError(f"{TRANSFORMS}/models/marts: no feature is declared there")
-    return Catalogue(features, attributes)
+    return FeatureCatalog(features, attributes)
 
 
 def _read_mart(model: dict[str, Any], features: dict[str, Feature], attributes: dict[str, tuple[str, ...]]) -> None:

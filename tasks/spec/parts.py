@@ -90,14 +90,14 @@ class Simulated(Part):
     seed: NonNegativeInt = Field(description="Seed of everything that is drawn.")
 
 
-class Files(Part):
+class FilesSource(Part):
     """A folder of files, declared by `transforms/datasets/<dataset>.yaml`."""
 
     type: Literal["files"]
     dataset: Name = Field(description="Name of the dataset file and of its staging folder.")
 
 
-Source = Annotated[Simulated | Files, Field(discriminator="type")]
+Source = Annotated[Simulated | FilesSource, Field(discriminator="type")]
 
 
 class ImpressionExamples(Part):

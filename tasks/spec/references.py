@@ -11,8 +11,8 @@ from engine.errors import MetricError
 from engine.metrics import parse_metric
 from tasks.errors import SpecError
 from tasks.spec.conditions import canonical
-from tasks.spec.feature_catalog import catalogue
-from tasks.spec.parts import BeatsGate, Files, LightGBM, SnapshotExamples
+from tasks.spec.feature_catalog import feature_catalog
+from tasks.spec.parts import BeatsGate, FilesSource, LightGBM, SnapshotExamples
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
 from tasks.spec.windows import first_as_of
@@ -68,7 +68,7 @@ def check_references(spec: Spec, document: Document) -> None:
 
 
 def _check_source(spec: Spec, problems: _Problems) -> None:
-    if not isinstance(spec.source, Files):
+    if not isinstance(spec.source, FilesSource):
         return
     declared = {path.stem for path in (TRANSFORMS / "datasets").glob("*.yaml")}
     staged = {path.name for path in (TRANSFORMS / "models" / "staging").iterdir() if path.is_dir()}
@@ -91,14 +91,14 @@ def _check_labels(spec: Spec, problems: _Problems) -> None:
 
 
 def _check_features(spec: Spec, problems: _Problems) -> None:
-    known = [*catalogue().features, *score_names(spec)]
+    known = [*feature_catalog().features, *score_names(spec)]
     for index, name in enumerate(spec.features):
         if name not in known:
             problems.unknown(("features", index), "feature", name, known)
 
 
 def _check_attributes(spec: Spec, problems: _Problems) -> None:
-    known = catalogue().user_attributes
+    known = feature_catalog().user_attributes
     places = [(("sample", "strata", i), "stratum", name) for i, name in enumerate(spec.sample.strata)]
     places += [(("evaluate", "slices", i), "slice", name) for i, name in enumerate(spec.evaluate.slices)]
     if spec.populations is not None:
@@ -114,8 +114,8 @@ def _check_retrieval(spec: Spec, problems: _Problems) -> None:
         if part.type in seen:
             problems.add(("retrieval", index, "type"), f"the retrieval {part.type!r} stands twice")
         seen.add(part.type)
-        if part.type == "popularity" and f"item_actions_{part.window}d" not in catalogue().features:
-            spans = sorted(name for name in catalogue().features if name.startswith("item_actions_"))
+        if part.type == "popularity" and f"item_actions_{part.window}d" not in feature_catalog().features:
+            spans = sorted(name for name in feature_catalog().features if name.startswith("item_actions_"))
             problems.add(
                 ("retrieval", index, "window"),
                 f"found {part.window}d, expected a window of {', '.join(spans)}",

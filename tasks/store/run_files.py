@@ -12,7 +12,7 @@ from tasks.errors import MatineeError
 from tasks.store.files import Home, read_json
 
 
-class Left(Protocol):
+class RunFiles(Protocol):
     """A run, as far as its files go: a `Run`, or an attempt that is only known from its folder."""
 
     @property

@@ -23,9 +23,9 @@ from engine.descriptor import (
     read_descriptor,
 )
 from engine.errors import ArtifactError, DescriptorError, EngineError, GoldenMismatch
+from engine.node_schema import Ref
 from engine.nodes import diversify
 from engine.ranking import load
-from engine.schema import Ref
 from tests.engine.tiny import ITEMS, REQUESTS, document, entries, publish
 
 

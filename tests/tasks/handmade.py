@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from tasks.runs.run import Run
-from tasks.spec.feature_catalog import MARTS, Catalogue, Feature
+from tasks.spec.feature_catalog import MARTS, Feature, FeatureCatalog
 from tasks.spec.spec import Spec
 from tasks.store.files import write_json
 
@@ -57,7 +57,7 @@ def finish_step(run: Run, step: str, result: dict[str, Any]) -> None:
     write_json(run.step_dir(step) / "result.json", result)
 
 
-def small_catalogue() -> Catalogue:
+def small_catalogue() -> FeatureCatalog:
     """Two features and an attribute, so that error texts that list them stay short and stay the same."""
     features = [
         Feature("item_actions_28d", "feat_items", "item", 0.0, "Actions on the item in 28 days."),
@@ -65,7 +65,7 @@ def small_catalogue() -> Catalogue:
     ]
     none: dict[str, tuple[str, ...]] = dict.fromkeys(MARTS, ())
     attributes = none | {"feat_users": ("region", "tenure_band"), "feat_items": ("category",)}
-    return Catalogue({feature.name: feature for feature in features}, attributes)
+    return FeatureCatalog({feature.name: feature for feature in features}, attributes)
 
 
 def group(name: str, user: str, grades: list[int], **columns: list[Any]) -> list[dict[str, Any]]:

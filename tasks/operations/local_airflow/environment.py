@@ -109,8 +109,8 @@ def airflow_env(home: Path, port: int, *, scheduled: bool = True) -> dict[str, s
         ("core", "dagbag_import_error_tracebacks"): False,  # a SpecError says it all
         ("core", "min_serialized_dag_update_interval"): 5,
         ("database", "sql_alchemy_conn"): f"sqlite:///{own / 'airflow.db'}",
-        ("database", "sql_alchemy_connect_args"): "dags.metadata.CONNECT",
-        ("database", "sql_alchemy_connect_args_async"): "dags.metadata.CONNECT",
+        ("database", "sql_alchemy_connect_args"): "dags.sqlite_options.CONNECT",
+        ("database", "sql_alchemy_connect_args_async"): "dags.sqlite_options.CONNECT",
         ("api", "host"): "127.0.0.1",
         ("api", "port"): port,
         ("api", "secret_key"): keys["session"],

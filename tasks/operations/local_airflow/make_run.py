@@ -22,7 +22,7 @@ from tasks.operations.local_airflow import stack
 from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.operations.local_airflow.run_days import days_to_run, published_days
 from tasks.operations.progress import Progress, cells
-from tasks.operations.summary import Day, failure, summary
+from tasks.operations.summary import DaySummary, failure, summary
 from tasks.runs.attempts import attempt_of
 from tasks.sources.land import land
 from tasks.spec.load import load_spec
@@ -122,14 +122,14 @@ def _stack(order: Order, spec: Spec, home: Home, console: Console) -> Iterator[s
 
 def _through_airflow(
     api: Airflow, found: stack.Stack, spec: Spec, days: Sequence[date], parallel: int, console: Console
-) -> list[Day]:
+) -> list[DaySummary]:
     was_paused = _known(api, spec.name)["is_paused"]
     if found.started:
         _forget_interrupted(api, spec.name, days)
     api.pause(spec.name, False)
     try:
         with Progress(console, days) as progress:
-            ran: list[Day] = []
+            ran: list[DaySummary] = []
             if days[:-1]:
                 api.backfill(spec.name, days[0], days[-2], parallel=parallel)
                 ran = _follow(api, spec.name, days[:-1], ran, progress)
@@ -175,9 +175,11 @@ def _start_one(api: Airflow, pipeline: str, day: date) -> None:
         api.trigger(pipeline, day, f"manual__{day}T00:00:00+00:00")
 
 
-def _follow(api: Airflow, pipeline: str, days: Sequence[date], before: Sequence[Day], progress: Progress) -> list[Day]:
+def _follow(
+    api: Airflow, pipeline: str, days: Sequence[date], before: Sequence[DaySummary], progress: Progress
+) -> list[DaySummary]:
     """Poll until the runs of `days` have ended."""
-    done: dict[date, Day] = {day.as_of: day for day in before}
+    done: dict[date, DaySummary] = {day.as_of: day for day in before}
     while True:
         for run in api.runs(pipeline, days[0], days[-1]):
             as_of = date.fromisoformat(run["data_interval_start"][:10])
@@ -189,14 +191,14 @@ def _follow(api: Airflow, pipeline: str, days: Sequence[date], before: Sequence[
         time.sleep(POLL)
 
 
-def _look(api: Airflow, pipeline: str, run: dict[str, Any], as_of: date) -> Day:
+def _look(api: Airflow, pipeline: str, run: dict[str, Any], as_of: date) -> DaySummary:
     tasks = api.tasks(pipeline, run["dag_run_id"])
     steps = cells(tasks, datetime.now(UTC))
     failed = tuple(task for task in tasks if task["state"] == "failed")
-    return Day(as_of, run["dag_run_id"], attempt_of(run["dag_run_id"]), run["state"], steps, failed)
+    return DaySummary(as_of, run["dag_run_id"], attempt_of(run["dag_run_id"]), run["state"], steps, failed)
 
 
-def _errors(api: Airflow, pipeline: str, day: Day) -> dict[str, str]:
+def _errors(api: Airflow, pipeline: str, day: DaySummary) -> dict[str, str]:
     """Return the last error message of every failed task; the report repeats the others', so it comes last."""
     tasks = [task for task in day.failed if task["task_id"] != "report"] or list(day.failed)
     found = {}

@@ -14,10 +14,10 @@ from tasks.alerts.messages import (
     LONGEST_TITLE,
     clean,
     fault_message,
+    live_version,
     ordinal,
     report_link,
     routed,
-    served,
     stopped,
     task_link,
 )
@@ -89,9 +89,9 @@ def test_steps_that_have_a_result_were_not_stopped(tmp_path: Path) -> None:
 )
 def test_the_version_that_is_served_has_an_age(tmp_path: Path, as_of: str, words: str) -> None:
     run = run_of(tmp_path)
-    assert served(run) == "no version has been published yet"
+    assert live_version(run) == "no version has been published yet"
     write_json(tmp_path / "registry" / "tiny" / "aliases" / "champion.json", {"version": "v", "as_of": as_of})
-    assert served(run) == words
+    assert live_version(run) == words
 
 
 def test_days_far_behind_the_newest_are_history(tmp_path: Path) -> None:

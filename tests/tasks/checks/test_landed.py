@@ -7,7 +7,7 @@ import pytest
 
 from tasks.checks.landed import check_landed
 from tasks.errors import CheckFailed, LandingError
-from tasks.spec.parts import Files
+from tasks.spec.parts import FilesSource
 from tasks.store.files import Home
 from tests.tasks.checking import DAY, EVENTS, FakeRun, days_up_to, land_simulated, land_table
 
@@ -271,7 +271,7 @@ def test_a_corrected_day_is_judged_by_what_it_holds_now(run: FakeRun) -> None:
 
 def test_a_file_without_lines_on_an_open_day_stops_the_run(tmp_path: Path) -> None:
     run = FakeRun(Home(tmp_path), staging="online_retail")
-    run.spec.source = Files(type="files", dataset="online_retail")
+    run.spec.source = FilesSource(type="files", dataset="online_retail")
     run.as_of = date(2011, 3, 7)  # a Monday
     run.landing_start = date(2011, 2, 1)
     line = """

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from tasks.checks.list_statistics import PERSISTENCE, Pages, agreement, measures, parts
+from tasks.checks.list_statistics import PERSISTENCE, Pages, agreement, list_statistics, parts
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,7 +23,7 @@ def pages(*lists: tuple[str, str]) -> Pages:
 
 
 def measured(found: Pages, *scores: float, k: int = 2) -> dict[str, Any]:
-    return measures(found, np.asarray(scores, dtype=np.float64), k)
+    return list_statistics(found, np.asarray(scores, dtype=np.float64), k)
 
 
 def test_lists_of_a_model_that_tells_items_apart() -> None:

@@ -20,7 +20,7 @@ from tasks.checks.profile import (
     schema_measures,
 )
 from tasks.checks.profile_sql import rule
-from tasks.checks.suite_parts import Measure
+from tasks.checks.suite_parts import ProfileDeclaration
 from tasks.errors import CheckFailed, LandingError
 from tasks.store.sql import identifier, literal
 
@@ -37,14 +37,14 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield opened
 
 
-def measured(connection: duckdb.DuckDBPyConnection, measure: Measure, *asked: str) -> dict[str, object]:
+def measured(connection: duckdb.DuckDBPyConnection, measure: ProfileDeclaration, *asked: str) -> dict[str, object]:
     return profile(connection, Relation(ROWS, {"run_day": DAY}), measure, asked)
 
 
 def test_measures_of_columns(connection: duckdb.DuckDBPyConnection) -> None:
     asked = ("rows", "id__null_rate", "n__min", "n__max", "n__mean", "id__distinct", "seen__max", "x__not_finite_rate")
 
-    assert measured(connection, Measure(), *asked) == {
+    assert measured(connection, ProfileDeclaration(), *asked) == {
         "rows": 4,
         "id__null_rate": 0.25,
         "n__min": 1,
@@ -58,8 +58,8 @@ def test_measures_of_columns(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def test_keys_are_counted_as_a_whole(connection: duckdb.DuckDBPyConnection) -> None:
-    one = measured(connection, Measure(key=("id",)), "key__duplicate_rate", "key__null_rate")
-    two = measured(connection, Measure(key=("id", "n")), "key__duplicate_rate", "key__null_rate")
+    one = measured(connection, ProfileDeclaration(key=("id",)), "key__duplicate_rate", "key__null_rate")
+    two = measured(connection, ProfileDeclaration(key=("id", "n")), "key__duplicate_rate", "key__null_rate")
 
     assert one == {"rows": 4, "key__duplicate_rate": 0.25, "key__null_rate": 0.25}
     assert two == {"rows": 4, "key__duplicate_rate": 0.0, "key__null_rate": 0.25}
@@ -71,7 +71,7 @@ def test_duplicates_of_a_big_table_are_found_in_a_sample_of_its_keys(
     monkeypatch.setattr(measures, "EXACT_ROWS", 10)
     twice = Relation("(select i // 2 as id from range(100000) t(i))", {})
 
-    found = profile(connection, twice, Measure(key=("id",)), ["key__duplicate_rate"])
+    found = profile(connection, twice, ProfileDeclaration(key=("id",)), ["key__duplicate_rate"])
 
     assert found["key__duplicate_rate"] == 0.5
 
@@ -81,22 +81,22 @@ def test_the_sketch_of_a_big_table_is_that_of_a_small_one(
 ) -> None:
     rows = Relation("(select i as id from range(50000) t(i))", {})
     asked = ["key__sketch", "key__duplicate_rate"]
-    small = profile(connection, rows, Measure(key=("id",)), asked)
+    small = profile(connection, rows, ProfileDeclaration(key=("id",)), asked)
     monkeypatch.setattr(measures, "EXACT_ROWS", 10)
 
     assert len(small["key__sketch"]["hashes"]) > 4_000
-    assert profile(connection, rows, Measure(key=("id",)), asked) == small
+    assert profile(connection, rows, ProfileDeclaration(key=("id",)), asked) == small
 
 
 def test_a_rule_may_name_the_run_day_and_ignores_nulls(connection: duckdb.DuckDBPyConnection) -> None:
-    late = Measure(rules={"late": "seen >= run_day + interval 1 day"})
+    late = ProfileDeclaration(rules={"late": "seen >= run_day + interval 1 day"})
 
     assert measured(connection, late, "late__rate")["late__rate"] == 0.25
 
 
 def test_a_rule_that_nothing_is_known_of_holds_for_no_row(connection: duckdb.DuckDBPyConnection) -> None:
     nobody = Relation("(values (null::varchar, null::float), (null, null)) t(id, x)", {})
-    odd = Measure(rules={"odd": "not regexp_matches(id, '^u')"})
+    odd = ProfileDeclaration(rules={"odd": "not regexp_matches(id, '^u')"})
 
     found = profile(connection, nobody, odd, ["odd__rate", "x__not_finite_rate"])
 
@@ -104,7 +104,7 @@ def test_a_rule_that_nothing_is_known_of_holds_for_no_row(connection: duckdb.Duc
 
 
 def test_a_family_reports_its_worst_column_by_name(connection: duckdb.DuckDBPyConnection) -> None:
-    family = Measure(families={"numbers": ("n", "type:FLOAT")})
+    family = ProfileDeclaration(families={"numbers": ("n", "type:FLOAT")})
 
     found = measured(connection, family, "numbers__min", "numbers__null_rate", "numbers__constant")
 
@@ -114,13 +114,13 @@ def test_a_family_reports_its_worst_column_by_name(connection: duckdb.DuckDBPyCo
 
 
 def test_a_family_without_columns_is_not_measured(connection: duckdb.DuckDBPyConnection) -> None:
-    family = Measure(families={"shares": ("*_share_*",)})
+    family = ProfileDeclaration(families={"shares": ("*_share_*",)})
 
     assert measured(connection, family, "shares__max")["shares__max"] is None
 
 
 def test_what_is_not_there_or_has_another_type_is_not_measured(connection: duckdb.DuckDBPyConnection) -> None:
-    measure = Measure(columns={"id": "VARCHAR", "n": "DOUBLE", "gone": "DATE"}, rules={"big": "n > 2"})
+    measure = ProfileDeclaration(columns={"id": "VARCHAR", "n": "DOUBLE", "gone": "DATE"}, rules={"big": "n > 2"})
 
     found = measured(connection, measure, "gone__min", "n__max", "big__rate")
 
@@ -132,7 +132,7 @@ def test_what_is_not_there_or_has_another_type_is_not_measured(connection: duckd
 
 def test_no_rows_measure_nothing_but_rows(connection: duckdb.DuckDBPyConnection) -> None:
     empty = Relation(f"(select * from {ROWS} where false)", {})
-    measure = Measure(key=("id",), rules={"big": "n > 2"}, families={"all": ("*",)})
+    measure = ProfileDeclaration(key=("id",), rules={"big": "n > 2"}, families={"all": ("*",)})
 
     found = profile(
         connection,
@@ -148,7 +148,7 @@ def test_no_rows_measure_nothing_but_rows(connection: duckdb.DuckDBPyConnection)
 def test_names_that_need_quoting(connection: duckdb.DuckDBPyConnection) -> None:
     odd = Relation("""(select 1 as "or""der by", 2 as "select")""", {})
 
-    found = profile(connection, odd, Measure(key=('or"der by',)), ["select__max", "key__duplicate_rate"])
+    found = profile(connection, odd, ProfileDeclaration(key=('or"der by',)), ["select__max", "key__duplicate_rate"])
 
     assert found == {"rows": 1, "select__max": 2, "key__duplicate_rate": 0.0}
 
@@ -168,7 +168,7 @@ def test_a_rule_that_cannot_be_computed_is_a_failure_that_names_the_file(
     connection.execute(f"copy (select 'x' as n) to '{path}'")
 
     with pytest.raises(CheckFailed, match=r"a\.parquet: cannot be measured"):
-        profile_file(connection, path, {}, Measure(rules={"big": "n + 1 > 2"}), ["big__rate"])
+        profile_file(connection, path, {}, ProfileDeclaration(rules={"big": "n + 1 > 2"}), ["big__rate"])
 
 
 def test_a_torn_file_is_named(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_torn_file_is_named(connection: duckdb.DuckDBPyConnection, tmp_path: P
     with pytest.raises(LandingError, match=r"bad\.parquet: cannot be read as parquet"):
         footers(connection, [good, bad])
     with pytest.raises(LandingError, match=r"bad\.parquet: cannot be read as parquet"):
-        profile_file(connection, bad, {}, Measure(), ["rows"])
+        profile_file(connection, bad, {}, ProfileDeclaration(), ["rows"])
 
 
 @pytest.mark.parametrize(

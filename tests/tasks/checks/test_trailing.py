@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tasks.checks.suite_parts import Trailing
 from tasks.checks.suites import Suite
-from tasks.checks.trailing import Band, Point, band, compare, scale, seen_before
+from tasks.checks.trailing import Band, Point, band, compare_with_trailing, scale, seen_before
 from tests.tasks.checks.test_gx import between, suite
 
 DAY = date(2026, 2, 10)  # a Tuesday
@@ -149,7 +149,7 @@ def mixes() -> Suite:
     ],
 )
 def test_a_mix_is_compared_value_by_value(mix: dict[str, float], unusual: str, broken: str, vanished: str) -> None:
-    found = compare(mixes(), mixed(mix=mix), EARLIER)
+    found = compare_with_trailing(mixes(), mixed(mix=mix), EARLIER)
 
     assert found["kind__mix_unusual"].startswith(unusual)
     assert found["kind__mix_broken"].startswith(broken)
@@ -157,13 +157,13 @@ def test_a_mix_is_compared_value_by_value(mix: dict[str, float], unusual: str, b
 
 
 def test_a_value_that_chance_can_leave_out_has_not_vanished() -> None:
-    found = compare(mixes(), mixed(mix={"play": 0.8, "save": 0.2}, rows=50), EARLIER)
+    found = compare_with_trailing(mixes(), mixed(mix={"play": 0.8, "save": 0.2}, rows=50), EARLIER)
 
     assert found["kind__vanished"] == "none"
 
 
 def test_a_mix_of_too_few_days_is_not_measured() -> None:
-    found = compare(mixes(), mixed(mix=USUAL), EARLIER[:3])
+    found = compare_with_trailing(mixes(), mixed(mix=USUAL), EARLIER[:3])
 
     assert found["kind__mix_unusual"] is found["kind__vanished"] is None
 
@@ -184,7 +184,7 @@ def test_the_first_days_have_fewer_days_before_them_and_count_for_nothing() -> N
         {"day": (DAY - timedelta(days=n)).isoformat(), "rows": 10, "key__sketch": sketch(n)} for n in range(12, 0, -1)
     ]
 
-    found = compare(asked, {"day": DAY.isoformat(), "rows": 10, "key__sketch": sketch(3)}, days)
+    found = compare_with_trailing(asked, {"day": DAY.isoformat(), "rows": 10, "key__sketch": sketch(3)}, days)
 
     assert found["key__seen_before_rate"] == 1.0
     assert [day for day, _ in found["trailing"]["key__seen_before_rate"].trend] == [

@@ -14,7 +14,7 @@ import pytest
 
 from engine.descriptor import Descriptor, artifact_entry, write_descriptor
 from tasks.errors import GateFailed
-from tasks.evaluation.champion import champion_before, champion_of, outdated_verdicts, standing
+from tasks.evaluation.champion import champion_before, champion_of, outdated_verdicts, valid_versions
 from tasks.evaluation.evaluate import evaluate_step
 from tasks.publishing.gates import gate_step
 from tasks.publishing.publish import this_version
@@ -246,7 +246,7 @@ def judged_of(home: Home, as_of: str, champion: str | None, name: str = "a") -> 
 
 
 def names_of(run: Run) -> list[str]:
-    return [event["version"] for event in standing(run.home, run.spec)]
+    return [event["version"] for event in valid_versions(run.home, run.spec)]
 
 
 def test_what_stands_is_in_the_order_of_days_and_without_what_was_withdrawn(tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_a_version_that_is_judged_again_keeps_its_place(tmp_path: Path) -> None:
     first, second = judged_of(run.home, "02-16", None), judged_of(run.home, "02-17", None)
     judged_of(run.home, "02-16", "02-15.a")
     assert names_of(run) == [first, second]
-    assert standing(run.home, run.spec)[0]["champion"] == "02-15.a"  # the last word on it
+    assert valid_versions(run.home, run.spec)[0]["champion"] == "02-15.a"  # the last word on it
 
 
 def test_a_version_of_an_earlier_landing_that_comes_back_is_champion_of_its_day_again(tmp_path: Path) -> None:

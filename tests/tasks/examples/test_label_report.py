@@ -13,7 +13,7 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from tasks.cli.render_labels import render
+from tasks.cli.render_labels import render_labels
 from tasks.errors import BuildError
 from tasks.examples import label_report as labels
 from tasks.examples.label_report import Interaction, Labels, look
@@ -99,7 +99,7 @@ def at(text: str) -> datetime:
 def printed(found: Labels) -> list[str]:
     console = Console(width=120)
     with console.capture() as captured:
-        console.print(render(found), highlight=False)
+        console.print(render_labels(found), highlight=False)
     return [line.rstrip() for line in captured.get().splitlines()]
 
 

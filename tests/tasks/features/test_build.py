@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tasks.errors import BuildError
 from tasks.features import build, ledger
 from tasks.features.build import build_step, code_of_tables, dbt_vars, needed, require_built, wanted
-from tasks.features.ledger import Plan, compare, models, prepare, record_tested, tell
+from tasks.features.ledger import BuildPlan, models, plan_build, prepare, record_tested, write_control_tables
 from tasks.runs.run import Run
 from tasks.sources.land import land_step
 from tasks.spec.windows import first_as_of
@@ -75,16 +75,16 @@ def sees(monkeypatch: pytest.MonkeyPatch, found: Landing) -> None:
     monkeypatch.setattr(build, "transforms_digest", lambda: "code")
 
 
-def make_plan(run: Run, connection: DuckDBPyConnection) -> Plan:
+def make_plan(run: Run, connection: DuckDBPyConnection) -> BuildPlan:
     """What `build` finds to do."""
     code = code_of_tables(run.spec)
-    return compare(needed(run), prepare(connection, code), code)
+    return plan_build(needed(run), prepare(connection, code), code)
 
 
-def finish(connection: DuckDBPyConnection, plan: Plan) -> None:
+def finish(connection: DuckDBPyConnection, plan: BuildPlan) -> None:
     """What a build that ended well leaves behind."""
     if not plan.empty:
-        tell(connection, plan)
+        write_control_tables(connection, plan)
         enter(connection)
         record_tested(connection)
 
@@ -195,7 +195,7 @@ def test_a_build_that_was_killed_is_not_built(connection: DuckDBPyConnection, la
     landed.partitions = landing(day("01-01"), day("02-10"), corrected=[day("01-20")])
     plan = make_plan(run, connection)
 
-    tell(connection, plan)
+    write_control_tables(connection, plan)
     assert make_plan(run, connection) == plan  # dbt dies before the first model
 
     enter(connection, MODELS[:2])
@@ -278,7 +278,7 @@ def test_dbt_is_told_which_facts_the_rules_mention() -> None:
 def test_dbt_is_told_in_tables(connection: DuckDBPyConnection, landed: Landing) -> None:
     finish(connection, make_plan(run_of(), connection))
     plan = make_plan(run_of(as_of="02-01"), connection)
-    tell(connection, plan)
+    write_control_tables(connection, plan)
 
     told = connection.execute("select table_name, ds, changed from control.partitions where changed").fetchall()
     assert told == [("events", day("02-01"), True)]

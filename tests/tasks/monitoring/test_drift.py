@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2, kstwo
 
 from tasks.monitoring.distributions import Shape, Side, load_sides, shapes, sides
-from tasks.monitoring.drift import LEVELS, Judge, as_checks, level, what_moved
+from tasks.monitoring.drift import LEVELS, DriftTest, as_checks, level, what_moved
 from tasks.store.database import memory
 from tests.tasks.monitoring.test_distributions import shape
 
@@ -20,9 +20,9 @@ Sample = pa.Table
 USERS, LISTS, ROWS, FEATURES = 120, 4, 10, 40
 
 
-def judge(units: float, tests: int = 1) -> Judge:
+def judge(units: float, tests: int = 1) -> DriftTest:
     side = Side(rows=10, groups=10, units=dict.fromkeys(("user_id", "item_id", "group_id"), units))
-    return Judge((side, side), tests)
+    return DriftTest((side, side), tests)
 
 
 def test_what_chance_reaches_is_that_of_scipy() -> None:
@@ -56,8 +56,8 @@ def test_users_who_resemble_themselves_raise_no_false_alarms() -> None:
             both, found = sides(connection), shapes(connection, names)
         rows = Side(0, 0, {"user_id": float(USERS * LISTS * ROWS)})
         for name in names:
-            record = Judge(both, 1).compare(name, found[name], "user_id")
-            as_rows = Judge((rows, rows), 1).compare(name, found[name], "user_id")
+            record = DriftTest(both, 1).test(name, found[name], "user_id")
+            as_rows = DriftTest((rows, rows), 1).test(name, found[name], "user_id")
             alarms = {key: alarms[key] + (record[key] > record[f"{key}_by_chance"]) for key in alarms}
             careless += as_rows["ks"] > as_rows["ks_by_chance"]
             compared += 1
@@ -72,27 +72,27 @@ def test_a_drift_among_many_is_seen_and_a_small_one_is_not_alarmed_at() -> None:
     random = np.random.default_rng(5)
     before, small, great = (random.normal(shift, size=40_000) for shift in (0.0, 0.05, 0.7))
 
-    tiny = judge(40_000).compare("x", shape(before, small), "user_id")
+    tiny = judge(40_000).test("x", shape(before, small), "user_id")
     assert (tiny["ks"] > tiny["ks_by_chance"], tiny["level"]) == (True, "stable")
-    assert judge(40_000).compare("x", shape(before, great), "user_id")["level"] == "drifted"
+    assert judge(40_000).test("x", shape(before, great), "user_id")["level"] == "drifted"
 
 
 def test_too_few_say_so() -> None:
-    record = judge(12, tests=50).compare("x", shape([1, 2, 3, 4] * 3, [1, 2, 3, 3] * 3), "user_id")
+    record = judge(12, tests=50).test("x", shape([1, 2, 3, 4] * 3, [1, 2, 3, 3] * 3), "user_id")
 
     assert record["level"] == "too_few"
     assert record["note"].startswith("too few users to tell: 12 and 12 count")
 
 
 def test_few_that_have_all_moved_have_drifted() -> None:
-    record = judge(12, tests=50).compare("x", shape([1, 2, 3] * 4, [100, 200, 300] * 4), "user_id")
+    record = judge(12, tests=50).test("x", shape([1, 2, 3] * 4, [100, 200, 300] * 4), "user_id")
 
     assert record["level"] == "drifted"
     assert record["sentence"] == "median 2 -> 200"
 
 
 def test_a_window_that_fills_has_not_drifted() -> None:
-    record = judge(1000).compare("x", shape([0] * 99 + [1], [5] * 100), "user_id", filling=True)
+    record = judge(1000).test("x", shape([0] * 99 + [1], [5] * 100), "user_id", filling=True)
 
     assert record["level"] == "filling"
     assert "grows by itself" in record["note"]
@@ -120,7 +120,7 @@ def test_a_share_is_told_where_the_median_stays() -> None:
 
 
 def drifted(name: str) -> dict[str, Any]:
-    return judge(5000).compare(name, shape([1, 2, 3] * 100, [4, 5, 6] * 100), "user_id")
+    return judge(5000).test(name, shape([1, 2, 3] * 100, [4, 5, 6] * 100), "user_id")
 
 
 PLACE = {"day": "2026-02-28", "place": "sample"}
@@ -171,4 +171,4 @@ def test_a_greater_distance_is_never_a_lower_level(psi: float, ks: float, psi_ch
 def test_bins_of_one_value_have_a_chance_too() -> None:
     constant = Shape((1.0,), (1.0, 0.0), (1.0, 0.0), 0.0, 1.0, (1.0, 1.0), (1.0, 1.0))
 
-    assert judge(100).compare("x", constant, "item_id")["level"] == "stable"
+    assert judge(100).test("x", constant, "item_id")["level"] == "stable"

@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import ArtifactError
 from tasks.errors import MatineeError
-from tasks.monitoring.monitor import compare, judged_before, monitor_step, unit_of, window_of
+from tasks.monitoring.monitor import compare_with_reference, judged_before, monitor_step, unit_of, window_of
 from tasks.spec.load import load_shape
 from tasks.spec.parts import Monitor
 from tasks.store.files import Home, read_json
@@ -159,7 +159,7 @@ def test_a_missing_feature_is_a_problem_not_a_crash(run: Any) -> None:
     run.spec.features = ("f_three",)
 
     with pytest.raises(MatineeError, match="cannot be compared"):
-        compare(run)
+        compare_with_reference(run)
 
 
 def test_what_a_feature_belongs_to_and_how_far_it_looks_back() -> None:

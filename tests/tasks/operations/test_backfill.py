@@ -23,9 +23,9 @@ from tasks.cli.main import app
 from tasks.cli.render_backfill import announcement
 from tasks.errors import GateFailed, LandingError, MatineeError, SpecError
 from tasks.features.build import needed
-from tasks.features.ledger import Plan
+from tasks.features.ledger import BuildPlan
 from tasks.operations import backfill
-from tasks.operations.backfill import JUDGING, Day, build_all, days_between, land_all, look, only_one, run_days
+from tasks.operations.backfill import JUDGING, BackfillDay, build_all, days_between, land_all, look, only_one, run_days
 from tasks.publishing.publish import version_of
 from tasks.runs.run import Run
 from tasks.store.files import read_json
@@ -108,7 +108,7 @@ def test_a_range_beyond_the_end_of_the_pipeline() -> None:
 
 def test_before_landing_no_version_has_a_name(runs: list[Run]) -> None:
     plan, days = look(runs)
-    assert days == [Day(run.as_of, None, "train") for run in runs]
+    assert days == [BackfillDay(run.as_of, None, "train") for run in runs]
     assert sorted(plan.features) == [january(n) for n in range(12, 17)]
     assert not runs[0].home.root.exists()  # nothing was written
 
@@ -128,9 +128,9 @@ def test_what_is_published_or_refused_is_done(made: list[Run]) -> None:
     refuse(made[1])
     days = look(made)[1]
     assert days == [
-        Day(january(14), version(made[0]), "published"),
-        Day(january(15), version(made[1]), "refused", "ndcg@10 beats popularity: difference +0.0"),
-        Day(january(16), version(made[2]), "train"),
+        BackfillDay(january(14), version(made[0]), "published"),
+        BackfillDay(january(15), version(made[1]), "refused", "ndcg@10 beats popularity: difference +0.0"),
+        BackfillDay(january(16), version(made[2]), "train"),
     ]
     assert [day.done for day in days] == [True, True, False]
     assert states(made, again=True) == ["train", "train", "train"]
@@ -183,7 +183,7 @@ def test_a_withdrawn_version_is_refused_where_its_gate_said_so(made: list[Run]) 
     assert states(made)[0] == "refused"
 
 
-def said(days: list[Day], plan: Plan, parallel: int = 1) -> list[str]:
+def said(days: list[BackfillDay], plan: BuildPlan, parallel: int = 1) -> list[str]:
     console = Console(width=200)
     with console.capture() as captured:
         console.print(announcement(spec_of(**SHOP), plan, days, parallel), soft_wrap=True)
@@ -209,7 +209,7 @@ def test_a_backfill_says_what_it_is_going_to_do(made: list[Run], tmp_path: Path)
         "skip        2011-01-14: published already",
         "skip        2011-01-15: refused by a gate already",
     ]
-    again = [Day(january(14), "v", "published"), Day(january(15), "v", "judge")]
+    again = [BackfillDay(january(14), "v", "published"), BackfillDay(january(15), "v", "judge")]
     assert said(again, plan)[2:] == [
         "judge again 2011-01-15, the champion before them is another one by now",
         "skip        2011-01-14: published already",
@@ -271,7 +271,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     return found
 
 
-def ran(runs: list[Run], parallel: int = 1) -> list[Day]:
+def ran(runs: list[Run], parallel: int = 1) -> list[BackfillDay]:
     return run_days(runs, look(runs)[1], parallel, lambda *_: None)
 
 

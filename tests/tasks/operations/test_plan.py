@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tasks.cli.render_plan import render
+from tasks.cli.render_plan import render_plan
 from tasks.errors import BuildError, SourceError
 from tasks.examples.candidates import cut_folders
 from tasks.features import build
 from tasks.features.build import build_step, needed
-from tasks.operations.plan import Intent, Reason, intent, spans
+from tasks.operations.plan import Reason, RunPlan, intent, spans
 from tasks.publishing.publish import version_of
 from tasks.runs.run import Run
 from tasks.sources.land import land_step
@@ -48,7 +48,7 @@ def correct(run: Run, number: int) -> None:
 
 
 def test_at_first_everything_is_to_be_made_and_the_version_has_no_name(run: Run) -> None:
-    assert intent(run) == Intent(
+    assert intent(run) == RunPlan(
         january(14),
         (
             Reason("land _rejects", januaries(4, 14), "not landed"),
@@ -76,9 +76,9 @@ def test_what_is_landed_is_to_be_loaded_and_names_the_version(run: Run) -> None:
 def test_where_all_is_made_there_is_nothing_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     made(run, monkeypatch)
     version = version_of(run, needed(run))
-    assert intent(run) == Intent(january(14), (), version, False)
+    assert intent(run) == RunPlan(january(14), (), version, False)
     move_alias(run.home, "shop", "champion", version, january(14), {})
-    assert intent(run) == Intent(january(14), (), version, True)
+    assert intent(run) == RunPlan(january(14), (), version, True)
 
 
 def test_a_corrected_file_is_landed_again_and_what_depends_on_it_is_built_again(
@@ -171,16 +171,16 @@ def test_days_in_few_words(numbers: list[int], text: str) -> None:
     assert spans([january(number) for number in numbers]) == text
 
 
-def shown(found: Intent, outdated: tuple[date, ...] = ()) -> list[str]:
+def shown(found: RunPlan, outdated: tuple[date, ...] = ()) -> list[str]:
     console = Console(width=200)
     with console.capture() as captured:
-        console.print(render(spec_of(**SHOP), found, outdated), soft_wrap=True)
+        console.print(render_plan(spec_of(**SHOP), found, outdated), soft_wrap=True)
     return [text.rstrip() for text in captured.get().splitlines()]
 
 
 def test_a_plan_is_shown_as_a_table() -> None:
     reasons = (Reason("land lines", januaries(4, 6), "not landed"), Reason("labels", januaries(9, 9), "never built"))
-    assert shown(Intent(january(14), reasons, None, False)) == [
+    assert shown(RunPlan(january(14), reasons, None, False)) == [
         "shop as of 2011-01-14",
         "make        days                              because",
         "land lines  2011-01-04 … 2011-01-06 (3 days)  not landed",
@@ -190,16 +190,16 @@ def test_a_plan_is_shown_as_a_table() -> None:
 
 
 def test_a_version_is_shown_with_what_becomes_of_it() -> None:
-    assert shown(Intent(january(14), (), "2011-01-14.aa", True)) == [
+    assert shown(RunPlan(january(14), (), "2011-01-14.aa", True)) == [
         "shop as of 2011-01-14",
         "Every table is built.",
         "version    2011-01-14.aa, published already: a run makes the same again, byte for byte",
     ]
-    assert shown(Intent(january(14), (), "2011-01-14.aa", False))[-1] == "version    2011-01-14.aa, not published"
+    assert shown(RunPlan(january(14), (), "2011-01-14.aa", False))[-1] == "version    2011-01-14.aa, not published"
 
 
 def test_outdated_verdicts_are_shown_with_the_command_that_renews_them() -> None:
-    assert shown(Intent(january(14), (), "2011-01-14.aa", True), (january(15), january(17)))[-1] == (
+    assert shown(RunPlan(january(14), (), "2011-01-14.aa", True), (january(15), january(17)))[-1] == (
         "judge      2011-01-15, 2011-01-17: judged against another champion than the one before by now; `matinee "
         "backfill shop --from 2011-01-15 --to 2011-01-17` judges again"
     )

@@ -20,7 +20,7 @@ from tasks.examples import candidates as retrieve
 from tasks.features import build
 from tasks.proof.differences import Difference
 from tasks.proof.prove import FILES, OTHERS, Proof, World, files, future_of, land_ahead, prove, render
-from tasks.proof.scenarios import Worlds
+from tasks.proof.scenarios import Scenarios
 from tasks.runs.run import Run
 from tasks.sources.land import open_source
 from tasks.spec.project import TRANSFORMS
@@ -227,8 +227,8 @@ def test_a_source_may_have_nothing_after_the_day_yet(tiny_bought: Tiny, tmp_path
         land_ahead(run, source, 7)
 
 
-def worlds_of(run: Run, folder: Path) -> Worlds:
-    return Worlds(run, [], run.as_of, [("events", run.as_of + timedelta(days=1))], folder, str)
+def worlds_of(run: Run, folder: Path) -> Scenarios:
+    return Scenarios(run, [], run.as_of, [("events", run.as_of + timedelta(days=1))], folder, str)
 
 
 def test_what_fails_in_a_world_names_the_world(tiny_shown: Tiny, tmp_path: Path) -> None:
@@ -241,8 +241,8 @@ def test_a_future_that_staging_refuses_proves_nothing(
 ) -> None:
     nothing = dict.fromkeys(("interactions", "impressions", "users", "items"), 0)
     for name in ("_land", "_build_future"):
-        monkeypatch.setattr(Worlds, name, lambda self, name: None)
-    monkeypatch.setattr(Worlds, "_after", lambda self, name: nothing)
+        monkeypatch.setattr(Scenarios, name, lambda self, name: None)
+    monkeypatch.setattr(Scenarios, "_after", lambda self, name: nothing)
     monkeypatch.setattr("tasks.proof.scenarios._STEPS", {})
     worlds = worlds_of(tiny_shown.prepared(), tmp_path)
     assert worlds.make("original").after == worlds.make("deleted").after == nothing

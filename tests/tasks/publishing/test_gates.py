@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import GateFailed, MatineeError
-from tasks.publishing.gates import gate_step, judge, judge_features, judge_refit
+from tasks.publishing.gates import evaluate_gate, gate_step, judge_features, judge_refit
 from tasks.publishing.publish import this_version
 from tasks.runs.run import Run
 from tasks.spec.parts import BeatsGate, NotWorseGate
@@ -57,32 +57,33 @@ def not_worse(margin: float, rival: str = "popularity") -> NotWorseGate:
     ],
 )
 def test_verdicts(gate: BeatsGate | NotWorseGate, ours: list[float], theirs: list[float], passed: bool) -> None:
-    assert judge(gate, paired(ours, theirs))["passed"] is passed
+    assert evaluate_gate(gate, paired(ours, theirs))["passed"] is passed
 
 
 def test_a_verdict_says_what_was_measured() -> None:
-    assert judge(beats(0.01), paired([0.5, 0.5], [0.4, 0.4])) == {
+    assert evaluate_gate(beats(0.01), paired([0.5, 0.5], [0.4, 0.4])) == {
         "gate": "ndcg@10 beats popularity by 0.01",
         "passed": True,
         "detail": "difference +0.1000 [+0.1000, +0.1000] over 50 groups",
     }
     assert (
-        judge(not_worse(0.005), paired([0.5], [0.5]))["gate"] == "ndcg@10 not worse than popularity by more than 0.005"
+        evaluate_gate(not_worse(0.005), paired([0.5], [0.5]))["gate"]
+        == "ndcg@10 not worse than popularity by more than 0.005"
     )
 
 
 def test_one_user_proves_nothing() -> None:
     table = pa.table({"user_id": ["u"] * 9, "ndcg@10 of model": [1.0] * 9, "ndcg@10 of popularity": [0.0] * 9})
-    assert judge(beats(0.01), table)["passed"] is False
+    assert evaluate_gate(beats(0.01), table)["passed"] is False
 
 
 def test_no_groups_prove_nothing() -> None:
-    assert judge(beats(0.0), paired([math.nan], [0.5]))["passed"] is False
-    assert judge(not_worse(0.5), paired([math.nan], [0.5]))["passed"] is False
+    assert evaluate_gate(beats(0.0), paired([math.nan], [0.5]))["passed"] is False
+    assert evaluate_gate(not_worse(0.5), paired([math.nan], [0.5]))["passed"] is False
 
 
 def test_a_rival_that_was_not_measured_holds_the_version_back() -> None:
-    assert judge(not_worse(0.5, "champion"), paired([0.5], [0.5])) == {
+    assert evaluate_gate(not_worse(0.5, "champion"), paired([0.5], [0.5])) == {
         "gate": "ndcg@10 not worse than champion by more than 0.5",
         "passed": False,
         "detail": "champion was not measured in this run",

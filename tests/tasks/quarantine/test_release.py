@@ -12,7 +12,7 @@ import pytest
 
 from tasks.cli.render_quarantine import as_csv, as_jsonl
 from tasks.features import build
-from tasks.features.ledger import compare
+from tasks.features.ledger import plan_build
 from tasks.features.warehouse import reader
 from tasks.operations.staleness import stale_after
 from tasks.quarantine.corrected_rows import Mended, pairs, read_mended
@@ -66,7 +66,7 @@ def query(run: Run, sql: str) -> list[tuple[Any, ...]]:
 
 
 def up_to_date(run: Run) -> bool:
-    return compare(build.needed(run), build.ledger_of(run), build.code_of_tables(run.spec)).empty
+    return plan_build(build.needed(run), build.ledger_of(run), build.code_of_tables(run.spec)).empty
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def test_mended_rows_come_back_and_exactly_the_days_that_read_them_are_stale(dir
 
     release(run.spec, run.home, source, found, "ann", "the till's log says who and how many")
     assert up_to_date(dirty.early)
-    plan = compare(build.needed(run), build.ledger_of(run), build.code_of_tables(run.spec))
+    plan = plan_build(build.needed(run), build.ledger_of(run), build.code_of_tables(run.spec))
     assert (tuple(sorted(plan.features)), tuple(sorted(plan.labels))) == (stale.features, stale.labels)
     assert plan.changed == {("lines", january(DIRTY)), (REJECTS, january(DIRTY))}
 

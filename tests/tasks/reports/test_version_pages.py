@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.reports.version_pages import champion_page, news, reigns, verdicts, version_page
+from tasks.reports.version_pages import champion_page, champion_periods, news, verdicts, version_page
 from tasks.store.files import Home, write_json
 from tasks.store.registry import move_alias, version_dir, withdraw
 from tests.tasks.finished_runs import NASTY, Checker, record
@@ -65,11 +65,11 @@ def test_what_is_served_though_it_was_withdrawn_is_said() -> None:
 
 
 def test_reigns_last_to_the_next_champion() -> None:
-    found = reigns(verdicts([event(1, "a"), event(5, "b"), event(5, "c")], None))
+    found = champion_periods(verdicts([event(1, "a"), event(5, "b"), event(5, "c")], None))
 
     assert found is not None
     assert [(block["name"], block["width"]) for block in found["blocks"]] == [("a", 480.0), ("c", 120.0)]
-    assert reigns([]) is None
+    assert champion_periods([]) is None
 
 
 DESCRIPTOR = {

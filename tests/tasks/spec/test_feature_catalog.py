@@ -9,7 +9,7 @@ import pytest
 
 from tasks.errors import BuildError
 from tasks.spec import feature_catalog as catalog
-from tasks.spec.feature_catalog import Feature, catalogue
+from tasks.spec.feature_catalog import Feature, feature_catalog
 
 MART = """
 models:
@@ -32,14 +32,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     marts = tmp_path / "models" / "marts"
     marts.mkdir(parents=True)
     monkeypatch.setattr(catalog, "TRANSFORMS", tmp_path)
-    catalogue.cache_clear()
+    feature_catalog.cache_clear()
     yield marts
-    catalogue.cache_clear()
+    feature_catalog.cache_clear()
 
 
 def test_features_have_defaults_and_attributes_have_none(project: Path) -> None:
     (project / "feat_users.yml").write_text(MART)
-    found = catalogue()
+    found = feature_catalog()
 
     expected = Feature("user_tenure_days", "feat_users", "user", -1.0, "Days since the user joined.")
     assert found.features == {"user_tenure_days": expected}
@@ -49,7 +49,7 @@ def test_features_have_defaults_and_attributes_have_none(project: Path) -> None:
 def test_a_project_without_features_is_an_error(project: Path) -> None:
     (project / "feat_users.yml").write_text("models: []\n")
     with pytest.raises(BuildError, match="models/marts: no feature is declared there"):
-        catalogue()
+        feature_catalog()
 
 
 def test_a_feature_has_one_home(project: Path) -> None:
@@ -58,11 +58,11 @@ def test_a_feature_has_one_home(project: Path) -> None:
     with pytest.raises(
         BuildError, match="the feature 'user_tenure_days' is declared by feat_items and feat_users; expected one home"
     ):
-        catalogue()
+        feature_catalog()
 
 
 def test_the_project_has_its_25_features_with_words_for_each() -> None:
-    found = catalogue()
+    found = feature_catalog()
     assert len(found.features) >= 25
     assert {feature.entity for feature in found.features.values()} == {"user", "item", "user_item", "user_category"}
     assert all(feature.description for feature in found.features.values())
@@ -70,7 +70,7 @@ def test_the_project_has_its_25_features_with_words_for_each() -> None:
 
 
 def test_how_far_a_feature_looks_back_stands_in_its_name_or_its_yml() -> None:
-    known = catalogue().features
+    known = feature_catalog().features
     names = ("item_ctr_7d", "item_trend", "item_users_trend_28d", "user_item_due", "user_tenure_days")
 
     assert [known[name].window for name in names] == [7, 28, 90, 365, 0]

@@ -14,7 +14,7 @@ from tasks.errors import SpecError
 from tasks.operations.local_airflow.airflow_api import _errors
 from tasks.operations.local_airflow.run_days import days_to_run, published_days
 from tasks.operations.progress import Cell, Progress, cell, cells
-from tasks.operations.summary import Day, failure, metrics_table, times_table
+from tasks.operations.summary import DaySummary, failure, metrics_table, times_table
 from tasks.runs.attempts import attempt_of
 from tasks.spec.load import load_shape
 from tasks.spec.project import PROJECT
@@ -154,8 +154,8 @@ def test_metrics_stand_beside_the_baselines() -> None:
     assert lines[2].split() == ["mrr", "–", "–"]
 
 
-def day(state: str, **steps: Cell) -> Day:
-    return Day(date(2026, 3, 1), "run", "run", state, steps)
+def day(state: str, **steps: Cell) -> DaySummary:
+    return DaySummary(date(2026, 3, 1), "run", "run", state, steps)
 
 
 def test_times_leave_out_steps_that_did_not_run() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, event, text
 
-from dags.metadata import CONNECT
+from dags.sqlite_options import CONNECT
 
 
 def opened(path: Path, **given: object) -> Engine:

@@ -16,7 +16,7 @@ SECONDS = 20.0
 """The DAG processor ends a callback after 50 s; what is not sent by then is sent by `matinee watch` or the next run."""
 
 
-def tell(context: Any, *, finished: bool = False) -> None:
+def notify(context: Any, *, finished: bool = False) -> None:
     """Tell what is wrong with the run of a context; never raises, so that it changes nothing of the run.
 
     Args:

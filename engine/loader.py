@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ArtifactError
-from engine.nodes import Column, ExcludeSeen, FeatureScorer, Linear, Lookup, Rank, Score, ScoringRanker
-from engine.retrieval import Als, History, ItemItem, Popularity, Retriever
-from engine.schema import (
+from engine.node_schema import (
     ColumnNode,
     DiversifyNode,
     DotNode,
@@ -20,7 +18,9 @@ from engine.schema import (
     RankNode,
     ScoringRankerNode,
 )
-from engine.tables import Catalogue, FeatureTable
+from engine.nodes import Column, ExcludeSeen, FeatureScorer, Linear, Lookup, Rank, Score, ScoringRanker
+from engine.retrieval import Als, History, ItemItem, Popularity, Retriever
+from engine.tables import Catalog, FeatureTable
 from engine.trees import Trees
 
 _RETRIEVERS: dict[str, type[Als] | type[Popularity] | type[History] | type[ItemItem]] = {
@@ -36,7 +36,7 @@ class Wiring:
 
     def __init__(self, folder: Path, catalogue: str) -> None:
         self.folder = folder
-        self.catalogue = Catalogue.load(folder / catalogue)
+        self.catalogue = Catalog.load(folder / catalogue)
         self._loaded: dict[tuple[str, str], Any] = {}
 
     def table(self, name: str, entity: str) -> FeatureTable:

@@ -45,23 +45,23 @@ def titles(home: Path) -> list[str]:
 
 
 def test_a_task_a_report_and_the_processor_tell_of_a_fault_once(home: Path) -> None:
-    from dags.tell import tell
+    from dags.alerts import notify
 
     leave(run_of(home, attempt="scheduled__2026-03-05T000000Z"), words={"build": "no such table"})
-    tell(context({"land": "success", "build": "running"}, exception=ValueError("no such table")))
-    tell(
+    notify(context({"land": "success", "build": "running"}, exception=ValueError("no such table")))
+    notify(
         context({"land": "success", "build": "failed", "sample": "upstream_failed", "report": "running"}), finished=True
     )
-    tell(context({"land": "success", "build": "failed", "sample": "upstream_failed", "report": "failed"}, reason="x"))
+    notify(context({"land": "success", "build": "failed", "sample": "upstream_failed", "report": "failed"}, reason="x"))
     assert titles(home) == ["tiny 2026-03-05: critical: the step build failed"]
 
 
 def test_a_task_that_left_nothing_is_told_by_whoever_comes_first(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dags.tell import tell
+    from dags.alerts import notify
 
     monkeypatch.setenv("MATINEE_URL", "http://127.0.0.1:8080")
     for _ in range(2):
-        tell(context({"land": "success", "train_0": "success", "train_1": "failed", "report": "failed"}))
+        notify(context({"land": "success", "train_0": "success", "train_1": "failed", "report": "failed"}))
     (entry,) = Spool(Home(home)).entries()
     assert entry.message.title == "tiny 2026-03-05: critical: the step train failed"
     assert "the step train left no words: it was killed" in entry.message.body
@@ -73,21 +73,21 @@ def test_a_task_that_left_nothing_is_told_by_whoever_comes_first(home: Path, mon
 @pytest.mark.parametrize("missing", ["data_interval_start", "ti", "dag"])
 def test_telling_never_fails(missing: str, home: Path) -> None:
     """A run without an interval, or a callback of which Airflow knows nothing more than the run."""
-    from dags.tell import tell
+    from dags.alerts import notify
 
     given = context({})
     del given[missing]
-    tell(given)
+    notify(given)
     assert titles(home) == []
 
 
 def test_every_dag_tells_of_its_failures(pipelines: Make) -> None:
+    from dags.alerts import notify
     from dags.pipelines import pipeline_dag
-    from dags.tell import tell
 
     pipelines("streaming")
     dag = pipeline_dag("streaming")
-    assert dag.on_failure_callback is tell
+    assert dag.on_failure_callback is notify
     for task in dag.tasks:
         callbacks = task.on_failure_callback if not task.is_mapped else task.partial_kwargs["on_failure_callback"]
-        assert tell in (callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]), task.task_id
+        assert notify in (callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]), task.task_id

@@ -1,7 +1,7 @@
 """One Airflow DAG per pipeline file: which step follows which, and nothing else.
 
-A run's data interval is `[D, D + 1 day)`; every task gets `as_of = D` as a rendered argument. Only one task
-at a time may open the pipeline's DuckDB file: those tasks share the pool `warehouse`, which has one slot.
+A run's data interval is `[D, D + 1 day)`; every task gets `as_of = D` as a rendered argument. Tasks that open the
+pipeline's DuckDB file share the pool `warehouse`, which has one slot.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, TriggerRule, XComArg, chain
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, XComArg, chain
 
 from dags.alerts import notify
 from dags.steps import AS_OF, populations_of, report, step
@@ -21,11 +21,6 @@ from tasks.spec.load import load_shape
 from tasks.spec.project import pipeline_path
 
 POOL = "warehouse"
-RULES = {
-    "after success": TriggerRule.ALL_SUCCESS,
-    "after any": TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
-    "always": TriggerRule.ALL_DONE,
-}
 DEFAULTS = {
     "owner": "matinee",
     "retries": 1,
@@ -58,7 +53,7 @@ def pipeline_dag(name: str) -> DAG:
 
 def _wire(name: str) -> None:
     tasks: dict[str, XComArg] = {}
-    groups = {group: TaskGroup(group, prefix_group_id=False, tooltip=words) for group, words in GROUPS.items()}
+    groups = {group: TaskGroup(group, prefix_group_id=False, tooltip=text) for group, text in GROUPS.items()}
     for each in STEPS:
         with groups[each.group] if each.group else nullcontext():
             tasks[each.name] = _task(name, each, tasks)
@@ -68,12 +63,10 @@ def _wire(name: str) -> None:
 
 def _task(pipeline: str, each: Step, before: Mapping[str, XComArg]) -> XComArg:
     """Return the task of a step; one that is mapped depends on the list it is mapped over."""
-    options: dict[str, Any] = {"task_id": each.name, "doc_md": each.does, "trigger_rule": RULES[each.runs]}
-    if each.reads_tables:
-        options["pool"] = POOL
-    if each.asset:
-        options["outlets"] = [Asset(f"matinee://{pipeline}/{each.asset}")]
-    if each.runs == "always":
+    options: dict[str, Any] = {"task_id": each.name, "doc_md": each.does, "trigger_rule": each.runs}
+    options |= {"pool": POOL} if each.reads_tables else {}
+    options |= {"outlets": [Asset(f"matinee://{pipeline}/{each.asset}")]} if each.asset else {}
+    if each.runs == "all_done":
         return report.override(**options)(pipeline, AS_OF)
     if not each.has_result:
         return populations_of.override(**options)(pipeline, AS_OF)

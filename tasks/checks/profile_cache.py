@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.checks.profile import profile_file
-from tasks.store.files import Home, digest, sha256_file, write_json
+from tasks.runs.provenance import source_digest
+from tasks.store.files import Home, digest, write_json
 from tasks.store.partitions import Partition
 
 if TYPE_CHECKING:
@@ -50,8 +51,7 @@ def _path(home: Home, source: str, suite: Suite, partition: Partition) -> Path:
 def _measured_by() -> list[str]:
     import duckdb
 
-    here = Path(__file__).parent
-    return [duckdb.__version__, *(sha256_file(here / name) for name in ("profile.py", "measures.py"))]
+    return [duckdb.__version__, source_digest("tasks.checks.profile", "tasks.checks.profile_sql", "tasks.store.sql")]
 
 
 def _read(path: Path) -> dict[str, Any] | None:

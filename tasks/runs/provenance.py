@@ -35,13 +35,11 @@ def modules(roots: tuple[str, ...], project: Path = PROJECT) -> dict[str, Path]:
         name = waiting.pop()
         if name in files:
             continue
-        path = _file_of(name, project)
+        path = _required(name, project) if name in roots else _file_of(name, project)
         if path is not None:
             files[name] = path
             # Importing a.b.c runs a and a.b first, so what their `__init__` imports has a part in it too.
             waiting += [*_parents(name), *_imported(name, path)]
-        elif name in roots:
-            raise MatineeError(f"the code of {name!r} is not found below {project}; it is part of a version's digest")
     return dict(sorted(files.items()))
 
 
@@ -83,6 +81,25 @@ def _imported(name: str, path: Path) -> list[str]:
 def makers() -> tuple[str, ...]:
     """Return the modules of the steps that have a part in a version."""
     return tuple(step.module for step in STEPS if step.makes_version)
+
+
+def source_digest(*names: str) -> str:
+    """Return the digest of the source of some modules alone, without what they import.
+
+    Args:
+        names: dotted names.
+
+    Raises:
+        MatineeError: one of them is not found.
+    """
+    return digest({name: sha256_file(_required(name, PROJECT)) for name in names})
+
+
+def _required(name: str, project: Path) -> Path:
+    path = _file_of(name, project)
+    if path is None:
+        raise MatineeError(f"the code of {name!r} is not found below {project}; it is part of a digest")
+    return path
 
 
 @cache

@@ -32,7 +32,7 @@ class Step:
         after: steps it waits for.
         group: the task group it is shown in.
         line: the line of defense of a check (`landed`, `features`, `predictions`).
-        runs: `after success` of what it waits for, `after any` (once all have ended and one succeeded), `always`.
+        runs: when, by what became of the steps it waits for, in the words of Airflow's trigger rules.
         mapped_over: the step whose result lists what this one is run for, one task each.
         has_result: whether it leaves a folder with `result.json`.
         reads_tables: whether it opens the warehouse, which has one place.
@@ -47,7 +47,7 @@ class Step:
     after: tuple[str, ...] = ()
     group: Group = ""
     line: str = ""
-    runs: Literal["after success", "after any", "always"] = "after success"
+    runs: Literal["all_success", "all_done_min_one_success", "all_done"] = "all_success"
     mapped_over: str = ""
     has_result: bool = True
     reads_tables: bool = False
@@ -149,7 +149,7 @@ STEPS: tuple[Step, ...] = (
         "Compares features, labels and scores with their reference, and what was served with the tables.",
         "monitoring.monitor:monitor_step",
         after=("sample", "train"),
-        runs="after any",  # of the labels too, if there is a sample but no model
+        runs="all_done_min_one_success",  # of the labels too, if there is a sample but no model
         reads_tables=True,
     ),
     Step(
@@ -194,13 +194,13 @@ STEPS: tuple[Step, ...] = (
         "Writes the run's page; fails if any step failed, so that no red run looks green.",
         "reports.run_report:report_step",
         after=("publish", "monitor"),
-        runs="always",
+        runs="all_done",
     ),
 )
 BY_NAME: dict[str, Step] = {step.name: step for step in STEPS}
-WITH_RESULT: tuple[Step, ...] = tuple(step for step in STEPS if step.has_result and step.runs != "always")
+WITH_RESULT: tuple[Step, ...] = tuple(step for step in STEPS if step.has_result and step.runs != "all_done")
 """The steps that a report is about: those that leave a result, without the report itself."""
-BESIDE: frozenset[str] = frozenset(step.name for step in STEPS if step.runs == "after any")
+BESIDE: frozenset[str] = frozenset(step.name for step in STEPS if step.runs == "all_done_min_one_success")
 """Names of steps that nothing but the report waits for: their absence stops nothing."""
 CHECKS: tuple[Step, ...] = tuple(step for step in STEPS if step.line)
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import SourceError
+from tasks.runs.provenance import source_digest
 from tasks.sources.csv_files import LINE_NUMBER, Reject, read_csv, with_raw
 from tasks.sources.datasets import Dataset, Table
 from tasks.store.files import digest, sha256_file
@@ -72,7 +73,7 @@ class FileSource:
 
     @cached_property
     def _reader(self) -> str:
-        return digest([sha256_file(Path(__file__).parent / name) for name in ("file_source.py", "csv_files.py")])
+        return source_digest("tasks.sources.file_source", "tasks.sources.csv_files")
 
     def _file_digest(self, table: Table, day: date) -> str | None:
         path = self._file(table, day)

@@ -117,7 +117,7 @@ def test_drift_is_looked_at_even_if_a_training_fails(
     def fail(*_: Any) -> None:
         raise TrainingError("no rows")
 
-    monkeypatch.setattr(sys.modules["steps_of_the_test"], "train", fail)
+    monkeypatch.setattr(sys.modules["steps_of_the_test"], "train_step", fail)
     pipelines("streaming")
     assert run_dag("streaming").state == "failed"
     assert {"monitor", "report"} <= {call[0] for call in calls}
@@ -203,7 +203,7 @@ def test_only_failures_that_may_pass_are_retried(
         raise error
 
     pipelines("streaming")
-    monkeypatch.setattr(sys.modules["steps_of_the_test"], "build", fail)
+    monkeypatch.setattr(sys.modules["steps_of_the_test"], "build_step", fail)
     monkeypatch.setattr(dags.steps, "get_current_context", lambda: {"run_id": "r", "data_interval_start": DAY})
     with pytest.raises(AirflowException, match=f"^{type(error).__name__}: {error}$") as caught:
         dags.steps.call("streaming", "build")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, timedelta
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import SourceError
+from tasks.runs.provenance import source_digest
 from tasks.sources.simulation.logging_policy import POLICIES
 from tasks.sources.simulation.service import KINDS, LATEST, PLAY, Activity, Columns, Service, simulate
 from tasks.sources.simulation.world import CATEGORIES, OPENS, PLANS, REGIONS, Ints, day_number, instant, stream
-from tasks.store.files import digest, sha256_file
+from tasks.store.files import digest
 
 _DIRT_STREAM = 200
 _TIME = pa.timestamp("us")
@@ -167,8 +167,8 @@ def title(index: int) -> str:
 
 
 def _generator_digest(service: Service) -> str:
-    here = Path(__file__).parent
-    code = {name: sha256_file(here / name) for name in ("simulated.py", "simulator.py", "policy.py", "world.py")}
+    room = "tasks.sources.simulation"
+    code = source_digest(*(f"{room}.{name}" for name in ("source", "service", "logging_policy", "world")))
     parameters = {"users": service.users, "items": service.items, "seed": service.seed}
     return digest({"code": code, "numpy": np.__version__, **parameters, "dirt": vars(service.dirt)})
 

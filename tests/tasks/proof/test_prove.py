@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from tasks.cli.main import main as cli
+from tasks.cli.main import app
 from tasks.errors import MatineeError, SourceError
 from tasks.examples import candidates as retrieve
 from tasks.features import build
@@ -120,7 +120,7 @@ def test_the_command_proves_a_pipeline_of_snapshots(tiny_bought: Tiny, monkeypat
     """In two processes, and with a registry that is left alone."""
     monkeypatch.setenv("MATINEE_HOME", str(tiny_bought.home))
     words = ["prove", str(tiny_bought.file), "--as-of", str(tiny_bought.as_of), "--data", str(tiny_bought.data)]
-    done = CliRunner().invoke(cli.app, [*words, "--days", str(FUTURE)])
+    done = CliRunner().invoke(app, [*words, "--days", str(FUTURE)])
     assert done.exit_code == 0, done.output
     assert "proven: nothing that happens or becomes known after 2011-03-05 (until 2011-03-08)" in done.output
     assert "DIFFERS" not in done.output
@@ -131,7 +131,7 @@ def test_the_command_fails_when_something_differs(tiny_shown: Tiny, monkeypatch:
     leak = Difference("feat_users.region", 2, 60, "as_of=2026-01-18 user_id=u1: 'BR' -> 'DE'")
     found = World("late", {"features": [leak], "labels": []})
     monkeypatch.setattr("tasks.proof.prove.prove", lambda *_, **__: Proof("shown", SHOWN_DAY, SHOWN_DAY, (found,)))
-    done = CliRunner().invoke(cli.app, ["prove", str(tiny_shown.file), "--as-of", str(SHOWN_DAY)])
+    done = CliRunner().invoke(app, ["prove", str(tiny_shown.file), "--as-of", str(SHOWN_DAY)])
     assert done.exit_code == 1
     assert "late · features: feat_users.region: 2 of 60, e.g. as_of=2026-01-18 user_id=u1: 'BR' -> 'DE'" in done.output
     assert "features    DIFFERS" in done.output

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tasks.errors import MatineeError, SpecError
 from tasks.runs.provenance import code_digest
@@ -16,6 +16,17 @@ from tasks.spec.project import pipeline_path
 from tasks.spec.spec import Spec
 from tasks.spec.windows import Windows, landing_start, windows
 from tasks.store.files import Home, atomic_dir, default_home, digest, read_json, write_json
+from tasks.store.records import Record
+
+Result = TypeVar("Result", bound=Record)
+
+
+@dataclass
+class StepFolder:
+    """Where a step writes, and what it has to say in the end."""
+
+    path: Path
+    result: Record | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,29 @@ class Run:
     def step_dir(self, step: str) -> Path:
         """Folder of a step's results; exists once the step is complete."""
         return self.dir / step
+
+    @contextmanager
+    def write(self, step: str) -> Iterator[StepFolder]:
+        """Yield a temporary folder that becomes the step's folder, with its result in it, when the block ends.
+
+        Raises:
+            ValueError: the block ended without a result.
+        """
+        with atomic_dir(self.step_dir(step)) as path:
+            folder = StepFolder(path)
+            yield folder
+            if folder.result is None:
+                raise ValueError(f"the step {step!r} ended without a result")
+            write_json(path / "made_by.json", self.made_by)
+            folder.result.write(path / "result.json")
+
+    def read(self, step: str, kind: type[Result]) -> Result:
+        """Return what a finished step recorded.
+
+        Raises:
+            MatineeError: the step has not run in this attempt, or by another pipeline file or other code.
+        """
+        return kind.parse(self.result(step), self.step_dir(step) / "result.json")
 
     @contextmanager
     def step(self, step: str, result: dict[str, Any]) -> Iterator[Path]:

@@ -1,0 +1,59 @@
+"""Records: closed, frozen shapes of the JSON files that steps write and read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tasks.errors import MatineeError
+from tasks.store.files import read_json, write_json
+
+
+class Record(BaseModel):
+    """A shape on disk: no other keys, no changes once it is made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as plain JSON values."""
+        return self.model_dump(mode="json")
+
+    def write(self, path: Path) -> None:
+        """Write the record atomically, as canonical JSON."""
+        write_json(path, self.to_json())
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a record.
+
+        Raises:
+            MatineeError: the file is missing, is no JSON, or has another shape.
+        """
+        return cls.parse(read_json(path), path)
+
+    @classmethod
+    def read_if_valid(cls, path: Path) -> Self | None:
+        """Read a record for a page: None where the file is missing, torn, or has another shape."""
+        try:
+            return cls.read(path)
+        except (MatineeError, OSError):
+            return None
+
+    @classmethod
+    def parse(cls, value: Any, path: Path) -> Self:
+        """Check the shape of JSON that has been read from a file.
+
+        Raises:
+            MatineeError: naming the file, the key, what was found and what was expected.
+        """
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            key = ".".join(str(part) for part in problem["loc"]) or "the whole file"
+            raise MatineeError(
+                f"{path}: {key}: {problem['msg']}; found {str(problem['input'])[:80]!r}. Another version of matinee may "
+                "have written it: run the step that writes it again"
+            ) from None

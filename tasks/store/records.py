@@ -54,6 +54,6 @@ class Record(BaseModel):
             problem = error.errors()[0]
             key = ".".join(str(part) for part in problem["loc"]) or "the whole file"
             raise MatineeError(
-                f"{path}: {key}: {problem['msg']}; found {str(problem['input'])[:80]!r}. Another version of matinee may "
+                f"{path}: {key}: {problem['msg']}; found {str(problem['input'])[:80]!r}. Another version may "
                 "have written it: run the step that writes it again"
             ) from None

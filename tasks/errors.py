@@ -53,3 +53,8 @@ class RegistryError(MatineeError):
 
 class StackError(MatineeError):
     """Airflow's components could not be started or asked."""
+
+
+def first_line(error: BaseException) -> str:
+    """Shorten a library's error to its first line with text, or to its type where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

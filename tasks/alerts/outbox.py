@@ -19,7 +19,7 @@ from typing import Any
 
 from tasks.alerts.faults import worse
 from tasks.errors import MatineeError
-from tasks.store.files import Home, digest, read_json, safe_name, write_json
+from tasks.store.files import Home, digest, locked, read_json, safe_name, write_json
 
 LOCK_SECONDS = 30
 
@@ -93,14 +93,9 @@ class Spool:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        from filelock import FileLock, Timeout
-
         self.prepare()
-        try:
-            with FileLock(self.root / ".lock", timeout=LOCK_SECONDS):
-                yield
-        except Timeout:
-            raise MatineeError(f"{self.root}: somebody else holds the lock of the alerts; try again") from None
+        with locked(self.root / ".lock", "another process is writing alerts; try again", seconds=LOCK_SECONDS):
+            yield
 
     def add(self, pipeline: str, compose: Compose, *, told: bool = True) -> list[Message]:
         """Write the messages that `compose` makes of those of the pipeline; return what was not there already.

@@ -21,7 +21,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tasks.alerts.faults import SEVERITIES, worse
 from tasks.alerts.outbox import Entry, Message, SinkState, Spool
+from tasks.errors import MatineeError
 from tasks.spec.project import PROJECT
+from tasks.store.files import locked
 
 VARIABLE = "MATINEE_ALERTS"
 SEND_SECONDS = 20
@@ -151,12 +153,15 @@ def deliver(
     return sent
 
 
-def _serve(spool: Spool, sink: Sink, send: Send, now: Callable[[], datetime], end: float, forced: bool) -> int:
-    from filelock import FileLock, Timeout
+class _SinkBusyError(MatineeError):
+    """Another process is sending to the same sink."""
 
+
+def _serve(spool: Spool, sink: Sink, send: Send, now: Callable[[], datetime], end: float, forced: bool) -> int:
     sent = 0
+    lock, wait = spool.sink_folder(sink.id) / ".lock", max(0.0, end - time.monotonic())
     try:
-        with FileLock(spool.sink_folder(sink.id) / ".lock", timeout=max(0.0, end - time.monotonic())):
+        with locked(lock, "another process is sending to it", seconds=wait, error=_SinkBusyError):
             due = [entry for entry in spool.waiting() if _due(entry, sink)]  # again: another process may have sent it
             for entry in sorted(due, key=lambda entry: entry.tries.get(sink.id, 0)):
                 state = spool.sink(sink.id)
@@ -172,7 +177,7 @@ def _serve(spool: Spool, sink: Sink, send: Send, now: Callable[[], datetime], en
                 sent += 1
                 if state.failures:
                     spool.set_sink(sink.id, SinkState())
-    except Timeout:
+    except _SinkBusyError:
         pass  # another process serves it, for longer than this one may take
     return sent
 

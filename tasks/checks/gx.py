@@ -15,7 +15,7 @@ from typing import Any
 
 from tasks.checks.suite_parts import RUN_PARAMETERS, Expectation, is_parameter
 from tasks.checks.suites import Suite
-from tasks.errors import CheckFailed
+from tasks.errors import CheckFailed, first_line
 
 SEVERITIES = ("critical", "warning", "info")
 """From the most to the least."""
@@ -184,8 +184,7 @@ def _validate(
                 result_format=_ONE_ROW if len(rows) == 1 else _MANY_ROWS,
             )
         except Exception as error:
-            reason = str(error).split("\n", maxsplit=1)[0]
-            raise CheckFailed(f"suite {suite.name}: Great Expectations refused it: {reason}") from error
+            raise CheckFailed(f"suite {suite.name}: Great Expectations refused it: {first_line(error)}") from error
     answers = {int(r.expectation_config.meta["n"]): _places(r, len(rows)) for r in answer.results}
     _all_ran(suite, numbered, answers)
     return answers

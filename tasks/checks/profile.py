@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.checks.profile_sql import EXACT_ROWS, MIX_VALUES, OTHERS, SAMPLE_ROWS, ProfilePlan, names
-from tasks.errors import CheckFailed, LandingError
+from tasks.errors import CheckFailed, LandingError, first_line
 from tasks.store.sql import identifier, literal
 
 if TYPE_CHECKING:
@@ -192,10 +192,9 @@ def _footers(connection: DuckDBPyConnection, paths: Sequence[Path]) -> dict[Path
 
 def torn(path: Path, error: Exception) -> LandingError:
     """Return the error of a parquet file that cannot be read."""
-    reason = str(error).split("\n", maxsplit=1)[0]
     return LandingError(
-        f"{path}: cannot be read as parquet ({reason}); the file is torn or was changed after it was written: "
-        "delete it and run the step that makes it again"
+        f"{path}: cannot be read as parquet ({first_line(error)}); the file is torn or was changed after "
+        "it was written: delete it and run the step that makes it again"
     )
 
 
@@ -220,8 +219,9 @@ def profile_file(
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise torn(path, error) from None
     except duckdb.Error as error:
-        reason = str(error).split("\n", maxsplit=1)[0]
-        raise CheckFailed(f"{path}: cannot be measured ({reason}); a check that cannot run is a failure") from None
+        raise CheckFailed(
+            f"{path}: cannot be measured ({first_line(error)}); a check that cannot run is a failure"
+        ) from None
 
 
 def _plain(value: Any) -> Any:

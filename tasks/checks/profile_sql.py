@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import CheckFailed
+from tasks.errors import CheckFailed, first_line
 from tasks.store.sql import identifier
 
 if TYPE_CHECKING:
@@ -221,8 +221,7 @@ def rule(condition: str, columns: Mapping[str, str]) -> str | None:
     try:
         trees = sqlglot.parse(condition, dialect="duckdb")
     except sqlglot.errors.SqlglotError as error:
-        reason = str(error).split("\n", maxsplit=1)[0]
-        raise CheckFailed(f"the rule {condition!r} is not an SQL condition: {reason}") from None
+        raise CheckFailed(f"the rule {condition!r} is not an SQL condition: {first_line(error)}") from None
     tree = trees[0] if len(trees) == 1 else None
     if not isinstance(tree, exp.Condition) or tree.find(exp.Query, exp.Command) is not None:
         raise CheckFailed(f"the rule {condition!r} is not one SQL condition over the columns of a row")

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError
-from tasks.errors import MatineeError
+from tasks.errors import MatineeError, first_line
 from tasks.spec.parts import BeatsGate, NotWorseGate
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
@@ -146,9 +146,7 @@ def _spec_of(descriptor: Descriptor) -> Spec:
     try:
         return Spec.model_validate(descriptor.lineage["spec"])
     except (KeyError, ValueError) as error:
-        raise _Incomparable(
-            f"its pipeline file is not one that this matinee reads ({str(error).splitlines()[0]})"
-        ) from None
+        raise _Incomparable(f"its pipeline file is not one that this matinee reads ({first_line(error)})") from None
 
 
 def _scores(spec: Spec, descriptor: Descriptor, folder: Path, table: pa.Table) -> npt.NDArray[np.float64]:

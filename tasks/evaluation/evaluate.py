@@ -17,7 +17,7 @@ from tasks.evaluation.leakage import suspicion_of
 from tasks.examples.arrays import matrix
 from tasks.spec.populations import EVERYBODY_ELSE, slug
 from tasks.spec.spec import Spec
-from tasks.store.files import write_json
+from tasks.store.files import json_number, write_json
 from tasks.training.train import populations
 
 if TYPE_CHECKING:
@@ -140,18 +140,14 @@ def records(spec: Spec, groups: Groups) -> list[Record]:
                     "of": rival,
                     "population": population,
                     "slice": piece,
-                    "value": _plain(span.value),
-                    "low": _plain(span.low),
-                    "high": _plain(span.high),
+                    "value": json_number(span.value, 12),
+                    "low": json_number(span.low, 12),
+                    "high": json_number(span.high, 12),
                     "groups": span.groups,
                     "definition": parse_metric(metric).definition,
                 }
             )
     return found
-
-
-def _plain(value: float) -> float | None:
-    return None if value != value else round(float(value), 12)
 
 
 def overall(found: Sequence[Record], metric: str, rival: str) -> Record | None:

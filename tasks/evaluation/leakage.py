@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from engine.metrics import Metric, parse_metric
 from tasks.evaluation.held_out import HeldOut, baseline_rows
 from tasks.spec.spec import Spec
+from tasks.store.files import json_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,9 +60,13 @@ class Yardstick:
         """Return the yardstick as JSON has it."""
         return {
             "metric": self.metric.name,
-            "reference": {"of": self.of, "value": _plain(_mean(self.reference))},
-            "perfect": _plain(_mean(self.perfect)),
-            "suspicious_from": {"closes": _plain(CLOSES), "auc": _plain(self.least_auc), "groups": LEAST_GROUPS},
+            "reference": {"of": self.of, "value": json_number(_mean(self.reference), 12)},
+            "perfect": json_number(_mean(self.perfect), 12),
+            "suspicious_from": {
+                "closes": json_number(CLOSES, 12),
+                "auc": json_number(self.least_auc, 12),
+                "groups": LEAST_GROUPS,
+            },
         }
 
     @property
@@ -127,11 +132,11 @@ def _power(yardstick: Yardstick, held_out: HeldOut, name: str) -> dict[str, Any]
     beyond = closes > CLOSES and paired_interval(values, bar, yardstick.blocks, INTERVAL_SEED).low > 0
     return {
         "direction": way,
-        "value": _plain(_mean(values)),
-        "closes": _plain(closes),
-        "auc": _plain(auc.value),
-        "auc_low": _plain(auc.low),
-        "auc_high": _plain(auc.high),
+        "value": json_number(_mean(values), 12),
+        "closes": json_number(closes, 12),
+        "auc": json_number(auc.value, 12),
+        "auc_low": json_number(auc.low, 12),
+        "auc_high": json_number(auc.high, 12),
         "groups": auc.groups,
         "suspicious": auc.groups >= LEAST_GROUPS and bool(beyond or auc.low > yardstick.least_auc),
     }
@@ -161,7 +166,3 @@ def _mean(values: Floats) -> float:
 
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else math.nan
-
-
-def _plain(value: float) -> float | None:
-    return round(float(value), 12) if math.isfinite(value) else None

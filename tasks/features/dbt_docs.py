@@ -22,7 +22,7 @@ from tasks.errors import BuildError
 from tasks.features.build import dbt_vars, libraries, transforms_digest
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
-from tasks.store.files import Home, atomic_file, digest, read_json, safe_name
+from tasks.store.files import Home, atomic_file, digest, locked, read_json, safe_name
 
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
@@ -44,11 +44,9 @@ def make_docs(home: Home, spec: Spec) -> Path:
     Raises:
         BuildError: dbt could not read the project.
     """
-    from filelock import FileLock
-
     path = docs_path(home, spec)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
+    busy = "another process has been making this page for ten minutes; wait for it or end it, then try again"
+    with locked(path.with_suffix(".lock"), busy, seconds=600, error=BuildError):
         if not path.exists():
             text = _page(_manifest(spec))
             for old in path.parent.glob(f"{spec.name}-*.html"):

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.errors import BuildError
+from tasks.errors import BuildError, first_line
+from tasks.store import files
 from tasks.store.database import connect
 from tasks.store.files import Home
 
@@ -27,18 +28,13 @@ def locked(home: Home, pipeline: str) -> Iterator[Path]:
     Raises:
         BuildError: somebody else held it for half an hour.
     """
-    from filelock import FileLock, Timeout
-
     path = home.warehouse(pipeline)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
-            yield path
-    except Timeout:
-        raise BuildError(
-            f"{path}: another process has used the warehouse for {LOCK_SECONDS // 60} minutes; "
-            "wait for it or end it, then run this step again"
-        ) from None
+    busy = (
+        f"another process has used the warehouse for {LOCK_SECONDS // 60} minutes; "
+        "wait for it or end it, then run this step again"
+    )
+    with files.locked(path.with_suffix(".duckdb.lock"), busy, seconds=LOCK_SECONDS, error=BuildError):
+        yield path
 
 
 @contextmanager
@@ -87,6 +83,6 @@ def _connect(path: Path, *, read_only: bool) -> DuckDBPyConnection:
         return connect(path, read_only=read_only)
     except duckdb.Error as error:
         raise BuildError(
-            f"{path}: cannot be opened ({str(error).splitlines()[0]}); if no other program has it open, it is damaged: "
+            f"{path}: cannot be opened ({first_line(error)}); if no other program has it open, it is damaged: "
             "delete it, it is only a cache, and run the step `build` again"
         ) from None

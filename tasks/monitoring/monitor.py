@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError
 from tasks.checks.profile import parquet
-from tasks.errors import MatineeError, SpecError
+from tasks.errors import MatineeError, SpecError, first_line
 from tasks.monitoring.distributions import UNITS, balance_weekdays, load_sides, positive_rates, shapes, sides
 from tasks.monitoring.drift import SCORE, DriftTest, as_checks
 from tasks.monitoring.skew import differs, skew_checks, skew_of
@@ -120,8 +120,7 @@ def compare_with_reference(run: Run) -> dict[str, Any]:
             found = _features(connection, spec, files)
             scores, problem = _scores_or_problem(connection, run, files)
     except duckdb.Error as error:
-        reason = str(error).split("\n", maxsplit=1)[0]
-        raise MatineeError(f"{sample}: the examples cannot be compared ({reason})") from None
+        raise MatineeError(f"{sample}: the examples cannot be compared ({first_line(error)})") from None
     return {**found, "label_rate": rates, "scores": scores, "problem": problem}
 
 

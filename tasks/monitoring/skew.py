@@ -8,20 +8,20 @@ from the published version. The last answer of the day tells whether an old vers
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError
 from tasks.checks.gx import Check, shown
-from tasks.errors import MatineeError
+from tasks.errors import MatineeError, first_line
 from tasks.evaluation.champion import champion_by_day
 from tasks.examples.sample import join_mart
 from tasks.features.warehouse import reader
 from tasks.monitoring.drift import SCORE
 from tasks.monitoring.serving_log import Answer, read_answers, served_dir, served_files
 from tasks.spec.feature_catalog import MARTS, feature_catalog
+from tasks.store.files import json_number
 from tasks.store.registry import version_dir
 from tasks.store.sql import identifier
 
@@ -55,9 +55,8 @@ def skew_of(run: Run) -> dict[str, Any] | None:
     except (MatineeError, EngineError) as error:
         found["problem"] = str(error)
     except duckdb.Error as error:
-        reason = str(error).split("\n", maxsplit=1)[0]
         found["problem"] = (
-            f"{run.home.warehouse(run.spec.name)}: the features cannot be read ({reason}); run "
+            f"{run.home.warehouse(run.spec.name)}: the features cannot be read ({first_line(error)}); run "
             f"`matinee build {run.spec.name} --as-of {run.as_of}`, then this again"
         )
     return found
@@ -157,7 +156,7 @@ def _from_tables(run: Run, answers: Sequence[Answer]) -> list[dict[str, Column]]
     for answer in answers:
         own, at = found[at : at + len(answer.items)], at + len(answer.items)
         present = [(column, name) for column, name in enumerate(names) if name in answer.features]
-        values.append({name: [_plain(row[column]) for row in own] for column, name in present})
+        values.append({name: [json_number(row[column]) for row in own] for column, name in present})
     return values
 
 
@@ -185,10 +184,6 @@ def _require_days(connection: DuckDBPyConnection, run: Run, days: Iterable[date]
             f"{run.home.warehouse(run.spec.name)}: no features as of {', '.join(map(str, missing))}, the day of a "
             f"version that was served; run `matinee build {run.spec.name} --as-of {missing[0]}`"
         )
-
-
-def _plain(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else float(value)
 
 
 class _Engines:
@@ -222,7 +217,7 @@ class _Engines:
         )
         place = {item: number for number, item in enumerate(again.items)}
         return {
-            name: [_plain(column[place[item]]) if item in place else None for item in answer.items]
+            name: [json_number(column[place[item]]) if item in place else None for item in answer.items]
             for name, column in columns
             if name not in left_out
         }

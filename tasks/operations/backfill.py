@@ -28,7 +28,7 @@ from tasks.publishing.publish import version_of
 from tasks.runs.steps import STEPS, WITH_RESULT, sequence
 from tasks.sources.land import Progress, land, open_source, unlanded
 from tasks.spec.windows import first_as_of
-from tasks.store.files import atomic_dir, read_json, write_json
+from tasks.store.files import atomic_dir, locked, read_json, write_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,17 +94,9 @@ def only_one(home: Home, spec: Spec) -> Iterator[None]:
     Raises:
         MatineeError: another one runs.
     """
-    from filelock import FileLock, Timeout
-
-    path = home.root / "backfills" / spec.name / ".lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path, timeout=0):
-            yield
-    except Timeout:
-        raise MatineeError(
-            f"{path}: another `matinee backfill {spec.name}` runs on this state folder; wait for it or end it"
-        ) from None
+    busy = f"another `matinee backfill {spec.name}` runs on this state folder; wait for it or end it"
+    with locked(home.root / "backfills" / spec.name / ".lock", busy, seconds=0):
+        yield
 
 
 def look(runs: list[Run], *, again: bool = False) -> tuple[BuildPlan, list[BackfillDay]]:

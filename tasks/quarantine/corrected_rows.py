@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import SourceError
+from tasks.errors import SourceError, first_line
 from tasks.quarantine.rejected_rows import Row
 from tasks.sources.csv_files import LINE_NUMBER
 from tasks.spec.yaml_lines import nearest
@@ -93,7 +93,7 @@ def _parquet(path: Path) -> Iterator[Mended]:
         try:
             cursor = connection.execute(f"select cast(columns(*) as varchar) from read_parquet({literal(str(path))})")
         except duckdb.Error as error:
-            raise SourceError(f"{path}: not a parquet file ({str(error).splitlines()[0]})") from None
+            raise SourceError(f"{path}: not a parquet file ({first_line(error)})") from None
         names = [column[0] for column in cursor.description or ()]
         rows = cursor.fetchall()
     for number, row in enumerate(rows, 1):

@@ -24,7 +24,7 @@ from tasks.features.ledger import CODE, Entry, read_ledger
 from tasks.sources.csv_files import LINE_NUMBER
 from tasks.sources.released_rows import REJECTS
 from tasks.store.database import memory
-from tasks.store.files import Home, atomic_file, digest, read_json, safe_name, write_json
+from tasks.store.files import Home, atomic_file, digest, locked, read_json, safe_name, write_json
 from tasks.store.partitions import partition_dir, read_manifest
 from tasks.store.sql import literal
 
@@ -123,16 +123,9 @@ def _day(folder: Path) -> date:
 
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
-    root.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(root / ".lock", timeout=LOCK_SECONDS):
-            yield
-    except Timeout:
-        raise MatineeError(
-            f"{root}: another process writes the quarantine; wait for it or end it, then try again"
-        ) from None
+    busy = "another process is writing to the quarantine; wait for it or end it, then try again"
+    with locked(root / ".lock", busy, seconds=LOCK_SECONDS):
+        yield
 
 
 def _made_of(ledger: dict[Entry, str], table: str, ds: date) -> dict[str, str]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.errors import SourceError
+from tasks.errors import SourceError, first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -207,7 +207,7 @@ def _parse(path: Path, layout: Layout, connection: DuckDBPyConnection) -> tuple[
             "string_agg(error_message, ' ' order by column_idx) from refused group by line"
         ).fetchall()
     except duckdb.Error as error:
-        raise SourceError(f"{path}: DuckDB cannot read the file: {str(error).splitlines()[0]}") from None
+        raise SourceError(f"{path}: DuckDB cannot read the file: {first_line(error)}") from None
     return rows, {int(line): (column, message) for line, column, message in refused}
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
-from tasks.errors import SourceError
+from tasks.errors import SourceError, first_line
 from tasks.sources.datasets import Dataset, load_dataset
 from tasks.sources.excel import write_days
 from tasks.store.files import atomic_dir, sha256_file
@@ -91,9 +91,8 @@ def fetch(url: str, target: Path, sha256: str, *, console: Console | None = None
             retrying(_fetch_rest, client, url, part, bar)
     except (httpx.HTTPError, httpx.InvalidURL, _BrokenOffError) as error:
         kept = part.stat().st_size if part.exists() else 0
-        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise SourceError(
-            f"{url}: download failed ({reason}); {kept} bytes are kept in {part} and "
+            f"{url}: download failed ({first_line(error)}); {kept} bytes are kept in {part} and "
             "the next attempt goes on from there; check the network, or put the file there by hand"
         ) from None
     return _accept(url, part, target, sha256)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import LandingError, SourceError
 from tasks.sources.released_rows import REJECTS, ReleasedSource
 from tasks.sources.source import Source
-from tasks.store.files import Home, digest
+from tasks.store.files import Home, digest, locked
 from tasks.store.partitions import Landed, Partition, partition_dir, read_manifest, read_manifests, store, whole
 
 if TYPE_CHECKING:
@@ -210,18 +210,12 @@ def landing_lock(home: Home, source_name: str) -> Iterator[None]:
     Raises:
         LandingError: somebody else held it for half an hour.
     """
-    from filelock import FileLock, Timeout
-
-    path = home.landing(source_name) / ".lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path, timeout=LOCK_SECONDS):
-            yield
-    except Timeout:
-        raise LandingError(
-            f"{path}: another process has been landing {source_name} for {LOCK_SECONDS // 60} minutes; "
-            "wait for it or end it, then run this step again"
-        ) from None
+    busy = (
+        f"another process has been landing {source_name} for {LOCK_SECONDS // 60} minutes; "
+        "wait for it or end it, then run this step again"
+    )
+    with locked(home.landing(source_name) / ".lock", busy, seconds=LOCK_SECONDS, error=LandingError):
+        yield
 
 
 def land_step(run: Run, progress: Progress | None = None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tasks.errors import SpecError
+from tasks.errors import SpecError, first_line
 
 
 class _Loader(yaml.SafeLoader):
@@ -77,7 +77,7 @@ def read_document(path: Path) -> Document:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
-        problem = getattr(error, "problem", None) or str(error).split("\n", maxsplit=1)[0]
+        problem = getattr(error, "problem", None) or first_line(error)
         raise SpecError(f"{path}:{line}: not valid YAML: {problem}") from None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -145,12 +146,51 @@ def atomic_file(target: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def locked(path: Path, busy: str, *, seconds: float, error: type[MatineeError] = MatineeError) -> Iterator[None]:
+    """Hold a lock between processes for the length of the block.
+
+    Args:
+        path: the lock file; its folder is created.
+        busy: one sentence for whoever waits in vain: who holds the lock, and what to do.
+        seconds: how long to wait for it; 0 does not wait.
+        error: the class to raise.
+
+    Raises:
+        MatineeError: of the class `error`, if another process held the lock all that time.
+    """
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, timeout=seconds)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise error(f"{path}: {busy}") from None
+    try:  # outside of the `except`: a timeout inside the block is not ours to explain
+        yield
+    finally:
+        lock.release()
+
+
+def json_number(value: float | None, digits: int | None = None) -> float | None:
+    """Make a number fit for JSON, which knows neither NaN nor infinity: both become None.
+
+    Args:
+        value: a number of Python or NumPy.
+        digits: round to this many decimals.
+    """
+    if value is None or not math.isfinite(value):
+        return None
+    return float(value) if digits is None else round(float(value), digits)
+
+
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of `value`: sorted keys, no NaN, days in ISO form."""
-    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
+    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False, default=_iso) + "\n"
 
 
-def _plain(value: Any) -> str:
+def _iso(value: Any) -> str:
     if isinstance(value, date):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} has no canonical JSON form")

@@ -15,21 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import RegistryError
-from tasks.store.files import Home, read_json, safe_name, sha256_file, sync_tree, write_json
+from tasks.store.files import Home, locked, read_json, safe_name, sha256_file, sync_tree, write_json
 
 LOCK_SECONDS = 120
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / ".lock", timeout=LOCK_SECONDS):
-            yield
-    except Timeout:
-        raise RegistryError(f"{folder}: somebody else holds the registry's lock; try again") from None
+    busy = "another process is writing to the registry; try again"
+    with locked(folder / ".lock", busy, seconds=LOCK_SECONDS, error=RegistryError):
+        yield
 
 
 def version_dir(home: Home, pipeline: str, version: str) -> Path:

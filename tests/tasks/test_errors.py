@@ -14,3 +14,8 @@ def test_the_drawing_holds_every_error_and_no_other() -> None:
 
     assert drawn == classes
     assert all(issubclass(getattr(errors, name), errors.MatineeError) for name in drawn)
+
+
+def test_a_librarys_error_is_shortened_to_its_first_line_with_text() -> None:
+    assert errors.first_line(ValueError("\n  Binder Error: no column\nLINE 1: select")) == "Binder Error: no column"
+    assert errors.first_line(TimeoutError()) == "TimeoutError"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from datetime import date
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.errors import MatineeError
+from tasks.errors import BuildError, MatineeError
 from tasks.store.files import (
     Home,
     atomic_dir,
@@ -19,6 +20,8 @@ from tasks.store.files import (
     canonical_json,
     default_home,
     digest,
+    json_number,
+    locked,
     read_json,
     safe_name,
     sha256_file,
@@ -192,3 +195,33 @@ def test_reading_json_says_what_is_wrong(tmp_path: Path) -> None:
 def test_sha256_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256_file(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_lock_is_waited_for_and_says_who_holds_it(tmp_path: Path) -> None:
+    path = tmp_path / "new" / ".lock"
+    with (
+        locked(path, "another process writes", seconds=0, error=BuildError),
+        pytest.raises(BuildError, match=r"\.lock: another process writes"),
+        locked(path, "another process writes", seconds=0.05, error=BuildError),
+    ):
+        raise AssertionError("two held it")
+    with locked(path, "nobody holds it", seconds=0):
+        pass
+
+
+def test_a_timeout_inside_a_locked_block_is_not_taken_for_the_lock(tmp_path: Path) -> None:
+    with (
+        pytest.raises(TimeoutError, match="database"),
+        locked(tmp_path / ".lock", "another process writes", seconds=0),
+    ):
+        raise TimeoutError("the database")
+    with locked(tmp_path / ".lock", "released after an error", seconds=0):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "number"),
+    [(math.nan, None, None), (-math.inf, 2, None), (None, None, None), (0.123456, 2, 0.12), (3, None, 3.0)],
+)
+def test_numbers_in_json_are_finite(value: float | None, digits: int | None, number: float | None) -> None:
+    assert json_number(value, digits) == number

@@ -198,7 +198,7 @@ def test_a_lock_that_is_not_given_up_is_an_error(home: Home, monkeypatch: pytest
     home.registry("shop").mkdir(parents=True)
     with (
         FileLock(home.registry("shop") / ".lock"),
-        pytest.raises(RegistryError, match="somebody else holds the registry's lock; try again"),
+        pytest.raises(RegistryError, match="another process is writing to the registry; try again"),
     ):
         move(home, "v10", day("02-10"))
 

@@ -57,7 +57,7 @@ def finish_step(run: Run, step: str, result: dict[str, Any]) -> None:
     write_json(run.step_dir(step) / "result.json", result)
 
 
-def small_catalogue() -> FeatureCatalog:
+def small_catalog() -> FeatureCatalog:
     """Two features and an attribute, so that error texts that list them stay short and stay the same."""
     features = [
         Feature("item_actions_28d", "feat_items", "item", 0.0, "Actions on the item in 28 days."),

@@ -11,7 +11,7 @@ from tasks.spec import references
 from tasks.spec.load import load_spec
 from tasks.spec.project import PROJECT
 from tasks.spec.references import baseline_names, score_names
-from tests.tasks.handmade import SNAPSHOTS, small_catalogue, spec_of
+from tests.tasks.handmade import SNAPSHOTS, small_catalog, spec_of
 
 FOLDER = PROJECT / "tests" / "pipelines"
 GOOD, BAD = sorted(FOLDER.glob("good/*")), sorted(FOLDER.glob("bad/*"))
@@ -26,7 +26,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for dataset in ("online_retail", "shop", "unstaged"):
         (tmp_path / "datasets" / f"{dataset}.yaml").touch()
     monkeypatch.setattr(references, "TRANSFORMS", tmp_path)
-    monkeypatch.setattr(references, "catalogue", small_catalogue)
+    monkeypatch.setattr(references, "feature_catalog", small_catalog)
 
 
 def test_there_are_files() -> None:

@@ -194,7 +194,8 @@ def _require(names: Iterable[str], table: pa.Table, what: str) -> None:
 
 def _same_retrieval(ours: Spec, theirs: Spec, names: Iterable[str]) -> None:
     """Refuse scores of the same name that were made by another retrieval model."""
+    of_ours, of_theirs = ({feature.name: feature for feature in spec.retrieval_features} for spec in (ours, theirs))
     for name in names:
-        kind, _, what = name.rpartition("_")
-        if what in {"score", "rank"} and theirs.retriever(kind) != ours.retriever(kind):
-            raise _Incomparable(f"its feature {name} comes from other settings of the retrieval {kind}")
+        used = of_theirs.get(name)  # None: a column of a mart
+        if used is not None and used != of_ours.get(name):
+            raise _Incomparable(f"its feature {name} comes from other settings of the retrieval {used.retrieval.type}")

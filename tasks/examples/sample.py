@@ -18,8 +18,8 @@ from tasks.examples.allocation import allocate
 from tasks.examples.arrays import UNKNOWN
 from tasks.examples.candidates import candidate_files
 from tasks.features.warehouse import reader
-from tasks.spec.feature_catalog import KEYS, MARTS, ON_DEMAND_MARTS, feature_catalog
-from tasks.spec.references import score_names
+from tasks.spec.feature_catalog import KEYS, MARTS, ON_DEMAND_MARTS, MartFeature
+from tasks.spec.resolved_features import Feature
 from tasks.spec.spec import Spec
 from tasks.store.files import atomic_file, write_json
 from tasks.store.sql import identifier, literal
@@ -136,21 +136,11 @@ def _draw(connection: DuckDBPyConnection, run: Run, name: str, cuts: Sequence[da
 
 def examples_query(spec: Spec, drawn: str, cuts: Sequence[date]) -> str:
     """Return the one statement that makes examples: candidates ⟕ features ⟕ labels, for the groups of a table."""
-    known = feature_catalog().features
-    scores = score_names(spec)
-    columns = [
-        f"coalesce(c.{identifier(name)}, 0)::float as {identifier(name)}"
-        if name in scores
-        else f"coalesce({known[name].mart}.{identifier(name)}, {known[name].default!r})::float as {identifier(name)}"
-        for name in spec.features
-    ]
-    extra = [
-        f"coalesce(c.{identifier(name)}, 0)::float as {identifier(name)}"
-        for name in scores
-        if name not in spec.features
-    ]
+    # Scores and ranks that are no features are baselines of the evaluation, so they come along.
+    baselines = [feature for feature in spec.retrieval_features if feature not in spec.resolved_features]
+    columns = [feature_column(feature) for feature in (*spec.resolved_features, *baselines)]
     attributes = [f"g.{identifier(name)}" for name in attribute_columns(spec)]
-    used = {known[name].mart for name in spec.features if name in known}
+    used = {feature.mart for feature in spec.resolved_features if isinstance(feature, MartFeature)}
     used |= {"feat_items"} if "feat_user_categories" in used else set()  # which knows the category
     joins = "\n".join(join_mart(mart) for mart in MARTS if mart in used)
     return f"""
@@ -163,13 +153,21 @@ def examples_query(spec: Spec, drawn: str, cuts: Sequence[date]) -> str:
         points as not materialized (select user_id, item_id, cut as as_of from chosen)
         select c.example_id, c.group_id, c.user_id, c.item_id, c.cut, coalesce(l.grade, 0)::tinyint as grade,
                c.position, c.propensity, {"".join(a + ", " for a in attributes)}c.weight,
-               {", ".join(columns + extra)}
+               {", ".join(columns)}
         from chosen c
         join groups g on g.group_id = c.group_id and g.cut = c.cut
         left join labels l on l.user_id = c.user_id and l.item_id = c.item_id and l.cut = c.cut
         {joins}
         order by c.cut, c.group_id, c.item_id, c.example_id
     """
+
+
+def feature_column(feature: Feature) -> str:
+    """Write a feature as a column of the examples: of its mart, or of the candidates `c`; its default where absent."""
+    name = identifier(feature.name)
+    if isinstance(feature, MartFeature):
+        return f"coalesce({feature.mart}.{name}, {feature.default!r})::float as {name}"
+    return f"coalesce(c.{name}, 0)::float as {name}"
 
 
 def join_mart(mart: str) -> str:
@@ -228,10 +226,11 @@ def sample_step(run: Run) -> dict[str, Any]:
 
 def _serving_features(connection: DuckDBPyConnection, run: Run, folder: Path) -> dict[str, int]:
     """Write the features as of the run's day, which serve tomorrow: the same tables, no second implementation."""
-    spec, known = run.spec, feature_catalog().features
+    spec = run.spec
+    chosen = [feature for feature in spec.resolved_features if isinstance(feature, MartFeature)]
     rows: dict[str, int] = {}
     for mart, entity in MARTS.items():
-        features = [name for name in spec.features if name in known and known[name].mart == mart]
+        features = [feature.name for feature in chosen if feature.mart == mart]
         attributes = [spec.populations.by] if mart == "feat_users" and spec.populations else []
         if features or mart == "feat_users":
             columns = ", ".join(identifier(name) for name in (*KEYS[entity], *attributes, *features))

@@ -19,8 +19,9 @@ from tasks.errors import MatineeError, SpecError, first_line
 from tasks.monitoring.distributions import UNITS, balance_weekdays, load_sides, positive_rates, shapes, sides
 from tasks.monitoring.drift import SCORE, DriftTest, as_checks
 from tasks.monitoring.skew import differs, skew_checks, skew_of
-from tasks.spec.feature_catalog import feature_catalog
+from tasks.spec.feature_catalog import MartFeature
 from tasks.spec.parts import PopularityRetrieval
+from tasks.spec.resolved_features import Feature
 from tasks.spec.spec import Spec
 from tasks.spec.windows import LONGEST_FEATURE_WINDOW, windows
 from tasks.store.database import memory
@@ -144,7 +145,8 @@ def _features(connection: DuckDBPyConnection, spec: Spec, files: ExampleFiles) -
     judge = DriftTest(sides(connection), tests(spec))
     history = (spans[0][0] - spec.start).days + 1
     features = [
-        judge.test(name, found[name], unit_of(name, spec), filling=window_of(name, spec) > history) for name in names
+        judge.test(feature.name, found[feature.name], unit_of(feature), filling=window_of(feature) > history)
+        for feature in spec.resolved_features
     ]
     return {
         "reference": {"kind": spec.monitor.reference, **_span(spans[0]), **_counts(judge, 0)},
@@ -213,25 +215,19 @@ def _counts(judge: DriftTest, side: int) -> dict[str, int]:
     return {"rows": judge.sides[side].rows, "groups": judge.sides[side].groups}
 
 
-def unit_of(name: str, spec: Spec) -> str:
+def unit_of(feature: Feature) -> str:
     """Return what a feature's values are independent draws of: the users, or the items for what belongs to items."""
-    feature = feature_catalog().features.get(name)
-    if feature is not None:
+    if isinstance(feature, MartFeature):
         return "item_id" if feature.entity == "item" else "user_id"
-    return "item_id" if isinstance(_retrieval(name, spec), PopularityRetrieval) else "user_id"
+    return "item_id" if isinstance(feature.retrieval, PopularityRetrieval) else "user_id"
 
 
-def window_of(name: str, spec: Spec) -> int:
+def window_of(feature: Feature) -> int:
     """Return how many days a feature looks back; 0 for one that looks at no window."""
-    feature = feature_catalog().features.get(name)
-    if feature is not None:
+    if isinstance(feature, MartFeature):
         return feature.window
-    part = _retrieval(name, spec)
-    return part.window if isinstance(part, PopularityRetrieval) else LONGEST_FEATURE_WINDOW.days
-
-
-def _retrieval(name: str, spec: Spec) -> Any:
-    return spec.retriever(name.rpartition("_")[0])
+    retrieval = feature.retrieval
+    return retrieval.window if isinstance(retrieval, PopularityRetrieval) else LONGEST_FEATURE_WINDOW.days
 
 
 def _label_rates(connection: DuckDBPyConnection, files: Mapping[str, Path]) -> list[dict[str, Any]]:

@@ -19,8 +19,9 @@ from tasks.examples.candidates import made_folders
 from tasks.features.build import landing_digest, libraries, transforms_digest
 from tasks.features.ledger import BuildRequest
 from tasks.runs.provenance import code_digest
-from tasks.spec.feature_catalog import feature_catalog
+from tasks.spec.feature_catalog import MartFeature
 from tasks.spec.populations import EVERYBODY_ELSE, slug
+from tasks.spec.resolved_features import Feature, RetrievalRank
 from tasks.spec.spec import Spec
 from tasks.store.files import digest, read_json
 from tasks.store.registry import add_version, move_alias, verdict_on, version_dir, withdraw
@@ -80,23 +81,16 @@ def feature_nodes(spec: Spec) -> tuple[FeatureNode, ...]:
     """Return the descriptor's features, in the order in which the trees were trained on them."""
     from engine.node_schema import LookupNode, RankNode, ScoreNode
 
-    known, nodes = feature_catalog().features, []
-    for name in spec.features:
-        kind, _, what = name.rpartition("_")
-        if name in known:
-            feature = known[name]
-            node: FeatureNode = LookupNode(
-                name=name,
-                entity=feature.entity,
-                default=feature.default,
-                artifact=f"features/{feature.entity}.parquet",
-            )
-        elif what == "rank":
-            node = RankNode.model_validate({"name": name, "of": RETRIEVER_TYPES[kind]})
-        else:
-            node = ScoreNode.model_validate({"name": name, "of": RETRIEVER_TYPES[kind], "default": 0.0})
-        nodes.append(node)
-    return tuple(nodes)
+    def node(feature: Feature) -> FeatureNode:
+        if isinstance(feature, MartFeature):
+            path = f"features/{feature.entity}.parquet"
+            return LookupNode(name=feature.name, entity=feature.entity, default=feature.default, artifact=path)
+        named = {"name": feature.name, "of": RETRIEVER_TYPES[feature.retrieval.type]}
+        if isinstance(feature, RetrievalRank):
+            return RankNode.model_validate(named)
+        return ScoreNode.model_validate({**named, "default": 0.0})
+
+    return tuple(node(feature) for feature in spec.resolved_features)
 
 
 def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:

@@ -1,4 +1,4 @@
-"""The catalogue of features and attributes: read from the marts' own contracts, so that it can't drift."""
+"""The catalog of features and attributes: read from the marts' own contracts, so that it can't drift."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KEYS: dict[Entity, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Feature:
+class MartFeature:
     """A numeric column of a mart; `default` stands where the mart has no row."""
 
     name: str
@@ -47,7 +47,7 @@ class Feature:
 class FeatureCatalog:
     """Everything a pipeline file may name."""
 
-    features: dict[str, Feature]
+    features: dict[str, MartFeature]
     attributes: dict[str, tuple[str, ...]]
     """Per mart, the columns that describe an entity (region, category …)."""
 
@@ -59,12 +59,12 @@ class FeatureCatalog:
 
 @cache
 def feature_catalog() -> FeatureCatalog:
-    """Read the catalogue from `transforms/models/marts/*.yml`.
+    """Read the catalog from `transforms/models/marts/*.yml`.
 
     Raises:
         BuildError: no feature is declared, or one is declared twice.
     """
-    features: dict[str, Feature] = {}
+    features: dict[str, MartFeature] = {}
     attributes: dict[str, tuple[str, ...]] = dict.fromkeys(MARTS, ())
     for path in sorted((TRANSFORMS / "models" / "marts").glob("*.yml")):
         for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", []):
@@ -75,7 +75,7 @@ def feature_catalog() -> FeatureCatalog:
     return FeatureCatalog(features, attributes)
 
 
-def _read_mart(model: dict[str, Any], features: dict[str, Feature], attributes: dict[str, tuple[str, ...]]) -> None:
+def _read_mart(model: dict[str, Any], features: dict[str, MartFeature], attributes: dict[str, tuple[str, ...]]) -> None:
     mart = model["name"]
     for column in model["columns"]:
         meta = column.get("config", {}).get("meta", {})
@@ -89,7 +89,7 @@ def _read_mart(model: dict[str, Any], features: dict[str, Feature], attributes: 
             text = " ".join(column.get("description", "").split())
             window = int(meta.get("window", _window_of(column["name"])))
             default = float(meta["default"])
-            features[column["name"]] = Feature(column["name"], mart, MARTS[mart], default, text, window)
+            features[column["name"]] = MartFeature(column["name"], mart, MARTS[mart], default, text, window)
         elif meta.get("attribute"):
             attributes[mart] += (column["name"],)
 

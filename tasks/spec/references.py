@@ -36,15 +36,6 @@ class _Problems:
         self.add(location, f"unknown {what} {name!r}; expected one of {listed}{nearest(name, known)}")
 
 
-def score_names(spec: Spec) -> list[str]:
-    """Names of the features that come from retrieval: `<type>_score`, and `<type>_rank` of snapshots.
-
-    What was shown is a list of another length than what is retrieved, so ranks in it would mean something else.
-    """
-    names = [f"{part.type}_score" for part in spec.retrieval]
-    return names + ([f"{part.type}_rank" for part in spec.retrieval] if spec.examples.kind == "snapshots" else [])
-
-
 def baseline_names(spec: Spec) -> list[str]:
     """Names that `evaluate.baselines` may hold: retrieval types, and the logged order where there is one."""
     logged = ["policy"] if spec.examples.kind == "impressions" else []
@@ -91,7 +82,7 @@ def _check_labels(spec: Spec, problems: _Problems) -> None:
 
 
 def _check_features(spec: Spec, problems: _Problems) -> None:
-    known = [*feature_catalog().features, *score_names(spec)]
+    known = [*feature_catalog().features, *(feature.name for feature in spec.retrieval_features)]
     for index, name in enumerate(spec.features):
         if name not in known:
             problems.unknown(("features", index), "feature", name, known)

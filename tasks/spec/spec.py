@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
-from typing import Annotated, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -33,6 +34,9 @@ from tasks.spec.parts import (
     Source,
     Tune,
 )
+
+if TYPE_CHECKING:
+    from tasks.spec.resolved_features import Feature, RetrievalFeature
 
 
 class Spec(Part):
@@ -91,9 +95,20 @@ class Spec(Part):
         """Days from a cut until its labels are complete (H + L)."""
         return timedelta(days=self.label.horizon + self.label.lateness)
 
-    def retriever(self, kind: str) -> Any:
-        """Return the retrieval of that type, or None."""
-        return next((part for part in self.retrieval if part.type == kind), None)
+    @cached_property
+    def retrieval_features(self) -> tuple[RetrievalFeature, ...]:
+        """What the retrievals offer as features, whether or not `features` names it."""
+        from tasks.spec.resolved_features import features_of_retrieval
+
+        return features_of_retrieval(self.retrieval, ranks=self.examples.kind == "snapshots")
+
+    @cached_property
+    def resolved_features(self) -> tuple[Feature, ...]:
+        """What each name of `features` is, in their order; known to resolve once the file has been loaded."""
+        # Here, because it reads the marts' contracts, and DAG files, which need none of them, are parsed all the time.
+        from tasks.spec.resolved_features import resolve_features
+
+        return resolve_features(self.features, self.retrieval_features)
 
     def canonical(self) -> dict[str, Any]:
         """Return the one JSON form of the spec; it loads back to an equal spec."""

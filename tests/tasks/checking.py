@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,8 +11,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from tasks.runs.run import Run
+from tasks.spec.feature_catalog import MartFeature
 from tasks.spec.parts import Monitor
-from tasks.store.files import Home, atomic_dir, read_json, write_json
+from tasks.store.files import Home, read_json
 from tasks.store.partitions import partition_dir, store
 
 DAY = date(2026, 2, 10)
@@ -31,6 +32,9 @@ class FakeRun:
             source_name=staging,
             staging=staging,
             features=("f_one", "f_two"),
+            resolved_features=tuple(
+                MartFeature(name, "feat_users", "user", 0.0, "", window=365) for name in ("f_one", "f_two")
+            ),
             lag=timedelta(days=3),
             label=SimpleNamespace(grades=grades, horizon=1, lateness=2),
             populations=None,
@@ -39,7 +43,6 @@ class FakeRun:
             start=as_of - timedelta(days=730),
             monitor=Monitor(),
             examples=SimpleNamespace(kind="impressions"),
-            retriever=lambda kind: None,
         )
         self.home, self.as_of, self.attempt = home, as_of, "a1"
         self.windows = SimpleNamespace(
@@ -52,11 +55,7 @@ class FakeRun:
     def step_dir(self, step: str) -> Path:
         return self.dir / step
 
-    @contextmanager
-    def step(self, step: str, result: dict[str, Any]) -> Any:
-        with atomic_dir(self.step_dir(step)) as folder:
-            yield folder
-            write_json(folder / "result.json", result)
+    step, result, write, read = Run.step, Run.result, Run.write, Run.read  # which need no more of a run than this has
 
     def checks(self, step: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = read_json(self.step_dir(step) / "checks.json")

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from tasks.runs.run import Run
-from tasks.spec.feature_catalog import MARTS, Feature, FeatureCatalog
+from tasks.spec.feature_catalog import MARTS, FeatureCatalog, MartFeature
 from tasks.spec.spec import Spec
 from tasks.store.files import write_json
 
@@ -60,8 +60,8 @@ def finish_step(run: Run, step: str, result: dict[str, Any]) -> None:
 def small_catalog() -> FeatureCatalog:
     """Two features and an attribute, so that error texts that list them stay short and stay the same."""
     features = [
-        Feature("item_actions_28d", "feat_items", "item", 0.0, "Actions on the item in 28 days."),
-        Feature("user_tenure_days", "feat_users", "user", -1.0, "Days since the user joined."),
+        MartFeature("item_actions_28d", "feat_items", "item", 0.0, "Actions on the item in 28 days."),
+        MartFeature("user_tenure_days", "feat_users", "user", -1.0, "Days since the user joined."),
     ]
     none: dict[str, tuple[str, ...]] = dict.fromkeys(MARTS, ())
     attributes = none | {"feat_users": ("region", "tenure_band"), "feat_items": ("category",)}

@@ -17,16 +17,17 @@ from tasks.errors import TrainingError
 from tasks.examples import sample
 from tasks.examples.sample import attribute_columns, copy_parquet, examples_query, sample_step
 from tasks.runs.run import Run
+from tasks.spec import resolved_features
 from tasks.store.files import Home, read_json, sha256_file
 from tasks.store.sql import identifier, literal
-from tests.tasks.handmade import SNAPSHOTS, day, small_catalogue, spec_of
+from tests.tasks.handmade import SNAPSHOTS, day, small_catalog, spec_of
 
 CUT = "date '2026-02-01'"
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sample, "catalogue", small_catalogue)
+    monkeypatch.setattr(resolved_features, "feature_catalog", small_catalog)
 
 
 @pytest.fixture

@@ -10,8 +10,10 @@ import pytest
 from engine.errors import ArtifactError
 from tasks.errors import MatineeError
 from tasks.monitoring.monitor import compare_with_reference, judged_before, monitor_step, unit_of, window_of
+from tasks.spec.feature_catalog import MartFeature
 from tasks.spec.load import load_shape
 from tasks.spec.parts import Monitor
+from tasks.spec.resolved_features import resolve_features
 from tasks.store.files import Home, read_json
 from tests.tasks.checking import FakeRun
 
@@ -157,6 +159,7 @@ def test_a_missing_feature_is_a_problem_not_a_crash(run: Any) -> None:
     write(run, "train", "i")
     write(run, "test", "i")
     run.spec.features = ("f_three",)
+    run.spec.resolved_features = (MartFeature("f_three", "feat_users", "user", 0.0, ""),)
 
     with pytest.raises(MatineeError, match="cannot be compared"):
         compare_with_reference(run)
@@ -165,9 +168,10 @@ def test_a_missing_feature_is_a_problem_not_a_crash(run: Any) -> None:
 def test_what_a_feature_belongs_to_and_how_far_it_looks_back() -> None:
     spec = load_shape(PIPELINES / "streaming.yaml")
     names = ("item_ctr_7d", "user_tenure_days", "user_item_days_since_action", "als_score", "popularity_score")
+    features = resolve_features((*names, "item_trend"), spec.retrieval_features)
 
-    assert [unit_of(name, spec) for name in names] == ["item_id", "user_id", "user_id", "user_id", "item_id"]
-    assert [window_of(name, spec) for name in (*names, "item_trend")] == [7, 0, 365, 365, 28, 28]
+    assert [unit_of(feature) for feature in features[:5]] == ["item_id", "user_id", "user_id", "user_id", "item_id"]
+    assert [window_of(feature) for feature in features] == [7, 0, 365, 365, 28, 28]
 
 
 def test_a_drift_is_news_on_the_first_day_that_judges_a_cut() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.errors import BuildError
 from tasks.spec import feature_catalog as catalog
-from tasks.spec.feature_catalog import Feature, feature_catalog
+from tasks.spec.feature_catalog import MartFeature, feature_catalog
 
 MART = """
 models:
@@ -41,7 +41,7 @@ def test_features_have_defaults_and_attributes_have_none(project: Path) -> None:
     (project / "feat_users.yml").write_text(MART)
     found = feature_catalog()
 
-    expected = Feature("user_tenure_days", "feat_users", "user", -1.0, "Days since the user joined.")
+    expected = MartFeature("user_tenure_days", "feat_users", "user", -1.0, "Days since the user joined.")
     assert found.features == {"user_tenure_days": expected}
     assert found.user_attributes == ("region",)
 

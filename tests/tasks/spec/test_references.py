@@ -10,7 +10,7 @@ from tasks.errors import SpecError
 from tasks.spec import references
 from tasks.spec.load import load_spec
 from tasks.spec.project import PROJECT
-from tasks.spec.references import baseline_names, score_names
+from tasks.spec.references import baseline_names
 from tests.tasks.handmade import SNAPSHOTS, small_catalog, spec_of
 
 FOLDER = PROJECT / "tests" / "pipelines"
@@ -60,6 +60,5 @@ def test_the_pipelines_of_the_project_name_what_the_project_has(path: Path) -> N
 
 
 def test_names_that_retrieval_brings_along() -> None:
-    assert score_names(spec_of()) == ["popularity_score", "history_score"]
     assert baseline_names(spec_of()) == ["popularity", "history", "policy"]
     assert baseline_names(spec_of(examples=SNAPSHOTS)) == ["popularity", "history"]

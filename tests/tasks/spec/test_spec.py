@@ -91,11 +91,6 @@ def test_a_rule_knows_its_condition_and_where_it_stands() -> None:
     assert [(rule.key, rule.condition) for rule in found] == [("pair", "play_count = 0"), ("when", "kind = 'play'")]
 
 
-def test_retrievers_by_type() -> None:
-    assert spec_of().retriever("popularity").window == 28
-    assert spec_of().retriever("als") is None
-
-
 def test_a_file_has_the_name_of_its_pipeline(tmp_path: Path) -> None:
     path = tmp_path / "other.yaml"
     path.write_text(json.dumps(document()))
@@ -141,7 +136,7 @@ def test_the_json_schema_knows_units_and_kinds() -> None:
     schema = json_schema()
     assert schema["additionalProperties"] is False
     assert schema["$defs"]["Label"]["properties"]["horizon"]["pattern"] == r"^(?!0+d)\d{1,4}d$"
-    assert set(schema["$defs"]) >= {"Simulated", "Files", "ImpressionExamples", "SnapshotExamples", "LightGBM"}
+    assert set(schema["$defs"]) >= {"Simulated", "FilesSource", "ImpressionExamples", "SnapshotExamples", "LightGBM"}
 
 
 def test_every_key_of_the_schema_is_described() -> None:

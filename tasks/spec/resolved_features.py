@@ -1,0 +1,71 @@
+"""The features of a pipeline file, resolved: each is a column of a mart, or what a retrieval says of an item.
+
+Decided here and nowhere else, so that no other module takes names apart. To add a kind of feature: one class here, and
+the places that mypy then names (the query of the examples, the descriptor's nodes, the drift tests).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasks.errors import SpecError
+from tasks.spec.feature_catalog import MartFeature, feature_catalog
+from tasks.spec.parts import Retrieval
+
+
+@dataclass(frozen=True)
+class RetrievalScore:
+    """The score that a retrieval gives a candidate; 0 for items that it did not retrieve."""
+
+    retrieval: Retrieval
+
+    @property
+    def name(self) -> str:
+        """Column of the examples, as the pipeline file spells it."""
+        return f"{self.retrieval.type}_score"
+
+
+@dataclass(frozen=True)
+class RetrievalRank:
+    """The place of a candidate in the list of a retrieval, from 1; 0 for items that it did not retrieve."""
+
+    retrieval: Retrieval
+
+    @property
+    def name(self) -> str:
+        """Column of the examples, as the pipeline file spells it."""
+        return f"{self.retrieval.type}_rank"
+
+
+RetrievalFeature = RetrievalScore | RetrievalRank
+Feature = MartFeature | RetrievalFeature
+
+
+def features_of_retrieval(retrieval: Sequence[Retrieval], *, ranks: bool) -> tuple[RetrievalFeature, ...]:
+    """List what the retrievals of a pipeline offer as features, the scores first.
+
+    Args:
+        retrieval: the pipeline's.
+        ranks: whether ranks are among them. What was shown is a list of another length than what is retrieved, so a
+            rank in it would mean something else: only snapshots have them.
+    """
+    scores: tuple[RetrievalFeature, ...] = tuple(RetrievalScore(part) for part in retrieval)
+    return scores + (tuple(RetrievalRank(part) for part in retrieval) if ranks else ())
+
+
+def resolve_features(names: Sequence[str], offered: Sequence[RetrievalFeature]) -> tuple[Feature, ...]:
+    """Resolve names in their order, which is that of the columns a model is trained on.
+
+    Args:
+        names: as in the pipeline file.
+        offered: what its retrievals give (`features_of_retrieval`).
+
+    Raises:
+        SpecError: a name is neither; loading a pipeline file reports this earlier, with its line.
+    """
+    known: dict[str, Feature] = {**feature_catalog().features, **{feature.name: feature for feature in offered}}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise SpecError(f"features: unknown {', '.join(unknown)}; expected a column of a mart, or `<retrieval>_score`")
+    return tuple(known[name] for name in names)

@@ -11,13 +11,14 @@ from pathlib import Path
 from rich.console import Console
 
 from bench._faults import Finding, findings
+from tasks.checks.verdicts import read_checks
 from tasks.errors import MatineeError
 from tasks.operations.backfill import build_all
 from tasks.runs.failures import call_step
 from tasks.runs.run import Run
 from tasks.runs.steps import sequence
 from tasks.sources.land import land
-from tasks.store.files import Home, read_json
+from tasks.store.files import Home
 
 ATTEMPT = "alarms"
 WEEK = 7
@@ -97,8 +98,7 @@ def _take(made: Alarms, run: Run, chosen: Sequence[str], console: Console) -> No
             call_step(run, name, sequence()[name])
     found = findings(run, chosen)
     for name in chosen:
-        path = run.step_dir(name) / "checks.json"
-        made.checked += len(read_json(path)) if path.exists() else 0
+        made.checked += len(read_checks(run.step_dir(name)) or ())
     if found:
         made.found.setdefault(run.as_of, []).extend(found)
     for one in found:

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
 
-from tasks.checks.gx import is_rate, shown
+from tasks.checks.verdicts import Check, read_checks
 from tasks.runs.run import Run
 from tasks.store.files import read_json
 
@@ -144,10 +143,7 @@ def findings(run: Run, steps: Sequence[str]) -> list[Finding]:
     """Return everything that failed in a run's steps, from what they left on disk."""
     found: list[Finding] = []
     for step in steps:
-        path = run.step_dir(step) / "checks.json"
-        failed = (
-            [_of_check(record, step) for record in read_json(path) if not record["success"]] if path.exists() else []
-        )
+        failed = [_of_check(check, step) for check in read_checks(run.step_dir(step)) or () if not check.success]
         found += failed
         words = run.dir / "errors" / f"{step}.txt"
         explained = step == GATE or any(one.severity == "critical" for one in failed)
@@ -168,12 +164,9 @@ def findings(run: Run, steps: Sequence[str]) -> list[Finding]:
     return sorted(set(found))
 
 
-def _of_check(record: dict[str, Any], step: str) -> Finding:
-    observed, measure = record["observed"], record["column"]
-    text = observed if isinstance(observed, str) else shown(observed, rate=is_rate(measure))
-    inside = f" (in {record['observed_in']})" if record.get("observed_in") else ""
-    line = record.get("line") or STEP_LINES[step]
-    return Finding(line, record["table"], measure, record["severity"], f"{text}{inside}", record["expected"])
+def _of_check(check: Check, step: str) -> Finding:
+    line = check.line or STEP_LINES[step]
+    return Finding(line, check.table, check.column, check.severity, check.shown_observed, check.expected)
 
 
 def short(text: str, longest: int = LONGEST) -> str:

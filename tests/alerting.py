@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.alerts.alerts import send_alerts
+from tasks.checks.verdicts import Check
 from tasks.runs.run import Run
 from tasks.store.files import Home, write_json, write_text
 from tests.tasks.handmade import day, spec_of
@@ -22,7 +23,7 @@ def run_of(home: Path, on: str = "03-05", attempt: str = "1", **changes: Any) ->
 
 def check(column: str, severity: str = "critical", *, success: bool = False, **changes: Any) -> dict[str, Any]:
     """A verdict as a check step leaves it."""
-    return {
+    fields = {
         "suite": "simulated.events",
         "table": "events",
         "day": "2026-03-05",
@@ -31,13 +32,11 @@ def check(column: str, severity: str = "critical", *, success: bool = False, **c
         "severity": severity,
         "success": success,
         "observed": 0.31,
-        "observed_in": None,
         "expected": "at most 1 %",
         "why": "it matters",
         "next": "ask the source",
-        "place": None,
-        **changes,
     }
+    return Check.model_validate(fields | changes).to_json()
 
 
 def leave(

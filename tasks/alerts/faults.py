@@ -13,13 +13,13 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from tasks.checks.gx import SEVERITIES as WORST_FIRST
-from tasks.checks.gx import is_rate, shown, title
+from tasks.checks import verdicts
+from tasks.checks.verdicts import Check, read_checks
 from tasks.errors import MatineeError
 from tasks.store import run_files
 from tasks.store.files import Home, read_json
 
-SEVERITIES = WORST_FIRST[::-1]
+SEVERITIES: tuple[str, ...] = verdicts.SEVERITIES[::-1]
 """From the least to the most."""
 LONGEST_ROW = 60
 """Days that are looked at to find the first one of a row."""
@@ -78,7 +78,7 @@ def faults_of(folder: Path, failed: Iterable[str] = ()) -> list[Fault]:
 
 def holding(folder: Path) -> set[str]:
     """Return the rules that an attempt has looked at and that hold."""
-    checked = {_rule(step, record) for step, record in _checks(folder)}
+    checked = {_rule(step, check) for step, check in _checks(folder)}
     gates = {_gate(verdict) for verdict in _verdicts(folder)}
     done = {f"step {path.parent.name}" for path in folder.glob("*/result.json")}
     done |= {f"step {path.parent.parent.name}" for path in folder.glob("*/*/result.json")}
@@ -100,38 +100,36 @@ def since(home: Home, pipeline: str, as_of: date, rule: str) -> date:
 
 def _of_checks(folder: Path) -> list[Fault]:
     """One fault for each rule, however many days and severities it failed for."""
-    failed: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
-    for step, record in _checks(folder):
-        if not record["success"] and worse(record["severity"], "info"):
-            failed.setdefault(_rule(step, record), []).append((step, record))
-    return [_of_records(rule, records) for rule, records in failed.items()]
+    failed: dict[str, list[tuple[str, Check]]] = {}
+    for step, check in _checks(folder):
+        if not check.success and worse(check.severity, "info"):
+            failed.setdefault(_rule(step, check), []).append((step, check))
+    return [_of_failed(rule, checks) for rule, checks in failed.items()]
 
 
-def _of_records(rule: str, records: Sequence[tuple[str, Mapping[str, Any]]]) -> Fault:
-    step, worst = max(records, key=lambda pair: (SEVERITIES.index(pair[1]["severity"]), pair[1]["day"]))
-    days = sorted({record["day"] for _, record in records} - {worst["day"]})
+def _of_failed(rule: str, checks: Sequence[tuple[str, Check]]) -> Fault:
+    step, worst = max(checks, key=lambda pair: (SEVERITIES.index(pair[1].severity), pair[1].day))
+    days = sorted({check.day for _, check in checks} - {worst.day})
     more = f"; also of {', '.join(days[-5:])}" if days else ""
-    inside = f" (in {worst['observed_in']})" if worst.get("observed_in") else ""
-    observed = shown(worst["observed"], rate=is_rate(worst["column"]))
     return Fault(
         rule=rule,
-        severity=worst["severity"],
+        severity=worst.severity,
         step=step,
-        brief=f"{worst['table']}: {title(worst['column'])} is {observed}",
-        said=f"{worst['table']} of {worst['day']}: {title(worst['column'])} is {observed}{inside}, expected "
-        f"{worst['expected']}{more}",
-        why=worst["why"],
-        next=worst["next"],
+        brief=f"{worst.table}: {worst.title} is {worst.shown_value}",
+        said=f"{worst.table} of {worst.day}: {worst.title} is {worst.shown_observed}, expected {worst.expected}{more}",
+        why=worst.why,
+        next=worst.next,
         runbook="check-failed.md",
     )
 
 
-def _checks(folder: Path) -> list[tuple[str, Mapping[str, Any]]]:
-    return [(path.parent.name, record) for path in sorted(folder.glob("*/checks.json")) for record in _read(path)]
+def _checks(folder: Path) -> list[tuple[str, Check]]:
+    steps = sorted(path.parent for path in folder.glob(f"*/{verdicts.FILE}"))
+    return [(step.name, check) for step in steps for check in read_checks(step) or ()]
 
 
-def _rule(step: str, record: Mapping[str, Any]) -> str:
-    return f"{step}: {record['table']}: {record['column']} {record['type'].removeprefix('expect_')}"
+def _rule(step: str, check: Check) -> str:
+    return f"{step}: {check.table}: {check.column} {check.type.removeprefix('expect_')}"
 
 
 def _of_gates(folder: Path) -> list[Fault]:

@@ -7,24 +7,23 @@ on the data runs, and a step that failed has no `result.json`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.checks.feature_coverage import active_items, active_users, days_until, labels_by_cut
-from tasks.checks.gx import Check, judge
+from tasks.checks.gx import judge
 from tasks.checks.profile import Relation, profile, profile_file
 from tasks.checks.rejection_rates import reject_profiles
 from tasks.checks.suites import Suite, load_suite, suite_for
 from tasks.checks.trailing import compare_with_trailing
+from tasks.checks.verdicts import Check, CheckResult, finish
 from tasks.errors import CheckFailed
 from tasks.features.warehouse import reader
 from tasks.quarantine.rejected_rows import put_aside
-from tasks.runs.steps import BY_NAME
 from tasks.spec.feature_catalog import MARTS, ON_DEMAND_MARTS
 from tasks.store.database import memory
-from tasks.store.files import atomic_dir, write_json
+from tasks.store.records import Record
 from tasks.store.sql import identifier, literal
 
 if TYPE_CHECKING:
@@ -32,13 +31,34 @@ if TYPE_CHECKING:
 
     from tasks.runs.run import Run
 
+
+class RejectedCount(Record):
+    """Rejected rows of a day, of one table and rule."""
+
+    table: str
+    """`<table>: <rule>`; the rule is `any rule` for all of them together."""
+    rejected: int
+    rows: int | None
+    """Rows that the table had to offer, None if that is not known."""
+    rate: float | None
+
+
+class FeatureCheckResult(CheckResult):
+    """What the check of the features leaves."""
+
+    rejects: tuple[RejectedCount, ...]
+    quarantine: dict[str, int]
+    """Rejected rows of the day in quarantine, by table."""
+    quarantine_files: dict[str, str]
+    """Names of the files that have them, by table."""
+
+
 PARTS = ("train", "validation", "test")
-MAX_SHOWN = 20
 FEATURE_DAYS = 15
 """As-of days of a mart that are measured: the run's and two weeks of cuts before it."""
 
 
-def check_features(run: Run) -> dict[str, Any]:
+def check_features(run: Run) -> FeatureCheckResult:
     """Check the features as of the day and the rows that staging refused; put those into quarantine.
 
     Raises:
@@ -55,10 +75,12 @@ def check_features(run: Run) -> dict[str, Any]:
             checks += _check_mart(connection, run, mart)
         checks += _check_coverage(connection, run)
     checks += judge(refused, rejects, parameters(run))
-    counts = [{name: row[name] for name in ("table", "rejected", "rows", "rate")} for row in rejects]
-    rows, files = ({table: held[key] for table, held in kept.items()} for key in ("rows", "file"))
-    extra = {"rejects": counts, "quarantine": rows, "quarantine_files": files}
-    return finish(run, "check_features", "features", checks, extra)
+    return finish(
+        run, "check_features", "features", checks, FeatureCheckResult,
+        rejects=tuple(RejectedCount(**{name: row[name] for name in RejectedCount.model_fields}) for row in rejects),
+        quarantine={table: held["rows"] for table, held in kept.items()},
+        quarantine_files={table: held["file"] for table, held in kept.items()},
+    )  # fmt: skip
 
 
 def _check_mart(connection: DuckDBPyConnection, run: Run, mart: str) -> list[Check]:
@@ -111,7 +133,7 @@ def relation_name(connection: DuckDBPyConnection, table: str) -> str:
     return f"{identifier(schemas[0])}.{identifier(table)}"
 
 
-def check_examples(run: Run) -> dict[str, Any]:
+def check_examples(run: Run) -> CheckResult:
     """Check the sample that is about to be learned from and judged on.
 
     Raises:
@@ -124,7 +146,7 @@ def check_examples(run: Run) -> dict[str, Any]:
                 continue
             path = run.step_dir("sample") / f"{part}.parquet"
             checks += _check_part(connection, run, load_suite(f"examples.{part}"), part, path)
-    return finish(run, "check_examples", "examples", checks, {})
+    return finish(run, "check_examples", "examples", checks, CheckResult)
 
 
 def _check_part(connection: DuckDBPyConnection, run: Run, suite: Suite, part: str, path: Path) -> list[Check]:
@@ -155,43 +177,3 @@ def parameters(run: Run) -> dict[str, Any]:
 def place(table: str, day: date, where: Path | str) -> dict[str, str]:
     """Return what says where a profile was measured."""
     return {"table": table, "day": day.isoformat(), "place": str(where)}
-
-
-def finish(run: Run, step: str, what: str, checks: Sequence[Check], extra: dict[str, Any]) -> dict[str, Any]:
-    """Write `checks.json` (always) and `result.json` (only if nothing critical failed)."""
-    failed = [check for check in checks if not check.success]
-    critical = [check for check in failed if check.severity == "critical"]
-    result = {
-        "checked": len(checks),
-        "failed_critical": len(critical),
-        "failed_warning": sum(check.severity == "warning" for check in failed),
-        "failed_info": sum(check.severity == "info" for check in failed),
-        "suites": sorted({check.suite for check in checks}),
-        "warnings": [check.words() for check in failed if check.severity == "warning"],
-        **extra,
-    }
-    with atomic_dir(run.step_dir(step)) as folder:
-        line = BY_NAME[step].line
-        write_json(folder / "checks.json", [{**check.record(), "line": line} for check in checks])
-        if not critical:
-            write_json(folder / "made_by.json", run.made_by)
-            write_json(folder / "result.json", result)
-    if critical:
-        raise CheckFailed(_failure_text(run, step, what, critical, len(checks)))
-    return result
-
-
-def _failure_text(run: Run, step: str, what: str, critical: Sequence[Check], total: int) -> str:
-    lines = [
-        f"{run.spec.name} as of {run.as_of}: {len(critical)} of {total} checks of the {what} failed critically; "
-        "nothing that depends on it was run."
-    ]
-    for number, check in enumerate(critical[:MAX_SHOWN], 1):
-        lines += [f"{number}. {check.words()}.", f"   Why it matters: {check.why}"]
-        lines += [f"   Where: {check.place}"] if check.place else []
-    if len(critical) > MAX_SHOWN:
-        lines.append(f"… and {len(critical) - MAX_SHOWN} more.")
-    steps = dict.fromkeys(check.next for check in critical)
-    lines += [f"What to do: {step}" for step in steps]
-    lines.append(f"All results: {run.step_dir(step) / 'checks.json'}")
-    return "\n".join(lines)

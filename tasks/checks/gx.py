@@ -10,59 +10,13 @@ import math
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from tasks.checks.profile_columns import ProfileColumn, shown
 from tasks.checks.suite_parts import RUN_PARAMETERS, Expectation, is_parameter
 from tasks.checks.suites import Suite
+from tasks.checks.verdicts import Check
 from tasks.errors import CheckFailed, first_line
-
-SEVERITIES = ("critical", "warning", "info")
-"""From the most to the least."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """The verdict on one expectation for one table and day."""
-
-    suite: str
-    table: str
-    day: str
-    type: str
-    column: str
-    severity: str
-    success: bool
-    observed: Any
-    observed_in: str | None
-    expected: str
-    why: str
-    next: str
-    place: str | None = None
-    """File or table that was measured."""
-    trend: tuple[tuple[str, float], ...] = ()
-    """[day, value] of the same measure on the trailing days."""
-    low: float | None = None
-    high: float | None = None
-    """Bounds of what is expected, where they are numbers: the band of the report's plots."""
-
-    @property
-    def failed_critical(self) -> bool:
-        """Whether it must stop the run."""
-        return not self.success and self.severity == "critical"
-
-    def words(self) -> str:
-        """Return the verdict as a sentence: where, what was observed, what was expected."""
-        inside = f" (in {self.observed_in})" if self.observed_in else ""
-        observed = shown(self.observed, rate=is_rate(self.column))
-        verb = ":" if isinstance(self.observed, str) else " is"
-        return f"{self.table}, {self.day}: {title(self.column)}{verb} {observed}{inside}, expected {self.expected}"
-
-    def record(self) -> dict[str, Any]:
-        """Return the verdict as JSON has it."""
-        record = asdict(self) | {"trend": [list(point) for point in self.trend]}
-        if isinstance(self.observed, float) and not math.isfinite(self.observed):
-            record["observed"] = str(self.observed)
-        return record
 
 
 def judge(
@@ -273,13 +227,15 @@ def _summed_up(checks: Sequence[Check], rows: Sequence[Mapping[str, Any]]) -> li
     for check in checks:
         name = (check.type, check.column, check.expected)
         if name not in bad:
-            good.setdefault(name, replace(check, day=span, observed=f"as expected on {len(rows)} days"))
+            good.setdefault(
+                name, check.model_copy(update={"day": span, "observed": f"as expected on {len(rows)} days"})
+            )
     return failed + list(good.values())
 
 
 def expected(expectation: Expectation) -> str:
     """Return in words what an expectation with resolved parameters asks for."""
-    kwargs, rate = expectation.kwargs, is_rate(expectation.column)
+    kwargs, rate = expectation.kwargs, ProfileColumn.parse(expectation.column).is_rate
     kind = expectation.type.removeprefix("expect_column_values_to_")
     if kind == "be_between":
         return _between(kwargs, rate)
@@ -300,56 +256,6 @@ def _between(kwargs: Mapping[str, Any], rate: bool) -> str:
     if high is not None:
         parts.append(f"{'below' if kwargs.get('strict_max') else 'at most'} {shown(high, rate=rate)}")
     return " and ".join(parts)
-
-
-def is_rate(column: str) -> bool:
-    """Whether a profile column is a share of rows."""
-    return column == "rate" or column.endswith(("_rate", "_share"))
-
-
-def title(column: str) -> str:
-    """Return a profile column as people say it: `user_id__null_rate` is the null rate of user_id."""
-    subject, _, measure = column.rpartition("__")
-    known = {
-        "rows_vs_trailing": "rows over the mean of the week before",
-        "rows_vs_manifest": "rows in the file less rows in the manifest",
-        "unexpectedly_empty": "no rows on a day that is not declared closed",
-        "key__seen_before_rate": "share of the keys that came on an earlier day too",
-        "rate": "share of refused rows",
-        "rejected": "refused rows",
-        "with_features_share": "share of the active that have features",
-        "changed_share": "share of the active whose attributes changed on the day",
-        "positives": "pairs with a grade above 0",
-        "positive__rate": "share of labelled pairs with a grade above 0",
-        "rate_vs_trailing": "share of refused rows over its mean of the days before",
-    }
-    if column in known:
-        return known[column]
-    words = {
-        "mix_unusual": "unusual mix",
-        "mix_broken": "broken mix",
-        "vanished": "usual values without a row",
-        "std": "standard deviation",
-        "top_share": "share of the commonest value",
-        "hours_to_end": "hours without a row at the end",
-        "p05": "5 % quantile",
-        "p95": "95 % quantile",
-    }
-    name = words.get(measure, (measure or column).replace("_", " "))
-    return f"{name} of {subject}" if subject else name
-
-
-def shown(value: Any, *, rate: bool = False) -> str:
-    """Return a measure for people: four significant digits, shares in percent, nothing as `not measured`."""
-    if value is None:
-        return "not measured"
-    if isinstance(value, bool | str):
-        return str(value)
-    if not math.isfinite(value):
-        return str(value)
-    if rate:
-        return f"{100 * value:.4g} %"
-    return f"{int(value):,}" if float(value).is_integer() else f"{value:.4g}"
 
 
 def _number(value: Any) -> Any:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tasks.checks.features import finish, parameters, place
-from tasks.checks.gx import Check, judge
+from tasks.checks.features import parameters, place
+from tasks.checks.gx import judge
 from tasks.checks.profile import (
     Relation,
     footers,
@@ -24,6 +24,7 @@ from tasks.checks.profile import (
 from tasks.checks.profile_cache import kept_profile
 from tasks.checks.suites import Suite, own_tables, suite_for, suite_names
 from tasks.checks.trailing import compare_with_trailing
+from tasks.checks.verdicts import Check, CheckResult, finish
 from tasks.errors import LandingError
 from tasks.sources.datasets import load_dataset
 from tasks.spec.parts import FilesSource, Source
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from tasks.runs.run import Run
 
 
-def check_landed(run: Run) -> dict[str, Any]:
+def check_landed(run: Run) -> CheckResult:
     """Check what was landed: the as-of day in full and against the trailing days, those by their footers.
 
     Raises:
@@ -55,7 +56,7 @@ def check_landed(run: Run) -> dict[str, Any]:
             before = _footer_profiles(connection, suite, earlier)
             today = _profile(connection, run, suite, latest, earlier)
             checks += judge(suite, [today], parameters(run), earlier=before)
-    return finish(run, "check_landed", "landed data", checks, {})
+    return finish(run, "check_landed", "landed data", checks, CheckResult)
 
 
 def _landed_tables(run: Run) -> list[str]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.checks.features import finish, parameters, place
+from tasks.checks.features import parameters, place
 from tasks.checks.gx import judge
 from tasks.checks.list_statistics import Pages, agreement, list_statistics, parts
 from tasks.checks.suites import load_suite
+from tasks.checks.verdicts import CheckResult, finish
 from tasks.evaluation.champion import Champion, champion_scores
 from tasks.evaluation.evaluate import model_scores, populations_of
 
@@ -26,7 +27,14 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 
-def check_predictions(run: Run) -> dict[str, Any]:
+class PredictionCheckResult(CheckResult):
+    """What the check of the predictions leaves."""
+
+    champion: dict[str, str | None]
+    """The version that the published model was compared with, or the problem."""
+
+
+def check_predictions(run: Run) -> PredictionCheckResult:
     """Check the lists that the model to publish makes of the test examples, all together and by population.
 
     Raises:
@@ -41,7 +49,7 @@ def check_predictions(run: Run) -> dict[str, Any]:
     champion = champion_scores(run, table)
     profiles = [{**place(name, run.as_of, path), **row} for name, row in _profiles(run, table, champion)]
     checks = judge(load_suite(f"predictions.{run.spec.examples.kind}"), profiles, parameters(run))
-    return finish(run, "check_predictions", "predictions", checks, {"champion": champion.result()})
+    return finish(run, "check_predictions", "predictions", checks, PredictionCheckResult, champion=champion.result())
 
 
 def _profiles(run: Run, table: pa.Table, champion: Champion) -> list[tuple[str, dict[str, Any]]]:

@@ -61,12 +61,12 @@ def _check(run: Run, what: str, *, failed_only: bool, alone: bool) -> str | None
     Raises:
         MatineeError: it could not run, and nothing else was asked for.
     """
+    from tasks.checks.verdicts import FILE, read_checks
     from tasks.cli.render_checks import render
-    from tasks.store.files import read_json
 
     step = WHAT[what]
     problem = None
-    path = run.step_dir(step.name) / "checks.json"
+    path = run.step_dir(step.name) / FILE
     before = path.stat().st_mtime_ns if path.exists() else None
     try:
         with console.status(f"{what} …"):
@@ -79,7 +79,7 @@ def _check(run: Run, what: str, *, failed_only: bool, alone: bool) -> str | None
         console.print(Text(f"{what}: {error}", "red"), soft_wrap=True)
         return str(error)
     if path.exists() and path.stat().st_mtime_ns != before:
-        console.print(render(step.line, read_json(path), failed_only=failed_only), highlight=False)
+        console.print(render(step.line, read_checks(path.parent) or (), failed_only=failed_only), highlight=False)
     elif problem:
         console.print(Text(problem, "red"))
     console.print()

@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tasks.checks.gx import shown
+from tasks.checks.profile_columns import shown
 from tasks.operations.plan import spans
 from tasks.quarantine.corrected_lines import RAW
 from tasks.quarantine.corrected_rows import DAY, ERROR, ID, LINE, RULE, RUN, TABLE

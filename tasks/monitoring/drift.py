@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
-from tasks.checks.gx import Check, shown
+from tasks.checks.profile_columns import shown
+from tasks.checks.verdicts import Check
 from tasks.monitoring.distributions import Shape, Side
 
 ALPHA = 0.01

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError
 from tasks.checks.profile import parquet
+from tasks.checks.verdicts import Check, write_checks
 from tasks.errors import MatineeError, SpecError, first_line
 from tasks.monitoring.distributions import UNITS, balance_weekdays, load_sides, positive_rates, shapes, sides
 from tasks.monitoring.drift import SCORE, DriftTest, as_checks
@@ -81,17 +82,17 @@ def monitor_step(run: Run) -> dict[str, Any]:
         if served is not None:
             write_json(folder / "skew.json", served)
             checks += skew_checks(run, served)
-        write_json(folder / "checks.json", checks)
+        write_checks(folder, checks)
     return result
 
 
-def checks_of(run: Run, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def checks_of(run: Run, records: Sequence[Mapping[str, Any]]) -> list[Check]:
     """Return records of drift as the other checks have them, for alerts and pages; none if nothing was compared."""
     place = {"day": run.as_of.isoformat(), "place": str(run.step_dir("sample"))}
     again = judged_before(run.spec, run.as_of)
     checks = as_checks(records, place, run.spec.monitor.acknowledged, again=again) if records else []
     lines = {"predictions": "predictions", "examples": "features"}
-    return [{**check.record(), "line": lines[check.table], "trend": []} for check in checks]
+    return [check.model_copy(update={"line": lines[check.table]}) for check in checks]
 
 
 def judged_before(spec: Spec, as_of: date) -> bool:

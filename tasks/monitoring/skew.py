@@ -13,7 +13,8 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError
-from tasks.checks.gx import Check, shown
+from tasks.checks.profile_columns import shown
+from tasks.checks.verdicts import Check
 from tasks.errors import MatineeError, first_line
 from tasks.evaluation.champion import champion_by_day
 from tasks.examples.sample import join_mart
@@ -242,12 +243,12 @@ def differs(found: Mapping[str, Any]) -> bool:
     return bool(wrong or found["problem"] or found.get("stale"))
 
 
-def skew_checks(run: Run, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+def skew_checks(run: Run, found: Mapping[str, Any]) -> list[Check]:
     """Return the comparison as the other checks have it, for alerts and pages."""
     place = str(served_dir(run.home, run.spec.name, run.as_of))
 
-    def record(column: str, problem: str | None, expected: str, why: str) -> dict[str, Any]:
-        check = Check(
+    def record(column: str, problem: str | None, expected: str, why: str) -> Check:
+        return Check(
             suite=SUITE,
             table="served",
             day=run.as_of.isoformat(),
@@ -261,8 +262,8 @@ def skew_checks(run: Run, found: Mapping[str, Any]) -> list[dict[str, Any]]:
             why=why,
             next=NEXT,
             place=place,
+            line="predictions",
         )
-        return {**check.record(), "line": "predictions", "trend": []}
 
     checks = [
         record("served__version", found.get("stale"), "the newest version", "An old model does not know what is new."),

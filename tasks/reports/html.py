@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.checks.gx import shown
+from tasks.checks.profile_columns import shown
 
 if TYPE_CHECKING:
     from jinja2 import Environment

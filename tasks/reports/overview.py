@@ -11,7 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tasks.checks.gx import is_rate, shown, title
+from tasks.checks.profile_columns import ProfileColumn, shown
+from tasks.checks.verdicts import Check, read_checks
 from tasks.reports.html import figure, link, page
 from tasks.reports.run_report import steps_with_checks
 from tasks.reports.run_report_data import LINES, line_of, refused, refused_share
@@ -96,7 +97,7 @@ def summarize_attempt(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _checks_of(attempt: Attempt, step: str) -> list[dict[str, Any]] | None:
+def _checks_of(attempt: Attempt, step: str) -> list[Check] | None:
     """Return the checks of a step that failed; None if the step has not judged.
 
     What is judged and holds is not read where the step's counts say that everything does.
@@ -105,16 +106,16 @@ def _checks_of(attempt: Attempt, step: str) -> list[dict[str, Any]] | None:
     counts = [result.get(f"failed_{level}") for level in LEVELS[1:]] if result else [None]
     if counts == [0, 0, 0]:
         return []
-    records = optional(attempt.step_dir(step) / "checks.json")
-    return [record for record in records if not record["success"]] if isinstance(records, list) else None
+    verdicts = read_checks(attempt.step_dir(step))
+    return None if verdicts is None else [check for check in verdicts if not check.success]
 
 
-def _outcome(attempt: Attempt, checks: Mapping[str, Any], published: Any) -> str:
+def _outcome(attempt: Attempt, checks: Mapping[str, list[Check] | None], published: Any) -> str:
     if published:
         return "published"
     if (optional(attempt.step_dir("gate") / "result.json") or {}).get("passed") is False:
         return "refused"
-    if any(record["severity"] == "critical" for found in checks.values() for record in found or []):
+    if any(check.failed_critical for failed in checks.values() for check in failed or []):
         return "stopped"
     return "failed" if any((attempt.dir / "errors").glob("*.txt")) else "unfinished"
 
@@ -142,13 +143,14 @@ def heat(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     for day, row in told.items():
         for step, failed in row["checks"].items():
             own = line_of(step)
-            for line in {own, *(record.get("line") or own for record in failed)}:
+            for line in {own, *(check.line or own for check in failed)}:
                 ran.setdefault(line, set()).add(day)
-                found = [record for record in failed if (record.get("line") or own) == line]
+                found = [check for check in failed if (check.line or own) == line]
                 _worsen(lines.setdefault(line, {}), day, _summary(found))
-            for record in failed:
-                key = (record.get("line") or own, record["table"], record["column"])
-                _worsen(rows.setdefault(key, {}), day, (record["severity"], _check_text(record)))
+            for check in failed:
+                key = (check.line or own, check.table, check.column)
+                text = f"{check.shown_value}, expected {check.expected}"
+                _worsen(rows.setdefault(key, {}), day, (check.severity, text))
     return {"lines": [_row(LINES.get(line, line), lines[line], ran[line]) for line in LINES if line in lines],
             **_rows(rows, ran)}  # fmt: skip
 
@@ -156,7 +158,7 @@ def heat(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 def _rows(rows: Mapping[tuple[str, str, str], Mapping[str, Any]], ran: Mapping[str, set[str]]) -> dict[str, Any]:
     """Return the rows of checks, the worst first; those that were only ever noted apart."""
     found = [
-        {"line": line, **_row(f"{table}: {title(column)}", cells, ran[line])}
+        {"line": line, **_row(f"{table}: {ProfileColumn.parse(column).title}", cells, ran[line])}
         for (line, table, column), cells in rows.items()
     ]
     found.sort(key=lambda row: (-row["worst"], -row["bad"], row["name"]))
@@ -183,18 +185,13 @@ def _worsen(cells: dict[str, tuple[str, str]], day: str, cell: tuple[str, str]) 
         cells[day] = cell
 
 
-def _summary(failed: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+def _summary(failed: Sequence[Check]) -> tuple[str, str]:
     if not failed:
         return "ok", "all hold"
-    worst = max((record["severity"] for record in failed), key=LEVELS.index)
+    worst = max((check.severity for check in failed), key=LEVELS.index)
     return worst, ", ".join(
-        f"{count} {level}" for level in reversed(LEVELS) if (count := sum(r["severity"] == level for r in failed))
+        f"{count} {level}" for level in reversed(LEVELS) if (count := sum(c.severity == level for c in failed))
     )
-
-
-def _check_text(record: Mapping[str, Any]) -> str:
-    observed = shown(record["observed"], rate=is_rate(record["column"]))
-    return f"{observed}, expected {record['expected']}"
 
 
 def _volumes(told: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:

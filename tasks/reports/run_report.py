@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.checks.gx import SEVERITIES
+from tasks.checks.verdicts import SEVERITIES, Check, read_checks
 from tasks.errors import MatineeError
 from tasks.reports import run_report_data as report_data
 from tasks.reports import run_report_drift as report_drift
@@ -160,7 +160,7 @@ def verdict(run: Run, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return _verdict(text, False, _closed_gates(run), said, ["docs/runbooks/gate-does-not-hold.md"])
     if stopped in CHECK_STEPS:
         failed = _failed_critically(run, str(stopped))
-        todo = list(dict.fromkeys(str(record["next"]) for record in failed))[:MOST_NAMED]
+        todo = list(dict.fromkeys(check.next for check in failed))[:MOST_NAMED]
         text = f"Stopped: {stopped} found critical faults in the data."
         return _verdict(text, False, _named(failed), said, [*todo, "docs/runbooks/check-failed.md"])
     if stopped:
@@ -187,13 +187,12 @@ def _closed_gates(run: Run) -> list[str]:
     return [f"{gate['gate']}: {gate['detail']}" for gate in gates if not gate["passed"]]
 
 
-def _failed_critically(run: Run, step: str) -> list[dict[str, Any]]:
-    records = optional(run.step_dir(step) / "checks.json") or []
-    return [record for record in records if not record["success"] and record["severity"] == "critical"]
+def _failed_critically(run: Run, step: str) -> list[Check]:
+    return [check for check in read_checks(run.step_dir(step)) or () if check.failed_critical]
 
 
-def _named(failed: Sequence[Mapping[str, Any]]) -> list[str]:
-    words = [report_data.words(record) for record in failed[:MOST_NAMED]]
+def _named(failed: Sequence[Check]) -> list[str]:
+    words = [check.words() for check in failed[:MOST_NAMED]]
     return words + ([f"and {len(failed) - MOST_NAMED} more"] if len(failed) > MOST_NAMED else [])
 
 

@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from tasks.checks.gx import SEVERITIES, is_rate, shown, title
 from tasks.checks.rejection_rates import ALL_RULES
+from tasks.checks.verdicts import SEVERITIES, Check, read_checks
 from tasks.errors import MatineeError
 from tasks.reports.svg_plots import bars, spark, stacked
 from tasks.runs.steps import BY_NAME
@@ -75,38 +75,30 @@ def checks(run: RunFiles, steps: Sequence[str]) -> list[dict[str, Any]]:
     rows: dict[str, list[dict[str, Any]]] = {line: [] for line in LINES}
     ran = set()
     for step in steps:
-        records = optional(run.step_dir(step) / "checks.json")
-        if isinstance(records, list):
+        verdicts = read_checks(run.step_dir(step))
+        if verdicts is not None:
             ran.add(line_of(step))
-            for record in records:
-                line = record.get("line") or line_of(step)
+            for check in verdicts:
+                line = check.line or line_of(step)
                 ran.add(line)
-                rows.setdefault(line, []).append(_check_row(record, run.as_of))
+                rows.setdefault(line, []).append(_check_row(check, run.as_of))
     return [_line(line, found) for line, found in rows.items() if line in ran]
 
 
-def _check_row(record: Mapping[str, Any], as_of: date) -> dict[str, Any]:
-    rate = is_rate(record["column"])
-    level = "ok" if record["success"] else "noted" if record["severity"] == "info" else record["severity"]
-    bounds = {name: record.get(name) if _number(record.get(name)) else None for name in ("low", "high")}
-    trend = [(str(day), float(value)) for day, value in record.get("trend") or [] if _number(value)]
-    if trend and _number(record["observed"]) and trend[-1][0] != record["day"]:
-        trend.append((str(record["day"]), float(record["observed"])))
+def _check_row(check: Check, as_of: date) -> dict[str, Any]:
+    level = "ok" if check.success else "noted" if check.severity == "info" else check.severity
+    trend = [(day, float(value)) for day, value in check.trend]
+    if trend and _number(check.observed) and trend[-1][0] != check.day:
+        trend.append((check.day, float(check.observed or 0)))
     return {
-        **record,
+        **check.to_json(),
         "level": level,
-        "other_day": None if record["day"] == as_of.isoformat() else record["day"],
-        "title": title(record["column"]),
-        "rate": rate,
-        "observed": shown(record["observed"], rate=rate),
-        "spark": spark(trend, **bounds),
+        "other_day": None if check.day == as_of.isoformat() else check.day,
+        "title": check.title,
+        "rate": check.is_rate,
+        "observed": check.shown_value,
+        "spark": spark(trend, low=check.low, high=check.high),
     }
-
-
-def words(record: Mapping[str, Any]) -> str:
-    """Return what was observed and what was expected, in a sentence."""
-    observed = shown(record["observed"], rate=is_rate(record["column"]))
-    return f"{record['table']}, {record['day']}: {title(record['column'])} is {observed}, expected {record['expected']}"
 
 
 def _number(value: Any) -> bool:

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from tasks.checks.verdicts import Check, read_checks
 from tasks.runs.run import Run
 from tasks.spec.feature_catalog import MartFeature
 from tasks.spec.parts import Monitor
-from tasks.store.files import Home, read_json
+from tasks.store.files import Home
 from tasks.store.partitions import partition_dir, store
 
 DAY = date(2026, 2, 10)
@@ -57,13 +57,14 @@ class FakeRun:
 
     step, result, write, read = Run.step, Run.result, Run.write, Run.read  # which need no more of a run than this has
 
-    def checks(self, step: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = read_json(self.step_dir(step) / "checks.json")
-        return found
+    def checks(self, step: str) -> tuple[Check, ...]:
+        checks = read_checks(self.step_dir(step))
+        assert checks is not None
+        return checks
 
     def failed(self, step: str) -> set[tuple[str, str]]:
         """(table, profile column) of each failed check."""
-        return {(check["table"], check["column"]) for check in self.checks(step) if not check["success"]}
+        return {(check.table, check.column) for check in self.checks(step) if not check.success}
 
 
 def rows(sql: str) -> pa.Table:

@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from tasks.checks.verdicts import Check
 from tasks.runs.steps import WITH_RESULT
 from tasks.store.files import write_json
 from tests.tasks.checking import FakeRun
@@ -22,22 +23,21 @@ def record(metric: str, of: str, value: float | None, **more: Any) -> dict[str, 
 
 
 def a_check(**change: Any) -> dict[str, Any]:
-    return {
-        "suite": "simulated.events",
-        "table": "events",
-        "day": "2026-02-10",
-        "type": "expect_column_values_to_be_between",
-        "column": "user_id__null_rate",
-        "severity": "critical",
-        "success": True,
-        "observed": 0.002,
-        "observed_in": None,
-        "expected": "at most 5 %",
-        "why": "An event of nobody teaches nothing.",
-        "next": "land the day again.",
-        "place": "x.parquet",
-        **change,
-    }
+    check = Check(
+        suite="simulated.events",
+        table="events",
+        day="2026-02-10",
+        type="expect_column_values_to_be_between",
+        column="user_id__null_rate",
+        severity="critical",
+        success=True,
+        observed=0.002,
+        expected="at most 5 %",
+        why="An event of nobody teaches nothing.",
+        next="land the day again.",
+        place="x.parquet",
+    )
+    return Check.model_validate({**dict(check), **change}).to_json()
 
 
 def power(feature: str, value: float, **more: Any) -> dict[str, Any]:

@@ -78,9 +78,11 @@ def test_good_features_pass(run: FakeRun) -> None:
 
     result = check_features(run)  # type: ignore[arg-type]
 
-    assert result["failed_critical"] == result["failed_warning"] == 0
-    assert result["rejects"] == [{"table": "all tables", "rejected": 0, "rows": None, "rate": 0.0}]
-    assert result["quarantine"] == {}
+    assert result.failed_critical == result.failed_warning == 0
+    assert [row.to_json() for row in result.rejects] == [
+        {"table": "all tables", "rejected": 0, "rows": None, "rate": 0.0}
+    ]
+    assert result.quarantine == {}
 
 
 @pytest.mark.parametrize(
@@ -128,8 +130,8 @@ def test_attributes_that_arrive_again_as_they_were_are_no_change(run: FakeRun) -
 
     check_features(run)  # type: ignore[arg-type]
 
-    (changed,) = [one for one in run.checks("check_features") if one["column"] == "changed_share"]
-    assert changed["observed"] == 0
+    (changed,) = [one for one in run.checks("check_features") if one.column == "changed_share"]
+    assert changed.observed == 0
 
 
 def test_the_feature_that_broke_its_range_is_named(run: FakeRun) -> None:
@@ -158,13 +160,13 @@ def test_refused_rows_are_counted_by_rule_and_put_into_quarantine(run: FakeRun) 
 
     result = check_features(run)  # type: ignore[arg-type]
 
-    assert result["rejects"] == [
+    assert [row.to_json() for row in result.rejects] == [
         {"table": "events: any rule", "rejected": 4, "rows": 100, "rate": 0.04},
         {"table": "events: future", "rejected": 1, "rows": 100, "rate": 0.01},
         {"table": "events: null_id", "rejected": 3, "rows": 100, "rate": 0.03},
     ]
-    assert result["quarantine"] == {"events": 4}
-    path = run.home.quarantine("demo") / "events" / f"ds={DAY}" / result["quarantine_files"]["events"]
+    assert result.quarantine == {"events": 4}
+    path = run.home.quarantine("demo") / "events" / f"ds={DAY}" / result.quarantine_files["events"]
     kept = duckdb.sql(f"select table_name, rule, \"row\", ds::varchar from read_parquet('{path}')").fetchall()
     assert kept[0] == ("events", "future", '{"n": 0}', "2026-02-10")
     assert len(kept) == 4
@@ -174,7 +176,7 @@ def test_a_day_that_is_mostly_refused_stops_the_run(run: FakeRun) -> None:
     land_simulated(run)
     warehouse(run, refused(61))
 
-    with pytest.raises(CheckFailed, match=r"events: null_id, 2026-02-10: share of refused rows is 61 %"):
+    with pytest.raises(CheckFailed, match=r"events: null_id, 2026-02-10: share of rejected rows is 61 %"):
         check_features(run)  # type: ignore[arg-type]
 
 
@@ -185,7 +187,7 @@ def test_a_corrected_day_leaves_no_stale_quarantine(run: FakeRun) -> None:
     land_simulated(run, events=EVENTS.replace("'play'", "'rating'"))
     warehouse(run)
 
-    assert check_features(run)["quarantine"] == {}  # type: ignore[arg-type]
+    assert check_features(run).quarantine == {}  # type: ignore[arg-type]
 
     assert [one.rules for one in refusals(run.home, "demo", DAY, DAY)] == [{}]
     assert [one.rules for one in refusals(run.home, "demo", DAY, DAY, earlier=True)] == [{"null_id": 3}, {}]
@@ -214,8 +216,8 @@ def test_good_examples_pass(run: FakeRun) -> None:
 
     result = check_examples(run)  # type: ignore[arg-type]
 
-    assert result["failed_critical"] == result["failed_warning"] == 0
-    assert result["suites"] == ["examples.test", "examples.train", "examples.validation"]
+    assert result.failed_critical == result.failed_warning == 0
+    assert result.suites == ("examples.test", "examples.train", "examples.validation")
 
 
 @pytest.mark.parametrize(
@@ -244,16 +246,16 @@ def test_bad_examples_stop_the_run(run: FakeRun, old: str, new: str, failed: str
 def test_a_constant_feature_is_a_warning_that_names_it(run: FakeRun) -> None:
     sample(run, GOOD.replace("(i % 3)::float", "5::float"))
 
-    assert check_examples(run)["warnings"] == [  # type: ignore[arg-type]
-        "train, 2026-02-10: constant of features: f_two, expected none"
-    ]
+    assert check_examples(run).warnings == (  # type: ignore[arg-type]
+        "train, 2026-02-10: constant of features: f_two, expected none",
+    )
 
 
 def test_without_a_validation_window_there_is_nothing_to_check_of_it(run: FakeRun) -> None:
     sample(run, GOOD)
     run.windows.validation = ()
 
-    assert check_examples(run)["suites"] == ["examples.test", "examples.train"]  # type: ignore[arg-type]
+    assert check_examples(run).suites == ("examples.test", "examples.train")  # type: ignore[arg-type]
 
 
 def test_missing_examples_are_an_error(run: FakeRun) -> None:

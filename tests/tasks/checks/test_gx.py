@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from tasks.checks.gx import Check, expected, judge, shown, title
+from tasks.checks.gx import expected, judge
+from tasks.checks.profile_columns import ProfileColumn, shown
 from tasks.checks.suite_parts import Trailing
 from tasks.checks.suites import Suite, load_suite, own_tables, parse_suite, suite_for, suite_names
 from tasks.checks.trailing import History, Point
+from tasks.checks.verdicts import Check
 from tasks.errors import CheckFailed
 
 
@@ -180,7 +182,7 @@ def test_infinity_can_be_recorded_as_json() -> None:
     (check,) = judge(suite(between("a__max", max_value=1)), [row(a__max=float("inf"))], {})
 
     assert not check.success
-    assert check.record()["observed"] == "inf"
+    assert check.to_json()["observed"] == "inf"
 
 
 @pytest.mark.parametrize(
@@ -205,8 +207,8 @@ def test_values_in_words(value: Any, rate: bool, text: str) -> None:
 
 
 def test_columns_in_words() -> None:
-    assert title("user_id__null_rate") == "null rate of user_id"
-    assert title("missing_columns") == "missing columns"
+    assert ProfileColumn.parse("user_id__null_rate").title == "null rate of user_id"
+    assert ProfileColumn.parse("missing_columns").title == "missing columns"
 
 
 # ---------------------------------------------------------------------------------------------- suites

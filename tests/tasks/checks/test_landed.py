@@ -23,13 +23,13 @@ def test_a_good_day_passes_and_every_check_is_recorded(run: FakeRun) -> None:
     result = check_landed(run)  # type: ignore[arg-type]
 
     checks = run.checks("check_landed")
-    assert result["failed_critical"] == result["failed_warning"] == 0
-    assert result["checked"] == len(checks) > 60
-    assert result["suites"] == ["simulated.events", "simulated.impressions", "simulated.items", "simulated.users"]
+    assert result.failed_critical == result.failed_warning == 0
+    assert result.checked == len(checks) > 60
+    assert result.suites == ("simulated.events", "simulated.impressions", "simulated.items", "simulated.users")
     assert {"suite", "table", "day", "type", "column", "severity", "success", "observed", "expected", "why"} <= set(
         checks[0]
     )
-    assert all(check["why"].endswith(".") for check in checks)
+    assert all(check.why.endswith(".") for check in checks)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_a_warning_is_recorded_and_stops_nothing(run: FakeRun) -> None:
 
     result = check_landed(run)  # type: ignore[arg-type]
 
-    assert (result["failed_critical"], result["failed_warning"]) == (0, 1)
-    assert result["warnings"] == ["events, 2026-02-10: rows is 58, expected at least 60.65 and at most 164.9"]
+    assert (result.failed_critical, result.failed_warning) == (0, 1)
+    assert result.warnings == ("events, 2026-02-10: rows is 58, expected at least 60.65 and at most 164.9",)
 
 
 def test_a_closed_day_of_the_shop_is_fine(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_closed_day_of_the_shop_is_fine(tmp_path: Path) -> None:
     land_table(run, "lines", days_up_to(DAY, 3)[:-1], line)
     land_table(run, "lines", [DAY], line + " where false")
 
-    assert check_landed(run)["failed_critical"] == 0  # type: ignore[arg-type]
+    assert check_landed(run).failed_critical == 0  # type: ignore[arg-type]
 
 
 def test_an_unknown_source_is_checked_by_the_default_suite(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_table_landed_once_and_for_all_is_judged_by_its_only_partition(tmp_pat
 
     check_landed(run)  # type: ignore[arg-type]
 
-    assert {check["day"] for check in run.checks("check_landed")} == {str(landed)}
+    assert {check.day for check in run.checks("check_landed")} == {str(landed)}
 
 
 def test_a_day_of_the_history_is_checked_by_its_footer(run: FakeRun) -> None:
@@ -190,9 +190,9 @@ def test_each_record_has_its_line_and_the_trend_of_its_measure(run: FakeRun) -> 
     check_landed(run)  # type: ignore[arg-type]
 
     records = run.checks("check_landed")
-    rows = next(check for check in records if (check["table"], check["column"]) == ("events", "rows"))
-    assert {check["line"] for check in records} == {"landed"}
-    assert rows["trend"] == [[str(day), 100] for day in days_up_to(DAY - timedelta(days=1), 9)]
+    rows = next(check for check in records if (check.table, check.column) == ("events", "rows"))
+    assert {check.line for check in records} == {"landed"}
+    assert rows.trend == tuple((str(day), 100) for day in days_up_to(DAY - timedelta(days=1), 9))
 
 
 @pytest.mark.parametrize(
@@ -221,11 +221,7 @@ def test_a_day_unlike_those_before_it_stops_the_run(
     with pytest.raises(CheckFailed):
         check_landed(run)  # type: ignore[arg-type]
 
-    critical = {
-        (c["table"], c["column"])
-        for c in run.checks("check_landed")
-        if not c["success"] and c["severity"] == "critical"
-    }
+    critical = {(c.table, c.column) for c in run.checks("check_landed") if not c.success and c.severity == "critical"}
     assert ("events", failed) in critical
 
 
@@ -235,8 +231,8 @@ def test_a_first_day_is_not_judged_by_days_that_are_not_there(run: FakeRun, monk
 
     check_landed(run)  # type: ignore[arg-type]
 
-    rows = [c for c in run.checks("check_landed") if c["column"] == "rows" and "not judged" in c["expected"]]
-    assert {(c["success"], c["expected"]) for c in rows} == {(True, "not judged yet: 2 of at least 5 earlier days")}
+    rows = [c for c in run.checks("check_landed") if c.column == "rows" and "not judged" in c.expected]
+    assert {(c.success, c.expected) for c in rows} == {(True, "not judged yet: 2 of at least 5 earlier days")}
 
 
 def test_earlier_days_are_measured_once(run: FakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,7 +262,7 @@ def test_a_corrected_day_is_judged_by_what_it_holds_now(run: FakeRun) -> None:
         check_landed(run)  # type: ignore[arg-type]
     land_table(run, "events", [DAY], EVENTS)
 
-    assert check_landed(run)["failed_critical"] == 0  # type: ignore[arg-type]
+    assert check_landed(run).failed_critical == 0  # type: ignore[arg-type]
 
 
 def test_a_file_without_lines_on_an_open_day_stops_the_run(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.checks.predictions import check_predictions, cut_off
+from tasks.checks.verdicts import read_checks
 from tasks.errors import CheckFailed
 from tasks.runs.run import Run
 from tasks.store.files import read_json
@@ -14,8 +15,8 @@ pytestmark = in_process
 
 
 def failed(run: Run) -> set[tuple[str, str]]:
-    records = read_json(run.step_dir("check_predictions") / "checks.json")
-    return {(record["table"], record["column"]) for record in records if not record["success"]}
+    checks = read_checks(run.step_dir("check_predictions")) or ()
+    return {(check.table, check.column) for check in checks if not check.success}
 
 
 def every_tree_says(run: Run, value: str) -> None:
@@ -34,17 +35,17 @@ def test_the_lists_of_a_trained_model_are_lists(shown: Tiny, tmp_path: Path) -> 
 
     result = check_predictions(run)
 
-    records = read_json(run.step_dir("check_predictions") / "checks.json")
-    assert result["failed_critical"] == 0
-    assert result["champion"] == {"version": None, "since": None, "problem": None}
-    assert {record["line"] for record in records} == {"predictions"}
-    assert "everybody" in {record["table"] for record in records}
+    checks = read_checks(run.step_dir("check_predictions")) or ()
+    assert result.failed_critical == 0
+    assert result.champion == {"version": None, "since": None, "problem": None}
+    assert {check.line for check in checks} == {"predictions"}
+    assert "everybody" in {check.table for check in checks}
 
 
 def test_snapshots_are_checked_by_their_own_suite(bought: Tiny, tmp_path: Path) -> None:
     run = bought.copied(tmp_path / "home").prepared()
 
-    assert check_predictions(run)["suites"] == ["predictions.snapshots"]
+    assert check_predictions(run).suites == ("predictions.snapshots",)
 
 
 def test_a_model_that_says_the_same_of_everything_stops_the_run(shown: Tiny, tmp_path: Path) -> None:
@@ -63,10 +64,10 @@ def test_the_champion_as_of_the_day_before_is_executed_on_the_same_examples(show
     run = tiny.run(tiny.as_of.replace(day=tiny.as_of.day + 1))
 
     champion = read_json(run.step_dir("check_predictions") / "result.json")["champion"]
-    records = read_json(run.step_dir("check_predictions") / "checks.json")
-    (correlation,) = (r for r in records if (r["table"], r["column"]) == ("everybody", "champion_correlation"))
+    checks = read_checks(run.step_dir("check_predictions")) or ()
+    (correlation,) = (check for check in checks if (check.table, check.column) == ("everybody", "champion_correlation"))
     assert champion["version"].startswith(str(tiny.as_of))
-    assert -1 <= correlation["observed"] <= 1
+    assert -1 <= correlation.observed <= 1
 
 
 def test_the_cut_off_is_that_of_the_first_gate(shown: Tiny) -> None:

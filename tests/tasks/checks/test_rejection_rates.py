@@ -9,9 +9,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from tasks.checks.gx import Check, judge
+from tasks.checks.gx import judge
 from tasks.checks.rejection_rates import reject_profiles
 from tasks.checks.suites import load_suite
+from tasks.checks.verdicts import Check
 from tasks.store.files import Home
 from tests.tasks.checking import DAY, FakeRun, days_up_to, land_table
 
@@ -53,7 +54,7 @@ def test_a_rule_that_explodes_is_named_with_what_was_expected(tmp_path: Path) ->
     assert {check.table for check in checks} == {"events: any rule", "events: missing_id"}
     assert all(check.observed < 0.05 for check in checks), "far below the absolute bound"
     (named,) = [check for check in checks if check.table == "events: missing_id"]
-    assert named.words().startswith("events: missing_id, 2026-02-10: share of refused rows is 2 %, expected at most ")
+    assert named.words().startswith("events: missing_id, 2026-02-10: share of rejected rows is 2 %, expected at most ")
     assert named.trend[-1] == ("2026-02-09", 0.002)
 
 

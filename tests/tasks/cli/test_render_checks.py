@@ -6,15 +6,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tasks.checks.verdicts import Check
 from tasks.cli.render_checks import brief, render, sparkline, summary
 
 
-def record(column: str = "rows", *, success: bool = True, severity: str = "critical", **more: Any) -> dict[str, Any]:
-    common = {"table": "events", "day": "2026-02-10", "observed": 5, "observed_in": None, "expected": "at least 3"}
-    return {**common, "column": column, "success": success, "severity": severity, "trend": [], **more}
+def record(column: str = "rows", **more: Any) -> Check:
+    fields = {"suite": "s", "type": "t", "why": "Because.", "next": "nothing", "column": column}
+    fields |= {"table": "events", "day": "2026-02-10", "observed": 5, "expected": "at least 3"}
+    return Check.model_validate({**fields, "success": True, "severity": "critical", **more})
 
 
-def text(records: list[dict[str, Any]], **options: Any) -> str:
+def text(records: list[Check], **options: Any) -> str:
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(render("landed", records, **options))
     return console.export_text()
@@ -30,7 +32,7 @@ def test_what_failed_comes_first_and_the_rest_once() -> None:
 
     lines = [line.split() for line in text(records).splitlines()]
 
-    assert "3 of 4 checks hold · 1 warning" in text(records)
+    assert "3 of 4 checks passed · 1 warning" in text(records)
     assert [line[0] for line in lines[2:]] == ["!", "✓"]
     assert "30 %" in text(records)
     assert "as expected" not in text(records)
@@ -53,7 +55,7 @@ def test_the_day_itself_is_the_end_of_the_trend() -> None:
 def test_how_many_hold() -> None:
     bad = [record(success=False, severity=severity) for severity in ("info", "critical")]
 
-    assert summary([record(), *bad]) == "1 of 3 checks hold · 1 critical · 1 info"
+    assert summary([record(), *bad]) == "1 of 3 checks passed · 1 critical · 1 info"
 
 
 @pytest.mark.parametrize(

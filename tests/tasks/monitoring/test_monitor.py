@@ -71,14 +71,14 @@ def test_a_feature_in_another_unit_has_drifted(run: Any) -> None:
     write(run, "test", "(i % 100) * 100")
 
     assert monitor_step(run)["drifted"] == ["f_one"]
-    checks = {check["column"]: check for check in run.checks("monitor")}
+    checks = {check.column: check for check in run.checks("monitor")}
     found, warned = checks["f_one__drift"], checks["features__drift"]
-    assert (found["severity"], found["success"], found["line"], found["trend"]) == ("info", False, "features", [])
-    assert found["observed"].startswith("median 49 -> 4,900 (PSI ")
-    assert (warned["severity"], warned["success"], warned["line"]) == ("warning", False, "features")
-    assert warned["observed"] == "f_one: median 49 -> 4,900"
-    assert checks["f_two__drift"]["success"] is True
-    assert checks["label__drift"]["success"] is True
+    assert (found.severity, found.success, found.line, found.trend) == ("info", False, "features", ())
+    assert found.observed.startswith("median 49 -> 4,900 (PSI ")
+    assert (warned.severity, warned.success, warned.line) == ("warning", False, "features")
+    assert warned.observed == "f_one: median 49 -> 4,900"
+    assert checks["f_two__drift"].success is True
+    assert checks["label__drift"].success is True
 
 
 def test_a_drift_that_is_acknowledged_is_recorded_only(run: Any) -> None:
@@ -87,10 +87,10 @@ def test_a_drift_that_is_acknowledged_is_recorded_only(run: Any) -> None:
     write(run, "test", "(i % 100) * 100")
 
     assert monitor_step(run)["drifted"] == ["f_one"]
-    checks = {check["column"]: check for check in run.checks("monitor")}
-    assert (checks["f_one__drift"]["severity"], checks["f_one__drift"]["success"]) == ("info", False)
-    assert "Prices rose by law." in checks["f_one__drift"]["why"]
-    assert checks["features__drift"]["success"] is True
+    checks = {check.column: check for check in run.checks("monitor")}
+    assert (checks["f_one__drift"].severity, checks["f_one__drift"].success) == ("info", False)
+    assert "Prices rose by law." in checks["f_one__drift"].why
+    assert checks["features__drift"].success is True
 
 
 def test_windows_that_are_longer_than_the_history_are_filling(run: Any) -> None:
@@ -99,7 +99,7 @@ def test_windows_that_are_longer_than_the_history_are_filling(run: Any) -> None:
     write(run, "test", "i % 100 + 50")
 
     assert monitor_step(run)["filling"] == 2
-    assert all(check["success"] for check in run.checks("monitor"))
+    assert all(check.success for check in run.checks("monitor"))
 
 
 def test_the_same_weekdays_are_compared(run: Any) -> None:
@@ -151,7 +151,7 @@ def test_without_a_sample_the_problem_is_recorded(run: Any) -> None:
 
     assert "nothing to compare" in result["problem"]
     assert read_json(run.step_dir("monitor") / "result.json") == result
-    assert run.checks("monitor") == []
+    assert run.checks("monitor") == ()
     assert drift(run)["problem"] == result["problem"]
 
 
@@ -192,7 +192,7 @@ def test_what_was_served_on_the_day_is_compared_too(run: Any) -> None:
 
     assert monitor_step(run)["skewed"] is True
     assert "1-000001.jsonl:1: " in read_json(run.step_dir("monitor") / "skew.json")["problem"]
-    assert [check["column"] for check in run.checks("monitor") if not check["success"]] == ["served__log"]
+    assert [check.column for check in run.checks("monitor") if not check.success] == ["served__log"]
 
 
 def test_scores_of_the_judged_model_are_compared(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,8 +205,8 @@ def test_scores_of_the_judged_model_are_compared(run: Any, monkeypatch: pytest.M
 
     assert "model score" in monitor_step(run)["drifted"]
     assert drift(run)["scores"]["sentence"] == "median -50 -> -110"
-    check = next(check for check in run.checks("monitor") if check["column"] == "model_score__drift")
-    assert (check["table"], check["line"], check["severity"]) == ("predictions", "predictions", "warning")
+    check = next(check for check in run.checks("monitor") if check.column == "model_score__drift")
+    assert (check.table, check.line, check.severity) == ("predictions", "predictions", "warning")
 
 
 def test_a_model_that_cannot_score_is_a_problem(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,7 +147,7 @@ def test_what_is_served_as_published_is_the_same(run: Run) -> None:
     assert (result["requests"], result["days"], result["problem"], result["stale"]) == (4, ["2026-03-01"], None, None)
     assert result["versions"] == [{"version": version(SATURDAY), "requests": 4}]
     assert not differs(result)
-    assert all(check["success"] for check in skew_checks(run, result))
+    assert all(check.success for check in skew_checks(run, result))
 
 
 def changed_default(engine: Engine) -> None:
@@ -183,8 +183,8 @@ def test_a_planted_difference_is_found(
 
     assert wrong(run) == expected
     assert differs(found(run))
-    failed = [check for check in skew_checks(run, found(run)) if not check["success"]]
-    assert {(check["severity"], check["line"]) for check in failed} == {("warning", "predictions")}
+    failed = [check for check in skew_checks(run, found(run)) if not check.success]
+    assert {(check.severity, check.line) for check in failed} == {("warning", "predictions")}
 
 
 def test_the_example_names_user_item_and_both_values(run: Run) -> None:

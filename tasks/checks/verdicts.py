@@ -1,0 +1,175 @@
+"""Verdicts: what each check found, as the check steps leave it in `checks.json`, and what follows from it.
+
+`checks.json` is written whatever the verdict; `result.json` only if nothing critical failed, so that a step that
+failed looks to its successors like a step that did not run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic import TypeAdapter, ValidationError, field_serializer
+
+from tasks.checks.profile_columns import ProfileColumn
+from tasks.errors import CheckFailed
+from tasks.runs.steps import BY_NAME
+from tasks.store.files import atomic_dir, write_json
+from tasks.store.records import Record
+
+if TYPE_CHECKING:
+    from tasks.runs.run import Run
+
+Severity = Literal["critical", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
+"""From the most to the least severe."""
+FILE = "checks.json"
+MAX_SHOWN = 20
+
+
+class Check(Record):
+    """The verdict on one expectation for one table and day."""
+
+    suite: str
+    table: str
+    day: str
+    """ISO day; `<first> to <last>` where many days are reported as one."""
+    type: str
+    column: str
+    severity: Severity
+    success: bool
+    observed: bool | int | float | str | None
+    observed_in: str | None = None
+    """Column of a family that gave the observed value."""
+    expected: str
+    why: str
+    next: str
+    place: str | None = None
+    """File or table that was measured."""
+    trend: tuple[tuple[str, int | float], ...] = ()
+    """(ISO day, value) of the same measure on the trailing days."""
+    low: float | None = None
+    high: float | None = None
+    """Bounds of what is expected, where they are numbers: the band in the report's plots."""
+    line: str | None = None
+    """Line of defense it belongs to."""
+
+    @field_serializer("observed", when_used="json")
+    def _finite(self, observed: Any) -> Any:
+        # JSON has no infinity, and canonical JSON refuses to write one
+        return str(observed) if isinstance(observed, float) and not math.isfinite(observed) else observed
+
+    @property
+    def failed_critical(self) -> bool:
+        """Whether it must stop the run."""
+        return not self.success and self.severity == "critical"
+
+    @property
+    def title(self) -> str:
+        """What people call the measure."""
+        return ProfileColumn.parse(self.column).title
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether the measure is a share of rows."""
+        return ProfileColumn.parse(self.column).is_rate
+
+    @property
+    def shown_value(self) -> str:
+        """The observed value, formatted."""
+        return ProfileColumn.parse(self.column).shown(self.observed)
+
+    @property
+    def shown_observed(self) -> str:
+        """The observed value, formatted, with the column of a family that gave it."""
+        return f"{self.shown_value} (in {self.observed_in})" if self.observed_in else self.shown_value
+
+    def words(self) -> str:
+        """The verdict as a sentence: where, what was observed, what was expected."""
+        verb = ":" if isinstance(self.observed, str) else " is"
+        return f"{self.table}, {self.day}: {self.title}{verb} {self.shown_observed}, expected {self.expected}"
+
+
+_CHECKS = TypeAdapter(tuple[Check, ...])
+
+
+def read_checks(folder: Path) -> tuple[Check, ...] | None:
+    """Read the verdicts in a step's folder; None if there are none, or the file is torn or has another shape."""
+    try:
+        return _CHECKS.validate_json((folder / FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def write_checks(folder: Path, checks: Sequence[Check]) -> None:
+    """Write verdicts into a step's folder."""
+    write_json(folder / FILE, [check.to_json() for check in checks])
+
+
+class CheckResult(Record):
+    """What a check step counts."""
+
+    checked: int
+    failed_critical: int
+    failed_warning: int
+    failed_info: int
+    suites: tuple[str, ...]
+    warnings: tuple[str, ...]
+    """Sentences of the checks of severity `warning` that failed."""
+
+
+Result = TypeVar("Result", bound=CheckResult)
+
+
+def finish(run: Run, step: str, what: str, checks: Sequence[Check], kind: type[Result], **extra: Any) -> Result:
+    """Write what a check step leaves.
+
+    Args:
+        run: the run.
+        step: name of the step.
+        what: what was checked, for the error.
+        checks: all verdicts.
+        kind: the step's record.
+        extra: what that has beside the counts.
+
+    Raises:
+        CheckFailed: something critical failed.
+    """
+    failed = [check for check in checks if not check.success]
+    critical = [check for check in failed if check.failed_critical]
+    warnings = [check for check in failed if check.severity == "warning"]
+    result = kind(
+        checked=len(checks),
+        failed_critical=len(critical),
+        failed_warning=len(warnings),
+        failed_info=len(failed) - len(critical) - len(warnings),
+        suites=tuple(sorted({check.suite for check in checks})),
+        warnings=tuple(check.words() for check in warnings),
+        **extra,
+    )
+    # Not `run.write`: the verdicts must be kept where the step fails, and a failed step must leave no result.
+    with atomic_dir(run.step_dir(step)) as folder:
+        write_checks(folder, [check.model_copy(update={"line": BY_NAME[step].line}) for check in checks])
+        if not critical:
+            write_json(folder / "made_by.json", run.made_by)
+            result.write(folder / "result.json")
+    if critical:
+        raise CheckFailed(_failure_text(run, step, what, critical, len(checks)))
+    return result
+
+
+def _failure_text(run: Run, step: str, what: str, critical: Sequence[Check], total: int) -> str:
+    lines = [
+        f"{run.spec.name} as of {run.as_of}: {len(critical)} of {total} checks of the {what} failed critically; "
+        "nothing that depends on it was run."
+    ]
+    for number, check in enumerate(critical[:MAX_SHOWN], 1):
+        lines += [f"{number}. {check.words()}.", f"   Why it matters: {check.why}"]
+        lines += [f"   Where: {check.place}"] if check.place else []
+    if len(critical) > MAX_SHOWN:
+        lines.append(f"… and {len(critical) - MAX_SHOWN} more.")
+    lines += [f"What to do: {action}" for action in dict.fromkeys(check.next for check in critical)]
+    lines.append(f"All results: {run.step_dir(step) / FILE}")
+    return "\n".join(lines)

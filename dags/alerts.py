@@ -1,7 +1,8 @@
-"""Tell people of failures, from where Airflow notices them.
+"""Alerts from where Airflow notices failures.
 
-Three places, and each fault is told once all the same: a task that fails calls `tell` itself; one that is killed
-cannot, and the DAG processor calls it when the run has failed; the last task of a run calls it in any case.
+There are three such places: a task that fails calls `notify` itself; a task that is killed cannot, so the DAG processor
+calls it when the run has failed; and the last task of a run calls it in any case. The outbox sees to it that each fault
+is still sent once.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from tasks.runs.attempts import attempt_of
 
 log = logging.getLogger("matinee")
 SECONDS = 20.0
-"""The DAG processor ends a callback after 50 s; what is not sent by then is sent by `matinee watch` or the next run."""
+"""Less than the 50 s after which the DAG processor kills a callback; `matinee watch` or the next run sends the rest."""
 
 
 def notify(context: Any, *, finished: bool = False) -> None:
-    """Tell what is wrong with the run of a context; never raises, so that it changes nothing of the run.
+    """Notify of what is wrong with the run of a context; never raises.
 
     Args:
-        context: Airflow's, of a task or of a failed run.
+        context: Airflow's, of a task or of a run that failed.
         finished: whether the run is over.
     """
     try:
@@ -33,7 +34,7 @@ def notify(context: Any, *, finished: bool = False) -> None:
         states = context["ti"].get_task_states(dag_id=name, run_ids=[run_id])[run_id]
         failed = [task for task, state in states.items() if state == "failed"]
         if context.get("exception") is not None:
-            failed.append(context["task"].task_id)  # Airflow has yet to be told
-        send_alerts(run, run_id=run_id, failed=failed, finished=finished, seconds=SECONDS)
+            failed.append(context["task"].task_id)  # Airflow sets the task's state after this callback
+        send_alerts(run, run_id=run_id, failed_tasks=failed, finished=finished, seconds=SECONDS)
     except Exception as error:
         log.warning("alerts of %s: %s: %s", context.get("run_id"), type(error).__name__, error)

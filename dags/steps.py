@@ -1,4 +1,4 @@
-"""The bodies of an Airflow DAG's tasks: find the step's function, call it, pass on what it says."""
+"""The bodies of an Airflow DAG's tasks: find the step's function, call it, pass on its result or its error."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from tasks.errors import (
 )
 from tasks.runs.attempts import attempt_of
 from tasks.runs.steps import BY_NAME
+from tasks.store.records import Record
 
 # The same inputs would fail again: no retry.
 FINAL = (SpecError, SourceError, LandingError, CheckFailed, TrainingError, GateFailed)
@@ -35,9 +36,12 @@ log = logging.getLogger("matinee")
 def call(pipeline: str, what: str, *args: Any) -> Any:
     """Call the function of a step for the day of the running DAG run.
 
+    Returns:
+        What the function returned, as plain JSON values: an XCom takes no records.
+
     Raises:
-        AirflowFailException: with the step's own words; the same inputs would fail again.
-        AirflowException: with the step's own words; another try may help.
+        AirflowFailException: with the step's error message; the same inputs would fail again.
+        AirflowException: with the step's error message; another try may help.
     """
     context: Any = get_current_context()
     as_of = day_of(context)
@@ -47,7 +51,8 @@ def call(pipeline: str, what: str, *args: Any) -> Any:
 
         function = BY_NAME[what].load()
         run = Run.create(pipeline, as_of, attempt_of(context["run_id"]))
-        return call_step(run, what, function, *args)
+        result = call_step(run, what, function, *args)
+        return result.to_json() if isinstance(result, Record) else result
     except MatineeError as error:
         log.error("%s", error)
         kind = AirflowFailException if isinstance(error, FINAL) else AirflowException

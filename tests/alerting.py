@@ -1,4 +1,4 @@
-"""Runs that left faults on disk, made by hand; and a process that tells of them.
+"""Runs that left faults on disk, written by hand; and a process that sends their alerts.
 
 `python -m tests.alerting <home> <MM-DD> <attempt>` sends the alerts of a run, as the end of a run does.
 """
@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks.alerts.alerts import send_alerts
+from tasks.alerts.outbox import Message
 from tasks.checks.verdicts import Check
+from tasks.runs.outcome import ReportResult
 from tasks.runs.run import Run
 from tasks.store.files import Home, write_json, write_text
 from tests.tasks.handmade import day, spec_of
@@ -45,7 +47,7 @@ def leave(
     *,
     step: str = "check_landed",
     gates: Sequence[Mapping[str, Any]] = (),
-    words: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] | None = None,
     done: Sequence[str] = (),
 ) -> Run:
     """Leave what steps leave."""
@@ -53,15 +55,22 @@ def leave(
         write_json(run.step_dir(step) / "checks.json", list(checks))
     if gates:
         write_json(run.step_dir("gate") / "gates.json", list(gates))
-    for name, text in (words or {}).items():
+    for name, text in (errors or {}).items():
         write_text(run.dir / "errors" / f"{name}.txt", text)
     for name in done:
-        write_json(run.step_dir(name) / "result.json", {"good": True})
+        result = ReportResult(report="report/report.html", verdict="published", good=True) if name == "report" else None
+        write_json(run.step_dir(name) / "result.json", result.to_json() if result else {})
     return run
 
 
 def gate(text: str = "ndcg@10 beats popularity by 0.01", *, passed: bool = False) -> dict[str, Any]:
     return {"gate": text, "passed": passed, "detail": "difference +0.0120 [-0.0013, +0.0264] over 96 groups"}
+
+
+def message(rule: str = "r", severity: str = "critical", *, on: str = "2026-03-05", title: str = "title") -> Message:
+    return Message(
+        pipeline="tiny", day=on, severity=severity, kind="fault", faults={rule: severity}, title=title, body="body"
+    )
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def free_port() -> int:
 
 @dataclass
 class Receiver:
-    """A sink of one kind on one port; what it has taken outlives it."""
+    """A sink of one kind on one port; what it has received outlives it."""
 
     kind: str
     path: Path

@@ -1,4 +1,4 @@
-"""Mail and webhook get each fault once, while both are killed and started again and processes tell of it at once."""
+"""Mail and webhook get each fault once, while both are killed and started again and processes notify of it at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.alerts.outbox import Spool
+from tasks.alerts.outbox import Outbox
 from tasks.alerts.watchdog import Watch
 from tasks.store.files import Home
 from tests.alerting import check, gate, leave, run_of
@@ -35,17 +35,17 @@ def serving(receiver: Receiver) -> Iterator[Receiver]:
     receiver.kill()
 
 
-def tell_at_once(home: Path, *runs: tuple[str, str]) -> None:
-    """Tell of runs, each in a process of its own, all at the same time."""
+def notify_at_once(home: Path, *runs: tuple[str, str]) -> None:
+    """Send the alerts of runs, each in a process of its own, all at the same time."""
     command = [sys.executable, "-W", "ignore", "-m", "tests.alerting", str(home)]
     processes = [subprocess.Popen([*command, *run], cwd=PROJECT) for run in runs]
     assert [process.wait(120) for process in processes] == [0] * len(runs)
 
 
-def look(home: Path, hours: int) -> None:
-    """Look as `matinee watch` does, so many hours from now: no sink is left alone any more."""
+def poll(home: Path, hours: int) -> None:
+    """Poll as `matinee watch` does, so many hours from now: no sink is paused any more."""
     nothing = home / "no pipelines"
-    Watch(Home(home), nothing).look(datetime.now(UTC) + timedelta(hours=hours))
+    Watch(Home(home), nothing).poll(datetime.now(UTC) + timedelta(hours=hours))
 
 
 def test_each_fault_arrives_once(
@@ -54,15 +54,15 @@ def test_each_fault_arrives_once(
     home = tmp_path / "home"
     monkeypatch.setenv("MATINEE_ALERTS", f"{mail.url} warning={webhook.url}")
 
-    # Both are there, and two processes tell of the same run.
+    # Both are there, and two processes notify of the same run.
     for attempt in ("1", "2"):
         run = run_of(home, "03-05", attempt)
         leave(run, [check("user_id__null_rate"), check("rows", "warning"), check("value__max", success=True)])
         leave(run, gates=[gate()])
-    tell_at_once(home, ("03-05", "1"), ("03-05", "2"))
+    notify_at_once(home, ("03-05", "1"), ("03-05", "2"))
     critical = [
         "tiny 2026-03-05: critical: events: null rate of user_id is 31 %",
-        "tiny 2026-03-05: critical: the gate does not hold: ndcg@10 beats popularity by 0.01",
+        "tiny 2026-03-05: critical: gate failed: ndcg@10 beats popularity by 0.01",
     ]
     warnings = ["tiny 2026-03-05: warning: events: rows is 0.31"]
     assert mail.titles == sorted(critical)
@@ -70,32 +70,32 @@ def test_each_fault_arrives_once(
 
     # The mail server is dead: the webhook gets its message, the mail waits.
     mail.kill()
-    leave(run_of(home, "03-06"), words={"build": "no such table"})
-    tell_at_once(home, ("03-06", "1"), ("03-06", "1"))
+    leave(run_of(home, "03-06"), errors={"build": "no such table"})
+    notify_at_once(home, ("03-06", "1"), ("03-06", "1"))
     critical.append("tiny 2026-03-06: critical: the step build failed")
     assert mail.titles == sorted(critical[:2])
     assert webhook.titles == sorted(critical + warnings)
-    assert [entry.message.title for entry in Spool(Home(home)).waiting()] == critical[2:]
+    assert [entry.message.title for entry in Outbox(Home(home)).waiting()] == critical[2:]
 
     # Now the webhook is dead, too, and a second attempt fails for one reason more.
     webhook.kill()
-    leave(run_of(home, "03-06", "2"), words={"build": "no such table", "train-BR": "empty"})
-    tell_at_once(home, ("03-06", "2"))
-    look(home, 1)
+    leave(run_of(home, "03-06", "2"), errors={"build": "no such table", "train-BR": "empty"})
+    notify_at_once(home, ("03-06", "2"))
+    poll(home, 1)
     mail.start()
-    look(home, 2)
+    poll(home, 2)
     critical.append("tiny 2026-03-06: critical: the step train failed")
     assert mail.titles == sorted(critical)
     assert webhook.titles == sorted(critical[:3] + warnings)
 
-    # Everybody is back, and everything is told again, at once, several times.
+    # Everybody is back, and every run is notified of again, at once, several times.
     webhook.start()
-    look(home, 3)
-    tell_at_once(home, ("03-05", "1"), ("03-06", "1"), ("03-06", "2"), ("03-05", "2"))
-    look(home, 4)
+    poll(home, 3)
+    notify_at_once(home, ("03-05", "1"), ("03-06", "1"), ("03-06", "2"), ("03-05", "2"))
+    poll(home, 4)
     assert mail.titles == sorted(critical)
     assert webhook.titles == sorted(critical + warnings)
-    assert Spool(Home(home)).waiting() == []
+    assert Outbox(Home(home)).waiting() == []
 
 
 def test_a_message_says_what_one_needs_to_know(
@@ -106,7 +106,7 @@ def test_a_message_says_what_one_needs_to_know(
     home = tmp_path / "home"
     for on in ("03-03", "03-04", "03-05"):
         leave(run_of(home, on), [check("user_id__null_rate")])
-    tell_at_once(home, ("03-05", "1"))
+    notify_at_once(home, ("03-05", "1"))
     stopped = "build, check_features, retrieve, sample, check_examples, train, evaluate, check_predictions, gate, "
     assert webhook.taken[0]["body"].splitlines() == [
         "events of 2026-03-05: null rate of user_id is 31 %, expected at most 1 %",

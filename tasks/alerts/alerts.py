@@ -1,7 +1,7 @@
-"""Tell people what is wrong with a run: each fault once, whatever is repeated, retried, killed or run in parallel.
+"""Alerts of a run: each fault once, whatever is repeated, retried, killed or run in parallel.
 
-What is wrong is read from what the run left on disk; messages are written to the spool, then sent. Nothing here
-changes a run: what goes wrong with telling is logged, and what could not be sent waits (docs/alerts.md, docs/adr/0018).
+Faults are read from what the run left on disk; messages are written to the outbox, then sent. Nothing here changes a
+run: what goes wrong with alerts is logged, and what could not be sent waits (docs/alerts.md, docs/adr/0018).
 """
 
 from __future__ import annotations
@@ -11,21 +11,22 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tasks.alerts.faults import Fault, faults_of, holding, worse
+from tasks.alerts.faults import Fault, faults_of, passed_rules, worse
 from tasks.alerts.messages import fault_message, more_message, resolved_message
-from tasks.alerts.outbox import Message, Spool, known
-from tasks.alerts.sinks import PASS_SECONDS, deliver, sinks
-from tasks.store.files import Home, read_json
+from tasks.alerts.outbox import Message, Outbox, notified_faults
+from tasks.alerts.sinks import PASS_SECONDS, configured_sinks, deliver
+from tasks.runs.outcome import ReportResult
+from tasks.store.files import Home
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.runs.run import Run
 
-EACH = 10
+MOST_MESSAGES = 10
 """Faults of a day that get a message each; those beyond share one."""
 REMEMBERED = timedelta(days=60)
-"""A rule that was told longer ago is not called resolved any more."""
+"""A fault that was notified of longer ago is not called resolved any more."""
 
 log = logging.getLogger("matinee")
 
@@ -34,100 +35,100 @@ def send_alerts(
     run: Run,
     *,
     run_id: str | None = None,
-    failed: Iterable[str] = (),
+    failed_tasks: Iterable[str] = (),
     finished: bool = False,
     seconds: float = PASS_SECONDS,
 ) -> None:
-    """Tell what is wrong with a run so far; never raises, and takes no longer than it is given and one sending.
+    """Notify of what is wrong with a run so far; never raises.
 
     Args:
         run: the run.
         run_id: Airflow's name of it.
-        failed: tasks that the scheduler calls failed; those that left no words were killed.
-        finished: whether the run is over, so that rules which hold again can be told, too.
-        seconds: beyond this no message is begun; what is left waits for the next run or `matinee watch`.
+        failed_tasks: tasks that the scheduler calls failed; one that left no error was killed or timed out.
+        finished: whether the run is over, so that rules which pass again can be called resolved.
+        seconds: no message is begun later than this; what is left waits for the next run or `matinee watch`.
     """
     try:
-        spool, to = Spool(run.home), sinks()
-        collect(run, spool, run_id=run_id, failed=failed, finished=finished, told=bool(to))
-        deliver(spool, to, seconds=seconds)
-    except Exception as error:  # telling must not change what is told
+        outbox, sinks = Outbox(run.home), configured_sinks()
+        write_messages(run, outbox, run_id=run_id, failed_tasks=failed_tasks, finished=finished, has_sinks=bool(sinks))
+        deliver(outbox, sinks, seconds=seconds)
+    except Exception as error:  # an alert that fails must not turn a green run red, nor hide why a run is red
         log.warning("alerts of %s %s: %s: %s", run.spec.name, run.as_of, type(error).__name__, error)
 
 
-def collect(
+def write_messages(
     run: Run,
-    spool: Spool,
+    outbox: Outbox,
     *,
     run_id: str | None = None,
-    failed: Iterable[str] = (),
+    failed_tasks: Iterable[str] = (),
     finished: bool = False,
-    told: bool = True,
+    has_sinks: bool = True,
 ) -> list[Message]:
-    """Write the messages of a run that are not in the spool yet; return them."""
-    faults = faults_of(run.dir, failed)
-    holds = _holding(run, faults) if finished else set()
-    if not faults and not holds:
+    """Write the messages of a run that are not in the outbox yet; return them."""
+    faults = faults_of(run.dir, failed_tasks)
+    passed = _passed(run, faults) if finished else set()
+    if not faults and not passed:
         return []
     day = run.as_of.isoformat()
-    # What a message says is looked up before the lock is taken; whether it is new is decided under the lock.
-    there = [entry.message for entry in spool.entries(run.spec.name)]
-    words = {fault: fault_message(run, fault, run_id) for fault in _new(faults, there, day)}
+    # A message's text takes a while to gather, so it is written before the lock is taken. Whether the message is new is
+    # decided again under the lock, because another process may have written it meanwhile.
+    existing = [entry.message for entry in outbox.entries(run.spec.name)]
+    messages = {fault: fault_message(run, fault, run_id) for fault in _new(faults, existing, day)}
 
-    def compose(there: Sequence[Message]) -> Iterable[Message]:
-        new = [fault for fault in _new(faults, there, day) if fault in words]
-        room = max(0, EACH - sum(message.kind == "fault" and message.day == day for message in there))
-        yield from (words[fault] for fault in new[:room])
+    def compose(existing: Sequence[Message]) -> Iterable[Message]:
+        new = [fault for fault in _new(faults, existing, day) if fault in messages]
+        room = max(0, MOST_MESSAGES - sum(message.kind == "fault" and message.day == day for message in existing))
+        yield from (messages[fault] for fault in new[:room])
         if new[room:]:
             yield more_message(run, new[room:], run_id)
-        yield from _resolved(run, there, holds, run_id)
+        yield from _resolved(run, existing, passed, run_id)
 
-    return spool.add(run.spec.name, compose, told=told)
-
-
-def _new(faults: Iterable[Fault], there: Iterable[Message], day: str) -> list[Fault]:
-    """Return the faults that nobody has been told of, or only as something less severe."""
-    told = known(there, day)
-    return [fault for fault in faults if fault.rule not in told or worse(fault.severity, told[fault.rule])]
+    return outbox.add(run.spec.name, compose, has_sinks=has_sinks)
 
 
-def _holding(run: Run, faults: Iterable[Fault]) -> set[str]:
-    holds = holding(run.dir) - {fault.rule for fault in faults}
-    return holds | {no_green_run(run.as_of.isoformat())} if is_green(run.dir) else holds
+def _new(faults: Iterable[Fault], existing: Iterable[Message], day: str) -> list[Fault]:
+    """The faults that no message names, or only with a milder severity."""
+    notified = notified_faults(existing, day)
+    return [fault for fault in faults if fault.rule not in notified or worse(fault.severity, notified[fault.rule])]
 
 
-def _resolved(run: Run, there: Sequence[Message], holds: set[str], run_id: str | None) -> Iterable[Message]:
-    """Yield a message for each severity of which rules hold again that were told of this day or an earlier one."""
+def _passed(run: Run, faults: Iterable[Fault]) -> set[str]:
+    passed = passed_rules(run.dir) - {fault.rule for fault in faults}
+    return passed | {no_green_run_rule(run.as_of.isoformat())} if is_green(run.dir) else passed
+
+
+def _resolved(run: Run, existing: Sequence[Message], passed: set[str], run_id: str | None) -> Iterable[Message]:
+    """Yield one message for each severity among the faults of this day or an earlier one that pass again.
+
+    Severities are kept apart because they decide who is notified: whoever got the alert also gets its end.
+    """
     first, day = (run.as_of - REMEMBERED).isoformat(), run.as_of.isoformat()
     last: dict[str, Message] = {}
-    closed: dict[str, str] = {}
-    for message in there:
+    resolved: dict[str, str] = {}
+    for message in existing:
         for rule in message.faults:
             if message.kind == "resolved":
-                closed[rule] = max(message.day, closed.get(rule, ""))
+                resolved[rule] = max(message.day, resolved.get(rule, ""))
             elif first <= message.day <= day and message.day >= (last[rule].day if rule in last else ""):
                 last[rule] = message
-    again = {rule: message for rule, message in last.items() if rule in holds and closed.get(rule, "") < message.day}
+    again = {rule: message for rule, message in last.items() if rule in passed and resolved.get(rule, "") < message.day}
     for severity in sorted({message.severity for message in again.values()}):
         rules = {rule: m.faults[rule] for rule, m in sorted(again.items()) if m.severity == severity}
         yield resolved_message(run, rules, severity, run_id)
 
 
-def no_green_run(day: str) -> str:
-    """Return the rule that a day has a green run by the hour that its pipeline file declares."""
+def no_green_run_rule(day: str) -> str:
+    """Name the rule that a day has a green run by the hour that its pipeline file declares."""
     return f"no green run of {day}"
 
 
 def is_green(attempt: Path) -> bool:
-    """Tell whether an attempt has published and nothing in it went wrong."""
-    report = attempt / "report" / "result.json"
-    return (
-        report.exists()
-        and bool(read_json(report).get("good"))
-        and not any(fault.severity == "critical" for fault in faults_of(attempt))
-    )
+    """Whether an attempt has published and nothing in it is critical."""
+    report = ReportResult.read_if_valid(attempt / "report" / "result.json")
+    return report is not None and report.good and not any(fault.severity == "critical" for fault in faults_of(attempt))
 
 
 def notify(home: Home, pipeline: str, compose: Callable[[Sequence[Message]], Iterable[Message]]) -> list[Message]:
     """Write messages that are not about a run on disk; return those that are new."""
-    return Spool(home).add(pipeline, compose, told=bool(sinks()))
+    return Outbox(home).add(pipeline, compose, has_sinks=bool(configured_sinks()))

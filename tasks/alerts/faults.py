@@ -1,7 +1,7 @@
-"""What went wrong in a run, read from what it left on disk: checks, gates, and the words of failed steps.
+"""Faults of a run, read from what it left on disk: failed checks, failed gates, and the errors of steps.
 
-A fault is named by its rule, the same on every day and in every attempt, so that it can be told once, followed back to
-the day on which it began, and called resolved when the rule holds again.
+A fault is named by its rule, which is the same on every day and in every attempt. That name is what makes it possible
+to notify of a fault once, to follow it back to the day on which it began, and to call it resolved.
 """
 
 from __future__ import annotations
@@ -20,103 +20,110 @@ from tasks.store import run_files
 from tasks.store.files import Home, read_json
 
 SEVERITIES: tuple[str, ...] = verdicts.SEVERITIES[::-1]
-"""From the least to the most."""
-LONGEST_ROW = 60
-"""Days that are looked at to find the first one of a row."""
-GAP = timedelta(days=7)
-"""A row of days ends where none was run for longer."""
-LEFT_NO_WORDS = "left no words: it was killed, or took longer than it may"
+"""From the mildest to the worst."""
+LONGEST_STREAK = 60
+"""Earlier days that are read, at most, to find where a streak of failing days began."""
+LONGEST_GAP = timedelta(days=7)
+"""A streak ends where no day was run for longer than this."""
+NO_ERROR_MESSAGE = "ended without an error message: it was killed or it timed out"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One rule that does not hold.
+    """One rule that failed.
 
     Attributes:
-        rule: its name.
+        rule: its name, under which it is notified of once a day.
         severity: info, warning or critical.
         step: the step that found it, or that failed.
-        brief: what broke, in a few words.
-        said: what was observed, and what was expected.
+        summary: what broke, in a few words; the end of the message's title.
+        detail: what was observed and what was expected.
         why: why it matters.
         next: what to do.
-        runbook: the page that helps.
+        runbook: file in `docs/runbooks` that helps.
     """
 
     rule: str
     severity: str
     step: str
-    brief: str
-    said: str
+    summary: str
+    detail: str
     why: str = ""
     next: str = ""
     runbook: str = ""
 
 
 def worse(severity: str, than: str) -> bool:
-    """Tell whether a severity is above another."""
+    """Whether the first severity is strictly above the second."""
     return SEVERITIES.index(severity) > SEVERITIES.index(than)
 
 
-def faults_of(folder: Path, failed: Iterable[str] = ()) -> list[Fault]:
-    """Return the faults of an attempt, the worst first; failed checks of severity info are none.
+def faults_of(folder: Path, failed_tasks: Iterable[str] = ()) -> list[Fault]:
+    """Collect the faults of an attempt, the worst first; a failed check of severity info is not a fault.
 
     Args:
         folder: the attempt's.
-        failed: tasks that the scheduler calls failed, which may have left nothing.
+        failed_tasks: tasks that the scheduler calls failed; one that left no error was killed or timed out.
     """
-    found = _of_checks(folder) + _of_gates(folder)
-    stopped = {fault.step for fault in found if fault.severity == "critical"}
-    found += [fault for fault in _of_words(folder) if fault.step not in stopped]
-    stopped |= {fault.step for fault in found if fault.severity == "critical"}
-    silent = sorted({_step(re.sub(r"_\d+$", "", name)) for name in failed} - stopped)
-    if stopped or silent != ["report"]:
-        silent = [step for step in silent if step != "report"]  # it fails because the others did
-    found += [_of_step(step, f"the step {step} {LEFT_NO_WORDS}", _NEXT_OF_KILLED) for step in silent]
-    return sorted(found, key=lambda fault: (-SEVERITIES.index(fault.severity), fault.step, fault.rule))
+    faults = _check_faults(folder) + _gate_faults(folder)
+    # A step that fails because of its checks also leaves an error that says so: one fault is enough.
+    explained = {fault.step for fault in faults if fault.severity == "critical"}
+    faults += [fault for fault in _error_faults(folder) if fault.step not in explained]
+    explained |= {fault.step for fault in faults if fault.severity == "critical"}
+    # Airflow numbers the tasks of a mapped step: train_0, train_1.
+    silent = sorted({_step(re.sub(r"_\d+$", "", task)) for task in failed_tasks} - explained)
+    if explained or silent != ["report"]:
+        silent = [step for step in silent if step != "report"]  # the report fails whenever another step did
+    faults += [_step_fault(step, f"the step {step} {NO_ERROR_MESSAGE}", _NEXT_IF_KILLED) for step in silent]
+    return sorted(faults, key=lambda fault: (-SEVERITIES.index(fault.severity), fault.step, fault.rule))
 
 
-def holding(folder: Path) -> set[str]:
-    """Return the rules that an attempt has looked at and that hold."""
+def passed_rules(folder: Path) -> set[str]:
+    """Collect the rules that an attempt has evaluated and that passed; a rule it did not reach is not among them."""
     checked = {_rule(step, check) for step, check in _checks(folder)}
-    gates = {_gate(verdict) for verdict in _verdicts(folder)}
+    gates = {_gate_rule(verdict) for verdict in _verdicts(folder)}
     done = {f"step {path.parent.name}" for path in folder.glob("*/result.json")}
     done |= {f"step {path.parent.parent.name}" for path in folder.glob("*/*/result.json")}
+    # The step populations leaves no folder; that models were trained shows that it succeeded.
     done |= {"step populations"} if "step train" in done else set()
     return (checked | gates | done) - {fault.rule for fault in faults_of(folder)}
 
 
-def since(home: Home, pipeline: str, as_of: date, rule: str) -> date:
-    """Return the first day of the row of days, up to this one, on which a rule did not hold."""
+def failing_since(home: Home, pipeline: str, as_of: date, rule: str) -> date:
+    """Find the first day of the unbroken streak, ending on `as_of`, on which a rule failed.
+
+    Days that were not run do not break the streak, unless they are more than `LONGEST_GAP`.
+    """
     first = as_of
     earlier = [day for day in reversed(run_files.days(home, pipeline)) if day < as_of]
-    for day in earlier[:LONGEST_ROW]:
-        last = next(iter(run_files.attempts(home, pipeline, day)), None)
-        if first - day > GAP or last is None or rule not in {fault.rule for fault in faults_of(last.dir)}:
+    for day in earlier[:LONGEST_STREAK]:
+        latest = next(iter(run_files.attempts(home, pipeline, day)), None)
+        if first - day > LONGEST_GAP or latest is None or rule not in {fault.rule for fault in faults_of(latest.dir)}:
             break
         first = day
     return first
 
 
-def _of_checks(folder: Path) -> list[Fault]:
+def _check_faults(folder: Path) -> list[Fault]:
     """One fault for each rule, however many days and severities it failed for."""
     failed: dict[str, list[tuple[str, Check]]] = {}
     for step, check in _checks(folder):
         if not check.success and worse(check.severity, "info"):
             failed.setdefault(_rule(step, check), []).append((step, check))
-    return [_of_failed(rule, checks) for rule, checks in failed.items()]
+    return [_check_fault(rule, checks) for rule, checks in failed.items()]
 
 
-def _of_failed(rule: str, checks: Sequence[tuple[str, Check]]) -> Fault:
+def _check_fault(rule: str, checks: Sequence[tuple[str, Check]]) -> Fault:
     step, worst = max(checks, key=lambda pair: (SEVERITIES.index(pair[1].severity), pair[1].day))
     days = sorted({check.day for _, check in checks} - {worst.day})
-    more = f"; also of {', '.join(days[-5:])}" if days else ""
+    also = f"; also of {', '.join(days[-5:])}" if days else ""
     return Fault(
         rule=rule,
         severity=worst.severity,
         step=step,
-        brief=f"{worst.table}: {worst.title} is {worst.shown_value}",
-        said=f"{worst.table} of {worst.day}: {worst.title} is {worst.shown_observed}, expected {worst.expected}{more}",
+        summary=f"{worst.table}: {worst.title} is {worst.shown_value}",
+        detail=f"{worst.table} of {worst.day}: {worst.title} is {worst.shown_observed}, "
+        f"expected {worst.expected}{also}",
         why=worst.why,
         next=worst.next,
         runbook="check-failed.md",
@@ -124,6 +131,7 @@ def _of_failed(rule: str, checks: Sequence[tuple[str, Check]]) -> Fault:
 
 
 def _checks(folder: Path) -> list[tuple[str, Check]]:
+    """The checks of each step, with the step's name."""
     steps = sorted(path.parent for path in folder.glob(f"*/{verdicts.FILE}"))
     return [(step.name, check) for step in steps for check in read_checks(step) or ()]
 
@@ -132,14 +140,14 @@ def _rule(step: str, check: Check) -> str:
     return f"{step}: {check.table}: {check.column} {check.type.removeprefix('expect_')}"
 
 
-def _of_gates(folder: Path) -> list[Fault]:
+def _gate_faults(folder: Path) -> list[Fault]:
     return [
         Fault(
-            rule=_gate(verdict),
+            rule=_gate_rule(verdict),
             severity="critical",
             step="gate",
-            brief=f"the gate does not hold: {verdict['gate']}",
-            said=f"{verdict['gate']}: {verdict['detail']}",
+            summary=f"gate failed: {verdict['gate']}",
+            detail=f"{verdict['gate']}: {verdict['detail']}",
             next="nothing is broken: the champion stays; read the difference and its interval",
             runbook="gate-does-not-hold.md",
         )
@@ -153,42 +161,42 @@ def _verdicts(folder: Path) -> list[Mapping[str, Any]]:
     return _read(path) if path.exists() else []
 
 
-def _gate(verdict: Mapping[str, Any]) -> str:
+def _gate_rule(verdict: Mapping[str, Any]) -> str:
     return f"gate: {verdict['gate']}"
 
 
-def _of_words(folder: Path) -> list[Fault]:
-    """One fault for each step that said why it failed, however many populations it failed for."""
-    said: dict[str, list[str]] = {}
+def _error_faults(folder: Path) -> list[Fault]:
+    """One fault for each step that left an error, however many populations it failed for."""
+    errors: dict[str, list[str]] = {}
     for path in sorted(folder.glob("errors/*.txt")):
-        words = path.read_text(encoding="utf-8", errors="replace").strip()
-        said.setdefault(_step(path.stem), []).append(words)
-    return [_of_step(step, "\n".join(words), _NEXT) for step, words in said.items()]
+        text = path.read_text(encoding="utf-8", errors="replace").strip()
+        errors.setdefault(_step(path.stem), []).append(text)
+    return [_step_fault(step, "\n".join(texts), _NEXT) for step, texts in errors.items()]
 
 
-_NEXT = "go by the step's words, and run the day again"
-_NEXT_OF_KILLED = "look at the end of the task's log and at the machine's memory, then run the day again"
+_NEXT = "follow the step's error message, then run the day again"
+_NEXT_IF_KILLED = "check the end of the task's log and the machine's memory, then run the day again"
 
 
-def _of_step(step: str, words: str, do: str) -> Fault:
+def _step_fault(step: str, detail: str, advice: str) -> Fault:
     return Fault(
         rule=f"step {step}",
         severity="critical",
         step=step,
-        brief=f"the step {step} failed",
-        said=words,
-        next=do,
+        summary=f"the step {step} failed",
+        detail=detail,
+        next=advice,
         runbook="README.md",
     )
 
 
 def _step(name: str) -> str:
-    """Return the step of a file or task that may be named for a population, too."""
+    """Cut the population off the name of a file or a task: `train-BR` → `train`."""
     return name.partition("-")[0]
 
 
 def _read(path: Path) -> list[Any]:
-    """Return the records of a file; of one that is damaged nothing can be said here, its step has its own words."""
+    """The entries of a file; none if it is damaged, because its step has left an error of its own."""
     try:
         return list(read_json(path))
     except MatineeError:

@@ -24,6 +24,7 @@ from tasks.cli import stack as cli_stack
 from tasks.cli.days import AsOf, Data, Pipeline
 from tasks.errors import GateFailed, MatineeError, SpecError
 from tasks.runs.failures import call_step, explained
+from tasks.store.records import Record
 
 EXIT_CODES = "Exit codes: 0 done · 1 failed · 2 wrong usage or pipeline file · 3 a gate does not hold."
 
@@ -56,8 +57,9 @@ def _show(result: dict[str, Any]) -> None:
     console.print(render(result))
 
 
-def _step(name: str, function: Callable[..., dict[str, Any]], run: Any, *args: Any) -> None:
-    _show(call_step(run, name, function, *args))
+def _step(name: str, function: Callable[..., Record | dict[str, Any]], run: Any, *args: Any) -> None:
+    result = call_step(run, name, function, *args)
+    _show(result.to_json() if isinstance(result, Record) else result)
 
 
 def _example(text: str) -> str:

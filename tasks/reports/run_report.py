@@ -17,6 +17,7 @@ from tasks.reports import run_report_drift as report_drift
 from tasks.reports import run_report_model as report_model
 from tasks.reports.html import page
 from tasks.runs.failures import last_words
+from tasks.runs.outcome import ReportResult
 from tasks.runs.steps import BESIDE, CHECKS, WITH_RESULT
 from tasks.store.registry import alias
 from tasks.store.run_files import optional
@@ -44,12 +45,14 @@ CONTENT = {"refused": "rejects", "sample": "strata"}
 """What a part is made of, where that has another name."""
 
 
-def report_step(run: Run) -> dict[str, Any]:
+def report_step(run: Run) -> ReportResult:
     """Write `report.html`; never fails because an earlier step did."""
     content = collect(run)
-    result = {"report": "report/report.html", "verdict": content["verdict"]["text"], "good": content["verdict"]["good"]}
-    with run.step("report", result) as folder:
-        (folder / "report.html").write_text(page("report", content), encoding="utf-8")
+    verdict = content["verdict"]
+    with run.write("report") as folder:
+        (folder.path / "report.html").write_text(page("report", content), encoding="utf-8")
+        result = ReportResult(report="report/report.html", verdict=verdict["text"], good=verdict["good"])
+        folder.result = result
     return result
 
 

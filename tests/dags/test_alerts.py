@@ -1,4 +1,4 @@
-"""Telling of failures from inside Airflow: by the task, by the run's last task, and for a task that was killed."""
+"""Alerts from inside Airflow: by the task, by the run's last task, and for a task that was killed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tasks.alerts.outbox import Spool
+from tasks.alerts.outbox import Outbox
 from tasks.runs.run import Run
 from tasks.store.files import Home
 from tests.alerting import leave, run_of
@@ -41,13 +41,13 @@ def context(states: dict[str, str], **more: Any) -> dict[str, Any]:
 
 
 def titles(home: Path) -> list[str]:
-    return [entry.message.title for entry in Spool(Home(home)).entries()]
+    return [entry.message.title for entry in Outbox(Home(home)).entries()]
 
 
-def test_a_task_a_report_and_the_processor_tell_of_a_fault_once(home: Path) -> None:
+def test_a_task_a_report_and_the_processor_notify_of_a_fault_once(home: Path) -> None:
     from dags.alerts import notify
 
-    leave(run_of(home, attempt="scheduled__2026-03-05T000000Z"), words={"build": "no such table"})
+    leave(run_of(home, attempt="scheduled__2026-03-05T000000Z"), errors={"build": "no such table"})
     notify(context({"land": "success", "build": "running"}, exception=ValueError("no such table")))
     notify(
         context({"land": "success", "build": "failed", "sample": "upstream_failed", "report": "running"}), finished=True
@@ -56,22 +56,22 @@ def test_a_task_a_report_and_the_processor_tell_of_a_fault_once(home: Path) -> N
     assert titles(home) == ["tiny 2026-03-05: critical: the step build failed"]
 
 
-def test_a_task_that_left_nothing_is_told_by_whoever_comes_first(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_that_left_nothing_has_one_alert(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dags.alerts import notify
 
     monkeypatch.setenv("MATINEE_URL", "http://127.0.0.1:8080")
     for _ in range(2):
         notify(context({"land": "success", "train_0": "success", "train_1": "failed", "report": "failed"}))
-    (entry,) = Spool(Home(home)).entries()
+    (entry,) = Outbox(Home(home)).entries()
     assert entry.message.title == "tiny 2026-03-05: critical: the step train failed"
-    assert "the step train left no words: it was killed" in entry.message.body
+    assert "the step train ended without an error message: it was killed" in entry.message.body
     assert "Task: http://127.0.0.1:8080/dags/tiny/runs/scheduled__2026-03-05T00%3A00%3A00%2B00%3A00/tasks/train" in (
         entry.message.body
     )
 
 
 @pytest.mark.parametrize("missing", ["data_interval_start", "ti", "dag"])
-def test_telling_never_fails(missing: str, home: Path) -> None:
+def test_alerts_never_fail(missing: str, home: Path) -> None:
     """A run without an interval, or a callback of which Airflow knows nothing more than the run."""
     from dags.alerts import notify
 
@@ -81,7 +81,7 @@ def test_telling_never_fails(missing: str, home: Path) -> None:
     assert titles(home) == []
 
 
-def test_every_dag_tells_of_its_failures(pipelines: Make) -> None:
+def test_every_dag_notifies_of_its_failures(pipelines: Make) -> None:
     from dags.alerts import notify
     from dags.pipelines import pipeline_dag
 

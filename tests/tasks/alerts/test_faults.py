@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.alerts.faults import LEFT_NO_WORDS, faults_of, holding, since
+from tasks.alerts.faults import NO_ERROR_MESSAGE, failing_since, faults_of, passed_rules
 from tests.alerting import check, gate, leave, run_of
 from tests.tasks.handmade import day
 
@@ -20,7 +20,7 @@ def test_failed_checks_gates_and_steps_are_faults_the_worst_first(tmp_path: Path
     run = run_of(tmp_path)
     leave(run, [check("rows", "warning"), check("value__max", "info"), check("id__null_rate", success=True)])
     leave(run, [check("label_rate")], step="check_examples", gates=[gate(), gate("another", passed=True)])
-    leave(run, words={"monitor": "the disk is full"})
+    leave(run, errors={"monitor": "the disk is full"})
     assert rules(run.dir) == [
         ("check_examples: events: label_rate column_values_to_be_between", "critical"),
         ("gate: ndcg@10 beats popularity by 0.01", "critical"),
@@ -37,24 +37,24 @@ def test_a_rule_that_fails_for_many_days_and_severities_is_one_fault(tmp_path: P
     ]
     (fault,) = faults_of(leave(run_of(tmp_path), checks).dir)
     assert fault.severity == "critical"
-    assert fault.said == "events of 2026-03-02: rows is 1, expected at least 2; also of 2026-03-01, 2026-03-05"
+    assert fault.detail == "events of 2026-03-02: rows is 1, expected at least 2; also of 2026-03-01, 2026-03-05"
 
 
 def test_a_step_that_says_what_its_checks_say_is_no_second_fault(tmp_path: Path) -> None:
-    run = leave(run_of(tmp_path), [check("rows")], words={"check_landed": "1 of 9 checks failed", "gate": "no"})
+    run = leave(run_of(tmp_path), [check("rows")], errors={"check_landed": "1 of 9 checks failed", "gate": "no"})
     leave(run, gates=[gate()])
     assert [fault.step for fault in faults_of(run.dir, ["check_landed", "gate", "report"])] == ["check_landed", "gate"]
 
 
 def test_a_check_that_could_not_run_is_a_fault_beside_its_warnings(tmp_path: Path) -> None:
-    run = leave(run_of(tmp_path), [check("rows", "warning")], words={"check_landed": "nothing is landed"})
+    run = leave(run_of(tmp_path), [check("rows", "warning")], errors={"check_landed": "nothing is landed"})
     assert rules(run.dir)[0] == ("step check_landed", "critical")
 
 
 def test_populations_of_a_step_are_one_fault(tmp_path: Path) -> None:
-    run = leave(run_of(tmp_path), words={"train-BR": "empty", "train-everybody-else": "full"})
+    run = leave(run_of(tmp_path), errors={"train-BR": "empty", "train-everybody-else": "full"})
     (fault,) = faults_of(run.dir, ["train_0", "train_1"])
-    assert (fault.rule, fault.said) == ("step train", "empty\nfull")
+    assert (fault.rule, fault.detail) == ("step train", "empty\nfull")
 
 
 @pytest.mark.parametrize(
@@ -66,16 +66,16 @@ def test_populations_of_a_step_are_one_fault(tmp_path: Path) -> None:
         ([], []),
     ],
 )
-def test_a_task_that_left_no_words_was_killed(tmp_path: Path, failed: list[str], expected: list[str]) -> None:
-    found = faults_of(run_of(tmp_path).dir, failed)
-    assert [fault.rule for fault in found] == expected
-    assert all(LEFT_NO_WORDS in fault.said for fault in found)
+def test_a_task_that_left_no_error_was_killed(tmp_path: Path, failed: list[str], expected: list[str]) -> None:
+    faults = faults_of(run_of(tmp_path).dir, failed)
+    assert [fault.rule for fault in faults] == expected
+    assert all(NO_ERROR_MESSAGE in fault.detail for fault in faults)
 
 
-def test_what_holds_is_what_was_looked_at_and_is_no_fault(tmp_path: Path) -> None:
+def test_passed_rules_were_evaluated_and_are_no_faults(tmp_path: Path) -> None:
     run = leave(run_of(tmp_path), [check("rows", success=True), check("rows", "warning"), check("n", success=True)])
-    leave(run, gates=[gate("a", passed=True), gate("b")], done=["land", "train/BR"], words={"land": "failed again"})
-    assert holding(run.dir) == {
+    leave(run, gates=[gate("a", passed=True), gate("b")], done=["land", "train/BR"], errors={"land": "failed again"})
+    assert passed_rules(run.dir) == {
         "check_landed: events: n column_values_to_be_between",
         "gate: a",
         "step train",
@@ -88,10 +88,10 @@ def test_since_is_the_first_day_of_the_row(tmp_path: Path) -> None:
     leave(run_of(tmp_path, "02-20"), [check("rows")])
     leave(run_of(tmp_path, "02-27"), [check("rows")])  # the days between were not run
     leave(run_of(tmp_path, "03-01"), [check("rows")])
-    assert since(run_of(tmp_path).home, "tiny", day("03-01"), rule) == day("02-20")
+    assert failing_since(run_of(tmp_path).home, "tiny", day("03-01"), rule) == day("02-20")
     leave(run_of(tmp_path, "02-28"), [check("rows", success=True)])
-    assert since(run_of(tmp_path).home, "tiny", day("03-01"), rule) == day("03-01")
-    assert since(run_of(tmp_path).home, "tiny", day("02-19"), rule) == day("02-19")  # what came later does not count
+    assert failing_since(run_of(tmp_path).home, "tiny", day("03-01"), rule) == day("03-01")
+    assert failing_since(run_of(tmp_path).home, "tiny", day("02-19"), rule) == day("02-19")  # later days do not count
 
 
 def test_the_last_attempt_of_a_day_counts(tmp_path: Path) -> None:
@@ -102,4 +102,4 @@ def test_the_last_attempt_of_a_day_counts(tmp_path: Path) -> None:
         os.utime(bad.dir, ns=(1, 1))
         os.utime(good.dir, ns=(1, 1))
         os.utime(newest.dir, ns=(2, 2))
-        assert since(run_of(tmp_path).home, "tiny", day("03-01"), rule) == first
+        assert failing_since(run_of(tmp_path).home, "tiny", day("03-01"), rule) == first

@@ -17,8 +17,8 @@ from tasks.alerts.messages import (
     live_version,
     ordinal,
     report_link,
-    routed,
-    stopped,
+    routed_severity,
+    stopped_steps,
     task_link,
 )
 from tasks.store.files import write_json
@@ -29,28 +29,28 @@ TEXT = st.text(max_size=3000)
 
 
 @given(TEXT, TEXT, TEXT)
-def test_whatever_the_data_holds_a_message_is_short_and_plain(said: str, why: str, brief: str) -> None:
+def test_whatever_the_data_holds_a_message_is_short_and_plain(detail: str, why: str, summary: str) -> None:
     run = run_of(Path("/nowhere/at all"))
     fault = faults_of(run.dir, ["build"])[0]
-    made = fault_message(run, type(fault)("rule", "critical", "build", brief, said, why, said), None)
-    assert len(made.title) <= LONGEST_TITLE
-    assert len(made.body) <= LONGEST_BODY
-    assert made.title.isprintable()
-    for text in (made.title, made.body):
+    message = fault_message(run, type(fault)("rule", "critical", "build", summary, detail, why, detail), None)
+    assert len(message.title) <= LONGEST_TITLE
+    assert len(message.body) <= LONGEST_BODY
+    assert message.title.isprintable()
+    for text in (message.title, message.body):
         assert not set("<>\r\0\x1b") & set(text)
         assert "@everyone" not in text
         assert "@channel" not in text
 
 
-def test_what_would_ring_everybody_is_taken_apart() -> None:
+def test_what_would_ping_everybody_is_taken_apart() -> None:
     assert clean("<!channel> @Everyone see ndcg@10\x07 at\ta@b.c") == "‹!channel› @ Everyone see ndcg@10 at a@b.c"
 
 
 @pytest.mark.parametrize(
-    ("number", "words"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (22, "22nd")]
+    ("number", "text"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (22, "22nd")]
 )
-def test_days_are_counted_in_words(number: int, words: str) -> None:
-    assert ordinal(number) == words
+def test_days_are_counted_in_ordinals(number: int, text: str) -> None:
+    assert ordinal(number) == text
 
 
 @pytest.mark.parametrize(
@@ -68,18 +68,20 @@ def test_days_are_counted_in_words(number: int, words: str) -> None:
 def test_stopped_steps(tmp_path: Path, step: str, severity: str, in_airflow: bool, expected: list[str]) -> None:
     run = run_of(tmp_path)
     (fault,) = faults_of(leave(run, [check("rows", severity)], step=step).dir)
-    assert [name for name in stopped(run, fault, in_airflow=in_airflow) if name != "check_predictions"] == expected
+    assert [
+        name for name in stopped_steps(run, fault, in_airflow=in_airflow) if name != "check_predictions"
+    ] == expected
 
 
 def test_steps_that_have_a_result_were_not_stopped(tmp_path: Path) -> None:
     run = leave(run_of(tmp_path), [check("rows")], step="sample", done=["train/BR", "evaluate"])
     (fault,) = faults_of(run.dir)
-    assert "train" not in stopped(run, fault, in_airflow=False)
-    assert "publish" in stopped(run, fault, in_airflow=False)
+    assert "train" not in stopped_steps(run, fault, in_airflow=False)
+    assert "publish" in stopped_steps(run, fault, in_airflow=False)
 
 
 @pytest.mark.parametrize(
-    ("as_of", "words"),
+    ("as_of", "text"),
     [
         ("2026-03-05", "v (of this day)"),
         ("2026-03-04", "v (1 day older)"),
@@ -87,18 +89,18 @@ def test_steps_that_have_a_result_were_not_stopped(tmp_path: Path) -> None:
         ("2026-03-07", "v (2 days newer)"),
     ],
 )
-def test_the_version_that_is_served_has_an_age(tmp_path: Path, as_of: str, words: str) -> None:
+def test_the_version_that_is_served_has_an_age(tmp_path: Path, as_of: str, text: str) -> None:
     run = run_of(tmp_path)
     assert live_version(run) == "no version has been published yet"
     write_json(tmp_path / "registry" / "tiny" / "aliases" / "champion.json", {"version": "v", "as_of": as_of})
-    assert live_version(run) == words
+    assert live_version(run) == text
 
 
 def test_days_far_behind_the_newest_are_history(tmp_path: Path) -> None:
     leave(run_of(tmp_path, "03-20"), done=["land"])
-    assert routed(run_of(tmp_path, "03-12"), "critical") == "info"
-    assert routed(run_of(tmp_path, "03-13"), "critical") == "critical"
-    assert routed(run_of(tmp_path, "03-25"), "warning") == "warning"
+    assert routed_severity(run_of(tmp_path, "03-12"), "critical") == "info"
+    assert routed_severity(run_of(tmp_path, "03-13"), "critical") == "critical"
+    assert routed_severity(run_of(tmp_path, "03-25"), "warning") == "warning"
 
 
 def test_links_lead_to_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,4 +124,4 @@ def test_the_report_is_a_page_or_a_file(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_newest_day_counts_the_run_itself(tmp_path: Path) -> None:
     assert run_of(tmp_path).as_of == day("03-05")
-    assert routed(run_of(tmp_path), "critical") == "critical"
+    assert routed_severity(run_of(tmp_path), "critical") == "critical"

@@ -1,4 +1,4 @@
-"""Nothing is lost and nothing is told twice, whatever fails, is killed, or happens at once."""
+"""Nothing is lost and nothing is sent twice, whatever fails, is killed, or happens at once."""
 
 from __future__ import annotations
 
@@ -17,63 +17,59 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.alerts.alerts import EACH, collect
+from tasks.alerts.alerts import MOST_MESSAGES, write_messages
 from tasks.alerts.faults import SEVERITIES, worse
-from tasks.alerts.outbox import Message, Spool, known
+from tasks.alerts.outbox import Message, Outbox, notified_faults
 from tasks.alerts.sinks import Sink, deliver
 from tasks.store.files import Home
-from tests.alerting import check, leave, run_of
+from tests.alerting import check, leave, message, run_of
 
 SINKS = (Sink("json://a", "critical", 1), Sink("json://b", "warning", 2))
 
 
-def message(rule: str = "r", severity: str = "critical", day: str = "2026-03-05") -> Message:
-    return Message("tiny", day, severity, "fault", {rule: severity}, f"{day} {rule}", "body")
-
-
 def test_a_message_is_there_once_and_survives(tmp_path: Path) -> None:
-    spool = Spool(Home(tmp_path))
-    assert [m.title for m in spool.add("tiny", lambda _: [message()])] == ["2026-03-05 r"]
-    assert spool.add("tiny", lambda _: [message()]) == []
-    spool.delivered(message(), SINKS[0].id)
-    spool.refused(message(), SINKS[1].id)
-    (entry,) = Spool(Home(tmp_path)).waiting()
+    outbox = Outbox(Home(tmp_path))
+    assert [m.title for m in outbox.add("tiny", lambda _: [message()])] == ["title"]
+    assert outbox.add("tiny", lambda _: [message()]) == []
+    outbox.mark_delivered(message(), SINKS[0].id)
+    outbox.mark_failed(message(), SINKS[1].id)
+    (entry,) = Outbox(Home(tmp_path)).waiting()
     assert list(entry.delivered) == [SINKS[0].id]
     assert entry.tries == {SINKS[1].id: 1}
     assert entry.message.at != ""
 
 
 def test_with_no_sink_ever_nobody_waits(tmp_path: Path) -> None:
-    spool = Spool(Home(tmp_path))
-    spool.add("tiny", lambda _: [message("a")], told=False)
-    assert spool.waiting() == []
-    deliver(spool, SINKS, via=lambda *_: None)  # from now on there are sinks here
-    spool.add("tiny", lambda _: [message("b")], told=False)
-    assert [entry.message.title for entry in spool.waiting()] == ["2026-03-05 b"]
+    outbox = Outbox(Home(tmp_path))
+    outbox.add("tiny", lambda _: [message("a", title="a")], has_sinks=False)
+    assert outbox.waiting() == []
+    deliver(outbox, SINKS, via=lambda *_: None)  # from now on there are sinks here
+    outbox.add("tiny", lambda _: [message("b", title="b")], has_sinks=False)
+    assert [entry.message.title for entry in outbox.waiting()] == ["b"]
 
 
 def test_known_faults_are_those_of_the_day_with_the_worst_severity() -> None:
-    told = [message("a", "warning"), message("a"), message("b", "warning"), message("c", day="2026-03-04")]
-    assert known(told, "2026-03-05") == {"a": "critical", "b": "warning"}
+    messages = [message("a", "warning"), message("a"), message("b", "warning"), message("c", on="2026-03-04")]
+    assert notified_faults(messages, "2026-03-05") == {"a": "critical", "b": "warning"}
 
 
 def test_a_torn_file_of_a_killed_process_is_no_message(tmp_path: Path) -> None:
-    spool = Spool(Home(tmp_path))
-    spool.add("tiny", lambda _: [message()])
+    outbox = Outbox(Home(tmp_path))
+    outbox.add("tiny", lambda _: [message()])
     (path,) = (tmp_path / "alerts").glob("waiting/tiny/*/*.json")
     path.with_name(f".{path.name}-x1y2").write_text("{")
-    assert len(spool.entries()) == 1
+    assert len(outbox.entries()) == 1
 
 
-def test_threads_that_tell_of_the_same_write_it_once(tmp_path: Path) -> None:
+def test_threads_that_notify_of_the_same_write_it_once(tmp_path: Path) -> None:
     run = leave(run_of(tmp_path), [check(f"column{n}") for n in range(4)])
     written: list[Message] = []
     sent: list[tuple[str, str]] = []
 
     def work() -> None:
-        spool = Spool(Home(tmp_path))
-        written.extend(collect(run, spool))
-        deliver(spool, SINKS, via=lambda sink, m: sent.append((sink.id, m.title)))  # type: ignore[func-returns-value]
+        outbox = Outbox(Home(tmp_path))
+        written.extend(write_messages(run, outbox))
+        deliver(outbox, SINKS, via=lambda sink, m: sent.append((sink.id, m.title)))  # type: ignore[func-returns-value]
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -82,7 +78,7 @@ def test_threads_that_tell_of_the_same_write_it_once(tmp_path: Path) -> None:
         thread.join()
     assert len(written) == 4
     assert sorted(Counter(sent).values()) == [1] * 8
-    assert Spool(Home(tmp_path)).waiting() == []
+    assert Outbox(Home(tmp_path)).waiting() == []
 
 
 class Killed(BaseException):
@@ -90,7 +86,7 @@ class Killed(BaseException):
 
 
 @dataclass
-class World:
+class Simulation:
     """A state folder, two sinks, and processes that may die at any rename or flush."""
 
     home: Path
@@ -101,8 +97,8 @@ class World:
     left: dict[str, list[dict[str, object]]] = field(default_factory=dict)
 
     @property
-    def spool(self) -> Spool:
-        return Spool(Home(self.home))
+    def outbox(self) -> Outbox:
+        return Outbox(Home(self.home))
 
     def send(self, sink: Sink, sent: Message) -> str | None:
         if sink.id in self.down:
@@ -116,17 +112,17 @@ class World:
         checks += [check(f"c{number}", severity) for number, severity in rules.items()]
         leave(run_of(self.home, on), checks)
 
-    def collect(self, on: str, points: int | None = None) -> None:
+    def notify(self, on: str, points: int | None = None) -> None:
         with mortal(points):
-            collect(run_of(self.home, on), self.spool)
+            write_messages(run_of(self.home, on), self.outbox)
 
     def deliver(self, points: int | None = None) -> None:
         before = len(self.got)
         with mortal(points):
-            deliver(self.spool, SINKS, via=self.send, now=lambda: self.now)
+            deliver(self.outbox, SINKS, via=self.send, now=lambda: self.now)
         if len(self.got) > before:  # of the last one the record may be missing
             sink, sent = self.got[-1]
-            if any(entry.message.id == sent.id and sink not in entry.delivered for entry in self.spool.waiting()):
+            if any(entry.message.id == sent.id and sink not in entry.delivered for entry in self.outbox.waiting()):
                 self.doubtful[sink, sent.id] += 1
 
 
@@ -168,7 +164,7 @@ STEPS = st.one_of(
         st.sampled_from(DAYS),
         st.dictionaries(st.integers(0, 12), st.sampled_from(["warning", "critical"]), max_size=12),
     ),
-    st.tuples(st.just("collect"), st.sampled_from(DAYS), POINTS),
+    st.tuples(st.just("notify"), st.sampled_from(DAYS), POINTS),
     st.tuples(st.just("deliver"), POINTS, st.integers(0, 1000)),
     st.tuples(st.just("switch"), st.sampled_from(SINKS), st.booleans()),
 )
@@ -177,60 +173,60 @@ STEPS = st.one_of(
 @settings(max_examples=80)
 @given(st.lists(STEPS, max_size=14))
 def test_every_sink_gets_every_fault_once(steps: list[tuple[object, ...]]) -> None:
-    """Sinks go down and come back, processes are killed, and what a run left is told of again and again."""
+    """Sinks go down and come back, processes are killed, and the alerts of a run are sent again and again."""
     with tempfile.TemporaryDirectory() as folder:
-        world = World(Path(folder))
+        simulation = Simulation(Path(folder))
         for step in steps:
             match step:
                 case ("fail", str(on), dict(rules)):
-                    world.fail(on, rules)
-                case ("collect", str(on), points):
-                    world.collect(on, points)  # type: ignore[arg-type]
+                    simulation.fail(on, rules)
+                case ("notify", str(on), points):
+                    simulation.notify(on, points)  # type: ignore[arg-type]
                 case ("deliver", points, int(seconds)):
-                    world.now += timedelta(seconds=seconds)
-                    world.deliver(points)  # type: ignore[arg-type]
+                    simulation.now += timedelta(seconds=seconds)
+                    simulation.deliver(points)  # type: ignore[arg-type]
                 case ("switch", Sink() as sink, bool(down)):
-                    world.down = world.down | {sink.id} if down else world.down - {sink.id}
-        world.down.clear()
+                    simulation.down = simulation.down | {sink.id} if down else simulation.down - {sink.id}
+        simulation.down.clear()
         for on in DAYS:
-            world.collect(on)
-        while world.spool.waiting():
-            world.now += timedelta(hours=1)
-            world.deliver()
-        judge(world)
+            simulation.notify(on)
+        while simulation.outbox.waiting():
+            simulation.now += timedelta(hours=1)
+            simulation.deliver()
+        verify(simulation)
 
 
-def judge(world: World) -> None:
+def verify(simulation: Simulation) -> None:
     for sink in SINKS:
-        mine = [sent for to, sent in world.got if to == sink.id]
-        assert all(n <= 1 + world.doubtful[sink.id, each] for each, n in Counter(sent.id for sent in mine).items())
-        told: dict[tuple[str, str], list[str]] = {}
+        mine = [sent for to, sent in simulation.got if to == sink.id]
+        assert all(n <= 1 + simulation.doubtful[sink.id, each] for each, n in Counter(sent.id for sent in mine).items())
+        by_fault: dict[tuple[str, str], list[str]] = {}
         for sent in {each.id: each for each in mine}.values():
             assert sink.wants(sent.severity)
             for rule, severity in sent.faults.items():
-                told.setdefault((sent.day, rule), []).append(severity)
-        assert [each for each, severities in told.items() if len(severities) != len(set(severities))] == []
-        wanted = {rule: severity for rule, severity in worst(world).items() if sink.wants(severity)}
-        assert {rule: max(told.get(rule, ["info"]), key=SEVERITIES.index) for rule in wanted} == wanted
+                by_fault.setdefault((sent.day, rule), []).append(severity)
+        assert [each for each, severities in by_fault.items() if len(severities) != len(set(severities))] == []
+        wanted = {rule: severity for rule, severity in worst(simulation).items() if sink.wants(severity)}
+        assert {rule: max(by_fault.get(rule, ["info"]), key=SEVERITIES.index) for rule in wanted} == wanted
         alone = Counter(day for day, _ in {(sent.day, sent.id) for sent in mine if sent.kind == "fault"})
-        assert max(alone.values(), default=0) <= EACH
+        assert max(alone.values(), default=0) <= MOST_MESSAGES
 
 
-def worst(world: World) -> dict[tuple[str, str], str]:
-    found: dict[tuple[str, str], str] = {}
-    for on, checks in world.left.items():
+def worst(simulation: Simulation) -> dict[tuple[str, str], str]:
+    severities: dict[tuple[str, str], str] = {}
+    for on, checks in simulation.left.items():
         for record in checks:
             rule = (f"2026-{on}", f"check_landed: events: {record['column']} column_values_to_be_between")
             severity = str(record["severity"])
-            if rule not in found or worse(severity, found[rule]):
-                found[rule] = severity
-    return found
+            if rule not in severities or worse(severity, severities[rule]):
+                severities[rule] = severity
+    return severities
 
 
 def test_what_is_kept_of_a_message_is_plain(tmp_path: Path) -> None:
-    spool = Spool(Home(tmp_path))
-    spool.add("tiny", lambda _: [message()])
-    deliver(spool, [Sink("json://user:hunter2@host/token", "critical", 1)], via=lambda *_: "down")
+    outbox = Outbox(Home(tmp_path))
+    outbox.add("tiny", lambda _: [message()])
+    deliver(outbox, [Sink("json://user:hunter2@host/token", "critical", 1)], via=lambda *_: "down")
     text = "".join(path.read_text() for path in (tmp_path / "alerts").rglob("*.json"))
     assert "hunter2" not in text
     assert "token" not in text

@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 
 from tasks.alerts import sinks as alert_sinks
-from tasks.alerts.outbox import Message, Spool
-from tasks.alerts.sinks import Sink, deliver, send, sinks
+from tasks.alerts.outbox import Message, Outbox
+from tasks.alerts.sinks import Sink, configured_sinks, deliver, send
 from tasks.store.files import Home
+from tests.alerting import message as handmade_message
 
 NOW = datetime(2026, 3, 6, 7, tzinfo=UTC)
 
 
 def message(number: int = 1, severity: str = "critical") -> Message:
-    return Message("tiny", "2026-03-05", severity, "fault", {f"rule {number}": severity}, f"title {number}", "body")
+    return handmade_message(f"rule {number}", severity, title=f"title {number}")
 
 
 class Service:
@@ -37,30 +38,30 @@ class Service:
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    return Spool(Home(tmp_path))
+def outbox(tmp_path: Path) -> Outbox:
+    return Outbox(Home(tmp_path))
 
 
 def test_entries_have_a_least_severity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MATINEE_ALERTS", " json://a/b\nwarning=mailtos://u:p@c?to=x@y \t info=slack://A/B/C/#d")
-    assert [(sink.name, sink.least) for sink in sinks()] == [
+    assert [(sink.name, sink.least) for sink in configured_sinks()] == [
         ("1:json", "critical"),
         ("2:mailtos", "warning"),
         ("3:slack", "info"),
     ]
-    assert [sink.wants("warning") for sink in sinks()] == [False, True, True]
+    assert [sink.wants("warning") for sink in configured_sinks()] == [False, True, True]
     monkeypatch.delenv("MATINEE_ALERTS")
-    assert sinks() == []
+    assert configured_sinks() == []
 
 
 @pytest.mark.parametrize("entry", ["secret", "loud=json://secret", "://secret", "warning=secret"])
 def test_an_entry_that_is_no_url_takes_nothing_and_is_not_shown(entry: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MATINEE_ALERTS", f"json://a {entry}")
-    good, bad = sinks()
+    good, bad = configured_sinks()
     assert (good.name, bad.name) == ("1:json", "2:no URL")
     said = send(bad, message())
     assert said is not None
-    assert said.startswith("entry 2 of MATINEE_ALERTS is no URL; expected entries like")
+    assert said.startswith("entry 2 of MATINEE_ALERTS is not a URL; expected entries like")
     assert "secret" not in f"{said} {bad} {bad.name}"
 
 
@@ -98,8 +99,8 @@ def test_a_sink_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said == "no answer within 0.01 s"
 
 
-def test_each_sink_gets_what_it_wants_once(spool: Spool) -> None:
-    spool.add("tiny", lambda _: [message(1), message(2, "warning")])
+def test_each_sink_gets_what_it_wants_once(outbox: Outbox) -> None:
+    outbox.add("tiny", lambda _: [message(1), message(2, "warning")])
     both = [Sink("json://a", "critical", 1), Sink("json://b", "warning", 2)]
     got: list[tuple[str, str]] = []
 
@@ -107,13 +108,13 @@ def test_each_sink_gets_what_it_wants_once(spool: Spool) -> None:
         got.append((sink.url, sent.title))
 
     for _ in range(3):
-        deliver(spool, both, via=note)
+        deliver(outbox, both, via=note)
     assert sorted(got) == [("json://a", "title 1"), ("json://b", "title 1"), ("json://b", "title 2")]
-    assert spool.waiting() == []
+    assert outbox.waiting() == []
 
 
-def test_a_sink_that_fails_is_tried_less_and_less_often(spool: Spool) -> None:
-    spool.add("tiny", lambda _: [message()])
+def test_a_sink_that_fails_is_tried_less_and_less_often(outbox: Outbox) -> None:
+    outbox.add("tiny", lambda _: [message()])
     service, sink, tried = Service(), Sink("json://a", "critical", 1), []
     service.down = True
 
@@ -123,42 +124,42 @@ def test_a_sink_that_fails_is_tried_less_and_less_often(spool: Spool) -> None:
 
     for step in range(720):
         moment = NOW + timedelta(seconds=5 * step)
-        deliver(spool, [sink], via=noted, now=lambda: moment)  # noqa: B023
+        deliver(outbox, [sink], via=noted, now=lambda: moment)  # noqa: B023
     pauses = [(after - before).total_seconds() for before, after in itertools.pairwise(tried)]
     assert pauses == [15, 30, 60, 120, 240, 480, 900, 900]
-    assert spool.sink(sink.id).said == "no"
+    assert outbox.sink_state(sink.id).said == "no"
     service.down = False
-    assert deliver(spool, [sink], via=service, now=lambda: NOW, forced=True) == 1
-    assert spool.sink(sink.id).failures == 0
+    assert deliver(outbox, [sink], via=service, now=lambda: NOW, force=True) == 1
+    assert outbox.sink_state(sink.id).failures == 0
 
 
-def test_a_message_that_is_never_taken_holds_up_no_other(spool: Spool) -> None:
+def test_a_message_that_is_never_taken_holds_up_no_other(outbox: Outbox) -> None:
     service, sink = Service(), Sink("json://a", "critical", 1)
     service.refuses = "title 1"
-    spool.add("tiny", lambda _: [message(number) for number in (1, 2, 3)])
+    outbox.add("tiny", lambda _: [message(number) for number in (1, 2, 3)])
     for hour in range(3):
-        deliver(spool, [sink], via=service, now=lambda hour=hour: NOW + timedelta(hours=hour))  # type: ignore[misc]
+        deliver(outbox, [sink], via=service, now=lambda hour=hour: NOW + timedelta(hours=hour))  # type: ignore[misc]
     assert service.taken == ["title 2", "title 3"]
-    assert [entry.message.title for entry in spool.waiting()] == ["title 1"]
+    assert [entry.message.title for entry in outbox.waiting()] == ["title 1"]
 
 
-def test_no_message_is_begun_after_the_time_that_is_given(spool: Spool) -> None:
-    spool.add("tiny", lambda _: [message(1), message(2)])
+def test_no_message_is_begun_after_the_time_that_is_given(outbox: Outbox) -> None:
+    outbox.add("tiny", lambda _: [message(1), message(2)])
     service = Service()
-    assert deliver(spool, [Sink("json://a", "critical", 1)], via=service, seconds=-1) == 0
+    assert deliver(outbox, [Sink("json://a", "critical", 1)], via=service, seconds=-1) == 0
     assert service.taken == []
-    assert len(spool.waiting()) == 2
+    assert len(outbox.waiting()) == 2
 
 
-def test_a_sink_that_comes_later_gets_what_waits_and_not_what_is_settled(spool: Spool) -> None:
+def test_a_sink_that_comes_later_gets_what_waits_and_not_what_is_settled(outbox: Outbox) -> None:
     old, new = Sink("slack://revoked", "critical", 1), Sink("slack://fresh", "critical", 1)
     service: Any = Service()
-    spool.add("tiny", lambda _: [message(1)])
-    deliver(spool, [old], via=service)
-    spool.add("tiny", lambda _: [message(2)])
+    outbox.add("tiny", lambda _: [message(1)])
+    deliver(outbox, [old], via=service)
+    outbox.add("tiny", lambda _: [message(2)])
     service.down = True
-    deliver(spool, [old], via=service)
+    deliver(outbox, [old], via=service)
     service.down = False
-    deliver(spool, [new], via=service)  # its token was replaced
+    deliver(outbox, [new], via=service)  # its token was replaced
     assert service.taken == ["title 1", "title 2"]
-    assert spool.waiting() == []
+    assert outbox.waiting() == []

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tasks.alerts.outbox import Message, Spool
+from tasks.alerts.outbox import Message, Outbox
 from tasks.alerts.sinks import Sink
 from tasks.cli.main import app
 from tasks.errors import MatineeError
 from tasks.store.files import Home
-from tests.alerting import check, leave, run_of
+from tests.alerting import check, leave, message, run_of
 
 
 @pytest.fixture
@@ -36,38 +36,36 @@ def call(*words: str) -> tuple[int, str]:
 
 
 def test_every_sink_is_tested(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert call("alerts", "test") == (1, "1:json (critical): taken\n2:json (warning): the token was revoked\n")
+    assert call("alerts", "test") == (1, "1:json (critical): ok\n2:json (warning): the token was revoked\n")
     monkeypatch.setenv("MATINEE_ALERTS", "json://good")
-    assert call("alerts", "test") == (0, "1:json (critical): taken\n")
+    assert call("alerts", "test") == (0, "1:json (critical): ok\n")
     monkeypatch.setenv("MATINEE_ALERTS", "")
-    with pytest.raises(MatineeError, match=r"^MATINEE_ALERTS names no sink; set it as docs/alerts.md says"):
+    with pytest.raises(MatineeError, match=r"^MATINEE_ALERTS names no sink; set it as in docs/alerts.md"):
         call("alerts", "test")
 
 
-def test_what_was_told_and_what_waits(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert call("alerts", "list") == (0, "nothing was told in the last 30 days\n")
+def test_what_was_sent_and_what_waits(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call("alerts", "list") == (0, "no alerts in the last 30 days\n")
     from tasks.alerts.alerts import send_alerts
 
     send_alerts(leave(run_of(home), [check("rows"), check("n", "warning")]))
     code, text = call("alerts", "list")
     assert code == 0
     rows = [line for line in text.splitlines() if "tiny 2026-03-05" in line]
-    assert [("critical" in row, "1 told, 2:json waiting" in row) for row in rows] == [(True, True), (False, False)]
-    assert "0 told, 2:json waiting" in rows[1]
+    assert [("critical" in row, "sent to 1, 2:json waiting" in row) for row in rows] == [(True, True), (False, False)]
+    assert "sent to 0, 2:json waiting" in rows[1]
     assert "2:json: 1 failure(s) in a row" in text
     assert call("alerts", "retry") == (1, "sent 0, waiting 2\n2:json: the token was revoked\n")
-    monkeypatch.setenv("MATINEE_ALERTS", "json://good warning=json://mended")
+    monkeypatch.setenv("MATINEE_ALERTS", "json://good warning=json://fixed")
     assert call("alerts", "retry") == (0, "sent 2, waiting 0\n")
-    assert Spool(Home(home)).waiting() == []
+    assert Outbox(Home(home)).waiting() == []
 
 
-def test_a_look_from_cron_sends_what_waits(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_poll_from_cron_sends_what_waits(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pipelines").mkdir()
     monkeypatch.setenv("MATINEE_PIPELINES", str(tmp_path / "pipelines"))
     monkeypatch.setenv("MATINEE_ALERTS", "json://good")
-    Spool(Home(home)).add(
-        "tiny", lambda _: [Message("tiny", "2026-03-05", "critical", "fault", {"r": "critical"}, "t", "b")]
-    )
+    Outbox(Home(home)).add("tiny", lambda _: [message()])
     assert call("watch", "--once") == (0, "")
-    (entry,) = Spool(Home(home)).entries()
-    assert (entry.settled, len(entry.delivered)) == (True, 1)
+    (entry,) = Outbox(Home(home)).entries()
+    assert (Outbox(Home(home)).is_settled(entry.message), len(entry.delivered)) == (True, 1)

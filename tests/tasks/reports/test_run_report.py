@@ -271,7 +271,7 @@ def test_a_closed_gate_is_no_success(run: FakeRun) -> None:
     write_json(run.step_dir("gate") / "gates.json", [verdict])
     write_json(run.step_dir("gate") / "result.json", {"passed": False})
 
-    assert report_step(run)["good"] is False  # type: ignore[arg-type]
+    assert report_step(run).good is False  # type: ignore[arg-type]
     assert "a gate does not hold" in text_of(run)
 
 

@@ -51,15 +51,14 @@ def _run(pipeline: str, as_of: datetime, attempt: str, data: Path | None = None)
     return Run.create(pipeline, as_of.date(), attempt, data=data)
 
 
-def _show(result: dict[str, Any]) -> None:
+def _show(result: Record | dict[str, Any]) -> None:
     from tasks.cli.render import render
 
-    console.print(render(result))
+    console.print(render(result if isinstance(result, dict) else result.to_json()))
 
 
 def _step(name: str, function: Callable[..., Record | dict[str, Any]], run: Any, *args: Any) -> None:
-    result = call_step(run, name, function, *args)
-    _show(result.to_json() if isinstance(result, Record) else result)
+    _show(call_step(run, name, function, *args))
 
 
 def _example(text: str) -> str:

@@ -155,7 +155,7 @@ def release_(
         found = _proposal(spec, home, source, _span(as_of, first, last), (table, rule), mended, match)
     done = None if found.mends else done_before(home, source.name, found)
     if done is not None:
-        console.print(f"released already: {done.name}, {done.record['made_at']}, by {done.record['who']}")
+        console.print(f"released already: {done.name}, {done.record.made_at}, by {done.record.who}")
         return
     parts = found.parts or sorted({(row.table, row.ds) for row in found.back})
     stale = stale_after(spec, home, source, parts, data)

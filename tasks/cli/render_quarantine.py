@@ -100,7 +100,7 @@ def as_json(spec: Spec, counted: Sequence[Tally], releases: Sequence[RowRelease]
             }
             for one in counted
         ],
-        "releases": [{"name": one.name, **one.record} for one in releases],
+        "releases": [{"name": one.name, **one.record.to_json()} for one in releases],
     }
 
 
@@ -187,10 +187,10 @@ def _releases(releases: Sequence[RowRelease]) -> Table:
     )
     for one in releases:
         record = one.record
-        what = ", ".join(f"{name}: {rule} {count}" for name, rule, count in record["rows"])
-        days = spans([date.fromisoformat(day) for day in record["days"]])
-        rows = sum(count for *_, count in record["rows"])
-        table.add_row(one.name, record["made_at"][:10], record["who"], f"{rows:,}", what, days, record["why"])
+        what = ", ".join(f"{name}: {rule} {count}" for name, rule, count in record.rows)
+        days = spans(list(record.days))
+        rows = sum(count for *_, count in record.rows)
+        table.add_row(one.name, record.made_at[:10], record.who, f"{rows:,}", what, days, record.why)
     return table
 
 

@@ -184,8 +184,8 @@ def _write(connection: DuckDBPyConnection, rows: str, made_of: dict[str, str], t
 def _offered(run: Run, table: str, ds: date, made_of: dict[str, str]) -> int | None:
     """Return the rows that lay in front of staging: those of the landing that was judged, and its unreadable lines."""
     manifest = read_manifest(partition_dir(run.home, run.spec.source_name, table, ds))
-    landings = [] if manifest is None else manifest["landings"]
-    of = {landing["sha256"]: landing["rows"] + landing["rejects"] for landing in landings}
+    landings = () if manifest is None else manifest.landings
+    of = {landing.sha256: landing.rows + landing.rejects for landing in landings}
     return of.get(made_of.get(table, ""))
 
 

@@ -16,7 +16,16 @@ from tasks.quarantine.corrections import Correction, Part, landed_schema, mends_
 from tasks.quarantine.rejected_rows import UNPARSEABLE, Row
 from tasks.quarantine.revalidate import refused_now, texts
 from tasks.sources.land import land_parts, landing_lock
-from tasks.sources.released_rows import REJECTS, RowRelease, add_release, of_day, releases_of, with_mends, without_lines
+from tasks.sources.released_rows import (
+    REJECTS,
+    ReleaseRecord,
+    RowRelease,
+    add_release,
+    of_day,
+    releases_of,
+    with_corrections,
+    without_lines,
+)
 from tasks.sources.source import Source
 from tasks.store.files import Home, digest
 from tasks.store.partitions import partition_dir, read_manifest, read_manifests
@@ -48,19 +57,19 @@ class Proposal:
     new_faults: int = 0
 
     @property
-    def touches(self) -> dict[str, dict[str, int]]:
+    def touches(self) -> dict[str, dict[date, int]]:
         """How many rows of which partitions it changes."""
-        found: dict[str, Counter[str]] = {}
+        found: dict[str, Counter[date]] = {}
         for mend in self.mends:
-            found.setdefault(mend.row.table, Counter())[mend.ds.isoformat()] += 1
+            found.setdefault(mend.row.table, Counter())[mend.ds] += 1
             if mend.before is None:
-                found.setdefault(REJECTS, Counter())[mend.row.ds.isoformat()] += 1
+                found.setdefault(REJECTS, Counter())[mend.row.ds] += 1
         return {table: dict(sorted(days.items())) for table, days in sorted(found.items())}
 
     @property
     def parts(self) -> list[Part]:
         """The partitions that it changes."""
-        return [(table, date.fromisoformat(day)) for table, days in self.touches.items() for day in days]
+        return [(table, day) for table, days in self.touches.items() for day in days]
 
     @property
     def digest(self) -> str:
@@ -161,7 +170,7 @@ def _partitions(
     found = {}
     for table, ds in sorted({(mend.row.table, mend.ds) for mend in mends}):
         unread = {(m.row.line or 0, m.row.content["raw"]) for m in mends if m.before is None and m.row.table == table}
-        found[table, ds] = with_mends(landed(table, ds), of_day(files[table], "ds", ds), unread)
+        found[table, ds] = with_corrections(landed(table, ds), of_day(files[table], "ds", ds), unread)
     for ds in sorted({mend.row.ds for mend in mends if mend.before is None}):
         found[REJECTS, ds] = without_lines(landed(REJECTS, ds), ds, files)
     return found
@@ -203,7 +212,7 @@ def _new_faults(refused: Mapping[Part, Sequence[tuple[str, str]]], before: Seque
 
 def done_before(home: Home, source: str, proposal: Proposal) -> RowRelease | None:
     """Return the release that brought the same rows back already."""
-    return next((one for one in releases_of(home, source) if one.record["digest"] == proposal.digest), None)
+    return next((one for one in releases_of(home, source) if one.record.digest == proposal.digest), None)
 
 
 def finish(home: Home, source: Source) -> None:
@@ -212,8 +221,8 @@ def finish(home: Home, source: Source) -> None:
     stale = [
         (table, day)
         for table, day in sorted(parts)
-        if (read_manifest(partition_dir(home, source.name, table, day)) or {}).get("inputs")
-        != source.inputs(table, day)
+        if (manifest := read_manifest(partition_dir(home, source.name, table, day))) is None
+        or manifest.inputs != source.inputs(table, day)
     ]
     if stale:
         land_parts(source, home, stale)
@@ -230,17 +239,17 @@ def release(spec: Spec, home: Home, source: Source, proposal: Proposal, who: str
     for table, day in proposal.parts:
         source.inputs(table, day)
     counts = Counter((row.table, row.rule) for row in proposal.back)
-    record = {
-        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "who": who,
-        "why": why,
-        "pipeline": spec.name,
-        "kind": "mended rows" if proposal.mends else "mended rule",
-        "rows": [[table, rule, count] for (table, rule), count in sorted(counts.items())],
-        "days": sorted({row.ds.isoformat() for row in proposal.back}),
-        "touches": proposal.touches,
-        "digest": proposal.digest,
-    }
+    record = ReleaseRecord(
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        who=who,
+        why=why,
+        pipeline=spec.name,
+        kind="mended rows" if proposal.mends else "mended rule",
+        rows=tuple((table, rule, count) for (table, rule), count in sorted(counts.items())),
+        days=tuple(sorted({row.ds for row in proposal.back})),
+        touches=proposal.touches,
+        digest=proposal.digest,
+    )
     with landing_lock(home, source.name):
         made = add_release(home, source.name, record, proposal.files)
     if proposal.parts:

@@ -7,7 +7,6 @@ new landing that later steps notice. How partitions are written and read: `tasks
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,13 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tasks.errors import LandingError, SourceError
-from tasks.sources.released_rows import REJECTS, ReleasedSource
+from tasks.errors import LandingError
+from tasks.sources.registry import open_source
+from tasks.sources.released_rows import REJECTS
 from tasks.sources.source import Source
 from tasks.store.files import Home, digest, locked
 from tasks.store.partitions import Landed, Partition, partition_dir, read_manifest, read_manifests, store, whole
+from tasks.store.records import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,7 +51,7 @@ Progress = Callable[[int, int, date], None]
 
 
 @dataclass(frozen=True)
-class LandResult:
+class LandedRange:
     """What landing a range of days did."""
 
     source: str
@@ -68,33 +69,28 @@ class LandResult:
         return totals
 
 
-def open_source(spec: Spec, home: Home, data: Path | None = None) -> Source:
-    """Return the source a pipeline names, with the rows that were mended and released (`tasks.sources.released_rows`).
+class LandResult(Record):
+    """What the step `land` leaves: a function of the landing, not of when or how often it was made.
 
-    Args:
-        spec: the pipeline.
-        home: its state; a dataset's files are looked for in `<home>/data/<dataset>`
-        data: unless this folder is given, or `MATINEE_DATA_<DATASET>` is set.
+    Attributes:
+        source: folder of the source in the landing.
+        start: first landed day that the run depends on.
+        end: the as-of day.
+        partitions: how many the run reads, by table.
+        rows: in them, by table.
+        rows_of_day: rows of the as-of day, by table.
+        rejects: lines that could not be read.
+        digest: of all partitions.
     """
-    return ReleasedSource(_source(spec, home, data), home)
 
-
-def _source(spec: Spec, home: Home, data: Path | None) -> Source:
-    if spec.source.type == "simulated":
-        if data is not None:
-            raise SourceError(
-                f"--data {data}: the source of {spec.name!r} is simulated and reads no folder; leave it out"
-            )
-        from tasks.sources.simulation.service import Service
-        from tasks.sources.simulation.source import SimulatedSource
-
-        return SimulatedSource(Service(spec.source.users, spec.source.items, spec.source.seed))
-    from tasks.sources.datasets import load_dataset
-    from tasks.sources.file_source import FileSource
-
-    name = spec.source.dataset
-    chosen = data or os.environ.get(f"MATINEE_DATA_{name.upper()}") or home.root / "data" / name
-    return FileSource(load_dataset(name), Path(chosen))
+    source: str
+    start: date
+    end: date
+    partitions: dict[str, int]
+    rows: dict[str, int]
+    rows_of_day: dict[str, int]
+    rejects: int
+    digest: str
 
 
 def land(
@@ -105,12 +101,12 @@ def land(
     *,
     data: Path | None = None,
     progress: Progress | None = None,
-) -> LandResult:
+) -> LandedRange:
     """Land the days in [start, end] of a pipeline's source that are not landed, or whose input changed."""
     return land_range(open_source(spec, home, data), home, start, end, progress=progress)
 
 
-def land_range(source: Source, home: Home, start: date, end: date, *, progress: Progress | None = None) -> LandResult:
+def land_range(source: Source, home: Home, start: date, end: date, *, progress: Progress | None = None) -> LandedRange:
     """Land the days in [start, end] of a source, and what of its entities they need.
 
     Raises:
@@ -120,7 +116,7 @@ def land_range(source: Source, home: Home, start: date, end: date, *, progress: 
     with landing_lock(home, source.name):
         stale, current = _stale(source, home, start, end)
         landed = _land(source, home, stale, progress)
-    return LandResult(source.name, start, end, tuple(landed), current)
+    return LandedRange(source.name, start, end, tuple(landed), current)
 
 
 def unlanded(source: Source, home: Home, start: date, end: date) -> dict[tuple[str, date], bool]:
@@ -161,7 +157,7 @@ def land_parts(source: Source, home: Home, parts: Iterable[tuple[str, date]]) ->
 def _is_current(source: Source, home: Home, day: date, table: str, inputs: str) -> bool:
     folder = partition_dir(home, source.name, table, day)
     manifest = read_manifest(folder)
-    return manifest is not None and manifest["inputs"] == inputs and whole(folder, manifest)
+    return manifest is not None and manifest.inputs == inputs and whole(folder, manifest)
 
 
 def _land(source: Source, home: Home, inputs: dict[tuple[date, str], str], progress: Progress | None) -> list[Landed]:
@@ -218,28 +214,24 @@ def landing_lock(home: Home, source_name: str) -> Iterator[None]:
         yield
 
 
-def land_step(run: Run, progress: Progress | None = None) -> dict[str, Any]:
-    """Land what a run depends on: the days from its lookback's start to its as-of day, in this order.
-
-    Returns:
-        Rows and partitions by table, rows of the as-of day by table, lines that could not be read, and a
-        digest of all partitions; a function of the landing, not of when or how often it was made.
-    """
+def land_step(run: Run, progress: Progress | None = None) -> LandResult:
+    """Land what a run depends on: the days from its lookback's start to its as-of day, in this order."""
     source = open_source(run.spec, run.home, run.data)
     land_range(source, run.home, run.landing_start, run.as_of, progress=progress)
     partitions = landed_for(source, run.home, run.landing_start, run.as_of)
-    result: dict[str, Any] = {
-        "source": source.name,
-        "start": run.landing_start.isoformat(),
-        "end": run.as_of.isoformat(),
-        "partitions": {t: sum(p.table == t for p in partitions) for t in source.tables},
-        "rows": {t: sum(p.rows for p in partitions if p.table == t) for t in source.tables},
-        "rows_of_day": {p.table: p.rows for p in partitions if p.ds == run.as_of},
-        "rejects": sum(p.rejects for p in partitions),
-        "digest": digest([[p.table, p.ds, p.sha256] for p in partitions]),
-    }
-    with run.step("land", result):
-        return result
+    result = LandResult(
+        source=source.name,
+        start=run.landing_start,
+        end=run.as_of,
+        partitions={t: sum(p.table == t for p in partitions) for t in source.tables},
+        rows={t: sum(p.rows for p in partitions if p.table == t) for t in source.tables},
+        rows_of_day={p.table: p.rows for p in partitions if p.ds == run.as_of},
+        rejects=sum(p.rejects for p in partitions),
+        digest=digest([[p.table, p.ds, p.sha256] for p in partitions]),
+    )
+    with run.write("land") as folder:
+        folder.result = result
+    return result
 
 
 def landed_for(
@@ -258,16 +250,16 @@ def landed_for(
     Raises:
         LandingError: one of them has not been landed, or is not what its manifest says.
     """
-    found = []
+    partitions: list[Partition] = []
     for table in source.tables:
         wanted = set(source.partitions(table, start, end))
         given = {part.ds: part for part in instead if part.table == table}
         here = read_manifests(home, source.name, [table], min(wanted), max(wanted), verify=verify)
         here = sorted([*given.values(), *(p for p in here if p.ds not in given)], key=lambda part: part.ds)
-        found += [part for part in here if part.ds in wanted]
+        partitions += [part for part in here if part.ds in wanted]
         if missing := sorted(wanted - {part.ds for part in here}):
             raise LandingError(
                 f"{home.landing(source.name) / table}: {len(missing)} days are not landed, the first is "
                 f"{missing[0]}; run `matinee land` up to {end}"
             )
-    return found
+    return partitions

@@ -1,13 +1,13 @@
-"""Releases: mended rows that stand in for rows of a source which were refused.
+"""Released rows: corrected rows that take the place of rejected rows of a source.
 
     landing/<source>/_releases/<number>-<digest>/release.json     who, when, why, and which partitions it touches
     landing/<source>/_releases/<number>-<digest>/<table>.parquet  id, ds, reject_ds, line, raw, before, after
 
 A release is written once, by one rename, and never changed. It belongs to the landing: a day's partition is a function
 of its source and of the releases that touch it, and their digests are among its inputs, so that the next landing of the
-day has the mended rows in it, whenever and by whomever it is made. A mended row takes the place of one with equal
-content (`before`), and a mended line that of the line that could not be read; where the source no longer sends that
-row or line, nothing is put in its place.
+day has the corrected rows in it, whenever and by whomever it is made. A corrected row takes the place of one with equal
+content (`before`), a corrected line that of the line that could not be read; where the source no longer sends that row
+or line, nothing is put in its place.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.sources.csv_files import LINE_NUMBER
 from tasks.store.database import memory
-from tasks.store.files import Home, atomic_dir, digest, read_json, sha256_file, write_json
+from tasks.store.files import Home, atomic_dir, digest, sha256_file
+from tasks.store.records import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,18 +32,46 @@ REJECTS = "_rejects"
 _AT = "_at"
 
 
+class ReleaseRecord(Record):
+    """What `release.json` says of a release.
+
+    Attributes:
+        number: counts the releases of a source from 1; 0 until it has been written.
+        made_at: UTC instant in ISO form.
+        who: released it.
+        why: in the words of whoever released it.
+        pipeline: whose quarantine the rows were in.
+        kind: whether rows were corrected, or a rule.
+        rows: how many came back, by table and rule.
+        days: of the rows that came back.
+        touches: how many rows of which partitions it changes, by table and day.
+        digest: of its rows, by which the same release is known again.
+    """
+
+    number: int = 0
+    made_at: str
+    who: str
+    why: str
+    pipeline: str
+    kind: str
+    rows: tuple[tuple[str, str, int], ...]
+    days: tuple[date, ...]
+    touches: dict[str, dict[date, int]]
+    digest: str
+
+
 @dataclass(frozen=True)
 class RowRelease:
     """A release that has been made.
 
     Attributes:
         folder: where it is.
-        record: what `release.json` says: number, made_at, who, why, pipeline, kind, touches, …
+        record: what `release.json` says.
         digest: of everything that the landing takes from it.
     """
 
     folder: Path
-    record: dict[str, Any]
+    record: ReleaseRecord
     digest: str
 
     @property
@@ -52,66 +81,66 @@ class RowRelease:
 
     def touches(self, table: str, day: date) -> bool:
         """Tell whether it changes a partition."""
-        return day.isoformat() in self.record["touches"].get(table, {})
+        return day in self.record.touches.get(table, {})
 
-    def mends(self, table: str) -> pa.Table:
-        """Return its mended rows of a table."""
+    def corrections(self, table: str) -> pa.Table:
+        """Read its corrected rows of a table: id, ds, reject_ds, line, raw, before, after."""
         import pyarrow.parquet as pq
 
         return pq.read_table(self.folder / f"{table}.parquet")
 
     @property
     def ids(self) -> set[str]:
-        """Ids of the refused rows that it mended."""
-        return {name for table in self.tables for name in self.mends(table)["id"].to_pylist()}
+        """Ids of the rejected rows that it corrected."""
+        return {name for table in self.tables for name in self.corrections(table)["id"].to_pylist()}
 
     @property
     def parts(self) -> list[tuple[str, date]]:
         """The partitions that it changes: table and day."""
-        return [(table, date.fromisoformat(day)) for table, days in self.record["touches"].items() for day in days]
+        return [(table, day) for table, days in self.record.touches.items() for day in days]
 
     @property
     def tables(self) -> list[str]:
-        """Tables that it has mended rows of."""
+        """Tables that it has corrected rows of."""
         return sorted(path.stem for path in self.folder.glob("*.parquet"))
 
 
 def releases_of(home: Home, source: str) -> list[RowRelease]:
     """Return the releases of a source in the order in which they were made."""
-    found = []
+    releases = []
     for folder in sorted(_folder(home, source).glob("[0-9]*-*")):
-        record = read_json(folder / "release.json")
+        record = ReleaseRecord.read(folder / "release.json")
         files = {path.name: sha256_file(path) for path in sorted(folder.glob("*.parquet"))}
-        found.append(RowRelease(folder, record, digest([folder.name, files])))
-    return found
+        releases.append(RowRelease(folder, record, digest([folder.name, files])))
+    return releases
 
 
 def _folder(home: Home, source: str) -> Path:
     return home.landing(source) / "_releases"
 
 
-def add_release(home: Home, source: str, record: Mapping[str, Any], mends: Mapping[str, pa.Table]) -> RowRelease:
+def add_release(home: Home, source: str, record: ReleaseRecord, corrections: Mapping[str, pa.Table]) -> RowRelease:
     """Write a release; whoever calls holds the lock of the landing.
 
     Args:
         home: the state folder.
         source: the source's folder in the landing.
         record: who made it when, why, and what it touches.
-        mends: its mended rows by table.
+        corrections: its corrected rows by table.
     """
     import pyarrow.parquet as pq
 
-    number = 1 + max((release.record["number"] for release in releases_of(home, source)), default=0)
-    folder = _folder(home, source) / f"{number:04d}-{record['digest'][:8]}"
+    number = 1 + max((release.record.number for release in releases_of(home, source)), default=0)
+    folder = _folder(home, source) / f"{number:04d}-{record.digest[:8]}"
     with atomic_dir(folder) as temporary:
-        for table, rows in mends.items():
+        for table, rows in corrections.items():
             pq.write_table(rows, temporary / f"{table}.parquet", compression="zstd")
-        write_json(temporary / "release.json", {**record, "number": number})
+        record.model_copy(update={"number": number}).write(temporary / "release.json")
     return releases_of(home, source)[-1]
 
 
 class ReleasedSource:
-    """A source with the rows that were mended and released in their places."""
+    """A source whose released rows are in the places of those that were rejected."""
 
     def __init__(self, source: Source, home: Home) -> None:
         """Take a source; its releases are looked at anew whenever the landing asks, because they are made meanwhile."""
@@ -137,31 +166,31 @@ class ReleasedSource:
         return digest({"source": made_of, "releases": released}) if released else made_of
 
     def read(self, day: date, tables: Iterable[str]) -> dict[str, pa.Table]:
-        """Return the rows of the tables that arrived on a day, those that were released mended."""
+        """Return the rows of the tables that arrived on a day, with those that were released."""
         rows = self.source.read(day, tables)
-        return {table: self._mended(table, day, found) for table, found in rows.items()}
+        return {table: self._corrected(table, day, landed) for table, landed in rows.items()}
 
-    def _mended(self, table: str, day: date, rows: pa.Table) -> pa.Table:
+    def _corrected(self, table: str, day: date, rows: pa.Table) -> pa.Table:
         for release in self._releases(table, day):
             if table == REJECTS:
-                rows = without_lines(rows, day, {name: release.mends(name) for name in release.tables})
+                rows = without_lines(rows, day, {name: release.corrections(name) for name in release.tables})
                 continue
-            mends = release.mends(table)
-            rows = with_mends(rows, of_day(mends, "ds", day), self._unread(table, mends))
+            corrections = release.corrections(table)
+            rows = with_corrections(rows, of_day(corrections, "ds", day), self._unread(table, corrections))
         return rows
 
-    def _unread(self, table: str, mends: pa.Table) -> set[tuple[int, str]]:
-        """Return the lines of a table, of those that a release mends, which the source still sends unreadable."""
-        days = {day for day in mends["reject_ds"].to_pylist() if day is not None}
+    def _unread(self, table: str, corrections: pa.Table) -> set[tuple[int, str]]:
+        """Find the lines of a table, of those that a release corrects, which the source still sends unreadable."""
+        days = {day for day in corrections["reject_ds"].to_pylist() if day is not None}
         return {line for day in days for line in _lines(self.source.read(day, [REJECTS])[REJECTS], table)}
 
 
-def of_day(mends: pa.Table, column: str, day: date) -> pa.Table:
-    """Return the mends whose `ds`, or `reject_ds`, is a day."""
+def of_day(corrections: pa.Table, column: str, day: date) -> pa.Table:
+    """Keep the corrections whose `ds`, or `reject_ds`, is a day."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    return mends.filter(pc.fill_null(pc.equal(mends[column], pa.scalar(day, pa.date32())), False))
+    return corrections.filter(pc.fill_null(pc.equal(corrections[column], pa.scalar(day, pa.date32())), False))
 
 
 def _lines(rejects: pa.Table, table: str) -> Iterator[tuple[int, str]]:
@@ -170,36 +199,35 @@ def _lines(rejects: pa.Table, table: str) -> Iterator[tuple[int, str]]:
             yield line, raw
 
 
-def without_lines(rejects: pa.Table, day: date, mends: Mapping[str, pa.Table]) -> pa.Table:
-    """Return the unreadable lines of a day less those that were mended."""
+def without_lines(rejects: pa.Table, day: date, corrections: Mapping[str, pa.Table]) -> pa.Table:
+    """Take the corrected lines out of the unreadable ones of a day."""
     import pyarrow as pa
 
-    of = {table: of_day(found, "reject_ds", day) for table, found in mends.items()}
     gone = {
         (table, line, raw)
-        for table, found in of.items()
-        for line, raw in zip(found["line"].to_pylist(), found["raw"].to_pylist(), strict=True)
+        for table, rows in corrections.items()
+        for line, raw in zip(*(of_day(rows, "reject_ds", day)[c].to_pylist() for c in ("line", "raw")), strict=True)
     }
     keys = zip(*(rejects[name].to_pylist() for name in ("table_name", "line", "raw")), strict=True)
     return rejects.filter(pa.array([key not in gone for key in keys], pa.bool_()))
 
 
-def with_mends(rows: pa.Table, mends: pa.Table, unread: set[tuple[int, str]]) -> pa.Table:
-    """Return the rows of a day with mended ones in their places.
+def with_corrections(rows: pa.Table, corrections: pa.Table, unread: set[tuple[int, str]]) -> pa.Table:
+    """Put corrected rows in the places of those that they correct.
 
     Args:
         rows: the day's rows in their order.
-        mends: `before` and `after`; or, where a line could not be read, `line`, `raw` and `after`.
+        corrections: `before` and `after`; or, where a line could not be read, `line`, `raw` and `after`.
         unread: lines and texts that the source sends unreadable; other lines are not put in.
     """
     import pyarrow as pa
 
-    readable = mends["line"].is_null()
-    keys = zip(mends["line"].to_pylist(), mends["raw"].to_pylist(), strict=True)
-    new = mends.filter(pa.array([key in unread for key in keys], pa.bool_()))
+    readable = corrections["line"].is_null()
+    keys = zip(corrections["line"].to_pylist(), corrections["raw"].to_pylist(), strict=True)
+    new = corrections.filter(pa.array([key in unread for key in keys], pa.bool_()))
     with memory() as connection:
         connection.register("landed", rows.append_column(_AT, pa.array(range(rows.num_rows), pa.int64())))
-        connection.register("mends", mends.filter(readable))
+        connection.register("corrections", corrections.filter(readable))
         connection.register("new", new)
         return (
             connection.sql(_statement(rows.column_names)).to_arrow_table().select(rows.column_names).cast(rows.schema)
@@ -207,7 +235,7 @@ def with_mends(rows: pa.Table, mends: pa.Table, unread: set[tuple[int, str]]) ->
 
 
 def _statement(columns: list[str]) -> str:
-    """Return the query: of equal rows the last ones are taken, in the order of the mends' ids."""
+    """Return the query: of equal rows the last ones are taken, in the order of the corrections' ids."""
     names = ", ".join(f'"{name}"' for name in columns)
     after = ", ".join(f'after."{name}" as "{name}"' for name in columns)
     same = " and ".join(f'landed."{name}" is not distinct from before."{name}"' for name in columns)
@@ -218,7 +246,7 @@ def _statement(columns: list[str]) -> str:
     order = f', "{LINE_NUMBER}"' if LINE_NUMBER in columns else ""
     return f"""
         with wanted as (
-            select before, after, row_number() over (partition by before order by id) as copy from mends
+            select before, after, row_number() over (partition by before order by id) as copy from corrections
         ),
         copies as (
             select {_AT}, before, row_number() over (partition by before order by {_AT} desc) as copy

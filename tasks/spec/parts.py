@@ -89,12 +89,32 @@ class Simulated(Part):
     items: Annotated[Whole, Field(ge=20, le=100_000)] = Field(description="Titles in the catalogue.")
     seed: NonNegativeInt = Field(description="Seed of everything that is drawn.")
 
+    @property
+    def folder(self) -> str:
+        """Folder in the landing; sources that differ never share one."""
+        return f"simulated-{self.users}x{self.items}-{self.seed}"
+
+    @property
+    def staging(self) -> str:
+        """Folder of the staging models."""
+        return "simulated"
+
 
 class FilesSource(Part):
     """A folder of files, declared by `transforms/datasets/<dataset>.yaml`."""
 
     type: Literal["files"]
     dataset: Name = Field(description="Name of the dataset file and of its staging folder.")
+
+    @property
+    def folder(self) -> str:
+        """Folder in the landing; sources that differ never share one."""
+        return self.dataset
+
+    @property
+    def staging(self) -> str:
+        """Folder of the staging models."""
+        return self.dataset
 
 
 Source = Annotated[Simulated | FilesSource, Field(discriminator="type")]

@@ -30,7 +30,6 @@ from tasks.spec.parts import (
     Publish,
     Retrieval,
     Sample,
-    Simulated,
     Source,
     Tune,
 )
@@ -81,14 +80,12 @@ class Spec(Part):
     @property
     def source_name(self) -> str:
         """Folder of the source in the landing; sources that differ never share one."""
-        if isinstance(self.source, Simulated):
-            return f"simulated-{self.source.users}x{self.source.items}-{self.source.seed}"
-        return self.source.dataset
+        return self.source.folder
 
     @property
     def staging(self) -> str:
         """Folder of the staging models."""
-        return "simulated" if isinstance(self.source, Simulated) else self.source.dataset
+        return self.source.staging
 
     @property
     def lag(self) -> timedelta:

@@ -16,10 +16,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, model_validator
 
 from tasks.errors import LandingError, MatineeError
-from tasks.store.files import Home, atomic_file, read_json, sha256_file, write_json
+from tasks.store.files import Home, atomic_file, sha256_file
+from tasks.store.records import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,6 +54,55 @@ class Partition:
     rejects: int = 0
 
 
+class Landing(Record):
+    """One landing of a table's day, as its manifest remembers it.
+
+    Attributes:
+        file: name of the parquet file, beside the manifest.
+        sha256: of the file.
+        rows: in the file.
+        bytes: size of the file.
+        rejects: lines of the input that could not be read.
+        landed_at: UTC instant in ISO form; no digest covers it.
+    """
+
+    file: str
+    sha256: str
+    rows: int
+    bytes: int
+    rejects: int
+    landed_at: str
+
+
+class Manifest(Record):
+    """Which file of a table's day counts, and all that were landed for it, the latest last.
+
+    Attributes:
+        table: the table.
+        ds: UTC day on which the rows arrived.
+        current: name of the file that counts: that of the latest landing.
+        landings: the history.
+        inputs: digest of what the current rows were made from.
+    """
+
+    table: str
+    ds: date
+    current: str
+    landings: Annotated[tuple[Landing, ...], Field(min_length=1)]
+    inputs: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _current_is_the_latest(self) -> Manifest:
+        if self.latest.file != self.current:
+            raise ValueError(f"the latest landing is {self.latest.file}, current is {self.current}")
+        return self
+
+    @property
+    def latest(self) -> Landing:
+        """The landing that counts."""
+        return self.landings[-1]
+
+
 def partition_dir(home: Home, source_name: str, table: str, day: date) -> Path:
     """Return the folder of a table's day."""
     return home.landing(source_name) / table / f"ds={day.isoformat()}"
@@ -72,19 +124,19 @@ def store(folder: Path, rows: pa.Table, *, inputs: str, rejects: int = 0) -> Lan
     if not path.exists() or path.stat().st_size != len(content):
         with atomic_file(path) as temporary:
             temporary.write_bytes(content)
-    manifest = read_manifest(folder) or {
-        "table": table,
-        "ds": day.isoformat(),
-        "current": None,
-        "landings": [],
-    }
-    new = manifest["current"] != path.name
+    # The file is complete before the manifest names it: killed in between, it is litter that nobody reads.
+    before = read_manifest(folder)
+    new = before is None or before.current != path.name
+    landings = () if before is None else before.landings
     if new:
-        landing = {"file": path.name, "sha256": sha256, "rows": rows.num_rows, "bytes": len(content)}
-        landing |= {"rejects": rejects, "landed_at": datetime.now(UTC).isoformat(timespec="seconds")}
-        manifest |= {"current": path.name, "landings": [*manifest["landings"], landing]}
-    if new or manifest["inputs"] != inputs:
-        write_json(folder / "manifest.json", {**manifest, "inputs": inputs})
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        landing = Landing(
+            file=path.name, sha256=sha256, rows=rows.num_rows, bytes=len(content), rejects=rejects, landed_at=now
+        )
+        landings = (*landings, landing)
+    if new or before is None or before.inputs != inputs:
+        manifest = Manifest(table=table, ds=day, current=path.name, landings=landings, inputs=inputs)
+        manifest.write(folder / "manifest.json")
     return Landed(table, day, path, sha256, rows.num_rows, new)
 
 
@@ -132,22 +184,21 @@ def read_manifests(
     return found
 
 
-def _partition(folder: Path, manifest: dict[str, Any], *, verify: bool) -> Partition:
-    landing = manifest["landings"][-1]
-    path = folder / landing["file"]
-    mend = f"delete {path.name} and run `matinee land` again: it is made anew from the source"
+def _partition(folder: Path, manifest: Manifest, *, verify: bool) -> Partition:
+    landing = manifest.latest
+    path = folder / landing.file
+    remedy = f"delete {path.name} and run `matinee land` again: it is made anew from the source"
     if not path.exists():
-        raise LandingError(f"{path}: missing, though {folder / 'manifest.json'} names it; {mend}")
-    if path.stat().st_size != landing["bytes"]:
-        raise LandingError(f"{path}: found {path.stat().st_size} bytes, expected {landing['bytes']}: truncated; {mend}")
-    if verify and (sha256 := sha256_file(path)) != landing["sha256"]:
-        raise LandingError(f"{path}: found sha256 {sha256}, expected {landing['sha256']}: changed; {mend}")
-    day = date.fromisoformat(manifest["ds"])
-    return Partition(manifest["table"], day, path, landing["sha256"], landing["rows"], landing["rejects"])
+        raise LandingError(f"{path}: missing, though {folder / 'manifest.json'} names it; {remedy}")
+    if path.stat().st_size != landing.bytes:
+        raise LandingError(f"{path}: found {path.stat().st_size} bytes, expected {landing.bytes}: truncated; {remedy}")
+    if verify and (sha256 := sha256_file(path)) != landing.sha256:
+        raise LandingError(f"{path}: found sha256 {sha256}, expected {landing.sha256}: changed; {remedy}")
+    return Partition(manifest.table, manifest.ds, path, landing.sha256, landing.rows, landing.rejects)
 
 
-def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """Return the manifest of a partition; None if it has not been landed.
+def read_manifest(folder: Path) -> Manifest | None:
+    """Read the manifest of a partition; None if it has not been landed.
 
     Raises:
         LandingError: the file is no manifest.
@@ -156,16 +207,12 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        manifest: dict[str, Any] = read_json(path)
-        if manifest["landings"][-1]["file"] != manifest["current"] or not manifest["inputs"]:
-            raise KeyError("current")
-    except (MatineeError, LookupError, TypeError) as error:
+        return Manifest.read(path)
+    except MatineeError as error:
         raise LandingError(f"{path}: not a manifest ({error}); delete this file and run `matinee land` again") from None
-    return manifest
 
 
-def whole(folder: Path, manifest: dict[str, Any]) -> bool:
+def whole(folder: Path, manifest: Manifest) -> bool:
     """Tell whether the current file of a partition is there in its full size."""
-    landing = manifest["landings"][-1]
-    path = folder / str(landing["file"])
-    return path.exists() and path.stat().st_size == int(landing["bytes"])
+    path = folder / manifest.latest.file
+    return path.exists() and path.stat().st_size == manifest.latest.bytes

@@ -267,7 +267,7 @@ def test_mended_rows_are_released_once(shop: Shop, tmp_path: Path) -> None:
     code, said = shop.call(*words)
     (made,) = releases_of(shop.home, "online_retail")
     assert (code, made.name in said) == (0, True)
-    assert (made.record["who"], made.record["why"]) == ("ann", "a log")
+    assert (made.record.who, made.record.why) == ("ann", "a log")
     landed = read_manifests(shop.home, "online_retail", ["lines"], january(4), january(6))
     assert [(part.rows, part.rejects) for part in landed] == [(3, 0), (3, 0), (2, 1)]
 
@@ -287,14 +287,14 @@ def test_a_line_number_tells_the_row_where_it_is_enough(shop: Shop, tmp_path: Pa
     code, _ = shop.call("release", "--with", str(tmp_path / "m.csv"), "--as-of", "2011-01-05", "--why", "a log")
     assert code == 0
     (made,) = releases_of(shop.home, "online_retail")
-    assert made.record["touches"] == {"lines": {"2011-01-05": 1}}
+    assert made.record.touches == {"lines": {date(2011, 1, 5): 1}}
 
 
 def test_a_column_can_be_named_that_tells_the_row(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "m.jsonl").write_text('{"invoice_no": "50005", "customer_id": 12002}\n')
     code, _ = shop.call("release", "--with", str(tmp_path / "m.jsonl"), "--match", "invoice_no", "--why", "a log")
     assert code == 0
-    (mended,) = releases_of(shop.home, "online_retail")[0].mends("lines").to_pylist()
+    (mended,) = releases_of(shop.home, "online_retail")[0].corrections("lines").to_pylist()
     assert (mended["ds"], mended["after"]["customer_id"]) == (january(5), "12002")
 
 
@@ -313,7 +313,7 @@ def test_a_mended_rule_is_tried_on_days_that_were_judged_as_they_lie_there(shop:
     words = ("release", "--rule", "no_customer", "--why", "the rule was wrong", "--from", "2011-01-06")
     assert shop.call(*words)[0] == 0
     assert "released already" in shop.call(*words)[1]
-    assert [one.record["kind"] for one in releases_of(shop.home, "online_retail")] == ["mended rows", "mended rule"]
+    assert [one.record.kind for one in releases_of(shop.home, "online_retail")] == ["mended rows", "mended rule"]
 
 
 def test_a_release_needs_the_source(shop: Shop, tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ def test_rows_come_back_when_the_rule_is_mended(dirty: Dirty, tmp_path: Path, mo
         stale = stale_after(run.spec, run.home, source, parts, run.data)
         assert (stale.runs, stale.other_code) == ((january(LATE),), True)
         made = release(run.spec, run.home, source, found, "ann", "postage is a product now")
-        assert (made.record["kind"], made.record["touches"]) == ("mended rule", {})
+        assert (made.record.kind, made.record.touches) == ("mended rule", {})
         built(run)
         assert "not_a_product" not in rules(run)
     finally:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import nullcontext
 from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -147,7 +148,7 @@ import pyarrow as pa
 import tasks.store.partitions as partitions
 from tasks.store.files import Home
 from datetime import date
-partitions.write_json = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # the moment between file and manifest
+partitions.Manifest.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # the moment between file and manifest
 partitions.store(Path(sys.argv[1]), pa.table({"n": [1, 2]}), inputs="new")
 """
 
@@ -239,17 +240,16 @@ def test_land_takes_the_source_that_a_pipeline_names(
 
 
 def test_the_step_lands_the_lookback_and_says_the_same_whenever_it_is_run(home: Home) -> None:
-    from contextlib import nullcontext
-
     run: Any = SimpleNamespace(
         spec=spec(type="simulated", users=20, items=20, seed=1),
-        home=home, as_of=day(3), data=None, landing_start=day(2), step=lambda *_: nullcontext(),
+        home=home, as_of=day(3), data=None, landing_start=day(2),
+        write=lambda _: nullcontext(SimpleNamespace(result=None)),
     )  # fmt: skip
     first = land_step(run)
     land(run.spec, home, DAY, day(9))
     assert land_step(run) == first
-    assert first["partitions"] == {"users": 4, "items": 4, "impressions": 2, "events": 2}
-    assert first["rows"]["impressions"] > first["rows_of_day"]["impressions"] > 0
+    assert first.partitions == {"users": 4, "items": 4, "impressions": 2, "events": 2}
+    assert first.rows["impressions"] > first.rows_of_day["impressions"] > 0
 
 
 def test_two_processes_landing_at_once_land_each_day_once(home: Home) -> None:
@@ -268,5 +268,5 @@ def test_two_processes_landing_at_once_land_each_day_once(home: Home) -> None:
 
 def test_a_folder_for_a_simulated_source_is_refused(home: Home, tmp_path: Path) -> None:
     spec = SimpleNamespace(name="streaming", source=SimpleNamespace(type="simulated", users=10, items=20, seed=1))
-    with pytest.raises(SourceError, match="the source of 'streaming' is simulated and reads no folder"):
+    with pytest.raises(SourceError, match="the source of this pipeline is simulated and reads no folder"):
         open_source(spec, home, tmp_path)  # type: ignore[arg-type]  # the spec is made by hand

@@ -24,7 +24,7 @@ from tasks.quarantine.rejected_rows import Row
 from tasks.quarantine.release import Proposal, finish, propose_rows, release
 from tasks.quarantine.revalidate import texts
 from tasks.sources.land import land_range, open_source
-from tasks.sources.released_rows import REJECTS, releases_of, with_mends
+from tasks.sources.released_rows import REJECTS, releases_of, with_corrections
 from tasks.spec.spec import Spec
 from tasks.store.files import Home, read_json
 from tasks.store.partitions import partition_dir, read_manifests, store
@@ -121,10 +121,10 @@ def test_who_when_why_and_what_is_kept(tmp_path: Path) -> None:
     shop = Shop(tmp_path, NOBODY, TORN)
     shop.release((2, CUSTOMER), (3, LINE))
     (made,) = releases_of(shop.home, "online_retail")
-    assert (made.record["who"], made.record["why"]) == ("ann", "the log says so")
-    assert made.record["rows"] == [["lines", "no_customer", 1], ["lines", "unparseable", 1]]
-    assert made.record["touches"] == {"lines": {"2011-01-04": 2}, "_rejects": {"2011-01-04": 1}}
-    (mend,) = [row for row in made.mends("lines").to_pylist() if row["before"]]
+    assert (made.record.who, made.record.why) == ("ann", "the log says so")
+    assert made.record.rows == (("lines", "no_customer", 1), ("lines", "unparseable", 1))
+    assert made.record.touches == {"lines": {date(2011, 1, 4): 2}, "_rejects": {date(2011, 1, 4): 1}}
+    (mend,) = [row for row in made.corrections("lines").to_pylist() if row["before"]]
     assert (mend["before"]["customer_id"], mend["after"]["customer_id"]) == (None, "12002")
 
 
@@ -194,7 +194,7 @@ def test_of_equal_rows_each_mend_takes_one(tmp_path: Path) -> None:
             "after": pa.array([{"n": 3, "word": "x"}, {"n": 4, "word": "y"}], kind),
         }
     )
-    assert with_mends(rows, mends, set())["n"].to_pylist() == [1, 2, 4, 3]
+    assert with_corrections(rows, mends, set())["n"].to_pylist() == [1, 2, 4, 3]
 
 
 def test_released_rows_are_said_to_be(tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+"""The kinds of sources, by the `type` of `source` in a pipeline file.
+
+To add a source: a model with its `type` in `tasks.spec.parts`, a class that is a `Source`, and one function here that
+opens it, with its line in `SOURCES`. Staging models of the name that the model calls `staging` do the rest.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import SourceError
+from tasks.sources.released_rows import ReleasedSource
+from tasks.sources.source import Source
+from tasks.spec.parts import FilesSource, Simulated
+from tasks.store.files import Home
+
+if TYPE_CHECKING:
+    from tasks.spec.spec import Spec
+
+
+def _open_simulated(declared: Simulated, home: Home, data: Path | None) -> Source:
+    if data is not None:
+        raise SourceError(f"--data {data}: the source of this pipeline is simulated and reads no folder; leave it out")
+    # Inside, so that who lands files does not wait for the simulation to be imported; and a plain import, so that
+    # the digest of the code, which follows imports, knows of it.
+    from tasks.sources.simulation.service import Service
+    from tasks.sources.simulation.source import SimulatedSource
+
+    return SimulatedSource(Service(declared.users, declared.items, declared.seed))
+
+
+def _open_files(declared: FilesSource, home: Home, data: Path | None) -> Source:
+    from tasks.sources.datasets import load_dataset
+    from tasks.sources.file_source import FileSource
+
+    name = declared.dataset
+    folder = data or os.environ.get(f"MATINEE_DATA_{name.upper()}") or home.root / "data" / name
+    return FileSource(load_dataset(name), Path(folder))
+
+
+SOURCES: dict[str, Callable[[Any, Home, Path | None], Source]] = {
+    "simulated": _open_simulated,
+    "files": _open_files,
+}
+"""Opens what a pipeline file declares, given the state folder and the folder of `--data`."""
+
+
+def open_source(spec: Spec, home: Home, data: Path | None = None) -> Source:
+    """Open the source that a pipeline names, with corrected rows that were released (`tasks.sources.released_rows`).
+
+    Args:
+        spec: the pipeline.
+        home: its state; a data set's files are looked for in `<home>/data/<dataset>`
+        data: unless this folder is given, or `MATINEE_DATA_<DATASET>` is set.
+
+    Raises:
+        SourceError: a folder is given to a source that reads none.
+    """
+    return ReleasedSource(SOURCES[spec.source.type](spec.source, home, data), home)

@@ -69,8 +69,7 @@ def step(pipeline: str, what: str, as_of: str, population: str | None = None) ->
     args: list[Any] = [] if population is None else [population]
     if what == "build":
         args = [waiting_days(context)]  # one dbt invocation for a whole backfill, in whatever order it runs
-    returned = call(pipeline, what, *args)
-    result: dict[str, Any] = returned.to_json() if isinstance(returned, Record) else returned
+    result: dict[str, Any] = call(pipeline, what, *args)
     for asset in context["task"].outlets:
         seconds = round(time.monotonic() - began, 2)
         context["outlet_events"][asset].extra = {**result, "as_of": as_of, "seconds": seconds}
@@ -90,11 +89,11 @@ def report(pipeline: str, as_of: str) -> dict[str, Any]:
     context: Any = get_current_context()
     states = context["ti"].get_task_states(dag_id=pipeline, run_ids=[context["run_id"]])[context["run_id"]]
     try:
-        returned = call(pipeline, "report")
+        result: dict[str, Any] = call(pipeline, "report")
     finally:
         notify(context, finished=True)
         raise_if_red(states)
-    return returned.to_json() if isinstance(returned, Record) else dict(returned)
+    return result
 
 
 def raise_if_red(states: dict[str, str]) -> None:

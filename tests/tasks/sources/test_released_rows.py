@@ -267,7 +267,7 @@ def test_of_mended_rows_that_are_alike_the_first_comes_back(tmp_path: Path, monk
     pairs = [(row, Mended("m", {"item_id": "i1"})) for row in refused]
     found = propose_rows(spec, home, open_source(spec, home), pairs, refused)
     assert (found.back, found.still) == ([refused[0]], [(refused[1], "exact_duplicate")])
-    assert found.touches == {"items": {"2011-01-04": 1}}
+    assert found.touches == {"items": {DAY: 1}}
     assert found.new_faults == 0
 
 

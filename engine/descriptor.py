@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -88,6 +89,7 @@ class Descriptor(Closed):
     ranker: Annotated[PopulationRankerNode | ScoringRankerNode, Field(discriminator="type")]
     rankers: dict[str, ScoringRankerNode] = Field(default_factory=dict)
     artifacts: dict[ArtifactName, ArtifactEntry]
+    content: str = Field(pattern="^[0-9a-f]{64}$", description="`content_digest` of the artifacts.")
     lineage: dict[str, JsonValue] = Field(default_factory=dict)
     evaluation: Evaluation = Evaluation()
     golden: tuple[Golden, ...] = ()
@@ -107,6 +109,26 @@ class Descriptor(Closed):
             if name not in self.artifacts:
                 raise ValueError(f"{name!r} is used but not listed in artifacts{nearest(name, self.artifacts)}")
         return self
+
+    @model_validator(mode="after")
+    def _content(self) -> Descriptor:
+        expected = content_digest(self.artifacts)
+        if self.content != expected:
+            raise ValueError(
+                f"content is {self.content[:12]}…, but the listed artifacts have {expected[:12]}…: the descriptor was "
+                "altered after publishing"
+            )
+        return self
+
+
+def content_digest(artifacts: Mapping[str, ArtifactEntry]) -> str:
+    """Return the one digest of a version's artifacts: the sha256 of the JSON list of [name, sha256], by name.
+
+    A version is named after what it is made from; this is what it is made of.
+    """
+    listed = [[name, artifacts[name].sha256] for name in sorted(artifacts)]
+    text = json.dumps(listed, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def referenced(descriptor: Descriptor) -> set[str]:
@@ -191,8 +213,16 @@ def artifact_entry(path: Path) -> ArtifactEntry:
         raise ArtifactError(f"{path}: cannot be read ({error.strerror}); expected an artifact") from None
 
 
-def check_artifacts(folder: Path, descriptor: Descriptor) -> None:
-    """Raise `ArtifactError` unless every listed file lies inside the folder and is what it was."""
+def check_artifacts(folder: Path, descriptor: Descriptor, content: str | None = None) -> None:
+    """Raise `ArtifactError` unless every listed file lies inside the folder and is what it was.
+
+    With `content` given, the descriptor must be that of these contents, too.
+    """
+    if content is not None and descriptor.content != content:
+        raise ArtifactError(
+            f"{folder}: holds other contents ({descriptor.content[:12]}…) than were published under this name "
+            f"({content[:12]}…); restore the version's folder from where it was published"
+        )
     root = folder.resolve()
     for name, expected in descriptor.artifacts.items():
         path = folder / name

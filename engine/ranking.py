@@ -125,16 +125,23 @@ class Engine:
         return responses
 
 
-def load(folder: Path, *, unpublished: bool = False) -> Engine:
+def load(folder: Path, *, unpublished: bool = False, content: str | None = None) -> Engine:
     """Return the engine of a version's folder, or refuse it.
 
-    In this order: the descriptor is read and its references resolved; size and digest of every artifact are
-    compared; the artifacts are loaded; the golden requests are answered and compared, items and scores, for
-    exact equality. `unpublished` allows a version that has no golden requests yet, to make them.
-    Raises `DescriptorError`, `ArtifactError` or `GoldenMismatch`.
+    In this order: the descriptor is read and its references resolved; the content digest, size and digest of every
+    artifact are compared; the artifacts are loaded; the golden requests are answered and compared, items and scores,
+    for exact equality.
+
+    Args:
+        folder: the version's.
+        unpublished: allows a version that has no golden requests yet, to make them.
+        content: the content digest by which an alias or the timeline knows the version, if one does.
+
+    Raises:
+        EngineError: `DescriptorError`, `ArtifactError` or `GoldenMismatch`.
     """
     descriptor = read_descriptor(folder)
-    check_artifacts(folder, descriptor)
+    check_artifacts(folder, descriptor, content)
     wiring = Wiring(folder, descriptor.catalogue)
     engine = Engine(descriptor, wiring, _populations(descriptor, wiring))
     if not descriptor.golden and not unpublished:

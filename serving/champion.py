@@ -13,6 +13,7 @@ from engine.errors import EngineError
 from engine.ranking import Engine, load
 
 _LOG = logging.getLogger("matinee.serving")
+_CONTENT = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=:@-]*")
 
 
@@ -25,18 +26,29 @@ class Loaded:
     refused: str | None = None
 
 
-def read_alias(registry: Path, pipeline: str, alias: str = "champion") -> str:
-    """Return the version that the alias names; raise `EngineError` if there is none or it is malformed."""
+@dataclass(frozen=True)
+class Pointer:
+    """What an alias points at: the name of a version, and its content digest."""
+
+    version: str
+    content: str
+
+
+def read_alias(registry: Path, pipeline: str, alias: str = "champion") -> Pointer:
+    """Return what the alias points at; raise `EngineError` if there is none or it is malformed."""
     path = registry / pipeline / "aliases" / f"{alias}.json"
     try:
-        version = json.loads(path.read_text(encoding="utf-8"))["version"]
+        found = json.loads(path.read_text(encoding="utf-8"))
+        version, content = found["version"], found["content"]
     except FileNotFoundError:
         raise EngineError(f"{path}: no such alias; publish a version of {pipeline!r} first") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EngineError(f'{path}: not readable ({error!r}); expected {{"version": …}}') from None
+        raise EngineError(f'{path}: not readable ({error!r}); expected {{"version": …, "content": …}}') from None
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
         raise EngineError(f"{path}: {version!r} is no version")
-    return version
+    if not isinstance(content, str) or not _CONTENT.fullmatch(content):
+        raise EngineError(f"{path}: {content!r} is no content digest")
+    return Pointer(version, content)
 
 
 class Champion:
@@ -45,8 +57,9 @@ class Champion:
     def __init__(self, registry: Path, pipeline: str) -> None:
         self._registry, self._pipeline = registry, pipeline
         self._lock = threading.Lock()
-        self._tried = read_alias(registry, pipeline)
-        self._loaded = Loaded(self._load(self._tried), self._tried)
+        pointer = read_alias(registry, pipeline)
+        self._tried: Pointer | None = pointer
+        self._loaded = Loaded(self._load(pointer), pointer.version)
 
     @property
     def current(self) -> Loaded:
@@ -61,34 +74,35 @@ class Champion:
         with self._lock:
             served = self._loaded
             try:
-                version = self._moved()
-                if version is None:
+                pointer = self._moved()
+                if pointer is None:
                     return False
-                self._loaded = Loaded(self._load(version), version)
+                self._loaded = Loaded(self._load(pointer), pointer.version)
             except EngineError as error:
                 if served.refused != str(error):
                     _LOG.error("%s is still served: %s", served.version, error)
                 self._loaded = Loaded(served.engine, served.version, str(error))
                 return False
-            _LOG.info("%s is served", version)
+            _LOG.info("%s is served", pointer.version)
             return True
 
-    def _moved(self) -> str | None:
-        """Return the alias' version if it is neither the served one nor the one refused last."""
-        served, tried, self._tried = self._loaded, self._tried, ""
-        self._tried = version = read_alias(self._registry, self._pipeline)
-        if version == served.version:
+    def _moved(self) -> Pointer | None:
+        """Return what the alias points at if it is neither the served version nor the one refused last."""
+        served, tried, self._tried = self._loaded, self._tried, None
+        self._tried = pointer = read_alias(self._registry, self._pipeline)
+        if pointer == Pointer(served.version, served.engine.descriptor.content):
             self._loaded = Loaded(served.engine, served.version)
             return None
-        return None if version == tried else version
+        return None if pointer == tried else pointer
 
     def watch(self, stop: threading.Event, seconds: float) -> None:
         """Follow the alias every so many seconds until told to stop."""
         while not stop.wait(seconds):
             self.follow()
 
-    def _load(self, version: str) -> Engine:
-        engine = load(self._registry / self._pipeline / "versions" / version)
-        if engine.descriptor.version != version:
-            raise EngineError(f"the folder of {version} holds version {engine.descriptor.version}: not served")
+    def _load(self, pointer: Pointer) -> Engine:
+        folder = self._registry / self._pipeline / "versions" / pointer.version
+        engine = load(folder, content=pointer.content)
+        if engine.descriptor.version != pointer.version:
+            raise EngineError(f"the folder of {pointer.version} holds version {engine.descriptor.version}: not served")
         return engine

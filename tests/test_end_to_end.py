@@ -50,8 +50,10 @@ def test_a_run_publishes_one_version_and_points_to_it(tiny: Tiny) -> None:
     name = run.spec.name
     assert version.startswith(f"{tiny.as_of}.")
     assert list(tiny.versions) == [version]
-    assert alias(run.home, name, "champion") == {"version": version, "as_of": str(tiny.as_of)}
     (event,) = timeline(run.home, name)
+    pointer = {"version": version, "as_of": str(tiny.as_of), "content": event["content"]}
+    assert alias(run.home, name, "champion") == pointer
+    assert loaded(tiny).descriptor.content == event["content"]
     assert (event["version"], event["live"], event["why"]) == (version, True, "all gates hold")
     assert run.result("report")["good"] is True
     assert not (run.dir / "errors").exists() or not list((run.dir / "errors").iterdir())
@@ -268,6 +270,7 @@ def test_a_corrected_day_is_another_version(bought: Tiny, tmp_path: Path) -> Non
     assert alias(run.home, run.spec.name, "champion") == {
         "version": run.result("publish")["version"],
         "as_of": str(bought.as_of),
+        "content": run.result("publish")["content"],
     }
 
 

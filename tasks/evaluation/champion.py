@@ -18,7 +18,7 @@ from tasks.errors import MatineeError, first_line
 from tasks.spec.parts import BeatsGate, NotWorseGate
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
-from tasks.store.registry import timeline, version_dir
+from tasks.store.registry import content_of, timeline, version_dir
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,7 +126,7 @@ def champion_scores(run: Run, table: pa.Table) -> Champion:
     folder = version_dir(run.home, run.spec.name, version)
     try:
         descriptor = read_descriptor(folder)
-        check_artifacts(folder, descriptor)
+        check_artifacts(folder, descriptor, content_of(run.home, run.spec.name, version))
         return Champion(version, _scores(run.spec, descriptor, folder, table), _new_since(descriptor))
     except (_Incomparable, EngineError) as error:
         return Champion(version, problem=str(error))

@@ -23,7 +23,7 @@ from tasks.monitoring.drift import SCORE
 from tasks.monitoring.serving_log import Answer, read_answers, served_dir, served_files
 from tasks.spec.feature_catalog import MARTS, feature_catalog
 from tasks.store.files import json_number
-from tasks.store.registry import version_dir
+from tasks.store.registry import content_of, version_dir
 from tasks.store.sql import identifier
 
 if TYPE_CHECKING:
@@ -227,9 +227,10 @@ class _Engines:
         from engine.ranking import load
 
         if version not in self._engines:
-            folder = version_dir(self._run.home, self._run.spec.name, version)
+            place = (self._run.home, self._run.spec.name, version)
+            folder = version_dir(*place)
             try:
-                self._engines[version] = load(folder)
+                self._engines[version] = load(folder, content=content_of(*place))
             except EngineError as error:
                 raise MatineeError(
                     f"{folder}: answers were given by this version, but it cannot be loaded: {error}"

@@ -73,7 +73,7 @@ def withdraw_version(run: Run) -> None:
     name, alias, version = run.spec.name, run.spec.publish.alias, this_version(run)
     word = verdict_on(run.home, name, alias, version)
     if word is not None and not word.get("withdrawn"):
-        event = {**_event(run), "why": "judged again: a gate does not hold"}
+        event = {**_event(run, word["content"]), "why": "judged again: a gate does not hold"}
         withdraw(run.home, name, alias, version, run.as_of, event)
 
 
@@ -125,9 +125,10 @@ def copy_artifacts(run: Run, folder: Path) -> list[str]:
 
 def describe(run: Run, folder: Path, names: list[str], version: str, made_from: dict[str, Any]) -> Descriptor:
     """Return the descriptor of a version without golden answers."""
-    from engine.descriptor import Descriptor, Evaluation, artifact_entry
+    from engine.descriptor import Descriptor, Evaluation, artifact_entry, content_digest
     from engine.node_schema import PopulationRankerNode, Ref
 
+    artifacts = {name: artifact_entry(folder / name) for name in names}
     rankers = {name: ranker_node(run.spec, name) for name in populations(run)}
     split = run.spec.populations
     ranker: Any = rankers[EVERYBODY_ELSE]
@@ -141,7 +142,8 @@ def describe(run: Run, folder: Path, names: list[str], version: str, made_from: 
         as_of=run.as_of,
         ranker=ranker,
         rankers=rankers if split is not None else {},
-        artifacts={name: artifact_entry(folder / name) for name in names},
+        artifacts=artifacts,
+        content=content_digest(artifacts),
         lineage=made_from,
         evaluation=Evaluation.model_validate(evaluation(run)),
     )
@@ -182,8 +184,8 @@ def golden_requests(folder: Path) -> list[Request]:
     return [*requests, Request(user_id="nobody-knows-me", k=GOLDEN_LENGTH)]
 
 
-def write_version(run: Run, folder: Path, version: str, made_from: dict[str, Any]) -> None:
-    """Fill a folder with a whole version, and load it as a server would."""
+def write_version(run: Run, folder: Path, version: str, made_from: dict[str, Any]) -> str:
+    """Fill a folder with a whole version, load it as a server would, and return its content digest."""
     from engine.descriptor import write_descriptor
     from engine.ranking import golden, load
 
@@ -192,6 +194,7 @@ def write_version(run: Run, folder: Path, version: str, made_from: dict[str, Any
     answers = golden(load(folder, unpublished=True), golden_requests(folder))
     write_descriptor(folder, descriptor.model_copy(update={"golden": answers}))
     load(folder)
+    return descriptor.content
 
 
 def publish_step(run: Run) -> dict[str, Any]:
@@ -210,8 +213,8 @@ def publish_step(run: Run) -> dict[str, Any]:
     building = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
     try:
         building.chmod(0o755)
-        write_version(run, building, version, made_from)
-        new = add_version(run.home, run.spec.name, version, building)
+        content = write_version(run, building, version, made_from)
+        new = add_version(run.home, run.spec.name, version, building, content)
     except OSError as error:
         raise RegistryError(
             f"{root}: the version {version} could not be written ({error.strerror}); nothing was published and the "
@@ -219,7 +222,8 @@ def publish_step(run: Run) -> dict[str, Any]:
         ) from None
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    live = move_alias(run.home, run.spec.name, run.spec.publish.alias, version, run.as_of, _event(run))
+    event = _event(run, content)
+    live = move_alias(run.home, run.spec.name, run.spec.publish.alias, version, run.as_of, event)
     path = version_dir(run.home, run.spec.name, version).relative_to(run.home.root)
     result = {
         "version": version,
@@ -227,7 +231,8 @@ def publish_step(run: Run) -> dict[str, Any]:
         "new": new,
         "alias": run.spec.publish.alias,
         "alias_moved": live,
-        "metrics": _event(run)["metrics"],
+        "content": content,
+        "metrics": event["metrics"],
         **_later_verdicts(run),
     }
     with run.step("publish", result):
@@ -246,13 +251,14 @@ def _verdicts(run: Run, *, champion: bool) -> list[dict[str, Any]]:
     return [verdict for gate, verdict in pairs if (gate is not None and against_champion(gate)) == champion]
 
 
-def _event(run: Run) -> dict[str, Any]:
+def _event(run: Run, content: str) -> dict[str, Any]:
     judged = run.result("evaluate")
     figures = judged["metrics"]
     against = _verdicts(run, champion=True)
     compared = {"against_champion": against, "champion": judged["champion"]["version"]} if against else {}
     return {
         **compared,
+        "content": content,
         "why": "all gates hold",
         "run": f"{run.spec.name}/{run.as_of}",
         "metrics": {metric: rivals[MODEL] for metric, rivals in figures.items()},

@@ -10,7 +10,7 @@ from tasks.errors import MatineeError, RegistryError
 from tasks.spec.load import load_spec
 from tasks.spec.project import pipeline_path
 from tasks.store.files import Home, default_home
-from tasks.store.registry import alias, version_dir
+from tasks.store.registry import alias, content_of, version_dir
 
 
 def find_version(home: Home, pipeline: str, name: str, version: str | None) -> str:
@@ -43,7 +43,7 @@ def rank_user(pipeline: str, user: str, k: int, version: str | None) -> Renderab
         raise MatineeError("--user: found an empty id, expected one of the user ids in the data")
     spec, home = load_spec(pipeline_path(pipeline)), default_home()
     found = find_version(home, spec.name, spec.publish.alias, version)
-    engine = load(version_dir(home, spec.name, found))
+    engine = load(version_dir(home, spec.name, found), content=content_of(home, spec.name, found))
     response = engine.rank([Request(user_id=user, k=k)])[0]
     table = Table(title=f"{spec.name} {found}: user {user}, population {response.population}", title_justify="left")
     for name in ("rank", "score", "item", "title"):

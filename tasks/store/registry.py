@@ -37,11 +37,18 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(p.relative_to(folder)): sha256_file(p) for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def add_version(home: Home, pipeline: str, version: str, built: Path) -> bool:
+def add_version(home: Home, pipeline: str, version: str, built: Path, content: str) -> bool:
     """Move a finished folder into the registry; return False when the same version is there already.
 
+    Args:
+        home: where the registry is.
+        pipeline: whose version it is.
+        version: its name.
+        built: the folder.
+        content: its content digest.
+
     Raises:
-        RegistryError: the version is there with other contents: equal inputs gave unequal outputs.
+        RegistryError: the version is or was there with other contents: equal inputs gave unequal outputs.
     """
     target = version_dir(home, pipeline, version)
     with _locked(home.registry(pipeline)):
@@ -55,11 +62,24 @@ def add_version(home: Home, pipeline: str, version: str, built: Path) -> bool:
                     "remove the published version if it was damaged"
                 )
             return False
+        _refuse_other_content(home, pipeline, version, content)
         sync_tree(built)
         target.parent.mkdir(parents=True, exist_ok=True)
         built.rename(target)
         _sync(target.parent)
     return True
+
+
+def _refuse_other_content(home: Home, pipeline: str, version: str, content: str) -> None:
+    """Keep a name from standing for two contents, although the folder of the first is gone."""
+    before = content_of(home, pipeline, version)
+    if before is not None and before != content:
+        raise RegistryError(
+            f"{home.registry(pipeline) / 'timeline.jsonl'}: the version {version} was published with the content "
+            f"{before[:12]}…; found {content[:12]}…. Versions never change. Equal "
+            "inputs gave unequal outputs: restore the version's folder from a backup, or publish on a machine like "
+            "the first one"
+        )
 
 
 def _sync(folder: Path) -> None:
@@ -71,7 +91,7 @@ def _sync(folder: Path) -> None:
 
 
 def alias(home: Home, pipeline: str, name: str) -> dict[str, Any] | None:
-    """Return what an alias points at: `{"version", "as_of"}`, or None."""
+    """Return what an alias points at: `{"version", "as_of", "content"}`, or None."""
     path = home.registry(pipeline) / "aliases" / f"{name}.json"
     if not path.exists():
         return None
@@ -81,6 +101,14 @@ def alias(home: Home, pipeline: str, name: str) -> dict[str, Any] | None:
 
 def move_alias(home: Home, pipeline: str, name: str, version: str, as_of: date, event: dict[str, Any]) -> bool:
     """Point the alias at a version unless it points at a later day; record it in the timeline either way.
+
+    Args:
+        home: where the registry is.
+        pipeline: whose alias it is.
+        name: of the alias.
+        version: to point at.
+        as_of: the version's day.
+        event: the rest of the timeline's line; `content`, the version's content digest, is kept in the alias, too.
 
     Returns:
         Whether the alias points at the version now.
@@ -92,7 +120,7 @@ def move_alias(home: Home, pipeline: str, name: str, version: str, as_of: date, 
         _record(home, pipeline, {**event, "version": version, "alias": name, "as_of": as_of.isoformat()}, moves, moved)
         if moved:
             path = home.registry(pipeline) / "aliases" / f"{name}.json"
-            write_json(path, {"version": version, "as_of": as_of.isoformat()})
+            write_json(path, {"version": version, "as_of": as_of.isoformat(), "content": event["content"]})
     return moves
 
 
@@ -124,6 +152,12 @@ def verdict_on(home: Home, pipeline: str, name: str, version: str) -> dict[str, 
         (line for line in reversed(timeline(home, pipeline)) if (line["version"], line["alias"]) == (version, name)),
         None,
     )
+
+
+def content_of(home: Home, pipeline: str, version: str) -> str | None:
+    """Return the content digest that the timeline has for a version; None if it was never published."""
+    events = (event for event in reversed(timeline(home, pipeline)) if event["version"] == version)
+    return next((event["content"] for event in events), None)
 
 
 def _append(path: Path, line: dict[str, Any]) -> None:

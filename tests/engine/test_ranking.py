@@ -15,8 +15,10 @@ from pydantic import ValidationError
 from engine.arrays import Singles
 from engine.candidates import Candidates
 from engine.descriptor import (
+    ArtifactEntry,
     Descriptor,
     Request,
+    content_digest,
     descriptor_schema,
     descriptor_text,
     parse_descriptor,
@@ -114,6 +116,13 @@ def test_altered_artifacts_are_refused(version: Path, name: str) -> None:
         load(version)
 
 
+def list_again(version: Path) -> Callable[[dict[str, Any]], None]:
+    """Put the artifacts as they are now into the descriptor."""
+    artifacts = entries(version)
+    plain = {name: entry.model_dump() for name, entry in artifacts.items()}
+    return lambda descriptor: descriptor.update(artifacts=plain, content=content_digest(artifacts))
+
+
 @pytest.mark.parametrize("name", ["trees.txt", "als.npz", "features/user.parquet", "catalogue.parquet"])
 @pytest.mark.parametrize("keep", [0.0, 0.4, 0.9])
 def test_truncated_artifacts_are_refused_even_with_a_matching_digest(version: Path, name: str, keep: float) -> None:
@@ -121,7 +130,7 @@ def test_truncated_artifacts_are_refused_even_with_a_matching_digest(version: Pa
     if name == "trees.txt":
         content = content[: content.index(b"end of trees")]
     (version / name).write_bytes(content[: int(len(content) * keep)])
-    edit(version, lambda plain: plain.update(artifacts=entries(version)))
+    edit(version, list_again(version))
     with pytest.raises(ArtifactError, match=name):
         load(version)
 
@@ -164,12 +173,34 @@ def put(path: str, value: object) -> Callable[[dict[str, Any]], None]:
         (put("rankers.BR.scorer.function", {"type": "Trees", "artifact": "tree.txt"}), "did you mean 'trees.txt'"),
         (put("rankers.BR.retrieve.of", [{"type": "ALS", "k": 1, "artifact": "als.npz"}]), "ItemItem, which does not"),
         (put("rankers.BR.retrieve.of", []), "at least 1"),
+        (put("content", "0" * 64), r"content is 000000000000…, but the listed artifacts have [0-9a-f]{12}…"),
     ],
 )
 def test_malformed_descriptors_are_refused(version: Path, change: Callable[[dict[str, Any]], None], text: str) -> None:
     edit(version, change)
     with pytest.raises(DescriptorError, match=text):
         load(version)
+
+
+def test_the_content_digest_covers_names_and_bytes_in_any_order(version: Path) -> None:
+    artifacts = entries(version)
+    content = content_digest(artifacts)
+    assert read_descriptor(version).content == content
+    assert content_digest(dict(reversed(artifacts.items()))) == content
+    renamed = {name.replace("als", "other"): entry for name, entry in artifacts.items()}
+    other = {**artifacts, "als.npz": ArtifactEntry(sha256="0" * 64, bytes=1)}
+    assert len({content, content_digest(renamed), content_digest(other)}) == 3
+
+
+def test_a_version_known_by_other_contents_is_refused(version: Path) -> None:
+    content = read_descriptor(version).content
+    assert load(version, content=content).descriptor.content == content
+    with pytest.raises(ArtifactError) as caught:
+        load(version, content="0" * 64)
+    assert str(caught.value) == (
+        f"{version}: holds other contents ({content[:12]}…) than were published under this name (000000000000…); "
+        "restore the version's folder from where it was published"
+    )
 
 
 def test_unreadable_descriptors_are_refused(tmp_path: Path) -> None:
@@ -201,7 +232,7 @@ def test_a_version_without_golden_requests_is_refused(version: Path) -> None:
 def test_a_model_of_other_features_is_refused(version: Path) -> None:
     text = (version / "trees.txt").read_text()
     (version / "trees.txt").write_text(text.replace("item_plays_7d", "item_plays_8d"))
-    edit(version, lambda plain: plain.update(artifacts=entries(version)))
+    edit(version, list_again(version))
     with pytest.raises(ArtifactError, match="names and order must be equal"):
         load(version)
 
@@ -239,7 +270,7 @@ def test_diversify_takes_turns_between_categories() -> None:
 
 def test_descriptor_lists_what_it_uses() -> None:
     with pytest.raises(ValidationError, match="used but not listed"):
-        Descriptor.model_validate({**document(), "artifacts": {}})
+        Descriptor.model_validate({**document(), "artifacts": {}, "content": content_digest({})})
     assert len(ITEMS) == 5
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.descriptor import Descriptor, artifact_entry, write_descriptor
+from engine.descriptor import ArtifactEntry, Descriptor, artifact_entry, content_digest, write_descriptor
 from engine.npz import save_arrays
 from engine.ranking import Request, golden, load
 
@@ -157,9 +157,9 @@ def model(folder: Path) -> None:
     lgb.train(settings, lgb.Dataset(matrix, target, feature_name=FEATURES), 10).save_model(folder / "trees.txt")
 
 
-def entries(folder: Path) -> dict[str, Any]:
+def entries(folder: Path) -> dict[str, ArtifactEntry]:
     files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "descriptor.json"]
-    return {str(p.relative_to(folder)): artifact_entry(p).model_dump() for p in files}
+    return {str(p.relative_to(folder)): artifact_entry(p) for p in files}
 
 
 def publish(folder: Path, change: dict[str, Any] | None = None) -> Path:
@@ -168,7 +168,8 @@ def publish(folder: Path, change: dict[str, Any] | None = None) -> Path:
     tables(folder)
     arrays(folder)
     model(folder)
-    plain = {**document(), "artifacts": entries(folder), **(change or {})}
+    artifacts = entries(folder)
+    plain = {**document(), "artifacts": artifacts, "content": content_digest(artifacts), **(change or {})}
     descriptor = Descriptor.model_validate(plain)
     assert descriptor.as_of == date(2026, 2, 28)
     write_descriptor(folder, descriptor)

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from engine.descriptor import Request
+from engine.descriptor import Request, read_descriptor
 from engine.errors import EngineError
 from serving.app import BODY_LIMIT, create_app, main
 from serving.champion import Champion, read_alias
@@ -21,10 +21,11 @@ from tests.engine.tiny import publish
 FIRST, SECOND = "2026-02-28.00000001", "2026-03-01.00000002"
 
 
-def point(registry: Path, version: str) -> None:
+def point(registry: Path, version: str, content: str | None = None) -> None:
+    content = content or read_descriptor(registry / "tiny" / "versions" / version).content
     alias = registry / "tiny" / "aliases" / "champion.json"
     alias.parent.mkdir(exist_ok=True)
-    alias.write_text(json.dumps({"version": version}))
+    alias.write_text(json.dumps({"version": version, "content": content}))
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +135,15 @@ def garbage(registry: Path) -> None:
 
 
 def escape(registry: Path) -> None:
-    point(registry, "../../etc")
+    point(registry, "../../etc", "0" * 64)
+
+
+def other_content(registry: Path) -> None:
+    point(registry, FIRST, "0" * 64)  # the name of the served version, published elsewhere with other artifacts
+
+
+def no_content(registry: Path) -> None:
+    point(registry, SECOND, "?")
 
 
 @pytest.mark.parametrize(
@@ -144,6 +153,8 @@ def escape(registry: Path) -> None:
         (wrong_folder, "holds version"),
         (garbage, "not readable"),
         (escape, "is no version"),
+        (other_content, "holds other contents"),
+        (no_content, "is no content digest"),
     ],
 )
 def test_a_version_that_does_not_load_leaves_the_old_one(

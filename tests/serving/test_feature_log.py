@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from engine.descriptor import Request
+from engine.descriptor import Request, read_descriptor
 from engine.ranking import Engine, load
 from serving.app import create_app, main
 from serving.champion import Champion, Loaded
@@ -28,7 +28,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("registry")
     publish(folder / "tiny" / "versions" / VERSION)
     (folder / "tiny" / "aliases").mkdir()
-    (folder / "tiny" / "aliases" / "champion.json").write_text(json.dumps({"version": VERSION}))
+    content = read_descriptor(folder / "tiny" / "versions" / VERSION).content
+    (folder / "tiny" / "aliases" / "champion.json").write_text(json.dumps({"version": VERSION, "content": content}))
     return folder
 
 

@@ -27,6 +27,8 @@ IMPRESSIONS: dict[str, Any] = {
     "evaluate": {"metrics": ["ndcg@10", "mrr"]},
     "gates": [{"metric": "ndcg@10", "beats": "popularity"}],
 }
+CONTENT = "0" * 64
+EVENT = {"content": CONTENT}
 SNAPSHOTS: dict[str, Any] = {"kind": "snapshots", "every": "10d", "train": "20d", "test": "10d"}
 
 

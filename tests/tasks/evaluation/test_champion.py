@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.descriptor import Descriptor, artifact_entry, write_descriptor
+from engine.descriptor import Descriptor, artifact_entry, content_digest, write_descriptor
 from tasks.errors import GateFailed
 from tasks.evaluation.champion import champion_before, champion_of, outdated_verdicts, valid_versions
 from tasks.evaluation.evaluate import evaluate_step
@@ -23,7 +23,7 @@ from tasks.spec.spec import Spec
 from tasks.store.files import Home
 from tasks.store.registry import move_alias, verdict_on, version_dir, withdraw
 from tasks.training.lightgbm import fit, save
-from tests.tasks.handmade import day, examples, finish_step, group, spec_of
+from tests.tasks.handmade import EVENT, day, examples, finish_step, group, spec_of
 
 # As of 02-20 with H = 1 and L = 2 the test cuts are 02-16 and 02-17.
 GATE = {"metric": "mrr", "not_worse_than": "champion", "margin": 0.01}
@@ -89,9 +89,10 @@ def publish(run: Run, as_of: date, clue: str = CLUES[0], spec: Spec | None = Non
         **changes,
     }
     names = ("catalogue.parquet", "any", "trees.txt")
-    entries = {name: artifact_entry(folder / name).model_dump() for name in names}
-    write_descriptor(folder, Descriptor.model_validate({**plain, "artifacts": entries}))
-    move_alias(run.home, run.spec.name, run.spec.publish.alias, version, as_of, {})
+    entries = {name: artifact_entry(folder / name) for name in names}
+    content = content_digest(entries)
+    write_descriptor(folder, Descriptor.model_validate({**plain, "artifacts": entries, "content": content}))
+    move_alias(run.home, run.spec.name, run.spec.publish.alias, version, as_of, {"content": content})
     return version
 
 
@@ -99,14 +100,14 @@ def test_the_champion_is_the_latest_day_before_the_runs_own(tmp_path: Path) -> N
     run = run_on(tmp_path)
     assert champion_before(run) is None
     for as_of in ("02-20", "02-21"):
-        move_alias(run.home, "tiny", "champion", f"{as_of}.1", day(as_of), {})
+        move_alias(run.home, "tiny", "champion", f"{as_of}.1", day(as_of), EVENT)
     assert champion_before(run) is None  # its own day and later ones are none
-    move_alias(run.home, "tiny", "champion", "02-18.1", day("02-18"), {})  # a backfilled day, never live
-    move_alias(run.home, "tiny", "champion", "02-10.1", day("02-10"), {})
+    move_alias(run.home, "tiny", "champion", "02-18.1", day("02-18"), EVENT)  # a backfilled day, never live
+    move_alias(run.home, "tiny", "champion", "02-10.1", day("02-10"), EVENT)
     assert champion_before(run) == "02-18.1"
-    move_alias(run.home, "tiny", "champion", "02-18.0", day("02-18"), {})  # the same day, published again
+    move_alias(run.home, "tiny", "champion", "02-18.0", day("02-18"), EVENT)  # the same day, published again
     assert champion_before(run) == "02-18.0"
-    move_alias(run.home, "tiny", "trial", "02-19.1", day("02-19"), {})  # another alias
+    move_alias(run.home, "tiny", "trial", "02-19.1", day("02-19"), EVENT)  # another alias
     assert champion_before(run) == "02-18.0"
 
 
@@ -133,6 +134,12 @@ def test_without_refit_it_has_learnt_up_to_its_own_test_window(tmp_path: Path) -
     assert champion_of(run, judged([day("02-16")])).since == day("02-13")
 
 
+def again(plain: dict[str, Any], folder: Path) -> Descriptor:
+    """A descriptor whose artifacts have changed."""
+    entries = {name: artifact_entry(folder / name) for name in plain["artifacts"]}
+    return Descriptor.model_validate({**plain, "artifacts": entries, "content": content_digest(entries)})
+
+
 def test_each_population_is_scored_by_its_own_trees(tmp_path: Path) -> None:
     run, table = run_on(tmp_path, evaluate={"metrics": ["mrr"], "slices": ["region"]}), judged([day("02-17")])
     split = {"type": "PopulationRanker", "by": "region", "of": {"*": {"$ref": "#/rankers/*"}}}
@@ -144,8 +151,10 @@ def test_each_population_is_scored_by_its_own_trees(tmp_path: Path) -> None:
     plain = json.loads((folder / "descriptor.json").read_text())
     backwards["scorer"]["function"]["artifact"] = "other.txt"
     plain["rankers"]["BR"] = backwards
-    plain["artifacts"]["other.txt"] = artifact_entry(folder / "other.txt").model_dump()
-    write_descriptor(folder, Descriptor.model_validate(plain))
+    plain["artifacts"]["other.txt"] = {}
+    descriptor = again(plain, folder)
+    write_descriptor(folder, descriptor)
+    move_alias(run.home, "tiny", "champion", descriptor.version, day("02-19"), {"content": descriptor.content})
 
     scores = champion_of(run, table).scores
 
@@ -241,7 +250,7 @@ def test_without_such_a_gate_nobody_asks_for_the_champion(tmp_path: Path) -> Non
 def judged_of(home: Home, as_of: str, champion: str | None, name: str = "a") -> str:
     """Enter that a version of a day was compared with a champion, and held."""
     version = f"{as_of}.{name}"
-    move_alias(home, "tiny", "champion", version, day(as_of), {"champion": champion})
+    move_alias(home, "tiny", "champion", version, day(as_of), {**EVENT, "champion": champion})
     return version
 
 
@@ -255,11 +264,11 @@ def test_what_stands_is_in_the_order_of_days_and_without_what_was_withdrawn(tmp_
     early = judged_of(run.home, "02-16", None)
     other = judged_of(run.home, "02-17", early)
     assert names_of(run) == [early, other, late]
-    withdraw(run.home, "tiny", "champion", other, day("02-17"), {})
+    withdraw(run.home, "tiny", "champion", other, day("02-17"), EVENT)
     assert names_of(run) == [early, late]
     judged_of(run.home, "02-17", early)
     assert names_of(run) == [early, other, late]
-    move_alias(run.home, "tiny", "trial", "02-19.a", day("02-19"), {})
+    move_alias(run.home, "tiny", "trial", "02-19.a", day("02-19"), EVENT)
     assert names_of(run) == [early, other, late]
 
 
@@ -290,7 +299,7 @@ def test_verdicts_are_outdated_by_a_day_that_is_filled_in(tmp_path: Path) -> Non
     assert outdated_verdicts(run.home, run.spec) == [day("02-18")]
     judged_of(run.home, "02-18", between)
     assert outdated_verdicts(run.home, run.spec) == []
-    withdraw(run.home, "tiny", "champion", between, day("02-17"), {})
+    withdraw(run.home, "tiny", "champion", between, day("02-17"), EVENT)
     assert outdated_verdicts(run.home, run.spec) == [day("02-18")]
     assert names_of(run)[-1] == last
 
@@ -315,7 +324,7 @@ def test_a_published_version_that_a_gate_refuses_now_is_withdrawn(tmp_path: Path
     run = run_of_one_feature(tmp_path)
     evaluate_backwards(run, judged([day("02-17")]))
     version = this_version(run)
-    move_alias(run.home, "tiny", "champion", version, run.as_of, {})  # before there was a champion
+    move_alias(run.home, "tiny", "champion", version, run.as_of, EVENT)  # before there was a champion
     better = publish(run, day("02-19"))
     evaluate_step(run)
     with pytest.raises(GateFailed):
@@ -366,9 +375,18 @@ def test_a_damaged_champion_is_not_loaded(tmp_path: Path) -> None:
     assert "the file was altered after publishing" in problem
 
 
+def test_a_champion_with_other_contents_than_it_was_published_with_is_not_loaded(tmp_path: Path) -> None:
+    run = run_on(tmp_path)
+    version = publish(run, day("02-19"))
+    move_alias(run.home, "tiny", "champion", version, day("02-19"), EVENT)
+    problem = champion_of(run, judged([day("02-17")])).problem
+    assert problem is not None
+    assert "than were published under this name (000000000000…)" in problem
+
+
 def test_a_champion_that_is_gone_is_named(tmp_path: Path) -> None:
     run = run_on(tmp_path)
-    move_alias(run.home, "tiny", "champion", "2026-02-19.gone", day("02-19"), {})
+    move_alias(run.home, "tiny", "champion", "2026-02-19.gone", day("02-19"), EVENT)
     problem = champion_of(run, judged([day("02-17")])).problem
     assert problem is not None
     assert "2026-02-19.gone/descriptor.json: cannot be read (No such file or directory)" in problem

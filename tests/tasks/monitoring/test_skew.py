@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from engine.descriptor import Descriptor, Request, artifact_entry, write_descriptor
+from engine.descriptor import Descriptor, Request, artifact_entry, content_digest, write_descriptor
 from engine.npz import save_arrays
 from engine.ranking import Engine, golden, load
 from serving.champion import Loaded
@@ -65,6 +65,7 @@ def publish(home: Home, day: date) -> None:
     ]
     score = {"type": "Score", "name": "popularity_score", "of": "Popularity", "default": 0.0}
     names = ["catalogue.parquet", "features/user.parquet", "features/item.parquet", "popularity.npz"]
+    artifacts = {name: artifact_entry(folder / name) for name in names}
     descriptor = Descriptor.model_validate(
         {
             "pipeline": "tiny",
@@ -80,13 +81,14 @@ def publish(home: Home, day: date) -> None:
                 },
                 "rerank": [],
             },
-            "artifacts": {name: artifact_entry(folder / name).model_dump() for name in names},
+            "artifacts": artifacts,
+            "content": content_digest(artifacts),
         }
     )
     write_descriptor(folder, descriptor)
     answers = golden(load(folder, unpublished=True), [Request(user_id="ana")])
     write_descriptor(folder, descriptor.model_copy(update={"golden": answers}))
-    move_alias(home, "tiny", "champion", version(day), day, {"why": "test"})
+    move_alias(home, "tiny", "champion", version(day), day, {"why": "test", "content": descriptor.content})
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from tasks.reports.version_pages import champion_page, champion_periods, news, v
 from tasks.store.files import Home, write_json
 from tasks.store.registry import move_alias, version_dir, withdraw
 from tests.tasks.finished_runs import NASTY, Checker, record
+from tests.tasks.handmade import EVENT
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def publish(home: Home, version: str, day: int, **change: Any) -> None:
     write_json(
         version_dir(home, "demo", version) / "descriptor.json", {**DESCRIPTOR, "as_of": f"2026-02-{day:02}", **change}
     )
-    line = {"why": "all gates hold", "run": f"demo/2026-02-{day:02}", "metrics": {"ndcg@10": 0.5}}
+    line = {**EVENT, "why": "all gates hold", "run": f"demo/2026-02-{day:02}", "metrics": {"ndcg@10": 0.5}}
     move_alias(home, "demo", "champion", version, date(2026, 2, day), line)
 
 
@@ -124,7 +125,14 @@ def test_nothing_new_and_nothing_before() -> None:
 
 def test_the_timeline_leads_to_versions_and_reports(home: Home) -> None:
     publish(home, "a", 1)
-    withdraw(home, "demo", "champion", "a", date(2026, 2, 1), {"why": "judged again", "run": "demo/1", "metrics": {}})
+    withdraw(
+        home,
+        "demo",
+        "champion",
+        "a",
+        date(2026, 2, 1),
+        {**EVENT, "why": "judged again", "run": "demo/1", "metrics": {}},
+    )
     publish(home, "b", 2)
     (home.run_dir("demo", date(2026, 2, 2), "a1") / "report").mkdir(parents=True)
     write_json(home.run_dir("demo", date(2026, 2, 2), "a1") / "report" / "result.json", {})

@@ -12,8 +12,18 @@ import pytest
 from tasks.errors import MatineeError, RegistryError
 from tasks.store import registry
 from tasks.store.files import Home
-from tasks.store.registry import add_version, alias, contents, move_alias, timeline, verdict_on, version_dir, withdraw
-from tests.tasks.handmade import day
+from tasks.store.registry import (
+    add_version,
+    alias,
+    content_of,
+    contents,
+    move_alias,
+    timeline,
+    verdict_on,
+    version_dir,
+    withdraw,
+)
+from tests.tasks.handmade import CONTENT, EVENT, day
 
 
 @pytest.fixture
@@ -33,24 +43,24 @@ def test_a_version_moves_in_as_a_whole(home: Home) -> None:
     folder = built(home, "one")
     expected = contents(folder)
 
-    assert add_version(home, "shop", "2026-02-28.aa", folder)
+    assert add_version(home, "shop", "2026-02-28.aa", folder, CONTENT)
     assert contents(version_dir(home, "shop", "2026-02-28.aa")) == expected
     assert sorted(expected) == ["descriptor.json", "model/trees.txt"]
     assert not folder.exists()
 
 
 def test_the_same_version_again_changes_nothing(home: Home) -> None:
-    add_version(home, "shop", "2026-02-28.aa", built(home, "one"))
-    assert not add_version(home, "shop", "2026-02-28.aa", built(home, "one"))
+    add_version(home, "shop", "2026-02-28.aa", built(home, "one"), CONTENT)
+    assert not add_version(home, "shop", "2026-02-28.aa", built(home, "one"), CONTENT)
 
 
 def test_other_contents_under_the_same_version_are_refused(home: Home) -> None:
-    add_version(home, "shop", "2026-02-28.aa", built(home, "one"))
+    add_version(home, "shop", "2026-02-28.aa", built(home, "one"), CONTENT)
     other = built(home, "two")
     (other / "more.txt").write_text("more")
 
     with pytest.raises(RegistryError) as caught:
-        add_version(home, "shop", "2026-02-28.aa", other)
+        add_version(home, "shop", "2026-02-28.aa", other, CONTENT)
 
     target = version_dir(home, "shop", "2026-02-28.aa")
     assert str(caught.value) == (
@@ -61,10 +71,31 @@ def test_other_contents_under_the_same_version_are_refused(home: Home) -> None:
     assert (target / "descriptor.json").read_text() == "one"
 
 
+def test_a_name_never_stands_for_two_contents_although_the_first_is_gone(home: Home) -> None:
+    move(home, "2026-02-28.aa", day("02-28"))  # what its folder held is known from the timeline alone
+    with pytest.raises(RegistryError) as caught:
+        add_version(home, "shop", "2026-02-28.aa", built(home, "two"), "1" * 64)
+    assert str(caught.value) == (
+        f"{home.registry('shop') / 'timeline.jsonl'}: the version 2026-02-28.aa was published with the content "
+        "000000000000…; found 111111111111…. Versions never change. Equal inputs gave unequal outputs: restore the "
+        "version's folder from a backup, or publish on a machine like the first one"
+    )
+    assert not version_dir(home, "shop", "2026-02-28.aa").exists()
+    assert add_version(home, "shop", "2026-02-28.aa", built(home, "one", "again"), CONTENT)
+
+
+def test_the_last_content_of_a_version_is_known(home: Home) -> None:
+    assert content_of(home, "shop", "v10") is None
+    move(home, "v10", day("02-10"))
+    move_alias(home, "shop", "trial", "v11", day("02-11"), {"content": "1" * 64})
+    assert content_of(home, "shop", "v10") == CONTENT
+    assert content_of(home, "shop", "v11") == "1" * 64
+
+
 @pytest.mark.parametrize("version", ["../../up", "", "a/b", ".."])
 def test_a_version_cannot_lead_out_of_the_registry(home: Home, version: str) -> None:
     with pytest.raises(MatineeError, match="cannot name a folder"):
-        add_version(home, "shop", version, built(home, "one"))
+        add_version(home, "shop", version, built(home, "one"), CONTENT)
 
 
 def test_a_new_registry_points_nowhere(home: Home) -> None:
@@ -73,25 +104,25 @@ def test_a_new_registry_points_nowhere(home: Home) -> None:
 
 
 def move(home: Home, version: str, as_of: date) -> bool:
-    return move_alias(home, "shop", "champion", version, as_of, {"run": "r1"})
+    return move_alias(home, "shop", "champion", version, as_of, {"run": "r1", **EVENT})
 
 
 def test_the_alias_follows_the_days_and_never_moves_backwards(home: Home) -> None:
     assert move(home, "v10", day("02-10"))
     assert move(home, "v12", day("02-12"))
     assert not move(home, "v11", day("02-11"))  # a backfill
-    assert alias(home, "shop", "champion") == {"version": "v12", "as_of": "2026-02-12"}
+    assert alias(home, "shop", "champion") == {"version": "v12", "as_of": "2026-02-12", **EVENT}
     assert timeline(home, "shop") == [
-        {"version": "v10", "alias": "champion", "as_of": "2026-02-10", "live": True, "run": "r1"},
-        {"version": "v12", "alias": "champion", "as_of": "2026-02-12", "live": True, "run": "r1"},
-        {"version": "v11", "alias": "champion", "as_of": "2026-02-11", "live": False, "run": "r1"},
+        {"version": "v10", "alias": "champion", "as_of": "2026-02-10", "live": True, "run": "r1", **EVENT},
+        {"version": "v12", "alias": "champion", "as_of": "2026-02-12", "live": True, "run": "r1", **EVENT},
+        {"version": "v11", "alias": "champion", "as_of": "2026-02-11", "live": False, "run": "r1", **EVENT},
     ]
 
 
 def test_a_day_that_is_run_again_takes_the_alias(home: Home) -> None:
     move(home, "v10", day("02-10"))
     assert move(home, "v10b", day("02-10"))
-    assert alias(home, "shop", "champion") == {"version": "v10b", "as_of": "2026-02-10"}
+    assert alias(home, "shop", "champion") == {"version": "v10b", "as_of": "2026-02-10", **EVENT}
 
 
 def test_moving_twice_is_moving_once(home: Home) -> None:
@@ -106,9 +137,9 @@ def test_the_same_version_again_writes_no_new_line_unless_its_figures_are_new(ho
     move(home, "v10", day("02-10"))  # a day that is run again, no longer live
     assert [(line["version"], line["live"]) for line in timeline(home, "shop")] == [("v10", True), ("v11", True)]
 
-    move_alias(home, "shop", "champion", "v10", day("02-10"), {"run": "r1", "champion": "v09"})
+    move_alias(home, "shop", "champion", "v10", day("02-10"), {**EVENT, "run": "r1", "champion": "v09"})
     assert [line.get("champion") for line in timeline(home, "shop")] == [None, None, "v09"]
-    assert alias(home, "shop", "champion") == {"version": "v11", "as_of": "2026-02-11"}
+    assert alias(home, "shop", "champion") == {"version": "v11", "as_of": "2026-02-11", **EVENT}
 
 
 def test_a_version_that_comes_back_is_the_last_of_its_day_again(home: Home) -> None:
@@ -124,14 +155,14 @@ def test_a_version_that_comes_back_is_the_last_of_its_day_again(home: Home) -> N
 def test_a_withdrawn_version_is_told_of_once_and_the_alias_stays(home: Home) -> None:
     move(home, "v10", day("02-10"))
     for _ in range(2):
-        withdraw(home, "shop", "champion", "v10", day("02-10"), {"why": "judged again"})
+        withdraw(home, "shop", "champion", "v10", day("02-10"), {"why": "judged again", **EVENT})
     held, withdrawn = timeline(home, "shop")
     assert withdrawn == {
         "version": "v10", "alias": "champion", "as_of": "2026-02-10", "live": False, "withdrawn": True,
-        "why": "judged again",
+        "why": "judged again", **EVENT,
     }  # fmt: skip
     assert verdict_on(home, "shop", "champion", "v10") == withdrawn
-    assert alias(home, "shop", "champion") == {"version": "v10", "as_of": "2026-02-10"}
+    assert alias(home, "shop", "champion") == {"version": "v10", "as_of": "2026-02-10", **EVENT}
 
     move(home, "v10", day("02-10"))  # it holds again
     assert verdict_on(home, "shop", "champion", "v10") == held
@@ -157,20 +188,21 @@ def test_a_move_that_was_killed_after_the_timeline_is_finished_by_the_next(
     assert alias(home, "shop", "champion") is None
 
     assert move(home, "v10", day("02-10"))
-    assert alias(home, "shop", "champion") == {"version": "v10", "as_of": "2026-02-10"}
+    assert alias(home, "shop", "champion") == {"version": "v10", "as_of": "2026-02-10", **EVENT}
     assert len(timeline(home, "shop")) == 1
 
 
 def test_an_event_cannot_overwrite_what_the_registry_says(home: Home) -> None:
-    move_alias(home, "shop", "champion", "v10", day("02-10"), {"live": "yes", "version": "other"})
-    assert timeline(home, "shop")[0] == {"version": "v10", "alias": "champion", "as_of": "2026-02-10", "live": True}
+    move_alias(home, "shop", "champion", "v10", day("02-10"), {**EVENT, "live": "yes", "version": "other"})
+    (event,) = timeline(home, "shop")
+    assert event == {"version": "v10", "alias": "champion", "as_of": "2026-02-10", "live": True, **EVENT}
 
 
 def test_aliases_are_independent(home: Home) -> None:
     move(home, "v12", day("02-12"))
-    assert move_alias(home, "shop", "trial", "v11", day("02-11"), {})
-    assert alias(home, "shop", "champion") == {"version": "v12", "as_of": "2026-02-12"}
-    assert alias(home, "shop", "trial") == {"version": "v11", "as_of": "2026-02-11"}
+    assert move_alias(home, "shop", "trial", "v11", day("02-11"), EVENT)
+    assert alias(home, "shop", "champion") == {"version": "v12", "as_of": "2026-02-12", **EVENT}
+    assert alias(home, "shop", "trial") == {"version": "v11", "as_of": "2026-02-11", **EVENT}
 
 
 def test_a_torn_line_of_the_timeline_is_named(home: Home) -> None:
@@ -211,7 +243,7 @@ def check_race(home: Home, pool: ThreadPoolExecutor | ProcessPoolExecutor) -> No
     numbers = [5, 17, 3, 20, 11, 20, 1, 8, 20, 14]
     list(pool.map(move_by_number, [home.root] * len(numbers), numbers))
 
-    assert alias(home, "shop", "champion") == {"version": "v20", "as_of": "2026-02-20"}
+    assert alias(home, "shop", "champion") == {"version": "v20", "as_of": "2026-02-20", **EVENT}
     events = timeline(home, "shop")
     assert sorted(line["version"] for line in events) == [f"v{n:02}" for n in sorted(set(numbers))]
     live = [line["as_of"] for line in events if line["live"]]
@@ -231,5 +263,5 @@ def test_processes_do_not_overtake_each_other(home: Home) -> None:
 def test_two_threads_publish_the_same_version_once(home: Home) -> None:
     folders = [built(home, "one", f"built{n}") for n in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        added = list(pool.map(lambda folder: add_version(home, "shop", "v1", folder), folders))
+        added = list(pool.map(lambda folder: add_version(home, "shop", "v1", folder, CONTENT), folders))
     assert sorted(added) == [False, False, False, True]

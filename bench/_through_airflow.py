@@ -148,10 +148,13 @@ def at_once(spans: Sequence[tuple[str, str]]) -> int:
 def published(home: Home) -> dict[str, Any]:
     """Return a registry so that equal ones are equal: of the timeline neither the order nor what was live."""
     versions = home.registry(PIPELINE) / "versions"
-    lines = [{key: value for key, value in event.items() if key != "live"} for event in timeline(home, PIPELINE)]
+    lines = [
+        {key: value for key, value in event.to_json().items() if key != "live"} for event in timeline(home, PIPELINE)
+    ]
+    pointer = alias(home, PIPELINE, "champion")
     return {
         "versions": contents(versions),
-        "alias": alias(home, PIPELINE, "champion"),
+        "alias": None if pointer is None else pointer.to_json(),
         "timeline": sorted(lines, key=lambda line: str(line["version"])),
     }
 

@@ -163,14 +163,14 @@ class Trial:
         """All that must not depend on the way: tables, samples, versions and verdicts on them."""
         home, runs = self.place.home, self.runs("last-0")
         names = [str(read_json(run.step_dir("gate") / "result.json")["version"]) for run in runs]
-        held = [line for line in valid_versions(home, runs[0].spec) if line["version"] in names]
+        held = [line for line in valid_versions(home, runs[0].spec) if line.version in names]
         pointer = alias(home, self.kind.name, "champion")
         return {
             "tables": tables(home, self.kind.name),
             "samples": {str(run.as_of): tree(run.step_dir("sample")) for run in runs},
             "names": names,
-            "versions": {n: tree(version_dir(home, self.kind.name, n)) for n in (line["version"] for line in held)},
-            "verdicts": [{key: value for key, value in line.items() if key != "live"} for line in held],
+            "versions": {n: tree(version_dir(home, self.kind.name, n)) for n in (line.version for line in held)},
+            "verdicts": [{key: value for key, value in line.to_json().items() if key != "live"} for line in held],
             # What a gate refuses later on stays live until there is something better.
             "alias": None if self.history.strict else pointer,
         }

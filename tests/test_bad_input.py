@@ -370,7 +370,7 @@ def test_a_full_disk_at_the_alias(bought: Tiny, tmp_path: Path, cli: Cli, monkey
     assert cli(tiny.home, *step(tiny, "publish")).code == 0
     found = registry.alias(home, "bought", "champion")
     assert found is not None
-    assert [found["version"]] == list(tiny.versions)
+    assert [found.version] == list(tiny.versions)
     assert len(registry.timeline(home, "bought")) == 1
 
 

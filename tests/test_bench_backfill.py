@@ -13,6 +13,7 @@ from bench import _through_airflow as scheduler
 from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.store.files import Home, write_json
 from tasks.store.registry import move_alias
+from tests.tasks.handmade import published
 
 DAYS = [date(2026, 3, day) for day in (1, 2, 3)]
 
@@ -74,7 +75,7 @@ def test_registries_are_equal_whatever_the_order_of_days(tmp_path: Path) -> None
         home = Home(tmp_path / name)
         for day in days:
             write_json(home.registry("streaming") / "versions" / f"{day}.aa" / "descriptor.json", {"as_of": str(day)})
-            move_alias(home, "streaming", "champion", f"{day}.aa", day, {"why": "all gates hold", "content": "0" * 64})
+            move_alias(home, "streaming", published(f"{day}.aa", day, why="all gates hold", content="0" * 64))
         found.append(scheduler.published(home))
     assert found[0] == found[1]
     assert found[0]["alias"] == {"version": "2026-03-03.aa", "as_of": "2026-03-03", "content": "0" * 64}

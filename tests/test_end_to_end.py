@@ -17,7 +17,7 @@ import pytest
 
 from tasks.runs.run import Run
 from tasks.store.files import Home, read_json
-from tasks.store.registry import alias, timeline, version_dir
+from tasks.store.registry import Alias, alias, timeline, version_dir
 from tests.tiny_pipelines import CUSTOMERS, HEADER, PRODUCTS, Tiny, days, in_process, shop
 
 if TYPE_CHECKING:
@@ -51,10 +51,9 @@ def test_a_run_publishes_one_version_and_points_to_it(tiny: Tiny) -> None:
     assert version.startswith(f"{tiny.as_of}.")
     assert list(tiny.versions) == [version]
     (event,) = timeline(run.home, name)
-    pointer = {"version": version, "as_of": str(tiny.as_of), "content": event["content"]}
-    assert alias(run.home, name, "champion") == pointer
-    assert loaded(tiny).descriptor.content == event["content"]
-    assert (event["version"], event["live"], event["why"]) == (version, True, "all gates hold")
+    assert alias(run.home, name, "champion") == Alias(version=version, as_of=tiny.as_of, content=event.content)
+    assert loaded(tiny).descriptor.content == event.content
+    assert (event.version, event.live, event.why) == (version, True, "all gates hold")
     assert run.result("report")["good"] is True
     assert not (run.dir / "errors").exists() or not list((run.dir / "errors").iterdir())
     leftovers = [path for path in tiny.home.rglob(".*") if path.name not in {".lock", ".user.yml"}]
@@ -199,7 +198,7 @@ def test_days_in_any_order_end_in_the_same_versions_and_tables(tiny: Tiny, tmp_p
     assert tables(forward) == tables(backward)
     found = alias(Home(backward.home), tiny.file.stem, "champion")
     assert found is not None
-    assert found["as_of"] == str(tiny.as_of)  # a day that is caught up on does not move it backwards
+    assert found.as_of == tiny.as_of  # a day that is caught up on does not move it backwards
 
 
 def test_a_version_does_not_depend_on_who_was_champion(shown: Tiny, tmp_path: Path) -> None:
@@ -211,7 +210,7 @@ def test_a_version_does_not_depend_on_who_was_champion(shown: Tiny, tmp_path: Pa
     champion = run.result("evaluate")["champion"]
     assert (champion["version"], champion["problem"]) == (first, None)
     assert 0.0 < run.result("evaluate")["metrics"]["ndcg@10"]["champion"] < 1.0
-    none, compared = (event["against_champion"][0] for event in timeline(run.home, "shown"))
+    none, compared = (event.against_champion[0] for event in timeline(run.home, "shown"))
     assert none["detail"] == f"no champion before {tiny.as_of - timedelta(days=1)}"
     assert compared["detail"].endswith(f"new to the champion {first}")
     version = run.result("publish")["version"]
@@ -267,11 +266,11 @@ def test_a_corrected_day_is_another_version(bought: Tiny, tmp_path: Path) -> Non
     run = corrected.run(attempt="corrected")
     assert run.result("build")["partitions_loaded"] == {"days": 1, "from": "2011-02-01", "to": "2011-02-01"}
     assert len(corrected.versions) == 2
-    assert alias(run.home, run.spec.name, "champion") == {
-        "version": run.result("publish")["version"],
-        "as_of": str(bought.as_of),
-        "content": run.result("publish")["content"],
-    }
+    assert alias(run.home, run.spec.name, "champion") == Alias(
+        version=run.result("publish")["version"],
+        as_of=bought.as_of,
+        content=run.result("publish")["content"],
+    )
 
 
 def test_a_run_that_another_landing_overtook_does_not_mix_the_two(bought: Tiny, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_leak_that_is_acknowledged_is_published(leaking: Tiny) -> None:
     version = run.result("publish")["version"]
     pointer = alias(Home(known.home), file.stem, "champion")
     assert pointer is not None
-    assert (pointer["version"], pointer["as_of"]) == (version, str(known.as_of))
+    assert (pointer.version, pointer.as_of) == (version, known.as_of)
     verdict = run.result("gate")["gates"][-1]
     assert verdict["passed"] is True
     assert verdict["detail"].endswith("acknowledged: The test wants it so.")

@@ -154,9 +154,9 @@ def live_version(run: Run) -> str:
     found = alias(run.home, run.spec.name, run.spec.publish.alias)
     if found is None:
         return "no version has been published yet"
-    days = (run.as_of - date.fromisoformat(found["as_of"])).days
+    days = (run.as_of - found.as_of).days
     age = "of this day" if days == 0 else f"{abs(days)} day{'s'[: abs(days) > 1]} {'older' if days > 0 else 'newer'}"
-    return f"{found['version']} ({age})"
+    return f"{found.version} ({age})"
 
 
 def task_link(pipeline: str, run_id: str | None, step: str | None) -> str:

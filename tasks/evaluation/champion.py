@@ -18,7 +18,7 @@ from tasks.errors import MatineeError, first_line
 from tasks.spec.parts import BeatsGate, NotWorseGate
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
-from tasks.store.registry import content_of, timeline, version_dir
+from tasks.store.registry import TimelineEvent, content_of, timeline, version_dir
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,25 +69,25 @@ def against_champion(gate: BeatsGate | NotWorseGate) -> bool:
 def champion_before(run: Run) -> str | None:
     """Return the version that was champion when the run's day began, judging by as-of days alone."""
     before = [event for day, event in champion_by_day(run.home, run.spec).items() if day < run.as_of]
-    return str(before[-1]["version"]) if before else None
+    return before[-1].version if before else None
 
 
-def valid_versions(home: Home, spec: Spec) -> list[dict[str, Any]]:
+def valid_versions(home: Home, spec: Spec) -> list[TimelineEvent]:
     """Return the timeline's last word on each version that holds, by as-of day; of one day, the last comes last.
 
     A version that an earlier landing or pipeline file made comes last again when its day is run with those again.
     """
-    last: dict[str, dict[str, Any]] = {}
+    last: dict[str, TimelineEvent] = {}
     for event in timeline(home, spec.name):
-        if event["alias"] == spec.publish.alias:
-            last.pop(event["version"], None)
-            last[event["version"]] = event
-    return sorted((event for event in last.values() if not event.get("withdrawn")), key=lambda event: event["as_of"])
+        if event.alias == spec.publish.alias:
+            last.pop(event.version, None)  # so that it comes last again
+            last[event.version] = event
+    return sorted((event for event in last.values() if not event.withdrawn), key=lambda event: event.as_of)
 
 
-def champion_by_day(home: Home, spec: Spec) -> dict[date, dict[str, Any]]:
+def champion_by_day(home: Home, spec: Spec) -> dict[date, TimelineEvent]:
     """Return the timeline's last word on the version of each day that is champion after it, by day."""
-    return {date.fromisoformat(event["as_of"]): event for event in valid_versions(home, spec)}
+    return {event.as_of: event for event in valid_versions(home, spec)}
 
 
 def outdated_verdicts(home: Home, spec: Spec) -> list[date]:
@@ -100,9 +100,9 @@ def outdated_verdicts(home: Home, spec: Spec) -> list[date]:
         return []
     found, champion = [], None
     for as_of, event in champion_by_day(home, spec).items():
-        if event.get("champion") != champion:
+        if event.champion != champion:
             found.append(as_of)
-        champion = event["version"]
+        champion = event.version
     return found
 
 

@@ -73,7 +73,7 @@ def _stale(run: Run, answers: Sequence[Answer]) -> str | None:
     before = [(day, event) for day, event in champion_by_day(run.home, run.spec).items() if day < run.as_of]
     if not before or not answers or answers[-1].as_of >= before[-1][0]:
         return None
-    newest = before[-1][1]["version"]
+    newest = before[-1][1].version
     return f"the last answer of {run.as_of} came from {answers[-1].version}; {newest} was published by then"
 
 

@@ -29,6 +29,7 @@ from tasks.runs.steps import STEPS, WITH_RESULT, sequence
 from tasks.sources.land import Progress, land, open_source, unlanded
 from tasks.spec.windows import first_as_of
 from tasks.store.files import atomic_dir, locked, read_json, write_json
+from tasks.store.registry import TimelineEvent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,12 +122,12 @@ def look(runs: list[Run], *, again: bool = False) -> tuple[BuildPlan, list[Backf
     return plan_build(need, ledger_of(one), code_of_tables(one.spec)), days
 
 
-def _look_at(run: Run, last: dict[str, Any] | None, *, outdated: bool, again: bool) -> BackfillDay:
+def _look_at(run: Run, last: TimelineEvent | None, *, outdated: bool, again: bool) -> BackfillDay:
     """Look at a day whose last version that holds is given: one that was overtaken since is run again, to be last."""
     version = version_of(run, needed(run))
     if again:
         return BackfillDay(run.as_of, version, "train")
-    if last is not None and version == last["version"]:
+    if last is not None and version == last.version:
         return BackfillDay(run.as_of, version, "judge" if outdated else "published")
     refused = _refused(run, version)
     return (

@@ -24,7 +24,7 @@ from tasks.spec.populations import EVERYBODY_ELSE, slug
 from tasks.spec.resolved_features import Feature, RetrievalRank
 from tasks.spec.spec import Spec
 from tasks.store.files import digest, read_json
-from tasks.store.registry import add_version, move_alias, verdict_on, version_dir, withdraw
+from tasks.store.registry import TimelineEvent, add_version, move_alias, verdict_on, version_dir, withdraw
 from tasks.training.train import populations
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ def withdraw_version(run: Run) -> None:
     """Take back the version of a run that a gate refuses now, if it was published by an earlier judgement."""
     name, alias, version = run.spec.name, run.spec.publish.alias, this_version(run)
     word = verdict_on(run.home, name, alias, version)
-    if word is not None and not word.get("withdrawn"):
-        event = {**_event(run, word["content"]), "why": "judged again: a gate does not hold"}
-        withdraw(run.home, name, alias, version, run.as_of, event)
+    if word is not None and not word.withdrawn:
+        event = _event(run, version, word.content, "judged again: a gate does not hold")
+        withdraw(run.home, name, event)
 
 
 def feature_nodes(spec: Spec) -> tuple[FeatureNode, ...]:
@@ -222,8 +222,8 @@ def publish_step(run: Run) -> dict[str, Any]:
         ) from None
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    event = _event(run, content)
-    live = move_alias(run.home, run.spec.name, run.spec.publish.alias, version, run.as_of, event)
+    event = _event(run, version, content, "all gates hold")
+    live = move_alias(run.home, run.spec.name, event)
     path = version_dir(run.home, run.spec.name, version).relative_to(run.home.root)
     result = {
         "version": version,
@@ -232,7 +232,7 @@ def publish_step(run: Run) -> dict[str, Any]:
         "alias": run.spec.publish.alias,
         "alias_moved": live,
         "content": content,
-        "metrics": event["metrics"],
+        "metrics": event.metrics,
         **_later_verdicts(run),
     }
     with run.step("publish", result):
@@ -251,15 +251,18 @@ def _verdicts(run: Run, *, champion: bool) -> list[dict[str, Any]]:
     return [verdict for gate, verdict in pairs if (gate is not None and against_champion(gate)) == champion]
 
 
-def _event(run: Run, content: str) -> dict[str, Any]:
-    judged = run.result("evaluate")
-    figures = judged["metrics"]
+def _event(run: Run, version: str, content: str, why: str) -> TimelineEvent:
+    evaluated = run.result("evaluate")
     against = _verdicts(run, champion=True)
-    compared = {"against_champion": against, "champion": judged["champion"]["version"]} if against else {}
-    return {
+    # A pipeline without a gate on the champion leaves these two keys out, so that they do not claim a comparison.
+    compared = {"against_champion": against, "champion": evaluated["champion"]["version"]} if against else {}
+    return TimelineEvent(
+        version=version,
+        alias=run.spec.publish.alias,
+        as_of=run.as_of,
+        content=content,
+        why=why,
+        run=f"{run.spec.name}/{run.as_of}",
+        metrics={metric: rivals[MODEL] for metric, rivals in evaluated["metrics"].items()},
         **compared,
-        "content": content,
-        "why": "all gates hold",
-        "run": f"{run.spec.name}/{run.as_of}",
-        "metrics": {metric: rivals[MODEL] for metric, rivals in figures.items()},
-    }
+    )

@@ -23,7 +23,7 @@ def find_version(home: Home, pipeline: str, name: str, version: str | None) -> s
     known = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     if version is None:
         current = alias(home, pipeline, name)
-        version = current["version"] if current else None
+        version = current.version if current else None
     if version is None or version not in known:
         listed = f"there are {', '.join(known)}" if known else f"run `matinee run {pipeline} --as-of …` first"
         raise RegistryError(f"{folder}: no version {version or f'behind the alias {name!r}'}; {listed}")

@@ -245,11 +245,11 @@ def _in_short(home: Home, pipeline: str) -> dict[str, Any]:
     attempt = chosen(attempts(home, pipeline, latest)) if latest else None
     level, outcome = OUTCOMES[summarize_attempt(attempt)["outcome"]] if attempt else ("info", "not run")
     events = timeline(home, pipeline)
-    served = alias(home, pipeline, events[-1]["alias"]) if events else None
+    served = alias(home, pipeline, events[-1].alias) if events else None
     return {
         "pipeline": pipeline,
         "day": latest.isoformat() if latest else None,
         "level": level,
         "outcome": outcome,
-        "served": served["version"] if served else None,
+        "served": served.version if served else None,
     }

@@ -19,7 +19,7 @@ from tasks.reports.html import page
 from tasks.runs.failures import last_words
 from tasks.runs.outcome import ReportResult
 from tasks.runs.steps import BESIDE, CHECKS, WITH_RESULT
-from tasks.store.registry import alias
+from tasks.store.registry import Alias, alias
 from tasks.store.run_files import optional
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _named(failed: Sequence[Check]) -> list[str]:
     return words + ([f"and {len(failed) - MOST_NAMED} more"] if len(failed) > MOST_NAMED else [])
 
 
-def live_version(run: Run) -> dict[str, Any] | None:
+def live_version(run: Run) -> Alias | None:
     """Return what the alias points at while the page is made."""
     try:
         return alias(run.home, run.spec.name, run.spec.publish.alias)

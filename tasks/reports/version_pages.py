@@ -48,8 +48,10 @@ def _metrics(home: Home, pipeline: str, rows: Sequence[Mapping[str, Any]]) -> li
 def _told(home: Home, pipeline: str) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     """Return the timeline of the alias that was last published under, and what it points at."""
     events = timeline(home, pipeline)
-    name = events[-1]["alias"] if events else None
-    return [event for event in events if event["alias"] == name], alias(home, pipeline, name) if name else None
+    name = events[-1].alias if events else None
+    current = alias(home, pipeline, name) if name else None
+    lines = [event.model_dump(mode="json") for event in events if event.alias == name]
+    return lines, None if current is None else current.to_json()
 
 
 def verdicts(events: Sequence[Mapping[str, Any]], current: Mapping[str, Any] | None) -> list[dict[str, Any]]:

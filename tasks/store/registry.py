@@ -14,10 +14,55 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from tasks.errors import RegistryError
-from tasks.store.files import Home, locked, read_json, safe_name, sha256_file, sync_tree, write_json
+from tasks.store.files import Home, locked, safe_name, sha256_file, sync_tree
+from tasks.store.records import Record
 
 LOCK_SECONDS = 120
+
+
+class Alias(Record):
+    """What an alias points at: the name, day and content digest of a version."""
+
+    version: str
+    as_of: date
+    content: str
+
+
+class TimelineEvent(Record):
+    """A line of the timeline: a version was published, compared anew, or withdrawn.
+
+    Attributes:
+        version: its name.
+        alias: under which it was published.
+        as_of: its day.
+        content: digest of all its artifacts.
+        why: one sentence.
+        run: `<pipeline>/<as-of day>`.
+        metrics: of the model on the held-out window.
+        champion: the version that it was compared with; None if nothing was published before.
+        against_champion: verdicts of the gates that compare with the champion.
+        live: whether the alias pointed at it, or at an equal day, afterwards; set by the registry.
+        withdrawn: whether it is no champion of its day any more.
+    """
+
+    version: str
+    alias: str
+    as_of: date
+    content: str
+    why: str = ""
+    run: str = ""
+    metrics: dict[str, float | None] = Field(default_factory=dict)
+    champion: str | None = None
+    against_champion: tuple[dict[str, Any], ...] = ()
+    live: bool = False
+    withdrawn: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the line as plain JSON values, without the keys that nobody gave."""
+        return self.model_dump(mode="json", exclude_unset=True)
 
 
 @contextmanager
@@ -90,99 +135,98 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def alias(home: Home, pipeline: str, name: str) -> dict[str, Any] | None:
-    """Return what an alias points at: `{"version", "as_of", "content"}`, or None."""
-    path = home.registry(pipeline) / "aliases" / f"{name}.json"
-    if not path.exists():
-        return None
-    found: dict[str, Any] = read_json(path)
-    return found
+def alias(home: Home, pipeline: str, name: str) -> Alias | None:
+    """Read what an alias points at; None before anything was published."""
+    path = _alias_path(home, pipeline, name)
+    return Alias.read(path) if path.exists() else None
 
 
-def move_alias(home: Home, pipeline: str, name: str, version: str, as_of: date, event: dict[str, Any]) -> bool:
-    """Point the alias at a version unless it points at a later day; record it in the timeline either way.
+def _alias_path(home: Home, pipeline: str, name: str) -> Path:
+    return home.registry(pipeline) / "aliases" / f"{name}.json"
+
+
+def move_alias(home: Home, pipeline: str, event: TimelineEvent) -> bool:
+    """Point an alias at a version unless it points at a later day; record it in the timeline either way.
 
     Args:
         home: where the registry is.
         pipeline: whose alias it is.
-        name: of the alias.
-        version: to point at.
-        as_of: the version's day.
-        event: the rest of the timeline's line; `content`, the version's content digest, is kept in the alias, too.
+        event: the version, the alias, and what the timeline says of them; `live` is set here.
 
     Returns:
         Whether the alias points at the version now.
     """
     with _locked(home.registry(pipeline)):
-        current = alias(home, pipeline, name)
-        moves = current is None or date.fromisoformat(current["as_of"]) <= as_of
-        moved = moves and (current is None or current["version"] != version)
-        _record(home, pipeline, {**event, "version": version, "alias": name, "as_of": as_of.isoformat()}, moves, moved)
+        current = alias(home, pipeline, event.alias)
+        moves = current is None or current.as_of <= event.as_of
+        moved = moves and (current is None or current.version != event.version)
+        # First the timeline, then the alias: killed in between, the next publication of the version moves the alias.
+        _record(home, pipeline, event.model_copy(update={"live": moves}), moved)
         if moved:
-            path = home.registry(pipeline) / "aliases" / f"{name}.json"
-            write_json(path, {"version": version, "as_of": as_of.isoformat(), "content": event["content"]})
+            pointer = Alias(version=event.version, as_of=event.as_of, content=event.content)
+            pointer.write(_alias_path(home, pipeline, event.alias))
     return moves
 
 
-def withdraw(home: Home, pipeline: str, name: str, version: str, as_of: date, event: dict[str, Any]) -> None:
-    """Record that a published version, judged again, did not hold: it is no champion of its day any more.
+def withdraw(home: Home, pipeline: str, event: TimelineEvent) -> None:
+    """Record that a published version, evaluated again, did not pass: it is no champion of its day any more.
 
     The alias is left where it is: what is served is changed by people, or by a later version.
     """
     with _locked(home.registry(pipeline)):
-        line = {**event, "version": version, "alias": name, "as_of": as_of.isoformat(), "withdrawn": True}
-        _record(home, pipeline, line, False, False)
+        _record(home, pipeline, event.model_copy(update={"withdrawn": True, "live": False}), False)
 
 
-def _record(home: Home, pipeline: str, line: dict[str, Any], live: bool, moved: bool) -> None:
-    """Append a line to the timeline, unless it says what is there already, last of its day and of what is live."""
-    events = [event for event in timeline(home, pipeline) if event["alias"] == line["alias"]]
-    of_day = [event for event in events if event["as_of"] == line["as_of"]]
-    last = next((event for event in reversed(events) if event["version"] == line["version"]), None)
-    news = last is None or {**last, "live": live} != {**line, "live": live}
-    overtaken = [event["version"] for event in of_day][-1:] != [line["version"]]
-    left = moved and [event["version"] for event in events if event["live"]][-1:] != [line["version"]]
+def _record(home: Home, pipeline: str, event: TimelineEvent, moved: bool) -> None:
+    """Append an event to the timeline, unless it repeats the last one of its day and of what is live."""
+    events = [earlier for earlier in timeline(home, pipeline) if earlier.alias == event.alias]
+    of_day = [earlier for earlier in events if earlier.as_of == event.as_of]
+    last = next((earlier for earlier in reversed(events) if earlier.version == event.version), None)
+    news = last is None or last.model_copy(update={"live": event.live}) != event
+    overtaken = [earlier.version for earlier in of_day][-1:] != [event.version]
+    left = moved and [earlier.version for earlier in events if earlier.live][-1:] != [event.version]
     if news or overtaken or left:
-        _append(home.registry(pipeline) / "timeline.jsonl", {**line, "live": live})
+        _append(home.registry(pipeline) / "timeline.jsonl", event)
 
 
-def verdict_on(home: Home, pipeline: str, name: str, version: str) -> dict[str, Any] | None:
-    """Return the last line of the timeline on a version; None if it was never published."""
-    return next(
-        (line for line in reversed(timeline(home, pipeline)) if (line["version"], line["alias"]) == (version, name)),
-        None,
-    )
+def verdict_on(home: Home, pipeline: str, name: str, version: str) -> TimelineEvent | None:
+    """Find the last event of a version under an alias; None if it was never published there."""
+    events = (event for event in reversed(timeline(home, pipeline)) if (event.version, event.alias) == (version, name))
+    return next(events, None)
 
 
 def content_of(home: Home, pipeline: str, version: str) -> str | None:
-    """Return the content digest that the timeline has for a version; None if it was never published."""
-    events = (event for event in reversed(timeline(home, pipeline)) if event["version"] == version)
-    return next((event["content"] for event in events), None)
+    """Find the content digest that the timeline has for a version; None if it was never published."""
+    return next((event.content for event in reversed(timeline(home, pipeline)) if event.version == version), None)
 
 
-def _append(path: Path, line: dict[str, Any]) -> None:
+def _append(path: Path, event: TimelineEvent) -> None:
     complete = _complete(path.read_bytes()) if path.exists() else b""
     with path.open("ab") as stream:
         stream.truncate(len(complete))
-        stream.write(json.dumps(line, sort_keys=True).encode() + b"\n")
+        stream.write(json.dumps(event.to_json(), sort_keys=True).encode() + b"\n")
         stream.flush()
         os.fsync(stream.fileno())
 
 
 def _complete(content: bytes) -> bytes:
-    """Return the lines that have an end; a last one without was being written when its process died."""
+    """Keep the lines that have an end; a last one without was being written when its process died."""
     return content[: content.rfind(b"\n") + 1]
 
 
-def timeline(home: Home, pipeline: str) -> list[dict[str, Any]]:
-    """Return the timeline's events in the order in which they were written."""
+def timeline(home: Home, pipeline: str) -> list[TimelineEvent]:
+    """Read the timeline's events in the order in which they were written.
+
+    Raises:
+        RegistryError: a line is torn, or has other keys.
+    """
     path = home.registry(pipeline) / "timeline.jsonl"
     if not path.exists():
         return []
     events = []
     for number, text in enumerate(_complete(path.read_bytes()).splitlines(), start=1):
         try:
-            events.append(json.loads(text))
+            events.append(TimelineEvent.model_validate_json(text))
         except ValueError:
             raise RegistryError(f"{path}:{number}: a torn line; restore the file from a backup") from None
     return events

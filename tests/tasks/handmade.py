@@ -12,6 +12,7 @@ from tasks.runs.run import Run
 from tasks.spec.feature_catalog import MARTS, FeatureCatalog, MartFeature
 from tasks.spec.spec import Spec
 from tasks.store.files import write_json
+from tasks.store.registry import TimelineEvent
 
 IMPRESSIONS: dict[str, Any] = {
     "name": "tiny",
@@ -28,7 +29,6 @@ IMPRESSIONS: dict[str, Any] = {
     "gates": [{"metric": "ndcg@10", "beats": "popularity"}],
 }
 CONTENT = "0" * 64
-EVENT = {"content": CONTENT}
 SNAPSHOTS: dict[str, Any] = {"kind": "snapshots", "every": "10d", "train": "20d", "test": "10d"}
 
 
@@ -57,6 +57,11 @@ def finish_step(run: Run, step: str, result: dict[str, Any]) -> None:
     """Leave what a finished step leaves, beside the files that are there."""
     write_json(run.step_dir(step) / "made_by.json", run.made_by)
     write_json(run.step_dir(step) / "result.json", result)
+
+
+def published(version: str, as_of: date, alias: str = "champion", content: str = CONTENT, **more: Any) -> TimelineEvent:
+    """What the timeline is told of a version."""
+    return TimelineEvent(version=version, as_of=as_of, alias=alias, content=content, **more)
 
 
 def small_catalog() -> FeatureCatalog:

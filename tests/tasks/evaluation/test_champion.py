@@ -23,7 +23,7 @@ from tasks.spec.spec import Spec
 from tasks.store.files import Home
 from tasks.store.registry import move_alias, verdict_on, version_dir, withdraw
 from tasks.training.lightgbm import fit, save
-from tests.tasks.handmade import EVENT, day, examples, finish_step, group, spec_of
+from tests.tasks.handmade import day, examples, finish_step, group, published, spec_of
 
 # As of 02-20 with H = 1 and L = 2 the test cuts are 02-16 and 02-17.
 GATE = {"metric": "mrr", "not_worse_than": "champion", "margin": 0.01}
@@ -92,7 +92,7 @@ def publish(run: Run, as_of: date, clue: str = CLUES[0], spec: Spec | None = Non
     entries = {name: artifact_entry(folder / name) for name in names}
     content = content_digest(entries)
     write_descriptor(folder, Descriptor.model_validate({**plain, "artifacts": entries, "content": content}))
-    move_alias(run.home, run.spec.name, run.spec.publish.alias, version, as_of, {"content": content})
+    move_alias(run.home, run.spec.name, published(version, as_of, alias=run.spec.publish.alias, content=content))
     return version
 
 
@@ -100,14 +100,14 @@ def test_the_champion_is_the_latest_day_before_the_runs_own(tmp_path: Path) -> N
     run = run_on(tmp_path)
     assert champion_before(run) is None
     for as_of in ("02-20", "02-21"):
-        move_alias(run.home, "tiny", "champion", f"{as_of}.1", day(as_of), EVENT)
+        move_alias(run.home, "tiny", published(f"{as_of}.1", day(as_of)))
     assert champion_before(run) is None  # its own day and later ones are none
-    move_alias(run.home, "tiny", "champion", "02-18.1", day("02-18"), EVENT)  # a backfilled day, never live
-    move_alias(run.home, "tiny", "champion", "02-10.1", day("02-10"), EVENT)
+    move_alias(run.home, "tiny", published("02-18.1", day("02-18")))  # a backfilled day, never live
+    move_alias(run.home, "tiny", published("02-10.1", day("02-10")))
     assert champion_before(run) == "02-18.1"
-    move_alias(run.home, "tiny", "champion", "02-18.0", day("02-18"), EVENT)  # the same day, published again
+    move_alias(run.home, "tiny", published("02-18.0", day("02-18")))  # the same day, published again
     assert champion_before(run) == "02-18.0"
-    move_alias(run.home, "tiny", "trial", "02-19.1", day("02-19"), EVENT)  # another alias
+    move_alias(run.home, "tiny", published("02-19.1", day("02-19"), alias="trial"))  # another alias
     assert champion_before(run) == "02-18.0"
 
 
@@ -154,7 +154,7 @@ def test_each_population_is_scored_by_its_own_trees(tmp_path: Path) -> None:
     plain["artifacts"]["other.txt"] = {}
     descriptor = again(plain, folder)
     write_descriptor(folder, descriptor)
-    move_alias(run.home, "tiny", "champion", descriptor.version, day("02-19"), {"content": descriptor.content})
+    move_alias(run.home, "tiny", published(descriptor.version, day("02-19"), content=descriptor.content))
 
     scores = champion_of(run, table).scores
 
@@ -250,12 +250,12 @@ def test_without_such_a_gate_nobody_asks_for_the_champion(tmp_path: Path) -> Non
 def judged_of(home: Home, as_of: str, champion: str | None, name: str = "a") -> str:
     """Enter that a version of a day was compared with a champion, and held."""
     version = f"{as_of}.{name}"
-    move_alias(home, "tiny", "champion", version, day(as_of), {**EVENT, "champion": champion})
+    move_alias(home, "tiny", published(version, day(as_of), champion=champion))
     return version
 
 
 def names_of(run: Run) -> list[str]:
-    return [event["version"] for event in valid_versions(run.home, run.spec)]
+    return [event.version for event in valid_versions(run.home, run.spec)]
 
 
 def test_what_stands_is_in_the_order_of_days_and_without_what_was_withdrawn(tmp_path: Path) -> None:
@@ -264,11 +264,11 @@ def test_what_stands_is_in_the_order_of_days_and_without_what_was_withdrawn(tmp_
     early = judged_of(run.home, "02-16", None)
     other = judged_of(run.home, "02-17", early)
     assert names_of(run) == [early, other, late]
-    withdraw(run.home, "tiny", "champion", other, day("02-17"), EVENT)
+    withdraw(run.home, "tiny", published(other, day("02-17")))
     assert names_of(run) == [early, late]
     judged_of(run.home, "02-17", early)
     assert names_of(run) == [early, other, late]
-    move_alias(run.home, "tiny", "trial", "02-19.a", day("02-19"), EVENT)
+    move_alias(run.home, "tiny", published("02-19.a", day("02-19"), alias="trial"))
     assert names_of(run) == [early, other, late]
 
 
@@ -277,7 +277,7 @@ def test_a_version_that_is_judged_again_keeps_its_place(tmp_path: Path) -> None:
     first, second = judged_of(run.home, "02-16", None), judged_of(run.home, "02-17", None)
     judged_of(run.home, "02-16", "02-15.a")
     assert names_of(run) == [first, second]
-    assert valid_versions(run.home, run.spec)[0]["champion"] == "02-15.a"  # the last word on it
+    assert valid_versions(run.home, run.spec)[0].champion == "02-15.a"  # the last word on it
 
 
 def test_a_version_of_an_earlier_landing_that_comes_back_is_champion_of_its_day_again(tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_verdicts_are_outdated_by_a_day_that_is_filled_in(tmp_path: Path) -> Non
     assert outdated_verdicts(run.home, run.spec) == [day("02-18")]
     judged_of(run.home, "02-18", between)
     assert outdated_verdicts(run.home, run.spec) == []
-    withdraw(run.home, "tiny", "champion", between, day("02-17"), EVENT)
+    withdraw(run.home, "tiny", published(between, day("02-17")))
     assert outdated_verdicts(run.home, run.spec) == [day("02-18")]
     assert names_of(run)[-1] == last
 
@@ -324,14 +324,14 @@ def test_a_published_version_that_a_gate_refuses_now_is_withdrawn(tmp_path: Path
     run = run_of_one_feature(tmp_path)
     evaluate_backwards(run, judged([day("02-17")]))
     version = this_version(run)
-    move_alias(run.home, "tiny", "champion", version, run.as_of, EVENT)  # before there was a champion
+    move_alias(run.home, "tiny", published(version, run.as_of))  # before there was a champion
     better = publish(run, day("02-19"))
     evaluate_step(run)
     with pytest.raises(GateFailed):
         gate_step(run)
     word = verdict_on(run.home, "tiny", "champion", version)
     assert word is not None
-    assert (word["withdrawn"], word["why"]) == (True, "judged again: a gate does not hold")
+    assert (word.withdrawn, word.why) == (True, "judged again: a gate does not hold")
     assert names_of(run) == [better]
     assert run.result("gate")["champion"] == better
 
@@ -378,7 +378,7 @@ def test_a_damaged_champion_is_not_loaded(tmp_path: Path) -> None:
 def test_a_champion_with_other_contents_than_it_was_published_with_is_not_loaded(tmp_path: Path) -> None:
     run = run_on(tmp_path)
     version = publish(run, day("02-19"))
-    move_alias(run.home, "tiny", "champion", version, day("02-19"), EVENT)
+    move_alias(run.home, "tiny", published(version, day("02-19")))
     problem = champion_of(run, judged([day("02-17")])).problem
     assert problem is not None
     assert "than were published under this name (000000000000…)" in problem
@@ -386,7 +386,7 @@ def test_a_champion_with_other_contents_than_it_was_published_with_is_not_loaded
 
 def test_a_champion_that_is_gone_is_named(tmp_path: Path) -> None:
     run = run_on(tmp_path)
-    move_alias(run.home, "tiny", "champion", "2026-02-19.gone", day("02-19"), EVENT)
+    move_alias(run.home, "tiny", published("2026-02-19.gone", day("02-19")))
     problem = champion_of(run, judged([day("02-17")])).problem
     assert problem is not None
     assert "2026-02-19.gone/descriptor.json: cannot be read (No such file or directory)" in problem

@@ -28,7 +28,7 @@ from tasks.runs.run import Run
 from tasks.store.database import connect
 from tasks.store.files import Home
 from tasks.store.registry import move_alias, version_dir
-from tests.tasks.handmade import spec_of
+from tests.tasks.handmade import published, spec_of
 
 FRIDAY, SATURDAY, SUNDAY = date(2026, 2, 27), date(2026, 2, 28), date(2026, 3, 1)
 USERS = {"ana": 10.0, "bob": 400.0}
@@ -88,7 +88,7 @@ def publish(home: Home, day: date) -> None:
     write_descriptor(folder, descriptor)
     answers = golden(load(folder, unpublished=True), [Request(user_id="ana")])
     write_descriptor(folder, descriptor.model_copy(update={"golden": answers}))
-    move_alias(home, "tiny", "champion", version(day), day, {"why": "test", "content": descriptor.content})
+    move_alias(home, "tiny", published(version(day), day, why="test", content=descriptor.content))
 
 
 @pytest.fixture

@@ -29,8 +29,8 @@ from tasks.operations.backfill import JUDGING, BackfillDay, build_all, days_betw
 from tasks.publishing.publish import version_of
 from tasks.runs.run import Run
 from tasks.store.files import read_json
-from tasks.store.registry import alias, move_alias, timeline, verdict_on, withdraw
-from tests.tasks.handmade import CONTENT, EVENT, document, finish_step, spec_of
+from tasks.store.registry import Alias, alias, move_alias, timeline, verdict_on, withdraw
+from tests.tasks.handmade import CONTENT, document, finish_step, published, spec_of
 from tests.tasks.without_dbt import SHOP, build_without_dbt, january, shop_run, write_files
 from tests.tiny_pipelines import pipeline_file
 
@@ -57,7 +57,7 @@ def version(run: Run) -> str:
 
 
 def publish(run: Run, champion: str | None = None) -> None:
-    move_alias(run.home, "shop", "champion", version(run), run.as_of, {**EVENT, "champion": champion})
+    move_alias(run.home, "shop", published(version(run), run.as_of, champion=champion))
 
 
 def refuse(run: Run, champion: str | None = None) -> None:
@@ -149,7 +149,7 @@ def test_a_version_of_an_earlier_landing_is_not_done(made: list[Run]) -> None:
 def test_a_version_that_was_overtaken_is_run_again_when_its_landing_comes_back(made: list[Run]) -> None:
     """Else the version of a landing that is no more stays champion of the day."""
     publish(made[0])
-    move_alias(made[0].home, "shop", "champion", "2011-01-14.corrected", january(14), EVENT)
+    move_alias(made[0].home, "shop", published("2011-01-14.corrected", january(14)))
     assert states(made)[0] == "train"
     publish(made[0])
     assert states(made)[0] == "published"
@@ -177,7 +177,7 @@ def test_a_refusal_against_another_champion_is_none(made: list[Run]) -> None:
 
 def test_a_withdrawn_version_is_refused_where_its_gate_said_so(made: list[Run]) -> None:
     publish(made[0])
-    withdraw(made[0].home, "shop", "champion", version(made[0]), made[0].as_of, EVENT)
+    withdraw(made[0].home, "shop", published(version(made[0]), made[0].as_of))
     assert states(made)[0] == "train"
     refuse(made[0])
     assert states(made)[0] == "refused"
@@ -317,7 +317,7 @@ def test_days_are_judged_in_their_order_whatever_trains_first(parallel: int, mad
         assert steps.days("train") == [16, 15, 14]
     judging = [(name, number) for name, number in steps.called if name in {*JUDGING, "report"}]
     assert judging == [(name, n) for n in (14, 15, 16) for name in (*JUDGING, "report")]
-    assert [line["as_of"] for line in timeline(runs[0].home, "shop")] == ["2011-01-14", "2011-01-15", "2011-01-16"]
+    assert [event.as_of for event in timeline(runs[0].home, "shop")] == [january(14), january(15), january(16)]
 
 
 def test_days_behind_one_that_could_not_be_trained_are_judged(made: list[Run], steps: Steps) -> None:
@@ -373,11 +373,9 @@ def test_the_command_ends_well_and_skips_everything_the_second_time(
     code, text = command("--parallel", "2")
     assert (code, sorted(steps.days("publish"))) == (0, [14, 15, 16])
     assert "published  2011-01-14 … 2011-01-16 (3 days)" in text
-    assert alias(runs[0].home, "shop", "champion") == {
-        "version": version(runs[2]),
-        "as_of": "2011-01-16",
-        "content": CONTENT,
-    }
+    assert alias(runs[0].home, "shop", "champion") == Alias(
+        version=version(runs[2]), as_of=january(16), content=CONTENT
+    )
 
     steps.called.clear()
     code, text = command()

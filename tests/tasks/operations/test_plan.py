@@ -18,7 +18,7 @@ from tasks.publishing.publish import version_of
 from tasks.runs.run import Run
 from tasks.sources.land import land_step
 from tasks.store.registry import move_alias
-from tests.tasks.handmade import EVENT, spec_of
+from tests.tasks.handmade import published, spec_of
 from tests.tasks.without_dbt import MODELS, SHOP, build_without_dbt, january, shop_run, write_files
 
 
@@ -77,7 +77,7 @@ def test_where_all_is_made_there_is_nothing_to_do(run: Run, monkeypatch: pytest.
     made(run, monkeypatch)
     version = version_of(run, needed(run))
     assert intent(run) == RunPlan(january(14), (), version, False)
-    move_alias(run.home, "shop", "champion", version, january(14), EVENT)
+    move_alias(run.home, "shop", published(version, january(14)))
     assert intent(run) == RunPlan(january(14), (), version, True)
 
 

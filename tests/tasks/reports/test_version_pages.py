@@ -10,7 +10,7 @@ from tasks.reports.version_pages import champion_page, champion_periods, news, v
 from tasks.store.files import Home, write_json
 from tasks.store.registry import move_alias, version_dir, withdraw
 from tests.tasks.finished_runs import NASTY, Checker, record
-from tests.tasks.handmade import EVENT
+from tests.tasks.handmade import published
 
 
 @pytest.fixture
@@ -98,8 +98,8 @@ def publish(home: Home, version: str, day: int, **change: Any) -> None:
     write_json(
         version_dir(home, "demo", version) / "descriptor.json", {**DESCRIPTOR, "as_of": f"2026-02-{day:02}", **change}
     )
-    line = {**EVENT, "why": "all gates hold", "run": f"demo/2026-02-{day:02}", "metrics": {"ndcg@10": 0.5}}
-    move_alias(home, "demo", "champion", version, date(2026, 2, day), line)
+    event = published(version, date(2026, 2, day), why="all gates hold", run=f"demo/2026-02-{day:02}")
+    move_alias(home, "demo", event.model_copy(update={"metrics": {"ndcg@10": 0.5}}))
 
 
 def test_a_version_says_what_it_was_made_from_and_what_is_new(home: Home) -> None:
@@ -125,14 +125,7 @@ def test_nothing_new_and_nothing_before() -> None:
 
 def test_the_timeline_leads_to_versions_and_reports(home: Home) -> None:
     publish(home, "a", 1)
-    withdraw(
-        home,
-        "demo",
-        "champion",
-        "a",
-        date(2026, 2, 1),
-        {**EVENT, "why": "judged again", "run": "demo/1", "metrics": {}},
-    )
+    withdraw(home, "demo", published("a", date(2026, 2, 1), why="judged again", run="demo/1", metrics={}))
     publish(home, "b", 2)
     (home.run_dir("demo", date(2026, 2, 2), "a1") / "report").mkdir(parents=True)
     write_json(home.run_dir("demo", date(2026, 2, 2), "a1") / "report" / "result.json", {})

@@ -13,6 +13,7 @@ from tasks.errors import MatineeError, RegistryError
 from tasks.store import registry
 from tasks.store.files import Home
 from tasks.store.registry import (
+    Alias,
     add_version,
     alias,
     content_of,
@@ -23,7 +24,7 @@ from tasks.store.registry import (
     version_dir,
     withdraw,
 )
-from tests.tasks.handmade import CONTENT, EVENT, day
+from tests.tasks.handmade import CONTENT, day, published
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_a_name_never_stands_for_two_contents_although_the_first_is_gone(home: H
 def test_the_last_content_of_a_version_is_known(home: Home) -> None:
     assert content_of(home, "shop", "v10") is None
     move(home, "v10", day("02-10"))
-    move_alias(home, "shop", "trial", "v11", day("02-11"), {"content": "1" * 64})
+    move_alias(home, "shop", published("v11", day("02-11"), alias="trial", content="1" * 64))
     assert content_of(home, "shop", "v10") == CONTENT
     assert content_of(home, "shop", "v11") == "1" * 64
 
@@ -103,26 +104,30 @@ def test_a_new_registry_points_nowhere(home: Home) -> None:
     assert timeline(home, "shop") == []
 
 
+def pointer(version: str, as_of: str) -> Alias:
+    return Alias(version=version, as_of=day(as_of), content=CONTENT)
+
+
 def move(home: Home, version: str, as_of: date) -> bool:
-    return move_alias(home, "shop", "champion", version, as_of, {"run": "r1", **EVENT})
+    return move_alias(home, "shop", published(version, as_of, run="r1"))
 
 
 def test_the_alias_follows_the_days_and_never_moves_backwards(home: Home) -> None:
     assert move(home, "v10", day("02-10"))
     assert move(home, "v12", day("02-12"))
     assert not move(home, "v11", day("02-11"))  # a backfill
-    assert alias(home, "shop", "champion") == {"version": "v12", "as_of": "2026-02-12", **EVENT}
+    assert alias(home, "shop", "champion") == pointer("v12", "02-12")
     assert timeline(home, "shop") == [
-        {"version": "v10", "alias": "champion", "as_of": "2026-02-10", "live": True, "run": "r1", **EVENT},
-        {"version": "v12", "alias": "champion", "as_of": "2026-02-12", "live": True, "run": "r1", **EVENT},
-        {"version": "v11", "alias": "champion", "as_of": "2026-02-11", "live": False, "run": "r1", **EVENT},
+        published("v10", day("02-10"), run="r1", live=True),
+        published("v12", day("02-12"), run="r1", live=True),
+        published("v11", day("02-11"), run="r1", live=False),
     ]
 
 
 def test_a_day_that_is_run_again_takes_the_alias(home: Home) -> None:
     move(home, "v10", day("02-10"))
     assert move(home, "v10b", day("02-10"))
-    assert alias(home, "shop", "champion") == {"version": "v10b", "as_of": "2026-02-10", **EVENT}
+    assert alias(home, "shop", "champion") == pointer("v10b", "02-10")
 
 
 def test_moving_twice_is_moving_once(home: Home) -> None:
@@ -135,19 +140,19 @@ def test_the_same_version_again_writes_no_new_line_unless_its_figures_are_new(ho
     move(home, "v10", day("02-10"))
     move(home, "v11", day("02-11"))
     move(home, "v10", day("02-10"))  # a day that is run again, no longer live
-    assert [(line["version"], line["live"]) for line in timeline(home, "shop")] == [("v10", True), ("v11", True)]
+    assert [(line.version, line.live) for line in timeline(home, "shop")] == [("v10", True), ("v11", True)]
 
-    move_alias(home, "shop", "champion", "v10", day("02-10"), {**EVENT, "run": "r1", "champion": "v09"})
-    assert [line.get("champion") for line in timeline(home, "shop")] == [None, None, "v09"]
-    assert alias(home, "shop", "champion") == {"version": "v11", "as_of": "2026-02-11", **EVENT}
+    move_alias(home, "shop", published("v10", day("02-10"), run="r1", champion="v09"))
+    assert [line.champion for line in timeline(home, "shop")] == [None, None, "v09"]
+    assert alias(home, "shop", "champion") == pointer("v11", "02-11")
 
 
 def test_a_version_that_comes_back_is_the_last_of_its_day_again(home: Home) -> None:
     """A correction is taken back: also where the alias points at a later day, and does not move."""
     for version, as_of in (("v10", "02-10"), ("v11", "02-11"), ("v10b", "02-10"), ("v10", "02-10")):
         move(home, version, day(as_of))
-    assert [line["version"] for line in timeline(home, "shop")] == ["v10", "v11", "v10b", "v10"]
-    assert [line["live"] for line in timeline(home, "shop")] == [True, True, False, False]
+    assert [line.version for line in timeline(home, "shop")] == ["v10", "v11", "v10b", "v10"]
+    assert [line.live for line in timeline(home, "shop")] == [True, True, False, False]
     move(home, "v10", day("02-10"))
     assert len(timeline(home, "shop")) == 4
 
@@ -155,14 +160,11 @@ def test_a_version_that_comes_back_is_the_last_of_its_day_again(home: Home) -> N
 def test_a_withdrawn_version_is_told_of_once_and_the_alias_stays(home: Home) -> None:
     move(home, "v10", day("02-10"))
     for _ in range(2):
-        withdraw(home, "shop", "champion", "v10", day("02-10"), {"why": "judged again", **EVENT})
+        withdraw(home, "shop", published("v10", day("02-10"), why="judged again"))
     held, withdrawn = timeline(home, "shop")
-    assert withdrawn == {
-        "version": "v10", "alias": "champion", "as_of": "2026-02-10", "live": False, "withdrawn": True,
-        "why": "judged again", **EVENT,
-    }  # fmt: skip
+    assert withdrawn == published("v10", day("02-10"), why="judged again", live=False, withdrawn=True)
     assert verdict_on(home, "shop", "champion", "v10") == withdrawn
-    assert alias(home, "shop", "champion") == {"version": "v10", "as_of": "2026-02-10", **EVENT}
+    assert alias(home, "shop", "champion") == pointer("v10", "02-10")
 
     move(home, "v10", day("02-10"))  # it holds again
     assert verdict_on(home, "shop", "champion", "v10") == held
@@ -182,27 +184,27 @@ def test_a_move_that_was_killed_after_the_timeline_is_finished_by_the_next(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(registry, "write_json", killed)
+        patched.setattr(registry.Alias, "write", killed)
         with pytest.raises(OSError, match="No space"):
             move(home, "v10", day("02-10"))
     assert alias(home, "shop", "champion") is None
 
     assert move(home, "v10", day("02-10"))
-    assert alias(home, "shop", "champion") == {"version": "v10", "as_of": "2026-02-10", **EVENT}
+    assert alias(home, "shop", "champion") == pointer("v10", "02-10")
     assert len(timeline(home, "shop")) == 1
 
 
-def test_an_event_cannot_overwrite_what_the_registry_says(home: Home) -> None:
-    move_alias(home, "shop", "champion", "v10", day("02-10"), {**EVENT, "live": "yes", "version": "other"})
+def test_whether_a_version_is_live_is_decided_by_the_registry(home: Home) -> None:
+    move_alias(home, "shop", published("v10", day("02-10"), live=False))
     (event,) = timeline(home, "shop")
-    assert event == {"version": "v10", "alias": "champion", "as_of": "2026-02-10", "live": True, **EVENT}
+    assert event == published("v10", day("02-10"), live=True)
 
 
 def test_aliases_are_independent(home: Home) -> None:
     move(home, "v12", day("02-12"))
-    assert move_alias(home, "shop", "trial", "v11", day("02-11"), EVENT)
-    assert alias(home, "shop", "champion") == {"version": "v12", "as_of": "2026-02-12", **EVENT}
-    assert alias(home, "shop", "trial") == {"version": "v11", "as_of": "2026-02-11", **EVENT}
+    assert move_alias(home, "shop", published("v11", day("02-11"), alias="trial"))
+    assert alias(home, "shop", "champion") == pointer("v12", "02-12")
+    assert alias(home, "shop", "trial") == pointer("v11", "02-11")
 
 
 def test_a_torn_line_of_the_timeline_is_named(home: Home) -> None:
@@ -218,9 +220,9 @@ def test_a_line_that_was_cut_off_by_a_crash_is_dropped_by_the_next_move(home: Ho
     path = home.registry("shop") / "timeline.jsonl"
     path.write_text(path.read_text() + '{"version": "v1')  # no line end: it was never finished
 
-    assert [line["version"] for line in timeline(home, "shop")] == ["v10"]
+    assert [line.version for line in timeline(home, "shop")] == ["v10"]
     move(home, "v11", day("02-11"))
-    assert [line["version"] for line in timeline(home, "shop")] == ["v10", "v11"]
+    assert [line.version for line in timeline(home, "shop")] == ["v10", "v11"]
 
 
 def test_a_lock_that_is_not_given_up_is_an_error(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,10 +245,10 @@ def check_race(home: Home, pool: ThreadPoolExecutor | ProcessPoolExecutor) -> No
     numbers = [5, 17, 3, 20, 11, 20, 1, 8, 20, 14]
     list(pool.map(move_by_number, [home.root] * len(numbers), numbers))
 
-    assert alias(home, "shop", "champion") == {"version": "v20", "as_of": "2026-02-20", **EVENT}
+    assert alias(home, "shop", "champion") == pointer("v20", "02-20")
     events = timeline(home, "shop")
-    assert sorted(line["version"] for line in events) == [f"v{n:02}" for n in sorted(set(numbers))]
-    live = [line["as_of"] for line in events if line["live"]]
+    assert sorted(line.version for line in events) == [f"v{n:02}" for n in sorted(set(numbers))]
+    live = [line.as_of for line in events if line.live]
     assert live == sorted(live)
 
 

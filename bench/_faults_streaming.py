@@ -578,7 +578,7 @@ MODELS = [
     Fault(
         "lists all alike",
         "the models know nothing of members: features of titles only",
-        ("predictions * same_list_share", "predictions * catalogue_coverage_share", "predictions * champion_*"),
+        ("predictions * same_list_share", "predictions * catalog_coverage_share", "predictions * champion_*"),
         False,
         in_examples(
             f"select * replace ({', '.join(f'0::float as {name}' for name in PERSONAL)}) from examples",

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ from typing import Any
 import duckdb
 
 from bench._results import show, table
-from tasks.checks.gx import judge
+from tasks.checks.gx import evaluate_suite
 from tasks.checks.profile import Relation, parquet, profile_file
+from tasks.checks.profile_row import Profile
 from tasks.checks.suites import Suite, load_suite
-from tasks.checks.trailing import compare_with_trailing
+from tasks.checks.trailing import with_trailing
 from tasks.store.database import memory
 from tasks.store.files import sha256_file
 
@@ -64,18 +66,18 @@ def scan(connection: duckdb.DuckDBPyConnection, path: Path) -> list[Any]:
     return connection.execute(f"select {every} from {parquet([path])}").fetchall()
 
 
-def measure(connection: duckdb.DuckDBPyConnection, path: Path, suite: Suite) -> dict[str, Any]:
-    """Measure what the suite asks for, as `check_landed` does for a day it has not seen."""
-    found = profile_file(connection, path, {"run_day": DAY}, suite.meta.measure, suite.measured)
-    return {"table": "events", "day": DAY.isoformat(), **found}
+def measure(connection: duckdb.DuckDBPyConnection, path: Path, suite: Suite) -> Profile:
+    """Measure what the suite needs, as `check_landed` does for a day it has not seen."""
+    measures = profile_file(connection, path, {"run_day": DAY}, suite.meta.measure, suite.measured_columns)
+    return Profile("events", DAY, measures)
 
 
-def verdict(suite: Suite, today: dict[str, Any]) -> int:
-    """Judge the day by 28 days like it; return how many checks there were."""
-    earlier = [{**today, "day": (DAY - timedelta(days=n)).isoformat()} for n in range(28, 0, -1)]
+def verdict(suite: Suite, today: Profile) -> int:
+    """Compare the day with 28 days like it; return how many checks there were."""
+    earlier = [replace(today, day=DAY - timedelta(days=n)) for n in range(28, 0, -1)]
     elsewhere = {"rows_vs_manifest": 0, "missing_days": "none", "rows_vs_trailing": 1.0, "unparsed__rate": 0.0}
-    row = {**today, **elsewhere, "unexpectedly_empty": "no"}
-    return len(judge(suite, [{**row, **compare_with_trailing(suite, row, earlier)}], {}))
+    row = today.with_measures({**elsewhere, "unexpectedly_empty": "no"})
+    return len(evaluate_suite(suite, [with_trailing(suite, row, earlier)], {}))
 
 
 def cpu(work: Callable[[], Any]) -> float:

@@ -1,4 +1,4 @@
-"""Who and what the features are about: profiles of the warehouse by day, for the second line of defence.
+"""Who and what the features are about: profiles of the warehouse by day, for the second line of defense.
 
 Each profile is a row of numbers for one day, as for landed tables, so that a day is compared with those before it. The
 days are the run's own cuts and its as-of day: rows of other days may be in the warehouse or not, which must not matter.
@@ -6,10 +6,12 @@ days are the run's own cuts and its as-of day: rows of other days may be in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tasks.checks.profile_row import Profile
 from tasks.store.sql import identifier, literal
 
 if TYPE_CHECKING:
@@ -22,102 +24,109 @@ Name = Callable[[str], str]
 """Finds the relation of a table of the warehouse."""
 
 
+@dataclass(frozen=True)
+class Mart:
+    """Features by key and as-of day."""
+
+    relation: str
+    key: str
+
+
 def days_until(run: Run) -> list[date]:
-    """Return the run's latest cuts and its day: the days of which every build of it has the features."""
+    """The run's latest cuts and its day: the days of which every build of it has the features."""
     return [*[cut for cut in run.windows.refit if cut < run.as_of][-MOST_DAYS:], run.as_of]
 
 
-def active_users(connection: DuckDBPyConnection, run: Run, relation: Name) -> list[dict[str, Any]]:
-    """Return, by day, how many users were active, the share of them with features, and their mix by attribute.
+def active_users(connection: DuckDBPyConnection, run: Run, relation: Name) -> list[Profile]:
+    """By day, how many users were active, the share of them with features, and their mix by attribute.
 
-    Also the share of them whose own attributes (region, plan) have changed on that day.
+    Also the share of them whose attributes (region, plan) changed on that day.
     """
     spec = run.spec
     by = [] if spec.populations is None else [spec.populations.by]
     attributes = list(dict.fromkeys([*spec.sample.strata, *by]))
-    profiles = _active(connection, relation, days_until(run), "user_id", "feat_users", attributes)
-    changed = _changed(connection, relation, days_until(run))
-    return [profile | {"changed_share": changed.get(str(profile["day"]))} for profile in profiles]
+    days = days_until(run)
+    _keep_active(connection, relation, days, "user_id")
+    profiles = _coverage(connection, "active_users", days, Mart(relation("feat_users"), "user_id"), attributes)
+    changed = _changed(connection, relation)
+    return [profile.with_measures({"changed_share": changed.get(profile.day)}) for profile in profiles]
 
 
-def active_items(connection: DuckDBPyConnection, run: Run, relation: Name) -> list[dict[str, Any]]:
-    """Return, by day, how many items were shown or used, the share of them with features, and their categories."""
-    return _active(connection, relation, days_until(run), "item_id", "feat_items", ["category"])
+def active_items(connection: DuckDBPyConnection, run: Run, relation: Name) -> list[Profile]:
+    """By day, how many items were shown or used, the share of them with features, and their categories."""
+    days = days_until(run)
+    _keep_active(connection, relation, days, "item_id")
+    return _coverage(connection, "active_items", days, Mart(relation("feat_items"), "item_id"), ["category"])
 
 
-def _active(
-    connection: DuckDBPyConnection, relation: Name, days: Sequence[date], key: str, mart: str, attributes: Sequence[str]
-) -> list[dict[str, Any]]:
+def _keep_active(connection: DuckDBPyConnection, relation: Name, days: Sequence[date], key: str) -> None:
+    """Keep who (or what) was active on the days as `active(ds, id)`, each once a day."""
+    wanted = ", ".join(literal(day) for day in days)
+    scans = [
+        f"select ds, {key} as id from {relation(table)} where ds in ({wanted})"
+        for table in ("interactions", "impressions")
+    ]
+    connection.execute(f"create or replace temp table active as {' union '.join(scans)}")
+
+
+def _coverage(
+    connection: DuckDBPyConnection, table: str, days: Sequence[date], mart: Mart, attributes: Sequence[str]
+) -> list[Profile]:
     mixes = "".join(f", histogram(coalesce(f.{identifier(name)}, '(none)'))" for name in attributes)
-    wanted = ", ".join(literal(day) for day in days)
-    found = connection.execute(
-        f"""
-        with active as (
-            select ds, {key} from {relation("interactions")} where ds in ({wanted})
-            union
-            select ds, {key} from {relation("impressions")} where ds in ({wanted})
-        )
-        select a.ds, count(*), count(f.{key}) / count(*){mixes}
-        from active as a left join {relation(mart)} as f on f.{key} = a.{key} and f.as_of = a.ds
-        group by a.ds
-        """
+    rows = connection.execute(
+        f"select a.ds, count(*), count(f.{mart.key}) / count(*){mixes} from active as a "
+        f"left join {mart.relation} as f on f.{mart.key} = a.id and f.as_of = a.ds group by a.ds"
     ).fetchall()
-    by_day = {day: (rows, share, mix) for day, rows, share, *mix in found}
-    return [_of_day(day, *by_day.get(day, (0, None, [{}] * len(attributes))), attributes) for day in days]
+    by_day = {day: (count, share, mix) for day, count, share, *mix in rows}
+    profiles = []
+    for day in days:
+        # A day on which nobody was active has no row, and must be compared with the others all the same.
+        count, share, mix = by_day.get(day, (0, None, [{}] * len(attributes)))
+        measures = {"rows": count, "with_features_share": share}
+        shares = {f"{name}__mix": _shares(values, count) for name, values in zip(attributes, mix, strict=True)}
+        profiles.append(Profile(table, day, {**measures, **shares}, table))
+    return profiles
 
 
-def _changed(connection: DuckDBPyConnection, relation: Name, days: Sequence[date]) -> dict[str, float]:
-    """Return, by day, the share of the known active users who are others than they were the day before."""
-    wanted = ", ".join(literal(day) for day in days)
-    found = connection.execute(
-        f"""
-        with active as (
-            select ds, user_id from {relation("interactions")} where ds in ({wanted})
-            union
-            select ds, user_id from {relation("impressions")} where ds in ({wanted})
-        ),
-        changes as (
-            select user_id, valid_from, region, plan, lag(valid_from) over who as since,
-                lag(region) over who as old_region, lag(plan) over who as old_plan
-            from {relation("users")} window who as (partition by user_id order by valid_from)
-        )
-        select a.ds, avg((c.since is not null and (c.region, c.plan) is distinct from (c.old_region, c.old_plan))::int)
-        from active as a left join changes as c on c.user_id = a.user_id and c.valid_from = a.ds
-        group by a.ds
-        """
+def _shares(counts: Mapping[str, int], rows: int) -> dict[str, float]:
+    return {value: count / rows for value, count in sorted(counts.items())}
+
+
+def _changed(connection: DuckDBPyConnection, relation: Name) -> dict[date, float]:
+    """By day, the share of the known active users who have other attributes than they had the day before."""
+    # A user's first row is no change, and neither is a row that says again what was known.
+    changes = (
+        "select user_id, valid_from, lag(valid_from) over who is not null "
+        "and (region, plan) is distinct from (lag(region) over who, lag(plan) over who) as differs "
+        f"from {relation('users')} window who as (partition by user_id order by valid_from)"
+    )
+    rows = connection.execute(
+        f"select a.ds, avg(coalesce(c.differs, false)::int) from active as a left join ({changes}) as c "
+        "on c.user_id = a.id and c.valid_from = a.ds group by a.ds"
     ).fetchall()
-    return {day.isoformat(): share for day, share in found}
+    return dict(rows)
 
 
-def _of_day(
-    day: date, rows: int, share: float | None, mixes: Sequence[dict[str, int]], attributes: Sequence[str]
-) -> dict[str, Any]:
-    profile: dict[str, Any] = {"day": day.isoformat(), "rows": rows, "with_features_share": share}
-    for name, mix in zip(attributes, mixes, strict=True):
-        profile[f"{name}__mix"] = {value: count / rows for value, count in sorted(mix.items())}
-    return profile
-
-
-def labels_by_cut(connection: DuckDBPyConnection, run: Run, relation: Name) -> list[dict[str, Any]]:
-    """Return, for each of the run's latest complete cuts, how many pairs have a label, and the mix of their grades."""
+def labels_by_cut(connection: DuckDBPyConnection, run: Run, relation: Name) -> list[Profile]:
+    """For each of the run's latest complete cuts, how many pairs have a label, and the mix of their grades."""
     cuts = list(run.windows.refit[-MOST_DAYS - 1 :])
     if not cuts:
         return []
-    found = connection.execute(
+    rows = connection.execute(
         f"select cut, histogram(grade) from {relation('labels')} "
         f"where cut in ({', '.join(literal(cut) for cut in cuts)}) group by cut"
     ).fetchall()
-    grades: dict[date, dict[int, int]] = dict(found)
+    grades: dict[date, dict[int, int]] = dict(rows)
     return [_of_cut(cut, grades.get(cut, {})) for cut in cuts]
 
 
-def _of_cut(cut: date, grades: dict[int, int]) -> dict[str, Any]:
+def _of_cut(cut: date, grades: Mapping[int, int]) -> Profile:
     pairs = sum(grades.values())
     positive = sum(count for grade, count in grades.items() if grade > 0)
-    return {
-        "day": cut.isoformat(),
+    measures = {
         "rows": pairs,
         "positive__rate": positive / pairs if pairs else None,
         "positives": positive,
         "grade__mix": {str(grade): count / pairs for grade, count in sorted(grades.items())},
     }
+    return Profile("labels", cut, measures, "labels")

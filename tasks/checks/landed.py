@@ -1,17 +1,17 @@
-"""Checks of landed data: the first line of defence, before anything is built.
+"""Checks of landed data: the first line of defense, before anything is built.
 
 The as-of day is measured in one scan; the trailing days were measured when they were landed, and their profiles are
-kept (`tasks.checks.profile_cache`). Earlier days are also judged by their manifests and the footers of their files.
+kept (`tasks.checks.profile_cache`). Earlier days are also checked by their manifests and the footers of their files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tasks.checks.features import parameters, place
-from tasks.checks.gx import judge
+from tasks.checks.gx import evaluate_suite, run_parameters
 from tasks.checks.profile import (
     Relation,
     footers,
@@ -22,8 +22,9 @@ from tasks.checks.profile import (
     torn,
 )
 from tasks.checks.profile_cache import kept_profile
-from tasks.checks.suites import Suite, own_tables, suite_for, suite_names
-from tasks.checks.trailing import compare_with_trailing
+from tasks.checks.profile_row import Profile, measured
+from tasks.checks.suites import Suite, suite_for, suite_names, tables_with_suites
+from tasks.checks.trailing import with_trailing
 from tasks.checks.verdicts import Check, CheckResult, finish
 from tasks.errors import LandingError
 from tasks.sources.datasets import load_dataset
@@ -55,7 +56,7 @@ def check_landed(run: Run) -> CheckResult:
             suite = suite_for(staging, table, "default.landed").for_columns(_columns(connection, latest))
             before = _footer_profiles(connection, suite, earlier)
             today = _profile(connection, run, suite, latest, earlier)
-            checks += judge(suite, [today], parameters(run), earlier=before)
+            checks += evaluate_suite(suite, [today], run_parameters(run), earlier=before)
     return finish(run, "check_landed", "landed data", checks, CheckResult)
 
 
@@ -63,7 +64,7 @@ def _landed_tables(run: Run) -> list[str]:
     folder = run.home.landing(run.spec.source_name)
     landed = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
     tables = {name for name in landed if not name.startswith(("_", "."))}
-    declared = own_tables(run.spec.staging, suite_names())
+    declared = tables_with_suites(run.spec.staging, suite_names())
     tables |= {name for name in declared if name != "rejected_rows"}
     if not landed or not tables:
         raise LandingError(f"{folder}: nothing is landed there; run `matinee land {run.spec.name}` first")
@@ -71,14 +72,14 @@ def _landed_tables(run: Run) -> list[str]:
 
 
 def _partitions(run: Run, table: str) -> list[Partition]:
-    """Return the landed days of the run in order; of a table landed once, long before, that one."""
+    """The landed days of the run in order; of a table landed once, long before, that one."""
     source = run.spec.source_name
-    found = read_manifests(run.home, source, [table], run.landing_start, run.as_of)
-    return sorted(found or read_manifests(run.home, source, [table], None, run.as_of), key=lambda part: part.ds)
+    landed = read_manifests(run.home, source, [table], run.landing_start, run.as_of)
+    return sorted(landed or read_manifests(run.home, source, [table], None, run.as_of), key=lambda part: part.ds)
 
 
 def _latest(run: Run, table: str, partitions: Sequence[Partition]) -> Partition:
-    """Return the partition of the as-of day, or the only one of a table that is landed once and for all."""
+    """The partition of the as-of day, or the only one of a table that is landed once and for all."""
     if partitions and (partitions[-1].ds == run.as_of or len(partitions) == 1):
         return partitions[-1]
     last = f"the last one is of {partitions[-1].ds}" if partitions else "there is none at all"
@@ -99,29 +100,31 @@ def _columns(connection: DuckDBPyConnection, partition: Partition) -> dict[str, 
 
 def _profile(
     connection: DuckDBPyConnection, run: Run, suite: Suite, partition: Partition, earlier: Sequence[Partition]
-) -> dict[str, Any]:
-    """Return the profile of the as-of day with what the manifests and the trailing days add to it."""
+) -> Profile:
+    """The profile of the as-of day with what the manifests and the trailing days add to it."""
     since = partition.ds - timedelta(days=suite.meta.trailing.days)
     past = [_measured(connection, run, suite, part) for part in earlier if part.ds >= since] if _back(suite) else []
     today = _measured(connection, run, suite, partition)
-    rows = int(today["rows"])
-    today |= {
-        "rows_vs_manifest": rows - partition.rows,
-        "missing_days": missing_days([part.ds for part in (*earlier, partition)]),
-        "rows_vs_trailing": rows_vs_trailing(rows, [part.rows for part in earlier]),
-        "unexpectedly_empty": "yes" if not rows and _open(run.spec.source, partition) else "no",
-        "closed": not rows and _closed(run.spec.source, partition),
-    }
-    return {**today, **compare_with_trailing(suite, today, past)}
+    rows = today.rows or 0
+    today = today.with_measures(
+        {
+            "rows_vs_manifest": rows - partition.rows,
+            "missing_days": missing_days([part.ds for part in (*earlier, partition)]),
+            "rows_vs_trailing": rows_vs_trailing(rows, [part.rows for part in earlier]),
+            "unexpectedly_empty": "yes" if not rows and _open(run.spec.source, partition) else "no",
+        }
+    )
+    today = replace(today, closed=not rows and _closed(run.spec.source, partition))
+    return with_trailing(suite, today, past)
 
 
 def _closed(source: Source, partition: Partition) -> bool:
-    """Tell whether the day is declared closed."""
+    """Whether the day is declared closed."""
     return isinstance(source, FilesSource) and load_dataset(source.dataset).closed.on(partition.ds)
 
 
 def _open(source: Source, partition: Partition) -> bool:
-    """Tell whether a table has a file for the day, which is not declared closed: then it has rows."""
+    """Whether a table has a file of its own for each day, and this day is not declared closed: then it has rows."""
     if not isinstance(source, FilesSource):
         return False
     dataset = load_dataset(source.dataset)
@@ -133,27 +136,21 @@ def _back(suite: Suite) -> bool:
     return any(expectation.looks_back for expectation in suite.expectations)
 
 
-def _measured(connection: DuckDBPyConnection, run: Run, suite: Suite, partition: Partition) -> dict[str, Any]:
-    """Return what a partition's rows and its manifest say."""
-    found = kept_profile(connection, run.home, run.spec.source_name, suite, partition)
-    lines = int(found["rows"]) + partition.rejects
-    return {
-        **place(partition.table, partition.ds, partition.path),
-        **found,
-        "unparsed__rate": partition.rejects / lines if lines else 0.0,
-    }
+def _measured(connection: DuckDBPyConnection, run: Run, suite: Suite, partition: Partition) -> Profile:
+    """What a partition's rows and its manifest say."""
+    measures = kept_profile(connection, run.home, run.spec.source_name, suite, partition)
+    profile = measured(partition.table, partition.ds, partition.path, measures)
+    # From the manifest, so not in the cache: lines that cannot be read may change while the rows stay the same.
+    lines = (profile.rows or 0) + partition.rejects
+    return profile.with_measures({"unparsed__rate": partition.rejects / lines if lines else 0.0})
 
 
-def _footer_profiles(
-    connection: DuckDBPyConnection, suite: Suite, partitions: Sequence[Partition]
-) -> list[dict[str, Any]]:
-    found = footers(connection, [part.path for part in partitions])
-    return [
-        {
-            **place(part.table, part.ds, part.path),
-            "rows": found[part.path][0],
-            "rows_vs_manifest": found[part.path][0] - part.rows,
-            **schema_measures(suite.meta.measure.columns, found[part.path][1]),
-        }
-        for part in partitions
-    ]
+def _footer_profiles(connection: DuckDBPyConnection, suite: Suite, partitions: Sequence[Partition]) -> list[Profile]:
+    by_path = footers(connection, [part.path for part in partitions])
+    profiles = []
+    for part in partitions:
+        footer = by_path[part.path]
+        measures = {"rows": footer.rows, "rows_vs_manifest": footer.rows - part.rows}
+        schema = schema_measures(suite.meta.measure.columns, footer.types)
+        profiles.append(measured(part.table, part.ds, part.path, {**measures, **schema}))
+    return profiles

@@ -1,4 +1,4 @@
-"""What the model makes of the test examples: measures of lists, whatever the labels say.
+"""How a model ranks the test examples: measures of its lists, whatever the labels say.
 
 Lists are ranked as everywhere: by score, equal scores in the order of item ids. `k` is the cut-off of the pipeline's
 first gate. All measures are functions of the run's examples and models, but for those that begin with `champion`: they
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
     Mask = npt.NDArray[np.bool_]
+
+Statistics = dict[str, float | None]
+"""Measures of lists by profile column."""
 
 PERSISTENCE = 0.9
 """How far down a list rank-biased overlap looks (Webber, Moffat and Zobel 2010): half of the weight is on the top 6."""
@@ -54,7 +57,7 @@ class Pages:
         return np.diff(self.offsets)
 
     def only(self, mask: Mask) -> tuple[Pages, Mask]:
-        """Return some of the lists, and which rows are theirs."""
+        """Some of the lists, and which rows are theirs."""
         import numpy as np
 
         rows = np.repeat(mask, self.sizes)
@@ -62,7 +65,7 @@ class Pages:
         return Pages(offsets, self.items[rows], self.users[mask]), rows
 
     def ranks(self, scores: Floats) -> npt.NDArray[np.int64]:
-        """Return each row's place in its list, from 0."""
+        """Each row's place in its list, from 0."""
         import numpy as np
 
         lists = np.repeat(np.arange(len(self.sizes)), self.sizes)
@@ -72,23 +75,23 @@ class Pages:
         return ranks
 
     def sums(self, values: npt.NDArray[Any]) -> Floats:
-        """Return the sum of a row's values over each list."""
+        """The sum of the rows' values over each list."""
         import numpy as np
 
         total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
         return np.asarray(total[self.offsets[1:]] - total[self.offsets[:-1]])
 
 
-def list_statistics(pages: Pages, scores: Floats, k: int) -> dict[str, Any]:
-    """Return what can be said of scores alone."""
+def list_statistics(pages: Pages, scores: Floats, k: int) -> Statistics:
+    """What can be said of scores alone, by profile column."""
     import numpy as np
 
     finite = np.isfinite(scores)
-    plain = np.where(finite, scores, -np.inf)
-    ranks = pages.ranks(plain)
+    ranked = np.where(finite, scores, -np.inf)
+    ranks = pages.ranks(ranked)
     top = ranks < k
     several = pages.sizes > 1
-    distinct = pages.sums(_new_value(pages, plain))
+    distinct = pages.sums(_new_value(pages, ranked))
     share = distinct[several] / pages.sizes[several]
     return {
         "rows": len(scores),
@@ -97,13 +100,13 @@ def list_statistics(pages: Pages, scores: Floats, k: int) -> dict[str, Any]:
         "score_spread": float(f"{np.std(scores[finite]):.12g}") if finite.any() else None,
         "constant_list_share": _mean(distinct[several] == 1),
         "distinct_score_share": None if not len(share) else float(np.median(share)),
-        "catalogue_coverage_share": len(np.unique(pages.items[top])) / max(len(np.unique(pages.items)), 1),
+        "catalog_coverage_share": len(np.unique(pages.items[top])) / max(len(np.unique(pages.items)), 1),
         "same_list_share": _same_list(pages, ranks, k),
     }
 
 
 def _new_value(pages: Pages, scores: Floats) -> Mask:
-    """Tell of each row, lists being sorted by score, whether its score differs from the one before it."""
+    """Whether each row, with lists sorted by score, has another score than the one before it."""
     import numpy as np
 
     lists = np.repeat(np.arange(len(pages.sizes)), pages.sizes)
@@ -115,7 +118,7 @@ def _new_value(pages: Pages, scores: Floats) -> Mask:
 
 
 def _same_list(pages: Pages, ranks: npt.NDArray[np.int64], k: int) -> float | None:
-    """Return the share of users who got the commonest top k, in its order; None for one user."""
+    """The share of users who got the commonest top k, in its order; None for one user."""
     import numpy as np
 
     users = len(np.unique(pages.users))
@@ -130,8 +133,8 @@ def _same_list(pages: Pages, ranks: npt.NDArray[np.int64], k: int) -> float | No
     return float(np.bincount(pairs[0]).max() / users)
 
 
-def agreement(pages: Pages, ours: Floats, theirs: Floats, k: int) -> dict[str, Any]:
-    """Return how alike two orders of the same lists are, each the mean over lists of at least two rows.
+def agreement(pages: Pages, ours: Floats, theirs: Floats, k: int) -> Statistics:
+    """How alike two orders of the same lists are, each the mean over lists of at least two rows.
 
     `correlation` is Spearman's: 1 the same order, 0 unrelated, -1 upside down. `overlap_share` is the share of the top
     k that both have, of lists that are longer than k. `rbo` is rank-biased overlap, which cares for the top most;
@@ -153,7 +156,7 @@ def agreement(pages: Pages, ours: Floats, theirs: Floats, k: int) -> dict[str, A
 
 
 def _rank_biased(pages: Pages, deeper: npt.NDArray[np.int64]) -> Floats:
-    """Return rank-biased overlap of lists that hold the same rows, cut off at their length and scaled to at most 1.
+    """Rank-biased overlap of lists with the same rows, cut off at their length and scaled to at most 1.
 
     A row is in both lists down to depth d if the deeper of its two places is below d: it adds the weight
     p^(d-1) / d of every such depth.
@@ -169,7 +172,7 @@ def _rank_biased(pages: Pages, deeper: npt.NDArray[np.int64]) -> Floats:
 
 
 def _mean(values: npt.NDArray[Any]) -> float | None:
-    """Return a mean, to the digits that do not depend on the order of adding."""
+    """A mean, to the digits that do not depend on the order of adding."""
     return float(f"{values.mean():.12g}") if len(values) else None
 
 
@@ -177,9 +180,9 @@ def parts(pages: Pages, populations: npt.NDArray[np.object_]) -> Iterator[tuple[
     """Yield (population, which lists), all of them first; `populations` has one name a row."""
     import numpy as np
 
-    own = populations[pages.offsets[:-1]]
-    yield "everybody", np.ones(len(own), dtype=bool)
-    names = sorted(set(own))
+    of_list = populations[pages.offsets[:-1]]
+    yield "everybody", np.ones(len(of_list), dtype=bool)
+    names = sorted(set(of_list))
     if len(names) > 1:
         for name in names:
-            yield str(name), own == name
+            yield str(name), of_list == name

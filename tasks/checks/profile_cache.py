@@ -26,23 +26,24 @@ if TYPE_CHECKING:
 def kept_profile(
     connection: DuckDBPyConnection, home: Home, source: str, suite: Suite, partition: Partition
 ) -> dict[str, Any]:
-    """Return the profile of a partition by a suite's measures, from the cache if it was measured before.
+    """Measure a partition as a suite needs it, or take its profile from the cache.
 
     Raises:
         LandingError: the file is torn; names it.
         CheckFailed: a rule cannot be computed over these rows.
     """
     path = _path(home, source, suite, partition)
-    found = _read(path)
-    if found is None:
+    measures = _read(path)
+    if measures is None:
         days = {"run_day": partition.ds}
-        found = profile_file(connection, partition.path, days, suite.meta.measure, suite.measured)
-        write_json(path, found)
-    return found
+        measures = profile_file(connection, partition.path, days, suite.meta.measure, suite.measured_columns)
+        write_json(path, measures)
+    return measures
 
 
 def _path(home: Home, source: str, suite: Suite, partition: Partition) -> Path:
-    measures = [suite.meta.measure.model_dump(mode="json"), list(suite.measured)]
+    columns = [column.name for column in suite.measured_columns]
+    measures = [suite.meta.measure.model_dump(mode="json"), columns]
     name = digest([partition.sha256, partition.ds, measures, _measured_by()])
     return home.profiles(source, partition.table) / f"{name[:32]}.json"
 
@@ -51,12 +52,13 @@ def _path(home: Home, source: str, suite: Suite, partition: Partition) -> Path:
 def _measured_by() -> list[str]:
     import duckdb
 
-    return [duckdb.__version__, source_digest("tasks.checks.profile", "tasks.checks.profile_sql", "tasks.store.sql")]
+    measuring = ("profile", "profile_sql", "profile_columns")
+    return [duckdb.__version__, source_digest(*(f"tasks.checks.{name}" for name in measuring), "tasks.store.sql")]
 
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        measures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None  # absent, or not whole: it is measured again
-    return found
+    return measures

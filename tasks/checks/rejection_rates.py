@@ -1,12 +1,16 @@
-"""How many rows of a day were refused, by which rule, and how that compares with the days before."""
+"""How many rows of a day were rejected, by which rule, and how that compares with the days before."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tasks.checks.profile_columns import ProfileColumn
+from tasks.checks.profile_row import Profile
 from tasks.checks.trailing import history
 from tasks.store.partitions import read_manifests
+from tasks.store.records import Record
 from tasks.store.sql import literal
 
 if TYPE_CHECKING:
@@ -16,31 +20,47 @@ if TYPE_CHECKING:
     from tasks.runs.run import Run
 
 ALL_RULES = "any rule"
+RATE = ProfileColumn.parse("rate")
 
 
-def reject_profiles(connection: DuckDBPyConnection, run: Run, source: str, trailing: Trailing) -> list[dict[str, Any]]:
-    """Count refused rows of the as-of day, a row for each table and rule and one for all rules of a table.
+class RejectedCount(Record):
+    """Rejected rows of a day, of one table and rule."""
 
-    `rows` is what the table had to offer that day (kept and refused), `rate` the share that was refused; a row
-    counts once, however many rules name it. Without any refused row: one profile that says so.
+    table: str
+    """`<table>: <rule>`; the rule is `any rule` for all of them together."""
+    rejected: int
+    rows: int | None
+    """Rows that the table had to offer, None if that is not known."""
+    rate: float | None
+
+    @classmethod
+    def of(cls, profile: Profile) -> RejectedCount:
+        """Take the counts of a profile."""
+        counts = {name: profile.measures[name] for name in ("rejected", "rows", "rate")}
+        return cls(table=profile.table, **counts)
+
+
+def reject_profiles(connection: DuckDBPyConnection, run: Run, source: str, trailing: Trailing) -> list[Profile]:
+    """Count rejected rows of the as-of day, a profile for each table and rule and one for all rules of a table.
+
+    `rows` is what the table had to offer that day (kept and rejected), `rate` the share that was rejected; a row
+    counts once, however many rules name it. Without any rejected row: one profile that says so.
 
     Args:
         connection: the warehouse.
         run: the run.
-        source: the table of refused rows.
+        source: the table of rejected rows.
         trailing: which earlier days the shares are compared with.
     """
     day, first = run.as_of, run.as_of - timedelta(days=trailing.days)
     counts = connection.execute(
-        f"""
-        select table_name, coalesce(rule, {literal(ALL_RULES)}), ds, count(*)
-        from {source} where ds between {literal(first)} and {literal(day)}
-        group by grouping sets ((table_name, rule, ds), (table_name, ds)) order by all
-        """
+        f"select table_name, coalesce(rule, {literal(ALL_RULES)}), ds, count(*) "
+        f"from {source} where ds between {literal(first)} and {literal(day)} "
+        "group by grouping sets ((table_name, rule, ds), (table_name, ds)) order by all"
     ).fetchall()
     if not any(ds == day for _, _, ds, _ in counts):
-        nothing = {"table": "all tables", "day": day.isoformat(), "rejected": 0, "rows": None, "rate": 0.0}
-        return [{**nothing, "rate_vs_trailing": None}]
+        nothing = {"rejected": 0, "rows": None, "rate": 0.0, "rate_vs_trailing": None}
+        return [Profile("all tables", day, nothing)]
     offered = {table: _offered(run, table, first) for table in sorted({table for table, _, _, _ in counts})}
     by_rule: dict[tuple[str, str], dict[date, int]] = {}
     for table, rule, ds, count in counts:
@@ -53,30 +73,27 @@ def reject_profiles(connection: DuckDBPyConnection, run: Run, source: str, trail
 
 
 def _offered(run: Run, table: str, first: date) -> dict[date, int]:
-    """Return, by day, the rows that lay in front of staging: those landed, and lines that could not be read."""
+    """By day, the rows that lay in front of staging: those landed, and lines that could not be read."""
     parts = read_manifests(run.home, run.spec.source_name, [table], first, run.as_of)
     return {part.ds: part.rows + part.rejects for part in parts if part.rows + part.rejects}
 
 
 def _profile(
-    day: date, what: str, count: dict[date, int], offered: dict[date, int], trailing: Trailing
-) -> dict[str, Any]:
+    day: date, table: str, count: Mapping[date, int], offered: Mapping[date, int], trailing: Trailing
+) -> Profile:
     rows = offered.get(day)
     rate = min(1.0, count[day] / rows) if rows else None
     earlier = [
-        {"day": ds.isoformat(), "rows": n, "rate": min(1.0, count.get(ds, 0) / n)}
+        Profile(table, ds, {"rows": n, "rate": min(1.0, count.get(ds, 0) / n)})
         for ds, n in sorted(offered.items())
         if ds < day
     ]
-    rates = history("rate", earlier, day, rows or 0, trailing)
+    rates = history(RATE, earlier, day, rows or 0, trailing)
     usual = sum(point.value for point in rates.points) / len(rates.points) if len(earlier) >= trailing.least else None
-    return {
-        "table": what,
-        "day": day.isoformat(),
+    measures = {
         "rejected": count[day],
         "rows": rows,
         "rate": rate,
         "rate_vs_trailing": rate / usual if rate is not None and usual else None,
-        "trailing": {"rate": rates},
-        "place": "rejected_rows",
     }
+    return Profile(table, day, measures, "rejected_rows", histories={RATE.name: rates})

@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasks.checks.profile_columns import ProfileColumn, TrailingBound
+from tasks.checks.verdicts import Severity
+
 TABLE_MEASURES = (
     "rows",
     "rows_vs_trailing",
@@ -56,22 +59,18 @@ RULE_MEASURES = ("rate",)
 
 
 CHEAP_MEASURES = ("rows", "rows_vs_manifest", "missing_columns", "unexpected_columns", "mistyped_columns")
-"""What can be said of a partition from its manifest and the footer of its file, without reading the rows."""
+"""What the manifest of a partition and the footer of its file tell, without reading the rows."""
 
+
+PARAMETER = "$PARAMETER"
+"""Key by which Great Expectations marks an argument that is filled in later."""
 
 RUN_PARAMETERS = ("highest_grade", "horizon_days", "lateness_days")
 """What `{"$PARAMETER": …}` may name of the run."""
 
 
-TRAILING = ("trailing_lowest", "trailing_low", "trailing_high", "trailing_highest")
-"""`<profile column>__<one of these>`: the bounds that the trailing days give (`tasks.checks.trailing`)."""
-
-
-Severity = Literal["critical", "warning", "info"]
-
-
 class Part(BaseModel):
-    """What all parts share: no other keys, no changes."""
+    """What all parts share: no unknown keys, no changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -79,14 +78,14 @@ class Part(BaseModel):
 class ExpectationMeta(Part):
     """What Great Expectations does not know about an expectation."""
 
-    why: str = Field(min_length=1, description="One sentence: what goes wrong if it does not hold.")
-    next: str | None = Field(default=None, description="What to do if it does not hold; the suite's, if absent.")
+    why: str = Field(min_length=1, description="One sentence: what goes wrong if it fails.")
+    next: str | None = Field(default=None, description="What to do if it fails; the suite's, if absent.")
     days: Literal["as_of", "all"] = Field(
-        default="as_of", description="`all`: every landed day is judged, from manifests and file footers."
+        default="as_of", description="`all`: every landed day is checked, from manifests and file footers."
     )
     unmeasured: Literal["fails", "passes"] = Field(
         default="fails",
-        description="Whether it holds where there is nothing to measure (no trailing days yet).",
+        description="Whether it passes where there is nothing to measure (no trailing days yet).",
     )
     floor: float | None = Field(
         default=None,
@@ -105,26 +104,34 @@ class Expectation(Part):
     meta: ExpectationMeta
 
     @property
-    def column(self) -> str:
-        """Profile column that is judged."""
-        return str(self.kwargs["column"])
+    def column(self) -> ProfileColumn:
+        """Profile column that it is about."""
+        return ProfileColumn.parse(self.kwargs["column"])
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Names that stand for values of the run or of the trailing days."""
-        named = [value["$PARAMETER"] for value in self.kwargs.values() if is_parameter(value)]
-        return tuple(str(name) for name in named)
+        """Names that still stand for values of the run or of the trailing days."""
+        return tuple(name for value in self.kwargs.values() if (name := parameter_in(value)))
 
     @property
     def looks_back(self) -> bool:
         """Whether it needs the trailing days."""
-        measure = self.column.rpartition("__")[2]
-        return measure in COMPARED_MEASURES or any(name.rpartition("__")[2] in TRAILING for name in self.parameters)
+        return self.column.measure in COMPARED_MEASURES or any(map(TrailingBound.parse, self.parameters))
+
+    def about(self, subject: str) -> Expectation:
+        """The same expectation on another subject, its trailing bounds included."""
+        column = ProfileColumn(subject, self.column.measure)
+        kwargs = {**self.kwargs, "column": column.name}
+        for key, value in self.kwargs.items():
+            bound = TrailingBound.parse(parameter_in(value) or "")
+            if bound is not None:
+                kwargs[key] = {PARAMETER: TrailingBound(column.name, bound.bound).name}
+        return self.model_copy(update={"kwargs": kwargs})
 
 
-def is_parameter(value: Any) -> bool:
-    """Whether an argument of an expectation is `{"$PARAMETER": name}`."""
-    return isinstance(value, dict) and set(value) == {"$PARAMETER"}
+def parameter_in(value: Any) -> str | None:
+    """The name in an argument `{"$PARAMETER": name}`; None for any other argument."""
+    return str(value[PARAMETER]) if isinstance(value, dict) and set(value) == {PARAMETER} else None
 
 
 class ProfileDeclaration(Part):
@@ -162,7 +169,7 @@ class SuiteMeta(Part):
 
 
 REJECT_MEASURES = ("rejected", "rate", "rate_vs_trailing")
-"""Columns of the profile of refused rows, which has a row for each table and rule."""
+"""Columns of the profiles of rejected rows, one for each table and rule."""
 
 
 PREDICTION_MEASURES = (
@@ -171,8 +178,8 @@ PREDICTION_MEASURES = (
     "score_spread",
     "constant_list_share",
     "distinct_score_share",
-    "catalogue_coverage_share",
+    "catalog_coverage_share",
     "same_list_share",
     *(f"{of}_{what}" for of in ("refit", "champion") for what in ("correlation", "overlap_share", "rbo")),
 )
-"""Columns of the profile of predictions (`tasks.checks.list_statistics`), which has a row for each population."""
+"""Columns of the profiles of predictions (`tasks.checks.list_statistics`), one for each population."""

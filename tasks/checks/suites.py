@@ -1,19 +1,20 @@
 """Expectation suites: hand-written Great Expectations JSON, read and checked before anything is measured.
 
 A suite says in `meta.measure` what SQL has to measure (`tasks.checks.profile`) and in `expectations` what Great
-Expectations has to judge (`tasks.checks.gx`). Both speak of the same profile columns, `<subject>__<measure>`:
+Expectations has to evaluate (`tasks.checks.gx`). Both speak of the same profile columns, `<subject>__<measure>`:
 an expectation on something that is not measured is an error here, not a check that silently never runs.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from tasks.checks.profile_columns import BOUNDS, ProfileColumn, TrailingBound
 from tasks.checks.profile_sql import family
 from tasks.checks.suite_parts import (
     CHEAP_MEASURES,
@@ -25,7 +26,6 @@ from tasks.checks.suite_parts import (
     RULE_MEASURES,
     RUN_PARAMETERS,
     TABLE_MEASURES,
-    TRAILING,
     Expectation,
     Part,
     SuiteMeta,
@@ -53,23 +53,18 @@ class Suite(Part):
         if "column" not in expectation.kwargs:
             raise ValueError(f"{expectation.type}: the key kwargs.column is missing")
         column = expectation.column
-        if column not in TABLE_MEASURES + REJECT_MEASURES + PREDICTION_MEASURES:
-            subject, _, measure = column.rpartition("__")
-            allowed = self._measures(subject)
-            if measure not in allowed:
-                names = [*TABLE_MEASURES, *(f"{subject or '<column>'}__{name}" for name in allowed)]
-                raise ValueError(
-                    f"unknown profile column {column!r}; expected one of {', '.join(names)}" + nearest(column, names)
-                )
+        if column.name not in TABLE_MEASURES + REJECT_MEASURES + PREDICTION_MEASURES:
+            allowed = self._measures(column.subject)
+            if column.measure not in allowed:
+                names = [*TABLE_MEASURES, *(f"{column.subject or '<column>'}__{name}" for name in allowed)]
+                raise ValueError(_unknown("profile column", column.name, names))
         for name in expectation.parameters:
-            known = [*RUN_PARAMETERS, *(f"{column}__{bound}" for bound in TRAILING)]
+            known = [*RUN_PARAMETERS, *(TrailingBound(column.name, bound).name for bound in BOUNDS)]
             if name not in known:
-                raise ValueError(
-                    f"{column}: unknown parameter {name!r}; expected one of {', '.join(known)}" + nearest(name, known)
-                )
-        if expectation.meta.days == "all" and column not in CHEAP_MEASURES:
+                raise ValueError(f"{column.name}: {_unknown('parameter', name, known)}")
+        if expectation.meta.days == "all" and column.name not in CHEAP_MEASURES:
             raise ValueError(
-                f"{column!r} with days: all; only {', '.join(CHEAP_MEASURES)} are known without reading the rows"
+                f"{column.name!r} with days: all; only {', '.join(CHEAP_MEASURES)} are known without reading the rows"
             )
 
     def _measures(self, subject: str) -> tuple[str, ...]:
@@ -80,52 +75,53 @@ class Suite(Part):
             return tuple(dict.fromkeys((*FAMILY_MEASURES, *COLUMN_MEASURES)))
         if measure.columns and subject and subject not in measure.columns:
             known = [*measure.columns, *measure.rules, *measure.families]
-            raise ValueError(
-                f"unknown column, rule or family {subject!r}; expected one of {', '.join(known)}"
-                + nearest(subject, known)
-            )
+            raise ValueError(_unknown("column, rule or family", subject, known))
         return COLUMN_MEASURES
 
     @property
-    def asked(self) -> tuple[str, ...]:
-        """Profile columns its expectations judge, in order, each once."""
+    def columns(self) -> tuple[ProfileColumn, ...]:
+        """Profile columns that its expectations are about, in order, each once."""
         return tuple(dict.fromkeys(expectation.column for expectation in self.expectations))
 
     @property
-    def measured(self) -> tuple[str, ...]:
-        """Profile columns that the rows of one day have to be measured for, whatever they are compared with."""
-        return tuple(dict.fromkeys(_measured(column) for column in self.asked))
+    def measured_columns(self) -> tuple[ProfileColumn, ...]:
+        """Profile columns that SQL has to measure of the rows of a day, whatever they are compared with."""
+        return tuple(dict.fromkeys(_measured(column) for column in self.columns))
 
-    def for_columns(self, found: Mapping[str, str]) -> Suite:
-        """Return the suite for a table of these columns (name: DuckDB type).
+    def for_columns(self, types: Mapping[str, str]) -> Suite:
+        """Resolve the families for a table of these columns (name: DuckDB type).
 
-        What is compared with the trailing days of a family is compared for each of its columns.
+        A family is measured as one; what is compared with trailing days is compared for each of its columns, since
+        the worst column of a day need not be that of the days before.
         """
+        families = self.meta.measure.families
         expectations: list[Expectation] = []
         for expectation in self.expectations:
-            subject, _, measure = expectation.column.rpartition("__")
-            each = (subject in self.meta.measure.families and measure not in FAMILY_MEASURES) or expectation.looks_back
-            if not each or subject not in self.meta.measure.families:
+            column = expectation.column
+            each = column.measure not in FAMILY_MEASURES or expectation.looks_back
+            if column.subject in families and each:
+                members = family(self.meta.measure, column.subject, types)
+                expectations += [expectation.about(member) for member in members]
+            else:
                 expectations.append(expectation)
-                continue
-            for column in family(self.meta.measure, subject, found):
-                text = json.dumps(expectation.kwargs).replace(f'"{subject}__', f'"{column}__')
-                expectations.append(expectation.model_copy(update={"kwargs": json.loads(text)}))
         return self.model_copy(update={"expectations": tuple(expectations)})
 
 
-def _measured(column: str) -> str:
-    subject, _, measure = column.rpartition("__")
-    if measure not in COMPARED_MEASURES:
+def _unknown(what: str, name: str, known: Sequence[str]) -> str:
+    return f"unknown {what} {name!r}; expected one of {', '.join(known)}{nearest(name, known)}"
+
+
+def _measured(column: ProfileColumn) -> ProfileColumn:
+    if column.measure not in COMPARED_MEASURES:
         return column
-    return f"{subject}__{'sketch' if measure == 'seen_before_rate' else 'mix'}"
+    return column.sibling("sketch" if column.measure == "seen_before_rate" else "mix")
 
 
 def parse_suite(text: str, place: str) -> Suite:
     """Read a suite from JSON.
 
     Raises:
-        CheckFailed: it is no suite; a check that cannot be read cannot run.
+        CheckFailed: it is not a suite; a check that cannot be read cannot run.
     """
     try:
         return Suite.model_validate(json.loads(text))
@@ -146,7 +142,7 @@ def load_suite(name: str, folder: Path = EXPECTATIONS) -> Suite:
     """Read `expectations/<name>.json`.
 
     Raises:
-        CheckFailed: the file is missing, is no suite, or calls itself something else.
+        CheckFailed: the file is missing, is not a suite, or has another name than its own.
     """
     path = folder / f"{name}.json"
     if not path.exists():
@@ -161,17 +157,17 @@ def load_suite(name: str, folder: Path = EXPECTATIONS) -> Suite:
 
 
 def suite_names(folder: Path = EXPECTATIONS) -> list[str]:
-    """Return the names of all suites."""
+    """The names of all suites, in order."""
     return sorted(path.stem for path in folder.glob("*.json"))
 
 
 def suite_for(staging: str, table: str, fallback: str, folder: Path = EXPECTATIONS) -> Suite:
-    """Return the suite `<staging>.<table>`, or the fallback where the source has none of its own."""
-    own = f"{staging}.{table}"
-    return load_suite(own if own in suite_names(folder) else fallback, folder)
+    """The suite `<staging>.<table>`, or the fallback where the source has none of its own."""
+    name = f"{staging}.{table}"
+    return load_suite(name if name in suite_names(folder) else fallback, folder)
 
 
-def own_tables(staging: str, names: Iterable[str]) -> list[str]:
-    """Return the tables that suites of this source are written for."""
+def tables_with_suites(staging: str, names: Iterable[str]) -> list[str]:
+    """The tables of a source that suites are written for."""
     prefix = f"{staging}."
     return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from tasks.checks.gx import expected, judge
+from tasks.checks.bands import Point
+from tasks.checks.gx import evaluate_suite, expected
 from tasks.checks.profile_columns import ProfileColumn, shown
+from tasks.checks.profile_row import Profile
 from tasks.checks.suite_parts import Trailing
-from tasks.checks.suites import Suite, load_suite, own_tables, parse_suite, suite_for, suite_names
-from tasks.checks.trailing import History, Point
+from tasks.checks.suites import Suite, load_suite, parse_suite, suite_for, suite_names, tables_with_suites
+from tasks.checks.trailing import History
 from tasks.checks.verdicts import Check
 from tasks.errors import CheckFailed
 
@@ -22,7 +24,7 @@ def suite(*expectations: dict[str, Any], **measure: Any) -> Suite:
         json.dumps(
             {
                 "name": "s",
-                "meta": {"about": "A test.", "next": "mend it.", "measure": measure},
+                "meta": {"about": "A test.", "next": "fix it.", "measure": measure},
                 "expectations": list(expectations),
             }
         ),
@@ -39,8 +41,12 @@ def between(column: str, *, severity: str = "critical", meta: dict[str, Any] | N
     }
 
 
-def row(**values: Any) -> dict[str, Any]:
-    return {"table": "t", "day": "2026-02-10", "rows": 5, **values}
+DAY = date(2026, 2, 10)
+
+
+def row(*histories: History, day: date = DAY, closed: bool = False, **measures: Any) -> Profile:
+    by_column = {one.column.name: one for one in histories}
+    return Profile("t", day, {"rows": 5, **measures}, closed=closed, histories=by_column)
 
 
 def verdicts(found: list[Check]) -> list[tuple[str, bool]]:
@@ -48,67 +54,73 @@ def verdicts(found: list[Check]) -> list[tuple[str, bool]]:
 
 
 def test_every_row_gets_its_own_verdict_in_the_order_of_the_suite() -> None:
-    checks = judge(suite(between("rows", min_value=3), between("rows", max_value=9)), [row(rows=1), row(rows=5)], {})
+    checks = evaluate_suite(
+        suite(between("rows", min_value=3), between("rows", max_value=9)), [row(rows=1), row(rows=5)], {}
+    )
 
     assert [check.success for check in checks] == [False, True, True, True]
     assert checks[0].words() == "t, 2026-02-10: rows is 1, expected at least 3"
 
 
 def test_what_could_not_be_measured_has_failed() -> None:
-    checks = judge(suite(between("a__max", max_value=1)), [row(a__max=None)], {})
+    checks = evaluate_suite(suite(between("a__max", max_value=1)), [row(a__max=None)], {})
 
     assert verdicts(checks) == [("a__max", False)]
     assert "max of a is not measured" in checks[0].words()
 
 
 def test_not_a_number_has_not_been_measured() -> None:
-    assert verdicts(judge(suite(between("a__max", max_value=1)), [row(a__max=float("nan"))], {})) == [("a__max", False)]
+    assert verdicts(evaluate_suite(suite(between("a__max", max_value=1)), [row(a__max=float("nan"))], {})) == [
+        ("a__max", False)
+    ]
 
 
 def test_a_suite_may_say_that_nothing_to_measure_is_fine() -> None:
     lenient = suite(between("rows_vs_trailing", max_value=1, meta={"unmeasured": "passes"}))
 
-    assert verdicts(judge(lenient, [row(rows_vs_trailing=None)], {})) == [("rows_vs_trailing", True)]
+    assert verdicts(evaluate_suite(lenient, [row(rows_vs_trailing=None)], {})) == [("rows_vs_trailing", True)]
 
 
-def test_an_empty_day_is_judged_by_its_rows_alone() -> None:
-    found = judge(suite(between("rows", min_value=1), between("a__max", max_value=1)), [row(rows=0, a__max=None)], {})
+def test_an_empty_day_is_checked_by_its_rows_alone() -> None:
+    found = evaluate_suite(
+        suite(between("rows", min_value=1), between("a__max", max_value=1)), [row(rows=0, a__max=None)], {}
+    )
 
     assert verdicts(found) == [("rows", False), ("a__max", True)]
 
 
 def test_a_measure_that_is_not_in_the_profile_is_an_error() -> None:
     with pytest.raises(CheckFailed, match="suite s: a__max not measured; a check that cannot run is a failure"):
-        judge(suite(between("a__max", max_value=1)), [row()], {})
+        evaluate_suite(suite(between("a__max", max_value=1)), [row()], {})
 
 
-def test_nothing_to_judge_is_an_error() -> None:
+def test_nothing_to_check_is_an_error() -> None:
     with pytest.raises(CheckFailed, match="nothing was given to check"):
-        judge(suite(between("rows", min_value=1)), [], {})
+        evaluate_suite(suite(between("rows", min_value=1)), [], {})
 
 
 def test_parameters_of_the_run_are_filled_in() -> None:
     limited = suite(between("rows", max_value={"$PARAMETER": "highest_grade"}))
 
-    (check,) = judge(limited, [row()], {"highest_grade": 4})
+    (check,) = evaluate_suite(limited, [row()], {"highest_grade": 4})
 
     assert not check.success
     assert check.expected == "at most 4"
     with pytest.raises(CheckFailed, match="no value for the parameter 'highest_grade'; expected one of least"):
-        judge(limited, [row()], {"least": 4})
+        evaluate_suite(limited, [row()], {"least": 4})
 
 
 def history(*values: float, column: str = "rows", units: float = 100) -> History:
-    days = [date(2026, 2, 9) - timedelta(days=n) for n in range(len(values))]
+    days = [DAY - timedelta(days=n + 1) for n in range(len(values))]
     points = tuple(Point(day, value, units) for day, value in zip(days, values, strict=True))
-    return History(column, points, date(2026, 2, 10), units, Trailing())
+    return History(ProfileColumn.parse(column), points, DAY, units, Trailing())
 
 
 def test_bounds_of_the_trailing_days_are_filled_in_for_each_row() -> None:
     band = suite(between("rows", min_value={"$PARAMETER": "rows__trailing_low"}))
     busy, quiet = history(*[1000.0] * 6), history(*[5.0] * 6)
 
-    checks = judge(band, [row(trailing={"rows": busy}), row(trailing={"rows": quiet})], {})
+    checks = evaluate_suite(band, [row(busy), row(quiet)], {})
 
     assert [check.success for check in checks] == [False, True]
     assert checks[0].trend[0] == ("2026-02-09", 1000.0)
@@ -119,19 +131,19 @@ def test_bounds_of_the_trailing_days_are_filled_in_for_each_row() -> None:
 def test_too_few_trailing_days_are_said_to_be_too_few(unmeasured: str, success: bool) -> None:
     high = between("rows", max_value={"$PARAMETER": "rows__trailing_high"}, meta={"unmeasured": unmeasured})
 
-    (check,) = judge(suite(high), [row(trailing={"rows": history(1.0, 2.0)})], {})
+    (check,) = evaluate_suite(suite(high), [row(history(1.0, 2.0))], {})
 
-    assert (check.success, check.expected) == (success, "not judged yet: 2 of at least 5 earlier days")
+    assert (check.success, check.expected) == (success, "not checked yet: 2 of at least 5 earlier days")
 
 
 @pytest.mark.parametrize(("closed", "success"), [(True, True), (False, False)])
 def test_a_closed_day_may_have_fewer_rows_than_open_ones(closed: bool, success: bool) -> None:
     low = between("rows", min_value={"$PARAMETER": "rows__trailing_low"}, meta={"unmeasured": "passes"})
-    empty = row(rows=0, closed=closed, trailing={"rows": history(98, 100, 102, 99, 101)})
-    assert verdicts(judge(suite(low), [empty], {})) == [("rows", success)]
+    empty = row(history(98, 100, 102, 99, 101), rows=0, closed=closed)
+    assert verdicts(evaluate_suite(suite(low), [empty], {})) == [("rows", success)]
 
 
-def test_an_unknown_parameter_is_refused_when_it_is_read_and_the_nearest_is_named() -> None:
+def test_an_unknown_parameter_is_rejected_when_it_is_read_and_the_nearest_is_named() -> None:
     with pytest.raises(CheckFailed, match=r"'rows__trailing_hihg'.*did you mean 'rows__trailing_high'"):
         suite(between("rows", max_value={"$PARAMETER": "rows__trailing_hihg"}))
 
@@ -146,7 +158,13 @@ def test_what_a_family_is_compared_by_is_compared_for_each_of_its_columns() -> N
 
     found = texts.for_columns({"a": "VARCHAR", "b": "VARCHAR", "n": "INTEGER"})
 
-    assert found.asked == ("a__top_share", "b__top_share", "a__vanished", "b__vanished", "texts__null_rate")
+    assert tuple(column.name for column in found.columns) == (
+        "a__top_share",
+        "b__top_share",
+        "a__vanished",
+        "b__vanished",
+        "texts__null_rate",
+    )
     assert found.expectations[1].parameters == ("b__top_share__trailing_high",)
 
 
@@ -154,19 +172,19 @@ def test_an_expectation_that_does_not_exist_is_an_error() -> None:
     unknown = between("rows") | {"type": "expect_column_values_to_be_lucky"}
 
     with pytest.raises(CheckFailed, match="did not run expect_column_values_to_be_lucky on rows"):
-        judge(suite(unknown), [row()], {})
+        evaluate_suite(suite(unknown), [row()], {})
 
 
 def test_an_argument_that_does_not_exist_is_an_error() -> None:
-    with pytest.raises(CheckFailed, match="suite s: Great Expectations refused it"):
-        judge(suite(between("rows", max_valu=3)), [row()], {})
+    with pytest.raises(CheckFailed, match="suite s: Great Expectations rejected it"):
+        evaluate_suite(suite(between("rows", max_valu=3)), [row()], {})
 
 
 def test_the_history_is_summed_up_but_for_its_bad_days() -> None:
     every_day = suite(between("rows", min_value=3, meta={"days": "all"}), between("rows", max_value=100))
-    earlier = [row(day=f"2026-02-0{n}", rows=n) for n in range(1, 6)]
+    earlier = [row(day=date(2026, 2, n), rows=n) for n in range(1, 6)]
 
-    checks = judge(every_day, [row()], {}, earlier=earlier)
+    checks = evaluate_suite(every_day, [row()], {}, earlier=earlier)
 
     assert [(c.day, c.success) for c in checks] == [
         ("2026-02-10", True),
@@ -174,12 +192,12 @@ def test_the_history_is_summed_up_but_for_its_bad_days() -> None:
         ("2026-02-01", False),
         ("2026-02-02", False),
     ]
-    (good,) = judge(every_day, [row()], {}, earlier=earlier[2:])[2:]
+    (good,) = evaluate_suite(every_day, [row()], {}, earlier=earlier[2:])[2:]
     assert (good.day, good.observed) == ("2026-02-03 to 2026-02-05", "as expected on 3 days")
 
 
 def test_infinity_can_be_recorded_as_json() -> None:
-    (check,) = judge(suite(between("a__max", max_value=1)), [row(a__max=float("inf"))], {})
+    (check,) = evaluate_suite(suite(between("a__max", max_value=1)), [row(a__max=float("inf"))], {})
 
     assert not check.success
     assert check.to_json()["observed"] == "inf"
@@ -219,17 +237,17 @@ def test_every_bundled_suite_is_valid_and_explains_itself(name: str) -> None:
     found = load_suite(name)
 
     assert all(e.meta.why.endswith(".") for e in found.expectations)
-    assert {"rows", "lists", "rejected"} & set(found.asked)
+    assert {"rows", "lists", "rejected"} & {column.name for column in found.columns}
     assert any(e.severity == "critical" for e in found.expectations)
 
 
 @pytest.mark.parametrize("name", suite_names())
-def test_every_bundled_expectation_can_be_judged(name: str) -> None:
+def test_every_bundled_expectation_can_be_evaluated(name: str) -> None:
     found = load_suite(name)
     text = ("columns", "constant", "all_null", "missing_days", "mix_unusual", "mix_broken", "vanished")
-    values = {column: "none" if column.endswith(text) else 1.0 for column in found.asked}
+    values = {column.name: "none" if column.measure.endswith(text) else 1.0 for column in found.columns}
 
-    checks = judge(found, [row() | values], {"highest_grade": 4})
+    checks = evaluate_suite(found, [row(**values)], {"highest_grade": 4})
 
     assert len(checks) == len(found.expectations)
 
@@ -243,22 +261,22 @@ def test_every_bundled_expectation_can_be_judged(name: str) -> None:
         ("bad__max", "unknown profile column 'bad__max'; expected one of .*bad__rate"),
     ],
 )
-def test_an_expectation_on_what_is_not_measured_is_refused_when_it_is_read(column: str, message: str) -> None:
+def test_an_expectation_on_what_is_not_measured_is_rejected_when_it_is_read(column: str, message: str) -> None:
     with pytest.raises(CheckFailed, match=message):
         suite(between(column), columns={"user_id": "VARCHAR"}, rules={"bad": "user_id is null"})
 
 
-def test_only_cheap_measures_can_be_judged_on_every_day() -> None:
+def test_only_cheap_measures_can_be_checked_on_every_day() -> None:
     with pytest.raises(CheckFailed, match="'a__max' with days: all; only rows, "):
         suite(between("a__max", meta={"days": "all"}))
 
 
-def test_an_empty_suite_is_refused() -> None:
+def test_an_empty_suite_is_rejected() -> None:
     with pytest.raises(CheckFailed, match=r"s\.json: expectations: "):
         suite()
 
 
-def test_an_unknown_key_is_refused() -> None:
+def test_an_unknown_key_is_rejected() -> None:
     with pytest.raises(CheckFailed, match=r"expectations\.0\.sevirity: Extra inputs"):
         suite(between("rows") | {"sevirity": "critical"})
 
@@ -276,14 +294,14 @@ def test_a_missing_suite_names_the_nearest() -> None:
 def test_a_source_without_a_suite_gets_the_default() -> None:
     assert suite_for("simulated", "events", "default.landed").name == "simulated.events"
     assert suite_for("my_shop", "sales", "default.landed").name == "default.landed"
-    assert own_tables("online_retail", suite_names()) == ["lines", "rejected_rows"]
+    assert tables_with_suites("online_retail", suite_names()) == ["lines", "rejected_rows"]
 
 
 def test_the_library_stays_quiet_though_another_one_opened_the_root_logger() -> None:
     heard = logging.handlers.BufferingHandler(1000)
     logging.getLogger().addHandler(heard)
     try:
-        judge(suite(between("rows", min_value=0)), [row()], {})
+        evaluate_suite(suite(between("rows", min_value=0)), [row()], {})
     finally:
         logging.getLogger().removeHandler(heard)
 

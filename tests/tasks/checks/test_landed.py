@@ -231,8 +231,8 @@ def test_a_first_day_is_not_judged_by_days_that_are_not_there(run: FakeRun, monk
 
     check_landed(run)  # type: ignore[arg-type]
 
-    rows = [c for c in run.checks("check_landed") if c.column == "rows" and "not judged" in c.expected]
-    assert {(c.success, c.expected) for c in rows} == {(True, "not judged yet: 2 of at least 5 earlier days")}
+    rows = [c for c in run.checks("check_landed") if c.column == "rows" and "not checked" in c.expected]
+    assert {(c.success, c.expected) for c in rows} == {(True, "not checked yet: 2 of at least 5 earlier days")}
 
 
 def test_earlier_days_are_measured_once(run: FakeRun, monkeypatch: pytest.MonkeyPatch) -> None:

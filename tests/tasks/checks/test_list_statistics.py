@@ -36,7 +36,7 @@ def test_lists_of_a_model_that_tells_items_apart() -> None:
         "score_spread": 0.816496580928,
         "constant_list_share": 0.0,
         "distinct_score_share": 1.0,
-        "catalogue_coverage_share": 1.0,
+        "catalog_coverage_share": 1.0,
         "same_list_share": 0.5,
     }
 
@@ -48,14 +48,14 @@ def test_one_score_for_everything_is_the_same_list_for_everybody() -> None:
     assert found["constant_list_share"] == 1.0
     assert found["distinct_score_share"] == pytest.approx(1 / 3)
     assert found["same_list_share"] == 1.0
-    assert found["catalogue_coverage_share"] == pytest.approx(2 / 3)
+    assert found["catalog_coverage_share"] == pytest.approx(2 / 3)
 
 
 def test_scores_that_are_no_numbers_are_counted_and_come_last() -> None:
     found = measured(pages(("u", "abc")), float("nan"), 1, 2)
 
     assert found["scored_share"] == pytest.approx(2 / 3)
-    assert found["catalogue_coverage_share"] == pytest.approx(2 / 3)
+    assert found["catalog_coverage_share"] == pytest.approx(2 / 3)
 
 
 def test_a_user_with_two_equal_lists_is_one_user() -> None:

@@ -9,16 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.checks import profile_sql as measures
+from tasks.checks import profile_sql
 from tasks.checks.profile import (
+    Footer,
     Relation,
     footers,
+    measure_relation,
     missing_days,
-    profile,
     profile_file,
     rows_vs_trailing,
     schema_measures,
 )
+from tasks.checks.profile_columns import ProfileColumn
 from tasks.checks.profile_sql import rule
 from tasks.checks.suite_parts import ProfileDeclaration
 from tasks.errors import CheckFailed, LandingError
@@ -31,14 +33,18 @@ ROWS = """(values ('a', 1, 0.5::float, timestamp '2026-02-10 10:00'),
 DAY = date(2026, 2, 10)
 
 
+def columns(*names: str) -> list[ProfileColumn]:
+    return [ProfileColumn.parse(name) for name in names]
+
+
 @pytest.fixture
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as opened:
         yield opened
 
 
-def measured(connection: duckdb.DuckDBPyConnection, measure: ProfileDeclaration, *asked: str) -> dict[str, object]:
-    return profile(connection, Relation(ROWS, {"run_day": DAY}), measure, asked)
+def measured(connection: duckdb.DuckDBPyConnection, measure: ProfileDeclaration, *names: str) -> dict[str, object]:
+    return measure_relation(connection, Relation(ROWS, {"run_day": DAY}), measure, columns(*names))
 
 
 def test_measures_of_columns(connection: duckdb.DuckDBPyConnection) -> None:
@@ -68,10 +74,10 @@ def test_keys_are_counted_as_a_whole(connection: duckdb.DuckDBPyConnection) -> N
 def test_duplicates_of_a_big_table_are_found_in_a_sample_of_its_keys(
     connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measures, "EXACT_ROWS", 10)
+    monkeypatch.setattr(profile_sql, "EXACT_ROWS", 10)
     twice = Relation("(select i // 2 as id from range(100000) t(i))", {})
 
-    found = profile(connection, twice, ProfileDeclaration(key=("id",)), ["key__duplicate_rate"])
+    found = measure_relation(connection, twice, ProfileDeclaration(key=("id",)), columns("key__duplicate_rate"))
 
     assert found["key__duplicate_rate"] == 0.5
 
@@ -80,12 +86,12 @@ def test_the_sketch_of_a_big_table_is_that_of_a_small_one(
     connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = Relation("(select i as id from range(50000) t(i))", {})
-    asked = ["key__sketch", "key__duplicate_rate"]
-    small = profile(connection, rows, ProfileDeclaration(key=("id",)), asked)
-    monkeypatch.setattr(measures, "EXACT_ROWS", 10)
+    wanted = columns("key__sketch", "key__duplicate_rate")
+    small = measure_relation(connection, rows, ProfileDeclaration(key=("id",)), wanted)
+    monkeypatch.setattr(profile_sql, "EXACT_ROWS", 10)
 
     assert len(small["key__sketch"]["hashes"]) > 4_000
-    assert profile(connection, rows, ProfileDeclaration(key=("id",)), asked) == small
+    assert measure_relation(connection, rows, ProfileDeclaration(key=("id",)), wanted) == small
 
 
 def test_a_rule_may_name_the_run_day_and_ignores_nulls(connection: duckdb.DuckDBPyConnection) -> None:
@@ -98,7 +104,7 @@ def test_a_rule_that_nothing_is_known_of_holds_for_no_row(connection: duckdb.Duc
     nobody = Relation("(values (null::varchar, null::float), (null, null)) t(id, x)", {})
     odd = ProfileDeclaration(rules={"odd": "not regexp_matches(id, '^u')"})
 
-    found = profile(connection, nobody, odd, ["odd__rate", "x__not_finite_rate"])
+    found = measure_relation(connection, nobody, odd, columns("odd__rate", "x__not_finite_rate"))
 
     assert found == {"rows": 2, "odd__rate": 0.0, "x__not_finite_rate": 0.0}
 
@@ -134,11 +140,11 @@ def test_no_rows_measure_nothing_but_rows(connection: duckdb.DuckDBPyConnection)
     empty = Relation(f"(select * from {ROWS} where false)", {})
     measure = ProfileDeclaration(key=("id",), rules={"big": "n > 2"}, families={"all": ("*",)})
 
-    found = profile(
+    found = measure_relation(
         connection,
         empty,
         measure,
-        ["n__distinct", "id__null_rate", "key__duplicate_rate", "big__rate", "all__constant"],
+        columns("n__distinct", "id__null_rate", "key__duplicate_rate", "big__rate", "all__constant"),
     )
 
     assert found.pop("rows") == 0
@@ -148,7 +154,9 @@ def test_no_rows_measure_nothing_but_rows(connection: duckdb.DuckDBPyConnection)
 def test_names_that_need_quoting(connection: duckdb.DuckDBPyConnection) -> None:
     odd = Relation("""(select 1 as "or""der by", 2 as "select")""", {})
 
-    found = profile(connection, odd, ProfileDeclaration(key=('or"der by',)), ["select__max", "key__duplicate_rate"])
+    found = measure_relation(
+        connection, odd, ProfileDeclaration(key=('or"der by',)), columns("select__max", "key__duplicate_rate")
+    )
 
     assert found == {"rows": 1, "select__max": 2, "key__duplicate_rate": 0.0}
 
@@ -156,7 +164,7 @@ def test_names_that_need_quoting(connection: duckdb.DuckDBPyConnection) -> None:
 @pytest.mark.parametrize(
     "text", ["select 1", "n > 1; drop table t", "n >", "(select max(n) from t) > 1", "", "drop table t"]
 )
-def test_a_rule_that_is_no_condition_is_refused(text: str) -> None:
+def test_a_rule_that_is_no_condition_is_rejected(text: str) -> None:
     with pytest.raises(CheckFailed, match="the rule"):
         rule(text, {"n": "INTEGER"})
 
@@ -168,7 +176,7 @@ def test_a_rule_that_cannot_be_computed_is_a_failure_that_names_the_file(
     connection.execute(f"copy (select 'x' as n) to '{path}'")
 
     with pytest.raises(CheckFailed, match=r"a\.parquet: cannot be measured"):
-        profile_file(connection, path, {}, ProfileDeclaration(rules={"big": "n + 1 > 2"}), ["big__rate"])
+        profile_file(connection, path, {}, ProfileDeclaration(rules={"big": "n + 1 > 2"}), columns("big__rate"))
 
 
 def test_a_torn_file_is_named(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
@@ -176,11 +184,11 @@ def test_a_torn_file_is_named(connection: duckdb.DuckDBPyConnection, tmp_path: P
     connection.execute(f"copy (select 1 as n, 'x' as t) to '{good}'")
     bad.write_bytes(good.read_bytes()[:-20])
 
-    assert footers(connection, [good]) == {good: (1, {"n": "INTEGER", "t": "VARCHAR"})}
+    assert footers(connection, [good]) == {good: Footer(1, {"n": "INTEGER", "t": "VARCHAR"})}
     with pytest.raises(LandingError, match=r"bad\.parquet: cannot be read as parquet"):
         footers(connection, [good, bad])
     with pytest.raises(LandingError, match=r"bad\.parquet: cannot be read as parquet"):
-        profile_file(connection, bad, {}, ProfileDeclaration(), ["rows"])
+        profile_file(connection, bad, {}, ProfileDeclaration(), columns("rows"))
 
 
 @pytest.mark.parametrize(

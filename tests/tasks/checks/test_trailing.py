@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.checks.bands import Band, Point
+from tasks.checks.profile_columns import ProfileColumn
+from tasks.checks.profile_row import Profile, Sketch
 from tasks.checks.suite_parts import Trailing
 from tasks.checks.suites import Suite
-from tasks.checks.trailing import Band, Point, band, compare_with_trailing, scale, seen_before
+from tasks.checks.trailing import History, seen_before, with_trailing
 from tests.tasks.checks.test_gx import between, suite
 
 DAY = date(2026, 2, 10)  # a Tuesday
@@ -20,14 +23,21 @@ def points(*values: float, units: float = 1000, every: int = 1) -> list[Point]:
     return [Point(DAY - timedelta(days=every * n), value, units) for n, value in enumerate(reversed(values), 1)]
 
 
-def bounds(values: list[float], kind: str, *, units: float = 1000, **options: Any) -> Band:
-    found = band(points(*values), DAY, units, kind, Trailing(), **options)
-    assert found is not None
+COLUMNS = {"share": "id__null_rate", "count": "rows", "hours": "seen__hours_to_end", "number": "value__mean"}
+
+
+def band(points: list[Point], units: float, kind: str, *, floor: float | None = None, weekdays: bool = False) -> Any:
+    column = ProfileColumn.parse(COLUMNS[kind])
+    return History(column, tuple(points), DAY, units, Trailing(weekdays=weekdays)).band(floor)
+
+
+def bounds(values: list[float], kind: str, *, units: float = 1000, floor: float | None = None) -> Band:
+    found: Band = band(points(*values), units, kind, floor=floor)
     return found
 
 
 def test_too_few_days_give_no_band() -> None:
-    assert band(points(0.1, 0.1, 0.1, 0.1), DAY, 1000, "share", Trailing()) is None
+    assert band(points(0.1, 0.1, 0.1, 0.1), 1000, "share") is None
 
 
 def test_one_bad_day_among_those_before_changes_next_to_nothing() -> None:
@@ -60,14 +70,14 @@ def test_a_day_is_like_the_same_weekday_where_the_source_has_weekdays() -> None:
         Point(day, 10.0 if day.weekday() == 1 else 100.0, 1000) for day in (DAY - timedelta(n) for n in range(1, 29))
     ]
 
-    found = band(sundays, DAY, 1000, "number", Trailing(weekdays=True))
+    found = band(sundays, 1000, "number", weekdays=True)
 
     assert found is not None
     assert found.low < 10 < found.high < 20
 
 
 def test_zeros_give_no_band_of_numbers() -> None:
-    assert band(points(*[0.0] * 10), DAY, 1000, "number", Trailing()) is None
+    assert band(points(*[0.0] * 10), 1000, "number") is None
 
 
 @given(st.floats(0, 1), st.integers(1, 10**6), st.lists(st.floats(0, 1), min_size=5, max_size=28))
@@ -92,7 +102,7 @@ def test_chance_alone_stays_within_the_usual(rows: int, share: float) -> None:
     days = draw.binomial(rows, share, (300, 15)) / rows
     inside = 0
     for values in days:
-        found = band(points(*values[:-1], units=rows), DAY, rows, "share", Trailing(), floor=1e-6)
+        found = band(points(*values[:-1], units=rows), rows, "share", floor=1e-6)
         assert found is not None
         inside += found.low <= values[-1] <= found.high
     assert inside >= 297  # 99 %
@@ -104,7 +114,7 @@ def test_chance_alone_keeps_counts_within_the_usual(usual: int) -> None:
     inside = 0
     for values in draw.poisson(usual, (300, 15)):
         filled = [float(value) for value in values[:-1]]
-        found = band([Point(p.day, p.value, p.value) for p in points(*filled)], DAY, 1, "count", Trailing(), floor=1e-6)
+        found = band([Point(p.day, p.value, p.value) for p in points(*filled)], 1, "count", floor=1e-6)
         assert found is not None
         inside += found.low <= values[-1] <= found.high
     assert inside >= 297
@@ -122,14 +132,14 @@ def test_chance_alone_keeps_counts_within_the_usual(usual: int) -> None:
     ],
 )
 def test_scales(column: str, kind: str) -> None:
-    assert scale(column) == kind
+    assert ProfileColumn.parse(column).scale == kind
 
 
 # ------------------------------------------------------------------------------- what only earlier days can tell
 
 
-def mixed(*, mix: dict[str, float], day: date = DAY, rows: int = 1000) -> dict[str, Any]:
-    return {"day": day.isoformat(), "rows": rows, "kind__mix": mix}
+def mixed(*, mix: dict[str, float], day: date = DAY, rows: int = 1000) -> Profile:
+    return Profile("t", day, {"rows": rows, "kind__mix": mix})
 
 
 USUAL = {"play": 0.7, "save": 0.2, "rate": 0.1}
@@ -149,27 +159,27 @@ def mixes() -> Suite:
     ],
 )
 def test_a_mix_is_compared_value_by_value(mix: dict[str, float], unusual: str, broken: str, vanished: str) -> None:
-    found = compare_with_trailing(mixes(), mixed(mix=mix), EARLIER)
+    found = with_trailing(mixes(), mixed(mix=mix), EARLIER)
 
-    assert found["kind__mix_unusual"].startswith(unusual)
-    assert found["kind__mix_broken"].startswith(broken)
-    assert found["kind__vanished"] == vanished
+    assert found.measures["kind__mix_unusual"].startswith(unusual)
+    assert found.measures["kind__mix_broken"].startswith(broken)
+    assert found.measures["kind__vanished"] == vanished
 
 
 def test_a_value_that_chance_can_leave_out_has_not_vanished() -> None:
-    found = compare_with_trailing(mixes(), mixed(mix={"play": 0.8, "save": 0.2}, rows=50), EARLIER)
+    found = with_trailing(mixes(), mixed(mix={"play": 0.8, "save": 0.2}, rows=50), EARLIER)
 
-    assert found["kind__vanished"] == "none"
+    assert found.measures["kind__vanished"] == "none"
 
 
 def test_a_mix_of_too_few_days_is_not_measured() -> None:
-    found = compare_with_trailing(mixes(), mixed(mix=USUAL), EARLIER[:3])
+    found = with_trailing(mixes(), mixed(mix=USUAL), EARLIER[:3])
 
-    assert found["kind__mix_unusual"] is found["kind__vanished"] is None
+    assert found.measures["kind__mix_unusual"] is found.measures["kind__vanished"] is None
 
 
-def sketch(*keys: int, below: int = 2**64 - 1) -> dict[str, Any]:
-    return {"below": below, "hashes": [key for key in keys if key <= below]}
+def sketch(*keys: int, below: int = 2**64 - 1) -> Sketch:
+    return Sketch(below, tuple(key for key in keys if key <= below))
 
 
 def test_keys_are_found_again_below_the_lower_limit_of_two_sketches() -> None:
@@ -179,14 +189,16 @@ def test_keys_are_found_again_below_the_lower_limit_of_two_sketches() -> None:
 
 
 def test_the_first_days_have_fewer_days_before_them_and_count_for_nothing() -> None:
-    asked = suite(between("key__seen_before_rate"), key=["id"])
-    days = [
-        {"day": (DAY - timedelta(days=n)).isoformat(), "rows": 10, "key__sketch": sketch(n)} for n in range(12, 0, -1)
-    ]
+    seen = suite(between("key__seen_before_rate"), key=["id"])
 
-    found = compare_with_trailing(asked, {"day": DAY.isoformat(), "rows": 10, "key__sketch": sketch(3)}, days)
+    def keyed(day: date, key: int) -> Profile:
+        return Profile("t", day, {"rows": 10, "key__sketch": {"below": 2**64 - 1, "hashes": [key]}})
 
-    assert found["key__seen_before_rate"] == 1.0
-    assert [day for day, _ in found["trailing"]["key__seen_before_rate"].trend] == [
+    days = [keyed(DAY - timedelta(days=n), n) for n in range(12, 0, -1)]
+
+    found = with_trailing(seen, keyed(DAY, 3), days)
+
+    assert found.measures["key__seen_before_rate"] == 1.0
+    assert [day for day, _ in found.histories["key__seen_before_rate"].trend] == [
         (DAY - timedelta(days=n)).isoformat() for n in range(5, 0, -1)
     ]

@@ -12,8 +12,13 @@ from dataclasses import dataclass
 from datetime import date
 from statistics import median
 
-from tasks.checks.profile_columns import Bound, ScaleName
+from tasks.checks.profile_columns import Bound, ProfileColumn, ScaleName
+from tasks.checks.suite_parts import Trailing
 
+Z = 3.5
+"""Standard deviations to the usual bounds: by chance alone once in two thousand checks, were days normal."""
+FAR = 1.5
+"""How much farther `lowest` and `highest` are."""
 LARGEST_LOG = 700.0
 """exp() of more overflows a double."""
 SAME_WEEKDAYS = 3
@@ -219,3 +224,49 @@ def quantile(ordered: Sequence[float], place: float) -> float:
     below = math.floor(place)
     above = min(below + 1, len(ordered) - 1)
     return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+@dataclass(frozen=True)
+class History:
+    """What the trailing days say about one profile column of a day with so many units."""
+
+    column: ProfileColumn
+    points: tuple[Point, ...]
+    day: date
+    units: float
+    trailing: Trailing
+    deviation: float = 0.0
+    """Standard deviation of single values, where a mean is evaluated."""
+
+    def band(self, floor: float | None = None, z: float = Z) -> Band | None:
+        """The bounds that the trailing days give, None for too few days.
+
+        Args:
+            floor: half the width that it has at least; the scale's, if absent.
+            z: standard deviations to the usual bounds.
+        """
+        scale = scale_of(self.column.scale, self.points)
+        points = scale.usable(self.points)
+        if len(points) < self.trailing.least:
+            return None
+        values = [scale.inward(point.value) for point in points]
+        center = center_of(points, values, self.day, weekdays=self.trailing.weekdays)
+        spread = robust_spread(center.deviations)
+        if scale.is_empty(center.value, spread):
+            return None
+        spread = scale.spread(spread, points, self.units)
+        chance = scale.chance(center.value, points, self.units, self.deviation / math.sqrt(max(self.units, 1)))
+        # The median itself is uncertain, by √(π/2) of a mean's standard error (of normal days).
+        width = z * max(spread * math.sqrt(1 + math.pi / 2 / center.days), chance.deviation) + z**2 * chance.reach
+        width += scale.margin(scale.floor if floor is None else floor, center.value, spread)
+        return scale.band([center.value + step * width for step in (-FAR, -1, 1, FAR)])
+
+    @property
+    def trend(self) -> tuple[tuple[str, float], ...]:
+        """The day and the value of each trailing day."""
+        return tuple((point.day.isoformat(), point.value) for point in self.points)
+
+    @property
+    def problem(self) -> str:
+        """Why there are no bounds."""
+        return f"not checked yet: {len(self.points)} of at least {self.trailing.least} earlier days"

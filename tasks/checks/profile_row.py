@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tasks.checks.bands import History
 from tasks.checks.profile_columns import ProfileColumn
-
-if TYPE_CHECKING:
-    from tasks.checks.trailing import History
 
 Measures = Mapping[str, Any]
 """Values by profile column. Most are numbers, names or None; a `mix` and a `sketch` are objects, as the cache has them.

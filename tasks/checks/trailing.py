@@ -14,68 +14,18 @@ from dataclasses import dataclass, replace
 from datetime import date
 from statistics import median
 
-from tasks.checks.bands import SAME_WEEKDAYS, Band, Point, center_of, quantile, robust_spread, scale_of
+from tasks.checks.bands import SAME_WEEKDAYS, History, Point, Z, quantile
 from tasks.checks.profile_columns import ProfileColumn
 from tasks.checks.profile_row import Profile, Sketch
 from tasks.checks.profile_sql import OTHERS, names
 from tasks.checks.suite_parts import Trailing
 from tasks.checks.suites import Suite
 
-Z = 3.5
-"""Standard deviations to the usual bounds: by chance alone once in two thousand checks, were days normal."""
-FAR = 1.5
-"""How much farther `lowest` and `highest` are."""
 MIX_FLOOR = 0.05
 SURE_UNITS = 12.0
 """Units expected of a value that has none: chance leaves such a value without any once in 160,000."""
 CATEGORIES = 100
 SEEN_DAYS = 7
-
-
-@dataclass(frozen=True)
-class History:
-    """What the trailing days say about one profile column of a day with so many units."""
-
-    column: ProfileColumn
-    points: tuple[Point, ...]
-    day: date
-    units: float
-    trailing: Trailing
-    deviation: float = 0.0
-    """Standard deviation of single values, where a mean is evaluated."""
-
-    def band(self, floor: float | None = None, z: float = Z) -> Band | None:
-        """The bounds that the trailing days give, None for too few days.
-
-        Args:
-            floor: half the width that it has at least; the scale's, if absent.
-            z: standard deviations to the usual bounds.
-        """
-        scale = scale_of(self.column.scale, self.points)
-        points = scale.usable(self.points)
-        if len(points) < self.trailing.least:
-            return None
-        values = [scale.inward(point.value) for point in points]
-        center = center_of(points, values, self.day, weekdays=self.trailing.weekdays)
-        spread = robust_spread(center.deviations)
-        if scale.is_empty(center.value, spread):
-            return None
-        spread = scale.spread(spread, points, self.units)
-        chance = scale.chance(center.value, points, self.units, self.deviation / math.sqrt(max(self.units, 1)))
-        # The median itself is uncertain, by √(π/2) of a mean's standard error (of normal days).
-        width = z * max(spread * math.sqrt(1 + math.pi / 2 / center.days), chance.deviation) + z**2 * chance.reach
-        width += scale.margin(scale.floor if floor is None else floor, center.value, spread)
-        return scale.band([center.value + step * width for step in (-FAR, -1, 1, FAR)])
-
-    @property
-    def trend(self) -> tuple[tuple[str, float], ...]:
-        """The day and the value of each trailing day."""
-        return tuple((point.day.isoformat(), point.value) for point in self.points)
-
-    @property
-    def problem(self) -> str:
-        """Why there are no bounds."""
-        return f"not checked yet: {len(self.points)} of at least {self.trailing.least} earlier days"
 
 
 def history(column: ProfileColumn, profiles: Sequence[Profile], day: date, units: float, trailing: Trailing) -> History:

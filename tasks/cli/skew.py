@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Group, RenderableType
@@ -11,6 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.cli.days import AsOf, Pipeline, console
+
+if TYPE_CHECKING:
+    from tasks.monitoring.skew import Skew
 
 
 def skew(pipeline: Pipeline, as_of: AsOf) -> None:
@@ -20,7 +22,7 @@ def skew(pipeline: Pipeline, as_of: AsOf) -> None:
     """
     from tasks.errors import MatineeError
     from tasks.monitoring.serving_log import served_dir
-    from tasks.monitoring.skew import differs, skew_of
+    from tasks.monitoring.skew import skew_of
     from tasks.runs.run import Run
 
     run = Run.create(pipeline, as_of.date(), "cli")
@@ -31,22 +33,22 @@ def skew(pipeline: Pipeline, as_of: AsOf) -> None:
             "of the serving application: start it with `--log-features 0.01`"
         )
     console.print(render_skew(run.spec.name, found), soft_wrap=True)
-    if differs(found):
+    if found.differs:
         raise typer.Exit(1)
 
 
-def render_skew(pipeline: str, found: Mapping[str, Any]) -> RenderableType:
-    """Return the comparison as a table, with what is wrong below it."""
-    table = Table(title=f"{pipeline}: {found['requests']} answers served on {found['days'][0]}", title_justify="left")
+def render_skew(pipeline: str, skew: Skew) -> RenderableType:
+    """Lay out the comparison as a table, with what is wrong below it."""
+    table = Table(title=f"{pipeline}: {skew.requests} answers served on {skew.days[0]}", title_justify="left")
     table.add_column("feature")
     for name in ("compared", "different", "missing"):
         table.add_column(name, justify="right")
     table.add_column("example")
-    for row in found["features"]:
-        style = "red" if row["level"] == "different" else "dim" if row["level"] == "not compared" else ""
-        counts = [f"{row[name]:,}" for name in ("compared", "different", "missing")]
-        table.add_row(row["feature"], *counts, Text(row["example"] or row["level"]), style=style)
-    versions = ", ".join(f"{row['version']} ({row['requests']})" for row in found.get("versions", []))
+    for row in skew.features:
+        style = "red" if row.level == "different" else "dim" if row.level == "not compared" else ""
+        counts = [f"{count:,}" for count in (row.compared, row.different, row.missing)]
+        table.add_row(row.feature, *counts, Text(row.example or row.level), style=style)
+    versions = ", ".join(f"{served.version} ({served.requests})" for served in skew.versions)
     lines = [Text(f"versions: {versions or 'none'}")]
-    lines += [Text(text, style="red") for text in (found.get("stale"), found["problem"]) if text]
+    lines += [Text(text, style="red") for text in (skew.stale, skew.problem) if text]
     return Group(table, *lines)

@@ -11,13 +11,16 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.store.sql import identifier
+from tasks.store.records import Record
+from tasks.store.sql import identifier, render
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+SQL = Path(__file__).parent / "sql"
 BINS = 10
 REFERENCE, CURRENT = 0, 1
 UNITS = ("user_id", "item_id", "group_id")
@@ -35,6 +38,15 @@ class Side:
     """Kish's effective number (1965) of each of `UNITS`: (Σ w)² / Σ w², where w is all the weight of one of them."""
 
 
+class Bin(Record):
+    """Shares of both sides with `low < value <= high`; None where there is no end."""
+
+    low: float | None
+    high: float | None
+    reference: float
+    current: float
+
+
 @dataclass(frozen=True)
 class Shape:
     """A column on both sides. Bins are the reference's deciles: bin `n` ends with `ends[n]`, the last has no end."""
@@ -49,18 +61,18 @@ class Shape:
     below: tuple[float, float]
     medians: tuple[float, float]
 
-    def bins(self) -> list[dict[str, float | None]]:
-        """Return the bins as JSON has them: `low < value <= high`, None where there is no end."""
+    def bins(self) -> tuple[Bin, ...]:
+        """The bins as JSON has them."""
         ends = [None, *(end if math.isfinite(end) else None for end in self.ends), None]
-        return [
-            {"low": low, "high": high, "reference": _rounded(p), "current": _rounded(q)}
+        return tuple(
+            Bin(low=low, high=high, reference=_rounded(p), current=_rounded(q))
             for (low, high), p, q in zip(itertools.pairwise(ends), self.reference, self.current, strict=True)
-        ]
+        )
 
     def psi(self, units: tuple[float, float]) -> float:
-        """Return the population stability index, Σ (q - p) ln(q / p) (Siddiqi 2006).
+        """The population stability index, Σ (q - p) ln(q / p) (Siddiqi 2006).
 
-        Each bin of a side is given half a unit more, so that an empty bin is no infinity.
+        Each bin of a side is given half a unit more, so that an empty bin does not make it infinite.
         """
         p, q = _smoothed(self.reference, units[0]), _smoothed(self.current, units[1])
         return sum((new - old) * math.log(new / old) for old, new in zip(p, q, strict=True))
@@ -93,41 +105,24 @@ def load_sides(connection: DuckDBPyConnection, sources: Sequence[str], columns: 
 
 def balance_weekdays(connection: DuckDBPyConnection) -> None:
     """Weigh the reference's days so that each weekday has the share in it that it has on the current side."""
-    connection.execute(
-        f"""
-        update compared set weight = round(weight * factor) from (
-            select isodow(cut) as weekday,
-                   coalesce(sum(weight) filter (where side = {CURRENT}), 0)
-                   / sum(weight) filter (where side = {REFERENCE}) as factor
-            from compared group by weekday
-        ) days where side = {REFERENCE} and isodow(cut) = days.weekday
-        """
-    )
+    connection.execute(render(SQL, "balance_weekdays", reference=REFERENCE, current=CURRENT))
+    # Days whose weekday the current side lacks must not count as rows or units either.
     connection.execute(f"delete from compared where side = {REFERENCE} and weight = 0")
 
 
 def sides(connection: DuckDBPyConnection) -> tuple[Side, Side]:
-    """Return what both sides are made of; the table `compared` has rows of both."""
-    found: dict[int, dict[str, float]] = {REFERENCE: {}, CURRENT: {}}
+    """What both sides are made of; the table `compared` has rows of both."""
+    units: dict[int, dict[str, float]] = {REFERENCE: {}, CURRENT: {}}
     counts: dict[int, tuple[int, int]] = {}
     for unit in UNITS:
-        rows = connection.execute(
-            f"""
-            select side, sum(rows), count(*), sum(weight) * sum(weight) / sum(weight * weight)
-            from (
-                select side, count(*) as rows, sum(weight) as weight
-                from compared group by side, {identifier(unit)}
-            ) group by side
-            """
-        ).fetchall()
-        for side, count, distinct, effective in rows:
-            found[side][unit] = float(f"{effective:.9g}")  # the last digits depend on the order of the sum
-            counts[side] = (int(count), int(distinct))
-    return tuple(Side(*counts[side], found[side]) for side in (REFERENCE, CURRENT))  # type: ignore[return-value]
+        for side, rows, groups, effective in connection.execute(render(SQL, "effective_units", unit=unit)).fetchall():
+            units[side][unit] = float(f"{effective:.9g}")  # the last digits depend on the order of the sum
+            counts[side] = (int(rows), int(groups))  # in the end, those of lists: the last of UNITS
+    return Side(*counts[REFERENCE], units[REFERENCE]), Side(*counts[CURRENT], units[CURRENT])
 
 
 def positive_rates(connection: DuckDBPyConnection) -> tuple[float, float]:
-    """Return the share of positive examples of both sides of the table `compared`, which has their grades."""
+    """The share of positive examples of both sides of the table `compared`, which has their grades."""
     rows = connection.execute(
         "select coalesce(sum(weight) filter (where grade > 0), 0) / sum(weight) "
         "from compared group by side order by side"
@@ -136,57 +131,43 @@ def positive_rates(connection: DuckDBPyConnection) -> tuple[float, float]:
 
 
 def shapes(connection: DuckDBPyConnection, columns: Sequence[str]) -> dict[str, Shape]:
-    """Return the distributions of columns of the table `compared`; a NULL or NaN counts as above every number."""
+    """The distributions of columns of the table `compared`; a NULL or NaN counts as above every number."""
     if not columns:
         return {}
-    cells = " union all ".join(
-        f"select {number} as feature, coalesce({identifier(name)}::double, 'nan'::double) as value, "
-        f"coalesce(sum(weight) filter (where side = {REFERENCE}), 0) as p, "
-        f"coalesce(sum(weight) filter (where side = {CURRENT}), 0) as q from compared group by value"
-        for number, name in enumerate(columns)
-    )
-    rows = connection.execute(
-        f"""
-        with cells as ({cells}),
-        curve as (
-            select feature, value,
-                   sum(p) over upto / sum(p) over whole as p, sum(q) over upto / sum(q) over whole as q
-            from cells
-            window whole as (partition by feature), upto as (partition by feature order by value)
-        ),
-        steps as (
-            select *, max(abs(p - q)) over whole as widest,
-                   lag(p, 1, 0) over upto as p_before, lag(q, 1, 0) over upto as q_before
-            from curve
-            window whole as (partition by feature), upto as (partition by feature order by value)
-        ),
-        marked as (
-            select feature, value, p, q, abs(p - q) = widest as farthest,
-                   p_before < 0.5 and p >= 0.5 as p_median, q_before < 0.5 and q >= 0.5 as q_median,
-                   floor({BINS} * p + 1e-9) > floor({BINS} * p_before + 1e-9) as decile
-            from steps
-        )
-        select * from marked where farthest or p_median or q_median or decile
-        order by feature, value
-        """
-    ).fetchall()
+    query = render(SQL, "shapes", columns=columns, reference=REFERENCE, current=CURRENT, bins=BINS)
+    rows = connection.execute(query).fetchall()
     by_feature = itertools.groupby(rows, key=lambda row: int(row[0]))
-    return {columns[number]: _shape([row[1:] for row in own]) for number, own in by_feature}
+    return {columns[number]: _shape([_Point(*row[1:]) for row in of_one]) for number, of_one in by_feature}
 
 
-def _shape(rows: Sequence[Any]) -> Shape:
-    """Read the rows of a curve that matter: (value, p, q, farthest apart, median of p, of q, end of a decile)."""
-    deciles = [row for row in rows if row[6]]
-    ends = [row for row in deciles if row[1] < 1 and math.isfinite(row[0])] or deciles[:1]
-    farthest = next(row for row in rows if row[3])
+class _Point(NamedTuple):
+    """A value at which something of a curve is to be read."""
+
+    value: float
+    p: float
+    q: float
+    farthest: bool
+    p_median: bool
+    q_median: bool
+    decile: bool
+
+
+def _shape(points: Sequence[_Point]) -> Shape:
+    deciles = [point for point in points if point.decile]
+    # The last decile ends with everything (p = 1), and a NaN is no end: neither separates two bins.
+    ends = [point for point in deciles if point.p < 1 and math.isfinite(point.value)] or deciles[:1]
+    farthest = next(point for point in points if point.farthest)
     return Shape(
-        ends=tuple(row[0] for row in ends),
-        reference=_between([row[1] for row in ends]),
-        current=_between([row[2] for row in ends]),
-        ks=_rounded(abs(farthest[1] - farthest[2])),
-        at=farthest[0],
-        below=(farthest[1], farthest[2]),
-        medians=(next(row[0] for row in rows if row[4]), next(row[0] for row in rows if row[5])),
+        ends=tuple(point.value for point in ends),
+        reference=_between([point.p for point in ends]),
+        current=_between([point.q for point in ends]),
+        ks=_rounded(abs(farthest.p - farthest.q)),
+        at=farthest.value,
+        below=(farthest.p, farthest.q),
+        medians=(
+            next(point.value for point in points if point.p_median),
+            next(point.value for point in points if point.q_median),
+        ),
     )
 
 

@@ -1,32 +1,44 @@
-"""Monitor: has the world moved away from what the model learned, and is what is served what was computed?
+"""Monitor: has the data moved away from what the model was trained on, and is what is served what was computed?
 
-Compares the judged examples with the reference that the pipeline file declares (`monitor.reference`): features, label
-and the evaluated model's scores (`tasks.monitoring.drift`). Follows the label rate by cut. A drift never fails a run:
-it warns.
+Compares the evaluated examples with the reference that the pipeline file declares (`monitor.reference`): features,
+label and the evaluated model's scores (`tasks.monitoring.drift`). Follows the label rate by cut. A drift never fails a
+run: it warns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.errors import EngineError
 from tasks.checks.profile import parquet
 from tasks.checks.verdicts import Check, write_checks
 from tasks.errors import MatineeError, SpecError, first_line
+from tasks.monitoring import drift, skew
 from tasks.monitoring.distributions import UNITS, balance_weekdays, load_sides, positive_rates, shapes, sides
-from tasks.monitoring.drift import SCORE, DriftTest, as_checks
-from tasks.monitoring.skew import differs, skew_checks, skew_of
+from tasks.monitoring.drift import (
+    SCORE,
+    CurrentExamples,
+    Drift,
+    DriftContext,
+    DriftTest,
+    FeatureDrift,
+    LabelRate,
+    Level,
+    ReferenceExamples,
+    drift_checks,
+)
+from tasks.monitoring.skew import skew_checks, skew_of
 from tasks.spec.feature_catalog import MartFeature
 from tasks.spec.parts import PopularityRetrieval
 from tasks.spec.resolved_features import Feature
 from tasks.spec.spec import Spec
 from tasks.spec.windows import LONGEST_FEATURE_WINDOW, windows
 from tasks.store.database import memory
-from tasks.store.files import write_json
+from tasks.store.records import Record
 from tasks.store.sql import literal
 
 if TYPE_CHECKING:
@@ -37,19 +49,23 @@ if TYPE_CHECKING:
 PARTS = ("train", "validation", "test")
 REFERENCES = {"train": ("train",), "same_weekday": ("train", "validation")}
 CURRENT = ("test", "validation")
-NOTHING: dict[str, Any] = {
-    "reference": {},
-    "current": {},
-    "features": [],
-    "label_rate": [],
-    "label": None,
-    "scores": None,
-}
+
+
+class MonitorResult(Record):
+    """What the step reports: names by level, and what could not be compared."""
+
+    compared: int
+    shifted: tuple[str, ...]
+    drifted: tuple[str, ...]
+    too_few: tuple[str, ...]
+    warming_up: int
+    problem: str | None
+    skewed: bool
 
 
 @dataclass(frozen=True)
 class ExampleFiles:
-    """The examples that are compared: files of the reference, and the part that is judged."""
+    """The examples that are compared: files of the reference, and the part on which the model is evaluated."""
 
     reference: tuple[Path, ...]
     part: str
@@ -57,7 +73,7 @@ class ExampleFiles:
     same_weekday: bool
 
 
-def monitor_step(run: Run) -> dict[str, Any]:
+def monitor_step(run: Run) -> MonitorResult:
     """Write `drift.json`, `checks.json`, and `skew.json` if serving has logged answers of the day.
 
     What cannot be compared is said in them, and never fails the run.
@@ -65,38 +81,40 @@ def monitor_step(run: Run) -> dict[str, Any]:
     try:
         found = compare_with_reference(run)
     except MatineeError as error:
-        found = {**NOTHING, "problem": str(error)}
-    records = [*found["features"], *(found[key] for key in ("label", "scores") if found[key])]
-    levels = {row["feature"]: row["level"] for row in records}
+        found = Drift(problem=str(error))
     served = skew_of(run)
-    result = {
-        "compared": len(levels),
-        **{level: [name for name, own in levels.items() if own == level] for level in ("moved", "drifted", "too_few")},
-        "filling": sum(level == "filling" for level in levels.values()),
-        "problem": found["problem"],
-        "skewed": served is not None and differs(served),
-    }
-    with run.step("monitor", result) as folder:
-        write_json(folder / "drift.json", found)
-        checks = checks_of(run, records)
+
+    def names(level: Level) -> tuple[str, ...]:
+        return tuple(record.feature for record in found.compared if record.level == level)
+
+    with run.write("monitor") as folder:
+        found.write(folder.path / drift.FILE)
+        checks = checks_of(run, found)
         if served is not None:
-            write_json(folder / "skew.json", served)
+            served.write(folder.path / skew.FILE)
             checks += skew_checks(run, served)
-        write_checks(folder, checks)
+        write_checks(folder.path, checks)
+        folder.result = result = MonitorResult(
+            compared=len(found.compared),
+            shifted=names("shifted"),
+            drifted=names("drifted"),
+            too_few=names("too_few"),
+            warming_up=len(names("warming_up")),
+            problem=found.problem,
+            skewed=served is not None and served.differs,
+        )
     return result
 
 
-def checks_of(run: Run, records: Sequence[Mapping[str, Any]]) -> list[Check]:
-    """Return records of drift as the other checks have them, for alerts and pages; none if nothing was compared."""
-    place = {"day": run.as_of.isoformat(), "place": str(run.step_dir("sample"))}
-    again = judged_before(run.spec, run.as_of)
-    checks = as_checks(records, place, run.spec.monitor.acknowledged, again=again) if records else []
-    lines = {"predictions": "predictions", "examples": "features"}
-    return [check.model_copy(update={"line": lines[check.table]}) for check in checks]
+def checks_of(run: Run, found: Drift) -> list[Check]:
+    """Drift in the form of all checks, for alerts and pages; none if nothing was compared."""
+    again = evaluated_before(run.spec, run.as_of)
+    context = DriftContext(run.as_of, run.step_dir("sample"), run.spec.monitor.acknowledged, again)
+    return drift_checks(found.compared, context) if found.compared else []
 
 
-def judged_before(spec: Spec, as_of: date) -> bool:
-    """Tell whether the run of the day before judges the same cuts: then its drift is no news."""
+def evaluated_before(spec: Spec, as_of: date) -> bool:
+    """Whether the run of the day before evaluates on the same cuts: then its drift is no news."""
     if spec.examples.kind == "impressions":
         return False
     try:
@@ -105,25 +123,26 @@ def judged_before(spec: Spec, as_of: date) -> bool:
         return False
 
 
-def compare_with_reference(run: Run) -> dict[str, Any]:
-    """Compare the judged examples of a run with the reference; the shape of `drift.json`.
+def compare_with_reference(run: Run) -> Drift:
+    """Compare the evaluated examples of a run with the reference.
 
     Raises:
         MatineeError: there is nothing to compare, or the files cannot be read; says which.
     """
     import duckdb
 
-    sample, spec = run.step_dir("sample"), run.spec
+    sample = run.step_dir("sample")
     paths = {name: path for name in PARTS if (path := sample / f"{name}.parquet").exists()}
     try:
         with memory() as connection:
             rates = _label_rates(connection, paths)
-            files = _files(sample, paths, {rate["part"] for rate in rates}, spec)
-            found = _features(connection, spec, files)
+            files = _files(sample, paths, {rate.part for rate in rates}, run.spec)
+            found = _features(connection, run.spec, files)
+            # Last, and its problem apart: a model that cannot score must not cost the comparison of the features.
             scores, problem = _scores_or_problem(connection, run, files)
     except duckdb.Error as error:
         raise MatineeError(f"{sample}: the examples cannot be compared ({first_line(error)})") from None
-    return {**found, "label_rate": rates, "scores": scores, "problem": problem}
+    return found.model_copy(update={"label_rate": rates, "scores": scores, "problem": problem})
 
 
 def _files(sample: Path, paths: Mapping[str, Path], filled: set[str], spec: Spec) -> ExampleFiles:
@@ -132,42 +151,48 @@ def _files(sample: Path, paths: Mapping[str, Path], filled: set[str], spec: Spec
     reference = tuple(paths[name] for name in REFERENCES[kind] if name in filled and name != part)
     if part is None or not reference:
         raise MatineeError(
-            f"{sample}: expected examples to train and to judge on, found them for "
+            f"{sample}: expected examples to train and to evaluate on, found them for "
             f"{', '.join(sorted(filled)) or 'nothing'}; nothing to compare"
         )
     return ExampleFiles(reference, part, paths[part], kind == "same_weekday")
 
 
-def _features(connection: DuckDBPyConnection, spec: Spec, files: ExampleFiles) -> dict[str, Any]:
+def _features(connection: DuckDBPyConnection, spec: Spec, files: ExampleFiles) -> Drift:
     names = list(spec.features)
     load_sides(connection, [parquet(files.reference), parquet([files.current])], [*names, "grade"])
     spans = _weigh(connection, files)
     found = shapes(connection, [*names, "grade"])
-    judge = DriftTest(sides(connection), tests(spec))
+    before, after = both = sides(connection)
+    test = DriftTest(both, tests(spec))
     history = (spans[0][0] - spec.start).days + 1
     features = [
-        judge.test(feature.name, found[feature.name], unit_of(feature), filling=window_of(feature) > history)
+        test.test(feature.name, found[feature.name], unit_of(feature), warming_up=window_of(feature) > history)
         for feature in spec.resolved_features
     ]
-    return {
-        "reference": {"kind": spec.monitor.reference, **_span(spans[0]), **_counts(judge, 0)},
-        "current": {"part": files.part, **_span(spans[1]), **_counts(judge, 1)},
-        "features": sorted(features, key=lambda row: (-row["psi"], row["feature"])),
-        "label": judge.label(found["grade"], positive_rates(connection)),
-    }
+    (first, last), (current_first, current_last) = spans
+    return Drift(
+        reference=ReferenceExamples(
+            kind=spec.monitor.reference, first=first, last=last, rows=before.rows, groups=before.groups
+        ),
+        current=CurrentExamples(
+            part=files.part, first=current_first, last=current_last, rows=after.rows, groups=after.groups
+        ),
+        features=tuple(sorted(features, key=lambda record: (-record.psi, record.feature))),
+        label=test.label(found["grade"], positive_rates(connection)),
+    )
 
 
 def _scores_or_problem(
     connection: DuckDBPyConnection, run: Run, files: ExampleFiles
-) -> tuple[dict[str, Any] | None, str | None]:
+) -> tuple[FeatureDrift | None, str | None]:
     try:
         return _scores(connection, run, files), None
     except (MatineeError, EngineError) as error:
         return None, f"the model's scores cannot be compared: {error}"
 
 
-def _scores(connection: DuckDBPyConnection, run: Run, files: ExampleFiles) -> dict[str, Any] | None:
-    """Compare what the judged model gives both sides; None where the run has trained none."""
+def _scores(connection: DuckDBPyConnection, run: Run, files: ExampleFiles) -> FeatureDrift | None:
+    """Compare what the evaluated model gives both sides; None where the run has trained none."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -187,7 +212,7 @@ def _scores(connection: DuckDBPyConnection, run: Run, files: ExampleFiles) -> di
 
 
 def tests(spec: Spec) -> int:
-    """Return the number of tests of a run: two statistics for each feature, the label and the scores."""
+    """The number of tests of a run: two statistics for each feature, the label and the scores."""
     return 2 * (len(spec.features) + 2)
 
 
@@ -195,58 +220,48 @@ def _weigh(connection: DuckDBPyConnection, files: ExampleFiles) -> list[tuple[da
     """Weigh the weekdays if they are to match; return the first and last cut of both sides.
 
     Raises:
-        MatineeError: no day of the reference has a weekday of the judged window.
+        MatineeError: no day of the reference has a weekday of the evaluated window.
     """
     if files.same_weekday:
         balance_weekdays(connection)
     rows = connection.execute("select side, min(cut), max(cut) from compared group by side order by side").fetchall()
     if len(rows) < 2:
         raise MatineeError(
-            f"{files.current.parent}: no cut before the judged window falls on one of its weekdays; nothing to "
+            f"{files.current.parent}: no cut before the evaluated window falls on one of its weekdays; nothing to "
             "compare. Choose `monitor: {reference: train}`, or a longer window to train on"
         )
     return [(first, last) for _, first, last in rows]
 
 
-def _span(cuts: tuple[date, date]) -> dict[str, str]:
-    return {"from": cuts[0].isoformat(), "to": cuts[1].isoformat()}
-
-
-def _counts(judge: DriftTest, side: int) -> dict[str, int]:
-    return {"rows": judge.sides[side].rows, "groups": judge.sides[side].groups}
-
-
 def unit_of(feature: Feature) -> str:
-    """Return what a feature's values are independent draws of: the users, or the items for what belongs to items."""
+    """What a feature's values are independent draws of: the users, or the items for what belongs to items."""
     if isinstance(feature, MartFeature):
         return "item_id" if feature.entity == "item" else "user_id"
     return "item_id" if isinstance(feature.retrieval, PopularityRetrieval) else "user_id"
 
 
 def window_of(feature: Feature) -> int:
-    """Return how many days a feature looks back; 0 for one that looks at no window."""
+    """How many days a feature looks back; 0 for one that looks at no window."""
     if isinstance(feature, MartFeature):
         return feature.window
     retrieval = feature.retrieval
     return retrieval.window if isinstance(retrieval, PopularityRetrieval) else LONGEST_FEATURE_WINDOW.days
 
 
-def _label_rates(connection: DuckDBPyConnection, files: Mapping[str, Path]) -> list[dict[str, Any]]:
+def _label_rates(connection: DuckDBPyConnection, files: Mapping[str, Path]) -> tuple[LabelRate, ...]:
     """Share of positive examples of each cut, weighted back to the population."""
     if not files:
-        return []
+        return ()
     scans = [
         f"select {literal(name)} as part, cut, group_id, grade, weight from {parquet([path])}"
         for name, path in files.items()
     ]
     rows = connection.execute(
-        f"""
-        select cut, part, count(*), count(distinct group_id),
-               sum(weight) filter (where grade > 0) / sum(weight)
-        from ({" union all ".join(scans)}) group by cut, part order by cut, part
-        """
+        "select cut, part, count(*), count(distinct group_id), "
+        "coalesce(sum(weight) filter (where grade > 0), 0) / sum(weight) "
+        f"from ({' union all '.join(scans)}) group by cut, part order by cut, part"
     ).fetchall()
-    return [
-        {"cut": cut.isoformat(), "part": part, "rows": count, "groups": groups, "rate": round(rate or 0.0, 9)}
+    return tuple(
+        LabelRate(cut=cut, part=part, rows=count, groups=groups, rate=round(rate or 0.0, 9))
         for cut, part, count, groups, rate in rows
-    ]
+    )

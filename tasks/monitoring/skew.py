@@ -1,16 +1,16 @@
-"""Training–serving skew: were the answers of a day computed from the values that the tables hold?
+"""Training–serving skew: were the answers of a day computed from the values in the tables?
 
-Every logged value of a feature is compared, bit for bit, with the one of the warehouse as of the version's day, by
-the SQL that makes training examples. Scores, and features that come from retrieval, are computed again by the engine
-from the published version. The last answer of the day tells whether an old version is still served.
+Every logged value of a feature is compared, bit for bit, with that in the warehouse as of the version's day, by the SQL
+that makes training examples. Scores, and features that come from retrieval, are computed again by the engine from the
+published version. The last answer of the day tells whether an old version is still served.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from engine.errors import EngineError
 from tasks.checks.profile_columns import shown
@@ -23,6 +23,7 @@ from tasks.monitoring.drift import SCORE
 from tasks.monitoring.serving_log import Answer, read_answers, served_dir, served_files
 from tasks.spec.feature_catalog import MARTS, feature_catalog
 from tasks.store.files import json_number
+from tasks.store.records import Record
 from tasks.store.registry import content_of, version_dir
 from tasks.store.sql import identifier
 
@@ -33,43 +34,88 @@ if TYPE_CHECKING:
     from tasks.runs.run import Run
 
 SUITE = "skew"
+FILE = "skew.json"
 NEXT = "see docs/runbooks/drift-or-skew.md."
 Column = Sequence[float | None]
 """A value for each item of an answer."""
 
 
-def skew_of(run: Run) -> dict[str, Any] | None:
-    """Compare what was served on the run's day; the shape of `skew.json`, None if nothing was logged.
+class FeatureSkew(Record):
+    """Counts of the served values of one feature, or of the score."""
 
-    What cannot be compared is said as `problem`.
+    feature: str
+    compared: int
+    different: int
+    missing: int
+    level: Literal["not compared", "different", "same"]
+    example: str | None
+    """The first difference: user, item, version and both values."""
+
+    @property
+    def wrong(self) -> int:
+        """Values that should not have been served."""
+        return self.different + self.missing
+
+
+class ServedVersion(Record):
+    """How many answers a version gave."""
+
+    version: str
+    requests: int
+
+
+class Skew(Record):
+    """What `skew.json` says of the answers of a day."""
+
+    days: tuple[str, ...]
+    requests: int = 0
+    versions: tuple[ServedVersion, ...] = ()
+    stale: str | None = None
+    """What is wrong with the version that gave the last answer of the day."""
+    features: tuple[FeatureSkew, ...] = ()
+    """The most differences first."""
+    problem: str | None = None
+    """Why something could not be compared."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything was served that should not have been, or could not be compared."""
+        return any(row.wrong for row in self.features) or bool(self.problem or self.stale)
+
+
+def skew_of(run: Run) -> Skew | None:
+    """Compare what was served on the run's day; None if nothing was logged.
+
+    What cannot be compared is said as `problem`, beside what is known by then.
     """
     import duckdb
 
     files = served_files(run.home, run.spec.name, run.as_of)
     if not files:
         return None
-    found: dict[str, Any] = {"problem": None, "days": [run.as_of.isoformat()], "requests": 0, "features": []}
+    skew = Skew(days=(run.as_of.isoformat(),))
     try:
         answers = read_answers(files)
-        found |= {"requests": len(answers), "versions": _versions(answers), "stale": _stale(run, answers)}
-        found["features"] = _features(run, answers)
+        known = {"requests": len(answers), "versions": _versions(answers), "stale": _stale(run, answers)}
+        skew = skew.model_copy(update=known)
+        return skew.model_copy(update={"features": _features(run, answers)})
     except (MatineeError, EngineError) as error:
-        found["problem"] = str(error)
+        problem = str(error)
     except duckdb.Error as error:
-        found["problem"] = (
+        problem = (
             f"{run.home.warehouse(run.spec.name)}: the features cannot be read ({first_line(error)}); run "
             f"`matinee build {run.spec.name} --as-of {run.as_of}`, then this again"
         )
-    return found
+    return skew.model_copy(update={"problem": problem})
 
 
-def _versions(answers: Sequence[Answer]) -> list[dict[str, Any]]:
+def _versions(answers: Sequence[Answer]) -> tuple[ServedVersion, ...]:
     by_version = itertools.groupby(sorted(answers, key=lambda a: (a.as_of, a.version)), key=lambda a: a.version)
-    return [{"version": version, "requests": len(list(own))} for version, own in by_version]
+    return tuple(ServedVersion(version=version, requests=len(list(given))) for version, given in by_version)
 
 
 def _stale(run: Run, answers: Sequence[Answer]) -> str | None:
-    """Return what is wrong with the version that gave the last answer of the day, if a newer one stood by then."""
+    """Say what is wrong with the version that gave the last answer of the day, if a newer one was there by then."""
     before = [(day, event) for day, event in champion_by_day(run.home, run.spec).items() if day < run.as_of]
     if not before or not answers or answers[-1].as_of >= before[-1][0]:
         return None
@@ -77,8 +123,8 @@ def _stale(run: Run, answers: Sequence[Answer]) -> str | None:
     return f"the last answer of {run.as_of} came from {answers[-1].version}; {newest} was published by then"
 
 
-def _features(run: Run, answers: Sequence[Answer]) -> list[dict[str, Any]]:
-    """Return a record for each feature and for the score."""
+def _features(run: Run, answers: Sequence[Answer]) -> tuple[FeatureSkew, ...]:
+    """Compare each feature and the score."""
     tallies: dict[str, _Tally] = {}
     tables = _from_tables(run, answers)
     engines = _Engines(run)
@@ -91,7 +137,7 @@ def _features(run: Run, answers: Sequence[Answer]) -> list[dict[str, Any]]:
         for name in served.keys() - expected.keys():
             tallies.setdefault(name, _Tally(name))
     order = sorted(tallies.values(), key=lambda tally: (-tally.different - tally.missing, tally.name))
-    return [tally.record() for tally in order]
+    return tuple(tally.record() for tally in order)
 
 
 class _Tally:
@@ -115,17 +161,16 @@ class _Tally:
                     f"{what} {_shown(right)}"
                 )
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> FeatureSkew:
         wrong = self.different + self.missing
-        level = "not compared" if not self.compared else "different" if wrong else "same"
-        return {
-            "feature": self.name,
-            "compared": self.compared,
-            "different": self.different,
-            "missing": self.missing,
-            "level": level,
-            "example": self.example,
-        }
+        return FeatureSkew(
+            feature=self.name,
+            compared=self.compared,
+            different=self.different,
+            missing=self.missing,
+            level="not compared" if not self.compared else "different" if wrong else "same",
+            example=self.example,
+        )
 
 
 def _shown(value: float | None) -> str:
@@ -151,13 +196,13 @@ def _from_tables(run: Run, answers: Sequence[Answer]) -> list[dict[str, Column]]
     with reader(run.home, run.spec.name) as connection:
         _require_days(connection, run, {answer.as_of for answer in answers})
         connection.register("served_items", points.append_column("place", pa.array(range(len(rows)), pa.int64())))
-        found = connection.execute(_query(names)).fetchall()
+        rows_in_order = connection.execute(_query(names)).fetchall()
     values: list[dict[str, Column]] = []
     at = 0
     for answer in answers:
-        own, at = found[at : at + len(answer.items)], at + len(answer.items)
+        rows_of, at = rows_in_order[at : at + len(answer.items)], at + len(answer.items)
         present = [(column, name) for column, name in enumerate(names) if name in answer.features]
-        values.append({name: [json_number(row[column]) for row in own] for column, name in present})
+        values.append({name: [json_number(row[column]) for row in rows_of] for column, name in present})
     return values
 
 
@@ -238,17 +283,11 @@ class _Engines:
         return self._engines[version]
 
 
-def differs(found: Mapping[str, Any]) -> bool:
-    """Tell whether anything was served that should not have been, or could not be compared."""
-    wrong = any(row["different"] or row["missing"] for row in found["features"])
-    return bool(wrong or found["problem"] or found.get("stale"))
-
-
-def skew_checks(run: Run, found: Mapping[str, Any]) -> list[Check]:
-    """Return the comparison as the other checks have it, for alerts and pages."""
+def skew_checks(run: Run, skew: Skew) -> list[Check]:
+    """The comparison in the form of all checks, for alerts and pages."""
     place = str(served_dir(run.home, run.spec.name, run.as_of))
 
-    def record(column: str, problem: str | None, expected: str, why: str) -> Check:
+    def check(column: str, problem: str | None, expected: str, why: str) -> Check:
         return Check(
             suite=SUITE,
             table="served",
@@ -258,7 +297,6 @@ def skew_checks(run: Run, found: Mapping[str, Any]) -> list[Check]:
             severity="warning",
             success=problem is None,
             observed=problem or "as expected",
-            observed_in=None,
             expected=expected,
             why=why,
             next=NEXT,
@@ -267,12 +305,12 @@ def skew_checks(run: Run, found: Mapping[str, Any]) -> list[Check]:
         )
 
     checks = [
-        record("served__version", found.get("stale"), "the newest version", "An old model does not know what is new."),
-        record("served__log", found["problem"], "a log that can be compared", "A check that cannot run is a failure."),
+        check("served__version", skew.stale, "the newest version", "An old model does not know what is new."),
+        check("served__log", skew.problem, "a log that can be compared", "A check that cannot run is a failure."),
     ]
-    for row in found["features"]:
-        wrong = row["different"] + row["missing"]
-        told = f"{wrong} of {row['compared']} values differ ({row['example']})" if wrong else None
+    for row in skew.features:
+        problem = f"{row.wrong} of {row.compared} values differ ({row.example})" if row.wrong else None
         why = "A model that is given other values than it was trained on ranks by accident."
-        checks.append(record(f"{row['feature'].replace(' ', '_')}__skew", told, "the same values in every bit", why))
+        column = f"{row.feature.replace(' ', '_')}__skew"
+        checks.append(check(column, problem, "the same values in every bit", why))
     return checks

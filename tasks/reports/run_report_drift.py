@@ -8,7 +8,7 @@ from typing import Any
 from tasks.reports.svg_plots import paired
 from tasks.store.run_files import RunFiles, optional
 
-LEVELS = ("drifted", "moved", "too_few", "filling", "stable")
+LEVELS = ("drifted", "shifted", "too_few", "warming_up", "stable")
 """Levels from the worst; one that is not known stands beside `too_few`: it is not good, and no alarm."""
 MOVED = LEVELS[:2]
 HISTOGRAMS = 12
@@ -32,7 +32,7 @@ def drift(run: RunFiles) -> dict[str, Any] | None:
         "stable": [row for row in rows if row["level"] == "stable"],
         "moved": [row for row in rows if row["level"] in MOVED],
         "histograms": [row for row in rows if row["level"] in MOVED and row["plot"]][:HISTOGRAMS],
-        "filling": sum(row["level"] == "filling" for row in rows),
+        "filling": sum(row["level"] == "warming_up" for row in rows),
         "too_few": sum(row["level"] == "too_few" for row in rows),
     }
 
@@ -50,7 +50,7 @@ def _rank(level: str) -> int:
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    numbers = {name: row.get(name) for name in ("psi", "psi_by_chance", "ks", "ks_by_chance")}
+    numbers = {name: row.get(name) for name in ("psi", "psi_noise_bound", "ks", "ks_noise_bound")}
     return {
         **numbers,
         "feature": str(row["feature"]),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from html.parser import HTMLParser
 from typing import Any
 
 import duckdb
 
 from tasks.checks.verdicts import Check
+from tasks.monitoring.distributions import Bin
+from tasks.monitoring.drift import CurrentExamples, Drift, FeatureDrift, LabelRate, Level, ReferenceExamples
 from tasks.runs.steps import WITH_RESULT
 from tasks.store.files import write_json
 from tests.tasks.checking import FakeRun
@@ -60,32 +63,36 @@ SUSPICION = {
 }
 
 
-def bins(*shares: tuple[float, float]) -> list[dict[str, Any]]:
-    ends = [None, *range(1, len(shares)), None]
-    return [
-        {"low": low, "high": high, "reference": reference, "current": current}
-        for low, high, (reference, current) in zip(ends[:-1], ends[1:], shares, strict=True)
-    ]
+def drifted(feature: str, level: Level, psi: float, *, bins: bool = True) -> FeatureDrift:
+    halves = (
+        Bin(low=None, high=1, reference=0.5, current=0.2),
+        Bin(low=1, high=None, reference=0.5, current=0.8),
+    )
+    return FeatureDrift(
+        feature=feature,
+        psi=psi,
+        psi_noise_bound=0.01,
+        ks=psi / 2,
+        ks_noise_bound=0.02,
+        level=level,
+        unit="users",
+        sentence="median 1 -> 2",
+        note=None,
+        bins=halves if bins else (),
+    )
 
 
-def drifted(feature: str, level: str, psi: float, **more: Any) -> dict[str, Any]:
-    numbers = {"psi": psi, "psi_by_chance": 0.01, "ks": psi / 2, "ks_by_chance": 0.02}
-    return {"feature": feature, **numbers, "level": level, "bins": bins((0.5, 0.2), (0.5, 0.8)), **more}
-
-
-DRIFT = {
-    "reference": {"kind": "train", "from": "2026-01-01", "to": "2026-01-28", "rows": 9000, "groups": 450},
-    "current": {"part": "test", "from": "2026-02-01", "to": "2026-02-07", "rows": 2000, "groups": 100},
-    "problem": None,
-    "features": [
+DRIFT = Drift(
+    reference=ReferenceExamples(kind="train", first=date(2026, 1, 1), last=date(2026, 1, 28), rows=9000, groups=450),
+    current=CurrentExamples(part="test", first=date(2026, 2, 1), last=date(2026, 2, 7), rows=2000, groups=100),
+    features=(
         drifted("user_ctr_28d", "stable", 0.01),
         drifted("item_plays_7d", "drifted", 0.31),
-        drifted("user_actions_365d", "filling", 0.5, bins=[]),
-    ],
-    "label_rate": [{"cut": "2026-02-07", "part": "test", "rows": 100, "groups": 10, "rate": 0.08}],
-    "label": None,
-    "scores": drifted("model score", "moved", 0.12),
-}
+        drifted("user_actions_365d", "warming_up", 0.5, bins=False),
+    ),
+    label_rate=(LabelRate(cut=date(2026, 2, 7), part="test", rows=100, groups=10, rate=0.08),),
+    scores=drifted("model score", "shifted", 0.12),
+)
 
 
 def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
@@ -123,7 +130,7 @@ def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
                 for band in ("new", "old")
             ]
         },
-        "monitor": {"drift.json": DRIFT},
+        "monitor": {"drift.json": DRIFT.to_json()},
         "train/all": {
             "result.json": {
                 "population": "*",

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from tasks.checks.bands import Point
+from tasks.checks.bands import History, Point
 from tasks.checks.gx import evaluate_suite, expected
 from tasks.checks.profile_columns import ProfileColumn, shown
 from tasks.checks.profile_row import Profile
 from tasks.checks.suite_parts import Trailing
 from tasks.checks.suites import Suite, load_suite, parse_suite, suite_for, suite_names, tables_with_suites
-from tasks.checks.trailing import History
 from tasks.checks.verdicts import Check
 from tasks.errors import CheckFailed
 

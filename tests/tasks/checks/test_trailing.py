@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.checks.bands import Band, Point
+from tasks.checks.bands import Band, History, Point
 from tasks.checks.profile_columns import ProfileColumn
 from tasks.checks.profile_row import Profile, Sketch
 from tasks.checks.suite_parts import Trailing
 from tasks.checks.suites import Suite
-from tasks.checks.trailing import History, seen_before, with_trailing
+from tasks.checks.trailing import seen_before, with_trailing
 from tests.tasks.checks.test_gx import between, suite
 
 DAY = date(2026, 2, 10)  # a Tuesday

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
-from tasks.monitoring.distributions import Shape, balance_weekdays, load_sides, positive_rates, shapes, sides
+from tasks.monitoring.distributions import Bin, Shape, balance_weekdays, load_sides, positive_rates, shapes, sides
 from tasks.store.database import memory
 
 Values = Sequence[float | None] | npt.NDArray[Any]
@@ -78,10 +78,10 @@ def test_psi_is_its_definition(shift: float, decimals: int) -> None:
 def test_bins_medians_and_shares_by_hand() -> None:
     found = shape([0] * 9 + [1], [0] * 4 + [3] * 6)
 
-    assert found.bins() == [
-        {"low": None, "high": 0.0, "reference": 0.9, "current": 0.4},
-        {"low": 0.0, "high": None, "reference": 0.1, "current": 0.6},
-    ]
+    assert found.bins() == (
+        Bin(low=None, high=0.0, reference=0.9, current=0.4),
+        Bin(low=0.0, high=None, reference=0.1, current=0.6),
+    )
     assert found.medians == (0.0, 3.0)
     assert (found.ks, found.at) == (0.6, 1.0)  # every one is at most 1, and 0.4 of the others
 
@@ -96,7 +96,7 @@ def test_what_is_missing_counts_above_every_number() -> None:
 
     assert found.reference == pytest.approx((0.25, 0.25, 0.25, 0.25))
     assert found.current == pytest.approx((0.25, 0.25, 0.0, 0.5))
-    json.dumps(shape([math.nan], [1.0]).bins(), allow_nan=False)
+    json.dumps([one.to_json() for one in shape([math.nan], [1.0]).bins()], allow_nan=False)
 
 
 def test_weights_undo_the_sampling() -> None:

@@ -9,16 +9,24 @@ import pytest
 
 from engine.errors import ArtifactError
 from tasks.errors import MatineeError
-from tasks.monitoring.monitor import compare_with_reference, judged_before, monitor_step, unit_of, window_of
+from tasks.monitoring.drift import Drift
+from tasks.monitoring.monitor import (
+    MonitorResult,
+    compare_with_reference,
+    evaluated_before,
+    monitor_step,
+    unit_of,
+    window_of,
+)
+from tasks.monitoring.skew import Skew
 from tasks.spec.feature_catalog import MartFeature
 from tasks.spec.load import load_shape
 from tasks.spec.parts import Monitor
 from tasks.spec.resolved_features import resolve_features
-from tasks.store.files import Home, read_json
+from tasks.store.files import Home
 from tests.tasks.checking import FakeRun
 
 PIPELINES = Path(__file__).resolve().parents[3] / "pipelines"
-KEYS = {"feature", "psi", "psi_by_chance", "ks", "ks_by_chance", "level", "bins"}
 
 
 @pytest.fixture
@@ -42,19 +50,18 @@ def write(
     )
 
 
-def drift(run: Any) -> Any:
-    return read_json(run.step_dir("monitor") / "drift.json")
+def drift(run: Any) -> Drift:
+    return Drift.read(run.step_dir("monitor") / "drift.json")
 
 
 def test_the_same_world_is_stable(run: Any) -> None:
     write(run, "train", "i % 100")
     write(run, "test", "(i * 7) % 100", first="2026-02-08")
 
-    assert monitor_step(run) == {
-        "compared": 3, "moved": [], "drifted": [], "too_few": [], "filling": 0, "problem": None,
-        "skewed": False,
-    }  # fmt: skip
-    found = drift(run)
+    assert monitor_step(run) == MonitorResult(
+        compared=3, shifted=(), drifted=(), too_few=(), warming_up=0, problem=None, skewed=False
+    )
+    found = drift(run).to_json()
     assert found["reference"] == {
         "kind": "train", "from": "2026-02-01", "to": "2026-02-02", "rows": 1000, "groups": 1000,
     }  # fmt: skip
@@ -62,15 +69,14 @@ def test_the_same_world_is_stable(run: Any) -> None:
         "part": "test", "from": "2026-02-08", "to": "2026-02-09", "rows": 1000, "groups": 1000,
     }  # fmt: skip
     assert found["scores"] is None
-    assert all(row.keys() >= KEYS for row in found["features"])
-    assert KEYS - {"bins"} <= found["label"].keys()
+    assert [record.feature for record in drift(run).compared] == ["f_one", "f_two", "label"]
 
 
 def test_a_feature_in_another_unit_has_drifted(run: Any) -> None:
     write(run, "train", "i % 100")
     write(run, "test", "(i % 100) * 100")
 
-    assert monitor_step(run)["drifted"] == ["f_one"]
+    assert monitor_step(run).drifted == ("f_one",)
     checks = {check.column: check for check in run.checks("monitor")}
     found, warned = checks["f_one__drift"], checks["features__drift"]
     assert (found.severity, found.success, found.line, found.trend) == ("info", False, "features", ())
@@ -86,19 +92,19 @@ def test_a_drift_that_is_acknowledged_is_recorded_only(run: Any) -> None:
     write(run, "train", "i % 100")
     write(run, "test", "(i % 100) * 100")
 
-    assert monitor_step(run)["drifted"] == ["f_one"]
+    assert monitor_step(run).drifted == ("f_one",)
     checks = {check.column: check for check in run.checks("monitor")}
     assert (checks["f_one__drift"].severity, checks["f_one__drift"].success) == ("info", False)
     assert "Prices rose by law." in checks["f_one__drift"].why
     assert checks["features__drift"].success is True
 
 
-def test_windows_that_are_longer_than_the_history_are_filling(run: Any) -> None:
+def test_windows_that_are_longer_than_the_history_are_warming_up(run: Any) -> None:
     run.spec.start = date(2026, 1, 1)
     write(run, "train", "i % 100")
     write(run, "test", "i % 100 + 50")
 
-    assert monitor_step(run)["filling"] == 2
+    assert monitor_step(run).warming_up == 2
     assert all(check.success for check in run.checks("monitor"))
 
 
@@ -109,9 +115,10 @@ def test_the_same_weekdays_are_compared(run: Any) -> None:
     write(run, "validation", "7", first="2026-02-05")
     write(run, "test", "i % 2", first="2026-02-08", lists=999)
 
-    assert monitor_step(run)["drifted"] == []
-    assert drift(run)["reference"]["kind"] == "same_weekday"
-    assert (drift(run)["reference"]["from"], drift(run)["reference"]["to"]) == ("2026-02-01", "2026-02-02")
+    assert monitor_step(run).drifted == ()
+    reference = drift(run).reference
+    assert reference is not None
+    assert (reference.kind, reference.first, reference.last) == ("same_weekday", date(2026, 2, 1), date(2026, 2, 2))
 
 
 def test_without_a_day_of_the_same_weekday_there_is_nothing_to_compare(run: Any) -> None:
@@ -119,7 +126,7 @@ def test_without_a_day_of_the_same_weekday_there_is_nothing_to_compare(run: Any)
     write(run, "train", "i", first="2026-02-02")
     write(run, "test", "i", first="2026-02-06")
 
-    assert "no cut before the judged window falls on one of its weekdays" in monitor_step(run)["problem"]
+    assert "no cut before the evaluated window falls on one of its weekdays" in (monitor_step(run).problem or "")
 
 
 def test_a_few_lists_do_not_alarm_by_chance(run: Any) -> None:
@@ -128,8 +135,8 @@ def test_a_few_lists_do_not_alarm_by_chance(run: Any) -> None:
 
     result = monitor_step(run)
 
-    assert result["drifted"] == []
-    assert "f_one" in result["too_few"]
+    assert result.drifted == ()
+    assert "f_one" in result.too_few
 
 
 def test_label_rate_by_cut(run: Any) -> None:
@@ -138,7 +145,7 @@ def test_label_rate_by_cut(run: Any) -> None:
 
     monitor_step(run)
 
-    assert [(r["cut"], r["part"], r["groups"], r["rate"]) for r in drift(run)["label_rate"]] == [
+    assert [(str(rate.cut), rate.part, rate.groups, rate.rate) for rate in drift(run).label_rate] == [
         ("2026-02-01", "test", 500, 0.5),
         ("2026-02-01", "train", 500, 0.5),
         ("2026-02-02", "test", 500, 0.0),
@@ -149,10 +156,10 @@ def test_label_rate_by_cut(run: Any) -> None:
 def test_without_a_sample_the_problem_is_recorded(run: Any) -> None:
     result = monitor_step(run)
 
-    assert "nothing to compare" in result["problem"]
-    assert read_json(run.step_dir("monitor") / "result.json") == result
+    assert "nothing to compare" in (result.problem or "")
+    assert run.read("monitor", MonitorResult) == result
     assert run.checks("monitor") == ()
-    assert drift(run)["problem"] == result["problem"]
+    assert drift(run).problem == result.problem
 
 
 def test_a_missing_feature_is_a_problem_not_a_crash(run: Any) -> None:
@@ -174,13 +181,13 @@ def test_what_a_feature_belongs_to_and_how_far_it_looks_back() -> None:
     assert [window_of(feature) for feature in features] == [7, 0, 365, 365, 28, 28]
 
 
-def test_a_drift_is_news_on_the_first_day_that_judges_a_cut() -> None:
+def test_a_drift_is_news_on_the_first_day_that_evaluates_on_a_cut() -> None:
     retail = load_shape(PIPELINES / "online_retail.yaml")
     streaming = load_shape(PIPELINES / "streaming.yaml")
 
-    assert judged_before(retail, date(2011, 10, 31)) is True
-    assert judged_before(retail, date(2011, 10, 30)) is False
-    assert judged_before(streaming, date(2026, 3, 10)) is False
+    assert evaluated_before(retail, date(2011, 10, 31)) is True
+    assert evaluated_before(retail, date(2011, 10, 30)) is False
+    assert evaluated_before(streaming, date(2026, 3, 10)) is False
 
 
 def test_what_was_served_on_the_day_is_compared_too(run: Any) -> None:
@@ -190,12 +197,12 @@ def test_what_was_served_on_the_day_is_compared_too(run: Any) -> None:
     folder.mkdir(parents=True)
     (folder / "1-000001.jsonl").write_text("no answer\n")
 
-    assert monitor_step(run)["skewed"] is True
-    assert "1-000001.jsonl:1: " in read_json(run.step_dir("monitor") / "skew.json")["problem"]
+    assert monitor_step(run).skewed
+    assert "1-000001.jsonl:1: " in (Skew.read(run.step_dir("monitor") / "skew.json").problem or "")
     assert [check.column for check in run.checks("monitor") if not check.success] == ["served__log"]
 
 
-def test_scores_of_the_judged_model_are_compared(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_of_the_evaluated_model_are_compared(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     write(run, "train", "i % 100", weight="1 + i % 2")
     write(run, "test", "i % 100 + 60")
     folder = run.step_dir("train/everybody-else")
@@ -203,8 +210,8 @@ def test_scores_of_the_judged_model_are_compared(run: Any, monkeypatch: pytest.M
     (folder / "result.json").write_text("{}")
     monkeypatch.setattr("tasks.evaluation.evaluate.model_scores", lambda _, table: -table["f_one"].to_numpy())
 
-    assert "model score" in monitor_step(run)["drifted"]
-    assert drift(run)["scores"]["sentence"] == "median -50 -> -110"
+    assert "model score" in monitor_step(run).drifted
+    assert [record.sentence for record in drift(run).compared][-1] == "median -50 -> -110"
     check = next(check for check in run.checks("monitor") if check.column == "model_score__drift")
     assert (check.table, check.line, check.severity) == ("predictions", "predictions", "warning")
 
@@ -217,10 +224,10 @@ def test_a_model_that_cannot_score_is_a_problem(run: Any, monkeypatch: pytest.Mo
     (folder / "result.json").write_text("{}")
 
     def refuse(*_: Any) -> None:
-        raise ArtifactError("judged.txt: altered")
+        raise ArtifactError("evaluated.txt: altered")
 
     monkeypatch.setattr("tasks.evaluation.evaluate.model_scores", refuse)
 
-    assert monitor_step(run)["compared"] == 3
-    assert drift(run)["scores"] is None
-    assert "judged.txt: altered" in drift(run)["problem"]
+    assert monitor_step(run).compared == 3
+    assert drift(run).scores is None
+    assert "evaluated.txt: altered" in (drift(run).problem or "")

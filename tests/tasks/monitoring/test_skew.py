@@ -1,4 +1,4 @@
-"""What was served against what the tables hold: planted differences, each found and named."""
+"""What was served against the tables: planted differences, each found and named."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from serving.feature_log import FeatureLog
 from tasks.cli.main import app
 from tasks.errors import MatineeError
 from tasks.monitoring.serving_log import read_answers, served_dir, served_files
-from tasks.monitoring.skew import differs, skew_checks, skew_of
+from tasks.monitoring.skew import ServedVersion, Skew, skew_checks, skew_of
 from tasks.runs.run import Run
 from tasks.store.database import connect
 from tasks.store.files import Home
@@ -127,7 +127,7 @@ def serve(run: Run, engine: Engine, *bodies: dict[str, Any], hour: int = 12) -> 
     log.stop()
 
 
-def found(run: Run) -> dict[str, Any]:
+def found(run: Run) -> Skew:
     result = skew_of(run)
     assert result is not None
     return result
@@ -135,8 +135,8 @@ def found(run: Run) -> dict[str, Any]:
 
 def wrong(run: Run) -> dict[str, tuple[int, int]]:
     """(different, missing) of the features that are not the same."""
-    rows = found(run)["features"]
-    return {row["feature"]: (row["different"], row["missing"]) for row in rows if row["level"] != "same"}
+    rows = found(run).features
+    return {row.feature: (row.different, row.missing) for row in rows if row.level != "same"}
 
 
 def test_what_is_served_as_published_is_the_same(run: Run) -> None:
@@ -144,11 +144,11 @@ def test_what_is_served_as_published_is_the_same(run: Run) -> None:
 
     result = found(run)
     names = ("item_actions_28d", "user_tenure_days", "popularity_score", "model score")
-    rows = {row["feature"]: (row["compared"], row["level"]) for row in result["features"]}
+    rows = {row.feature: (row.compared, row.level) for row in result.features}
     assert rows == dict.fromkeys(names, (9, "same"))
-    assert (result["requests"], result["days"], result["problem"], result["stale"]) == (4, ["2026-03-01"], None, None)
-    assert result["versions"] == [{"version": version(SATURDAY), "requests": 4}]
-    assert not differs(result)
+    assert (result.requests, result.days, result.problem, result.stale) == (4, ("2026-03-01",), None, None)
+    assert result.versions == (ServedVersion(version=version(SATURDAY), requests=4),)
+    assert not result.differs
     assert all(check.success for check in skew_checks(run, result))
 
 
@@ -184,7 +184,7 @@ def test_a_planted_difference_is_found(
     serve(run, engine, OPEN)
 
     assert wrong(run) == expected
-    assert differs(found(run))
+    assert found(run).differs
     failed = [check for check in skew_checks(run, found(run)) if not check.success]
     assert {(check.severity, check.line) for check in failed} == {("warning", "predictions")}
 
@@ -194,8 +194,8 @@ def test_the_example_names_user_item_and_both_values(run: Run) -> None:
     changed_default(engine)
     serve(run, engine, OPEN)
 
-    row = next(row for row in found(run)["features"] if row["feature"] == "item_actions_28d")
-    assert row["example"] == "user ana, item i3, 2026-02-28.00000001: served 7, the table has 0"
+    row = next(row for row in found(run).features if row.feature == "item_actions_28d")
+    assert row.example == "user ana, item i3, 2026-02-28.00000001: served 7, the table has 0"
 
 
 def test_a_table_that_was_corrected_since_differs(run: Run) -> None:
@@ -206,7 +206,7 @@ def test_a_table_that_was_corrected_since_differs(run: Run) -> None:
     assert wrong(run) == {"user_tenure_days": (3, 0)}
 
 
-def test_a_value_that_is_missing_in_serving_is_told_apart(run: Run) -> None:
+def test_a_value_that_is_missing_in_serving_is_counted_apart(run: Run) -> None:
     engine = engine_of(run)
     object.__setattr__(engine.populations.rankers["*"].scorer.features[0], "default", float("nan"))
     serve(run, engine, OPEN)
@@ -219,10 +219,10 @@ def test_an_old_version_at_the_end_of_the_day_is_stale(run: Run) -> None:
     serve(run, engine_of(run, FRIDAY), OPEN, hour=18)
 
     result = found(run)
-    assert result["stale"] == (
+    assert result.stale == (
         "the last answer of 2026-03-01 came from 2026-02-27.00000001; 2026-02-28.00000001 was published by then"
     )
-    assert differs(result)
+    assert result.differs
     assert wrong(run) == {}  # compared with the tables of its own day
 
 
@@ -230,7 +230,7 @@ def test_an_old_version_in_the_morning_is_not(run: Run) -> None:
     serve(run, engine_of(run, FRIDAY), OPEN, hour=1)
     serve(run, engine_of(run, SATURDAY), OPEN, hour=9)
 
-    assert found(run)["stale"] is None
+    assert found(run).stale is None
 
 
 def test_nothing_logged_is_nothing_to_compare(run: Run) -> None:
@@ -242,8 +242,8 @@ def test_a_day_that_is_not_built_is_a_problem(run: Run) -> None:
     with connect(run.home.warehouse("tiny")) as connection:
         connection.execute("delete from feat_items where as_of = '2026-02-28'")
 
-    assert "no features as of 2026-02-28" in found(run)["problem"]
-    assert differs(found(run))
+    assert "no features as of 2026-02-28" in (found(run).problem or "")
+    assert found(run).differs
 
 
 def test_a_warehouse_of_another_build_is_a_problem(run: Run) -> None:
@@ -251,7 +251,7 @@ def test_a_warehouse_of_another_build_is_a_problem(run: Run) -> None:
     with connect(run.home.warehouse("tiny")) as connection:
         connection.execute("drop table feat_users")
 
-    assert "run `matinee build tiny --as-of 2026-03-01`, then this again" in found(run)["problem"]
+    assert "run `matinee build tiny --as-of 2026-03-01`, then this again" in (found(run).problem or "")
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_a_line_of_another_shape_is_named(run: Run, change: dict[str, Any], text
     with pytest.raises(MatineeError, match=text) as caught:
         read_answers([path])
     assert str(caught.value).startswith(f"{path}:1: ")
-    assert text in found(run)["problem"]
+    assert text in (found(run).problem or "")
 
 
 def test_a_version_that_is_not_there_is_a_problem(run: Run) -> None:
@@ -278,13 +278,13 @@ def test_a_version_that_is_not_there_is_a_problem(run: Run) -> None:
     object.__setattr__(engine, "descriptor", engine.descriptor.model_copy(update={"version": "2026-02-28.gone"}))
     serve(run, engine, OPEN)
 
-    assert "2026-02-28.gone: answers were given by this version, but it cannot be loaded" in found(run)["problem"]
+    assert "2026-02-28.gone: answers were given by this version, but it cannot be loaded" in (found(run).problem or "")
 
 
 def test_names_of_users_are_never_sql(run: Run) -> None:
     serve(run, engine_of(run), {"user_id": "'); drop table feat_users; --"})
 
-    assert not differs(found(run))
+    assert not found(run).differs
 
 
 def test_files_that_are_being_written_are_left_alone(run: Run) -> None:

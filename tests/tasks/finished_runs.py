@@ -36,7 +36,7 @@ def a_check(**change: Any) -> dict[str, Any]:
         success=True,
         observed=0.002,
         expected="at most 5 %",
-        why="An event of nobody teaches nothing.",
+        why="An event without a user says nothing.",
         next="land the day again.",
         place="x.parquet",
     )

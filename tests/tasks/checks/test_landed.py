@@ -67,7 +67,7 @@ def test_the_message_says_what_was_observed_expected_why_and_what_to_do(run: Fak
     message = str(caught.value)
     assert "demo as of 2026-02-10: 2 of" in message
     assert "1. events, 2026-02-10: null rate of user_id is 30 %, expected at least 0 % and at most 5 %." in message
-    assert "Why it matters: An event of nobody teaches nothing" in message
+    assert "Why it matters: An event without a user says nothing" in message
     assert f"Where: {paths['events'][-1]}" in message
     assert "What to do: look at the file named above" in message
     assert f"All results: {run.step_dir('check_landed') / 'checks.json'}" in message

@@ -10,10 +10,10 @@ import pytest
 
 from tasks.checks.bands import History, Point
 from tasks.checks.gx import evaluate_suite, expected
-from tasks.checks.profile_columns import ProfileColumn, shown
+from tasks.checks.profile_columns import ProfileColumn
 from tasks.checks.profile_row import Profile
 from tasks.checks.suite_parts import Trailing
-from tasks.checks.suites import Suite, load_suite, parse_suite, suite_for, suite_names, tables_with_suites
+from tasks.checks.suites import Suite, load_suite, parse_suite, suite_names
 from tasks.checks.verdicts import Check
 from tasks.errors import CheckFailed
 
@@ -142,31 +142,6 @@ def test_a_closed_day_may_have_fewer_rows_than_open_ones(closed: bool, success: 
     assert verdicts(evaluate_suite(suite(low), [empty], {})) == [("rows", success)]
 
 
-def test_an_unknown_parameter_is_rejected_when_it_is_read_and_the_nearest_is_named() -> None:
-    with pytest.raises(CheckFailed, match=r"'rows__trailing_hihg'.*did you mean 'rows__trailing_high'"):
-        suite(between("rows", max_value={"$PARAMETER": "rows__trailing_hihg"}))
-
-
-def test_what_a_family_is_compared_by_is_compared_for_each_of_its_columns() -> None:
-    texts = suite(
-        between("texts__top_share", max_value={"$PARAMETER": "texts__top_share__trailing_high"}),
-        between("texts__vanished"),
-        between("texts__null_rate", max_value=0.5),
-        families={"texts": ["type:VARCHAR"]},
-    )
-
-    found = texts.for_columns({"a": "VARCHAR", "b": "VARCHAR", "n": "INTEGER"})
-
-    assert tuple(column.name for column in found.columns) == (
-        "a__top_share",
-        "b__top_share",
-        "a__vanished",
-        "b__vanished",
-        "texts__null_rate",
-    )
-    assert found.expectations[1].parameters == ("b__top_share__trailing_high",)
-
-
 def test_an_expectation_that_does_not_exist_is_an_error() -> None:
     unknown = between("rows") | {"type": "expect_column_values_to_be_lucky"}
 
@@ -195,13 +170,6 @@ def test_the_history_is_summed_up_but_for_its_bad_days() -> None:
     assert (good.day, good.observed) == ("2026-02-03 to 2026-02-05", "as expected on 3 days")
 
 
-def test_infinity_can_be_recorded_as_json() -> None:
-    (check,) = evaluate_suite(suite(between("a__max", max_value=1)), [row(a__max=float("inf"))], {})
-
-    assert not check.success
-    assert check.to_json()["observed"] == "inf"
-
-
 @pytest.mark.parametrize(
     ("kwargs", "text"),
     [
@@ -215,29 +183,15 @@ def test_bounds_in_words(kwargs: dict[str, Any], text: str) -> None:
     assert expected(suite(between("rows", **kwargs)).expectations[0]) == text
 
 
-@pytest.mark.parametrize(
-    ("value", "rate", "text"),
-    [(None, False, "not measured"), (1234567, False, "1,234,567"), (0.12345, False, "0.1235"), (0.305, True, "30.5 %")],
-)
-def test_values_in_words(value: Any, rate: bool, text: str) -> None:
-    assert shown(value, rate=rate) == text
+def test_the_library_stays_quiet_though_another_one_opened_the_root_logger() -> None:
+    heard = logging.handlers.BufferingHandler(1000)
+    logging.getLogger().addHandler(heard)
+    try:
+        evaluate_suite(suite(between("rows", min_value=0)), [row()], {})
+    finally:
+        logging.getLogger().removeHandler(heard)
 
-
-def test_columns_in_words() -> None:
-    assert ProfileColumn.parse("user_id__null_rate").title == "null rate of user_id"
-    assert ProfileColumn.parse("missing_columns").title == "missing columns"
-
-
-# ---------------------------------------------------------------------------------------------- suites
-
-
-@pytest.mark.parametrize("name", suite_names())
-def test_every_bundled_suite_is_valid_and_explains_itself(name: str) -> None:
-    found = load_suite(name)
-
-    assert all(e.meta.why.endswith(".") for e in found.expectations)
-    assert {"rows", "lists", "rejected"} & {column.name for column in found.columns}
-    assert any(e.severity == "critical" for e in found.expectations)
+    assert [record.getMessage() for record in heard.buffer if record.name.startswith("great_expectations")] == []
 
 
 @pytest.mark.parametrize("name", suite_names())
@@ -249,59 +203,3 @@ def test_every_bundled_expectation_can_be_evaluated(name: str) -> None:
     checks = evaluate_suite(found, [row(**values)], {"highest_grade": 4})
 
     assert len(checks) == len(found.expectations)
-
-
-@pytest.mark.parametrize(
-    ("column", "message"),
-    [
-        ("rowz", "unknown profile column 'rowz'.*did you mean 'rows'"),
-        ("useer_id__max", "unknown column, rule or family 'useer_id'.*did you mean 'user_id'"),
-        ("user_id__nul_rate", "unknown profile column 'user_id__nul_rate'.*did you mean 'user_id__null_rate'"),
-        ("bad__max", "unknown profile column 'bad__max'; expected one of .*bad__rate"),
-    ],
-)
-def test_an_expectation_on_what_is_not_measured_is_rejected_when_it_is_read(column: str, message: str) -> None:
-    with pytest.raises(CheckFailed, match=message):
-        suite(between(column), columns={"user_id": "VARCHAR"}, rules={"bad": "user_id is null"})
-
-
-def test_only_cheap_measures_can_be_checked_on_every_day() -> None:
-    with pytest.raises(CheckFailed, match="'a__max' with days: all; only rows, "):
-        suite(between("a__max", meta={"days": "all"}))
-
-
-def test_an_empty_suite_is_rejected() -> None:
-    with pytest.raises(CheckFailed, match=r"s\.json: expectations: "):
-        suite()
-
-
-def test_an_unknown_key_is_rejected() -> None:
-    with pytest.raises(CheckFailed, match=r"expectations\.0\.sevirity: Extra inputs"):
-        suite(between("rows") | {"sevirity": "critical"})
-
-
-def test_broken_json_names_file_and_line() -> None:
-    with pytest.raises(CheckFailed, match=r"s\.json:2: not valid JSON"):
-        parse_suite('{\n"name": }', "s.json")
-
-
-def test_a_missing_suite_names_the_nearest() -> None:
-    with pytest.raises(CheckFailed, match=r"did you mean 'simulated\.events'"):
-        load_suite("simulated.event")
-
-
-def test_a_source_without_a_suite_gets_the_default() -> None:
-    assert suite_for("simulated", "events", "default.landed").name == "simulated.events"
-    assert suite_for("my_shop", "sales", "default.landed").name == "default.landed"
-    assert tables_with_suites("online_retail", suite_names()) == ["lines", "rejected_rows"]
-
-
-def test_the_library_stays_quiet_though_another_one_opened_the_root_logger() -> None:
-    heard = logging.handlers.BufferingHandler(1000)
-    logging.getLogger().addHandler(heard)
-    try:
-        evaluate_suite(suite(between("rows", min_value=0)), [row()], {})
-    finally:
-        logging.getLogger().removeHandler(heard)
-
-    assert [record.getMessage() for record in heard.buffer if record.name.startswith("great_expectations")] == []

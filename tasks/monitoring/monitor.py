@@ -79,38 +79,38 @@ def monitor_step(run: Run) -> MonitorResult:
     What cannot be compared is said in them, and never fails the run.
     """
     try:
-        found = compare_with_reference(run)
+        shifts = compare_with_reference(run)
     except MatineeError as error:
-        found = Drift(problem=str(error))
+        shifts = Drift(problem=str(error))
     served = skew_of(run)
 
     def names(level: Level) -> tuple[str, ...]:
-        return tuple(record.feature for record in found.compared if record.level == level)
+        return tuple(record.feature for record in shifts.compared if record.level == level)
 
     with run.write("monitor") as folder:
-        found.write(folder.path / drift.FILE)
-        checks = checks_of(run, found)
+        shifts.write(folder.path / drift.FILE)
+        checks = checks_of(run, shifts)
         if served is not None:
             served.write(folder.path / skew.FILE)
             checks += skew_checks(run, served)
         write_checks(folder.path, checks)
         folder.result = result = MonitorResult(
-            compared=len(found.compared),
+            compared=len(shifts.compared),
             shifted=names("shifted"),
             drifted=names("drifted"),
             too_few=names("too_few"),
             warming_up=len(names("warming_up")),
-            problem=found.problem,
+            problem=shifts.problem,
             skewed=served is not None and served.differs,
         )
     return result
 
 
-def checks_of(run: Run, found: Drift) -> list[Check]:
+def checks_of(run: Run, shifts: Drift) -> list[Check]:
     """Drift in the form of all checks, for alerts and pages; none if nothing was compared."""
     again = evaluated_before(run.spec, run.as_of)
     context = DriftContext(run.as_of, run.step_dir("sample"), run.spec.monitor.acknowledged, again)
-    return drift_checks(found.compared, context) if found.compared else []
+    return drift_checks(shifts.compared, context) if shifts.compared else []
 
 
 def evaluated_before(spec: Spec, as_of: date) -> bool:
@@ -137,12 +137,12 @@ def compare_with_reference(run: Run) -> Drift:
         with memory() as connection:
             rates = _label_rates(connection, paths)
             files = _files(sample, paths, {rate.part for rate in rates}, run.spec)
-            found = _features(connection, run.spec, files)
+            shifts = _features(connection, run.spec, files)
             # Last, and its problem apart: a model that cannot score must not cost the comparison of the features.
             scores, problem = _scores_or_problem(connection, run, files)
     except duckdb.Error as error:
         raise MatineeError(f"{sample}: the examples cannot be compared ({first_line(error)})") from None
-    return found.model_copy(update={"label_rate": rates, "scores": scores, "problem": problem})
+    return shifts.model_copy(update={"label_rate": rates, "scores": scores, "problem": problem})
 
 
 def _files(sample: Path, paths: Mapping[str, Path], filled: set[str], spec: Spec) -> ExampleFiles:
@@ -161,12 +161,12 @@ def _features(connection: DuckDBPyConnection, spec: Spec, files: ExampleFiles) -
     names = list(spec.features)
     load_sides(connection, [parquet(files.reference), parquet([files.current])], [*names, "grade"])
     spans = _weigh(connection, files)
-    found = shapes(connection, [*names, "grade"])
+    by_column = shapes(connection, [*names, "grade"])
     before, after = both = sides(connection)
     test = DriftTest(both, tests(spec))
     history = (spans[0][0] - spec.start).days + 1
     features = [
-        test.test(feature.name, found[feature.name], unit_of(feature), warming_up=window_of(feature) > history)
+        test.test(feature.name, by_column[feature.name], unit_of(feature), warming_up=window_of(feature) > history)
         for feature in spec.resolved_features
     ]
     (first, last), (current_first, current_last) = spans
@@ -178,7 +178,7 @@ def _features(connection: DuckDBPyConnection, spec: Spec, files: ExampleFiles) -
             part=files.part, first=current_first, last=current_last, rows=after.rows, groups=after.groups
         ),
         features=tuple(sorted(features, key=lambda record: (-record.psi, record.feature))),
-        label=test.label(found["grade"], positive_rates(connection)),
+        label=test.label(by_column["grade"], positive_rates(connection)),
     )
 
 
@@ -217,7 +217,7 @@ def tests(spec: Spec) -> int:
 
 
 def _weigh(connection: DuckDBPyConnection, files: ExampleFiles) -> list[tuple[date, date]]:
-    """Weigh the weekdays if they are to match; return the first and last cut of both sides.
+    """Weigh the weekdays if they are to match; give the first and last cut of both sides.
 
     Raises:
         MatineeError: no day of the reference has a weekday of the evaluated window.

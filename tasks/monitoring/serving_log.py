@@ -1,4 +1,4 @@
-"""What the serving application has logged of its answers (`serving/feature_log.py`): a line of JSON each."""
+"""The answers that the serving application has logged (`serving/feature_log.py`): one line of JSON each."""
 
 from __future__ import annotations
 
@@ -38,27 +38,27 @@ class Answer(BaseModel):
 
 
 def served_dir(home: Home, pipeline: str, day: date) -> Path:
-    """Return the folder of what was answered on a UTC day."""
+    """The folder of what was answered on a UTC day."""
     return home.served(pipeline) / f"ds={day.isoformat()}"
 
 
 def served_files(home: Home, pipeline: str, day: date) -> list[Path]:
-    """Return the complete files of a day; one that is being written has a hidden name."""
+    """The complete files of a day; one that is being written has a hidden name."""
     folder = served_dir(home, pipeline, day)
     return sorted(path for path in folder.glob("*.jsonl") if not path.name.startswith("."))
 
 
 def read_answers(files: list[Path]) -> list[Answer]:
-    """Return the answers in files of the log, in order of time.
+    """Read the answers in files of the log, in order of time.
 
     Raises:
         MatineeError: a line is not one that the application writes; names it.
     """
-    found = []
+    answers = []
     for path in files:
         for number, line in enumerate(path.read_bytes().splitlines(), start=1):
             try:
-                found.append(Answer.model_validate_json(line))
+                answers.append(Answer.model_validate_json(line))
             except ValidationError as error:
                 first = error.errors(include_url=False, include_input=False)[0]
                 where = ".".join(map(str, first["loc"])) or "line"
@@ -66,4 +66,5 @@ def read_answers(files: list[Path]) -> list[Answer]:
                     f"{path}:{number}: {where}: {first['msg']}; expected a line as the serving application writes it. "
                     "Serving may be older or newer than these tasks; move the file away to leave it out"
                 ) from None
-    return sorted(found, key=lambda answer: (answer.at, answer.user_id))
+    # Each process of the application writes files of its own, so their order says nothing of time.
+    return sorted(answers, key=lambda answer: (answer.at, answer.user_id))

@@ -22,7 +22,7 @@ from tasks.store.sql import identifier, literal
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from tasks.checks.profile_columns import ProfileColumn
+    from tasks.checks.profile_columns import Measures, ProfileColumn
     from tasks.checks.suite_parts import ProfileDeclaration
 
 TRAILING_DAYS = 7
@@ -59,7 +59,7 @@ class Relation:
 
 def measure_relation(
     connection: DuckDBPyConnection, relation: Relation, measure: ProfileDeclaration, columns: Sequence[ProfileColumn]
-) -> dict[str, Any]:
+) -> Measures:
     """Measure a relation in one scan.
 
     Args:
@@ -87,9 +87,7 @@ def measure_relation(
     }
 
 
-def _of_all(
-    connection: DuckDBPyConnection, relation: Relation, plan: ProfilePlan, sample: Sequence[str]
-) -> dict[str, Any]:
+def _of_all(connection: DuckDBPyConnection, relation: Relation, plan: ProfilePlan, sample: Sequence[str]) -> Measures:
     """Measure all rows, and collect every n-th of a big file in the same scan: reading it again would cost as much."""
     if not sample:
         statement = f"select {', '.join(plan.aggregates.values())} from {relation.sql}"
@@ -107,7 +105,7 @@ def _of_all(
     return dict(zip(plan.aggregates, (_as_json(value) for value in row), strict=True))
 
 
-def _of_sample(connection: DuckDBPyConnection, source: str, plan: ProfilePlan) -> dict[str, Any]:
+def _of_sample(connection: DuckDBPyConnection, source: str, plan: ProfilePlan) -> Measures:
     """Measure what needs sorting or counting by value."""
     if not plan.sampled and not plan.counted:
         return {}
@@ -211,7 +209,7 @@ def profile_file(
     days: Mapping[str, date],
     measure: ProfileDeclaration,
     columns: Sequence[ProfileColumn],
-) -> dict[str, Any]:
+) -> Measures:
     """Measure one parquet file (see `measure_relation`).
 
     Raises:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.checks.profile import profile_file
 from tasks.runs.provenance import source_digest
@@ -20,12 +20,13 @@ from tasks.store.partitions import Partition
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from tasks.checks.profile_columns import Measures
     from tasks.checks.suites import Suite
 
 
 def kept_profile(
     connection: DuckDBPyConnection, home: Home, source: str, suite: Suite, partition: Partition
-) -> dict[str, Any]:
+) -> Measures:
     """Measure a partition as a suite needs it, or take its profile from the cache.
 
     Raises:
@@ -56,9 +57,9 @@ def _measured_by() -> list[str]:
     return [duckdb.__version__, source_digest(*(f"tasks.checks.{name}" for name in measuring), "tasks.store.sql")]
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path) -> Measures | None:
     try:
-        measures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        measures: Measures = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None  # absent, or not whole: it is measured again
     return measures

@@ -13,6 +13,9 @@ from typing import Any, Literal, Self
 Bound = Literal["lowest", "low", "high", "highest"]
 ScaleName = Literal["share", "count", "hours", "number"]
 
+Measures = dict[str, Any]
+"""Values by name of a profile column: numbers, names or None; a `mix` and a `sketch` are objects, as JSON has them."""
+
 COUNTS = ("rows", "distinct", "approx_distinct", "rejected", "positives")
 DECIDED_BY = "of"
 DEVIATION = "deviation"

@@ -12,10 +12,6 @@ from typing import Any
 from tasks.checks.bands import History
 from tasks.checks.profile_columns import ProfileColumn
 
-Measures = Mapping[str, Any]
-"""Values by profile column. Most are numbers, names or None; a `mix` and a `sketch` are objects, as the cache has them.
-"""
-
 
 @dataclass(frozen=True)
 class Sketch:
@@ -31,7 +27,7 @@ class Profile:
 
     table: str
     day: date
-    measures: Measures
+    measures: Mapping[str, Any]
     place: str | None = None
     """File or table that was measured."""
     closed: bool = False
@@ -82,11 +78,11 @@ class Profile:
         """How many independent units (rows, if they come one by one) it was measured on."""
         return float(self.measures.get("units") or self.rows or 0)
 
-    def with_measures(self, more: Measures) -> Profile:
+    def with_measures(self, more: Mapping[str, Any]) -> Profile:
         """The profile with further measures."""
         return replace(self, measures={**self.measures, **more})
 
 
-def measured(table: str, day: date, where: Path | str, measures: Measures) -> Profile:
+def measured(table: str, day: date, where: Path | str, measures: Mapping[str, Any]) -> Profile:
     """Say where something was measured."""
     return Profile(table, day, measures, str(where))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from tasks.checks.profile_columns import ProfileColumn
+from tasks.checks.profile_columns import Measures, ProfileColumn
 from tasks.errors import CheckFailed, first_line
 from tasks.store.sql import identifier
 
@@ -172,7 +172,7 @@ class ProfilePlan:
             self.sampled[column.deviation] = exact["std"]
             self.sampled_subjects.add(column.subject)
 
-    def read(self, column: ProfileColumn, values: Mapping[str, Any]) -> dict[str, Any]:
+    def read(self, column: ProfileColumn, values: Mapping[str, Any]) -> Measures:
         """Turn aggregates into a profile column (with it, for a family, the column that decided)."""
         name, measure, rows = column.name, column.measure, values["rows"]
         if column.subject == "key" and "key__hashes" in values:
@@ -193,7 +193,7 @@ class ProfilePlan:
         whole = values["sampled_rows"] if measure in SAMPLED else rows
         return {name: values[name] / whole if whole else None}
 
-    def _read_family(self, column: ProfileColumn, values: Mapping[str, Any]) -> dict[str, Any]:
+    def _read_family(self, column: ProfileColumn, values: Mapping[str, Any]) -> Measures:
         members, rows = family(self.measure, column.subject, self.types), values["rows"]
         name, measure = column.name, column.measure
         if not members or not rows:
@@ -223,7 +223,7 @@ def sketch(key: str, rows: int, kept: int = SKETCH_ROWS) -> str:
     return f"list({key}) filter (where {key} <= {hash_limit(rows, kept)})"
 
 
-def _of_keys(hashes: Sequence[int], limit: int) -> dict[str, Any]:
+def _of_keys(hashes: Sequence[int], limit: int) -> Measures:
     """What the keys with the smallest hashes tell of all of them."""
     return {
         "key__rows": len(hashes),

@@ -363,7 +363,7 @@ def test_a_full_disk_at_the_alias(bought: Tiny, tmp_path: Path, cli: Cli, monkey
         patch.setattr(registry, "write_json", full)
         said = cli(tiny.home, *step(tiny, "publish"))
     assert said.code == 1
-    assert "bought 2011-03-05, step publish: No space left on device; nothing half-made was left." in said.err
+    assert "bought 2011-03-05, step publish: No space left on device. No partial output was left behind." in said.err
     assert tiny.versions == bought.versions
     assert registry.alias(home, "bought", "champion") is None
 

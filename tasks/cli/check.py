@@ -31,9 +31,9 @@ def check(
     """Judge a day's landed data, features, examples and predictions; a critical failure exits with 1."""
     if what not in {*WHAT, "all"}:
         raise typer.BadParameter(f"found {what!r}, expected {', '.join(WHAT)} or all")
-    from tasks.runs.inspection import look
+    from tasks.runs.inspection import run_to_inspect
 
-    run = look(pipeline, as_of.date(), attempt)
+    run = run_to_inspect(pipeline, as_of.date(), attempt)
     chosen = [name for name in WHAT if _there(run, name)] if what == "all" else [what]
     console.print(
         f"[bold]{run.spec.name}[/bold] as of {run.as_of}, sample and models of the attempt {run.attempt}",

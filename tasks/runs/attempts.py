@@ -6,7 +6,7 @@ import re
 
 
 def attempt_of(run_id: str) -> str:
-    """Return the name of a run's folder: Airflow's run id without what a path should not hold.
+    """Name a run's folder: Airflow's run id without what a path should not hold.
 
     For example `backfill__2026-01-31T00:00:00+00:00` gives `backfill__2026-01-31T000000Z`.
     """

@@ -1,8 +1,8 @@
-"""What a step that fails says: in plain words, on the screen, in Airflow, and kept for the run's report.
+"""Error messages of steps: in plain words, on the screen, in Airflow, and kept for the run's report.
 
-`errors/<step>.txt` in the run's folder is what the step said the last time it failed; a step that succeeds takes it
-away. Faults of the machine and of files (a full disk, a file that DuckDB or Arrow cannot read) become a
-`MatineeError`; everything else is a bug of matinee and keeps its traceback.
+`errors/<step>.txt` in the run's folder is the step's last error message; a step that succeeds removes it. Faults of
+the machine and of files (a full disk, a file that DuckDB or Arrow cannot read) become a `MatineeError`; everything
+else is a bug of matinee and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.errors import EngineError
-from tasks.errors import MatineeError
+from tasks.errors import MatineeError, first_line
 from tasks.store.files import write_text
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def call_step(run: Run, step: str, function: Callable[..., Result], *args: Any) 
         result = function(run, *args)
     except Exception as error:
         said = explained(error, f"{run.spec.name} {run.as_of}, step {step}: ")
-        with suppress(OSError):
+        with suppress(OSError):  # a full disk: the error itself matters more than its copy
             write_text(path, f"{said or f'{type(error).__name__}: {error}'}\n")
         if said is None or said is error:
             raise
@@ -50,29 +50,29 @@ def call_step(run: Run, step: str, function: Callable[..., Result], *args: Any) 
 
 
 def error_file(run: Run, step: str, *args: Any) -> Path:
-    """Return where the words of a failed step are kept."""
+    """Locate the file that keeps the error message of a step, or of one task of a mapped step."""
     from tasks.spec.populations import slug
 
     return run.dir / "errors" / f"{'-'.join([step, *(slug(str(arg)) for arg in args)])}.txt"
 
 
 def last_words(run: Run, step: str) -> str | None:
-    """Return what a failed step said, for each of its mapped tasks; None if it did not fail."""
+    """Read the error message of a step, of each of its mapped tasks; None if it did not fail."""
     folder = run.dir / "errors"
     paths = [folder / f"{step}.txt", *sorted(folder.glob(f"{step}-*.txt"))]
-    found = [path.read_text(encoding="utf-8", errors="replace") for path in paths if path.is_file()]
-    return "\n".join(found) or None
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in paths if path.is_file()]
+    return "\n".join(texts) or None
 
 
 def explained(error: Exception, place: str = "") -> MatineeError | None:
-    """Return an error in plain words; None if it is none that bad input or the machine can cause."""
+    """Put an error in plain words; None for one that neither bad input nor the machine can cause: a bug."""
     if isinstance(error, MatineeError):
         return error
     if isinstance(error, EngineError):
         return MatineeError(f"{place}{error}")
     if _is_of("duckdb", "Error", error) or _is_of("pyarrow", "ArrowException", error):
         return MatineeError(
-            f"{place}the data could not be read or computed: {_first_line(error)}; check the files it names "
+            f"{place}the data could not be read or computed: {first_line(error)}; check the files it names "
             "(`matinee check` names a damaged landing), then run this step again"
         )
     if isinstance(error, FileNotFoundError):
@@ -83,8 +83,8 @@ def explained(error: Exception, place: str = "") -> MatineeError | None:
     if isinstance(error, OSError):
         file = f"{error.filename}: " if error.filename else ""
         return MatineeError(
-            f"{place}{file}{error.strerror or error}; nothing half-made was left. Make room or mend the disk or the "
-            "rights, then run this step again"
+            f"{place}{file}{error.strerror or error}. No partial output was left behind. Free some space, or fix the "
+            "disk or its permissions, then run this step again"
         )
     return None
 
@@ -93,7 +93,3 @@ def _is_of(library: str, name: str, error: Exception) -> bool:
     """Tell whether an error is a library's own; a library that is not loaded has raised none."""
     module = sys.modules.get(library)
     return module is not None and isinstance(error, getattr(module, name, ()))
-
-
-def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,4 +1,4 @@
-"""A run that is looked at from the shell: its sample and models are read, its record stays what it was."""
+"""A run that is inspected from the shell: its sample and models are read, its own results stay what they were."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from pathlib import Path
 
 from tasks.runs.run import Run
 
-OWN = "cli"
-"""Attempt that holds what a look finds."""
+INSPECTION = "cli"
+"""Attempt that keeps the checks of an inspection."""
 
 
 @dataclass(frozen=True)
 class InspectedRun(Run):
-    """A run whose sample and models are looked at, and whose checks go elsewhere."""
+    """A run whose sample and models are read, and whose checks are written elsewhere."""
 
     def step_dir(self, step: str) -> Path:
-        """Folder of a step's results; that of a check is the look's own."""
+        """Locate the folder of a step's results; that of a check belongs to the inspection."""
         if step.startswith("check_"):
-            return self.home.run_dir(self.spec.name, self.as_of, OWN) / step
+            return self.home.run_dir(self.spec.name, self.as_of, INSPECTION) / step
         return super().step_dir(step)
 
 
-def look(pipeline: str, as_of: date, attempt: str | None) -> Run:
-    """Return the run to look at: the attempt that is named, or a look at the day's latest that drew a sample."""
-    asked = Run.create(pipeline, as_of, attempt or OWN)
-    return asked if attempt else InspectedRun(asked.spec, asked.home, as_of, latest_attempt(asked))
+def run_to_inspect(pipeline: str, as_of: date, attempt: str | None) -> Run:
+    """Choose a run: the attempt that is named, or else an inspection of the day's latest that drew a sample."""
+    run = Run.create(pipeline, as_of, attempt or INSPECTION)
+    return run if attempt else InspectedRun(run.spec, run.home, as_of, latest_attempt(run))
 
 
 def latest_attempt(run: Run) -> str:
-    """Return the attempt at the run's day that drew its sample last, and so is the nearest to what is landed."""
+    """Name the attempt at the run's day that drew its sample last: the nearest to what is landed now."""
     samples = sorted(
         run.home.runs(run.spec.name, run.as_of).glob("*/sample/result.json"),
         key=lambda path: (path.stat().st_mtime_ns, path.parent.parent.name),
     )
-    return samples[-1].parent.parent.name if samples else OWN
+    return samples[-1].parent.parent.name if samples else INSPECTION

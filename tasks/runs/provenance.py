@@ -20,7 +20,7 @@ OWN = frozenset({"tasks", "engine"})
 
 
 def modules(roots: tuple[str, ...], project: Path = PROJECT) -> dict[str, Path]:
-    """Return the modules of `tasks` and `engine` that some modules depend on, and these themselves, by dotted name.
+    """Find the modules of `tasks` and `engine` that some modules depend on, and these themselves, by dotted name.
 
     Args:
         roots: dotted names of modules or packages.
@@ -44,7 +44,7 @@ def modules(roots: tuple[str, ...], project: Path = PROJECT) -> dict[str, Path]:
 
 
 def _file_of(name: str, project: Path) -> Path | None:
-    """Return the file of a module or package without importing it; None for a function or class in a module."""
+    """Find the file of a module or package without importing it; None for a function or class in a module."""
     folders: list[str] | None = [str(project)]
     spec: ModuleSpec | None = None
     parts = name.split(".")
@@ -79,12 +79,12 @@ def _imported(name: str, path: Path) -> list[str]:
 
 
 def makers() -> tuple[str, ...]:
-    """Return the modules of the steps that have a part in a version."""
+    """Name the modules of the steps that have a part in a version."""
     return tuple(step.module for step in STEPS if step.makes_version)
 
 
 def source_digest(*names: str) -> str:
-    """Return the digest of the source of some modules alone, without what they import.
+    """Hash the source of some modules alone, without what they import.
 
     Args:
         names: dotted names.
@@ -104,5 +104,5 @@ def _required(name: str, project: Path) -> Path:
 
 @cache
 def code_digest() -> str:
-    """Return the digest of the Python that makes results: the steps up to publishing, and all that they import."""
+    """Hash the Python that makes results: the steps up to publishing, and all that they import."""
     return digest({name: sha256_file(path) for name, path in modules(makers()).items()})

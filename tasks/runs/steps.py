@@ -206,13 +206,13 @@ CHECKS: tuple[Step, ...] = tuple(step for step in STEPS if step.line)
 
 
 def dependents(name: str) -> frozenset[str]:
-    """Return the names of the steps that wait for a step, directly or through others."""
+    """Name the steps that wait for a step, directly or through others."""
     waiting = {step.name for step in STEPS if name in step.after}
     return frozenset(waiting.union(*(dependents(other) for other in waiting)))
 
 
 def stopped_by(name: str, *, in_airflow: bool) -> list[str]:
-    """Return the steps that do not run when a step fails, in order, without those that are always tried.
+    """Name the steps that do not run when a step fails, in order, without those that are always tried.
 
     Args:
         name: of the step that failed.
@@ -238,7 +238,7 @@ def run_step(run: object, step: Step) -> Any:
 
 
 def sequence() -> dict[str, Callable[[Any], Any]]:
-    """Return the steps of a run without a scheduler, in order and by name, without the report."""
+    """Give the steps of a run without a scheduler, in order and by name, but for the report."""
     return {step.name: _bound(step) for step in WITH_RESULT}
 
 

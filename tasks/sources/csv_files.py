@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.errors import SourceError, first_line
+from tasks.store.sql import literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,7 +60,7 @@ def read_csv(path: Path, layout: Layout, connection: DuckDBPyConnection) -> tupl
     Args:
         path: UTF-8 text with a header line; a record per line, quoted with `"` where need be.
         layout: what the file must look like.
-        connection: DuckDB to parse with, from `tasks.features.warehouse.connect`: its time zone is UTC.
+        connection: DuckDB to parse with, from `tasks.store.database.connect`: its time zone is UTC.
 
     Returns:
         The declared columns and `line_number`, a row per readable line, in the file's order; and the others.
@@ -107,21 +108,21 @@ def _check_header(path: Path, layout: Layout) -> None:
         text = first.removeprefix(_BOM).decode("utf-8").rstrip("\r\n")
         if "\0" in text:
             raise ValueError
-        found = tuple(next(csv.reader([text], delimiter=layout.delimiter), []))
+        header = tuple(next(csv.reader([text], delimiter=layout.delimiter), []))
     except (ValueError, csv.Error):
         raise SourceError(
             f"{path}: not UTF-8 text, it begins with {first[:16]!r}; expected the header {expected}"
         ) from None
-    if found != layout.header:
+    if header != layout.header:
         raise SourceError(
-            f"{path}: line 1: found the header {text[:500]!r}, expected {expected!r}{_difference(found, layout)}; "
-            "mend the file, or its declaration in transforms/datasets/"
+            f"{path}: line 1: found the header {text[:500]!r}, expected {expected!r}{_difference(header, layout)}; "
+            "correct the file, or its declaration in transforms/datasets/"
         )
 
 
-def _difference(found: Sequence[str], layout: Layout) -> str:
-    missing = [name for name in layout.header if name not in found]
-    extra = [name for name in found if name not in layout.header]
+def _difference(header: Sequence[str], layout: Layout) -> str:
+    missing = [name for name in layout.header if name not in header]
+    extra = [name for name in header if name not in layout.header]
     if not missing and not extra:
         return " (the order differs)"
     parts = [f"missing: {', '.join(missing)}"] * bool(missing)
@@ -134,7 +135,7 @@ Problem = tuple[str | None, str]
 
 
 def _scan(path: Path, layout: Layout) -> tuple[int, dict[int, Problem], bool]:
-    """Return the number of lines below the header, the unreadable ones, and whether all end in a plain \\n."""
+    """Count the lines below the header; find the unreadable ones, and whether all end in a plain \\n."""
     well_quoted = _well_quoted(layout.delimiter).fullmatch
     odd: dict[int, Problem] = {}
     number, plain = 0, True
@@ -168,7 +169,8 @@ def _problem(line: bytes, well_quoted: Callable[[bytes], object]) -> str | None:
 
 
 def _well_quoted(delimiter: str) -> re.Pattern[bytes]:
-    """Return a pattern of lines in which each field is quoted properly or does not begin with a quote."""
+    """Make a pattern of lines in which each field is quoted properly or does not begin with a quote."""
+    # Possessive quantifiers (*+): a long line that does not match fails at once instead of after exponential time.
     mark = re.escape(delimiter)
     field = rf'(?:"(?:[^"]|"")*+"|(?![ \t]*")[^{mark}]*+)'
     return re.compile(rf"{field}(?:{mark}{field})*+".encode())
@@ -189,17 +191,19 @@ def _parse(path: Path, layout: Layout, connection: DuckDBPyConnection) -> tuple[
     # TIMESTAMP would drop an offset in silence; TIMESTAMPTZ honours it, but knows no format (whose %z is honoured).
     zoned = [] if form else [n for n, t in zip(layout.names, layout.types, strict=True) if t == "TIMESTAMP"]
     types = ["TIMESTAMPTZ" if name in zoned else kind for name, kind in zip(layout.names, layout.types, strict=True)]
-    columns = ", ".join(f"{_literal(n)}: {_literal(t)}" for n, t in zip(layout.names, types, strict=True))
+    columns = ", ".join(f"{literal(n)}: {literal(t)}" for n, t in zip(layout.names, types, strict=True))
     in_utc = ", ".join(f'"{name}" at time zone \'UTC\' as "{name}"' for name in zoned)
     chosen = f"select * replace ({in_utc})" if zoned else "select *"
-    options = f", timestampformat = {_literal(form)}" if form else ""
+    options = f", timestampformat = {literal(form)}" if form else ""
+    # read_csv takes a glob; a folder may have these characters in its name.
     pattern = "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
     query = (
-        f"{chosen} from read_csv({_literal(pattern)}, auto_detect = false, header = true, parallel = false, "
-        f"delim = {_literal(layout.delimiter)}, quote = '\"', escape = '\"', nullstr = '', strict_mode = true, "
+        f"{chosen} from read_csv({literal(pattern)}, auto_detect = false, header = true, parallel = false, "
+        f"delim = {literal(layout.delimiter)}, quote = '\"', escape = '\"', nullstr = '', strict_mode = true, "
         f"columns = {{{columns}}}, store_rejects = true, rejects_table = 'refused', rejects_scan = 'scans'{options})"
     )
     try:
+        # DuckDB appends to the tables of rejects of an earlier file of the connection.
         connection.execute("drop table if exists refused; drop table if exists scans")
         rows = connection.sql(query).to_arrow_table()
         refused = connection.execute(
@@ -212,26 +216,22 @@ def _parse(path: Path, layout: Layout, connection: DuckDBPyConnection) -> tuple[
 
 
 def _endless(rows: pa.Table) -> dict[int, Problem]:
-    """Return the lines with `infinity` for a time: DuckDB takes it for one, but it is on no day."""
+    """Find the lines with `infinity` for a time: DuckDB takes it for one, but it is on no day."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found: dict[int, Problem] = {}
+    problems: dict[int, Problem] = {}
     for name in rows.column_names:
         if pa.types.is_temporal(rows[name].type):
             whole = pa.int32() if pa.types.is_date32(rows[name].type) else pa.int64()
             far = pc.greater_equal(pc.abs(pc.cast(rows[name], whole)), np.iinfo(whole.to_pandas_dtype()).max)
             for line in rows[LINE_NUMBER].filter(far).to_pylist():
-                found.setdefault(line, (name, f"The value of {name} is no day."))
-    return found
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+                problems.setdefault(line, (name, f"The value of {name} is no day."))
+    return problems
 
 
 def with_raw(path: Path, errors: dict[int, Problem]) -> list[Reject]:
-    """Return the rejects in the file's order, with the text of their lines (bytes that are none escaped)."""
+    """Add the text of their lines to problems, in the file's order; bytes that are no UTF-8 are escaped."""
     if not errors:
         return []
     with path.open("rb") as stream:

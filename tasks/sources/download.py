@@ -99,14 +99,14 @@ def fetch(url: str, target: Path, sha256: str, *, console: Console | None = None
 
 
 def _accept(url: str, part: Path, target: Path, sha256: str) -> Path:
-    found = sha256_file(part)
+    actual = sha256_file(part)
     _mark(part).unlink(missing_ok=True)
-    if found != sha256:
+    if actual != sha256:
         size = part.stat().st_size
         part.unlink()
         raise SourceError(
-            f"{url}: found sha256 {found} ({size} bytes), expected {sha256}; the download was thrown away; "
-            "try again, and if it stays so, the file at its home has changed: compare and declare the new one"
+            f"{url}: found sha256 {actual} ({size} bytes), expected {sha256}; the download was thrown away; "
+            "try again; if that does not help, the file has changed at its home: compare, and declare its new checksum"
         )
     part.rename(target)
     return target
@@ -151,7 +151,8 @@ def _receive(response: httpx.Response, part: Path, have: int, bar: Progress) -> 
 
 
 def _version(response: httpx.Response) -> str:
-    """Return what identifies the server's file in a range request: a strong ETag, or its date, or nothing."""
+    """Identify the server's file for a range request: by a strong ETag, by its date, or not at all."""
+    # A weak ETag (W/) promises an equal meaning, not equal bytes: parts of two files must not be joined.
     tag: str = response.headers.get("ETag", "")
     return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
 

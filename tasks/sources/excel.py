@@ -94,11 +94,11 @@ def _rows(sheet: IO[bytes], strings: list[str], width: int) -> Iterator[list[str
                 if column < width:
                     cells[column] = _cell(cell, strings)
             yield cells
-            element.clear()
+            element.clear()  # iterparse keeps the whole tree otherwise: gigabytes for half a million rows
 
 
 def _column(reference: str) -> int:
-    """Return the index of a cell's column: A1 → 0, AB7 → 27."""
+    """Find the index of a cell's column: A1 → 0, AB7 → 27."""
     match = re.match(r"[A-Z]+", reference)
     if match is None:
         raise ValueError(f"a cell has the reference {reference!r}")
@@ -116,7 +116,7 @@ def _cell(cell: ElementTree.Element, strings: list[str]) -> str:
 
 
 def _text(value: str, kind: str) -> str:
-    """Return a cell as it stands in a CSV file: line breaks are blanks, serial days are ISO instants."""
+    """Write a cell as it stands in a CSV file: line breaks are blanks, serial days are ISO instants."""
     if not value:
         return ""
     if kind == "TIMESTAMP":

@@ -31,7 +31,7 @@ class FileSource:
     """Lands the files of a folder, a day at a time."""
 
     def __init__(self, dataset: Dataset, folder: Path) -> None:
-        """Take a declaration and the folder it describes; the folder is looked at when a file is asked for."""
+        """Take a declaration and the folder it describes; the folder is opened only when a file is needed."""
         self.dataset = dataset
         self.folder = folder
         self.name = dataset.name
@@ -41,7 +41,7 @@ class FileSource:
         self._split: dict[str, Split] = {}
 
     def partitions(self, table: str, start: date, end: date) -> list[date]:
-        """Return the days of a table that a reader of [start, end] needs.
+        """List the days of a table that a reader of [start, end] needs.
 
         Raises:
             SourceError: the data set does not cover the range.
@@ -61,7 +61,7 @@ class FileSource:
         return days
 
     def inputs(self, table: str, day: date) -> str:
-        """Return the digest of what makes a partition: its file's bytes, its declaration, and the reader.
+        """Hash what makes a partition: its file's bytes, its declaration, and the reader's code.
 
         Raises:
             SourceError: a file that should be there is not.
@@ -80,11 +80,12 @@ class FileSource:
         if path is None:
             return None
         if path not in self._sha256:
+            # One file for all days is asked for once a day; it cannot change while one source object lives.
             self._sha256[path] = sha256_file(path)
         return self._sha256[path]
 
     def _file(self, table: Table, day: date) -> Path | None:
-        """Return the file a table's day is in; None for a closed day."""
+        """Locate the file a table's day is in; None for a closed day."""
         if not self.folder.is_dir():
             raise SourceError(
                 f"{self.folder}: no such folder; expected the files of {self.name} "
@@ -104,7 +105,7 @@ class FileSource:
         )
 
     def read(self, day: date, tables: Iterable[str]) -> dict[str, pa.Table]:
-        """Return the rows of a day as one Arrow table each, in the order of the file.
+        """Read the rows of a day as one Arrow table each, in the order of the file.
 
         Raises:
             SourceError: a file is missing or is not what is declared.
@@ -155,7 +156,7 @@ class Split:
     rejects: list[Reject]
 
     def on(self, day: date) -> pa.Table:
-        """Return the rows of a day in the order of the file."""
+        """Slice out the rows of a day, in the order of the file."""
         number = (day - EPOCH).days
         first, end = np.searchsorted(self.days, [number, number + 1])
         return self.rows.slice(first, end - first)
@@ -187,7 +188,7 @@ def split_days(dataset: Dataset, table: Table, path: Path, rows: pa.Table, rejec
 
 
 def schema_of(table: Table) -> pa.Schema:
-    """Return the types of a table's partitions."""
+    """Translate a table's declared types into those of its partitions."""
     import pyarrow as pa
 
     types = {

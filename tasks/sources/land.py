@@ -120,7 +120,7 @@ def land_range(source: Source, home: Home, start: date, end: date, *, progress: 
 
 
 def unlanded(source: Source, home: Home, start: date, end: date) -> dict[tuple[str, date], bool]:
-    """Return the (table, day) that a landing of [start, end] would write; True for those that are landed otherwise.
+    """List the (table, day) that a landing of [start, end] would write; True for those that are landed otherwise.
 
     Raises:
         SourceError: input is missing.
@@ -133,7 +133,7 @@ def unlanded(source: Source, home: Home, start: date, end: date) -> dict[tuple[s
 
 
 def _stale(source: Source, home: Home, start: date, end: date) -> tuple[dict[tuple[date, str], str], int]:
-    """Return the digest of the inputs of each (day, table) that is not landed from them, and how many are."""
+    """Find each (day, table) that is not landed from its present inputs, with their digest; count the others."""
     inputs = {
         (day, table): source.inputs(table, day)
         for table in source.tables
@@ -204,7 +204,7 @@ def landing_lock(home: Home, source_name: str) -> Iterator[None]:
     """Hold the lock of a source's landing.
 
     Raises:
-        LandingError: somebody else held it for half an hour.
+        LandingError: another process held it for half an hour.
     """
     busy = (
         f"another process has been landing {source_name} for {LOCK_SECONDS // 60} minutes; "
@@ -237,7 +237,7 @@ def land_step(run: Run, progress: Progress | None = None) -> LandResult:
 def landed_for(
     source: Source, home: Home, start: date, end: date, *, verify: bool = False, instead: Sequence[Partition] = ()
 ) -> list[Partition]:
-    """Return the partitions a run over [start, end] reads: those days, and tables of changes from their start.
+    """List the partitions a run over [start, end] reads: those days, and tables of changes from their start.
 
     Args:
         source: whose.

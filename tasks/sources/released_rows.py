@@ -106,7 +106,7 @@ class RowRelease:
 
 
 def releases_of(home: Home, source: str) -> list[RowRelease]:
-    """Return the releases of a source in the order in which they were made."""
+    """Read the releases of a source in the order in which they were made."""
     releases = []
     for folder in sorted(_folder(home, source).glob("[0-9]*-*")):
         record = ReleaseRecord.read(folder / "release.json")
@@ -156,17 +156,17 @@ class ReleasedSource:
         return [release for release in self._known if release.touches(table, day)]
 
     def partitions(self, table: str, start: date, end: date) -> Iterable[date]:
-        """Return the days of a table that a reader of the days [start, end] needs."""
+        """List the days of a table that a reader of the days [start, end] needs."""
         return self.source.partitions(table, start, end)
 
     def inputs(self, table: str, day: date) -> str:
-        """Return the digest of what makes a partition: what the source says, and the releases that touch it."""
+        """Hash what makes a partition: what the source says, and the releases that touch it."""
         made_of = self.source.inputs(table, day)
         released = [release.digest for release in self._releases(table, day)]
         return digest({"source": made_of, "releases": released}) if released else made_of
 
     def read(self, day: date, tables: Iterable[str]) -> dict[str, pa.Table]:
-        """Return the rows of the tables that arrived on a day, with those that were released."""
+        """Read the rows of the tables that arrived on a day, with those that were released."""
         rows = self.source.read(day, tables)
         return {table: self._corrected(table, day, landed) for table, landed in rows.items()}
 
@@ -235,7 +235,7 @@ def with_corrections(rows: pa.Table, corrections: pa.Table, unread: set[tuple[in
 
 
 def _statement(columns: list[str]) -> str:
-    """Return the query: of equal rows the last ones are taken, in the order of the corrections' ids."""
+    """Write the query: of equal rows the last ones are replaced, in the order of the corrections' ids."""
     names = ", ".join(f'"{name}"' for name in columns)
     after = ", ".join(f'after."{name}" as "{name}"' for name in columns)
     same = " and ".join(f'landed."{name}" is not distinct from before."{name}"' for name in columns)

@@ -1,4 +1,10 @@
-"""What a source is: something that has tables, a day at a time."""
+"""What a source is: tables that arrive a day at a time.
+
+To add one, see `tasks.sources.registry`. A source reads; whether, when and where its rows land is decided in
+`tasks.sources.land`. `inputs` makes landing cheap and repeatable: it is asked for every day of a run's past, so it
+must not read the rows, and it must change whenever `read` would return other bytes: a new file, another declaration,
+other code.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Source(Protocol):
-    """Something that has tables, a day at a time."""
+    """Tables that arrive a day at a time."""
 
     @property
     def name(self) -> str:
@@ -26,13 +32,21 @@ class Source(Protocol):
         """Tables of changes since the source began: every partition counts, however old."""
 
     def partitions(self, table: str, start: date, end: date) -> Iterable[date]:
-        """Return the days of a table that a reader of the days [start, end] needs.
+        """List the days of a table that a reader of the days [start, end] needs.
 
         For tables of changes (members, titles) that is every day since the source began.
         """
 
     def inputs(self, table: str, day: date) -> str:
-        """Return a digest of everything a partition is made from; equal digests mean equal bytes."""
+        """Hash everything a partition is made from; equal digests mean equal bytes.
+
+        Raises:
+            SourceError: input is missing; landing then writes nothing at all.
+        """
 
     def read(self, day: date, tables: Iterable[str]) -> dict[str, pa.Table]:
-        """Return the rows of the tables that arrived on a day, in their landed order."""
+        """Read the rows of the tables that arrived on a day, in their landed order.
+
+        Raises:
+            SourceError: input is missing or unreadable.
+        """

@@ -38,7 +38,7 @@ _RULE: dict[Key, str] = {
 
 
 def canonical(condition: str, key: Key = "when") -> str:
-    """Return the condition as SQL written from its parsed tree.
+    """Write a condition as SQL anew from its parsed tree.
 
     Args:
         condition: as written in the pipeline file.
@@ -51,7 +51,7 @@ def canonical(condition: str, key: Key = "when") -> str:
 
 
 def facts(condition: str) -> tuple[str, ...]:
-    """Return the facts that a condition of `pair` mentions, in the order of `FACTS`.
+    """List the facts that a condition of `pair` mentions, in the order of `FACTS`.
 
     Raises:
         ValueError: like `canonical`.
@@ -61,6 +61,7 @@ def facts(condition: str) -> tuple[str, ...]:
 
 
 def _parsed(condition: str, key: Key) -> exp.Expr:
+    # Tokens too, because the tree has no comments: one could hide half of what a reader sees.
     try:
         trees = sqlglot.parse(condition, dialect="duckdb")
         tokens = sqlglot.tokenize(condition, dialect="duckdb")
@@ -133,18 +134,18 @@ def _check_kinds(condition: str, node: exp.Expr, constants: list[exp.Expr]) -> N
 def _check_column(condition: str, node: exp.Column, key: Key) -> None:
     if node.name in NAMES[key] and not node.table:
         return
-    found, name = f"{node.sql()!r} in {condition!r}", node.name.lower()
+    place, name = f"{node.sql()!r} in {condition!r}", node.name.lower()
     if key == "when" and name in FACTS:
-        raise ValueError(f"found {found}, a fact of all interactions of the pair; write this rule with the key `pair`")
+        raise ValueError(f"found {place}, a fact of all interactions of the pair; write this rule with the key `pair`")
     if key == "pair" and name in COLUMNS:
         raise ValueError(
-            f"found {found}, a column of one interaction; write this rule with the key `when`, or with facts of the "
+            f"found {place}, a column of one interaction; write this rule with the key `when`, or with facts of the "
             "pair like play_count and play_max"
         )
     if key == "when":
-        raise ValueError(f"unknown column {found}; expected one of {', '.join(COLUMNS)}{nearest(name, COLUMNS)}")
+        raise ValueError(f"unknown column {place}; expected one of {', '.join(COLUMNS)}{nearest(name, COLUMNS)}")
     raise ValueError(
-        f"unknown fact {found}; expected {' or '.join(FLAGS)}, or a kind ({', '.join(KINDS)}) with one of "
+        f"unknown fact {place}; expected {' or '.join(FLAGS)}, or a kind ({', '.join(KINDS)}) with one of "
         f"{', '.join('_' + measure for measure in MEASURES)}{nearest(name, FACTS)}"
     )
 

@@ -1,4 +1,4 @@
-"""What is wrong with the shape of a pipeline file, in plain words: pydantic knows, this says it."""
+"""Pydantic's errors about the shape of a pipeline file, in plain words: file, line, key, what to write instead."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _EXPECTED = {
 
 
 def misplaced(place: Sequence[str], message: str) -> PydanticCustomError:
-    """Return the error of a validator that looks at several keys; `place` is the one to mend."""
+    """Make the error of a validator that reads several keys; `place` is the one to correct."""
     return PydanticCustomError("place", "{message}", {"place": tuple(place), "message": message})
 
 
 def explain(document: Document, root: type[BaseModel], problems: Sequence[ErrorDetails]) -> str:
-    """Return a line for each problem: file, line, key, what was found, what was expected, the nearest name."""
+    """Write a line for each problem: file, line, key, what was found, what was expected, the nearest name."""
     lines = [_explain(document, root, problem) for problem in problems if not _follows(problem)]
     return "\n".join(dict.fromkeys(lines))
 
 
 def _follows(problem: ErrorDetails) -> bool:
-    """Tell whether a list is called too short only because its items are wrong, which is said of each."""
+    # Pydantic drops wrong items before it counts, so it calls the list too short as well.
     return problem["type"] == "too_short" and bool(problem["input"])
 
 
@@ -83,6 +83,7 @@ def _unknown(what: str, found: str, names: Sequence[str]) -> str:
 
 
 def _names(context: dict[str, Any]) -> list[str]:
+    # Pydantic gives the names only as a sentence: "'a', 'b' or 'c'".
     return re.findall(r"'([^']*)'", str(context.get("expected", context.get("expected_tags", ""))))
 
 
@@ -91,7 +92,7 @@ def _tag(context: dict[str, Any]) -> str:
 
 
 def _dotted(document: Document, location: Sequence[Any], *more: Any) -> str:
-    """Return the key as one would find it in the file: without the tags of unions, which are no keys."""
+    """Spell a key as it stands in the file: without the tags of unions, which are no keys."""
     return ".".join(str(part) for part in (*document.known(location), *more))
 
 

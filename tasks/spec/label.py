@@ -55,7 +55,7 @@ class GradeRule(Part):
         return self.pair is not None and any(name.endswith(LOOKING_BACK) for name in facts(self.pair))
 
     def variables(self) -> dict[str, Any]:
-        """Return the rule as the SQL project reads it: the condition written anew, and the facts it mentions."""
+        """Write the rule as the SQL project reads it: the condition written anew, and the facts it mentions."""
         from tasks.spec.conditions import canonical, facts
 
         rule: dict[str, Any] = {"grade": self.grade, self.key: canonical(self.condition, self.key)}

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from tasks.store.files import digest
-
-if TYPE_CHECKING:
-    pass
-
 
 EVERYBODY_ELSE = "*"
 
 
 def slug(population: str) -> str:
-    """Return a population's name as a folder name; names that differ stay different."""
+    """Make a folder name of a population's; names that differ stay different, by a digest where need be."""
     if population == EVERYBODY_ELSE:
         return "everybody-else"
     if re.fullmatch("[A-Za-z0-9][A-Za-z0-9-]{0,39}", population) and population != "everybody-else":

@@ -10,11 +10,11 @@ TRANSFORMS = PROJECT / "transforms"
 
 
 def pipelines_folder() -> Path:
-    """Return the folder of pipeline files: `MATINEE_PIPELINES`, or the project's `pipelines/`."""
+    """Locate the folder of pipeline files: `MATINEE_PIPELINES`, or the project's `pipelines/`."""
     return Path(os.environ.get("MATINEE_PIPELINES") or PROJECT / "pipelines").resolve()
 
 
 def pipeline_path(name_or_path: str | Path) -> Path:
-    """Return the file of a pipeline given by name (`streaming`) or by path."""
+    """Locate the file of a pipeline given by name (`streaming`) or by path."""
     path = Path(name_or_path)
     return path if path.suffix in {".yaml", ".yml"} else pipelines_folder() / f"{name_or_path}.yaml"

@@ -24,11 +24,11 @@ LISTED = 12
 class _Problems:
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.found: list[str] = []
+        self.lines: list[str] = []
 
     def add(self, location: tuple[Any, ...], text: str) -> None:
         key = ".".join(str(part) for part in location)
-        self.found.append(f"{self.document.at(location)}: {key}: {text}")
+        self.lines.append(f"{self.document.at(location)}: {key}: {text}")
 
     def unknown(self, location: tuple[Any, ...], what: str, name: str, names: Iterable[str]) -> None:
         known = sorted(set(names))
@@ -54,8 +54,8 @@ def check_references(spec: Spec, document: Document) -> None:
         _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows, _check_monitor,
     ):  # fmt: skip
         check(spec, problems)
-    if problems.found:
-        raise SpecError("\n".join(problems.found))
+    if problems.lines:
+        raise SpecError("\n".join(problems.lines))
 
 
 def _check_source(spec: Spec, problems: _Problems) -> None:
@@ -103,7 +103,7 @@ def _check_retrieval(spec: Spec, problems: _Problems) -> None:
     seen: set[str] = set()
     for index, part in enumerate(spec.retrieval):
         if part.type in seen:
-            problems.add(("retrieval", index, "type"), f"the retrieval {part.type!r} stands twice")
+            problems.add(("retrieval", index, "type"), f"the retrieval {part.type!r} is listed twice")
         seen.add(part.type)
         if part.type == "popularity" and f"item_actions_{part.window}d" not in feature_catalog().features:
             spans = sorted(name for name in feature_catalog().features if name.startswith("item_actions_"))
@@ -136,7 +136,7 @@ def _check_twice(spec: Spec, problems: _Problems) -> None:
     for place, names in lists.items():
         for index, name in enumerate(names):
             if name in names[:index]:
-                problems.add((*place, index), f"{name!r} stands twice")
+                problems.add((*place, index), f"{name!r} is listed twice")
 
 
 def _check_metrics(spec: Spec, problems: _Problems) -> None:
@@ -183,7 +183,7 @@ def _check_windows(spec: Spec, problems: _Problems) -> None:
                 problems.add(
                     ("examples", key),
                     f"overlapping windows: {length}d hold several cuts {every}d apart, whose label windows of "
-                    f"{horizon}d overlap, so that one action would be judged twice; expected at most {every}d",
+                    f"{horizon}d overlap, so that one action would be counted twice; expected at most {every}d",
                 )
             if 0 < length < every:
                 problems.add(

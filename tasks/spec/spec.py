@@ -58,10 +58,10 @@ class Spec(Part):
     ranker: LightGBM = Field(description="What orders the candidates.")
     tune: Tune | None = Field(default=None, description="Which settings are tried.")
     evaluate: Evaluate = Field(description="How it is measured.")
-    gates: Annotated[tuple[Gate, ...], Field(min_length=1)] = Field(description="What must hold.")
+    gates: Annotated[tuple[Gate, ...], Field(min_length=1)] = Field(description="What a model must pass.")
     publish: Publish = Field(default=Publish(), description="Where it goes.")
     monitor: Monitor = Field(default=Monitor(), description="What drift is measured against.")
-    alerts: Alerts = Field(default=Alerts(), description="When people are told.")
+    alerts: Alerts = Field(default=Alerts(), description="When people are alerted.")
 
     @model_validator(mode="after")
     def _days_make_sense(self) -> Spec:
@@ -108,7 +108,7 @@ class Spec(Part):
         return resolve_features(self.features, self.retrieval_features)
 
     def canonical(self) -> dict[str, Any]:
-        """Return the one JSON form of the spec; it loads back to an equal spec."""
+        """Give the one JSON form of the spec; it loads back to an equal spec, and versions are named by its digest."""
         return self.model_dump(mode="json")
 
 
@@ -118,6 +118,6 @@ def is_daily(schedule: str | None) -> bool:
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON schema of a pipeline file, for editors and for `docs/`."""
+    """Describe pipeline files as a JSON schema, for editors and for `docs/`."""
     schema = Spec.model_json_schema(mode="validation")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "matinee pipeline"}

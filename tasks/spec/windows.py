@@ -36,7 +36,7 @@ class Windows:
 
 
 def cuts_between(spec: Spec, first: date, last: date) -> tuple[date, ...]:
-    """Return the cuts of the spec's calendar in [first, last], none before the pipeline's start."""
+    """List the cuts of the spec's calendar in [first, last], none before the pipeline's start."""
     first = max(first, spec.start)
     every, anchor = 1, first
     if isinstance(spec.examples, SnapshotExamples):
@@ -46,18 +46,18 @@ def cuts_between(spec: Spec, first: date, last: date) -> tuple[date, ...]:
 
 
 def windows(spec: Spec, as_of: date) -> Windows:
-    """Return the cuts that a run for `as_of` uses.
+    """Choose the cuts that a run for `as_of` uses.
 
     Raises:
         SpecError: the history before `as_of` is too short; names the first day that is possible.
     """
-    found = _windows(spec, as_of)
-    if not (found.train and found.test) or (spec.examples.validation and not found.validation):
+    cuts = _windows(spec, as_of)
+    if not (cuts.train and cuts.test) or (spec.examples.validation and not cuts.validation):
         raise SpecError(
             f"pipeline {spec.name!r} has too little history for {as_of}: its windows need a run for "
             f"{first_as_of(spec)} or later (start {spec.start}, see `examples` in the pipeline file)"
         )
-    return found
+    return cuts
 
 
 def _windows(spec: Spec, as_of: date) -> Windows:
@@ -78,26 +78,30 @@ def _embargo(spec: Spec, later: tuple[date, ...], last: date) -> date:
 
 
 def first_as_of(spec: Spec) -> date:
-    """Return the first day on which every window is filled from the start, after a week of warm-up."""
+    """Find the first day on which every window is filled from the start, after a week of warm-up.
+
+    Raises:
+        SpecError: no day is, because the windows are shorter than the calendar's steps.
+    """
     spans = spec.examples.train + spec.examples.validation + spec.examples.test
     for n in range(spans, 4 * spans + 10 * (spec.lag.days + 1)):
         day = spec.start + timedelta(days=n)
-        found = _windows(spec, day)
-        ready = found.train and found.test and (found.validation or not spec.examples.validation)
-        if ready and _window_start(spec, found) >= spec.start + WARM_UP:
+        cuts = _windows(spec, day)
+        ready = cuts.train and cuts.test and (cuts.validation or not spec.examples.validation)
+        if ready and _window_start(spec, cuts) >= spec.start + WARM_UP:
             return day
     raise SpecError(
         f"pipeline {spec.name!r}: no day gives every window of `examples` a cut; make them longer than `every`"
     )
 
 
-def _window_start(spec: Spec, found: Windows) -> date:
-    later = (found.validation or found.test)[0]
+def _window_start(spec: Spec, cuts: Windows) -> date:
+    later = (cuts.validation or cuts.test)[0]
     return later - spec.lag - timedelta(days=spec.examples.train) + DAY
 
 
 def lookback(spec: Spec) -> timedelta:
-    """Return how far back of a cut anything that is made for it looks.
+    """How far back of a cut anything that is made for it looks.
 
     The item models of a cut were fitted up to `refit - 1` days before it, on the longest window before that day.
     """
@@ -106,10 +110,10 @@ def lookback(spec: Spec) -> timedelta:
 
 
 def labels_lookback(spec: Spec) -> timedelta:
-    """Return how far back of a cut its labels look: not at all, unless a rule asks for the pair's past."""
+    """How far back of a cut its labels look: not at all, unless a rule asks for the pair's past."""
     return LONGEST_FEATURE_WINDOW if spec.label.looks_back else timedelta(0)
 
 
 def landing_start(spec: Spec, as_of: date) -> date:
-    """Return the first landed day on which anything of the run for `as_of` can depend."""
+    """Find the first landed day on which anything of the run for `as_of` can depend."""
     return max(spec.start, windows(spec, as_of).first - lookback(spec) + DAY)

@@ -33,7 +33,7 @@ class Document:
     lines: dict[tuple[Any, ...], int]
 
     def known(self, location: Sequence[Any]) -> tuple[Any, ...]:
-        """Return the longest place in the file along `location`, skipping parts that stand for no key."""
+        """Follow `location` as far as it is a place in the file, skipping parts that stand for no key."""
         place: tuple[Any, ...] = ()
         for part in location:
             if (*place, part) in self.lines:
@@ -41,12 +41,12 @@ class Document:
         return place
 
     def at(self, location: Sequence[Any]) -> str:
-        """Return `file:line` of a place."""
+        """Name a place as editors and terminals do, `file:line`."""
         return f"{self.path}:{self.lines.get(self.known(location), 1)}"
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for the nearest of `names`, or nothing when none is near."""
+    """Suggest the nearest of `names`, as `; did you mean 'x'?`; nothing when none is near."""
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
 

@@ -16,7 +16,7 @@ SETTINGS = {"autoinstall_known_extensions": "false", "autoload_known_extensions"
 
 
 def limits() -> dict[str, str]:
-    """Return DuckDB's limits; several processes share the machine."""
+    """DuckDB's threads and memory, from the environment: several processes share the machine."""
     return {
         "threads": os.environ.get("MATINEE_THREADS", "2"),
         "memory_limit": os.environ.get("MATINEE_MEMORY_LIMIT", "4GB"),
@@ -28,6 +28,7 @@ def connect(path: Path | str, *, read_only: bool = False) -> DuckDBPyConnection:
     import duckdb
 
     connection = duckdb.connect(path, read_only=read_only, config={**SETTINGS, **limits()})
+    # Global, because a cursor of the connection is a session of its own, with the machine's time zone.
     connection.execute("set global TimeZone = 'UTC'")
     return connection
 

@@ -26,7 +26,11 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=:@-]*")
 
 
 def safe_name(name: str) -> str:
-    """Return `name` if it can be one path component, so that no name leads out of its folder."""
+    """Let a name pass that can be one path component, so that none leads out of its folder.
+
+    Raises:
+        MatineeError: it has other characters, or begins with a dot.
+    """
     if not _SAFE_NAME.fullmatch(name):
         raise MatineeError(f"{name!r} cannot name a folder: expected letters, digits and . _ + = : @ - only")
     return name
@@ -76,7 +80,7 @@ class Home:
 
 
 def default_home() -> Home:
-    """Return the home named by `MATINEE_HOME`, or `./var`."""
+    """Locate the state folder: `MATINEE_HOME`, or `./var`."""
     return Home(Path(os.environ.get("MATINEE_HOME", "var")).resolve())
 
 
@@ -104,7 +108,7 @@ def atomic_dir(target: Path) -> Iterator[Path]:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    temporary.chmod(0o755)
+    temporary.chmod(0o755)  # mkdtemp lets nobody else in, but reports are read by other users too
     try:
         yield temporary
         sync_tree(temporary)
@@ -136,12 +140,12 @@ def atomic_file(target: Path) -> Iterator[Path]:
     handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
     os.close(handle)
     temporary = Path(name)
-    temporary.chmod(0o644)
+    temporary.chmod(0o644)  # like above: mkstemp lets nobody else read
     try:
         yield temporary
         _fsync(temporary)
         temporary.rename(target)
-        _fsync(target.parent)
+        _fsync(target.parent)  # else the rename itself may be lost with the power
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -186,7 +190,7 @@ def json_number(value: float | None, digits: int | None = None) -> float | None:
 
 
 def canonical_json(value: Any) -> str:
-    """Return the one JSON text of `value`: sorted keys, no NaN, days in ISO form."""
+    """Encode a value as the one JSON text it has: sorted keys, no NaN, days in ISO form."""
     return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False, default=_iso) + "\n"
 
 
@@ -197,12 +201,12 @@ def _iso(value: Any) -> str:
 
 
 def digest(value: Any) -> str:
-    """Return the sha256 (hex) of the canonical JSON of `value`."""
+    """Hash the canonical JSON of a value: sha256, in hex."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 def sha256_file(path: Path) -> str:
-    """Return the sha256 (hex) of a file."""
+    """Hash a file of any size: sha256, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

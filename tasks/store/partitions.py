@@ -104,7 +104,7 @@ class Manifest(Record):
 
 
 def partition_dir(home: Home, source_name: str, table: str, day: date) -> Path:
-    """Return the folder of a table's day."""
+    """Locate the folder of a table's day; it need not exist."""
     return home.landing(source_name) / table / f"ds={day.isoformat()}"
 
 
@@ -141,11 +141,12 @@ def store(folder: Path, rows: pa.Table, *, inputs: str, rejects: int = 0) -> Lan
 
 
 def _parquet(rows: pa.Table) -> bytes:
-    """Return parquet bytes that depend on the rows alone."""
+    """Encode rows as parquet, so that equal rows give equal bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
+    # Metadata of the source and its chunks would get into the file, and chunks into the row groups.
     plain = rows.replace_schema_metadata(None).combine_chunks()
     pq.write_table(plain, sink, version="2.6", compression="zstd", row_group_size=ROW_GROUP, store_schema=False)
     content: bytes = sink.getvalue().to_pybytes()
@@ -161,7 +162,7 @@ def read_manifests(
     *,
     verify: bool = False,
 ) -> list[Partition]:
-    """Return the current partitions of the days in [start, end], by table and day.
+    """Read the current partitions of the days in [start, end], by table and day.
 
     Args:
         home: the state folder.
@@ -174,14 +175,14 @@ def read_manifests(
     Raises:
         LandingError: a partition's file is missing, torn or changed, or its manifest cannot be read.
     """
-    found = []
+    partitions: list[Partition] = []
     for table in tables:
         for folder in sorted((home.landing(source_name) / table).glob("ds=*")):
             day = date.fromisoformat(folder.name.removeprefix("ds="))
             if (start is None or start <= day) and day <= end:
                 manifest = read_manifest(folder)
-                found += [] if manifest is None else [_partition(folder, manifest, verify=verify)]
-    return found
+                partitions += [] if manifest is None else [_partition(folder, manifest, verify=verify)]
+    return partitions
 
 
 def _partition(folder: Path, manifest: Manifest, *, verify: bool) -> Partition:

@@ -17,7 +17,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record as plain JSON values."""
+        """Turn the record into plain JSON values: days and instants become ISO texts."""
         return self.model_dump(mode="json")
 
     def write(self, path: Path) -> None:

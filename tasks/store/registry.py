@@ -73,12 +73,12 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def version_dir(home: Home, pipeline: str, version: str) -> Path:
-    """Return the folder of a version."""
+    """Locate the folder of a version; it need not exist."""
     return home.registry(pipeline) / "versions" / safe_name(version)
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Return the sha256 of every file below a folder."""
+    """Hash every file below a folder, by its path within it."""
     return {str(p.relative_to(folder)): sha256_file(p) for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
@@ -203,7 +203,7 @@ def content_of(home: Home, pipeline: str, version: str) -> str | None:
 def _append(path: Path, event: TimelineEvent) -> None:
     complete = _complete(path.read_bytes()) if path.exists() else b""
     with path.open("ab") as stream:
-        stream.truncate(len(complete))
+        stream.truncate(len(complete))  # what a killed writer left of a line, or the next line would join it
         stream.write(json.dumps(event.to_json(), sort_keys=True).encode() + b"\n")
         stream.flush()
         os.fsync(stream.fileno())

@@ -46,7 +46,7 @@ class Attempt:
 
 
 def optional(path: Path) -> Any:
-    """Return the content of a JSON file; None if it is missing, torn, or cannot be read."""
+    """Read a JSON file for a page: None if it is missing, torn, or cannot be read."""
     try:
         return read_json(path)
     except (MatineeError, OSError):
@@ -54,39 +54,39 @@ def optional(path: Path) -> Any:
 
 
 def pipelines(home: Home) -> list[str]:
-    """Return the names of the pipelines that have run or published something."""
+    """List the pipelines that have run or published something, by name; their files need not exist any more."""
     folders = [folder for top in ("runs", "registry") for folder in _folders(home.root / top)]
     return sorted({folder.name for folder in folders})
 
 
 def days(home: Home, pipeline: str) -> list[date]:
-    """Return the as-of days with a run, in order."""
-    found = []
+    """List the as-of days with a run, in order."""
+    as_of_days = []
     for folder in _folders(home.root / "runs" / pipeline):
         try:
-            found.append(date.fromisoformat(folder.name))
+            as_of_days.append(date.fromisoformat(folder.name))
         except ValueError:
-            continue
-    return sorted(found)
+            continue  # a folder that somebody else put there
+    return sorted(as_of_days)
 
 
 def attempts(home: Home, pipeline: str, day: date) -> list[Attempt]:
-    """Return the attempts at a day, the one that last did something first."""
+    """List the attempts at a day, the one that last did something first."""
     folders = _folders(home.root / "runs" / pipeline / day.isoformat())
     return [Attempt(pipeline, day, folder) for folder in sorted(folders, key=_last_done, reverse=True)]
 
 
 def _last_done(folder: Path) -> tuple[int, str]:
-    """Return when a step was last written: each replaces its folder, which touches that of the attempt."""
+    # A finished step replaces its folder, which touches that of the attempt; the name breaks ties.
     return folder.stat().st_mtime_ns, folder.name
 
 
 def attempt_called(home: Home, pipeline: str, name: str) -> Sequence[Attempt]:
-    """Return the attempts of a name, whatever their day, the latest day first."""
-    found = [
+    """List the attempts of a name, whatever their day, the latest day first."""
+    candidates = [
         Attempt(pipeline, day, home.root / "runs" / pipeline / day.isoformat() / name) for day in days(home, pipeline)
     ]
-    return [attempt for attempt in reversed(found) if attempt.dir.is_dir()]
+    return [attempt for attempt in reversed(candidates) if attempt.dir.is_dir()]
 
 
 def _folders(path: Path) -> list[Path]:

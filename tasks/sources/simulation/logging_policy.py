@@ -32,7 +32,7 @@ _STREAM = 100
 
 
 def examination(position: npt.ArrayLike) -> Floats:
-    """Return the probability of looking at a position (1-based)."""
+    """Probability that a member looks at a position (1-based)."""
     result: Floats = 1.0 / (1.0 + 0.08 * (np.asarray(position, dtype=np.float64) - 1.0))
     return result
 
@@ -48,6 +48,7 @@ def draw_pages(weights: Floats, size: int, rng: np.random.Generator) -> tuple[In
     Returns:
         Titles and their propensities, both (rows, size), best position first.
     """
+    # Exponential clocks: the order in which they ring is a Plackett-Luce draw, without a loop over positions.
     with np.errstate(divide="ignore"):
         clock = rng.standard_exponential(weights.shape) / weights
     nearest = np.argpartition(clock, size - 1, axis=1)[:, :size]
@@ -59,7 +60,7 @@ def draw_pages(weights: Floats, size: int, rng: np.random.Generator) -> tuple[In
 
 
 def policy_weights(world: World, users: Ints, policy: Ints, day: int) -> Floats:
-    """Return what the logging policy weighs titles by, shape (len(users), titles); rows sum to 1."""
+    """Weights that the logging policy gives titles, shape (len(users), titles); rows sum to 1."""
     released = world.titles.released <= day
     uniform = released / max(1, int(released.sum()))
     score = _policy_score(world, users, day)

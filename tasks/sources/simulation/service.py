@@ -93,17 +93,17 @@ Columns = dict[str, npt.NDArray[np.generic]]
 
 
 def play_probability(appeal: Floats) -> Floats:
-    """Return P(played | looked at)."""
+    """P(played | looked at)."""
     return sigmoid(appeal + PLAY_BASE)
 
 
 def finish_probability(appeal: Floats) -> Floats:
-    """Return P(watched to 90 % or more | played)."""
+    """P(watched to 90 % or more | played)."""
     return sigmoid(0.6 * appeal + FINISH_BASE)
 
 
 def true_relevance(source: Service, day: date, user_ids: Sequence[str], item_ids: Sequence[str]) -> Floats:
-    """Return P(member plays the title to its end | looks at it on the day), for tests and benchmarks only.
+    """P(member plays the title to its end | looks at it on the day), for tests and benchmarks only.
 
     Args:
         source: the simulated service.
@@ -145,14 +145,14 @@ class Activity:
 
 
 def active_members(world: World, rng: np.random.Generator, day: int) -> Ints:
-    """Return who opens the service on a day; a member is seen from the day after joining."""
+    """Draw who opens the service on a day; a member is seen from the day after joining."""
     weekend = (OPENS.weekday() + day) % 7 >= 5
     chance = world.members.activity * (1.08 if weekend else 0.97)
     return np.flatnonzero((rng.random(len(chance)) < chance) & (world.members.joined < day))
 
 
 def simulate(source: Service, day: int) -> Activity:
-    """Return a day's activity, with arrival times but no defects yet."""
+    """Draw a day's activity, with arrival times but no defects yet."""
     world, dirt = source.world, source.dirt
     rng = stream(source.seed, _PAGES, day)
     users = active_members(world, rng, day)
@@ -197,7 +197,7 @@ def _page_rows(users: Ints, titles: Ints, propensity: Floats, policy: Ints, star
 
 
 def _answers(shown: Columns, appeal: Floats, rng: np.random.Generator) -> Columns:
-    """Return plays, ratings and list adds that a page led to."""
+    """Draw the plays, ratings and list adds that a page led to."""
     looked = rng.random(len(appeal)) < examination(shown["position"].astype(np.float64))
     chance = play_probability(appeal)
     played = looked & (rng.random(len(appeal)) < chance)
@@ -212,7 +212,7 @@ def _answers(shown: Columns, appeal: Floats, rng: np.random.Generator) -> Column
 
 
 def _fraction(appeal: Floats, rng: np.random.Generator) -> Floats:
-    """Return watched fractions: finished (0.9 to 1), abandoned (below 0.1) or left in between."""
+    """Draw watched fractions: finished (0.9 to 1), abandoned (below 0.1) or left in between."""
     finished = rng.random(len(appeal)) < finish_probability(appeal)
     abandoned = rng.random(len(appeal)) < 0.4
     uniform = rng.random(len(appeal))
@@ -231,7 +231,7 @@ def _ratings(plays: Columns, appeal: Floats, rng: np.random.Generator) -> Column
 
 
 def _searches(world: World, users: Ints, appeal: Floats, start: Ints, day: int, rng: np.random.Generator) -> Columns:
-    """Return plays that came from no page: two in three of a comfort title, the rest by appeal."""
+    """Draw plays that came from no page: two in three of a comfort title, the others by appeal."""
     count = rng.poisson(0.35, len(users))
     row = np.repeat(np.arange(len(users)), count)
     comfort = world.members.comfort[users[row], rng.integers(0, COMFORT_TITLES, len(row))]
@@ -262,7 +262,7 @@ def _stack(parts: list[Columns]) -> Columns:
 
 
 def _delays(users: int, late: float, rng: np.random.Generator) -> Ints:
-    """Return by how many seconds each active member's device reports late (0: at once)."""
+    """Draw by how many seconds each active member's device reports late (0: at once)."""
     is_late = rng.random(users) < late
     days = rng.choice(np.arange(1, LATEST + 1), users, p=_LATE_DAYS)
     return np.where(is_late, days * 86_400 + rng.integers(0, 3600, users), 0).astype(np.int64)

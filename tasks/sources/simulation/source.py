@@ -56,7 +56,7 @@ class SimulatedSource:
         self._late: dict[int, Activity] = {}
 
     def partitions(self, table: str, start: date, end: date) -> Iterable[date]:
-        """Return the days of a table that a reader of [start, end] needs.
+        """List the days of a table that a reader of [start, end] needs.
 
         Raises:
             SourceError: the range begins before the simulated service opened.
@@ -70,15 +70,15 @@ class SimulatedSource:
         return [first + timedelta(days=number) for number in range((end - first).days + 1)]
 
     def inputs(self, table: str, day: date) -> str:
-        """Return the digest of what makes a partition: the generator's code and its parameters."""
+        """Hash what makes a partition: the generator's code and its parameters, the same for every day."""
         return self._inputs
 
     def read(self, day: date, tables: Iterable[str]) -> dict[str, pa.Table]:
-        """Return the rows that arrived on a day, as one Arrow table each, in their landed order."""
+        """Draw the rows that arrived on a day, as one Arrow table each, in their landed order."""
         number = day_number(day)
         wanted = set(tables)
-        made = {"users": self._users, "items": self._items}
-        result = {name: make(number) for name, make in made.items() if name in wanted}
+        makers = {"users": self._users, "items": self._items}
+        result = {name: make(number) for name, make in makers.items() if name in wanted}
         if wanted & {"impressions", "events"}:
             result |= self._logs(number)
         return {name: result[name] for name in self.tables if name in wanted}
@@ -141,17 +141,17 @@ class SimulatedSource:
         )
 
     def _items(self, day: int) -> pa.Table:
-        made = self.service.world.titles
-        new = (made.announced <= 0) if day == 0 else (made.announced == day)
-        rows = np.flatnonzero(new | (made.refiled == day))
-        category = np.where(made.refiled[rows] <= day, made.category[rows], made.filed_as[rows])
-        changed = np.where(new[rows], made.announced[rows], day)
+        titles = self.service.world.titles
+        new = (titles.announced <= 0) if day == 0 else (titles.announced == day)
+        rows = np.flatnonzero(new | (titles.refiled == day))
+        category = np.where(titles.refiled[rows] <= day, titles.category[rows], titles.filed_as[rows])
+        changed = np.where(new[rows], titles.announced[rows], day)
         return pa.table(
             {
                 "item_id": _ids("i", rows + 1),
                 "title": pa.array([title(int(row)) for row in rows], pa.string()),
                 "category": _names(CATEGORIES, category),
-                "released_at": instant(made.released[rows], 0),
+                "released_at": instant(titles.released[rows], 0),
                 "changed_at": instant(changed, 0),
             },
             schema=SCHEMAS["items"],
@@ -159,7 +159,7 @@ class SimulatedSource:
 
 
 def title(index: int) -> str:
-    """Return the name of a title; names differ."""
+    """Name a title; names differ."""
     first, second = _FIRST.split(), _SECOND.split()
     number, place = divmod(index, len(first) * len(second))
     name = f"{first[place % len(first)]} {second[(place // len(first) + place % len(first)) % len(second)]}"
@@ -183,7 +183,7 @@ def _on(rows: Columns, days_later: int) -> Columns:
 
 
 def _after(rows: Activity) -> Activity:
-    """Return the rows that became known on a later day than their own."""
+    """Keep the rows that became known on a later day than their own."""
     kept = [
         {name: column[table["known"].astype(np.int64) >= 86_400] for name, column in table.items()}
         for table in (rows.impressions, rows.events)

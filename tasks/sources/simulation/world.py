@@ -51,17 +51,18 @@ _ANNOUNCED = 14
 
 
 def day_number(day: date) -> int:
-    """Return days since `OPENS` (negative before)."""
+    """Count the days since `OPENS`; negative before."""
     return (day - OPENS).days
 
 
 def stream(seed: int, *path: int) -> np.random.Generator:
-    """Return the generator of one purpose (and day): the same numbers whatever was drawn elsewhere."""
+    """Make the random generator of one purpose (and day): the same numbers whatever was drawn elsewhere."""
+    # Shifted, because a SeedSequence takes no negative numbers, and days before `OPENS` are.
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *(part + 2**31 for part in path)])))
 
 
 def sigmoid(value: Floats) -> Floats:
-    """Return 1 / (1 + exp(-value))."""
+    """1 / (1 + exp(-value)), element by element."""
     result: Floats = 1.0 / (1.0 + np.exp(-value))
     return result
 
@@ -109,32 +110,33 @@ class World:
     region_taste: Floats
 
     def regions(self, users: Ints, day: int) -> Ints:
-        """Return the region index of each member at the end of a day."""
+        """Region index of each member at the end of a day."""
         who = self.members
         return np.where(who.moved[users] <= day, who.moved_to[users], who.region[users])
 
     def appeal(self, users: Ints, day: int) -> Floats:
-        """Return the true appeal, shape (len(users), all titles)."""
+        """True appeal in log-odds, shape (len(users), all titles)."""
         region = self.regions(users, day)
-        made_of = self.titles
-        result = _products(self.region_taste[region] + self.members.taste[users], made_of.mix)
-        result += _products(self.members.latent[users], made_of.latent)
-        result += made_of.quality
-        result += LOCAL_BONUS * (region[:, None] == made_of.origin)
+        titles = self.titles
+        result = _products(self.region_taste[region] + self.members.taste[users], titles.mix)
+        result += _products(self.members.latent[users], titles.latent)
+        result += titles.quality
+        result += LOCAL_BONUS * (region[:, None] == titles.origin)
         result += np.array(REGION_NOVELTY)[region, None] * self.freshness(day)
         rows = np.arange(len(users))[:, None]
         result[rows, self.members.comfort[users]] += COMFORT_BONUS
         return result
 
     def freshness(self, day: int) -> Floats:
-        """Return exp(-age / 14 days) per title; 0 before its release."""
+        """exp(-age / 14 days) per title; 0 before its release."""
         age = day - self.titles.released
         result: Floats = np.where(age >= 0, np.exp(-np.maximum(age, 0) / FRESH_DAYS), 0.0)
         return result
 
 
 def _products(left: Floats, right: Floats) -> Floats:
-    """Return left @ right.T, summed in a fixed order (BLAS rounds by thread count)."""
+    """left @ right.T, summed in a fixed order."""
+    # Not by BLAS, whose sums depend on the processor and the number of threads: days would differ in their last bits.
     result: Floats = np.zeros((len(left), len(right)))
     for column in range(left.shape[1]):
         result += left[:, column, None] * right[:, column]
@@ -143,7 +145,11 @@ def _products(left: Floats, right: Floats) -> Floats:
 
 @lru_cache(maxsize=4)
 def build_world(users: int, items: int, seed: int) -> World:
-    """Return the world of a seed. Raises `SourceError` on sizes no service has."""
+    """Draw the world of a seed.
+
+    Raises:
+        SourceError: sizes that no service has.
+    """
     if users < 1 or items < COMFORT_TITLES:
         raise SourceError(
             f"simulated source: found users={users}, items={items}; expected at least 1 user and {COMFORT_TITLES} items"
@@ -205,6 +211,6 @@ def _members(count: int, titles: Titles, rng: np.random.Generator) -> Members:
 
 
 def instant(day: int | Ints, second: int | Ints) -> npt.NDArray[np.datetime64]:
-    """Return the naive UTC instants `second` seconds into a day number, in microseconds."""
+    """Naive UTC instants `second` seconds into a day number, in microseconds."""
     seconds = np.asarray(day, dtype=np.int64) * 86_400 + np.asarray(second, dtype=np.int64)
     return np.datetime64(OPENS, "us") + (seconds * 1_000_000).astype("timedelta64[us]")

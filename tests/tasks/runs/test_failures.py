@@ -57,8 +57,8 @@ def test_a_full_disk_is_named_with_the_file(run: Run) -> None:
     with pytest.raises(MatineeError) as caught:
         call_step(run, "retrieve", failing(full))
     assert str(caught.value) == (
-        "tiny 2026-02-20, step retrieve: /some/file: No space left on device; nothing half-made was left. Make room "
-        "or mend the disk or the rights, then run this step again"
+        "tiny 2026-02-20, step retrieve: /some/file: No space left on device. No partial output was left behind. "
+        "Free some space, or fix the disk or its permissions, then run this step again"
     )
     assert last_words(run, "retrieve") == f"{caught.value}\n"
 

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tasks.cli.main import app
-from tasks.runs.inspection import latest_attempt, look
+from tasks.runs.inspection import latest_attempt, run_to_inspect
 from tasks.runs.run import Run
 from tasks.store.files import Home, write_json
 from tests.tiny_pipelines import SHOWN, SHOWN_DAY, pipeline_file
@@ -25,7 +25,7 @@ def sampled(run: Run, attempt: str, at: int) -> None:
     os.utime(path, (at, at))
 
 
-def test_the_latest_sample_is_looked_at(run: Run) -> None:
+def test_the_latest_sample_is_inspected(run: Run) -> None:
     assert latest_attempt(run) == "cli"
     sampled(run, "b", 100)
     sampled(run, "a", 200)
@@ -33,14 +33,14 @@ def test_the_latest_sample_is_looked_at(run: Run) -> None:
     assert latest_attempt(run) == "a"
 
 
-def test_a_look_leaves_the_record_of_the_run_alone(run: Run, tmp_path: Path) -> None:
+def test_an_inspection_leaves_the_results_of_the_run_alone(run: Run, tmp_path: Path) -> None:
     sampled(run, "a", 100)
 
-    seen = look(str(tmp_path / "shown.yaml"), SHOWN_DAY, None)
+    inspected = run_to_inspect(str(tmp_path / "shown.yaml"), SHOWN_DAY, None)
 
-    assert seen.step_dir("sample").parent.name == "a"
-    assert seen.step_dir("check_landed").parent.name == "cli"
-    assert look(str(tmp_path / "shown.yaml"), SHOWN_DAY, "b").step_dir("check_landed").parent.name == "b"
+    assert inspected.step_dir("sample").parent.name == "a"
+    assert inspected.step_dir("check_landed").parent.name == "cli"
+    assert run_to_inspect(str(tmp_path / "shown.yaml"), SHOWN_DAY, "b").step_dir("check_landed").parent.name == "b"
 
 
 def test_nothing_landed_fails_and_says_so(run: Run, tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def _validate(
     """Find, for each expectation, the places of the profiles that Great Expectations rejects."""
     if not expectations:
         return {}
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # before the import, which reads it
     _keep_quiet(logging.getLogger("great_expectations"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

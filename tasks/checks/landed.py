@@ -103,6 +103,7 @@ def _profile(
 ) -> Profile:
     """The profile of the as-of day with what the manifests and the trailing days add to it."""
     since = partition.ds - timedelta(days=suite.meta.trailing.days)
+    # A day that was not measured before costs a scan: only where the suite compares.
     past = [_measured(connection, run, suite, part) for part in earlier if part.ds >= since] if _back(suite) else []
     today = _measured(connection, run, suite, partition)
     rows = today.rows or 0

@@ -69,7 +69,7 @@ class Pages:
         import numpy as np
 
         lists = np.repeat(np.arange(len(self.sizes)), self.sizes)
-        order = np.lexsort((self.items, -scores, lists))
+        order = np.lexsort((self.items, -scores, lists))  # the last key sorts first
         ranks = np.empty(len(order), dtype=np.int64)
         ranks[order] = np.arange(len(order)) - np.repeat(self.offsets[:-1], self.sizes)
         return ranks
@@ -78,6 +78,7 @@ class Pages:
         """The sum of the rows' values over each list."""
         import numpy as np
 
+        # Not `np.add.reduceat`, which gives an empty slice the value at its start.
         total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
         return np.asarray(total[self.offsets[1:]] - total[self.offsets[:-1]])
 

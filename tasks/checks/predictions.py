@@ -43,7 +43,7 @@ def check_predictions(run: Run) -> PredictionCheckResult:
     """
     import pyarrow.parquet as pq
 
-    run.result("evaluate")
+    run.result("evaluate")  # for its error: without evaluation there is no model to check
     path = run.step_dir("sample") / "test.parquet"
     table = pq.read_table(path)
     champion = champion_scores(run, table)

@@ -33,6 +33,7 @@ DIGITS = 12
 
 def parquet(paths: Sequence[Path]) -> str:
     """The FROM clause of parquet files that make up one table."""
+    # A landed path has `ds=…` in it, of which DuckDB would make a column that the table does not have.
     return f"read_parquet([{', '.join(literal(str(path)) for path in paths)}], hive_partitioning = false)"
 
 
@@ -73,6 +74,7 @@ def measure_relation(
     """
     types = relation.columns(connection)
     usable = {name: kind for name, kind in types.items() if measure.columns.get(name, kind) == kind}
+    # Of a parquet file this reads the footer alone; what is measured how depends on it.
     ((rows,),) = connection.execute(f"select count(*) from {relation.source}").fetchall()
     plan = ProfilePlan(measure, rows, usable, {**usable, **dict.fromkeys(relation.days, "DATE")})
     for column in columns:
@@ -113,6 +115,7 @@ def _of_sample(connection: DuckDBPyConnection, source: str, plan: ProfilePlan) -
     (row,) = connection.execute(f"select {', '.join(aggregates.values())} from {source}").fetchall()
     values = dict(zip(aggregates, (_as_json(value) for value in row), strict=True))
     for column, expression in plan.counted.items():
+        # Values of equal counts in order, so that the cut at MIX_VALUES is the same on every run.
         counts = connection.execute(
             f"select {expression} as v, count(*) as n from {source} where v is not null group by v "
             f"order by n desc, v limit {MIX_VALUES}"

@@ -164,6 +164,7 @@ def _features(connection: DuckDBPyConnection, spec: Spec, files: ExampleFiles) -
     by_column = shapes(connection, [*names, "grade"])
     before, after = both = sides(connection)
     test = DriftTest(both, tests(spec))
+    # The day of the first cut is part of the history: features as of it have seen it.
     history = (spans[0][0] - spec.start).days + 1
     features = [
         test.test(feature.name, by_column[feature.name], unit_of(feature), warming_up=window_of(feature) > history)

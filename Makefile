@@ -64,7 +64,7 @@ check: $(READY) ## Lint, format, types, import borders, SQL, generated docs
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint transforms/models
+	$(BIN)/sqlfluff lint transforms/models tasks
 	$(BIN)/matinee docs --check
 
 docs: $(READY) ## Write the generated reference pages in docs/

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench._faults import Fault, Inject
 from tasks.checks.profile import parquet
-from tasks.features.warehouse import locked, writer
+from tasks.features.duckdb_warehouse import DuckDBWarehouse
 from tasks.runs.run import Run
 from tasks.sources.land import open_source
 from tasks.store.database import memory
@@ -137,7 +137,8 @@ def in_warehouse(statement: str) -> Inject:
     """Change built tables, as SQL with a bug would have left them; {day} is the run's day."""
 
     def inject(run: Run) -> None:
-        with locked(run.home, run.spec.name), writer(run.home, run.spec.name) as connection:
+        warehouse = DuckDBWarehouse(run.home, run.spec.name)
+        with warehouse.locked(), warehouse.connect(read_only=False) as connection:
             connection.execute(statement.replace("{day}", str(run.as_of)))
 
     return inject

@@ -135,7 +135,7 @@ def _build(known: Sequence[Path], new: Sequence[Path], state: Path) -> None:
     from dbt.cli.main import dbtRunner
 
     file = state / "warehouse.duckdb"
-    os.environ.update(MATINEE_WAREHOUSE=str(file), DO_NOT_TRACK="1")
+    os.environ.update(MATINEE_WAREHOUSE_FILE=str(file), DO_NOT_TRACK="1")
     with connect(state, file) as connection:
         connection.execute("create schema if not exists control")
         paths = ", ".join(f"(date '{day_of(f)}', '{f}', {f in new})" for f in known)

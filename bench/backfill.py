@@ -26,7 +26,7 @@ from bench._results import home_of, keep, table
 from bench._through_airflow import MODES, PIPELINE, pipeline_spec, range_of, scheduler
 from tasks.errors import MatineeError
 from tasks.features.build import build, build_step, needed_by
-from tasks.features.warehouse import reader_if_built
+from tasks.features.engines import warehouse_of
 from tasks.operations.backfill import build_all
 from tasks.runs.run import Run
 from tasks.sources.land import land
@@ -60,8 +60,7 @@ def start_up(home: Path, day: date) -> None:
 
     run = Run.create(PIPELINE, day, "bench", home=Home(home))
     open_source(run.spec, run.home)
-    with reader_if_built(run.home, PIPELINE):
-        return
+    warehouse_of(run.home, PIPELINE).ledger()
 
 
 def shell(home: Path, days: list[date]) -> None:

@@ -23,12 +23,13 @@ from engine.retrieval import Als, History, ItemItem, Popularity, Retriever
 from engine.tables import Catalog, FeatureTable
 from engine.trees import Trees
 
-_RETRIEVERS: dict[str, type[Als] | type[Popularity] | type[History] | type[ItemItem]] = {
+RETRIEVERS: dict[str, type[Als] | type[Popularity] | type[History] | type[ItemItem]] = {
     "ALS": Als,
     "Popularity": Popularity,
     "History": History,
     "ItemItem": ItemItem,
 }
+"""The retrievers by the types of their nodes."""
 
 
 class Wiring:
@@ -51,7 +52,7 @@ class Wiring:
         """Return a retriever of one of the node types."""
         key = (kind, name)
         if key not in self._loaded:
-            self._loaded[key] = _RETRIEVERS[kind].load(self.folder / name, self.catalogue.items)
+            self._loaded[key] = RETRIEVERS[kind].load(self.folder / name, self.catalogue.items)
         found: Retriever = self._loaded[key]
         return found
 

@@ -178,14 +178,11 @@ class Trial:
 
 def tables(home: Home, name: str) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of the tables that keep what was built, and the ledger of it."""
-    from tasks.features.warehouse import reader
+    from tasks.features.engines import warehouse_of
 
     kept = [name for grain in ("ds", "as_of", "cut") for name in models(grain)[:-1]]
-    with reader(home, name) as connection:
-        return {
-            table: connection.sql(f"select * from {table} order by all").fetchall()
-            for table in [*kept, "control.ledger"]
-        }
+    with warehouse_of(home, name).open() as opened:
+        return {table: opened.rows(f"select * from {table} order by all") for table in [*kept, "control.ledger"]}
 
 
 def check_that_it_ends_like_a_forward_run(place: Place, history: History) -> None:

@@ -105,25 +105,25 @@ def scored_by_sql(run: Run, users: list[str]) -> dict[tuple[str, str], tuple[flo
     """Score and population of every candidate as of the day, with features joined by the examples' statement."""
     from engine.trees import Trees
     from tasks.evaluation.evaluate import populations_of
+    from tasks.examples import queries
     from tasks.examples.arrays import matrix
-    from tasks.examples.sample import attribute_columns, examples_query
-    from tasks.features.warehouse import reader
+    from tasks.features.engines import warehouse_of
     from tasks.spec.populations import slug
     from tasks.training.train import populations
 
     candidates = retrieved(run, users)
-    attributes = "".join(f", coalesce(u.{name}, 'unknown') as {name}" for name in attribute_columns(run.spec))
-    with reader(run.home, run.spec.name) as connection:
-        connection.register("candidates", candidates)
-        connection.execute(
+    attributes = "".join(f", coalesce(u.{name}, 'unknown') as {name}" for name in queries.attribute_columns(run.spec))
+    with warehouse_of(run.home, run.spec.name).open() as tables:
+        tables.add("candidates", candidates)
+        tables.create(
+            "groups",
             f"""
-            create temp table groups as
             select distinct c.group_id, c.cut, 1.0 as weight{attributes}
             from candidates c left join feat_users u on u.user_id = c.user_id and u.as_of = c.cut
-            """
+            """,
         )
-        connection.execute("create temp table drawn as select group_id, cut, weight from groups")
-        table = connection.sql(examples_query(run.spec, "drawn", [run.as_of])).to_arrow_table()
+        tables.create("drawn", "select group_id, cut, weight from groups")
+        table = tables.arrow(queries.examples(run.spec, "drawn", [run.as_of], type(tables)))
     assert table.num_rows == candidates.num_rows
     own = populations_of(run, table)
     scores = np.zeros(table.num_rows)
@@ -180,11 +180,11 @@ def test_a_run_again_publishes_nothing_new(tiny: Tiny, tmp_path: Path) -> None:
 
 def tables(tiny: Tiny) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of the tables that models and samples are made from."""
-    from tasks.features.warehouse import reader
+    from tasks.features.engines import warehouse_of
 
     names = ("feat_users", "feat_items", "feat_user_items", "feat_user_categories", "labels", "rejected_rows")
-    with reader(Home(tiny.home), tiny.file.stem) as connection:
-        return {name: connection.execute(f"select * from {name} order by all").fetchall() for name in names}
+    with warehouse_of(Home(tiny.home), tiny.file.stem).open() as tables:
+        return {name: tables.rows(f"select * from {name} order by all") for name in names}
 
 
 def test_days_in_any_order_end_in_the_same_versions_and_tables(tiny: Tiny, tmp_path: Path) -> None:
@@ -220,15 +220,15 @@ def test_a_version_does_not_depend_on_who_was_champion(shown: Tiny, tmp_path: Pa
 def built(tiny: Tiny, as_of: date) -> None:
     """Land and build a later day, without judging its data; rows that happened earlier must be among its own."""
     from tasks.features.build import build_step
-    from tasks.features.warehouse import reader
+    from tasks.features.engines import warehouse_of
     from tasks.sources.land import land_step
 
     run = tiny.prepared(as_of, attempt="the-future")
     land_step(run)
     build_step(run)
-    with reader(run.home, run.spec.name) as connection:
+    with warehouse_of(run.home, run.spec.name).open() as tables:
         query = "select count(*), count(*) filter (where occurred_at::date <= ?) from interactions where ds > ?"
-        after, known_late = connection.execute(query, [tiny.as_of, tiny.as_of]).fetchall()[0]
+        after, known_late = tables.rows(query, [tiny.as_of, tiny.as_of])[0]
     assert after > known_late > 0
 
 

@@ -7,30 +7,30 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import GateFailed
-from tasks.examples import sample
+from tasks.examples import queries
 from tasks.store.files import Home, read_json
 from tasks.store.registry import alias
 from tests.tiny_pipelines import BOUGHT, SHOWN, Tiny, in_process, pipeline_file
 
 pytestmark = in_process
 LEAKY = "user_item_actions_28d"
-HONEST = f'coalesce(feat_user_items."{LEAKY}", 0.0)::float'
+HONEST = f'coalesce(feat_user_items."{LEAKY}", 0.0)'
 DOCUMENTS = {"shown": SHOWN, "bought": BOUGHT}
 
 
 @pytest.fixture(params=["shown", "bought"])
 def leaking(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
     """Each of the pipelines, already run honestly; from now on a feature counts the label, too."""
-    query = sample.examples_query
+    query = queries.examples
 
     def with_leak(*arguments: object) -> str:
         text = query(*arguments)  # type: ignore[arg-type]
         assert text.count(HONEST) == 1
-        return text.replace(HONEST, f"(2 * coalesce(l.grade, 0) + {HONEST})::float")
+        return text.replace(HONEST, f"2 * coalesce(labels.grade, 0) + {HONEST}")
 
     honest: Tiny = request.getfixturevalue(request.param)
     made = honest.copied(tmp_path / "home")
-    monkeypatch.setattr(sample, "examples_query", with_leak)
+    monkeypatch.setattr(queries, "examples", with_leak)
     return made
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.features.warehouse import reader
+from tasks.features.engines import warehouse_of
 from tasks.operations.local_airflow.environment import bin_dir
 from tasks.store.database import memory
 from tasks.store.files import Home
@@ -64,8 +64,8 @@ def homes(data: Path) -> list[Home]:
 
 
 def contents(home: Home) -> dict[str, list[tuple[Any, ...]]]:
-    with reader(home, "bought") as connection:
-        return {name: connection.execute(f"select * from {name} order by all").fetchall() for name in TABLES}
+    with warehouse_of(home, "bought").open() as tables:
+        return {name: tables.rows(f"select * from {name} order by all") for name in TABLES}
 
 
 def test_partitions_and_tables_are_the_same_in_every_time_zone(homes: list[Home]) -> None:
@@ -98,10 +98,10 @@ def test_times_are_those_of_the_files_in_utc(homes: list[Home], data: Path) -> N
 
 
 def test_a_row_belongs_to_the_utc_day_on_which_it_happened(homes: list[Home]) -> None:
-    with reader(homes[0], "bought") as connection:
+    with warehouse_of(homes[0], "bought").open() as tables:
         query = "select user_id, cast(occurred_at as date), ds from interactions where interaction_id like '%/5990%'"
-        found = connection.execute(query).fetchall()
-        refused = connection.execute("select rule from rejected_rows where \"row\" like '%59903%'").fetchall()
+        found = tables.rows(query)
+        refused = tables.rows("select rule from rejected_rows where \"row\" like '%59903%'")
     days = {user: (str(day), str(ds)) for user, day, ds in found}
     assert days == {
         "12000": ("2011-03-01", "2011-03-01"),

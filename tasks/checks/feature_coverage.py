@@ -12,11 +12,10 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from tasks.checks.profile_row import Profile
+from tasks.features.warehouse import Tables
 from tasks.store.sql import identifier, literal
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
     from tasks.runs.run import Run
 
 MOST_DAYS = 28
@@ -37,7 +36,7 @@ def days_until(run: Run) -> list[date]:
     return [*[cut for cut in run.windows.refit if cut < run.as_of][-MOST_DAYS:], run.as_of]
 
 
-def active_users(connection: DuckDBPyConnection, run: Run, relation: Name) -> list[Profile]:
+def active_users(tables: Tables, run: Run, relation: Name) -> list[Profile]:
     """By day, how many users were active, the share of them with features, and their mix by attribute.
 
     Also the share of them whose attributes (region, plan) changed on that day.
@@ -46,37 +45,35 @@ def active_users(connection: DuckDBPyConnection, run: Run, relation: Name) -> li
     by = [] if spec.populations is None else [spec.populations.by]
     attributes = list(dict.fromkeys([*spec.sample.strata, *by]))
     days = days_until(run)
-    _keep_active(connection, relation, days, "user_id")
-    profiles = _coverage(connection, "active_users", days, Mart(relation("feat_users"), "user_id"), attributes)
-    changed = _changed(connection, relation)
+    _keep_active(tables, relation, days, "user_id")
+    profiles = _coverage(tables, "active_users", days, Mart(relation("feat_users"), "user_id"), attributes)
+    changed = _changed(tables, relation)
     return [profile.with_measures({"changed_share": changed.get(profile.day)}) for profile in profiles]
 
 
-def active_items(connection: DuckDBPyConnection, run: Run, relation: Name) -> list[Profile]:
+def active_items(tables: Tables, run: Run, relation: Name) -> list[Profile]:
     """By day, how many items were shown or used, the share of them with features, and their categories."""
     days = days_until(run)
-    _keep_active(connection, relation, days, "item_id")
-    return _coverage(connection, "active_items", days, Mart(relation("feat_items"), "item_id"), ["category"])
+    _keep_active(tables, relation, days, "item_id")
+    return _coverage(tables, "active_items", days, Mart(relation("feat_items"), "item_id"), ["category"])
 
 
-def _keep_active(connection: DuckDBPyConnection, relation: Name, days: Sequence[date], key: str) -> None:
+def _keep_active(tables: Tables, relation: Name, days: Sequence[date], key: str) -> None:
     """Keep who (or what) was active on the days as `active(ds, id)`, each once a day."""
     wanted = ", ".join(literal(day) for day in days)
     scans = [
         f"select ds, {key} as id from {relation(table)} where ds in ({wanted})"
         for table in ("interactions", "impressions")
     ]
-    connection.execute(f"create or replace temp table active as {' union '.join(scans)}")
+    tables.create("active", " union ".join(scans))
 
 
-def _coverage(
-    connection: DuckDBPyConnection, table: str, days: Sequence[date], mart: Mart, attributes: Sequence[str]
-) -> list[Profile]:
+def _coverage(tables: Tables, table: str, days: Sequence[date], mart: Mart, attributes: Sequence[str]) -> list[Profile]:
     mixes = "".join(f", histogram(coalesce(f.{identifier(name)}, '(none)'))" for name in attributes)
-    rows = connection.execute(
+    rows = tables.rows(
         f"select a.ds, count(*), count(f.{mart.key}) / count(*){mixes} from active as a "
         f"left join {mart.relation} as f on f.{mart.key} = a.id and f.as_of = a.ds group by a.ds"
-    ).fetchall()
+    )
     by_day = {day: (count, share, mix) for day, count, share, *mix in rows}
     profiles = []
     for day in days:
@@ -92,7 +89,7 @@ def _shares(counts: Mapping[str, int], rows: int) -> dict[str, float]:
     return {value: count / rows for value, count in sorted(counts.items())}
 
 
-def _changed(connection: DuckDBPyConnection, relation: Name) -> dict[date, float]:
+def _changed(tables: Tables, relation: Name) -> dict[date, float]:
     """By day, the share of the known active users who have other attributes than they had the day before."""
     # A user's first row is no change, and neither is a row that says again what was known.
     changes = (
@@ -100,22 +97,22 @@ def _changed(connection: DuckDBPyConnection, relation: Name) -> dict[date, float
         "and (region, plan) is distinct from (lag(region) over who, lag(plan) over who) as differs "
         f"from {relation('users')} window who as (partition by user_id order by valid_from)"
     )
-    rows = connection.execute(
+    rows = tables.rows(
         f"select a.ds, avg(coalesce(c.differs, false)::int) from active as a left join ({changes}) as c "
         "on c.user_id = a.id and c.valid_from = a.ds group by a.ds"
-    ).fetchall()
+    )
     return dict(rows)
 
 
-def labels_by_cut(connection: DuckDBPyConnection, run: Run, relation: Name) -> list[Profile]:
+def labels_by_cut(tables: Tables, run: Run, relation: Name) -> list[Profile]:
     """For each of the run's latest complete cuts, how many pairs have a label, and the mix of their grades."""
     cuts = list(run.windows.refit[-MOST_DAYS - 1 :])
     if not cuts:
         return []
-    rows = connection.execute(
+    rows = tables.rows(
         f"select cut, histogram(grade) from {relation('labels')} "
         f"where cut in ({', '.join(literal(cut) for cut in cuts)}) group by cut"
-    ).fetchall()
+    )
     grades: dict[date, dict[int, int]] = dict(rows)
     return [_of_cut(cut, grades.get(cut, {})) for cut in cuts]
 

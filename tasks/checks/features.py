@@ -6,23 +6,25 @@ SQL measures (`tasks.checks.profile`), Great Expectations evaluates (`tasks.chec
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.checks.feature_coverage import active_items, active_users, days_until, labels_by_cut
 from tasks.checks.gx import evaluate_suite, run_parameters
-from tasks.checks.profile import Relation, measure_relation, profile_file
+from tasks.checks.profile import Relation, measure_relation, parquet, profile_file
 from tasks.checks.profile_row import measured
 from tasks.checks.rejection_rates import RejectedCount, reject_profiles
 from tasks.checks.suites import Suite, load_suite, suite_for
 from tasks.checks.trailing import with_trailing
 from tasks.checks.verdicts import Check, CheckResult, finish
 from tasks.errors import CheckFailed
-from tasks.features.warehouse import reader
+from tasks.features.engines import warehouse_of
+from tasks.features.warehouse import Tables
 from tasks.quarantine.rejected_rows import put_aside
 from tasks.spec.feature_catalog import MARTS, ON_DEMAND_MARTS
 from tasks.store.database import memory
-from tasks.store.sql import identifier, literal
+from tasks.store.sql import identifier, literal, literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -53,14 +55,14 @@ def check_features(run: Run) -> FeatureCheckResult:
     """
     checks: list[Check] = []
     suite = suite_for(run.spec.staging, "rejected_rows", "default.rejected_rows")
-    with reader(run.home, run.spec.name) as connection:
-        rejected_rows = relation_name(connection, "rejected_rows")
-        rejects = reject_profiles(connection, run, rejected_rows, suite.meta.trailing)
+    with warehouse_of(run.home, run.spec.name).open() as tables:
+        rejected_rows = relation_name(tables, "rejected_rows")
+        rejects = reject_profiles(tables, run, rejected_rows, suite.meta.trailing)
         # Before anything can fail: rejected rows are kept whatever the verdict on them.
-        kept = put_aside(connection, run, rejected_rows)
+        kept = put_aside(tables, run, rejected_rows)
         for mart in MARTS:
-            checks += _check_mart(connection, run, mart)
-        checks += _check_coverage(connection, run)
+            checks += _check_mart(tables, run, mart)
+        checks += _check_coverage(tables, run)
     checks += evaluate_suite(suite, rejects, run_parameters(run))
     return finish(
         run, "check_features", "features", checks, FeatureCheckResult,
@@ -70,30 +72,34 @@ def check_features(run: Run) -> FeatureCheckResult:
     )  # fmt: skip
 
 
-def _check_mart(connection: DuckDBPyConnection, run: Run, mart: str) -> list[Check]:
+def _check_mart(tables: Tables, run: Run, mart: str) -> list[Check]:
     """Check the features as of the day; those that are kept for every day, against the run's earlier cuts too."""
-    name = relation_name(connection, mart)
     # An on-demand mart has rows of the day alone.
     days = [run.as_of] if mart in ON_DEMAND_MARTS else days_until(run)[-FEATURE_DAYS:]
-    relations = [Relation(f"{name} where as_of = {literal(day)}", {"run_day": day}) for day in days]
-    suite = load_suite(f"features.{mart}").for_columns(Relation(name, {}).columns(connection))
-    declared, columns = suite.meta.measure, suite.measured_columns
-    *past, today = [
-        measured(mart, day, mart, measure_relation(connection, relation, declared, columns))
-        for day, relation in zip(days, relations, strict=True)
-    ]
+    with tempfile.TemporaryDirectory(prefix="matinee-") as folder, memory() as connection:
+        path = Path(folder) / f"{mart}.parquet"
+        # Measuring scans its rows several times, and an on-demand mart would be computed anew for each scan.
+        tables.write(f"select * from {relation_name(tables, mart)} where as_of in ({literals(days)})", path)
+        name = parquet([path])
+        relations = [Relation(f"{name} where as_of = {literal(day)}", {"run_day": day}) for day in days]
+        suite = load_suite(f"features.{mart}").for_columns(Relation(name, {}).columns(connection))
+        declared, columns = suite.meta.measure, suite.measured_columns
+        *past, today = [
+            measured(mart, day, mart, measure_relation(connection, relation, declared, columns))
+            for day, relation in zip(days, relations, strict=True)
+        ]
     return evaluate_suite(suite, [with_trailing(suite, today, past)], run_parameters(run))
 
 
-def _check_coverage(connection: DuckDBPyConnection, run: Run) -> list[Check]:
+def _check_coverage(tables: Tables, run: Run) -> list[Check]:
     """Check whether those who are active have features, who they are, and the labels of the newest cut."""
 
     def relation(table: str) -> str:
-        return relation_name(connection, table)
+        return relation_name(tables, table)
 
     checks: list[Check] = []
     for measure in (active_users, active_items, labels_by_cut):
-        profiles = measure(connection, run, relation)
+        profiles = measure(tables, run, relation)
         if profiles:
             *past, today = profiles
             suite = load_suite(f"features.{today.table}").for_columns(dict.fromkeys(today.mixes, "VARCHAR"))
@@ -101,14 +107,13 @@ def _check_coverage(connection: DuckDBPyConnection, run: Run) -> list[Check]:
     return checks
 
 
-def relation_name(connection: DuckDBPyConnection, table: str) -> str:
+def relation_name(tables: Tables, table: str) -> str:
     """The quoted name of a table of the warehouse, whichever schema the build put it in.
 
     Raises:
         CheckFailed: there is none, or more than one.
     """
-    query = "select table_schema from information_schema.tables where table_name = ? order by all"
-    schemas = [name for (name,) in connection.execute(query, [table]).fetchall()]
+    schemas = tables.schemas_of(table)
     if len(schemas) != 1:
         where = f"in the schemas {', '.join(schemas)}" if schemas else "nowhere"
         raise CheckFailed(

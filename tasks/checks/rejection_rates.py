@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from tasks.checks.profile_columns import ProfileColumn
 from tasks.checks.profile_row import Profile
 from tasks.checks.trailing import history
+from tasks.features.warehouse import Tables
 from tasks.store.partitions import read_manifests
 from tasks.store.records import Record
 from tasks.store.sql import literal
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
     from tasks.checks.suite_parts import Trailing
     from tasks.runs.run import Run
 
@@ -40,24 +39,24 @@ class RejectedCount(Record):
         return cls(table=profile.table, **counts)
 
 
-def reject_profiles(connection: DuckDBPyConnection, run: Run, source: str, trailing: Trailing) -> list[Profile]:
+def reject_profiles(tables: Tables, run: Run, source: str, trailing: Trailing) -> list[Profile]:
     """Count rejected rows of the as-of day, a profile for each table and rule and one for all rules of a table.
 
     `rows` is what the table had to offer that day (kept and rejected), `rate` the share that was rejected; a row
     counts once, however many rules name it. Without any rejected row: one profile that says so.
 
     Args:
-        connection: the warehouse.
+        tables: of the warehouse.
         run: the run.
         source: the table of rejected rows.
         trailing: which earlier days the shares are compared with.
     """
     day, first = run.as_of, run.as_of - timedelta(days=trailing.days)
-    counts = connection.execute(
+    counts = tables.rows(
         f"select table_name, coalesce(rule, {literal(ALL_RULES)}), ds, count(*) "
         f"from {source} where ds between {literal(first)} and {literal(day)} "
         "group by grouping sets ((table_name, rule, ds), (table_name, ds)) order by all"
-    ).fetchall()
+    )
     if not any(ds == day for _, _, ds, _ in counts):
         nothing = {"rejected": 0, "rows": None, "rate": 0.0, "rate_vs_trailing": None}
         return [Profile("all tables", day, nothing)]

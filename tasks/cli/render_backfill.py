@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from tasks.features.build import describe
+from tasks.features.build import BuildResult
 from tasks.features.ledger import BuildPlan
 from tasks.operations.backfill import BackfillDay
 from tasks.operations.plan import spans
@@ -33,13 +33,15 @@ def announcement(spec: Spec, plan: BuildPlan, days: Sequence[BackfillDay], paral
     """Return which days will be built, trained and skipped."""
     first, last = days[0].as_of, days[-1].as_of
     lines: list[RenderableType] = [Text(f"{spec.name}, {first} to {last}: {len(days)} days", style="bold")]
-    built = describe(plan)
+    built = BuildResult.of(plan)
     if plan.empty:
         lines.append(_line("build", "nothing: every table is built"))
     else:
-        parts = [f"{built[key]['days']} {what}" for key, what in (
-            ("partitions_loaded", "days of rows"), ("features_built", "feature days"), ("labels_built", "label cuts"),
-        )]  # fmt: skip
+        parts = (
+            f"{built.partitions_loaded.days} days of rows",
+            f"{built.features_built.days} feature days",
+            f"{built.labels_built.days} label cuts",
+        )
         lines.append(_line("build", f"{', '.join(parts)}, in one dbt invocation"))
     for state, what in (("train", "train"), ("judge", "judge again")):
         chosen = [day.as_of for day in days if day.state == state]

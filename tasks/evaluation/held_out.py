@@ -88,7 +88,7 @@ def _heads(spec: Spec, table: pa.Table, truth: pa.Table | None) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from tasks.examples.sample import attribute_columns
+    from tasks.examples.queries import attribute_columns
 
     names = ["group_id", "user_id", "cut", *attribute_columns(spec)]
     first = table.take(group_offsets(table)[:-1]).select(names)

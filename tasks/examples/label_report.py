@@ -12,16 +12,13 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from tasks.errors import BuildError
+from tasks.examples import queries
 from tasks.examples.candidates import CANDIDATES, cut_folders
 from tasks.features.build import needed, require_built
-from tasks.features.ledger import read_ledger
-from tasks.features.warehouse import reader
-from tasks.spec.windows import labels_lookback
-from tasks.store.sql import literal
+from tasks.features.engines import warehouse_of
+from tasks.features.warehouse import Tables
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
     from tasks.runs.run import Run
 
 UNDECIDED = 0
@@ -102,12 +99,12 @@ def look(run: Run, examples: int = 3) -> Labels:
         BuildError: the labels are not built, or not from the landing and the rules as they are now.
     """
     cuts = run.windows.refit
-    with reader(run.home, run.spec.name) as connection:
-        _require_labels(run, connection, cuts)
-        require_built(run, connection)
-        pairs = _by_holds(connection, "labels", cuts)
-        shown = _count_examples(run, connection, cuts)
-        chosen = _choose(run, connection, cuts, examples)
+    with warehouse_of(run.home, run.spec.name).open() as tables:
+        _require_labels(run, tables, cuts)
+        require_built(run, tables)
+        pairs: Counts = dict(tables.rows(queries.rule_counts(cuts, of_candidates=False)))
+        shown = _count_examples(run, tables, cuts)
+        chosen = _choose(run, tables, cuts, examples)
     rules = range(1, len(run.spec.label.grades) + 1)
     return Labels(
         run,
@@ -140,8 +137,8 @@ def _first(holds: str) -> int:
     return holds.find("1") + 1
 
 
-def _require_labels(run: Run, connection: DuckDBPyConnection, cuts: tuple[date, ...]) -> None:
-    ledger = read_ledger(connection)
+def _require_labels(run: Run, tables: Tables, cuts: tuple[date, ...]) -> None:
+    ledger = tables.ledger()
     missing = [cut for cut in cuts if ("labels", "", cut) not in ledger]
     if missing:
         raise BuildError(
@@ -150,46 +147,19 @@ def _require_labels(run: Run, connection: DuckDBPyConnection, cuts: tuple[date, 
         )
 
 
-def _by_holds(connection: DuckDBPyConnection, relation: str, cuts: tuple[date, ...]) -> Counts:
-    rows = connection.execute(
-        f"select coalesce(holds, '{NOTHING}'), count(*) from {relation} where cut = any (?) group by 1", [list(cuts)]
-    ).fetchall()
-    return dict(rows)
-
-
-def _count_examples(run: Run, connection: DuckDBPyConnection, cuts: tuple[date, ...]) -> Counts | None:
+def _count_examples(run: Run, tables: Tables, cuts: tuple[date, ...]) -> Counts | None:
     """Return the candidates of the cuts, or None where they are not made yet."""
     folders = cut_folders(run, needed(run))
     files = [folders[cut] / CANDIDATES for cut in cuts]
     if not all(file.exists() for file in files):
         return None
-    paths = ", ".join(literal(str(file)) for file in files)
-    joined = f"(select cut, holds from read_parquet([{paths}]) left join labels using (user_id, item_id, cut))"
-    return _by_holds(connection, joined, cuts)
+    tables.add("candidates", files)
+    return dict(tables.rows(queries.rule_counts(cuts, of_candidates=True)))
 
 
-def _choose(
-    run: Run, connection: DuckDBPyConnection, cuts: tuple[date, ...], number: int
-) -> dict[int, tuple[Pair, ...]]:
+def _choose(run: Run, tables: Tables, cuts: tuple[date, ...], number: int) -> dict[int, tuple[Pair, ...]]:
     """Return some pairs of each rule with what the rule saw of them."""
-    label, back = run.spec.label, labels_lookback(run.spec).days
-    rows = connection.execute(
-        """
-        with chosen as (
-            select rule, user_id, item_id, cut,
-                   row_number() over (partition by rule order by md5(key), key) as n
-            from (select *, concat_ws('|', user_id, item_id, cut) as key from labels where cut = any ($cuts))
-            qualify n <= $number
-        )
-        select c.rule, c.n, c.user_id, c.item_id, c.cut, i.kind, i.value, i.occurred_at, i.occurred_at::date > c.cut
-        from chosen c
-        join interactions i on i.user_id = c.user_id and i.item_id = c.item_id
-            and i.occurred_at::date > c.cut - $back and i.occurred_at::date <= c.cut + $horizon
-            and i.ds <= c.cut + case when i.occurred_at::date > c.cut then $lag else 0 end
-        order by c.rule, c.n, i.occurred_at, i.interaction_id, i.ds
-        """,
-        {"cuts": list(cuts), "number": number, "back": back, "horizon": label.horizon, "lag": run.spec.lag.days},
-    ).fetchall()
+    rows = tables.rows(queries.rule_pairs(run.spec, cuts, number))
     found: dict[tuple[int, int], tuple[tuple[str, str, date], list[Interaction]]] = {}
     for rule, n, user, item, cut, *done in rows:
         found.setdefault((rule, n), ((user, item, cut), []))[1].append(Interaction(*done))

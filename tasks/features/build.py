@@ -18,33 +18,80 @@ from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+
 from tasks.errors import BuildError, MatineeError
-from tasks.features.ledger import (
-    BuildPlan,
-    BuildRequest,
-    Entry,
-    plan_build,
-    prepare,
-    read_ledger,
-    record_tested,
-    write_control_tables,
-)
-from tasks.features.warehouse import locked, reader_if_built, writer
+from tasks.features.engines import warehouse_of
+from tasks.features.ledger import BuildPlan, BuildRequest, Entry, plan_build
+from tasks.features.warehouse import Tables, Warehouse
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
 from tasks.spec.windows import first_as_of, labels_lookback, landing_start, lookback, windows
-from tasks.store.database import limits
 from tasks.store.files import Home, digest, sha256_file, write_json
+from tasks.store.records import Record
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
     from tasks.runs.run import Run
     from tasks.store.partitions import Partition
 
 
 log = logging.getLogger("matinee")
 LIBRARIES = ("dbt-core", "dbt-duckdb", "duckdb", "implicit", "lightgbm", "numba", "numpy", "pyarrow", "scipy")
+
+
+class DaySpan(Record):
+    """How many days were built, and the first and last of them, if any."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+
+    days: int
+    first: date | None = Field(default=None, alias="from")
+    last: date | None = Field(default=None, alias="to")
+
+    @classmethod
+    def of(cls, days: Collection[date]) -> DaySpan:
+        """Sum up days."""
+        ends = {"from": min(days), "to": max(days)} if days else {}
+        return cls.model_validate({"days": len(days), **ends})
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if value is not None}
+
+
+class BuildResult(Record):
+    """What the step `build` had to build."""
+
+    partitions_loaded: DaySpan
+    features_built: DaySpan
+    labels_built: DaySpan
+    up_to_date: bool
+
+    @classmethod
+    def of(cls, plan: BuildPlan) -> BuildResult:
+        """Sum up a plan."""
+        return cls(
+            partitions_loaded=DaySpan.of({day for _, day in plan.changed}),
+            features_built=DaySpan.of(plan.features),
+            labels_built=DaySpan.of(plan.labels),
+            up_to_date=plan.empty,
+        )
+
+
+class ModelOutcome(Record):
+    """What dbt says of a model or a test that it ran."""
+
+    name: str
+    kind: str
+    status: str
+    seconds: float
+    rows: int | None
+    message: str
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it neither failed nor was skipped."""
+        return self.status in {"success", "pass", "warn"}
 
 
 @cache
@@ -134,13 +181,13 @@ def features_digest(spec: Spec, day: date, partitions: Iterable[Partition], enti
     return landing_digest(p for p in partitions if p.ds <= day and (p.ds > since or p.table in entities))
 
 
-def require_built(run: Run, connection: DuckDBPyConnection) -> None:
+def require_built(run: Run, tables: Tables) -> None:
     """Refuse a warehouse that was not built from the landing as it is now.
 
     Raises:
         BuildError: something was landed since, by another run or by hand.
     """
-    if not plan_build(needed(run), read_ledger(connection), code_of_tables(run.spec)).empty:
+    if not plan_build(needed(run), tables.ledger(), code_of_tables(run.spec)).empty:
         raise BuildError(
             f"{run.spec.name} {run.as_of}: the landing or the code has changed since the tables were built; run the "
             "steps again from `build` on"
@@ -153,14 +200,9 @@ def code_of_tables(spec: Spec) -> str:
 
 
 @contextmanager
-def _environment(home: Home, pipeline: str) -> Iterator[None]:
-    values = {
-        "MATINEE_WAREHOUSE": str(home.warehouse(pipeline)),
-        "MATINEE_THREADS": limits()["threads"],
-        "MATINEE_MEMORY_LIMIT": limits()["memory_limit"],
-        "DO_NOT_TRACK": "1",
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-    }
+def _environment(warehouse: Warehouse) -> Iterator[None]:
+    """Set what dbt reads, and put back what was there: dbt runs in this process."""
+    values = {**warehouse.dbt_environment(), "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
     before = {key: os.environ.get(key) for key in values}
     os.environ.update(values)
     try:
@@ -173,7 +215,7 @@ def _environment(home: Home, pipeline: str) -> Iterator[None]:
                 os.environ[key] = value
 
 
-def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> list[dict[str, Any]]:
+def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> list[ModelOutcome]:
     """Run one `dbt build` of what `control` tells, and return what it says of each model and test.
 
     Args:
@@ -187,21 +229,21 @@ def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> lis
     """
     from dbt.cli.main import dbtRunner
 
-    folder = home.root / "dbt" / spec.name
+    folder, warehouse = home.root / "dbt" / spec.name, warehouse_of(home, spec.name)
     command = [
         "--warn-error-options", json.dumps({"error": ["NoNodesForSelectionCriteria", "NothingToDo"]}),
         "--quiet", "--no-use-colors", "build",
-        "--project-dir", str(TRANSFORMS), "--profiles-dir", str(TRANSFORMS),
+        "--project-dir", str(TRANSFORMS), "--profiles-dir", str(TRANSFORMS), "--target", warehouse.DBT_TARGET,
         "--target-path", str(folder / "target"), "--log-path", str(folder / "logs"),
         "--exclude-resource-type", "unit_test", "--vars", json.dumps(dbt_vars(spec), sort_keys=True),
         *(["--exclude-resource-type", "test", "--select", select] if select else []),
     ]  # fmt: skip
-    with _environment(home, spec.name), log.open("w", encoding="utf-8") as out, redirect_stdout(out):
+    with _environment(warehouse), log.open("w", encoding="utf-8") as out, redirect_stdout(out):
         outcome = dbtRunner().invoke(command)
     results = [_outcome(result) for result in getattr(outcome.result, "results", [])]
-    failed = [r for r in results if r["status"] not in {"success", "pass", "warn"}]
+    failed = [outcome for outcome in results if not outcome.ended_well]
     if outcome.exception is not None or not outcome.success or failed or not results:
-        lines = [f"  {r['name']}: {r['status']}: {r['message']}" for r in failed]
+        lines = [f"  {model.name}: {model.status}: {model.message}" for model in failed]
         lines += [f"  {outcome.exception}"] if outcome.exception is not None else []
         lines += [] if results else ["  dbt selected nothing"]
         raise BuildError(
@@ -210,16 +252,15 @@ def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> lis
     return results
 
 
-def _outcome(result: Any) -> dict[str, Any]:
-    rows = (result.adapter_response or {}).get("rows_affected")
-    return {
-        "name": result.node.name,
-        "kind": str(result.node.resource_type),
-        "status": str(result.status),
-        "seconds": round(result.execution_time, 3),
-        "rows": rows,
-        "message": " ".join(str(result.message or "").split()),
-    }
+def _outcome(result: Any) -> ModelOutcome:
+    return ModelOutcome(
+        name=result.node.name,
+        kind=str(result.node.resource_type),
+        status=str(result.status),
+        seconds=round(result.execution_time, 3),
+        rows=(result.adapter_response or {}).get("rows_affected"),
+        message=" ".join(str(result.message or "").split()),
+    )
 
 
 def build(spec: Spec, home: Home, need: BuildRequest, folder: Path) -> BuildPlan:
@@ -237,20 +278,36 @@ def build(spec: Spec, home: Home, need: BuildRequest, folder: Path) -> BuildPlan
     Raises:
         BuildError: dbt failed; what it did not finish and test is not built.
     """
-    with locked(home, spec.name):
-        with writer(home, spec.name) as connection:
-            plan = plan_build(need, prepare(connection, code_of_tables(spec)), code_of_tables(spec))
-            if not plan.empty:
-                write_control_tables(connection, plan)
+    warehouse = warehouse_of(home, spec.name)
+    with warehouse.locked():
+        plan = warehouse.prepare(need, code_of_tables(spec))
         models = [] if plan.empty else run_dbt(spec, home, folder / "dbt.log")
         if not plan.empty:
-            with writer(home, spec.name) as connection:
-                record_tested(connection)
-    write_json(folder / "models.json", models)
+            warehouse.record_tested()
+    write_json(folder / "models.json", [model.to_json() for model in models])
     return plan
 
 
-def build_step(run: Run, together: Collection[date] = ()) -> dict[str, Any]:
+def build_staging(spec: Spec, home: Home, partitions: Sequence[Partition], log: Path) -> Warehouse:
+    """Run only the staging of some landed partitions, without tests, in a home that is thrown away afterwards.
+
+    Args:
+        spec: the pipeline.
+        home: a scratch home.
+        partitions: the landing.
+        log: gets what dbt says.
+
+    Raises:
+        BuildError: dbt failed.
+    """
+    warehouse = warehouse_of(home, spec.name)
+    with warehouse.locked():
+        warehouse.prepare(BuildRequest(tuple(partitions)), code_of_tables(spec))
+        run_dbt(spec, home, log, select="+rejected_rows")
+    return warehouse
+
+
+def build_step(run: Run, together: Collection[date] = ()) -> BuildResult:
     """Bring the warehouse up to date for the run.
 
     Args:
@@ -261,22 +318,20 @@ def build_step(run: Run, together: Collection[date] = ()) -> dict[str, Any]:
     Raises:
         BuildError: dbt failed; nothing is marked as built.
     """
-    result: dict[str, Any] = {}
     days = sorted({run.as_of, *(day for day in together if first_as_of(run.spec) <= day)})
     need = needed(run)
-    with run.step("build", result) as folder:
+    with run.write("build") as folder:
         if len(days) == 1 or plan_build(need, ledger_of(run), code_of_tables(run.spec)).empty:
-            plan = build(run.spec, run.home, need, folder)
+            plan = build(run.spec, run.home, need, folder.path)
         else:
-            plan = _build_together(run, days, folder)
-        result |= describe(plan)
+            plan = _build_together(run, days, folder.path)
+        folder.result = result = BuildResult.of(plan)
     return result
 
 
 def ledger_of(run: Run) -> dict[Entry, str]:
     """Return the ledger of the run's warehouse, empty where there is none yet."""
-    with reader_if_built(run.home, run.spec.name) as connection:
-        return {} if connection is None else read_ledger(connection)
+    return warehouse_of(run.home, run.spec.name).ledger()
 
 
 def _build_together(run: Run, days: Sequence[date], folder: Path) -> BuildPlan:
@@ -289,17 +344,3 @@ def _build_together(run: Run, days: Sequence[date], folder: Path) -> BuildPlan:
     except MatineeError as error:
         log.warning("the days %s to %s are not built together: %s", days[0], days[-1], error)
         return build(run.spec, run.home, needed(run), folder)
-
-
-def describe(plan: BuildPlan) -> dict[str, Any]:
-    """Return what a plan builds, as JSON has it."""
-
-    def days(found: Sequence[date]) -> dict[str, Any]:
-        return {"days": len(found), **({"from": str(found[0]), "to": str(found[-1])} if found else {})}
-
-    return {
-        "partitions_loaded": days(sorted({day for _, day in plan.changed})),
-        "features_built": days(sorted(plan.features)),
-        "labels_built": days(sorted(plan.labels)),
-        "up_to_date": plan.empty,
-    }

@@ -64,7 +64,7 @@ def _manifest(spec: Spec) -> dict[str, Any]:
             "--project-dir", str(TRANSFORMS), "--profiles-dir", str(TRANSFORMS),
             "--target-path", folder, "--log-path", folder, "--vars", json.dumps(dbt_vars(spec), sort_keys=True),
         ]  # fmt: skip
-        env = os.environ | {"MATINEE_WAREHOUSE": str(Path(folder) / "none.duckdb"), "DO_NOT_TRACK": "1"}
+        env = os.environ | {"MATINEE_WAREHOUSE_FILE": str(Path(folder) / "none.duckdb"), "DO_NOT_TRACK": "1"}
         done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             said = (done.stdout.strip() or done.stderr.strip()).splitlines()[-8:]

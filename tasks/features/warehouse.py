@@ -1,88 +1,132 @@
-"""The pipeline's DuckDB file: one writer, or readers, behind a file lock.
+"""The seam between the SQL features and what is made from them: a small interface that every SQL engine implements.
 
-Airflow's pool `warehouse` keeps its tasks off the file; the lock does the same for people at the command line.
+Rooms above `features` get rows through `Warehouse` and `Tables` alone, as Arrow or parquet; none of them opens an
+engine's database. Their queries are written in DuckDB's dialect; an engine that speaks another one translates them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from tasks.errors import BuildError, first_line
-from tasks.store import files
-from tasks.store.database import connect
+from tasks.features.ledger import BuildPlan, BuildRequest, Entry
 from tasks.store.files import Home
+from tasks.store.sql import identifier
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+    import pyarrow as pa
 
-LOCK_SECONDS = 1800
+Values = Sequence[Any] | Mapping[str, Any]
+"""Values of a query's parameters: `?` by place, or `$name` by name."""
 
 
-@contextmanager
-def locked(home: Home, pipeline: str) -> Iterator[Path]:
-    """Hold the warehouse's file lock and yield the file's path.
+class Tables(ABC):
+    """The relations of a built warehouse in one state: nobody builds while they are open.
 
-    Raises:
-        BuildError: somebody else held it for half an hour.
+    Scratch relations made with `add` and `create` are seen by queries until the tables are closed, and by nobody else.
     """
-    path = home.warehouse(pipeline)
-    busy = (
-        f"another process has used the warehouse for {LOCK_SECONDS // 60} minutes; "
-        "wait for it or end it, then run this step again"
-    )
-    with files.locked(path.with_suffix(".duckdb.lock"), busy, seconds=LOCK_SECONDS, error=BuildError):
-        yield path
+
+    TABLE_MACROS: ClassVar[bool]
+    """Whether `<mart>_at('points')` gives an on-demand mart's rows of some points alone; if not, its view is read."""
+
+    @abstractmethod
+    def rows(self, query: str, values: Values = ()) -> list[tuple[Any, ...]]:
+        """Run a query with a small result."""
+
+    @abstractmethod
+    def arrow(self, query: str, values: Values = ()) -> pa.Table:
+        """Run a query whose result fits into memory."""
+
+    @abstractmethod
+    def write(self, query: str, path: Path) -> int:
+        """Let the engine write the result of a query to one parquet file, atomically; return the number of rows."""
+
+    @abstractmethod
+    def add(self, name: str, source: pa.Table | Sequence[Path]) -> None:
+        """Add a scratch relation: Arrow rows, or parquet files."""
+
+    @abstractmethod
+    def create(self, name: str, query: str, values: Values = ()) -> None:
+        """Keep the result of a query as a scratch relation, in the engine."""
+
+    @abstractmethod
+    def ledger(self) -> dict[Entry, str]:
+        """What the tables were built from, by (model, part, day)."""
+
+    @abstractmethod
+    def schemas_of(self, relation: str) -> list[str]:
+        """Schemas that hold a relation of that name, in order."""
+
+    def read(self, relation: str, columns: Sequence[str] = (), where: str = "true", values: Values = ()) -> pa.Table:
+        """Read some columns (all if none is named) of the rows of a relation that satisfy a condition."""
+        chosen = ", ".join(identifier(name) for name in columns) or "*"
+        return self.arrow(f"select {chosen} from {identifier(relation)} where {where}", values)
 
 
-@contextmanager
-def reader(home: Home, pipeline: str) -> Iterator[DuckDBPyConnection]:
-    """Yield a read-only connection to the built warehouse.
+class Warehouse(ABC):
+    """The tables of one pipeline: a cache of its landing that dbt builds, and that can be deleted at any time."""
 
-    Raises:
-        BuildError: it has not been built, or it is damaged.
-    """
-    with locked(home, pipeline) as path:
-        if not path.exists():
-            raise BuildError(f"{path}: not built yet; run `matinee build {pipeline} --as-of …` first")
-        with _connect(path, read_only=True) as connection:
-            yield connection
+    DBT_TARGET: ClassVar[str]
+    """Output of `transforms/profiles.yml` that dbt builds with."""
 
+    def __init__(self, home: Home, pipeline: str) -> None:
+        self.home, self.pipeline = home, pipeline
 
-@contextmanager
-def reader_if_built(home: Home, pipeline: str) -> Iterator[DuckDBPyConnection | None]:
-    """Yield a read-only connection to the warehouse, or None where there is none yet.
+    @property
+    @abstractmethod
+    def location(self) -> str:
+        """Where the tables lie, for messages."""
 
-    Raises:
-        BuildError: it is damaged.
-    """
-    if not home.warehouse(pipeline).exists():
-        yield None
-        return
-    with reader(home, pipeline) as connection:
-        yield connection
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether a build has begun here before."""
 
+    @abstractmethod
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep everybody else from building.
 
-@contextmanager
-def writer(home: Home, pipeline: str) -> Iterator[DuckDBPyConnection]:
-    """Yield a read-write connection; the caller holds the lock (`locked`).
+        Raises:
+            BuildError: somebody else has kept the lock for half an hour.
+        """
 
-    Raises:
-        BuildError: the file is damaged.
-    """
-    with _connect(home.warehouse(pipeline), read_only=False) as connection:
-        yield connection
+    @abstractmethod
+    def open(self) -> AbstractContextManager[Tables]:
+        """Open the tables for reading.
 
+        Raises:
+            BuildError: they have not been built, or are damaged.
+        """
 
-def _connect(path: Path, *, read_only: bool) -> DuckDBPyConnection:
-    import duckdb
+    @abstractmethod
+    def prepare(self, need: BuildRequest, code: str) -> BuildPlan:
+        """Find out what is not built, and write into the schema `control` what dbt is to build; holds the lock.
 
-    try:
-        return connect(path, read_only=read_only)
-    except duckdb.Error as error:
-        raise BuildError(
-            f"{path}: cannot be opened ({first_line(error)}); if no other program has it open, it is damaged: "
-            "delete it, it is only a cache, and run the step `build` again"
-        ) from None
+        Args:
+            need: the landing, and the days to build from it.
+            code: digest of the code that builds; tables of other code are dropped.
+
+        Raises:
+            BuildError: the tables are damaged.
+        """
+
+    @abstractmethod
+    def record_tested(self) -> None:
+        """Record that what `prepare` asked for has been built, and has passed its tests; holds the lock."""
+
+    @abstractmethod
+    def dbt_environment(self) -> dict[str, str]:
+        """Environment variables by which `transforms/profiles.yml` finds the tables."""
+
+    def ledger(self) -> dict[Entry, str]:
+        """What the tables were built from; empty where there are none yet.
+
+        Raises:
+            BuildError: they are damaged.
+        """
+        if not self.exists():
+            return {}
+        with self.open() as tables:
+            return tables.ledger()

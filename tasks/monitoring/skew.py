@@ -17,19 +17,17 @@ from tasks.checks.profile_columns import shown
 from tasks.checks.verdicts import Check
 from tasks.errors import MatineeError, first_line
 from tasks.evaluation.champion import champion_by_day
-from tasks.examples.sample import join_mart
-from tasks.features.warehouse import reader
+from tasks.examples import queries
+from tasks.features.engines import warehouse_of
+from tasks.features.warehouse import Tables
 from tasks.monitoring.drift import SCORE
 from tasks.monitoring.serving_log import Answer, read_answers, served_dir, served_files
-from tasks.spec.feature_catalog import MARTS, feature_catalog
+from tasks.spec.feature_catalog import feature_catalog
 from tasks.store.files import json_number
 from tasks.store.records import Record
 from tasks.store.registry import content_of, version_dir
-from tasks.store.sql import identifier
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
     from engine.ranking import Engine
     from tasks.runs.run import Run
 
@@ -103,7 +101,7 @@ def skew_of(run: Run) -> Skew | None:
         problem = str(error)
     except duckdb.Error as error:
         problem = (
-            f"{run.home.warehouse(run.spec.name)}: the features cannot be read ({first_line(error)}); run "
+            f"{warehouse_of(run.home, run.spec.name).location}: the features cannot be read ({first_line(error)}); run "
             f"`matinee build {run.spec.name} --as-of {run.as_of}`, then this again"
         )
     return skew.model_copy(update={"problem": problem})
@@ -193,41 +191,29 @@ def _from_tables(run: Run, answers: Sequence[Answer]) -> list[dict[str, Column]]
     keys = dict(zip(("answer", "user_id", "item_id", "cut"), zip(*rows, strict=True), strict=True)) if rows else {}
     types = {"answer": pa.int64(), "user_id": pa.string(), "item_id": pa.string(), "cut": pa.date32()}
     points = pa.table({name: pa.array(keys.get(name, ()), kind) for name, kind in types.items()})
-    with reader(run.home, run.spec.name) as connection:
-        _require_days(connection, run, {answer.as_of for answer in answers})
-        connection.register("served_items", points.append_column("place", pa.array(range(len(rows)), pa.int64())))
-        rows_in_order = connection.execute(_query(names)).fetchall()
+    with warehouse_of(run.home, run.spec.name).open() as tables:
+        _require_days(tables, run, {answer.as_of for answer in answers})
+        tables.add("served_items", points.append_column("place", pa.array(range(len(rows)), pa.int64())))
+        rows_in_order = tables.rows(
+            queries.feature_values([known[name] for name in names], "served_items", type(tables))
+        )
     values: list[dict[str, Column]] = []
     at = 0
     for answer in answers:
         rows_of, at = rows_in_order[at : at + len(answer.items)], at + len(answer.items)
         present = [(column, name) for column, name in enumerate(names) if name in answer.features]
-        values.append({name: [json_number(row[column]) for row in rows_of] for column, name in present})
+        values.append({name: [json_number(row[column]) for _, *row in rows_of] for column, name in present})
     return values
 
 
-def _query(names: Sequence[str]) -> str:
-    """Return the values as training examples get them (`examples.sample.examples_query`), in the order of the log."""
-    known = feature_catalog().features
-    columns = [
-        f"coalesce({known[n].mart}.{identifier(n)}, {known[n].default!r})::float as {identifier(n)}" for n in names
-    ]
-    used = {known[name].mart for name in names}
-    used |= {"feat_items"} if "feat_user_categories" in used else set()
-    joins = "\n".join(join_mart(mart) for mart in MARTS if mart in used)
-    return f"""
-        with points as not materialized (select distinct user_id, item_id, cut as as_of from served_items)
-        select {", ".join(columns)} from served_items c {joins} order by c.place
-    """
-
-
-def _require_days(connection: DuckDBPyConnection, run: Run, days: Iterable[date]) -> None:
+def _require_days(tables: Tables, run: Run, days: Iterable[date]) -> None:
     wanted = ", ".join(f"date '{day}'" for day in sorted(days))
-    rows = connection.execute(f"select distinct as_of from feat_items where as_of in ({wanted})").fetchall()
+    rows = tables.rows(f"select distinct as_of from feat_items where as_of in ({wanted})")
     missing = sorted({*days} - {day for (day,) in rows})
     if missing:
+        place = warehouse_of(run.home, run.spec.name).location
         raise MatineeError(
-            f"{run.home.warehouse(run.spec.name)}: no features as of {', '.join(map(str, missing))}, the day of a "
+            f"{place}: no features as of {', '.join(map(str, missing))}, the day of a "
             f"version that was served; run `matinee build {run.spec.name} --as-of {missing[0]}`"
         )
 

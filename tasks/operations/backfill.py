@@ -17,18 +17,18 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.errors import GateFailed, MatineeError, SpecError
 from tasks.evaluation.champion import champion_before, champion_by_day, has_champion_gate, outdated_verdicts
-from tasks.features.build import build, code_of_tables, describe, ledger_of, needed, needed_by
+from tasks.features.build import BuildResult, build, code_of_tables, ledger_of, needed, needed_by
 from tasks.features.ledger import BuildPlan, plan_build
 from tasks.operations.plan import placeholders
 from tasks.publishing.publish import version_of
 from tasks.runs.steps import STEPS, WITH_RESULT, sequence
 from tasks.sources.land import Progress, land, open_source, unlanded
 from tasks.spec.windows import first_as_of
-from tasks.store.files import atomic_dir, locked, read_json, write_json
+from tasks.store.files import atomic_dir, locked, read_json
 from tasks.store.registry import TimelineEvent
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def land_all(runs: list[Run], progress: Progress) -> None:
     land(one.spec, one.home, one.landing_start, runs[-1].as_of, data=one.data, progress=progress)
 
 
-def build_all(runs: list[Run]) -> dict[str, Any]:
+def build_all(runs: list[Run]) -> BuildResult:
     """Build the tables of all days with at most one dbt invocation; return what was built.
 
     Raises:
@@ -163,8 +163,8 @@ def build_all(runs: list[Run]) -> dict[str, Any]:
     one = runs[0]
     need = needed_by(one.spec, one.home, [run.as_of for run in runs], one.data)
     with atomic_dir(one.home.root / "backfills" / one.spec.name / "build") as folder:
-        result = describe(build(one.spec, one.home, need, folder))
-        write_json(folder / "result.json", result)
+        result = BuildResult.of(build(one.spec, one.home, need, folder))
+        result.write(folder / "result.json")
     return result
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from tasks.evaluation.champion import champion_by_day
 from tasks.features.build import code_of_tables, needed_by
-from tasks.features.ledger import CODE, plan_build, read_ledger
-from tasks.features.warehouse import reader_if_built
+from tasks.features.engines import warehouse_of
+from tasks.features.ledger import CODE, plan_build
 from tasks.operations.plan import placeholders
 from tasks.spec.windows import landing_start
 
@@ -44,8 +44,7 @@ def stale_after(
 ) -> Stale:
     """Return what becomes stale when some partitions, (table, day), are landed with other rows."""
     runs = tuple(day for day in _done(spec, home) if any(_reads(spec, source, day, *part) for part in parts))
-    with reader_if_built(home, spec.name) as connection:
-        ledger = {} if connection is None else read_ledger(connection)
+    ledger = warehouse_of(home, spec.name).ledger()
     code = code_of_tables(spec)
     if not runs or ledger.get(CODE) != code:
         return Stale(runs, (), (), bool(ledger) and ledger.get(CODE) != code)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.spec.feature_catalog import KEYS, MARTS
 from tasks.store.files import read_json, sha256_file
-from tasks.store.sql import identifier, literal
+from tasks.store.sql import identifier, literal, literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -50,18 +50,22 @@ class Difference:
         return f"{self.place}: {self.found:,} of {self.of:,}, e.g. {self.example}"
 
 
-def table_differences(connection: DuckDBPyConnection, table: str, days: Sequence[date]) -> list[Difference]:
-    """Compare the rows of some days of a table.
+def rows_of_days(table: str, days: Sequence[date]) -> str:
+    """Query the rows of some days, which both sides have built, of a table in `TABLES`."""
+    return f"select * from {table} where {TABLES[table][0]} in ({literals(days)})"
+
+
+def table_differences(connection: DuckDBPyConnection, table: str, ours: Path, theirs: Path) -> list[Difference]:
+    """Compare the rows of a table.
 
     Args:
-        connection: has both warehouses attached, as `ours` and `theirs`.
+        connection: any database.
         table: one of `TABLES`.
-        days: the days that both have built.
+        ours: parquet file with one side's rows.
+        theirs: the other's.
     """
-    keys = TABLES[table]
-    chosen = ", ".join(f"date '{day}'" for day in days) or "null"
-    ours, theirs = (f"(select * from {side}.{table} where {keys[0]} in ({chosen}))" for side in ("ours", "theirs"))
-    return relation_differences(connection, ours, theirs, keys, f"{table}.")
+    one, other = (f"read_parquet({literal(str(path))})" for path in (ours, theirs))
+    return relation_differences(connection, one, other, TABLES[table], f"{table}.")
 
 
 def relation_differences(

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tasks.features.warehouse import reader
+from tasks.features.engines import warehouse_of
 from tasks.sources.csv_files import LINE_NUMBER
 from tasks.store.database import memory
 from tasks.store.files import Home
@@ -60,15 +60,15 @@ def accepted_rows(home: Home, pipeline: str, partitions: Sequence[Partition]) ->
     tables = [pq.read_table(part.path) for part in filled]
     days = [pa.array([part.ds] * part.rows, pa.date32()) for part in filled]
     rows = pa.concat_tables([_with(table, "ds", column) for table, column in zip(tables, days, strict=True)])
-    with reader(home, pipeline) as connection:
-        refused = connection.execute(
+    with warehouse_of(home, pipeline).open() as warehouse:
+        refused = warehouse.rows(
             """select ds, "row", json_keys("row") from rejected_rows where table_name = ? and rule <> 'unparseable'""",
             [filled[0].table],
-        ).fetchall()
+        )
         if refused and set(refused[0][2]) <= set(rows.column_names):
             names = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in refused[0][2])
-            connection.register("landed", rows)
-            rows = connection.sql(
+            warehouse.add("landed", rows)
+            rows = warehouse.arrow(
                 f"""
                 select landed.* from landed
                 where not exists (
@@ -78,7 +78,7 @@ def accepted_rows(home: Home, pipeline: str, partitions: Sequence[Partition]) ->
                 )
                 order by all
                 """
-            ).to_arrow_table()
+            )
     return rows.take(pa.array(range(0, rows.num_rows, 1 + rows.num_rows // MOST_ROWS), pa.int64()))
 
 

@@ -21,12 +21,11 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.errors import SourceError
-from tasks.features.warehouse import locked
-from tasks.proof.differences import TABLES, Difference, file_differences, table_differences
+from tasks.features.engines import warehouse_of
+from tasks.proof.differences import TABLES, Difference, file_differences, rows_of_days, table_differences
 from tasks.proof.scenarios import ORIGINAL, PAST, VERSION, WORLDS, Scenario, Scenarios
 from tasks.runs.run import Run
 from tasks.store.database import memory
-from tasks.store.sql import literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -209,15 +208,20 @@ def _tables(
 ) -> dict[str, list[Difference]]:
     """Compare the tables that examples are made from; `days` has those of the features and of the labels."""
     found: dict[str, list[Difference]] = {artefact: [] for artefact in days}
-    with locked(original.home, run.spec.name) as ours, locked(run.home, run.spec.name) as theirs:
-        for side, path in (("ours", ours), ("theirs", theirs)):
-            connection.execute(f"attach {literal(str(path))} as {side} (read_only)")
+    pipeline = run.spec.name
+    with (
+        warehouse_of(original.home, pipeline).open() as ours,
+        warehouse_of(run.home, pipeline).open() as theirs,
+        tempfile.TemporaryDirectory(prefix="matinee-") as folder,
+    ):
         for table in TABLES:
             artefact = "labels" if table == "labels" else "features"
             if artefact in days:
-                found[artefact] += table_differences(connection, table, days[artefact])
-        for side in ("ours", "theirs"):
-            connection.execute(f"detach {side}")
+                sides = {"ours": ours, "theirs": theirs}
+                paths = {side: Path(folder) / f"{side}-{table}.parquet" for side in sides}
+                for side, tables in sides.items():
+                    tables.write(rows_of_days(table, days[artefact]), paths[side])
+                found[artefact] += table_differences(connection, table, paths["ours"], paths["theirs"])
     return found
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import GateFailed, MatineeError
-from tasks.features.warehouse import reader
+from tasks.features.engines import warehouse_of
+from tasks.features.warehouse import Warehouse
 from tasks.proof.perturbations import land_absurd, set_aside
 from tasks.runs.failures import explained
 from tasks.runs.run import Run
@@ -98,6 +99,10 @@ class Scenarios:
     def home(self, name: str) -> Home:
         """Return the home of a world."""
         return Home(self.folder / name)
+
+    def warehouse(self, name: str) -> Warehouse:
+        """Return the tables of a world."""
+        return warehouse_of(self.home(name), self.run.spec.name)
 
     def run_in(self, name: str) -> Run:
         """Return the run as it is made in a world."""
@@ -194,8 +199,8 @@ class Scenarios:
         self.say(f"{PAST}: build …")
         self._build(PAST, {}, {}, self.cut)
         self.say(f"{PAST}: retrieve …")
-        with reader(self.home(PAST), self.run.spec.name) as connection, atomic_dir(self.models_of_cut()) as folder:
-            Models(connection, self.run.spec).write(self.cut, folder)
+        with self.warehouse(PAST).open() as tables, atomic_dir(self.models_of_cut()) as folder:
+            Models(tables, self.run.spec).write(self.cut, folder)
 
     def _build(self, name: str, features: Mapping[date, str], labels: Mapping[date, str], last: date) -> None:
         """Build days and cuts, and the features as of the last day of a world's landing, with all of it loaded."""
@@ -210,11 +215,9 @@ class Scenarios:
 
     def _after(self, name: str) -> dict[str, int]:
         day = self.run.as_of
-        with reader(self.home(name), self.run.spec.name) as connection:
+        with self.warehouse(name).open() as tables:
             return {
-                table: int(
-                    connection.execute(f"select count(*) from {table} where {known} > ?", [day]).fetchall()[0][0]
-                )
+                table: int(tables.rows(f"select count(*) from {table} where {known} > ?", [day])[0][0])
                 for table, known in DATED.items()
             }
 
@@ -236,9 +239,10 @@ def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 
 def _version(run: Run) -> None:
     """Write what `publish` would publish, if the gates hold or not."""
+    from tasks.examples.candidates import RetrieveResult
     from tasks.publishing.publish import lineage, version_name, write_version
 
-    made_from = lineage(run, run.result("retrieve")["data"])
+    made_from = lineage(run, run.read("retrieve", RetrieveResult).data)
     with atomic_dir(run.step_dir(VERSION)) as folder:
         write_version(run, folder, version_name(run, made_from), made_from)
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import GateFailed, RegistryError
 from tasks.evaluation.champion import CHAMPION, against_champion, outdated_verdicts
 from tasks.evaluation.evaluate import MODEL
-from tasks.examples.candidates import made_folders
+from tasks.examples.candidates import RetrieveResult, made_folders
+from tasks.examples.retrievers import model_of
 from tasks.features.build import landing_digest, libraries, transforms_digest
 from tasks.features.ledger import BuildRequest
 from tasks.runs.provenance import code_digest
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from engine.node_schema import FeatureNode, ScoringRankerNode
     from tasks.runs.run import Run
 
-RETRIEVER_TYPES = {"als": "ALS", "popularity": "Popularity", "history": "History", "item_item": "ItemItem"}
 GOLDEN_USERS = 8
 GOLDEN_LENGTH = 10
 
@@ -65,7 +65,7 @@ def version_of(run: Run, need: BuildRequest) -> str:
 
 def this_version(run: Run) -> str:
     """Return the name of the version that an attempt makes, from what it has retrieved."""
-    return version_name(run, lineage(run, run.result("retrieve")["data"]))
+    return version_name(run, lineage(run, run.read("retrieve", RetrieveResult).data))
 
 
 def withdraw_version(run: Run) -> None:
@@ -85,7 +85,7 @@ def feature_nodes(spec: Spec) -> tuple[FeatureNode, ...]:
         if isinstance(feature, MartFeature):
             path = f"features/{feature.entity}.parquet"
             return LookupNode(name=feature.name, entity=feature.entity, default=feature.default, artifact=path)
-        named = {"name": feature.name, "of": RETRIEVER_TYPES[feature.retrieval.type]}
+        named = {"name": feature.name, "of": model_of(feature.retrieval).node}
         if isinstance(feature, RetrievalRank):
             return RankNode.model_validate(named)
         return ScoreNode.model_validate({**named, "default": 0.0})
@@ -98,8 +98,7 @@ def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:
     from engine.node_schema import FeatureScorerNode, ScoringRankerNode, TreesNode, UnionNode
 
     parts = [
-        {"type": RETRIEVER_TYPES[part.type], "k": part.k, "artifact": f"retrieval/{part.type}.npz"}
-        for part in spec.retrieval
+        {"type": model_of(part).node, "k": part.k, "artifact": f"retrieval/{part.type}.npz"} for part in spec.retrieval
     ]
     return ScoringRankerNode(
         retrieve=UnionNode.model_validate({"of": parts}),
@@ -206,7 +205,7 @@ def publish_step(run: Run) -> dict[str, Any]:
     """
     if not run.result("gate")["passed"]:
         raise GateFailed(f"{run.spec.name} {run.as_of}: a gate does not hold, so nothing is published")
-    made_from = lineage(run, run.result("retrieve")["data"])
+    made_from = lineage(run, run.read("retrieve", RetrieveResult).data)
     version = version_name(run, made_from)
     root = run.home.registry(run.spec.name)
     root.mkdir(parents=True, exist_ok=True)

@@ -20,17 +20,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import MatineeError
-from tasks.features.ledger import CODE, Entry, read_ledger
+from tasks.features.ledger import CODE, Entry
+from tasks.features.warehouse import Tables
 from tasks.sources.csv_files import LINE_NUMBER
 from tasks.sources.released_rows import REJECTS
 from tasks.store.database import memory
-from tasks.store.files import Home, atomic_file, digest, locked, read_json, safe_name, write_json
+from tasks.store.files import Home, digest, locked, read_json, safe_name, write_json
 from tasks.store.partitions import partition_dir, read_manifest
 from tasks.store.sql import literal
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
     from tasks.runs.run import Run
 
 UNPARSEABLE = "unparseable"
@@ -89,22 +88,22 @@ class Row:
         return found
 
 
-def put_aside(connection: DuckDBPyConnection, run: Run, source: str) -> dict[str, dict[str, Any]]:
+def put_aside(tables: Tables, run: Run, source: str) -> dict[str, dict[str, Any]]:
     """Put the refused rows of every built day up to the as-of day into quarantine, where they are not there yet.
 
     Args:
-        connection: the warehouse.
+        tables: of the warehouse.
         run: the run.
         source: the table of refused rows.
 
     Returns:
         Of each table that has some on the as-of day: how many, and the file that holds them.
     """
-    ledger = read_ledger(connection)
+    ledger = tables.ledger()
     counts: dict[tuple[str, date], dict[str, int]] = {}
-    for table, ds, rule, count in connection.execute(
+    for table, ds, rule, count in tables.rows(
         f"select table_name, ds, rule, count(*) from {source} where ds <= {literal(run.as_of)} group by all"
-    ).fetchall():
+    ):
         counts.setdefault((table, ds), {})[rule] = count
     root = run.home.quarantine(run.spec.name)
     emptied = {(p.parent.parent.name, _day(p.parent)) for p in root.glob("*/ds=*/manifest.json")}
@@ -112,7 +111,7 @@ def put_aside(connection: DuckDBPyConnection, run: Run, source: str) -> dict[str
         for table, ds in sorted(counts.keys() | {key for key in emptied if key[1] <= run.as_of}):
             made_of = _made_of(ledger, table, ds)
             if made_of:
-                _renew(connection, run, source, table, ds, made_of, ledger.get(CODE, ""), counts.get((table, ds), {}))
+                _renew(tables, run, source, table, ds, made_of, ledger.get(CODE, ""), counts.get((table, ds), {}))
     today = [found for found in refusals(run.home, run.spec.name, run.as_of, run.as_of) if found.path]
     return {found.table: {"rows": found.refused, "file": found.path.name} for found in today if found.path}
 
@@ -135,7 +134,7 @@ def _made_of(ledger: dict[Entry, str], table: str, ds: date) -> dict[str, str]:
 
 
 def _renew(
-    connection: DuckDBPyConnection, run: Run, source: str, table: str, ds: date,
+    tables: Tables, run: Run, source: str, table: str, ds: date,
     made_of: dict[str, str], code: str, rules: dict[str, int],
 ) -> None:  # fmt: skip
     """Write the refused rows of a table's day, unless they were judged from these partitions by this code before."""
@@ -147,7 +146,7 @@ def _renew(
     name = f"{digest([made_of, code])[:16]}.parquet" if rules else None
     if name is not None:
         rows = f"{source} where ds = {literal(ds)} and table_name = {literal(table)}"
-        _write(connection, rows, made_of, folder / name)
+        _write(tables, rows, made_of, folder / name)
     entry = {
         "file": name,
         "made_of": made_of,
@@ -160,7 +159,7 @@ def _renew(
     write_json(folder / "manifest.json", [*kept, entry])
 
 
-def _write(connection: DuckDBPyConnection, rows: str, made_of: dict[str, str], target: Path) -> None:
+def _write(tables: Tables, rows: str, made_of: dict[str, str], target: Path) -> None:
     own = literal(next((sha for part, sha in made_of.items() if part != REJECTS), ""))
     unread = literal(made_of.get(REJECTS, ""))
     numbers = ", ".join(f"json_extract_string(\"row\", '$.{name}')" for name in (LINE_NUMBER, "line"))
@@ -177,8 +176,7 @@ def _write(connection: DuckDBPyConnection, rows: str, made_of: dict[str, str], t
             "row", ds, case when rule = '{UNPARSEABLE}' then {unread} else {own} end as landing
         from numbered order by rule, line, "row", copy
     """
-    with atomic_file(target) as temporary:
-        connection.execute(f"copy ({query}) to {literal(str(temporary))} (format parquet, compression zstd)")
+    tables.write(query, target)
 
 
 def _offered(run: Run, table: str, ds: date, made_of: dict[str, str]) -> int | None:

@@ -14,9 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.features.build import code_of_tables, run_dbt
-from tasks.features.ledger import BuildRequest, plan_build, prepare, write_control_tables
-from tasks.features.warehouse import locked, writer
+from tasks.features.build import build_staging, code_of_tables
 from tasks.store.database import memory
 from tasks.store.files import Home
 from tasks.store.partitions import Partition, partition_dir, read_manifests, store
@@ -59,14 +57,8 @@ def refused_now(
             made = store(partition_dir(scratch, spec.source_name, table, ds), rows, inputs="proposed")
             parts.append(Partition(table, ds, made.path, made.sha256, made.rows))
         _take_parse_cache(home, scratch, spec.name)
-        with locked(scratch, spec.name), writer(scratch, spec.name) as connection:
-            code = code_of_tables(spec)
-            write_control_tables(connection, plan_build(BuildRequest(tuple(parts)), prepare(connection, code), code))
-        run_dbt(spec, scratch, Path(folder) / "dbt.log", select="+rejected_rows")
-        with writer(scratch, spec.name) as connection:
-            rows_now = connection.execute(
-                'select table_name, ds, rule, "row" from rejected_rows order by all'
-            ).fetchall()
+        with build_staging(spec, scratch, parts, Path(folder) / "dbt.log").open() as staged:
+            rows_now = staged.rows('select table_name, ds, rule, "row" from rejected_rows order by all')
     found: Refused = {}
     for table, ds, rule, text in rows_now:
         found.setdefault((table, ds), []).append((rule, text))

@@ -104,5 +104,8 @@ def _required(name: str, project: Path) -> Path:
 
 @cache
 def code_digest() -> str:
-    """Hash the Python that makes results: the steps up to publishing, and all that they import."""
-    return digest({name: sha256_file(path) for name, path in modules(makers()).items()})
+    """Digest of the code that makes results: the steps up to publishing, all that they import, and their SQL."""
+    files = modules(makers())
+    statements = {path for file in files.values() for path in (file.parent / "sql").glob("*.sql")}
+    sql = {f"{path.parts[-3]}/sql/{path.name}": sha256_file(path) for path in statements}
+    return digest({**{name: sha256_file(path) for name, path in files.items()}, **sql})

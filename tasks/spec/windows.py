@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from tasks.errors import SpecError
-from tasks.spec.parts import AlsRetrieval, ItemItemRetrieval, SnapshotExamples
+from tasks.spec.parts import SnapshotExamples
 from tasks.spec.spec import Spec
 
 LONGEST_FEATURE_WINDOW = timedelta(days=365)
@@ -105,7 +105,7 @@ def lookback(spec: Spec) -> timedelta:
 
     The item models of a cut were fitted up to `refit - 1` days before it, on the longest window before that day.
     """
-    refits = [part.refit for part in spec.retrieval if isinstance(part, AlsRetrieval | ItemItemRetrieval)]
+    refits = [getattr(part, "refit", 1) for part in spec.retrieval]
     return LONGEST_FEATURE_WINDOW + timedelta(days=max(refits, default=1) - 1)
 
 

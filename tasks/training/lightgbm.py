@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,31 @@ from tasks.spec.spec import Spec
 if TYPE_CHECKING:
     import lightgbm
     import pyarrow as pa
+
+    from engine.trees import Trees
+
+
+@dataclass(frozen=True)
+class TrainedTrees:
+    """A trained LightGBM model."""
+
+    booster: lightgbm.Booster
+
+    def scorer(self) -> Trees:
+        """The trees as the engine executes them."""
+        from engine.trees import Trees
+
+        return Trees.parse(self.booster.model_to_string(num_iteration=-1))
+
+    def importance(self) -> dict[str, float]:
+        """Gain of each feature, summed over the splits."""
+        gains = self.booster.feature_importance("gain")
+        return {name: round(float(gain), 4) for name, gain in zip(self.booster.feature_name(), gains, strict=True)}
+
+    def save(self, path: Path) -> None:
+        """Write the model as text, without the number of threads: files of equal models are equal."""
+        text = self.booster.model_to_string(num_iteration=-1)
+        path.write_text(re.sub(r"(?m)^\[num_threads: \d+\]\n", "", text), encoding="utf-8")
 
 
 def parameters(ranker: LightGBM) -> dict[str, Any]:
@@ -38,7 +64,7 @@ def parameters(ranker: LightGBM) -> dict[str, Any]:
     }
 
 
-def fit(table: pa.Table, spec: Spec, ranker: LightGBM) -> lightgbm.Booster:
+def train(table: pa.Table, spec: Spec, ranker: LightGBM) -> TrainedTrees:
     """Train one model.
 
     Args:
@@ -74,12 +100,6 @@ def fit(table: pa.Table, spec: Spec, ranker: LightGBM) -> lightgbm.Booster:
         params=parameters(ranker),
     )
     try:
-        return lightgbm.train(parameters(ranker), data, num_boost_round=ranker.rounds)
+        return TrainedTrees(lightgbm.train(parameters(ranker), data, num_boost_round=ranker.rounds))
     except lightgbm.basic.LightGBMError as error:
         raise TrainingError(f"LightGBM refuses these examples or settings: {error}") from None
-
-
-def save(booster: lightgbm.Booster, path: Path) -> None:
-    """Write a model as text without what differs between machines: the number of threads."""
-    text = booster.model_to_string(num_iteration=-1)
-    path.write_text(re.sub(r"(?m)^\[num_threads: \d+\]\n", "", text), encoding="utf-8")

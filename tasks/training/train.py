@@ -8,25 +8,47 @@ pandas copy is made.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.errors import TrainingError
 from tasks.examples.arrays import UNKNOWN, group_ends
+from tasks.examples.sample import SampleResult
+from tasks.spec.parts import LightGBM
 from tasks.spec.populations import EVERYBODY_ELSE, slug
 from tasks.spec.spec import Spec
 from tasks.store.files import write_json
-from tasks.training.lightgbm import fit, save
+from tasks.store.records import Record
+from tasks.training.rankers import train_ranker
 
 if TYPE_CHECKING:
-    import lightgbm
     import pyarrow as pa
 
     from tasks.runs.run import Run
 
 
+class TrainResult(Record):
+    """What the step `train` made for a population.
+
+    Attributes:
+        population: which one.
+        examples: rows that the evaluated model was trained on.
+        groups: lists that they form.
+        settings: of the ranker, chosen by tuning if there was any.
+        trials: settings that were tried.
+        importance: gain of each feature, summed over the splits of the evaluated model.
+    """
+
+    population: str
+    examples: int
+    groups: int
+    settings: LightGBM
+    trials: int
+    importance: dict[str, float]
+
+
 def populations(run: Run) -> list[str]:
     """Return the populations with a model of their own, in order of name, and `*` for everybody else."""
-    counts: dict[str, int] = run.result("sample")["populations"]
+    counts = run.read("sample", SampleResult).populations
     if run.spec.populations is None:
         return [EVERYBODY_ELSE]
     least = run.spec.populations.min_groups
@@ -54,7 +76,7 @@ def read_examples(paths: list[Path], spec: Spec, population: str, own: list[str]
     return others if others.num_rows else table
 
 
-def train_step(run: Run, population: str) -> dict[str, Any]:
+def train_step(run: Run, population: str) -> TrainResult:
     """Choose settings, train the judged model and the one to publish; write both and what was learnt.
 
     Raises:
@@ -68,28 +90,23 @@ def train_step(run: Run, population: str) -> dict[str, Any]:
         paths = [folder / f"{name}.parquet" for name in names]
         return read_examples(paths, run.spec, population, own)
 
-    result: dict[str, Any] = {"population": population}
-    with run.step(f"train/{slug(population)}", result) as target:
+    with run.write(f"train/{slug(population)}") as target:
         try:
             chosen, trials = choose(run.spec, read)
             examples = read("train", "validation")
-            judged = fit(examples, run.spec, chosen)
-            published = fit(read("refit"), run.spec, chosen) if run.spec.publish.refit else judged
+            judged = train_ranker(examples, run.spec, chosen)
+            published = train_ranker(read("refit"), run.spec, chosen) if run.spec.publish.refit else judged
         except TrainingError as error:
             raise TrainingError(f"{run.spec.name} {run.as_of}, population {population!r}: {error}") from None
-        save(judged, target / "judged.txt")
-        save(published, target / "published.txt")
-        write_json(target / "trials.json", trials)
-        result |= {
-            "examples": examples.num_rows,
-            "groups": len(group_ends(examples)),
-            "settings": chosen.model_dump(mode="json"),
-            "trials": len(trials),
-            "importance": _importance(judged),
-        }
+        judged.save(target.path / "judged.txt")
+        published.save(target.path / "published.txt")
+        write_json(target.path / "trials.json", [trial.to_json() for trial in trials])
+        target.result = result = TrainResult(
+            population=population,
+            examples=examples.num_rows,
+            groups=len(group_ends(examples)),
+            settings=chosen,
+            trials=len(trials),
+            importance=judged.importance(),
+        )
     return result
-
-
-def _importance(booster: lightgbm.Booster) -> dict[str, float]:
-    gains = booster.feature_importance("gain")
-    return {name: round(float(gain), 4) for name, gain in zip(booster.feature_name(), gains, strict=True)}

@@ -5,18 +5,37 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tasks.spec.parts import LightGBM, Tune
+from tasks.spec.parts import LightGBM, TunableParameter, Tune
 from tasks.spec.spec import Spec
+from tasks.store.records import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Trial = dict[str, Any]
+Settings = dict[TunableParameter, int | float]
 
 
-def points(tune: Tune) -> list[dict[str, Any]]:
+class Trial(Record):
+    """Settings that were tried: the metric's mean over the groups of the validation window, and its standard error."""
+
+    settings: Settings
+    complexity: int
+    value: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """Settings to try, and how complex they are."""
+
+    settings: Settings
+    complexity: int
+
+
+def points(tune: Tune) -> list[Point]:
     """Return the settings to try, simplest first; a point's complexity is the sum of its places in the lists."""
     import numpy as np
 
@@ -27,11 +46,7 @@ def points(tune: Tune) -> list[dict[str, Any]]:
         grid = [grid[i] for i in sorted(kept)]
     grid.sort(key=lambda place: (sum(place), place))
     return [
-        {
-            "settings": {n: tune.space[n][i] for n, i in zip(names, place, strict=True)},
-            "complexity": sum(place),
-        }
-        for place in grid
+        Point({name: tune.space[name][n] for name, n in zip(names, place, strict=True)}, sum(place)) for place in grid
     ]
 
 
@@ -41,11 +56,11 @@ def simplest(trials: Sequence[Trial], rule: str) -> Trial:
     `simplest_within_one_standard_error` (Breiman et al. 1984, §3.4.3): the least complex trial whose value is within
     one standard error of the best; `best`: the greatest value. Ties go to the first.
     """
-    best = max(trials, key=lambda trial: float(trial["value"]))
+    best = max(trials, key=lambda trial: trial.value)
     if rule == "best":
         return best
-    least = best["value"] - best["standard_error"]
-    return next(trial for trial in trials if trial["value"] >= least)
+    least = best.value - best.standard_error
+    return next(trial for trial in trials if trial.value >= least)
 
 
 def choose(spec: Spec, read: Callable[[str], pa.Table]) -> tuple[LightGBM, list[Trial]]:
@@ -60,14 +75,14 @@ def choose(spec: Spec, read: Callable[[str], pa.Table]) -> tuple[LightGBM, list[
     train, validation = read("train"), read("validation")
     trials = []
     for point in points(spec.tune):
-        ranker = _with(spec.ranker, point["settings"])
+        ranker = _with(spec.ranker, point.settings)
         value, error = _measure(spec, spec.tune.metric, ranker, train, validation)
-        trials.append({**point, "value": value, "standard_error": error})
+        trials.append(Trial(settings=point.settings, complexity=point.complexity, value=value, standard_error=error))
     chosen = simplest(trials, spec.tune.choose)
-    return _with(spec.ranker, chosen["settings"]), trials
+    return _with(spec.ranker, chosen.settings), trials
 
 
-def _with(ranker: LightGBM, settings: dict[str, Any]) -> LightGBM:
+def _with(ranker: LightGBM, settings: Settings) -> LightGBM:
     return LightGBM.model_validate({**ranker.model_dump(), **settings})
 
 
@@ -77,12 +92,10 @@ def _measure(spec: Spec, metric: str, ranker: LightGBM, train: pa.Table, validat
 
     from engine.lists import Lists
     from engine.metrics import parse_metric
-    from engine.trees import Trees
     from tasks.examples.arrays import group_offsets, matrix
-    from tasks.training.lightgbm import fit
+    from tasks.training.rankers import train_ranker
 
-    trees = Trees.parse(fit(train, spec, ranker).model_to_string(num_iteration=-1))
-    scores = trees.predict(matrix(validation, spec.features))
+    scores = train_ranker(train, spec, ranker).scorer().predict(matrix(validation, spec.features))
     lists = Lists.of(scores, validation["grade"].to_numpy(), group_offsets(validation))
     values = parse_metric(metric)(lists)
     values = values[~np.isnan(values)]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from tasks.examples.sample import SampleResult
 from tasks.runs.run import Run
 from tasks.spec.feature_catalog import MARTS, FeatureCatalog, MartFeature
 from tasks.spec.spec import Spec
@@ -62,6 +63,11 @@ def finish_step(run: Run, step: str, result: dict[str, Any]) -> None:
 def published(version: str, as_of: date, alias: str = "champion", content: str = CONTENT, **more: Any) -> TimelineEvent:
     """What the timeline is told of a version."""
     return TimelineEvent(version=version, as_of=as_of, alias=alias, content=content, **more)
+
+
+def sample_of(populations: dict[str, int]) -> SampleResult:
+    """What a sample step recorded that drew so many groups of each population."""
+    return SampleResult(strata=(), rows={}, populations=populations, serving={})
 
 
 def small_catalog() -> FeatureCatalog:

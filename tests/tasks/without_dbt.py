@@ -12,8 +12,9 @@ from duckdb import DuckDBPyConnection
 
 from tasks.errors import BuildError
 from tasks.features import build
+from tasks.features.build import ModelOutcome
+from tasks.features.duckdb_warehouse import DuckDBWarehouse
 from tasks.features.ledger import models
-from tasks.features.warehouse import writer
 from tasks.runs.run import Run
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
@@ -79,13 +80,13 @@ def build_without_dbt(
         ends_after: fail when so many models have entered what they made.
     """
 
-    def run_dbt(spec: Spec, home: Home, log: Path) -> list[dict[str, Any]]:
-        with writer(home, spec.name) as connection:
+    def run_dbt(spec: Spec, home: Home, log: Path) -> list[ModelOutcome]:
+        with DuckDBWarehouse(home, spec.name).connect(read_only=False) as connection:
             told = connection.execute("select as_of from control.as_of_days order by 1").fetchall()
             calls.append([day for (day,) in told])
             enter(connection, MODELS[:ends_after])
         if ends_after is not None:
             raise BuildError("labels: error: out of memory")
-        return [{"name": "labels", "status": "success"}]
+        return [ModelOutcome(name="labels", kind="model", status="success", seconds=0.0, rows=None, message="")]
 
     monkeypatch.setattr(build, "run_dbt", run_dbt)

@@ -91,7 +91,7 @@ class Warehouse:
 
         folders = ["--project-dir", TRANSFORMS, "--profiles-dir", TRANSFORMS, "--target-path", self.target]
         settings = {"staging": self.staging, **LABELS, **variables}
-        environment = {"MATINEE_WAREHOUSE": str(self.path), "MATINEE_TEMP_LIMIT": "1GB"}
+        environment = {"MATINEE_WAREHOUSE_FILE": str(self.path), "MATINEE_TEMP_LIMIT": "1GB"}
         with patch.dict(os.environ, environment):
             outcome = dbtRunner().invoke(
                 ["--warn-error", "--quiet", "--log-level-file", "none", *command]

@@ -13,6 +13,7 @@ from tasks.checks.profile_row import Profile
 from tasks.checks.rejection_rates import RejectedCount, reject_profiles
 from tasks.checks.suites import load_suite
 from tasks.checks.verdicts import Check
+from tasks.features.duckdb_warehouse import DuckDBTables
 from tasks.store.files import Home
 from tests.tasks.checking import DAY, FakeRun, days_up_to, land_table
 
@@ -31,7 +32,7 @@ def profiles(folder: Path, counts: dict[str, list[int]], rows: int = 5000) -> li
             for day, number in zip(days, numbers, strict=True):
                 query = "insert into rejected select 'events', ?, ? from range(?)"
                 connection.execute(query, [rule, day, number])
-        return reject_profiles(connection, run, "rejected", SUITE.meta.trailing)  # type: ignore[arg-type]
+        return reject_profiles(DuckDBTables(connection), run, "rejected", SUITE.meta.trailing)  # type: ignore[arg-type]
 
 
 def warned(found: list[Profile]) -> list[Check]:
@@ -94,7 +95,7 @@ def test_what_comes_after_the_day_does_not_count(tmp_path: Path) -> None:
     with duckdb.connect() as connection:
         connection.execute("create table rejected (table_name varchar, rule varchar, ds date)")
         connection.execute("insert into rejected select 'events', 'missing_id', ? from range(5)", [DAY])
-        before = reject_profiles(connection, run, "rejected", SUITE.meta.trailing)  # type: ignore[arg-type]
+        before = reject_profiles(DuckDBTables(connection), run, "rejected", SUITE.meta.trailing)  # type: ignore[arg-type]
         later: date = DAY + timedelta(days=1)
         connection.execute("insert into rejected select 'events', 'missing_id', ? from range(50)", [later])
-        assert reject_profiles(connection, run, "rejected", SUITE.meta.trailing) == before  # type: ignore[arg-type]
+        assert reject_profiles(DuckDBTables(connection), run, "rejected", SUITE.meta.trailing) == before  # type: ignore[arg-type]

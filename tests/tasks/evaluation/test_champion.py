@@ -22,8 +22,8 @@ from tasks.runs.run import Run
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
 from tasks.store.registry import move_alias, verdict_on, version_dir, withdraw
-from tasks.training.lightgbm import fit, save
-from tests.tasks.handmade import day, examples, finish_step, group, published, spec_of
+from tasks.training.rankers import train_ranker
+from tests.tasks.handmade import day, examples, finish_step, group, published, sample_of, spec_of
 
 # As of 02-20 with H = 1 and L = 2 the test cuts are 02-16 and 02-17.
 GATE = {"metric": "mrr", "not_worse_than": "champion", "margin": 0.01}
@@ -58,7 +58,7 @@ def a_model(spec: Spec, path: Path, clue: str) -> None:
     only = spec.model_copy(update={"features": (clue,)})
     table = judged([day("02-01")]).select([clue, "grade", "weight", "group_id"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    save(fit(table, only, only.ranker), path)
+    train_ranker(table, only, only.ranker).save(path)
 
 
 def ranker(clue: str, artifact: str = "trees.txt") -> dict[str, Any]:
@@ -180,7 +180,7 @@ def clue_of(table: pa.Table, clue: str) -> Any:
 def sampled(run: Run, table: pa.Table) -> None:
     """Leave what the steps before training leave."""
     finish_step(run, "retrieve", {"data": "digest of the landing"})
-    finish_step(run, "sample", {"populations": {}})
+    finish_step(run, "sample", sample_of({}).to_json())
     pq.write_table(table, run.step_dir("sample") / "test.parquet")
 
 
@@ -227,8 +227,8 @@ def evaluate_backwards(run: Run, table: pa.Table) -> None:
     worst = table.set_column(table.column_names.index("grade"), "grade", turned)
     path = run.step_dir("train/everybody-else") / "judged.txt"
     path.parent.mkdir(parents=True)
-    save(fit(worst, run.spec, run.spec.ranker), path)
-    save(fit(worst, run.spec, run.spec.ranker), path.with_name("published.txt"))
+    train_ranker(worst, run.spec, run.spec.ranker).save(path)
+    train_ranker(worst, run.spec, run.spec.ranker).save(path.with_name("published.txt"))
     evaluate_step(run)
 
 

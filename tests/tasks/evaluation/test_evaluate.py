@@ -26,8 +26,8 @@ from tasks.evaluation.evaluate import (
 from tasks.evaluation.held_out import HeldOut, baseline_rows
 from tasks.runs.run import Run
 from tasks.store.files import Home, read_json
-from tasks.training.lightgbm import fit, save
-from tests.tasks.handmade import SNAPSHOTS, day, examples, finish_step, group, spec_of
+from tasks.training.rankers import train_ranker
+from tests.tasks.handmade import SNAPSHOTS, day, examples, finish_step, group, sample_of, spec_of
 
 REGIONS = {"evaluate": {"metrics": ["ndcg@10", "mrr"], "baselines": ["popularity", "policy"], "slices": ["region"]}}
 
@@ -96,7 +96,7 @@ def test_records_are_one_flat_list(tmp_path: Path) -> None:
 def test_populations_have_records_of_their_own(tmp_path: Path) -> None:
     run = run_of(tmp_path, populations={"by": "region", "min_groups": 5}, **REGIONS)
     run.step_dir("sample").mkdir(parents=True)
-    finish_step(run, "sample", {"populations": {"BR": 5, "SE": 4}})
+    finish_step(run, "sample", sample_of({"BR": 5, "SE": 4}).to_json())
 
     groups = ranked(run, two_groups(), None)
     found = records(run.spec, groups)
@@ -214,14 +214,16 @@ def test_each_population_is_scored_by_its_own_trees(tmp_path: Path) -> None:
         )
     )
     run.step_dir("sample").mkdir(parents=True)
-    finish_step(run, "sample", {"populations": {"BR": 10, "SE": 4}})
+    finish_step(run, "sample", sample_of({"BR": 10, "SE": 4}).to_json())
     for name, sign in (("BR", 1), ("everybody-else", -1)):
         folder = run.step_dir(f"train/{name}")
         folder.mkdir(parents=True)
         grades = table["grade"].to_numpy()
         turned = pa.array(grades if sign > 0 else 1 - grades, pa.int8())
-        model = fit(table.set_column(table.column_names.index("grade"), "grade", turned), run.spec, run.spec.ranker)
-        save(model, folder / "judged.txt")
+        model = train_ranker(
+            table.set_column(table.column_names.index("grade"), "grade", turned), run.spec, run.spec.ranker
+        )
+        model.save(folder / "judged.txt")
 
     found = model_scores(run, table).reshape(20, 5)
 

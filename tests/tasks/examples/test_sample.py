@@ -14,8 +14,10 @@ import pytest
 from duckdb import DuckDBPyConnection
 
 from tasks.errors import TrainingError
-from tasks.examples import sample
-from tasks.examples.sample import attribute_columns, copy_parquet, examples_query, sample_step
+from tasks.examples import queries, sample
+from tasks.examples.queries import attribute_columns
+from tasks.examples.sample import SampleResult, sample_step
+from tasks.features.duckdb_warehouse import DuckDBTables
 from tasks.runs.run import Run
 from tasks.spec import resolved_features
 from tasks.store.files import Home, read_json, sha256_file
@@ -67,7 +69,7 @@ def connection() -> Iterator[DuckDBPyConnection]:
 
 def test_examples_are_candidates_with_features_and_labels_of_their_cut(connection: DuckDBPyConnection) -> None:
     spec = spec_of(sample={"groups": 9, "strata": ["region"]})
-    table = connection.sql(examples_query(spec, "drawn", [day("02-01")])).to_arrow_table()
+    table = connection.sql(queries.examples(spec, "drawn", [day("02-01")], DuckDBTables)).to_arrow_table()
 
     columns = ["example_id", "item_id", "grade", "position", "region", "weight", *spec.features, "popularity_score"]
     assert [tuple(row.values()) for row in table.select(columns).to_pylist()] == [
@@ -88,7 +90,7 @@ def test_groups_that_were_not_drawn_and_other_cuts_are_left_out(connection: Duck
     spec = spec_of()
 
     def groups(*cuts: str) -> set[str]:
-        query = examples_query(spec, "drawn", [day(cut) for cut in cuts])
+        query = queries.examples(spec, "drawn", [day(cut) for cut in cuts], DuckDBTables)
         return {row[1] for row in connection.sql(query).fetchall()}
 
     assert groups("02-01", "02-02") == {"r2"}
@@ -101,7 +103,7 @@ def test_a_list_shown_over_midnight_is_two_groups(connection: DuckDBPyConnection
     connection.execute(f"insert into groups values ('r1', {CUT} + 1, 'u1', 4, 0, 'BR')")
     connection.execute(f"insert into drawn values ('r1', {CUT} + 1, 2.0)")
 
-    rows = connection.sql(examples_query(spec_of(), "drawn", [day("02-01"), day("02-02")])).fetchall()
+    rows = connection.sql(queries.examples(spec_of(), "drawn", [day("02-01"), day("02-02")], DuckDBTables)).fetchall()
 
     assert len(rows) == 6
     assert [row[5] for row in rows if row[4] == day("02-02")] == [4]
@@ -109,7 +111,7 @@ def test_a_list_shown_over_midnight_is_two_groups(connection: DuckDBPyConnection
 
 def test_an_item_shown_twice_in_a_list_has_a_place_of_its_own(connection: DuckDBPyConnection) -> None:
     connection.execute("insert into candidates select * replace ('a/' || example_id as example_id) from candidates")
-    rows = connection.sql(examples_query(spec_of(), "drawn", [day("02-01")])).fetchall()
+    rows = connection.sql(queries.examples(spec_of(), "drawn", [day("02-01")], DuckDBTables)).fetchall()
     assert [row[0] for row in rows] == [
         f"{front}{group}/{item}"
         for group, items in (("r1", ("i1", "i2", "i3")), ("r2", ("i1", "i2")))
@@ -135,14 +137,16 @@ def test_texts_and_names_cannot_break_out(text: str, connection: DuckDBPyConnect
 
 
 def test_a_copy_is_whole_or_absent(connection: DuckDBPyConnection, tmp_path: Path) -> None:
-    assert copy_parquet(connection, "select * from groups", tmp_path / "it's.parquet") == 2
+    tables = DuckDBTables(connection)
+    assert tables.write("select * from groups", tmp_path / "it's.parquet") == 2
     with pytest.raises(duckdb.Error):
-        copy_parquet(connection, "select error('half way') from groups", tmp_path / "broken.parquet")
+        tables.write("select error('half way') from groups", tmp_path / "broken.parquet")
     assert [path.name for path in tmp_path.iterdir()] == ["it's.parquet"]
 
 
 def draw(connection: DuckDBPyConnection, run: Run, name: str = "fit") -> tuple[list[dict[str, Any]], dict[str, float]]:
-    strata = sample._draw(connection, run, name, [day("02-01"), day("02-02")])
+    drawn = sample._draw(DuckDBTables(connection), run, name, [day("02-01"), day("02-02")])
+    strata = [stratum.to_json() for stratum in drawn]
     return strata, dict(connection.execute(f"select group_id, weight from {name} order by all").fetchall())
 
 
@@ -204,6 +208,17 @@ def test_without_strata_and_with_fewer_groups_than_asked_for_all_are_drawn(
     assert set(drawn.values()) == {1.0}
 
 
+class Opened:
+    """A warehouse that is a connection which stays open."""
+
+    def __init__(self, connection: DuckDBPyConnection) -> None:
+        self.tables = DuckDBTables(connection)
+
+    @contextmanager
+    def open(self) -> Iterator[DuckDBTables]:
+        yield self.tables
+
+
 @pytest.fixture
 def built(connection: DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
     """A run whose warehouse is the hand-made one, moved to the run's cuts, with its candidates in a file."""
@@ -229,11 +244,7 @@ def built(connection: DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.Mo
         other.execute("create table feat_user_items (user_id varchar, item_id varchar, as_of date)")
         other.execute("create table feat_user_categories (user_id varchar, category varchar, as_of date)")
 
-        @contextmanager
-        def reader(*_: object) -> Iterator[DuckDBPyConnection]:
-            yield other
-
-        monkeypatch.setattr(sample, "reader", reader)
+        monkeypatch.setattr(sample, "warehouse_of", lambda *_: Opened(other))
         monkeypatch.setattr(sample, "candidate_files", lambda _: {day("01-31"): path})
         return run
 
@@ -254,17 +265,18 @@ def test_the_step_writes_every_window(built: Callable[..., Run]) -> None:
     for name in ("train", "validation", "test", "refit"):
         found = rows_of(run, name)
         assert sorted({row["cut"] for row in found}) == list(getattr(windows, name))
-        assert result["rows"][name] == len(found) == 5 * len(getattr(windows, name))
+        assert result.rows[name] == len(found) == 5 * len(getattr(windows, name))
         assert [(r["cut"], r["group_id"], r["item_id"]) for r in found] == sorted(
             (r["cut"], r["group_id"], r["item_id"]) for r in found
         )
-    assert result["strata"] == read_json(run.step_dir("sample") / "strata.json")
-    assert result["strata"] == [
+    strata = [stratum.to_json() for stratum in result.strata]
+    assert strata == read_json(run.step_dir("sample") / "strata.json")
+    assert strata == [
         {"stratum": {"region": "BR"}, "groups": 7, "drawn": 7},  # 5 training cuts and 2 to validate
         {"stratum": {"region": "unknown"}, "groups": 7, "drawn": 7},  # u2 has no row in feat_users
     ]
-    assert result["populations"] == {"BR": 7, "unknown": 7}
-    assert run.result("sample") == result
+    assert result.populations == {"BR": 7, "unknown": 7}
+    assert run.read("sample", SampleResult) == result
 
 
 def test_the_step_again_writes_the_same_bytes(built: Callable[..., Run]) -> None:
@@ -290,7 +302,7 @@ def test_snapshots_also_write_what_retrieval_missed(built: Callable[..., Run]) -
     assert found == [
         {"group_id": f"u1@{cut}", "user_id": "u1", "cut": cut, "item_id": "i1", "grade": 2, "region": "BR"}
     ]
-    assert run_truth["rows"]["test"] == 3
+    assert run_truth.rows["test"] == 3
 
 
 def test_nothing_positive_is_an_error_that_names_the_rules(

@@ -16,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import BuildError
-from tasks.features import build, ledger
-from tasks.features.build import build_step, code_of_tables, dbt_vars, needed, require_built, wanted
-from tasks.features.ledger import BuildPlan, models, plan_build, prepare, record_tested, write_control_tables
+from tasks.features import build, control_tables
+from tasks.features.build import BuildResult, build_step, code_of_tables, dbt_vars, needed, require_built, wanted
+from tasks.features.control_tables import prepare, record_tested, write_control_tables
+from tasks.features.duckdb_warehouse import DuckDBTables
+from tasks.features.ledger import BuildPlan, models, plan_build
 from tasks.runs.run import Run
 from tasks.sources.land import land_step
 from tasks.spec.windows import first_as_of
@@ -298,17 +300,17 @@ def test_the_step_runs_dbt_once_and_then_not_at_all(tmp_path: Path, monkeypatch:
     first, second = build_step(run), build_step(run)
 
     assert calls == [[*run.windows.refit, run.as_of]]
-    assert first == {
+    assert first.to_json() == {
         "partitions_loaded": {"days": 31, "from": "2026-01-01", "to": "2026-01-31"},
         "features_built": {"days": 14, "from": "2026-01-16", "to": "2026-01-31"},
         "labels_built": {"days": 13, "from": "2026-01-16", "to": "2026-01-28"},
         "up_to_date": False,
     }
     nothing = {"days": 0}
-    assert second == {
+    assert second.to_json() == {
         "partitions_loaded": nothing, "features_built": nothing, "labels_built": nothing, "up_to_date": True,
     }  # fmt: skip
-    assert run.result("build") == second
+    assert run.read("build", BuildResult) == second
     assert read_json(run.step_dir("build") / "models.json") == []
 
 
@@ -321,7 +323,7 @@ def test_a_build_that_failed_marks_nothing_as_built(tmp_path: Path, monkeypatch:
     assert not run.step_dir("build").exists()
 
     build_without_dbt(monkeypatch, [])
-    assert build_step(run)["partitions_loaded"]["days"] == 31
+    assert build_step(run).partitions_loaded.days == 31
 
 
 @settings(max_examples=12)
@@ -370,7 +372,7 @@ def test_tables_dropped_by_half_are_not_in_the_ledger(connection: DuckDBPyConnec
 
     connection.execute("create table impressions (n integer)")
     with pytest.raises(KeyboardInterrupt):
-        ledger._drop_everything(Killed())  # type: ignore[arg-type]
+        control_tables._drop_everything(Killed())  # type: ignore[arg-type]
     assert connection.execute("select count(*) from control.ledger").fetchall() == [(0,)]
 
 
@@ -403,10 +405,10 @@ def test_tables_of_an_older_landing_are_refused(connection: DuckDBPyConnection, 
     """What is kept under the digest of the new landing would be made from the old one."""
     run = run_of()
     finish(connection, make_plan(run, connection))
-    require_built(run, connection)
+    require_built(run, DuckDBTables(connection))
     landed.partitions = landing(day("01-01"), day("02-10"), corrected=[day("01-20")])
     with pytest.raises(BuildError, match="changed since the tables were built"):
-        require_built(run, connection)
+        require_built(run, DuckDBTables(connection))
 
 
 def test_days_that_wait_for_the_same_are_built_in_one_dbt_invocation(
@@ -419,12 +421,12 @@ def test_days_that_wait_for_the_same_are_built_in_one_dbt_invocation(
     land_step(runs[14])
 
     built = build_step(runs[14], [january(16), january(15), january(14)])
-    assert built["partitions_loaded"] == {"days": 13, "from": "2011-01-04", "to": "2011-01-16"}
-    assert built["features_built"] == {"days": 5, "from": "2011-01-12", "to": "2011-01-16"}
+    assert built.partitions_loaded.to_json() == {"days": 13, "from": "2011-01-04", "to": "2011-01-16"}
+    assert built.features_built.to_json() == {"days": 5, "from": "2011-01-12", "to": "2011-01-16"}
 
     for number in (15, 16):
         land_step(runs[number])
-        assert build_step(runs[number], [january(14)])["up_to_date"] is True
+        assert build_step(runs[number], [january(14)]).up_to_date is True
     assert len(calls) == 1
 
 
@@ -435,7 +437,7 @@ def test_a_day_that_is_built_builds_for_nobody_else(tmp_path: Path, monkeypatch:
     run = shop_run(tmp_path, 14)
     land_step(run)
     build_step(run)
-    assert build_step(run, [january(15), january(16)])["up_to_date"] is True
+    assert build_step(run, [january(15), january(16)]).up_to_date is True
     assert len(calls) == 1
 
 
@@ -461,7 +463,7 @@ def test_a_day_that_others_keep_from_being_landed_is_built_alone(
     build_without_dbt(monkeypatch, calls)
     run = shop_run(tmp_path, 14)
     land_step(run)
-    assert build_step(run, [january(16)])["up_to_date"] is False
+    assert build_step(run, [january(16)]).up_to_date is False
     assert calls == [[*run.windows.refit, run.as_of]]
 
 
@@ -481,5 +483,5 @@ def test_a_day_that_others_keep_from_being_built_is_built_alone(
     monkeypatch.setattr(build, "run_dbt", run_dbt)
     run = shop_run(tmp_path, 14)
     land_step(run)
-    assert build_step(run, [january(16)])["features_built"]["to"] == "2011-01-14"
+    assert build_step(run, [january(16)]).features_built.last == january(14)
     assert len(calls) == 2

@@ -117,8 +117,8 @@ def test_all_days_are_built_by_one_invocation(runs: list[Run], monkeypatch: pyte
     calls: list[list[date]] = []
     build_without_dbt(monkeypatch, calls)
     land_all(runs, lambda *_: None)
-    assert build_all(runs)["features_built"] == {"days": 5, "from": "2011-01-12", "to": "2011-01-16"}
-    assert build_all(runs)["up_to_date"] is True
+    assert build_all(runs).features_built.to_json() == {"days": 5, "from": "2011-01-12", "to": "2011-01-16"}
+    assert build_all(runs).up_to_date is True
     assert calls == [[january(n) for n in range(12, 17)]]
     assert look(runs)[0].empty
 
@@ -432,4 +432,4 @@ def test_two_backfills_of_a_pipeline_do_not_run_at_once(command: Command, runs: 
 def test_what_is_left_of_a_backfills_build_is_kept_for_people(made: list[Run]) -> None:
     folder = made[0].home.root / "backfills" / "shop" / "build"
     assert read_json(folder / "result.json")["partitions_loaded"]["days"] == 13
-    assert read_json(folder / "models.json") == [{"name": "labels", "status": "success"}]
+    assert [model["name"] for model in read_json(folder / "models.json")] == ["labels"]

@@ -14,7 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.npz import save_arrays
-from tasks.proof.differences import Difference, file_differences, relation_differences, table_differences
+from tasks.features.duckdb_warehouse import DuckDBTables
+from tasks.proof.differences import (
+    Difference,
+    file_differences,
+    relation_differences,
+    rows_of_days,
+    table_differences,
+)
 from tasks.store.files import write_json
 
 if TYPE_CHECKING:
@@ -66,16 +73,24 @@ def test_other_columns_are_named(connection: DuckDBPyConnection) -> None:
     assert found == ["users.columns: 2 of 2, e.g. plan, region"]
 
 
-def test_only_the_days_that_both_have_count(connection: DuckDBPyConnection) -> None:
+def test_only_the_days_that_both_have_count(connection: DuckDBPyConnection, tmp_path: Path) -> None:
     later = date(2026, 1, 3)
-    for side, grades in (("ours", {DAY: 1, later: 2}), ("theirs", {DAY: 1, later: 0})):
-        connection.execute(f"attach ':memory:' as {side}")
-        connection.execute(f"create table {side}.labels (user_id varchar, item_id varchar, cut date, grade integer)")
-        for day, grade in grades.items():
-            connection.execute(f"insert into {side}.labels values ('ana', 'film', ?, ?)", [day, grade])
-    assert table_differences(connection, "labels", [DAY]) == []
-    (found,) = table_differences(connection, "labels", [DAY, later])
-    assert found == Difference("labels.grade", 1, 2, "cut=2026-01-03 user_id=ana item_id=film: 2 -> 0")
+
+    def differences(days: list[date]) -> list[Difference]:
+        paths = {"ours": tmp_path / "ours.parquet", "theirs": tmp_path / "theirs.parquet"}
+        for side, grade in (("ours", 2), ("theirs", 0)):
+            with duckdb.connect() as other:
+                other.execute("create table labels (user_id varchar, item_id varchar, cut date, grade integer)")
+                other.execute(
+                    "insert into labels values ('ana', 'film', ?, 1), ('ana', 'film', ?, ?)", [DAY, later, grade]
+                )
+                DuckDBTables(other).write(rows_of_days("labels", days), paths[side])
+        return table_differences(connection, "labels", paths["ours"], paths["theirs"])
+
+    assert differences([DAY]) == []
+    assert differences([DAY, later]) == [
+        Difference("labels.grade", 1, 2, "cut=2026-01-03 user_id=ana item_id=film: 2 -> 0")
+    ]
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tasks.cli.main import app
+from tasks.features.duckdb_warehouse import DuckDBTables
 from tasks.features.ledger import CODE
 from tasks.quarantine import release as release_module
 from tasks.quarantine.rejected_rows import Refusals, put_aside, refusals, rows_of
@@ -71,7 +72,7 @@ class Shop:
                     rule = "unparseable" if part.table == REJECTS else "no_customer"
                     if row.get("customer_id") is None:
                         connection.execute("insert into rejected_rows values ('lines', ?, ?, ?)", [rule, text, part.ds])
-            return put_aside(connection, run, "rejected_rows")
+            return put_aside(DuckDBTables(connection), run, "rejected_rows")
 
     def all(self, *, earlier: bool = False) -> list[Refusals]:
         return refusals(self.home, "shop", date.min, date.max, earlier=earlier)
@@ -160,7 +161,7 @@ def test_rows_that_say_the_same_have_ids_of_their_own(tmp_path: Path) -> None:
         connection.execute("create schema control")
         connection.execute("create table control.ledger (model varchar, part varchar, day date, digest varchar)")
         connection.execute("insert into control.ledger values ('rejected_rows', 'events', ?, 'x')", [january(4)])
-        put_aside(connection, Run(load_spec(made.file), made.home, january(4), "1"), "rejected_rows")
+        put_aside(DuckDBTables(connection), Run(load_spec(made.file), made.home, january(4), "1"), "rejected_rows")
     ids = [row.id for row in rows_of(refusals(made.home, "shop", january(4), january(4), "events"))]
     assert [name.removeprefix(ids[0]) for name in ids] == ["", "-2", "-3"]
 

@@ -12,8 +12,8 @@ import pytest
 
 from tasks.cli.render_quarantine import as_csv, as_jsonl
 from tasks.features import build
+from tasks.features.engines import warehouse_of
 from tasks.features.ledger import plan_build
-from tasks.features.warehouse import reader
 from tasks.operations.staleness import stale_after
 from tasks.quarantine.corrected_rows import Mended, pairs, read_mended
 from tasks.quarantine.rejected_rows import Row, put_aside, refusals, rows_of
@@ -47,8 +47,8 @@ def built(run: Run) -> Run:
 
 
 def put(run: Run) -> dict[str, dict[str, Any]]:
-    with reader(run.home, run.spec.name) as connection:
-        return put_aside(connection, run, "rejected_rows")
+    with warehouse_of(run.home, run.spec.name).open() as tables:
+        return put_aside(tables, run, "rejected_rows")
 
 
 def refused(run: Run) -> list[Row]:
@@ -60,9 +60,8 @@ def rules(run: Run) -> dict[str, int]:
 
 
 def query(run: Run, sql: str) -> list[tuple[Any, ...]]:
-    with reader(run.home, run.spec.name) as connection:
-        found: list[tuple[Any, ...]] = connection.execute(sql).fetchall()
-    return found
+    with warehouse_of(run.home, run.spec.name).open() as tables:
+        return tables.rows(sql)
 
 
 def up_to_date(run: Run) -> bool:

@@ -19,9 +19,9 @@ from tasks.examples.arrays import group_offsets, matrix
 from tasks.runs.run import Run
 from tasks.spec.populations import slug
 from tasks.store.files import Home, read_json, safe_name, sha256_file
-from tasks.training.lightgbm import fit, save
-from tasks.training.train import populations, read_examples, train_step
-from tests.tasks.handmade import day, examples, finish_step, group, spec_of
+from tasks.training.rankers import train_ranker
+from tasks.training.train import TrainResult, populations, read_examples, train_step
+from tests.tasks.handmade import day, examples, finish_step, group, sample_of, spec_of
 
 CLUE, NOISE = "item_actions_28d", "user_tenure_days"
 
@@ -53,17 +53,17 @@ def share_of_best_on_top(found: Any, table: pa.Table) -> float:
 @pytest.mark.parametrize("objective", ["lambdarank", "rank_xendcg", "binary"])
 def test_what_decides_the_grade_is_learnt(objective: str, tmp_path: Path) -> None:
     spec = spec_of(ranker={"type": "lightgbm", "objective": objective, "rounds": 30, "min_data_in_leaf": 5})
-    model = fit(learnable(1), spec, spec.ranker)
-    save(model, tmp_path / "model.txt")
+    model = train_ranker(learnable(1), spec, spec.ranker)
+    model.save(tmp_path / "model.txt")
 
     assert share_of_best_on_top(scores(tmp_path / "model.txt", learnable(2)), learnable(2)) > 0.75  # chance: 0.125
-    gains = dict(zip(model.feature_name(), model.feature_importance("gain"), strict=True))
+    gains = model.importance()
     assert gains[CLUE] > 5 * gains[NOISE]
 
 
 def test_nothing_is_learnt_from_noise(tmp_path: Path) -> None:
     spec = spec_of(features=[NOISE])
-    save(fit(learnable(1), spec, spec.ranker), tmp_path / "model.txt")
+    train_ranker(learnable(1), spec, spec.ranker).save(tmp_path / "model.txt")
     found = Trees.load(tmp_path / "model.txt").predict(matrix(learnable(2), [NOISE]))
     assert share_of_best_on_top(found, learnable(2)) < 0.35
 
@@ -72,7 +72,7 @@ def test_the_number_of_threads_changes_no_byte(tmp_path: Path, monkeypatch: pyte
     spec, digests = spec_of(), []
     for threads in ("1", "2", "2"):
         monkeypatch.setenv("MATINEE_THREADS", threads)
-        save(fit(learnable(1), spec, spec.ranker), tmp_path / "model.txt")
+        train_ranker(learnable(1), spec, spec.ranker).save(tmp_path / "model.txt")
         digests.append(sha256_file(tmp_path / "model.txt"))
     assert len(set(digests)) == 1
     assert "num_threads" not in (tmp_path / "model.txt").read_text()
@@ -82,7 +82,7 @@ def test_chunks_of_the_table_change_nothing(tmp_path: Path) -> None:
     spec, table = spec_of(), learnable(1)
     chunked = pa.concat_tables([table.slice(0, 101), table.slice(101)])
     for name, given_table in (("whole", table), ("chunked", chunked)):
-        save(fit(given_table, spec, spec.ranker), tmp_path / f"{name}.txt")
+        train_ranker(given_table, spec, spec.ranker).save(tmp_path / f"{name}.txt")
     assert (tmp_path / "whole.txt").read_bytes() == (tmp_path / "chunked.txt").read_bytes()
 
 
@@ -92,7 +92,7 @@ def test_weights_decide_between_contradicting_groups(tmp_path: Path) -> None:
     for heavy, turned in (("BR", False), ("SE", True)):
         weights = pa.array([10.0 if region == heavy else 0.1 for region in table["region"].to_pylist()])
         weighted = table.set_column(table.column_names.index("weight"), "weight", weights)
-        save(fit(weighted, spec, spec.ranker), tmp_path / "model.txt")
+        train_ranker(weighted, spec, spec.ranker).save(tmp_path / "model.txt")
         low, high = Trees.load(tmp_path / "model.txt").predict(np.array([[0.02, 0.5], [0.98, 0.5]]))
         assert bool(low > high) is turned
 
@@ -101,7 +101,7 @@ def test_positions_are_given_to_the_learner_where_asked(tmp_path: Path) -> None:
     texts = []
     for bias in ("none", "lightgbm"):
         spec = spec_of(ranker={"type": "lightgbm", "rounds": 5, "min_data_in_leaf": 5, "position_bias": bias})
-        save(fit(learnable(1), spec, spec.ranker), tmp_path / "model.txt")
+        train_ranker(learnable(1), spec, spec.ranker).save(tmp_path / "model.txt")
         texts.append((tmp_path / "model.txt").read_text().partition("parameters:")[0])
     assert texts[0] != texts[1]
 
@@ -110,7 +110,7 @@ def test_positions_are_given_to_the_learner_where_asked(tmp_path: Path) -> None:
 def test_one_grade_for_all_teaches_nothing(grade: int) -> None:
     table = examples(group("g1", "u1", [grade] * 3, **{CLUE: [1.0, 2.0, 3.0], NOISE: [0.0, 0.0, 0.0]}))
     with pytest.raises(TrainingError) as caught:
-        fit(table, spec_of(), spec_of().ranker)
+        train_ranker(table, spec_of(), spec_of().ranker)
     assert str(caught.value) == (
         f"single-class label: all 3 examples have the grade {grade}, expected at least two different grades. Look at "
         "`label.grades` and the length of `examples.train`"
@@ -165,7 +165,7 @@ def sampled(folder: Path, table: pa.Table, counts: dict[str, int], **changes: An
     sample.mkdir(parents=True)
     for name in ("train", "validation", "refit"):
         pq.write_table(table, sample / f"{name}.parquet")
-    finish_step(run, "sample", {"populations": counts})
+    finish_step(run, "sample", sample_of(counts).to_json())
     return run
 
 
@@ -194,9 +194,9 @@ def test_each_population_learns_its_own(tmp_path: Path) -> None:
     result = train_step(run, "BR")
     train_step(run, "*")
 
-    assert result == run.result("train/BR")
-    assert (result["population"], result["groups"], result["examples"], result["trials"]) == ("BR", 120, 960, 0)
-    assert result["importance"][CLUE] > 5 * result["importance"][NOISE]
+    assert result == run.read("train/BR", TrainResult)
+    assert (result.population, result.groups, result.examples, result.trials) == ("BR", 120, 960, 0)
+    assert result.importance[CLUE] > 5 * result.importance[NOISE]
     for model, turned in (("BR/judged.txt", False), ("BR/published.txt", False), ("everybody-else/judged.txt", True)):
         trees = Trees.load(run.step_dir("train") / model)
         low, high = trees.predict(np.array([[0.02, 0.5], [0.98, 0.5]]))
@@ -242,4 +242,4 @@ def test_a_group_that_lightgbm_refuses_is_said_in_its_words() -> None:
     table = examples(group("r1", "u1", [1] + [0] * (rows - 1), **{CLUE: [1.0] * rows, NOISE: [0.0] * rows}))
     spec = spec_of()
     with pytest.raises(TrainingError, match=r"LightGBM refuses these examples or settings: .*10001"):
-        fit(table, spec, spec.ranker)
+        train_ranker(table, spec, spec.ranker)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -11,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.spec.parts import Tune
-from tasks.training.tune import choose, points, simplest
+from tasks.training.tune import Point, Trial, choose, points, simplest
 from tests.tasks.handmade import examples, group, spec_of
 
 ONE_ERROR = "simplest_within_one_standard_error"
@@ -21,16 +19,16 @@ def tune(trials: int, seed: int = 0, **space: list[float]) -> Tune:
     return Tune.model_validate({"trials": trials, "metric": "ndcg@10", "seed": seed, "space": space})
 
 
-def trial(complexity: int, value: float, error: float) -> dict[str, Any]:
-    return {"complexity": complexity, "value": value, "standard_error": error}
+def trial(complexity: int, value: float, error: float) -> Trial:
+    return Trial(settings={}, complexity=complexity, value=value, standard_error=error)
 
 
 def test_every_point_of_a_small_space_is_tried_simplest_first() -> None:
     assert points(tune(9, num_leaves=[15, 31], learning_rate=[0.1, 0.05])) == [
-        {"settings": {"learning_rate": 0.1, "num_leaves": 15}, "complexity": 0},
-        {"settings": {"learning_rate": 0.1, "num_leaves": 31}, "complexity": 1},
-        {"settings": {"learning_rate": 0.05, "num_leaves": 15}, "complexity": 1},
-        {"settings": {"learning_rate": 0.05, "num_leaves": 31}, "complexity": 2},
+        Point({"learning_rate": 0.1, "num_leaves": 15}, 0),
+        Point({"learning_rate": 0.1, "num_leaves": 31}, 1),
+        Point({"learning_rate": 0.05, "num_leaves": 15}, 1),
+        Point({"learning_rate": 0.05, "num_leaves": 31}, 2),
     ]
 
 
@@ -40,8 +38,8 @@ def test_of_a_large_space_so_many_are_tried_each_once(trials: int, seed: int) ->
     found = points(asked)
 
     assert len(found) == min(trials, 27)
-    assert len({tuple(point["settings"].items()) for point in found}) == len(found)
-    assert [point["complexity"] for point in found] == sorted(point["complexity"] for point in found)
+    assert len({tuple(point.settings.items()) for point in found}) == len(found)
+    assert [point.complexity for point in found] == sorted(point.complexity for point in found)
     assert points(asked) == found
 
 
@@ -56,7 +54,7 @@ def test_of_a_large_space_so_many_are_tried_each_once(trials: int, seed: int) ->
         ("best", [trial(0, 0.30, 0.01), trial(1, 0.30, 0.01)], 0),
     ],
 )
-def test_the_trial_that_is_taken(rule: str, trials: list[dict[str, Any]], taken: int) -> None:
+def test_the_trial_that_is_taken(rule: str, trials: list[Trial], taken: int) -> None:
     assert simplest(trials, rule) is trials[taken]
 
 
@@ -81,8 +79,8 @@ def test_settings_that_cannot_learn_lose() -> None:
 
     assert chosen.min_data_in_leaf == 5
     assert chosen.rounds == spec.ranker.rounds
-    assert [found["settings"] for found in trials] == [{"min_data_in_leaf": 10_000}, {"min_data_in_leaf": 5}]
-    assert trials[1]["value"] > 0.9 > 0.7 > trials[0]["value"]
+    assert [found.settings for found in trials] == [{"min_data_in_leaf": 10_000}, {"min_data_in_leaf": 5}]
+    assert trials[1].value > 0.9 > 0.7 > trials[0].value
     assert choose(spec, tables.__getitem__) == (chosen, trials)
 
 

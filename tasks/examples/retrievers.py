@@ -1,0 +1,163 @@
+"""The retrieval models: a registry of how each is fitted, what its file holds, and which node of a version serves it.
+
+Item models are fitted on a fixed calendar (`refit`, counted from the pipeline's start) on what was known by then; what
+depends on users is made as of the cut. Both are functions of days alone, so they are kept and reused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, get_args
+
+from tasks.examples.retrieval_models import Actions, Past, confidence, fit_als, fit_ease, strength
+from tasks.spec.parts import (
+    AlsRetrieval,
+    HistoryRetrieval,
+    ItemItemRetrieval,
+    Part,
+    PopularityRetrieval,
+    Retrieval,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+Arrays = dict[str, Any]
+"""What a model's file holds, by the names that its class in `engine/retrieval.py` reads."""
+
+
+@dataclass(frozen=True, eq=False)
+class AsOf:
+    """What is known as of a cut: the actions of the past year, and the items with their features, by id."""
+
+    past: Past
+    items: pa.Table
+
+    @property
+    def item_ids(self) -> npt.NDArray[np.str_]:
+        """Ids of the items, in their order."""
+        import numpy as np
+
+        return np.asarray(self.items["item_id"].to_pylist(), dtype=np.str_)
+
+
+@dataclass(frozen=True)
+class RetrievalModel:
+    """A type of retrieval.
+
+    Attributes:
+        settings: its part of the pipeline file, whose `type` is its name there.
+        node: type of the node that serves it, as `engine/node_schema.py` and `engine/loader.py` have it.
+        arrays: makes what its file holds as of a cut, from its settings and from what `fit` returned.
+        fit: fits what is kept between refit days, to the actions known by such a day; None if there is nothing.
+    """
+
+    settings: type[Part]
+    node: str
+    arrays: Callable[[Any, AsOf, Any], Arrays]
+    fit: Callable[[Actions, Any], Any] | None = None
+
+    @property
+    def type(self) -> str:
+        """Name in the pipeline file."""
+        return str(get_args(self.settings.model_fields["type"].annotation)[0])
+
+
+def refit_day(cut: date, start: date, every: int) -> date:
+    """Return the last day up to a cut on which item models are fitted anew.
+
+    Args:
+        cut: the cut.
+        start: of the pipeline, from which the calendar counts.
+        every: days between two fits.
+    """
+    return cut - timedelta(days=(cut - start).days % every)
+
+
+def _als(part: AlsRetrieval, now: AsOf, fitted: Any) -> Arrays:
+    from threadpoolctl import threadpool_limits
+
+    from engine.folding import fold_in_all
+
+    item_ids, factors = fitted
+    actions = now.past.matrix(part.half_life, item_ids)
+    trust = confidence(actions.counts, part.alpha)
+    with threadpool_limits(1, "blas"):  # the sums' last bits depend on the number of threads
+        users = fold_in_all(factors, part.regularization, trust.indptr.astype("i8"), trust.indices, trust.data)
+    return {
+        "user_ids": actions.users,
+        "item_ids": item_ids,
+        "user_factors": users,
+        "item_factors": factors,
+        "regularization": part.regularization,
+        "alpha": part.alpha,
+    }
+
+
+def _fit_als(known: Actions, part: AlsRetrieval) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.float32]]:
+    return known.items, fit_als(known, part)
+
+
+def _item_item(part: ItemItemRetrieval, now: AsOf, fitted: Any) -> Arrays:
+    item_ids, weights = fitted
+    actions = now.past.matrix(part.half_life, item_ids)
+    return {
+        "user_ids": actions.users,
+        "item_ids": item_ids,
+        "offsets": actions.counts.indptr.astype("i8"),
+        "items": actions.counts.indices.astype("i4"),
+        "scores": strength(actions.counts).data,
+        "starts": weights.indptr.astype("i8"),
+        "neighbours": weights.indices.astype("i4"),
+        "similarity": weights.data.astype("f4"),
+    }
+
+
+def _fit_item_item(known: Actions, part: ItemItemRetrieval) -> tuple[npt.NDArray[np.str_], Any]:
+    import scipy.sparse as sp
+
+    return known.items, sp.csr_matrix(fit_ease(known, part))
+
+
+def _popularity(part: PopularityRetrieval, now: AsOf, fitted: None) -> Arrays:
+    return {"item_ids": now.item_ids, "scores": now.items[f"item_actions_{part.window}d"].to_numpy()}
+
+
+def _history(part: HistoryRetrieval, now: AsOf, fitted: None) -> Arrays:
+    """Score a user's items by actions, ties by the item's distinct users (a fraction below one action)."""
+    import numpy as np
+
+    actions = now.past.matrix(None, now.item_ids)
+    users = now.items["item_users_365d"].to_numpy().astype(np.float64)
+    fraction = users / (users.max(initial=0.0) + 1.0)
+    return {
+        "user_ids": actions.users,
+        "item_ids": actions.items,
+        "offsets": actions.counts.indptr.astype("i8"),
+        "items": actions.counts.indices.astype("i4"),
+        "scores": (actions.counts.data + fraction[actions.counts.indices]).astype("f4"),
+    }
+
+
+RETRIEVAL_MODELS: dict[str, RetrievalModel] = {
+    model.type: model
+    for model in (
+        RetrievalModel(AlsRetrieval, "ALS", _als, _fit_als),
+        RetrievalModel(PopularityRetrieval, "Popularity", _popularity),
+        RetrievalModel(HistoryRetrieval, "History", _history),
+        RetrievalModel(ItemItemRetrieval, "ItemItem", _item_item, _fit_item_item),
+        # Add a new one here. It needs its settings in tasks/spec/parts.py (a member of `Retrieval`), and its node in
+        # engine/node_schema.py with a class in engine/retrieval.py. Import heavy libraries inside its functions: pages
+        # and DAG files read this table, too.
+    )
+}
+"""The retrieval models by their names in the pipeline file."""
+
+
+def model_of(part: Retrieval) -> RetrievalModel:
+    """Return the model that a part of the pipeline file declares."""
+    return RETRIEVAL_MODELS[part.type]

@@ -1,0 +1,44 @@
+-- One row per candidate of a drawn group at some cuts: its grade, its attributes and its features as of the cut.
+-- Groups are drawn first and joined with their features afterwards, so that nothing is computed for rows not used.
+with chosen as not materialized (
+    select
+        candidates.*,
+        drawn.weight
+    from candidates
+    inner join {{ drawn }} as drawn
+        on candidates.group_id = drawn.group_id and candidates.cut = drawn.cut
+    where candidates.cut in ({{ literals(cuts) }})
+),
+
+points as not materialized (
+    select
+        user_id,
+        item_id,
+        cut as as_of
+    from chosen
+)
+
+select
+    chosen.example_id,
+    chosen.group_id,
+    chosen.user_id,
+    chosen.item_id,
+    chosen.cut,
+    cast(coalesce(labels.grade, 0) as tinyint) as grade,
+    chosen.position,
+    chosen.propensity,
+    {%- for name in attributes %}
+    groups.{{ identifier(name) }},
+    {%- endfor %}
+    chosen.weight{% for name, relation, default in values %},
+    cast(coalesce({{ relation }}.{{ identifier(name) }}, {{ default }}) as float) as {{ identifier(name) }}{% endfor %}
+from chosen
+inner join groups
+    on chosen.group_id = groups.group_id and chosen.cut = groups.cut
+left join labels
+    on chosen.user_id = labels.user_id and chosen.item_id = labels.item_id
+    and chosen.cut = labels.cut{% for mart in marts %}
+left join {{ mart.rows }} as {{ mart.name }}
+    on chosen.cut = {{ mart.name }}.as_of{% for key, column in mart.joined_by %}
+    and {{ column }} = {{ mart.name }}.{{ key }}{% endfor %}{% endfor %}
+order by chosen.cut, chosen.group_id, chosen.item_id, chosen.example_id

@@ -1,0 +1,148 @@
+"""The warehouse as one DuckDB file a pipeline: one writer, or readers, behind a file lock.
+
+Airflow's pool `warehouse` keeps its tasks off the file; the lock does the same for people at the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import BuildError, first_line
+from tasks.features import control_tables
+from tasks.features.ledger import BuildPlan, BuildRequest, Entry, plan_build
+from tasks.features.warehouse import Tables, Values, Warehouse
+from tasks.store.database import connect, limits
+from tasks.store.files import atomic_file, locked
+from tasks.store.sql import identifier, literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+LOCK_SECONDS = 1800
+
+
+class DuckDBTables(Tables):
+    """Tables behind a DuckDB connection."""
+
+    TABLE_MACROS = True
+
+    def __init__(self, connection: DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def rows(self, query: str, values: Values = ()) -> list[tuple[Any, ...]]:
+        """Run a query with a small result."""
+        return self._connection.execute(query, values or None).fetchall()
+
+    def arrow(self, query: str, values: Values = ()) -> pa.Table:
+        """Run a query whose result fits into memory."""
+        return self._connection.execute(query, values or None).to_arrow_table()
+
+    def write(self, query: str, path: Path) -> int:
+        """Copy the result of a query to parquet; fixed row groups, so that equal rows are equal files."""
+        with atomic_file(path) as temporary:
+            written = self._connection.execute(
+                f"copy ({query}) to {literal(str(temporary))} (format parquet, compression zstd, row_group_size 122880)"
+            ).fetchone()
+        return int(written[0]) if written else 0
+
+    def add(self, name: str, source: pa.Table | Sequence[Path]) -> None:
+        """Register Arrow rows, or make a view of parquet files."""
+        if isinstance(source, Sequence):
+            paths = ", ".join(literal(str(path)) for path in source)
+            query = f"select * from read_parquet([{paths}])"
+            self._connection.execute(f"create or replace temp view {identifier(name)} as {query}")
+        else:
+            self._connection.register(name, source)
+
+    def create(self, name: str, query: str, values: Values = ()) -> None:
+        """Make a temporary table."""
+        self._connection.execute(f"create or replace temp table {identifier(name)} as {query}", values or None)
+
+    def ledger(self) -> dict[Entry, str]:
+        """Read `control.ledger`."""
+        return control_tables.read_ledger(self._connection)
+
+    def schemas_of(self, relation: str) -> list[str]:
+        """Schemas of the file that hold a relation of that name."""
+        query = "select table_schema from information_schema.tables where table_name = ? order by all"
+        return [schema for (schema,) in self.rows(query, [relation])]
+
+
+class DuckDBWarehouse(Warehouse):
+    """One file; DuckDB lets either one process write it, or several read it."""
+
+    DBT_TARGET = "duckdb"
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.home.warehouse(self.pipeline)
+
+    @property
+    def location(self) -> str:
+        """The file's path."""
+        return str(self.path)
+
+    def exists(self) -> bool:
+        """Whether there is a file."""
+        return self.path.exists()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock file beside the database."""
+        busy = (
+            f"another process has used the warehouse for {LOCK_SECONDS // 60} minutes; "
+            "wait for it or end it, then run this step again"
+        )
+        with locked(Path(f"{self.path}.lock"), busy, seconds=LOCK_SECONDS, error=BuildError):
+            yield
+
+    @contextmanager
+    def open(self) -> Iterator[Tables]:
+        """Open the file read-only, under the lock: a writer would be refused, and would fail its build."""
+        with self.locked():
+            if not self.path.exists():
+                raise BuildError(f"{self.path}: not built yet; run `matinee build {self.pipeline} --as-of …` first")
+            with self.connect(read_only=True) as connection:
+                yield DuckDBTables(connection)
+
+    def connect(self, *, read_only: bool) -> DuckDBPyConnection:
+        """Open the file; the caller holds the lock.
+
+        Raises:
+            BuildError: it is damaged.
+        """
+        import duckdb
+
+        try:
+            return connect(self.path, read_only=read_only)
+        except duckdb.Error as error:
+            raise BuildError(
+                f"{self.path}: cannot be opened ({first_line(error)}); if no other program has it open, it is "
+                "damaged: delete it, it is only a cache, and run the step `build` again"
+            ) from None
+
+    def prepare(self, need: BuildRequest, code: str) -> BuildPlan:
+        """Plan from the ledger, and fill the control tables; the file is closed again, for dbt opens it itself."""
+        with self.connect(read_only=False) as connection:
+            plan = plan_build(need, control_tables.prepare(connection, code), code)
+            if not plan.empty:
+                control_tables.write_control_tables(connection, plan)
+        return plan
+
+    def record_tested(self) -> None:
+        """Add the tests' entries to the ledger."""
+        with self.connect(read_only=False) as connection:
+            control_tables.record_tested(connection)
+
+    def dbt_environment(self) -> dict[str, str]:
+        """The file, and the limits that every DuckDB of this process has."""
+        return {
+            "MATINEE_WAREHOUSE_FILE": str(self.path),
+            "MATINEE_THREADS": limits()["threads"],
+            "MATINEE_MEMORY_LIMIT": limits()["memory_limit"],
+        }

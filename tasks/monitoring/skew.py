@@ -8,7 +8,7 @@ published version. The last answer of the day tells whether an old version is st
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
@@ -21,21 +21,18 @@ from tasks.examples import queries
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Tables
 from tasks.monitoring.drift import SCORE
+from tasks.monitoring.published_engines import Column, PublishedEngines
 from tasks.monitoring.serving_log import Answer, read_answers, served_dir, served_files
 from tasks.spec.feature_catalog import feature_catalog
 from tasks.store.files import json_number
 from tasks.store.records import Record
-from tasks.store.registry import content_of, version_dir
 
 if TYPE_CHECKING:
-    from engine.ranking import Engine
     from tasks.runs.run import Run
 
 SUITE = "skew"
 FILE = "skew.json"
 NEXT = "see docs/runbooks/drift-or-skew.md."
-Column = Sequence[float | None]
-"""A value for each item of an answer."""
 
 
 class FeatureSkew(Record):
@@ -125,13 +122,14 @@ def _features(run: Run, answers: Sequence[Answer]) -> tuple[FeatureSkew, ...]:
     """Compare each feature and the score."""
     tallies: dict[str, _Tally] = {}
     tables = _from_tables(run, answers)
-    engines = _Engines(run)
+    engines = PublishedEngines(run)
     for number, answer in enumerate(answers):
         expected = {**engines.values(answer), **tables[number]}
         served: dict[str, Column] = {**answer.features, SCORE: answer.scores}
         for name, right in expected.items():
             tally = tallies.setdefault(name, _Tally(name))
             tally.add(answer, served.get(name) or [None] * len(answer.items), right)
+        # A feature that nothing here can compute is reported as not compared, rather than left out.
         for name in served.keys() - expected.keys():
             tallies.setdefault(name, _Tally(name))
     order = sorted(tallies.values(), key=lambda tally: (-tally.different - tally.missing, tally.name))
@@ -148,7 +146,7 @@ class _Tally:
     def add(self, answer: Answer, served: Column, expected: Column) -> None:
         for item, got, right in zip(answer.items, served, expected, strict=True):
             self.compared += 1
-            if got == right:
+            if got == right:  # no tolerance: the same code on the same values differs in no bit
                 continue
             self.missing += got is None
             self.different += got is not None
@@ -176,7 +174,7 @@ def _shown(value: float | None) -> str:
 
 
 def _from_tables(run: Run, answers: Sequence[Answer]) -> list[dict[str, Column]]:
-    """Return the values of the warehouse for each answer, by feature, as of its version's day.
+    """The values of the warehouse for each answer, by feature, as of its version's day.
 
     Raises:
         MatineeError: the tables have not been built for the day of a version.
@@ -216,57 +214,6 @@ def _require_days(tables: Tables, run: Run, days: Iterable[date]) -> None:
             f"{place}: no features as of {', '.join(map(str, missing))}, the day of a "
             f"version that was served; run `matinee build {run.spec.name} --as-of {missing[0]}`"
         )
-
-
-class _Engines:
-    """The published versions, loaded when an answer first asks for one."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._engines: dict[str, Engine] = {}
-
-    def values(self, answer: Answer) -> dict[str, Column]:
-        """Return what the version itself computes for the items of an answer: all features, and the score.
-
-        Ranks among candidates, and what is computed from them, are left out where the request named its candidates,
-        of which the log keeps only those that were returned.
-        """
-        from engine.descriptor import Request
-
-        engine = self._engine(answer.version)
-        by = engine.populations.by
-        request = Request(
-            user_id=answer.user_id,
-            candidates=answer.items if answer.given else None,
-            k=answer.k,
-            context={} if by is None else {by: answer.population},
-        )
-        again, why = engine.explain(request)
-        ranks = {name for name in why.names if name.endswith("_rank")}
-        left_out = {*ranks, SCORE} if answer.given and ranks else set()
-        columns: Iterator[tuple[str, Column]] = zip(
-            (*why.names, SCORE), (*why.values.T.tolist(), again.scores), strict=True
-        )
-        place = {item: number for number, item in enumerate(again.items)}
-        return {
-            name: [json_number(column[place[item]]) if item in place else None for item in answer.items]
-            for name, column in columns
-            if name not in left_out
-        }
-
-    def _engine(self, version: str) -> Engine:
-        from engine.ranking import load
-
-        if version not in self._engines:
-            place = (self._run.home, self._run.spec.name, version)
-            folder = version_dir(*place)
-            try:
-                self._engines[version] = load(folder, content=content_of(*place))
-            except EngineError as error:
-                raise MatineeError(
-                    f"{folder}: answers were given by this version, but it cannot be loaded: {error}"
-                ) from None
-        return self._engines[version]
 
 
 def skew_checks(run: Run, skew: Skew) -> list[Check]:

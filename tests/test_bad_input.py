@@ -6,7 +6,7 @@ Each kind of bad input goes through the command line here; the details of a kind
     overlapping windows, malformed predicate    test_a_wrong_pipeline_file (also spec/test_conditions.py)
     missing data folder                         test_a_missing_data_folder
     malformed CSV: wrong columns, binary
-      rubbish, empty file                       test_a_file_that_is_another_one (also sources/test_datasets.py)
+      rubbish, empty file                       test_a_file_that_is_another_one (also sources/test_csv_files.py)
     malformed CSV: bad dates, unbalanced quote  test_lines_that_cannot_be_read_are_kept_aside
     malformed CSV: header only                  test_a_header_alone_is_a_day_without_rows
     truncated parquet in the landing            test_a_truncated_partition, test_a_damaged_partition

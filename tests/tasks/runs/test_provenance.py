@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 
 import pytest
 
 from tasks.errors import MatineeError
-from tasks.runs import provenance as revision
-from tasks.runs import run
 from tasks.runs.provenance import makers, modules
-from tasks.runs.run import Run
-from tasks.store.files import Home
-from tests.tasks.handmade import spec_of
 
 
 def test_modules_are_followed_wherever_they_are_imported(tmp_path: Path) -> None:
@@ -62,19 +56,3 @@ def test_what_makes_results_counts_and_what_shows_them_does_not() -> None:
         }
         & found.keys()
     )
-
-
-def test_steps_of_one_attempt_by_other_code_or_another_file_do_not_mix(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = Run(spec_of(), Home(tmp_path), date(2026, 2, 20), "1")
-    with made.step("sample", {"rows": 3}):
-        pass
-    assert made.result("sample") == {"rows": 3}
-    edited = Run(spec_of(sample={"groups": 7}), Home(tmp_path), date(2026, 2, 20), "1")
-    with pytest.raises(MatineeError, match="changed since the step 'sample'"):
-        edited.result("sample")
-    monkeypatch.setattr(run, "code_digest", lambda: "edited")
-    with pytest.raises(MatineeError, match="run the steps again from it on"):
-        made.result("sample")
-    assert revision.code_digest() != "edited"

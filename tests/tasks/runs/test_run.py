@@ -1,0 +1,86 @@
+"""What a step leaves is there as a whole, and is read only by steps of the same file and code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import MatineeError, SpecError
+from tasks.runs import run as run_module
+from tasks.runs.run import Run
+from tasks.store.files import Home
+from tasks.store.records import Record
+from tests.tasks.handmade import day, spec_of
+from tests.tiny_pipelines import SHOWN, SHOWN_DAY, pipeline_file
+
+
+class Counted(Record):
+    rows: int
+
+
+class Named(Record):
+    name: str
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(spec_of(), Home(tmp_path), day("02-20"), "1")
+
+
+def leave(run: Run, rows: int) -> None:
+    with run.write("sample") as folder:
+        (folder.path / "rows.txt").write_text(str(rows))
+        folder.result = Counted(rows=rows)
+
+
+def leave_half(run: Run) -> None:
+    with run.write("sample") as folder:
+        (folder.path / "rows.txt").write_text("half")
+        raise KeyError("grade")
+
+
+def test_a_step_leaves_its_files_with_its_result(run: Run) -> None:
+    leave(run, 3)
+
+    assert run.read("sample", Counted) == Counted(rows=3)
+    assert (run.step_dir("sample") / "rows.txt").read_text() == "3"
+
+
+def test_a_step_that_fails_leaves_what_was_there(run: Run) -> None:
+    leave(run, 3)
+
+    with pytest.raises(KeyError):
+        leave_half(run)
+    with pytest.raises(ValueError, match="the step 'sample' ended without a result"), run.write("sample"):
+        pass
+    assert run.read("sample", Counted) == Counted(rows=3)
+    assert (run.step_dir("sample") / "rows.txt").read_text() == "3"
+
+
+def test_what_has_not_run_or_has_another_shape_is_named(run: Run) -> None:
+    with pytest.raises(MatineeError, match=r"the step 'sample' of tiny 2026-02-20 has not run in the attempt '1'"):
+        run.read("sample", Counted)
+    leave(run, 3)
+    with pytest.raises(MatineeError, match=r"sample/result\.json: name: .*run the step that writes it again"):
+        run.read("sample", Named)
+
+
+def test_steps_of_one_attempt_by_other_code_or_another_file_do_not_mix(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(run, 3)
+    edited = Run(spec_of(sample={"groups": 7}), Home(tmp_path), day("02-20"), "1")
+    with pytest.raises(MatineeError, match="changed since the step 'sample'"):
+        edited.read("sample", Counted)
+    monkeypatch.setattr(run_module, "code_digest", lambda: "edited")
+    with pytest.raises(MatineeError, match="run the steps again from it on"):
+        run.read("sample", Counted)
+
+
+def test_a_day_that_the_pipeline_does_not_cover_is_an_error(tmp_path: Path) -> None:
+    path = pipeline_file(tmp_path, SHOWN)
+
+    assert Run.create(path, SHOWN_DAY, "1", home=Home(tmp_path)).as_of == SHOWN_DAY
+    with pytest.raises(SpecError, match=r"found as-of day 1999-12-31\. Choose a day it covers"):
+        Run.create(path, SHOWN_DAY.replace(year=1999, month=12, day=31), "1", home=Home(tmp_path))

@@ -1,10 +1,10 @@
 # Needs make and Python 3.11 or 3.12, nothing else; `make` alone lists the targets.
-# Everything runs in .venv, which is made from requirements.lock the first time and whenever that file changes.
+# Everything runs in .venv, which is created from requirements.lock at first, and again whenever that file changes.
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run prove up down status test check docs bench lock clean ci
 
-# Values reach the recipes through the environment, as they were written: spaces, quotes and dollars are harmless.
+# Values reach the recipes through the environment, as they were typed: spaces, quotes and dollars are harmless.
 PIPELINE ?= streaming
 DATA ?=
 AS_OF ?=
@@ -32,14 +32,14 @@ help: ## Show the targets
 	@echo "make <target> [PIPELINE=streaming] [DATA=folder] [AS_OF=YYYY-MM-DD] [DAYS=3] [PORT=8080] [ARGS=…]"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
 
-setup: $(READY) ## Make .venv from requirements.lock, if it is not up to date
+setup: $(READY) ## Create or update .venv from requirements.lock
 
 run: $(READY) ## Run DAYS consecutive days of PIPELINE through Airflow, with live progress and a summary
 	@set -- --days "$$DAYS"; \
 	if [ -n "$$AS_OF" ]; then set -- "$$@" --as-of "$$AS_OF"; fi; \
 	if [ -n "$$DATA" ]; then set -- "$$@" --data "$$DATA"; fi; \
 	if [ -n "$$PORT" ]; then set -- "$$@" --port "$$PORT"; fi; \
-	exec $(BIN)/matinee stack drive "$$@" -- "$$PIPELINE"
+	exec $(BIN)/matinee stack run "$$@" -- "$$PIPELINE"
 
 prove: $(READY) ## Prove that nothing after AS_OF changes the run of that day of PIPELINE
 	@set --; \
@@ -53,13 +53,13 @@ up: $(READY) ## Start Airflow and leave it running; prints the UI's address and 
 down: $(READY) ## Stop Airflow and everything it started
 	@exec $(BIN)/matinee stack down
 
-status: $(READY) ## Say whether Airflow runs and how its components are
+status: $(READY) ## Show whether Airflow runs, and the state of its components
 	@exec $(BIN)/matinee stack status
 
 test: $(READY) ## Run the tests (ARGS="-k name" to choose)
 	@PYTEST_ADDOPTS="$$ARGS" exec $(BIN)/python -m pytest -n 2
 
-check: $(READY) ## Lint, format, types, import borders, SQL, generated docs
+check: $(READY) ## Lint, format, types, import contracts, SQL, generated docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -74,7 +74,7 @@ bench: $(READY) ## Run the benchmarks in bench/ and print their tables
 	@set -- bench/[a-z]*.py; [ -e "$$1" ] || { echo "bench/ holds no benchmarks yet"; exit 0; }; \
 	for file in "$$@"; do echo "== $$file"; $(BIN)/python -m "bench.$$(basename "$$file" .py)" || exit 1; done
 
-ci: ## Do what the CI does: install from the lock, check, test, prove
+ci: ## Run what CI runs: install from the lock, check, test, prove
 	@exec .ci/run
 
 lock: ## Resolve pyproject.toml into requirements.lock (needs uv)
@@ -87,7 +87,7 @@ clean: ## Remove caches and build products; .venv and the state in var/ stay
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis transforms/target transforms/logs
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
 
-# Python is searched for, tried (a version manager's placeholder exists but does not run), and must bring venv.
+# Try each Python before use: a version manager's placeholder exists but does not run, and some lack venv.
 # dbt-core names a parser that downloads a binary while it is built; it is left out of the lock, and is the one
 # thing `pip check` may miss (docs/adr).
 $(READY): requirements.lock

@@ -61,7 +61,7 @@ def run_mode(mode: str, home: Path, days: list[date]) -> dict[str, Any]:
         follow(api, days, start(api, found, mode, days))
         wall, used = time.monotonic() - began, cpu_of_stack(home) - used
         runs = api.runs(PIPELINE, days[0], days[-1])
-        tasks = [task for run in runs for task in api.tasks(PIPELINE, run["dag_run_id"])]
+        tasks = [task for run in runs for task in api.tasks(PIPELINE, run.dag_run_id)]
     finally:
         api.close()
         stack.down(home)
@@ -69,12 +69,12 @@ def run_mode(mode: str, home: Path, days: list[date]) -> dict[str, Any]:
         "days": [str(day) for day in days],
         "wall": round(wall),
         "cpu": round(used),
-        "green": sum(run["state"] == "success" for run in runs),
+        "green": sum(run.state == "success" for run in runs),
         "tasks": len(tasks),
-        "retried": sorted(f"{t['dag_run_id']} {t['task_id']}" for t in tasks if t["try_number"] > 1),
+        "retried": sorted(f"{task.dag_run_id} {task.task_id}" for task in tasks if task.try_number > 1),
         "locks": lines_about_locks(home),
         "dbt": sum(not read_json(path)["up_to_date"] for path in home.glob("runs/*/*/*/build/result.json")),
-        "most_at_once": at_once([(run["start_date"], run["end_date"]) for run in runs]),
+        "most_at_once": at_once([(str(run.start_date), str(run.end_date)) for run in runs]),
         "registry": published(Home(home)),
     }
 
@@ -101,7 +101,7 @@ def follow(api: Airflow, days: Sequence[date], daily: list[date]) -> None:
     """Wait until all runs have ended; start the daily ones as the schedule does, one after another."""
     done = -1
     while True:
-        states = {run["dag_run_id"]: run["state"] for run in api.runs(PIPELINE, days[0], days[-1])}
+        states = {run.dag_run_id: run.state for run in api.runs(PIPELINE, days[0], days[-1])}
         ended = sum(state in ENDED for state in states.values())
         if ended != done:
             done = ended

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, event, example, given, note, settings
 
 from tasks.evaluation.champion import outdated_verdicts, valid_versions
 from tasks.features.ledger import models
-from tasks.operations.backfill import look
+from tasks.operations.backfill import survey
 from tasks.runs.run import Run
 from tasks.store.files import Home, read_json
 from tasks.store.registry import alias, version_dir
@@ -143,9 +143,9 @@ class Trial:
 
     def settle(self) -> None:
         """Judge again what was judged against another champion than there is now, until nothing is left to do."""
-        runs = self.runs("look")
+        runs = self.runs("survey")
         for _ in range(2 * len(runs)):
-            undone = [number for number, day in enumerate(look(runs)[1]) if not day.done]
+            undone = [number for number, day in enumerate(survey(runs)[1]) if not day.done]
             if not undone:
                 break
             for day in undone:

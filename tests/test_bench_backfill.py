@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from bench import _results
 from bench import _through_airflow as scheduler
+from tasks.operations.airflow_answers import DagRun
 from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.store.files import Home, write_json
 from tasks.store.registry import move_alias
@@ -19,17 +20,20 @@ DAYS = [date(2026, 3, day) for day in (1, 2, 3)]
 
 
 class Runs:
-    """An Airflow whose runs end one at each look."""
+    """An Airflow whose runs end one at each poll."""
 
     def __init__(self, *days: date) -> None:
         self.all = {f"backfill__{day}": "queued" for day in days}
         self.most = 0
 
-    def runs(self, _pipeline: str, _first: date, _last: date) -> list[dict[str, Any]]:
+    def runs(self, _pipeline: str, _first: date, _last: date) -> list[DagRun]:
         waiting = [name for name, state in self.all.items() if state == "queued"]
         self.most = max(self.most, sum(name.startswith("daily") for name in waiting))
         self.all |= dict.fromkeys(waiting[:1], "success")
-        return [{"dag_run_id": name, "state": state} for name, state in self.all.items()]
+        return [
+            DagRun(dag_run_id=name, state=state, logical_date=None, data_interval_start=None)
+            for name, state in self.all.items()
+        ]
 
     def trigger(self, _pipeline: str, _day: date, name: str) -> None:
         self.all[name] = "queued"

@@ -53,21 +53,21 @@ def test_help_is_the_default_and_lists_every_target(checkout: Path) -> None:
 
 
 def test_run_by_default(checkout: Path) -> None:
-    assert make(checkout, "run").stdout == "<stack><drive><--days><3><--><streaming>\n"
+    assert make(checkout, "run").stdout == "<stack><run><--days><3><--><streaming>\n"
 
 
 def test_values_are_passed_on_as_written(checkout: Path) -> None:
     data = """my "data"; $(touch hacked) `touch hacked` $$HOME 'x' $(shell touch hacked)"""
     done = make(checkout, "run", "PIPELINE=--help", f"DATA={data}", "AS_OF=2011-10-31", "DAYS=1", "PORT=9000")
     assert done.stdout == (
-        f"<stack><drive><--days><1><--as-of><2011-10-31><--data><{data}><--port><9000><--><--help>\n"
+        f"<stack><run><--days><1><--as-of><2011-10-31><--data><{data}><--port><9000><--><--help>\n"
     ), done.stderr
     assert not (checkout / "hacked").exists()
 
 
 def test_values_may_come_from_the_environment(checkout: Path) -> None:
     done = make(checkout, "run", PIPELINE="online_retail", DATA="a b")
-    assert done.stdout == "<stack><drive><--days><3><--data><a b><--><online_retail>\n"
+    assert done.stdout == "<stack><run><--days><3><--data><a b><--><online_retail>\n"
 
 
 def test_prove_takes_pipeline_day_and_data(checkout: Path) -> None:

@@ -21,7 +21,7 @@ from tasks.checks.verdicts import Check, CheckResult, finish
 from tasks.errors import CheckFailed
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Tables
-from tasks.quarantine.rejected_rows import put_aside
+from tasks.quarantine.rejected_rows import quarantine_rows
 from tasks.spec.feature_catalog import MARTS, ON_DEMAND_MARTS
 from tasks.store.database import memory
 from tasks.store.sql import identifier, literal, literals
@@ -59,7 +59,7 @@ def check_features(run: Run) -> FeatureCheckResult:
         rejected_rows = relation_name(tables, "rejected_rows")
         rejects = reject_profiles(tables, run, rejected_rows, suite.meta.trailing)
         # Before anything can fail: rejected rows are kept whatever the verdict on them.
-        kept = put_aside(tables, run, rejected_rows)
+        quarantined = quarantine_rows(tables, run, rejected_rows)
         for mart in MARTS:
             checks += _check_mart(tables, run, mart)
         checks += _check_coverage(tables, run)
@@ -67,8 +67,8 @@ def check_features(run: Run) -> FeatureCheckResult:
     return finish(
         run, "check_features", "features", checks, FeatureCheckResult,
         rejects=tuple(map(RejectedCount.of, rejects)),
-        quarantine={table: held["rows"] for table, held in kept.items()},
-        quarantine_files={table: held["file"] for table, held in kept.items()},
+        quarantine={table: kept.rows for table, kept in quarantined.items()},
+        quarantine_files={table: kept.file for table, kept in quarantined.items()},
     )  # fmt: skip
 
 

@@ -11,15 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tasks.cli.options import example
+
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 console = Console()
 
 
-def _example(text: str) -> str:
-    return f"Example: [bold]{text}[/bold]"
-
-
-@app.command("list", epilog=_example("matinee alerts list --days 7"))
+@app.command("list", epilog=example("matinee alerts list --days 7"))
 def list_(days: Annotated[int, typer.Option(min=1, help="Show alerts of the last so many days.")] = 30) -> None:
     """List the alerts: to how many sinks each was sent, and which sinks it waits for and why."""
     from tasks.alerts.outbox import Outbox
@@ -48,7 +46,7 @@ def _print(text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-@app.command(epilog=_example("matinee alerts test"))
+@app.command(epilog=example("matinee alerts test"))
 def test() -> None:
     """Send a test message to every sink and print what each answered; exits with 1 if one did not take it."""
     from tasks.alerts.outbox import Message
@@ -78,7 +76,7 @@ def test() -> None:
         raise typer.Exit(1)
 
 
-@app.command(epilog=_example("matinee alerts retry"))
+@app.command(epilog=example("matinee alerts retry"))
 def retry() -> None:
     """Send what waits now, also to sinks that are paused after a failure; exits with 1 if something still waits."""
     from tasks.alerts.outbox import Outbox

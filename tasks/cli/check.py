@@ -1,4 +1,4 @@
-"""The command that checks a day: every line of defence for which there is something."""
+"""The command that checks a day: every line of defense that has something to check."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from tasks.cli.days import AsOf, Pipeline, console
+from tasks.cli.days import console
+from tasks.cli.options import AsOf, Pipeline
 from tasks.errors import CheckFailed, MatineeError
 from tasks.runs.steps import CHECKS
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from tasks.runs.run import Run
 
 WHAT = {step.name.removeprefix("check_"): step for step in CHECKS}
-"""What may be asked for, and the step that checks it."""
+"""Values of `--what`, and the step that checks it."""
 
 
 def check(
@@ -26,15 +27,15 @@ def check(
         typer.Option(help="Run whose sample and models are checked; the day's latest that has some, if absent."),
     ] = None,
     what: Annotated[str, typer.Option(help="landed, features, examples, predictions or all.")] = "all",
-    failed: Annotated[bool, typer.Option("--failed", help="Show only what does not hold.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Show only failed checks.")] = False,
 ) -> None:
-    """Judge a day's landed data, features, examples and predictions; a critical failure exits with 1."""
+    """Check a day's landed data, features, examples and predictions; exits with 1 if a critical check fails."""
     if what not in {*WHAT, "all"}:
         raise typer.BadParameter(f"found {what!r}, expected {', '.join(WHAT)} or all")
     from tasks.runs.inspection import run_to_inspect
 
     run = run_to_inspect(pipeline, as_of.date(), attempt)
-    chosen = [name for name in WHAT if _there(run, name)] if what == "all" else [what]
+    chosen = [name for name in WHAT if _exists(run, name)] if what == "all" else [what]
     console.print(
         f"[bold]{run.spec.name}[/bold] as of {run.as_of}, sample and models of the attempt {run.attempt}",
         highlight=False,
@@ -45,8 +46,8 @@ def check(
         raise typer.Exit(1)
 
 
-def _there(run: Run, what: str) -> bool:
-    """Tell whether there is something to check; landed data must be there."""
+def _exists(run: Run, what: str) -> bool:
+    """Whether there is something to check. Landed data is always checked: none at all is what its checks are for."""
     return {
         "landed": True,
         "features": run.home.warehouse(run.spec.name).exists(),
@@ -56,13 +57,13 @@ def _there(run: Run, what: str) -> bool:
 
 
 def _check(run: Run, what: str, *, failed_only: bool, alone: bool) -> str | None:
-    """Run one check step and show what it found; return what is critical, None if nothing is.
+    """Run one check step, print its checks, and return the critical problem, None if there is none.
 
     Raises:
         MatineeError: it could not run, and nothing else was asked for.
     """
     from tasks.checks.verdicts import FILE, read_checks
-    from tasks.cli.render_checks import render
+    from tasks.cli.render_checks import render_checks
 
     step = WHAT[what]
     problem = None
@@ -78,20 +79,23 @@ def _check(run: Run, what: str, *, failed_only: bool, alone: bool) -> str | None
             raise
         console.print(Text(f"{what}: {error}", "red"), soft_wrap=True)
         return str(error)
+    # A step that fails before it has measured anything leaves an earlier call's file, which must not pass for its own.
     if path.exists() and path.stat().st_mtime_ns != before:
-        console.print(render(step.line, read_checks(path.parent) or (), failed_only=failed_only), highlight=False)
+        console.print(
+            render_checks(step.line, read_checks(path.parent) or (), failed_only=failed_only), highlight=False
+        )
     elif problem:
         console.print(Text(problem, "red"))
     console.print()
     return problem
 
 
-def _summary(run: Run, chosen: list[str], bad: list[str]) -> str:
+def _summary(run: Run, chosen: list[str], critical: list[str]) -> str:
     absent = [name for name in WHAT if name not in chosen]
     parts = [f"Checked {', '.join(chosen)}."]
     if absent:
-        parts.append(f"Nothing is there yet of {', '.join(absent)}.")
-    if bad:
-        parts.append(f"[bold red]Critical: {', '.join(bad)}.[/bold red] What depends on it must not run.")
+        parts.append(f"Nothing to check yet: {', '.join(absent)}.")
+    if critical:
+        parts.append(f"[bold red]Critical: {', '.join(critical)}.[/bold red] Steps that depend on it must not run.")
     parts.append(f"Records: {run.step_dir('check_landed').parent}/check_*/checks.json")
     return " ".join(parts)

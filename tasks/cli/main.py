@@ -1,4 +1,4 @@
-"""The command line: each step alone, or all together, without a scheduler, on the functions that Airflow calls."""
+"""The command line: each step alone or all together, without a scheduler, by the functions that Airflow calls."""
 
 from __future__ import annotations
 
@@ -13,20 +13,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tasks.cli import alerts as cli_alerts
-from tasks.cli import check as cli_check
-from tasks.cli import days as cli_days
-from tasks.cli import pages as cli_pages
-from tasks.cli import prove as cli_prove
-from tasks.cli import quarantine as cli_quarantine
-from tasks.cli import skew as cli_skew
-from tasks.cli import stack as cli_stack
-from tasks.cli.days import AsOf, Data, Pipeline
+from tasks.cli import alerts, days, pages, quarantine, stack
+from tasks.cli.check import check
+from tasks.cli.options import AsOf, Attempt, Data, Pipeline, example
+from tasks.cli.prove import prove
+from tasks.cli.skew import skew
 from tasks.errors import GateFailed, MatineeError, SpecError
 from tasks.runs.failures import call_step, explained
-from tasks.store.records import Record
 
-EXIT_CODES = "Exit codes: 0 done · 1 failed · 2 wrong usage or pipeline file · 3 a gate does not hold."
+EXIT_CODES = "Exit codes: 0 done · 1 failed · 2 wrong usage or pipeline file · 3 a gate failed."
 
 app = typer.Typer(
     name="matinee",
@@ -36,36 +31,26 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(cli_quarantine.app, name="quarantine", help="Refused rows: look at them, and bring them back.")
-app.add_typer(cli_stack.app, name="stack", help="Airflow's components on this machine.")
-app.add_typer(cli_alerts.app, name="alerts", help="What was told, and to whom.")
+app.add_typer(quarantine.app, name="quarantine", help="Rejected rows: list them, show them, bring them back.")
+app.add_typer(stack.app, name="stack", help="Airflow on this machine.")
+app.add_typer(alerts.app, name="alerts", help="Alerts: what was sent where, what waits, and a test.")
 console = Console()
 errors = Console(stderr=True)
 
-Attempt = Annotated[str, typer.Option(help="Folder of the run's files; steps of one run share it.")]
 
-
-def _run(pipeline: str, as_of: datetime, attempt: str, data: Path | None = None) -> Any:
+def _open_run(pipeline: str, as_of: datetime, attempt: str, data: Path | None = None) -> Any:
     from tasks.runs.run import Run
 
     return Run.create(pipeline, as_of.date(), attempt, data=data)
 
 
-def _show(result: Record | dict[str, Any]) -> None:
-    from tasks.cli.render import render
+def _step(name: str, function: Callable[..., Any], run: Any, *args: Any) -> None:
+    from tasks.cli.render_result import render_result
 
-    console.print(render(result if isinstance(result, dict) else result.to_json()))
-
-
-def _step(name: str, function: Callable[..., Record | dict[str, Any]], run: Any, *args: Any) -> None:
-    _show(call_step(run, name, function, *args))
+    console.print(render_result(call_step(run, name, function, *args)))
 
 
-def _example(text: str) -> str:
-    return f"Example: [bold]{text}[/bold]"
-
-
-@app.command(epilog=_example("matinee validate streaming"))
+@app.command(epilog=example("matinee validate streaming"))
 def validate(pipeline: Pipeline) -> None:
     """Check a pipeline file: its shape, then every name in it."""
     from tasks.spec.load import load_spec
@@ -77,31 +62,31 @@ def validate(pipeline: Pipeline) -> None:
     console.print(f"First as-of day whose windows are filled: {first_as_of(spec)}")
 
 
-@app.command(epilog=_example("matinee land online_retail --data ../online_retail --as-of 2011-10-31"))
+@app.command(epilog=example("matinee land online_retail --data ../online_retail --as-of 2011-10-31"))
 def land(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli", data: Data = None) -> None:
     """Copy the source's days into immutable partitions."""
     from tasks.sources.land import land_step
 
-    _step("land", land_step, _run(pipeline, as_of, attempt, data))
+    _step("land", land_step, _open_run(pipeline, as_of, attempt, data))
 
 
-@app.command(epilog=_example("matinee build streaming --as-of 2026-02-25"))
+@app.command(epilog=example("matinee build streaming --as-of 2026-02-25"))
 def build(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
-    """Build the features of the days that are not built from the current landing."""
+    """Build the features of the days that were not built from the current landing."""
     from tasks.features.build import build_step
 
-    _step("build", build_step, _run(pipeline, as_of, attempt))
+    _step("build", build_step, _open_run(pipeline, as_of, attempt))
 
 
-@app.command(epilog=_example("matinee retrieve streaming --as-of 2026-02-25"))
+@app.command(epilog=example("matinee retrieve streaming --as-of 2026-02-25"))
 def retrieve(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
     """Fit the retrieval models of each cut and write candidates and scores."""
     from tasks.examples.candidates import retrieve_step
 
-    _step("retrieve", retrieve_step, _run(pipeline, as_of, attempt))
+    _step("retrieve", retrieve_step, _open_run(pipeline, as_of, attempt))
 
 
-@app.command(epilog=_example("matinee labels streaming --as-of 2026-02-25 --examples 5"))
+@app.command(epilog=example("matinee labels streaming --as-of 2026-02-25 --examples 5"))
 def labels(
     pipeline: Pipeline,
     as_of: AsOf,
@@ -112,21 +97,21 @@ def labels(
     from tasks.cli.render_labels import render_labels
     from tasks.examples.label_report import look
 
-    found = look(_run(pipeline, as_of, "cli"), examples)
-    console.print(render_labels(found), highlight=False)
-    if strict and found.idle:
+    report = look(_open_run(pipeline, as_of, "cli"), examples)
+    console.print(render_labels(report), highlight=False)
+    if strict and report.idle:
         raise typer.Exit(1)
 
 
-@app.command(epilog=_example("matinee sample streaming --as-of 2026-02-25"))
+@app.command(epilog=example("matinee sample streaming --as-of 2026-02-25"))
 def sample(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
     """Draw the stratified sample of groups and join examples with features and labels."""
     from tasks.examples.sample import sample_step
 
-    _step("sample", sample_step, _run(pipeline, as_of, attempt))
+    _step("sample", sample_step, _open_run(pipeline, as_of, attempt))
 
 
-@app.command(epilog=_example("matinee train streaming --as-of 2026-02-25 --population BR"))
+@app.command(epilog=example("matinee train streaming --as-of 2026-02-25 --population BR"))
 def train(
     pipeline: Pipeline,
     as_of: AsOf,
@@ -136,7 +121,7 @@ def train(
     """Train each population's model."""
     from tasks.training.train import populations, train_step
 
-    run = _run(pipeline, as_of, attempt)
+    run = _open_run(pipeline, as_of, attempt)
     known = populations(run)
     if population is not None and population not in known:
         raise typer.BadParameter(f"unknown population {population!r}; expected one of {', '.join(known)}")
@@ -144,67 +129,75 @@ def train(
         _step("train", train_step, run, name)
 
 
-@app.command(epilog=_example("matinee evaluate streaming --as-of 2026-02-25"))
+@app.command(epilog=example("matinee evaluate streaming --as-of 2026-02-25"))
 def evaluate(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
-    """Measure the model beside its baselines on the test window."""
+    """Measure the model and its baselines on the test window."""
     from tasks.evaluation.evaluate import evaluate_step
 
-    _step("evaluate", evaluate_step, _run(pipeline, as_of, attempt))
+    _step("evaluate", evaluate_step, _open_run(pipeline, as_of, attempt))
 
 
-@app.command(epilog=_example("matinee gate streaming --as-of 2026-02-25"))
+@app.command(epilog=example("matinee gate streaming --as-of 2026-02-25"))
 def gate(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
-    """Decide whether the model may be published; exits with 3 if not."""
+    """Evaluate the gates: may the model be published? Exits with 3 if not."""
     from tasks.publishing.gates import gate_step
 
-    _step("gate", gate_step, _run(pipeline, as_of, attempt))
+    _step("gate", gate_step, _open_run(pipeline, as_of, attempt))
 
 
-@app.command(epilog=_example("matinee publish streaming --as-of 2026-02-25"))
+@app.command(epilog=example("matinee publish streaming --as-of 2026-02-25"))
 def publish(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
     """Write the version's descriptor and artifacts, and move the alias."""
     from tasks.publishing.publish import publish_step
 
-    _step("publish", publish_step, _run(pipeline, as_of, attempt))
+    _step("publish", publish_step, _open_run(pipeline, as_of, attempt))
 
 
-@app.command(epilog=_example("matinee monitor streaming --as-of 2026-02-25"))
+@app.command(epilog=example("matinee monitor streaming --as-of 2026-02-25"))
 def monitor(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
-    """Compare the judged examples with their reference: features, labels, scores."""
+    """Compare the test examples with their reference: features, labels, scores."""
     from tasks.monitoring.monitor import monitor_step
 
-    _step("monitor", monitor_step, _run(pipeline, as_of, attempt))
+    _step("monitor", monitor_step, _open_run(pipeline, as_of, attempt))
 
 
-@app.command(epilog=_example("matinee report streaming --as-of 2026-02-25"))
+@app.command(epilog=example("matinee report streaming --as-of 2026-02-25"))
 def report(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
     """Write the run's report, one HTML page."""
     from tasks.reports.run_report import report_step
 
-    _step("report", report_step, _run(pipeline, as_of, attempt))
+    _step("report", report_step, _open_run(pipeline, as_of, attempt))
 
 
-@app.command(epilog=_example("matinee run streaming --as-of 2026-02-25"))
+@app.command(epilog=example("matinee run streaming --as-of 2026-02-25"))
 def run(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli", data: Data = None) -> None:
     """Run every step for one day, in order, without Airflow."""
     from tasks.operations.run_all import run_all
 
-    run_all(_run(pipeline, as_of, attempt, data), console)
+    run_all(_open_run(pipeline, as_of, attempt, data), console)
 
 
-app.command(epilog=_example("matinee check streaming --as-of 2026-02-25 --what features"))(cli_check.check)
-app.command(epilog=_example("matinee plan streaming --as-of 2026-02-25"))(cli_days.plan)
-app.command(epilog=_example("matinee backfill streaming --from 2026-02-25 --to 2026-03-26 --parallel 2"))(
-    cli_days.backfill
-)
-app.command(epilog=_example("matinee watch --once"))(cli_alerts.watch)
-app.command(epilog=_example("matinee overview streaming --days 365"))(cli_pages.overview)
-app.command(epilog=_example("matinee sql-docs streaming"))(cli_pages.sql_docs)
-app.command(epilog=_example("matinee prove streaming --as-of 2026-02-25"))(cli_prove.prove)
-app.command(epilog=_example("matinee skew streaming --as-of 2026-02-26"))(cli_skew.skew)
+app.command(
+    epilog=example(
+        "matinee check streaming --as-of 2026-02-25",
+        "matinee check streaming --as-of 2026-02-25 --what features --failed",
+    )
+)(check)
+app.command(epilog=example("matinee plan streaming --as-of 2026-02-25"))(days.plan)
+app.command(
+    epilog=example(
+        "matinee backfill streaming --from 2026-02-25 --to 2026-03-26 --dry-run",
+        "matinee backfill streaming --from 2026-02-25 --to 2026-03-26 --parallel 2",
+    )
+)(days.backfill)
+app.command(epilog=example("matinee watch --once"))(alerts.watch)
+app.command(epilog=example("matinee overview streaming --days 365"))(pages.overview)
+app.command(epilog=example("matinee sql-docs streaming"))(pages.sql_docs)
+app.command(epilog=example("matinee prove streaming --as-of 2026-02-25"))(prove)
+app.command(epilog=example("matinee skew streaming --as-of 2026-02-26"))(skew)
 
 
-@app.command(epilog=_example("matinee rank streaming --user u000017 -k 10"))
+@app.command(epilog=example("matinee rank streaming --user u000017 -k 10"))
 def rank(
     pipeline: Pipeline,
     user: Annotated[str, typer.Option(help="User id.")],
@@ -217,33 +210,34 @@ def rank(
     console.print(rank_user(pipeline, user, k, version))
 
 
-@app.command(epilog=_example("matinee docs --check"))
+@app.command(epilog=example("matinee docs --check"))
 def docs(
-    check: Annotated[bool, typer.Option("--check", help="Only say whether the pages are current.")] = False,
+    only_check: Annotated[bool, typer.Option("--check", help="Only say whether the pages are current.")] = False,
 ) -> None:
     """Write the generated reference pages in docs/."""
     from tasks.cli.reference_docs import write_pages
 
-    stale = write_pages(check=check)
-    if check and stale:
-        raise MatineeError(f"not current: {', '.join(map(str, stale))}; run `matinee docs` and commit the result")
+    stale = write_pages(check=only_check)
+    if only_check and stale:
+        raise MatineeError(f"out of date: {', '.join(map(str, stale))}; run `matinee docs` and commit the result")
     console.print("current" if not stale else f"written: {', '.join(map(str, stale))}")
 
 
-@app.command(epilog=_example("matinee download online_retail --to ../online_retail"))
+@app.command(epilog=example("matinee download online_retail --to ../online_retail"))
 def download(
     dataset: Annotated[str, typer.Argument(help="Name of a data set with an official home.")],
     to: Annotated[Path, typer.Option(help="Folder for the files.")],
 ) -> None:
     """Fetch a data set from its official home, with resume and checksum."""
-    from tasks.sources.download import download as fetch
+    from tasks.sources.download import download as download_dataset
 
-    fetch(dataset, to)
+    download_dataset(dataset, to)
     console.print(f"{dataset} is in {to}")
 
 
 def main() -> None:
     """Run the command line; bad input ends in one clear message and an exit code, never in a traceback."""
+    # Before anything imports NumPy: OpenBLAS reads it once, when it is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads slow trainings side by side 30-fold
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
@@ -251,9 +245,9 @@ def main() -> None:
     try:
         app(prog_name="matinee")
     except Exception as error:
-        said = explained(error)
-        if said is None:
+        explanation = explained(error)
+        if explanation is None:  # a bug: its traceback is what helps
             raise
-        errors.print(f"[bold red]matinee: {type(said).__name__}[/bold red]", highlight=False)
-        errors.print(str(said), markup=False, highlight=False, soft_wrap=True)
+        errors.print(f"[bold red]matinee: {type(explanation).__name__}[/bold red]", highlight=False)
+        errors.print(str(explanation), markup=False, highlight=False, soft_wrap=True)
         sys.exit(2 if isinstance(error, SpecError) else 3 if isinstance(error, GateFailed) else 1)

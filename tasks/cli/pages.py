@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tasks.cli.days import Pipeline, console
+from tasks.cli.days import console
+from tasks.cli.options import Pipeline
 
 
 def overview(

@@ -1,34 +1,40 @@
-"""The command that proves a run: what came after its day is changed in every way, and the run stays the same."""
+"""The command that proves a run: the data after its day is changed in every way, and the run must stay the same."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tasks.cli.days import AsOf, Data, Pipeline, console
+from tasks.cli.days import console
+from tasks.cli.options import AsOf, Data, Pipeline, grouped_options
 
 
-def prove(
-    pipeline: Pipeline,
-    as_of: AsOf,
-    data: Data = None,
-    days: Annotated[int, typer.Option(min=1, max=60, help="Length of the future that is changed.")] = 7,
-    scratch: Annotated[Path | None, typer.Option(help="Folder to work in; the state folder if absent.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, max=4, help="Worlds made at once.")] = 2,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the worlds' files there, to look at them.")] = False,
-) -> None:
-    """Change what came after a day in every way, and show that its run stays the same; exits with 1 if not."""
-    from tasks.proof.prove import prove as find
+@dataclass(frozen=True)
+class Work:
+    """Options of `prove` on how the scenarios are run."""
+
+    days: Annotated[int, typer.Option(min=1, max=60, help="Length of the future that is changed.")] = 7
+    scratch: Annotated[Path | None, typer.Option(help="Folder to work in; the state folder if absent.")] = None
+    jobs: Annotated[int, typer.Option(min=1, max=4, help="Scenarios run at once.")] = 2
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the scenarios' files, to inspect them.")] = False
+
+
+@grouped_options
+def prove(pipeline: Pipeline, as_of: AsOf, work: Work, data: Data = None) -> None:
+    """Change the data after a day in every way, and show that its run stays the same; exits with 1 if it does not."""
+    from tasks.proof.prove import prove as prove_run
     from tasks.proof.prove import render
     from tasks.runs.run import Run
 
     run = Run.create(pipeline, as_of.date(), "prove", data=data)
     console.print(
-        f"[bold]{run.spec.name}[/bold] as of {run.as_of}, in worlds that differ in what came after it", highlight=False
+        f"[bold]{run.spec.name}[/bold] as of {run.as_of}, in scenarios that differ in the data after it",
+        highlight=False,
     )
-    proof = find(run, console, days=days, scratch=scratch, keep=keep, jobs=jobs)
+    proof = prove_run(run, console, days=work.days, scratch=work.scratch, keep=work.keep, jobs=work.jobs)
     console.print(render(proof), highlight=False, soft_wrap=True)
     if not proof.holds:
         raise typer.Exit(1)

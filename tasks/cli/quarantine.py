@@ -1,10 +1,11 @@
-"""Commands about refused rows: look at them, and bring them back."""
+"""Commands about rejected rows: list them, show them, and bring them back."""
 
 from __future__ import annotations
 
 import getpass
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from tasks.cli.days import Data, Pipeline
+from tasks.cli.options import Data, Pipeline, example, grouped_options
 from tasks.errors import MatineeError
 
 if TYPE_CHECKING:
-    from tasks.quarantine.rejected_rows import Refusals
+    from tasks.operations.staleness import StaleDays
+    from tasks.quarantine.rejected_rows import RejectedPart
     from tasks.quarantine.release import Proposal
     from tasks.sources.source import Source
     from tasks.spec.spec import Spec
@@ -24,199 +26,254 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 console = Console()
-SHOWN = 20
+MOST_ON_TERMINAL = 20
 FORMATS = ("table", "jsonl", "csv")
 
-Day = Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Only this day.")]
-From = Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")]
-To = Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")]
-Table = Annotated[str | None, typer.Option("--table", help="Only rows of this raw table.")]
-Rule = Annotated[str | None, typer.Option("--rule", help="Only rows that this rule refused.")]
-Earlier = Annotated[bool, typer.Option("--earlier", help="Also of landings that were replaced since.")]
+
+@dataclass(frozen=True)
+class Selection:
+    """Options that say which rejected rows are meant."""
+
+    as_of: Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Only this day.")] = None
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")] = None
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")] = None
+    table: Annotated[str | None, typer.Option("--table", help="Only rows of this raw table.")] = None
+    rule: Annotated[str | None, typer.Option("--rule", help="Only rows that this rule rejected.")] = None
+
+    @property
+    def span(self) -> tuple[date, date]:
+        """First and last day.
+
+        Raises:
+            BadParameter: the options contradict each other.
+        """
+        if self.as_of is not None and (self.first is not None or self.last is not None):
+            raise typer.BadParameter("--as-of: found it together with --from or --to, expected one or the other")
+        if self.as_of is not None:
+            return self.as_of.date(), self.as_of.date()
+        first, last = self.first.date() if self.first else date.min, self.last.date() if self.last else date.max
+        if first > last:
+            raise typer.BadParameter(f"--from {first} --to {last}: the first day is after the last")
+        return first, last
 
 
-def _example(text: str) -> str:
-    return f"Example: [bold]{text}[/bold]"
+@dataclass(frozen=True)
+class Output:
+    """Options of `show` that say how many rows are written, how, and where to."""
+
+    limit: Annotated[
+        int | None, typer.Option(min=1, help=f"Most rows; {MOST_ON_TERMINAL} on the terminal if absent.")
+    ] = None
+    form: Annotated[str, typer.Option("--format", help="table, jsonl or csv.")] = "table"
+    out: Annotated[Path | None, typer.Option("--out", help="File to write, to correct the rows in it.")] = None
 
 
-@app.command("list", epilog=_example("matinee quarantine list streaming --from 2026-02-01 --to 2026-02-25"))
+@dataclass(frozen=True)
+class Corrected:
+    """Options of `release` that name the corrected rows."""
+
+    path: Annotated[
+        Path | None,
+        typer.Option("--with", help="File of corrected rows (csv, jsonl, parquet), as `show --out` writes it."),
+    ] = None
+    match: Annotated[
+        str | None,
+        typer.Option("--match", help="Column that identifies a row; rejected_id or line_number if absent."),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Options of `release` that say who releases, and why."""
+
+    why: Annotated[str, typer.Option("--why", help="Why the rows may come back; it is recorded.")]
+    who: Annotated[str | None, typer.Option("--who", help="Who releases; your user name if absent.")] = None
+
+    @property
+    def reason(self) -> str:
+        """The reason, which must not be blank."""
+        if not self.why.strip():
+            raise typer.BadParameter("--why: found nothing, expected a reason")
+        return self.why.strip()
+
+    @property
+    def person(self) -> str:
+        """The name given, or that of the user."""
+        try:
+            return self.who or getpass.getuser()
+        except (KeyError, OSError):  # a container's user may have a number and no name
+            raise typer.BadParameter("--who: this user has no name; say who releases") from None
+
+
+@app.command("list", epilog=example("matinee quarantine list streaming --from 2026-02-01 --to 2026-02-25"))
+@grouped_options
 def list_(
     pipeline: Pipeline,
-    as_of: Day = None,
-    first: From = None,
-    last: To = None,
-    table: Table = None,
-    rule: Rule = None,
-    days: Annotated[bool, typer.Option("--days", help="A line for each day.")] = False,
+    selection: Selection,
+    days: Annotated[bool, typer.Option("--days", help="One line per day.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
-    """Count the refused rows by table, rule and day, with shares and trend, and what has been released."""
-    from tasks.cli import render_quarantine as show
-    from tasks.quarantine.rejected_rows import refusals
-    from tasks.quarantine.revalidate import outdated
+    """Count the rejected rows by table, rule and day, with shares and a trend, and list what has been released."""
+    from tasks.cli import render_quarantine
+    from tasks.quarantine.rejected_rows import rejected_parts
+    from tasks.quarantine.revalidate import outdated_days
     from tasks.sources.released_rows import releases_of
     from tasks.store.files import canonical_json
 
     spec, home = _spec(pipeline)
-    _known(spec, home, table, rule)
-    found = refusals(home, spec.name, *_span(as_of, first, last), table)
-    counted = show.tallies(found, refusals(home, spec.name, date.min, date.max), rule)
-    released = releases_of(home, spec.source_name)
+    _check_names(spec, home, selection)
+    parts = rejected_parts(home, spec.name, *selection.span, selection.table)
+    everything = rejected_parts(home, spec.name, date.min, date.max)
+    counts = render_quarantine.count_by_rule(parts, everything, selection.rule)
+    releases = releases_of(home, spec.source_name)
     if as_json:
-        sys.stdout.write(canonical_json(show.as_json(spec, counted, released)))
-    else:
-        old = outdated(spec, home, found)
-        console.print(show.overview(spec, counted, released, old, width=console.width, by_day=days), highlight=False)
+        # Not through rich, which would wrap long lines and color the values.
+        sys.stdout.write(canonical_json(render_quarantine.quarantine_json(spec, counts, releases)))
+        return
+    listing = render_quarantine.Listing(spec, counts, releases, outdated_days(spec, home, parts))
+    console.print(render_quarantine.render_quarantine(listing, width=console.width, by_day=days), highlight=False)
 
 
-@app.command("show", epilog=_example("matinee quarantine show streaming --rule missing_id --format csv --out mend.csv"))
-def show_(
+@app.command(
+    "show",
+    epilog=example(
+        "matinee quarantine show streaming --rule missing_id",
+        "matinee quarantine show streaming --rule missing_id --format csv --out rows.csv",
+    ),
+)
+@grouped_options
+def show(
     pipeline: Pipeline,
-    as_of: Day = None,
-    first: From = None,
-    last: To = None,
-    table: Table = None,
-    rule: Rule = None,
-    earlier: Earlier = False,
-    limit: Annotated[int | None, typer.Option(min=1, help=f"Most rows; {SHOWN} on the terminal if absent.")] = None,
-    form: Annotated[str, typer.Option("--format", help="table, jsonl or csv.")] = "table",
-    out: Annotated[Path | None, typer.Option("--out", help="File to write, to mend the rows in it.")] = None,
+    selection: Selection,
+    output: Output,
+    earlier: Annotated[bool, typer.Option("--earlier", help="Also of landings that were replaced since.")] = False,
 ) -> None:
-    """Show refused rows: what each says, where it came from, and why it was refused."""
-    from tasks.cli import render_quarantine as show
-    from tasks.quarantine.rejected_rows import refusals, rows_of
+    """Show rejected rows: their content, where they came from, and why they were rejected."""
+    from tasks.cli.render_quarantine import rejected_rows_csv, rejected_rows_jsonl, render_rejected_rows
+    from tasks.quarantine.rejected_rows import read_rejected_rows, rejected_parts
     from tasks.store.files import write_text
 
-    if form not in FORMATS:
-        raise typer.BadParameter(f"--format: found {form!r}, expected {', '.join(FORMATS)}")
-    if form == "table" and out is not None:
-        raise typer.BadParameter("--out: expected --format csv or jsonl beside it")
+    as_table = output.form == "table"
+    if output.form not in FORMATS:
+        raise typer.BadParameter(f"--format: found {output.form!r}, expected {', '.join(FORMATS)}")
+    if as_table and output.out is not None:
+        raise typer.BadParameter("--out: expected --format csv or jsonl with it")
     spec, home = _spec(pipeline)
-    _known(spec, home, table, rule)
-    found = refusals(home, spec.name, *_span(as_of, first, last), table, earlier=earlier)
-    in_all = sum(one.rules.get(rule, 0) if rule else one.refused for one in found)
-    rows = rows_of(found, rule, limit or (SHOWN if form == "table" else None))
-    if form == "table":
-        console.print(show.as_tables(spec, rows) if rows else "Nothing is in quarantine.", highlight=False)
-        if len(rows) < in_all:
-            console.print(f"{len(rows):,} of {in_all:,} rows; --limit shows more, --format csv --out <file> all")
+    _check_names(spec, home, selection)
+    rule = selection.rule
+    parts = rejected_parts(home, spec.name, *selection.span, selection.table, earlier=earlier)
+    total = sum(part.rules.get(rule, 0) if rule else part.rejected for part in parts)
+    rows = read_rejected_rows(parts, rule, output.limit or (MOST_ON_TERMINAL if as_table else None))
+    if as_table:
+        console.print(render_rejected_rows(spec, rows) if rows else "The quarantine is empty.", highlight=False)
+        if len(rows) < total:
+            console.print(f"{len(rows):,} of {total:,} rows; --limit shows more, --format csv --out <file> all")
         return
-    text = show.as_csv(rows) if form == "csv" else show.as_jsonl(rows)
-    if out is None:
+    text = rejected_rows_csv(rows) if output.form == "csv" else rejected_rows_jsonl(rows)
+    if output.out is None:
         sys.stdout.write(text)
     else:
-        write_text(out, text)
-        console.print(f"{len(rows):,} of {in_all:,} rows are in {out}", highlight=False)
+        write_text(output.out, text)
+        console.print(f"wrote {len(rows):,} of {total:,} rows to {output.out}", highlight=False)
 
 
 @app.command(
     "release",
-    epilog=_example("matinee quarantine release streaming --with mend.csv --why 'ids from the log' --dry-run"),
+    epilog=example(
+        "matinee quarantine release streaming --with rows.csv --why 'ids from the log' --dry-run",
+        "matinee quarantine release streaming --rule unknown_kind --why 'the rule was wrong'",
+    ),
 )
+@grouped_options
 def release_(
     pipeline: Pipeline,
-    why: Annotated[str, typer.Option("--why", help="Why the rows may come back; it is kept.")],
-    mended: Annotated[
-        Path | None,
-        typer.Option("--with", help="File of mended rows (csv, jsonl, parquet), as `show --out` writes it."),
-    ] = None,
-    match: Annotated[
-        str | None, typer.Option("--match", help="Column that tells which row is meant; refused_id or line_number.")
-    ] = None,
-    as_of: Day = None,
-    first: From = None,
-    last: To = None,
-    table: Table = None,
-    rule: Rule = None,
-    who: Annotated[str | None, typer.Option("--who", help="Who releases; your user name if absent.")] = None,
+    signature: Signature,
+    selection: Selection,
+    corrected: Corrected,
     data: Data = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would come back.")] = False,
 ) -> None:
-    """Bring refused rows back: mended ones (--with), or, without it, those that a mended rule accepts now.
+    """Bring rejected rows back: corrected ones (--with), or, without it, those that a corrected rule now accepts.
 
-    Staging judges the rows again before anything is written; what it refuses again stays in quarantine. The days
-    concerned become stale, and the command that runs them again is named.
-    Exit codes: 0 every row comes back, 1 some or all are refused again.
+    Staging checks the rows again before anything is written; what it rejects again stays in quarantine. The days
+    concerned become stale, and the command that runs them again is printed.
+    Exit codes: 0 every row comes back, 1 some or all are rejected again.
     """
-    from tasks.cli.render_quarantine import verdict
     from tasks.operations.staleness import stale_after
-    from tasks.quarantine.release import done_before, finish, release
+    from tasks.quarantine.release import earlier_release, finish_releases, release
     from tasks.sources.land import open_source
 
     spec, home = _spec(pipeline)
-    _known(spec, home, table, rule)
-    by, reason = _who(who), why.strip()
-    if not reason:
-        raise typer.BadParameter("--why: found nothing, expected a reason")
+    _check_names(spec, home, selection)
+    person, reason = signature.person, signature.reason
     source = open_source(spec, home, data)
     if not dry_run:
-        finish(home, source)
-    with console.status("judging the rows again …"):
-        found = _proposal(spec, home, source, _span(as_of, first, last), (table, rule), mended, match)
-    done = None if found.mends else done_before(home, source.name, found)
-    if done is not None:
-        console.print(f"released already: {done.name}, {done.record.made_at}, by {done.record.who}")
+        finish_releases(home, source)
+    with console.status("checking the rows again …"):
+        proposal = _propose(spec, home, source, selection, corrected)
+    # Corrected rows that were released are found one by one; for a corrected rule the release as a whole is.
+    earlier = None if proposal.corrections else earlier_release(home, source.name, proposal)
+    if earlier is not None:
+        console.print(f"already released: {earlier.name}, {earlier.record.made_at}, by {earlier.record.who}")
         return
-    parts = found.parts or sorted({(row.table, row.ds) for row in found.back})
+    parts = proposal.parts or sorted({(row.table, row.ds) for row in proposal.accepted})
     stale = stale_after(spec, home, source, parts, data)
-    console.print(verdict(found, stale, sorted({day for _, day in parts})), highlight=False, soft_wrap=True)
-    if found.back and not dry_run:
+    _print_proposal(proposal, stale, parts)
+    if proposal.accepted and not dry_run:
         with console.status("landing the days again …"):
-            made = release(spec, home, source, found, by, reason)
-        console.print(f"released   {made.name}", highlight=False)
-    _next(pipeline, found, stale.runs, dry_run=dry_run, mended=mended is not None)
-    raise typer.Exit(1 if found.still or not (found.back or found.released) else 0)
+            released = release(spec, home, source, proposal, person, reason)
+        console.print(f"released   {released.name}", highlight=False)
+    _print_next(pipeline, proposal, stale.runs, dry_run=dry_run, corrected=corrected.path is not None)
+    raise typer.Exit(1 if proposal.rejected or not (proposal.accepted or proposal.released) else 0)
 
 
-def _proposal(
-    spec: Spec,
-    home: Home,
-    source: Source,
-    span: tuple[date, date],
-    chosen: tuple[str | None, str | None],
-    mended: Path | None,
-    match: str | None,
-) -> Proposal:
-    from tasks.operations.plan import spans
-    from tasks.quarantine.corrected_rows import pairs, read_mended
-    from tasks.quarantine.rejected_rows import refusals, rows_of
+def _print_proposal(proposal: Proposal, stale: StaleDays, parts: Sequence[tuple[str, date]]) -> None:
+    from tasks.cli.render_quarantine import render_proposal
+
+    days = sorted({day for _, day in parts})
+    console.print(render_proposal(proposal, stale, days), highlight=False, soft_wrap=True)
+
+
+def _propose(spec: Spec, home: Home, source: Source, selection: Selection, corrected: Corrected) -> Proposal:
+    from tasks.operations.plan import format_days
+    from tasks.quarantine.corrected_rows import match_rows, read_corrected_rows
+    from tasks.quarantine.rejected_rows import read_rejected_rows, rejected_parts
     from tasks.quarantine.release import propose_rows, propose_rule
-    from tasks.quarantine.revalidate import landed_again
+    from tasks.quarantine.revalidate import days_landed_again
 
-    table, rule = chosen
-    found: Sequence[Refusals] = refusals(home, spec.name, *span, table)
-    rows = rows_of(found, rule)
+    parts: Sequence[RejectedPart] = rejected_parts(home, spec.name, *selection.span, selection.table)
+    rows = read_rejected_rows(parts, selection.rule)
     if not rows:
-        raise MatineeError(
-            f"{spec.name}: nothing like that is in quarantine; see `matinee quarantine list {spec.name}`"
-        )
-    if mended is None:
-        if again := landed_again(spec, home, found):
+        raise MatineeError(f"{spec.name}: no such rows in quarantine; see `matinee quarantine list {spec.name}`")
+    if corrected.path is None:
+        # The rows that are tried must be those of the landing: staging is asked about nothing else.
+        if again := days_landed_again(spec, home, parts):
             raise MatineeError(
-                f"{spec.name}: {spans(again)}: landed again since the refused rows were put aside; run the day, or a "
+                f"{spec.name}: {format_days(again)}: landed again since the rows were rejected; run the day, or a "
                 "later one, or choose other days with --from and --to"
             )
         return propose_rule(spec, home, source, rows)
-    meant = pairs(read_mended(mended), rows, match)
-    touched = {(row.table, row.ds) for row, _ in meant}
-    before = rows_of([one for one in found if (one.table, one.ds) in touched])
-    return propose_rows(spec, home, source, meant, before)
+    matches = match_rows(read_corrected_rows(corrected.path), rows, corrected.match)
+    touched = {(match.rejected.table, match.rejected.ds) for match in matches}
+    before = read_rejected_rows([part for part in parts if (part.table, part.ds) in touched])
+    return propose_rows(spec, home, source, matches, before)
 
 
-def _next(pipeline: str, found: Proposal, runs: Sequence[date], *, dry_run: bool, mended: bool) -> None:
-    if not found.back and found.still:
+def _print_next(pipeline: str, proposal: Proposal, runs: Sequence[date], *, dry_run: bool, corrected: bool) -> None:
+    if not proposal.accepted and proposal.rejected:
         hint = (
-            "mend the rows once more"
-            if mended
-            else "the rules refuse them still: mend the SQL in transforms/models/staging/, or give mended rows (--with)"
+            "correct the rows again"
+            if corrected
+            else "still rejected by the rules: fix the SQL in transforms/models/staging, or use corrected rows (--with)"
         )
-        console.print(f"next       nothing comes back; {hint}", highlight=False, soft_wrap=True)
-    elif found.back and dry_run:
-        console.print("next       the same without --dry-run", highlight=False)
-    elif found.back and runs:
-        console.print(
-            f"next       matinee backfill {pipeline} --from {runs[0]} --to {runs[-1]}", highlight=False, soft_wrap=True
-        )
+        text = f"nothing comes back; {hint}"
+    elif proposal.accepted and dry_run:
+        text = "the same without --dry-run"
+    elif proposal.accepted and runs:
+        text = f"matinee backfill {pipeline} --from {runs[0]} --to {runs[-1]}"
+    else:
+        return
+    console.print(f"next       {text}", highlight=False, soft_wrap=True)
 
 
 def _spec(pipeline: str) -> tuple[Spec, Home]:
@@ -227,37 +284,18 @@ def _spec(pipeline: str) -> tuple[Spec, Home]:
     return load_spec(pipeline_path(pipeline)), default_home()
 
 
-def _span(as_of: datetime | None, first: datetime | None, last: datetime | None) -> tuple[date, date]:
-    if as_of is not None and (first is not None or last is not None):
-        raise typer.BadParameter("--as-of: found it beside --from or --to, expected one or the other")
-    if as_of is not None:
-        return as_of.date(), as_of.date()
-    span = first.date() if first else date.min, last.date() if last else date.max
-    if span[0] > span[1]:
-        raise typer.BadParameter(f"--from {span[0]} --to {span[1]}: the first day is after the last")
-    return span
-
-
-def _known(spec: Spec, home: Home, table: str | None, rule: str | None) -> None:
-    """Refuse names that nothing has."""
-    from tasks.quarantine.rejected_rows import refusals
+def _check_names(spec: Spec, home: Home, selection: Selection) -> None:
+    """Reject a table or a rule that does not exist: an empty answer would look like good news."""
+    from tasks.quarantine.rejected_rows import rejected_parts
     from tasks.quarantine.rejection_rules import rules_of
     from tasks.spec.yaml_lines import nearest
 
-    found = refusals(home, spec.name, date.min, date.max, earlier=True)
-    tables = sorted(
-        {one.table for one in found} | {path.name for path in home.landing(spec.source_name).glob("[a-z]*")}
-    )
-    rules = sorted({name for one in found for name in one.rules} | set(rules_of(spec.staging)))
-    for option, name, known in (("--table", table, tables), ("--rule", rule, rules)):
+    parts = rejected_parts(home, spec.name, date.min, date.max, earlier=True)
+    landed = {path.name for path in home.landing(spec.source_name).glob("[a-z]*")}
+    tables = sorted({part.table for part in parts} | landed)
+    rules = sorted({name for part in parts for name in part.rules} | set(rules_of(spec.staging)))
+    for option, name, known in (("--table", selection.table, tables), ("--rule", selection.rule, rules)):
         if name is not None and name not in known:
             raise typer.BadParameter(
                 f"{option}: unknown {name!r}; expected one of {', '.join(known)}{nearest(name, known)}"
             )
-
-
-def _who(who: str | None) -> str:
-    try:
-        return who or getpass.getuser()
-    except (KeyError, OSError):
-        raise typer.BadParameter("--who: this user has no name; say who releases") from None

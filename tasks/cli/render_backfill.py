@@ -1,4 +1,4 @@
-"""How a backfill looks on the terminal: what it is going to do, how far it is, and what became of each day."""
+"""A backfill on the terminal: what it will do, how far it is, and what became of each day."""
 
 from __future__ import annotations
 
@@ -15,64 +15,68 @@ from rich.text import Text
 
 from tasks.features.build import BuildResult
 from tasks.features.ledger import BuildPlan
-from tasks.operations.backfill import BackfillDay
-from tasks.operations.plan import spans
+from tasks.operations.backfill import BackfillDay, DayState
+from tasks.operations.plan import format_days
 
 if TYPE_CHECKING:
     from tasks.spec.spec import Spec
 
-LOOKS = {
-    "published": ("✓", "green"),
-    "refused": ("✗", "yellow"),
-    "failed": ("✗", "bold red"),
+SIGNS = {
+    DayState.PUBLISHED: ("✓", "green"),
+    DayState.GATE_FAILED: ("✗", "yellow"),
+    DayState.FAILED: ("✗", "bold red"),
 }
-SKIPPED = {"published": "published already", "refused": "refused by a gate already"}
+TO_DO = {
+    DayState.TRAIN: ("train", ""),
+    DayState.EVALUATE: ("evaluate", ": the champion they were compared with is no longer the one before them"),
+}
+SKIPPED = {DayState.PUBLISHED: "already published", DayState.GATE_FAILED: "has already failed a gate"}
 
 
-def announcement(spec: Spec, plan: BuildPlan, days: Sequence[BackfillDay], parallel: int) -> RenderableType:
-    """Return which days will be built, trained and skipped."""
+def render_survey(spec: Spec, plan: BuildPlan, days: Sequence[BackfillDay], parallel: int) -> RenderableType:
+    """List which days will be built, trained and skipped."""
     first, last = days[0].as_of, days[-1].as_of
     lines: list[RenderableType] = [Text(f"{spec.name}, {first} to {last}: {len(days)} days", style="bold")]
-    built = BuildResult.of(plan)
-    if plan.empty:
-        lines.append(_line("build", "nothing: every table is built"))
-    else:
-        parts = (
-            f"{built.partitions_loaded.days} days of rows",
-            f"{built.features_built.days} feature days",
-            f"{built.labels_built.days} label cuts",
-        )
-        lines.append(_line("build", f"{', '.join(parts)}, in one dbt invocation"))
-    for state, what in (("train", "train"), ("judge", "judge again")):
-        chosen = [day.as_of for day in days if day.state == state]
-        if chosen:
-            how = f", {parallel} at a time" if parallel > 1 else ""
-            why = ", the champion before them is another one by now" if state == "judge" else ""
-            lines.append(_line(what, f"{spans(chosen)}{how}{why}"))
-    for state, why in SKIPPED.items():
-        chosen = [day.as_of for day in days if day.state == state]
-        if chosen:
-            lines.append(_line("skip", f"{spans(chosen)}: {why}"))
+    lines.append(_line("build", _to_build(plan)))
+    for state, (label, reason) in TO_DO.items():
+        if chosen := [day.as_of for day in days if day.state is state]:
+            at_once = f", {parallel} at a time" if parallel > 1 else ""
+            lines.append(_line(label, f"{format_days(chosen)}{at_once}{reason}"))
+    for state, reason in SKIPPED.items():
+        if chosen := [day.as_of for day in days if day.state is state]:
+            lines.append(_line("skip", f"{format_days(chosen)}: {reason}"))
     return Group(*lines)
+
+
+def _to_build(plan: BuildPlan) -> str:
+    if plan.empty:
+        return "nothing: all tables are up to date"
+    built = BuildResult.of(plan)
+    parts = (
+        f"{built.partitions_loaded.days} days of rows",
+        f"{built.features_built.days} feature days",
+        f"{built.labels_built.days} label cuts",
+    )
+    return f"{', '.join(parts)}, in one dbt invocation"
 
 
 def _line(name: str, text: str) -> Text:
     return Text.assemble((f"{name:<12}", "bold"), text)
 
 
-class Display:
-    """A bar of all days, and a line for each day that runs; on something that is no terminal, a line for each end."""
+class BackfillProgress:
+    """A bar of all days, and a line for each day that runs; away from a terminal, a line for each day that ends."""
 
     def __init__(self, console: Console, days: Sequence[BackfillDay]) -> None:
         self.console = console
         self.skipped = {day.as_of for day in days if day.done}
-        self.told = set(self.skipped)
+        self.printed = set(self.skipped)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self.bar = Progress(*columns, console=console)
         self.task = self.bar.add_task("days", total=len(days) - len(self.skipped))
         self.live = Live(self.bar, console=console, refresh_per_second=4, transient=True)
 
-    def __enter__(self) -> Display:
+    def __enter__(self) -> BackfillProgress:
         self.live.start()
         return self
 
@@ -80,39 +84,34 @@ class Display:
         self.live.stop()
 
     def tick(self, busy: Mapping[date, str], ended: Sequence[BackfillDay]) -> None:
-        """Show where each running day is, and print those that have ended since."""
+        """Show the step that each running day is at, and print the days that have ended since the last call."""
         for day in ended:
-            if day.as_of not in self.told:
-                self.told.add(day.as_of)
+            if day.as_of not in self.printed:
+                self.printed.add(day.as_of)
                 self.console.print(_ended(day), highlight=False, soft_wrap=True)
-        self.bar.update(self.task, completed=len(self.told) - len(self.skipped))
+        self.bar.update(self.task, completed=len(self.printed) - len(self.skipped))
         lines = [Text(f"  {day} · {step} …", style="cyan") for day, step in sorted(busy.items())]
         self.live.update(Group(*lines, self.bar))
 
 
 def _ended(day: BackfillDay) -> str:
-    sign, style = LOOKS[day.state]
+    sign, style = SIGNS[day.state]
     seconds = f"{day.seconds:6.1f} s" if day.seconds is not None else "       –"
-    return (
-        f"  [{style}]{sign}[/{style}] {day.as_of} {seconds}  {day.state} {day.version or ''} {_outcome(day)}".rstrip()
-    )
+    detail = escape(" ".join(day.detail.split())[:300])  # intervals such as [+0.01, +0.03] are not markup
+    return f"  [{style}]{sign}[/{style}] {day.as_of} {seconds}  {day.state} {day.version or ''} {detail}".rstrip()
 
 
-def _outcome(day: BackfillDay) -> str:
-    return escape(" ".join(day.detail.split())[:300])
-
-
-def outcome(days: Sequence[BackfillDay], before: Sequence[BackfillDay], seconds: float) -> RenderableType:
-    """Return how many days ended how."""
+def render_outcome(days: Sequence[BackfillDay], before: Sequence[BackfillDay], seconds: float) -> RenderableType:
+    """List which days ended how."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     skipped = {day.as_of for day in before if day.done}
-    for state in ("published", "refused", "failed"):
-        chosen = [day.as_of for day in days if day.state == state and day.as_of not in skipped]
+    for state, (_, style) in SIGNS.items():
+        chosen = [day.as_of for day in days if day.state is state and day.as_of not in skipped]
         if chosen:
-            table.add_row(f"[{LOOKS[state][1]}]{state}[/]", spans(chosen))
+            table.add_row(f"[{style}]{state}[/]", format_days(chosen))
     if skipped:
-        table.add_row("skipped", spans(skipped))
+        table.add_row("skipped", format_days(skipped))
     table.add_row("time", f"{seconds:.0f} s")
     return table

@@ -15,12 +15,12 @@ LINES = {
     "features": "Features and examples",
     "predictions": "Predictions",
 }
-LOOKS = {"critical": ("✗", "bold red"), "warning": ("!", "yellow"), "info": ("i", "cyan")}
+SIGNS = {"critical": ("✗", "bold red"), "warning": ("!", "yellow"), "info": ("i", "cyan")}
 BLOCKS = "▁▂▃▄▅▆▇█"
 WIDEST = 13
 
 
-def render(line: str, checks: Sequence[Check], *, failed_only: bool = False) -> RenderableType:
+def render_checks(line: str, checks: Sequence[Check], *, failed_only: bool = False) -> RenderableType:
     """Lay out a line of defense: what failed first, then each other measure once, with its narrowest bounds."""
     failed = [check for check in checks if not check.success]
     failed.sort(key=lambda check: SEVERITIES.index(check.severity))
@@ -54,7 +54,7 @@ def _table(checks: Sequence[Check]) -> Table:
     table.add_column("expected", overflow="fold")
     table.add_column("trend", no_wrap=True, min_width=WIDEST + 1)
     for check in checks:
-        sign, style = ("✓", "green") if check.success else LOOKS[check.severity]
+        sign, style = ("✓", "green") if check.success else SIGNS[check.severity]
         table.add_row(
             Text(sign, style),
             Text(check.table),

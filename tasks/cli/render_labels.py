@@ -1,4 +1,4 @@
-"""What people see of a label: a table of its rules, the mix of grades, and pairs of each rule."""
+"""A label on the terminal: a table of its rules, the mix of grades, and pairs of each rule."""
 
 from __future__ import annotations
 

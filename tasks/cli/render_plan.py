@@ -1,4 +1,4 @@
-"""How a plan looks on the terminal."""
+"""A plan on the terminal."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tasks.operations.plan import RunPlan, spans
+from tasks.operations.plan import RunPlan, format_days
 
 if TYPE_CHECKING:
     from tasks.spec.spec import Spec
 
 
-def render_plan(spec: Spec, found: RunPlan, outdated: Sequence[date]) -> RenderableType:
-    """Return what a run would make and why, the version it would name, and verdicts that are to be renewed.
+def render_plan(spec: Spec, plan: RunPlan, outdated: Sequence[date]) -> RenderableType:
+    """Lay out what a run would make and why, the version it would name, and verdicts to be renewed.
 
     Args:
         spec: the pipeline.
-        found: what the run would do.
-        outdated: days that were compared with another champion than they would be now.
+        plan: what the run would do.
+        outdated: days whose model was compared with another champion than today's timeline has before them.
     """
-    title = Text.assemble((f"{spec.name} as of {found.as_of}", "bold"))
-    parts: list[RenderableType] = [title, _table(found) if found.reasons else "Every table is built."]
-    if found.version is None:
-        parts.append("version    named after the landing, once it is landed")
-    elif found.published:
-        parts.append(f"version    {found.version}, published already: a run makes the same again, byte for byte")
+    title = Text.assemble((f"{spec.name} as of {plan.as_of}", "bold"))
+    parts: list[RenderableType] = [title, _table(plan) if plan.reasons else "All tables are up to date."]
+    if plan.version is None:
+        parts.append("version    has no name until its days are landed")
+    elif plan.published:
+        parts.append(f"version    {plan.version}, already published: a run makes the same again, byte for byte")
     else:
-        parts.append(f"version    {found.version}, not published")
+        parts.append(f"version    {plan.version}, not published")
     if outdated:
         parts.append(
-            f"judge      {spans(outdated)}: judged against another champion than the one before by now; `matinee "
-            f"backfill {spec.name} --from {outdated[0]} --to {outdated[-1]}` judges again"
+            f"evaluate   {format_days(outdated)}: the champion they were compared with is no longer the one before "
+            f"them; `matinee backfill {spec.name} --from {outdated[0]} --to {outdated[-1]}` evaluates them again"
         )
     return Group(*parts)
 
 
-def _table(found: RunPlan) -> Table:
+def _table(plan: RunPlan) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("make", style="bold")
     table.add_column("days", no_wrap=True)
     table.add_column("because", overflow="fold")
-    for reason in found.reasons:
-        table.add_row(reason.what, spans(reason.days), reason.why)
+    for reason in plan.reasons:
+        table.add_row(reason.what, format_days(reason.days), reason.why)
     return table

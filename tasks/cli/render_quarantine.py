@@ -1,4 +1,4 @@
-"""How the quarantine looks on the terminal and in files."""
+"""The quarantine on the terminal and in files."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.checks.profile_columns import shown
-from tasks.operations.plan import spans
+from tasks.operations.plan import format_days
 from tasks.quarantine.corrected_lines import RAW
 from tasks.quarantine.corrected_rows import DAY, ERROR, ID, LINE, RULE, RUN, TABLE
-from tasks.quarantine.rejected_rows import UNPARSEABLE, Refusals, Row
-from tasks.quarantine.rejection_rules import why
+from tasks.quarantine.rejected_rows import UNPARSEABLE, RejectedPart, RejectedRow
+from tasks.quarantine.rejection_rules import explain_rule
 
 if TYPE_CHECKING:
-    from tasks.operations.staleness import Stale
+    from tasks.operations.staleness import StaleDays
     from tasks.quarantine.release import Proposal
     from tasks.sources.released_rows import RowRelease
     from tasks.spec.spec import Spec
@@ -30,186 +30,203 @@ if TYPE_CHECKING:
 BARS = "▁▂▃▄▅▆▇█"
 TREND_DAYS = (7, 28)
 BESIDE_TREND = 72
-"""Least and most days of a trend, and the columns of the terminal that the rest of the table takes."""
+"""Fewest and most days of a trend, and the columns of the terminal that the rest of the table takes."""
 LONGEST_RAW = 200
 MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
-class Tally:
-    """What one rule refused of one table: of each day with a landing that was judged, how many, and of how many."""
+class DayCount:
+    """Rejected rows of one day, and how many were offered; None if that landing is not known."""
+
+    ds: date
+    rejected: int
+    offered: int | None
+
+    @property
+    def rate(self) -> float | None:
+        """Share of the rows."""
+        return self.rejected / self.offered if self.offered else None
+
+
+@dataclass(frozen=True)
+class RuleCount:
+    """What one rule rejected of one table, on each day with a landing that was checked."""
 
     table: str
     rule: str
-    days: tuple[tuple[date, int, int | None], ...]
+    days: tuple[DayCount, ...]
     first_seen: date
 
     @property
     def rows(self) -> int:
-        """Refused rows."""
-        return sum(count for _, count, _ in self.days)
+        """Rejected rows."""
+        return sum(day.rejected for day in self.days)
 
     @property
     def rate(self) -> float | None:
         """Share of the rows of all days."""
-        offered = sum(rows or 0 for _, _, rows in self.days)
+        offered = sum(day.offered or 0 for day in self.days)
         return self.rows / offered if offered else None
 
-    @property
-    def rates(self) -> list[float | None]:
-        """Share of each day."""
-        return [count / rows if rows else None for _, count, rows in self.days]
+
+@dataclass(frozen=True)
+class Listing:
+    """What `list` shows.
+
+    Attributes:
+        spec: the pipeline.
+        counts: what was rejected.
+        releases: of the source.
+        outdated: days that were landed again, or whose rules were changed, since they were checked.
+    """
+
+    spec: Spec
+    counts: Sequence[RuleCount]
+    releases: Sequence[RowRelease]
+    outdated: Sequence[date]
 
 
-def tallies(found: Sequence[Refusals], everything: Sequence[Refusals], rule: str | None) -> list[Tally]:
-    """Count refused rows by table and rule.
+def count_by_rule(
+    parts: Sequence[RejectedPart], everything: Sequence[RejectedPart], rule: str | None
+) -> list[RuleCount]:
+    """Count rejected rows by table and rule.
 
     Args:
-        found: of the days that are asked for.
+        parts: of the selected days.
         everything: of all days, to say when a rule was first seen.
         rule: only this one.
     """
-    names = sorted({(one.table, name) for one in found for name in one.rules if rule in (None, name)})
+    names = sorted({(part.table, name) for part in parts for name in part.rules if rule in (None, name)})
     return [
-        Tally(
+        RuleCount(
             table,
             name,
-            tuple((one.ds, one.rules.get(name, 0), one.offered) for one in found if one.table == table),
-            min(one.ds for one in everything if one.table == table and name in one.rules),
+            tuple(DayCount(part.ds, part.rules.get(name, 0), part.offered) for part in parts if part.table == table),
+            min(part.ds for part in everything if part.table == table and name in part.rules),
         )
         for table, name in names
     ]
 
 
-def as_json(spec: Spec, counted: Sequence[Tally], releases: Sequence[RowRelease]) -> dict[str, Any]:
-    """Return the list as JSON."""
+def quarantine_json(spec: Spec, counts: Sequence[RuleCount], releases: Sequence[RowRelease]) -> dict[str, Any]:
+    """Lay out the list as JSON."""
     return {
         "pipeline": spec.name,
-        "refused": [
+        "rejected": [
             {
-                "table": one.table,
-                "rule": one.rule,
-                "why": why(spec.staging, one.rule),
-                "rows": one.rows,
-                "rate": one.rate,
-                "first_seen": one.first_seen,
+                "table": count.table,
+                "rule": count.rule,
+                "why": explain_rule(spec.staging, count.rule),
+                "rows": count.rows,
+                "rate": count.rate,
+                "first_seen": count.first_seen,
                 "days": [
-                    {"ds": ds, "refused": count, "offered": offered, "rate": rate}
-                    for (ds, count, offered), rate in zip(one.days, one.rates, strict=True)
+                    {"ds": day.ds, "rejected": day.rejected, "offered": day.offered, "rate": day.rate}
+                    for day in count.days
                 ],
             }
-            for one in counted
+            for count in counts
         ],
-        "releases": [{"name": one.name, **one.record.to_json()} for one in releases],
+        "releases": [{"name": release.name, **release.record.to_json()} for release in releases],
     }
 
 
-def overview(
-    spec: Spec,
-    counted: Sequence[Tally],
-    releases: Sequence[RowRelease],
-    outdated: Sequence[date],
-    *,
-    width: int,
-    by_day: bool,
-) -> RenderableType:
-    """Return the table of rules, or of rules and days, and the releases below it.
+def render_quarantine(listing: Listing, *, width: int, by_day: bool) -> RenderableType:
+    """Lay out the table of rules, or of rules and days, and the releases below it.
 
     Args:
-        spec: the pipeline.
-        counted: what was refused.
-        releases: of the source.
-        outdated: days that were landed again, or whose rules were changed, since they were judged.
+        listing: what to show.
         width: of the terminal, in characters.
-        by_day: a line for each day.
+        by_day: one line per day.
     """
     parts: list[RenderableType] = []
-    if counted:
+    counts = listing.counts
+    if counts:
         bars = min(max(width - BESIDE_TREND, TREND_DAYS[0]), TREND_DAYS[1])
-        parts.append(_by_day(counted) if by_day else _by_rule(counted, bars))
+        parts.append(_by_day(counts) if by_day else _by_rule(counts, bars))
         parts.append(Text(""))
         parts += [
-            Text.assemble((f"{rule}  ", "bold"), why(spec.staging, rule))
-            for rule in dict.fromkeys(one.rule for one in counted)
+            Text.assemble((f"{rule}  ", "bold"), explain_rule(listing.spec.staging, rule))
+            for rule in dict.fromkeys(count.rule for count in counts)
         ]
     else:
-        parts.append("Nothing is in quarantine.")
-    if outdated:
-        words = f"\n{spans(outdated)}: landed again, or judged by other SQL, since; run the day, or a later one"
-        parts.append(Text(words, style="yellow"))
-    if releases:
-        parts += [Text(""), _releases(releases)]
+        parts.append("The quarantine is empty.")
+    if listing.outdated:
+        reason = "landed again, or checked by other SQL, since; run the day, or a later one"
+        parts.append(Text(f"\n{format_days(listing.outdated)}: {reason}", style="yellow"))
+    if listing.releases:
+        parts += [Text(""), _releases(listing.releases)]
     return Group(*parts)
 
 
-def _plain_table(*columns: str, right: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:
+def _columns(*names: str, right: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:
+    """Start a table without lines; columns in `right` are aligned right, and those in `whole` are never wrapped."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in columns:
+    for name in names:
         justify: Literal["right", "left"] = "right" if name in right else "left"
         table.add_column(name, justify=justify, overflow="fold", no_wrap=name in {*right, *whole})
     return table
 
 
-def _by_rule(counted: Sequence[Tally], bars: int) -> Table:
-    table = _plain_table(
+def _by_rule(counts: Sequence[RuleCount], bars: int) -> Table:
+    table = _columns(
         "table", "rule", "rows", "share", "days", "since", "trend",
         right=("rows", "share", "days"), whole=("rule", "since", "trend"),
     )  # fmt: skip
-    for one in counted:
-        days = sum(count > 0 for _, count, _ in one.days)
-        share = "–" if one.rate is None else f"{100 * one.rate:.2g} %"
-        table.add_row(
-            one.table, one.rule, f"{one.rows:,}", share, str(days), str(one.first_seen), sparkline(one.rates[-bars:])
-        )
+    for count in counts:
+        days = sum(day.rejected > 0 for day in count.days)
+        share = "–" if count.rate is None else f"{100 * count.rate:.2g} %"
+        trend = rate_bars([day.rate for day in count.days][-bars:])
+        table.add_row(count.table, count.rule, f"{count.rows:,}", share, str(days), str(count.first_seen), trend)
     return table
 
 
-def _by_day(counted: Sequence[Tally]) -> Table:
-    table = _plain_table("table", "rule", "day", "rows", "of", "share", right=("rows", "of", "share"), whole=("day",))
-    for one in counted:
-        for (ds, count, offered), rate in zip(one.days, one.rates, strict=True):
-            if count:
-                of = f"{offered:,}" if offered is not None else "–"
-                table.add_row(one.table, one.rule, str(ds), f"{count:,}", of, shown(rate, rate=True))
+def _by_day(counts: Sequence[RuleCount]) -> Table:
+    table = _columns("table", "rule", "day", "rows", "of", "share", right=("rows", "of", "share"), whole=("day",))
+    for count in counts:
+        for day in count.days:
+            if day.rejected:
+                offered = f"{day.offered:,}" if day.offered is not None else "–"
+                share = shown(day.rate, rate=True)
+                table.add_row(count.table, count.rule, str(day.ds), f"{day.rejected:,}", offered, share)
     return table
 
 
-def sparkline(rates: Sequence[float | None]) -> str:
-    """Return days as bars, the highest of them full."""
+def rate_bars(rates: Sequence[float | None]) -> str:
+    """Draw days as bars from 0 to the highest of them, which is full."""
     known = [rate or 0.0 for rate in rates]
     top = max(known, default=0.0)
     return "".join(BARS[round(rate / top * (len(BARS) - 1))] if top else BARS[0] for rate in known)
 
 
 def _releases(releases: Sequence[RowRelease]) -> Table:
-    table = _plain_table(
-        "release", "made", "by", "rows", "what", "days", "why", right=("rows",), whole=("release", "made")
-    )
-    for one in releases:
-        record = one.record
+    table = _columns("release", "made", "by", "rows", "what", "days", "why", right=("rows",), whole=("release", "made"))
+    for release in releases:
+        record = release.record
         what = ", ".join(f"{name}: {rule} {count}" for name, rule, count in record.rows)
-        days = spans(list(record.days))
         rows = sum(count for *_, count in record.rows)
-        table.add_row(one.name, record.made_at[:10], record.who, f"{rows:,}", what, days, record.why)
+        day, days = record.made_at[:10], format_days(record.days)
+        table.add_row(release.name, day, record.who, f"{rows:,}", what, days, record.why)
     return table
 
 
-def record_of(row: Row) -> dict[str, Any]:
-    """Return a refused row as files have it: which row it is, and its own columns."""
-    described = {ID: row.id, TABLE: row.table, DAY: row.ds.isoformat(), RULE: row.rule, RUN: row.run}
+def _file_row(row: RejectedRow) -> dict[str, Any]:
+    """Lay out a rejected row for a file: which row it is, and its own columns."""
+    describing = {ID: row.id, TABLE: row.table, DAY: row.ds.isoformat(), RULE: row.rule, RUN: row.run}
     if row.rule == UNPARSEABLE:
-        return {**described, LINE: row.line, ERROR: row.error, RAW: row.content["raw"]}
-    return described | row.content
+        return {**describing, LINE: row.line, ERROR: row.error, RAW: row.raw}
+    return describing | row.content
 
 
-def as_jsonl(rows: Sequence[Row]) -> str:
-    """Return rows as JSON, one a line."""
-    return "".join(json.dumps(record_of(row), ensure_ascii=False) + "\n" for row in rows)
+def rejected_rows_jsonl(rows: Sequence[RejectedRow]) -> str:
+    """Write rows as JSON, one object per line."""
+    return "".join(json.dumps(_file_row(row), ensure_ascii=False) + "\n" for row in rows)
 
 
-def as_csv(rows: Sequence[Row]) -> str:
-    """Return rows as CSV with every column that one of them has."""
-    records = [record_of(row) for row in rows]
+def rejected_rows_csv(rows: Sequence[RejectedRow]) -> str:
+    """Write rows as CSV with every column that one of them has."""
+    records = [_file_row(row) for row in rows]
     names = list(dict.fromkeys(name for record in records for name in record))
     stream = io.StringIO(newline="")
     writer = csv.DictWriter(stream, names, lineterminator="\n")
@@ -218,61 +235,66 @@ def as_csv(rows: Sequence[Row]) -> str:
     return stream.getvalue()
 
 
-def as_tables(spec: Spec, rows: Sequence[Row]) -> RenderableType:
-    """Return rows readable on a terminal, by table and rule, each with the rule's sentence above it."""
+def render_rejected_rows(spec: Spec, rows: Sequence[RejectedRow]) -> RenderableType:
+    """Lay out rows for the terminal, by table and rule, each under the rule's sentence."""
     parts: list[RenderableType] = []
     for table, rule in dict.fromkeys((row.table, row.rule) for row in rows):
-        own = [row for row in rows if (row.table, row.rule) == (table, rule)]
-        parts.append(Text.assemble((f"{table}: {rule}", "bold"), f"  {why(spec.staging, rule)}"))
-        columns = _plain_table("id", "day", "line", "error" if rule == UNPARSEABLE else "row", whole=("id", "day"))
+        parts.append(Text.assemble((f"{table}: {rule}", "bold"), f"  {explain_rule(spec.staging, rule)}"))
+        columns = _columns("id", "day", "line", "error" if rule == UNPARSEABLE else "row", whole=("id", "day"))
         if rule == UNPARSEABLE:
-            columns.add_column("line as it came", overflow="fold")
-        for row in own:
-            line = "–" if row.line is None else str(row.line)
-            if rule == UNPARSEABLE:
-                raw = json.dumps(row.content["raw"], ensure_ascii=False)
-                text = raw if len(raw) <= LONGEST_RAW else f"{raw[:LONGEST_RAW]}… ({len(raw):,} characters)"
-                columns.add_row(row.id, str(row.ds), line, Text(row.error or ""), Text(text))
-            else:
-                columns.add_row(row.id, str(row.ds), line, _row_text(row))
+            columns.add_column("original line", overflow="fold")
+        for row in rows:
+            if (row.table, row.rule) == (table, rule):
+                line = "–" if row.line is None else str(row.line)
+                content = [Text(row.error or ""), _raw(row)] if rule == UNPARSEABLE else [_content(row)]
+                columns.add_row(row.id, str(row.ds), line, *content)
         parts += [columns, Text("")]
     return Group(*parts)
 
 
-def _row_text(row: Row) -> Text:
-    """Return what a row says, column by column; text is quoted where it could be taken for something else."""
+def _raw(row: RejectedRow) -> Text:
+    # As JSON: control characters of a source must not reach the terminal, where they would act.
+    raw = json.dumps(row.raw, ensure_ascii=False)
+    return Text(raw if len(raw) <= LONGEST_RAW else f"{raw[:LONGEST_RAW]}… ({len(raw):,} characters)")
+
+
+def _content(row: RejectedRow) -> Text:
+    """Lay out a row column by column; text is quoted where it could be taken for something else."""
     parts: list[tuple[str, str] | str] = []
     for name, value in row.content.items():
-        plain = isinstance(value, str) and value.isprintable() and not {*value} & {*' "'}
-        said = value if plain else json.dumps(value, ensure_ascii=not str(value).isprintable())
-        parts += [(f"{name} ", "dim"), (said, "bold red") if value is None else said, "  "]
+        unquoted = isinstance(value, str) and value.isprintable() and not {*value} & {*' "'}
+        text = value if unquoted else json.dumps(value, ensure_ascii=not str(value).isprintable())
+        parts += [(f"{name} ", "dim"), (text, "bold red") if value is None else text, "  "]
     return Text.assemble(*parts)
 
 
-def verdict(found: Proposal, stale: Stale, days: Sequence[date]) -> RenderableType:
-    """Return what a release brings back, what it does not, and what becomes stale."""
-    counts = _plain_table("", "table", "rule", "rows", right=("rows",))
-    back = [(row.table, row.rule) for row in found.back]
-    released = [(row.table, f"{row.rule}, {name}") for row, name in found.released]
-    still = [(row.table, rule) for row, rule in found.still]
-    for word, keys in (("comes back", back), ("released already", released), ("refused again", still)):
+def render_proposal(proposal: Proposal, stale: StaleDays, days: Sequence[date]) -> RenderableType:
+    """Lay out what a release brings back, what it does not, and what becomes stale."""
+    counts = _columns("", "table", "rule", "rows", right=("rows",))
+    accepted = [(row.table, row.rule) for row in proposal.accepted]
+    released = [(row.table, f"{row.rule}, {name}") for row, name in proposal.released]
+    rejected = [(row.table, rule) for row, rule in proposal.rejected]
+    for word, keys in (("comes back", accepted), ("already released", released), ("rejected again", rejected)):
         for table, rule in sorted(set(keys)):
             counts.add_row(word, table, rule, f"{keys.count((table, rule)):,}")
     lines: list[RenderableType] = [counts]
-    lines += [Text(f"refused again: {row.table} {row.ds} {row.id}: {rule}") for row, rule in found.still[:MOST_NAMED]]
-    if found.new_faults:
-        lines.append(Text(f"{found.new_faults:,} rows that were accepted are refused then: look at them afterwards"))
-    if found.back:
-        lines.append(Text(f"days       {spans(days)}"))
+    named = proposal.rejected[:MOST_NAMED]
+    lines += [Text(f"rejected again: {row.table} {row.ds} {row.id}: {rule}") for row, rule in named]
+    if proposal.newly_rejected:
+        lines.append(
+            Text(f"{proposal.newly_rejected:,} rows that are accepted now will be rejected; check them afterwards")
+        )
+    if proposal.accepted:
+        lines.append(Text(f"days       {format_days(days)}"))
         lines.append(Text(f"stale      {_stale(stale)}"))
     return Group(*lines)
 
 
-def _stale(stale: Stale) -> str:
+def _stale(stale: StaleDays) -> str:
     if not stale.runs:
-        return "no day that was run depends on them"
-    runs = f"runs of {spans(stale.runs)}"
+        return "nothing: no run depends on these days"
+    runs = f"runs of {format_days(stale.runs)}"
     if stale.other_code:
-        return f"{runs}; the SQL has changed since the tables were built, so that all of them are built again"
+        return f"{runs}; the SQL has changed since the tables were built, so all of them will be built again"
     parts = [(stale.features, "feature days"), (stale.labels, "label cuts")]
-    return "; ".join([runs, *(f"{what} {spans(built)}" for built, what in parts if built)])
+    return "; ".join([runs, *(f"{what} {format_days(built)}" for built, what in parts if built)])

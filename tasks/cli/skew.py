@@ -1,4 +1,4 @@
-"""The command that compares what was served with what the tables hold."""
+"""The command that compares the features that serving logged with the tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tasks.cli.days import AsOf, Pipeline, console
+from tasks.cli.days import console
+from tasks.cli.options import AsOf, Pipeline
 
 if TYPE_CHECKING:
     from tasks.monitoring.skew import Skew
@@ -26,14 +27,14 @@ def skew(pipeline: Pipeline, as_of: AsOf) -> None:
     from tasks.runs.run import Run
 
     run = Run.create(pipeline, as_of.date(), "cli")
-    found = skew_of(run)
-    if found is None:
+    comparison = skew_of(run)
+    if comparison is None:
         raise MatineeError(
-            f"{served_dir(run.home, run.spec.name, run.as_of)}: nothing was logged on {run.as_of}; expected files "
-            "of the serving application: start it with `--log-features 0.01`"
+            f"{served_dir(run.home, run.spec.name, run.as_of)}: nothing was logged on {run.as_of}; expected log "
+            "files of the serving application: start it with `--log-features 0.01`"
         )
-    console.print(render_skew(run.spec.name, found), soft_wrap=True)
-    if found.differs:
+    console.print(render_skew(run.spec.name, comparison), soft_wrap=True)
+    if comparison.differs:
         raise typer.Exit(1)
 
 

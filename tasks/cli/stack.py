@@ -1,15 +1,17 @@
-"""Commands around Airflow: start it, stop it, look at it, and run days through it."""
+"""Commands around Airflow: start it, stop it, see how it is, and run days through it."""
 
 from __future__ import annotations
 
 import signal
 import sys
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+
+from tasks.cli.options import Data, example, grouped_options, renamed
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 console = Console()
@@ -19,27 +21,23 @@ Port = Annotated[
 ]
 
 
-def _example(text: str) -> str:
-    return f"Example: [bold]{text}[/bold]"
-
-
 def _say(text: str) -> None:
     console.print(text, highlight=False)
 
 
-@app.command(epilog=_example("matinee stack up"))
+@app.command(epilog=example("matinee stack up"))
 def up(port: Port = None) -> None:
     """Start Airflow and leave it running."""
     from tasks.operations.local_airflow import stack
     from tasks.store.files import default_home
 
-    found = stack.up(default_home().root, port, say=_say)
-    _say(f"UI     {found.url}")
-    _say(f"login  {found.login}")
+    running = stack.up(default_home().root, port, say=_say)
+    _say(f"UI     {running.url}")
+    _say(f"login  {running.login}")
     _say("stop it with: make down")
 
 
-@app.command(epilog=_example("matinee stack down"))
+@app.command(epilog=example("matinee stack down"))
 def down() -> None:
     """Stop Airflow and everything it started."""
     from tasks.operations.local_airflow import stack
@@ -49,32 +47,32 @@ def down() -> None:
     _say("stopped" if stopped else "nothing was running")
 
 
-@app.command(epilog=_example("matinee stack status"))
+@app.command(epilog=example("matinee stack status"))
 def status() -> None:
-    """Say how Airflow's components are; exits with 1 unless all are healthy."""
+    """Print the state of Airflow's components; exits with 1 unless all are healthy."""
     from tasks.operations.local_airflow import stack
     from tasks.store.files import default_home
 
-    found = stack.status(default_home().root)
-    if found.port is None:
-        _say("Airflow does not run; start it with: make up")
+    health = stack.status(default_home().root)
+    if health.port is None:
+        _say("Airflow is not running; start it with: make up")
         raise typer.Exit(1)
-    _say(f"http://127.0.0.1:{found.port}")
-    for name, state in found.components.items():
+    _say(f"http://127.0.0.1:{health.port}")
+    for name, state in health.components.items():
         _say(f"  {name:<14} {state}")
-    if not found.healthy:
+    if not health.healthy:
         raise typer.Exit(1)
 
 
 @app.command(
-    epilog=_example(
+    epilog=example(
         "matinee stack airflow backfill create --dag-id streaming --from-date 2026-03-01 --to-date 2026-03-05"
     ),
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     add_help_option=False,
 )
 def airflow(context: typer.Context) -> None:
-    """Run Airflow's own command line against this state folder: everything behind `airflow` is passed on."""
+    """Run Airflow's own command line against this state folder: everything after `airflow` is passed on."""
     import os
 
     from tasks.operations.local_airflow import stack
@@ -82,29 +80,44 @@ def airflow(context: typer.Context) -> None:
     from tasks.store.files import default_home
 
     home = default_home().root
-    found = stack.find(home)
+    running = stack.find(home)
     program = str(bin_dir() / "airflow")
-    os.execve(program, [program, *context.args], full_env(home, found.port if found else 8080))  # noqa: S606
+    os.execve(program, [program, *context.args], full_env(home, running.port if running else 8080))  # noqa: S606
 
 
-@app.command(epilog=_example("matinee stack drive streaming --days 3"))
-def drive(
-    pipeline: Annotated[str, typer.Argument(help="Name in pipelines/.")] = "streaming",
-    days: Annotated[int, typer.Option(min=1, help="Consecutive days; without --as-of, later calls run one.")] = 3,
+@dataclass(frozen=True)
+class Days:
+    """Options of `run` that say which days are run, and how many at once."""
+
+    days: Annotated[int, typer.Option(min=1, help="Consecutive days; without --as-of, later calls run one.")] = 3
     as_of: Annotated[
         datetime | None,
         typer.Option("--as-of", formats=["%Y-%m-%d"], help="Last day; the next unpublished one if absent."),
-    ] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="Folder of a `files` source.")] = None,
+    ] = None
+    parallel: Annotated[int, typer.Option(min=1, help="Days of the backfill that run at once.")] = 1
+
+
+@app.command(
+    "run",
+    epilog=example("matinee stack run streaming --days 3", "matinee stack run streaming --days 1 --as-of 2026-02-25"),
+)
+@grouped_options
+def run(
+    days: Days,
+    pipeline: Annotated[str, typer.Argument(help="Name in pipelines/.")] = "streaming",
+    data: Data = None,
     port: Port = None,
-    parallel: Annotated[int, typer.Option(min=1, help="Days of the backfill that run at once.")] = 1,
 ) -> None:
     """Land the history and run days through the real scheduler; exits with 1 if anything failed."""
-    from tasks.operations.local_airflow.make_run import Order, run_days
+    from tasks.operations.local_airflow.make_run import RunRequest, run_days
     from tasks.store.files import default_home
 
     for number in (signal.SIGTERM, signal.SIGHUP):  # like Ctrl-C: an Airflow started here must not stay behind
         signal.signal(number, lambda number, _: sys.exit(128 + number))
-    order = Order(pipeline, days, as_of.date() if as_of else None, data, port, parallel)
-    if not run_days(order, default_home(), console):
+    last = days.as_of.date() if days.as_of else None
+    request = RunRequest(pipeline, days.days, last, data, port, days.parallel)
+    if not run_days(request, default_home(), console):
         raise typer.Exit(1)
+
+
+app.command("drive", hidden=True)(renamed("stack drive", "stack run", run))

@@ -1,8 +1,8 @@
 """Run a range of days without a scheduler: land and build it once, then train its days side by side.
 
-What is done already is skipped, so a backfill that was stopped goes on where it was: a day is done when the version
-that it would make of the landing as it is now is published, or when a gate has refused it. Verdicts against the
-champion are made in the order of days, whatever the order in which models get trained.
+Finished days are skipped, so a stopped backfill continues where it was: a day is finished when the version that it
+would make of today's landing is published, or has failed a gate. Gates against the champion are evaluated in the order
+of days, whatever the order in which models get trained.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from tasks.errors import GateFailed, MatineeError, SpecError
@@ -29,7 +30,6 @@ from tasks.runs.steps import STEPS, WITH_RESULT, sequence
 from tasks.sources.land import Progress, land, open_source, unlanded
 from tasks.spec.windows import first_as_of
 from tasks.store.files import atomic_dir, locked, read_json
-from tasks.store.registry import TimelineEvent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,8 +40,20 @@ if TYPE_CHECKING:
 
 ATTEMPT = "backfill"
 DAY = timedelta(days=1)
-JUDGING = tuple(step.name for step in STEPS if step.needs_champion)
+CHAMPION_STEPS = tuple(step.name for step in STEPS if step.needs_champion)
 """Steps that compare with the champion: with a gate against it they wait for the days before."""
+
+
+class DayState(StrEnum):
+    """What is to be done about a day; then what became of it."""
+
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+    """Published, but compared with another champion than the timeline has before it now."""
+    TRAINED = "trained"
+    PUBLISHED = "published"
+    GATE_FAILED = "gate failed"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -51,26 +63,25 @@ class BackfillDay:
     Attributes:
         as_of: the day.
         version: what a run makes of the landing as it is; None before its days are landed.
-        state: `train`, `judge` (published, but compared with another champion than the one before it by now),
-            `published` or `refused` (by a gate); then what became of it: `failed` too.
-        detail: the gate's or the failed step's words.
+        state: what is to be done, or what became of it.
+        detail: the message of the gate or the step that failed.
         seconds: how long it took.
     """
 
     as_of: date
     version: str | None
-    state: str
+    state: DayState
     detail: str = ""
     seconds: float | None = None
 
     @property
     def done(self) -> bool:
         """Whether there is nothing to do."""
-        return self.state in {"published", "refused"}
+        return self.state in {DayState.PUBLISHED, DayState.GATE_FAILED}
 
 
 def days_between(spec: Spec, first: date, last: date) -> list[date]:
-    """Return the as-of days of a range.
+    """List the as-of days of a range.
 
     Raises:
         SpecError: the range is empty, or not covered by the pipeline.
@@ -100,70 +111,71 @@ def only_one(home: Home, spec: Spec) -> Iterator[None]:
         yield
 
 
-def look(runs: list[Run], *, again: bool = False) -> tuple[BuildPlan, list[BackfillDay]]:
-    """Return what there is to build for all days, and what is to be done about each of them; nothing is written.
+def survey(runs: list[Run], *, again: bool = False) -> tuple[BuildPlan, list[BackfillDay]]:
+    """Find what there is to build for all days, and what is to be done about each of them; nothing is written.
 
     Args:
         runs: one of each day, in their order.
-        again: take no day for done.
+        again: take no day as finished.
     """
-    one = runs[0]
-    source = open_source(one.spec, one.home, one.data)
-    missing = unlanded(source, one.home, one.landing_start, runs[-1].as_of)
-    need = needed_by(one.spec, one.home, [run.as_of for run in runs], one.data, unknown=placeholders(missing))
-    first = min((day for _, day in missing), default=date.max)
-    last, outdated = champion_by_day(one.home, one.spec), set(outdated_verdicts(one.home, one.spec))
-    days = [
-        BackfillDay(run.as_of, None, "train")
-        if run.as_of >= first
-        else _look_at(run, last.get(run.as_of), outdated=run.as_of in outdated, again=again)
-        for run in runs
-    ]
-    return plan_build(need, ledger_of(one), code_of_tables(one.spec)), days
+    first, last = runs[0], runs[-1]
+    source = open_source(first.spec, first.home, first.data)
+    missing = unlanded(source, first.home, first.landing_start, last.as_of)
+    need = needed_by(first.spec, first.home, [run.as_of for run in runs], first.data, unknown=placeholders(missing))
+    unlanded_from = min((day for _, day in missing), default=date.max)
+    champions = champion_by_day(first.home, first.spec)
+    outdated = set(outdated_verdicts(first.home, first.spec))
+    days = []
+    for run in runs:
+        if run.as_of >= unlanded_from:  # a version is named after its landing, and this one is about to change
+            days.append(BackfillDay(run.as_of, None, DayState.TRAIN))
+            continue
+        champion = champions.get(run.as_of)
+        version = None if champion is None else champion.version
+        days.append(_survey_day(run, version, outdated=run.as_of in outdated, again=again))
+    return plan_build(need, ledger_of(first), code_of_tables(first.spec)), days
 
 
-def _look_at(run: Run, last: TimelineEvent | None, *, outdated: bool, again: bool) -> BackfillDay:
-    """Look at a day whose last version that holds is given: one that was overtaken since is run again, to be last."""
+def _survey_day(run: Run, published: str | None, *, outdated: bool, again: bool) -> BackfillDay:
+    """Compare what a day would make with what it published last: a version that was overtaken since is run again."""
     version = version_of(run, needed(run))
     if again:
-        return BackfillDay(run.as_of, version, "train")
-    if last is not None and version == last.version:
-        return BackfillDay(run.as_of, version, "judge" if outdated else "published")
-    refused = _refused(run, version)
-    return (
-        BackfillDay(run.as_of, version, "train")
-        if refused is None
-        else BackfillDay(run.as_of, version, "refused", refused)
-    )
+        return BackfillDay(run.as_of, version, DayState.TRAIN)
+    if version == published:
+        return BackfillDay(run.as_of, version, DayState.EVALUATE if outdated else DayState.PUBLISHED)
+    failed_gates = _failed_gates(run, version)
+    if failed_gates is None:
+        return BackfillDay(run.as_of, version, DayState.TRAIN)
+    return BackfillDay(run.as_of, version, DayState.GATE_FAILED, failed_gates)
 
 
-def _refused(run: Run, version: str) -> str | None:
-    """Return the words of the gate that refused a version in some attempt; None if none did, or it would ask anew."""
+def _failed_gates(run: Run, version: str) -> str | None:
+    """Quote the gates that a version failed in some attempt; None if it failed none, or would be compared anew."""
     for path in sorted(run.home.runs(run.spec.name, run.as_of).glob("*/gate/result.json")):
         verdict = read_json(path)
         if verdict.get("version") == version and not verdict["passed"]:
             if has_champion_gate(run.spec) and verdict.get("champion") != champion_before(run):
                 continue
-            return "; ".join(f"{one['gate']}: {one['detail']}" for one in verdict["gates"] if not one["passed"])
+            return "; ".join(f"{gate['gate']}: {gate['detail']}" for gate in verdict["gates"] if not gate["passed"])
     return None
 
 
 def land_all(runs: list[Run], progress: Progress) -> None:
     """Land what all days need, in one pass."""
-    one = runs[0]
-    land(one.spec, one.home, one.landing_start, runs[-1].as_of, data=one.data, progress=progress)
+    first, last = runs[0], runs[-1]
+    land(first.spec, first.home, first.landing_start, last.as_of, data=first.data, progress=progress)
 
 
 def build_all(runs: list[Run]) -> BuildResult:
-    """Build the tables of all days with at most one dbt invocation; return what was built.
+    """Build the tables of all days with at most one dbt invocation, and say what was built.
 
     Raises:
         BuildError: dbt failed.
     """
-    one = runs[0]
-    need = needed_by(one.spec, one.home, [run.as_of for run in runs], one.data)
-    with atomic_dir(one.home.root / "backfills" / one.spec.name / "build") as folder:
-        result = BuildResult.of(build(one.spec, one.home, need, folder))
+    first = runs[0]
+    need = needed_by(first.spec, first.home, [run.as_of for run in runs], first.data)
+    with atomic_dir(first.home.root / "backfills" / first.spec.name / "build") as folder:
+        result = BuildResult.of(build(first.spec, first.home, need, folder))
         result.write(folder / "result.json")
     return result
 
@@ -171,7 +183,7 @@ def build_all(runs: list[Run]) -> BuildResult:
 def run_days(
     runs: list[Run], days: list[BackfillDay], parallel: int, tick: Callable[[dict[date, str], list[BackfillDay]], None]
 ) -> list[BackfillDay]:
-    """Run what is to be run, `parallel` days at a time, and return what became of every day.
+    """Run what is to be run, `parallel` days at a time, and say what became of every day.
 
     Args:
         runs: one of each day.
@@ -180,63 +192,65 @@ def run_days(
         tick: called now and then with the step that each running day is at, and the days that have ended.
 
     Raises:
-        MatineeError: a process was killed; what had ended stays, the same command goes on from there.
+        MatineeError: a process was killed; finished days are kept, and the same command continues.
     """
     by_day = {run.as_of: run for run in runs}
     waiting = [day for day in days if not day.done]
     ended = {day.as_of: day for day in days if day.done}
+    # Fresh processes: a forked one would inherit locks of this one's threads in whatever state they are.
     workers = ProcessPoolExecutor(
         parallel, mp_context=multiprocessing.get_context("spawn"), initializer=_share_the_cores, initargs=(parallel,)
     )
     try:
-        for finished in _drive(workers, by_day, waiting, lambda busy: tick(busy, list(ended.values()))):
+        for finished in _run_queue(workers, by_day, waiting, lambda busy: tick(busy, list(ended.values()))):
             ended[finished.as_of] = finished
         tick({}, list(ended.values()))
     except BrokenProcessPool:
         raise MatineeError(
             f"{runs[0].spec.name}: a process of the backfill was killed (by the system, if memory ran out); "
-            "what had ended is kept. Run the same command again, with a smaller --parallel if it was memory"
+            "finished days are kept. Run the same command again, with a smaller --parallel if memory ran out"
         ) from None
     finally:
         workers.shutdown(wait=True, cancel_futures=True)
     return [ended[day.as_of] for day in days]
 
 
-def _drive(
+def _run_queue(
     workers: ProcessPoolExecutor,
     runs: dict[date, Run],
     waiting: list[BackfillDay],
     busy: Callable[[dict[date, str]], None],
 ) -> Iterator[BackfillDay]:
-    """Yield days as they end. With a gate against the champion, days are judged one after another."""
+    """Yield days as they end. With a gate against the champion, days are evaluated one after another."""
     in_order = bool(waiting) and has_champion_gate(runs[waiting[0].as_of].spec)
     training: dict[Future[BackfillDay], date] = {}
-    judging: dict[Future[BackfillDay], date] = {}
+    evaluating: dict[Future[BackfillDay], date] = {}
     trained: dict[date, BackfillDay] = {}
     for day in waiting:
         training[workers.submit(run_day, runs[day.as_of], day, in_order)] = day.as_of
-    to_judge = [day.as_of for day in waiting] if in_order else []
-    while training or judging or to_judge:
-        if to_judge and not judging and to_judge[0] in trained:
-            day = trained.pop(to_judge.pop(0))
-            if day.state == "failed":
+    to_evaluate = [day.as_of for day in waiting] if in_order else []
+    while training or evaluating or to_evaluate:
+        if to_evaluate and not evaluating and to_evaluate[0] in trained:
+            day = trained.pop(to_evaluate.pop(0))
+            if day.state is DayState.FAILED:
                 yield day
             else:
-                judging[workers.submit(judge_day, runs[day.as_of], day)] = day.as_of
+                evaluating[workers.submit(evaluate_day, runs[day.as_of], day)] = day.as_of
             continue
-        done, _ = wait([*training, *judging], timeout=0.3, return_when=FIRST_COMPLETED)
-        busy({day: _at(runs[day]) for future, day in [*training.items(), *judging.items()] if future.running()})
+        done, _ = wait([*training, *evaluating], timeout=0.3, return_when=FIRST_COMPLETED)
+        running = [day for future, day in [*training.items(), *evaluating.items()] if future.running()]
+        busy({day: _current_step(runs[day]) for day in running})
         for future in done:
             ended = future.result()
             if training.pop(future, None) is not None and in_order:
                 trained[ended.as_of] = ended
                 continue
-            judging.pop(future, None)
+            evaluating.pop(future, None)
             yield ended
 
 
-def _at(run: Run) -> str:
-    """Return the step that a running day is at: the one behind those that have results."""
+def _current_step(run: Run) -> str:
+    """Name the step that a running day is at: the one behind those that have results."""
     order = [step.name for step in WITH_RESULT]
     finished = [number for number, name in enumerate(order) if _has_result(run.step_dir(name))]
     return order[min(max(finished, default=-1) + 1, len(order) - 1)]
@@ -251,32 +265,32 @@ def _share_the_cores(parallel: int) -> None:
     os.environ["MATINEE_THREADS"] = str(max(1, threads // parallel))
 
 
-def run_day(run: Run, day: BackfillDay, stop_before_judging: bool) -> BackfillDay:
-    """Run a day's steps, to the end or up to where it is judged, and write its report unless more steps follow."""
-    shutil.rmtree(run.dir, ignore_errors=True)  # of a backfill that was stopped
-    chosen = [name for name in sequence() if not (stop_before_judging and name in JUDGING)]
-    return _run_steps(run, day, chosen, last=not stop_before_judging)
+def run_day(run: Run, day: BackfillDay, train_only: bool) -> BackfillDay:
+    """Run a day's steps, to the end or up to its evaluation, and write its report unless more steps follow."""
+    shutil.rmtree(run.dir, ignore_errors=True)  # what a stopped backfill left of the day
+    names = [name for name in sequence() if not (train_only and name in CHAMPION_STEPS)]
+    return _run_steps(run, day, names, last=not train_only)
 
 
-def judge_day(run: Run, day: BackfillDay) -> BackfillDay:
-    """Run the steps that judge a trained day."""
-    return _run_steps(run, day, list(JUDGING), last=True)
+def evaluate_day(run: Run, day: BackfillDay) -> BackfillDay:
+    """Run the steps that compare a trained day with the champion, and publish it."""
+    return _run_steps(run, day, list(CHAMPION_STEPS), last=True)
 
 
 def _run_steps(run: Run, day: BackfillDay, names: list[str], *, last: bool) -> BackfillDay:
     from tasks.operations.run_all import report_quietly
     from tasks.runs.failures import call_step
 
-    began, state, detail = time.monotonic(), "trained", ""
+    started, state, detail = time.monotonic(), DayState.TRAINED, ""
     functions = sequence()
     try:
         for name in names:
             call_step(run, name, functions[name])
     except GateFailed as error:
-        state, detail = "refused", str(error)
-    except MatineeError as error:
-        state, detail = "failed", str(error)
-    if last or state != "trained":
+        state, detail = DayState.GATE_FAILED, str(error)
+    except MatineeError as error:  # anything else is a bug, and ends the backfill
+        state, detail = DayState.FAILED, str(error)
+    if last or state is not DayState.TRAINED:
         report_quietly(run)
-        state = "published" if state == "trained" else state
-    return replace(day, state=state, detail=detail, seconds=(day.seconds or 0.0) + time.monotonic() - began)
+        state = DayState.PUBLISHED if state is DayState.TRAINED else state
+    return replace(day, state=state, detail=detail, seconds=(day.seconds or 0.0) + time.monotonic() - started)

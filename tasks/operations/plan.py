@@ -1,7 +1,7 @@
 """What a run would do, and why: `matinee plan`. Nothing is written, and no step runs.
 
 A partition that is not landed yet, or whose input has changed since, counts as one of unknown content: what depends on
-it is going to be built, and the version that the run will make cannot be named before.
+it will be built, and the version that the run makes has no name until then.
 """
 
 from __future__ import annotations
@@ -31,7 +31,13 @@ Unlanded = Mapping[tuple[str, date], bool]
 
 @dataclass(frozen=True)
 class Reason:
-    """Some days of one thing that would be made, and why."""
+    """Some days of one thing that a run would make, and why.
+
+    Attributes:
+        what: `land <table>`, `load <table>`, `features`, `labels` or `candidates`.
+        days: of it, in order.
+        why: the reason that these days have in common.
+    """
 
     what: str
     days: tuple[date, ...]
@@ -42,8 +48,11 @@ class Reason:
 class RunPlan:
     """What a run would do.
 
-    `version` is what it would make, None if that cannot be known before its days are landed; `published` says whether
-    that version is in the registry already.
+    Attributes:
+        as_of: the day.
+        reasons: what it would make.
+        version: the version it would publish; None if that cannot be known before its days are landed.
+        published: whether that version is in the registry already.
     """
 
     as_of: date
@@ -52,7 +61,7 @@ class RunPlan:
     published: bool
 
 
-def intent(run: Run) -> RunPlan:
+def plan_run(run: Run) -> RunPlan:
     """Find out what a run would do.
 
     Raises:
@@ -73,12 +82,12 @@ def intent(run: Run) -> RunPlan:
         *_to_retrieve(run, need),
     ]
     version = None if missing else version_of(run, need)
-    known = version is not None and verdict_on(run.home, run.spec.name, run.spec.publish.alias, version) is not None
-    return RunPlan(run.as_of, tuple(reasons), version, known)
+    published = version is not None and verdict_on(run.home, run.spec.name, run.spec.publish.alias, version) is not None
+    return RunPlan(run.as_of, tuple(reasons), version, published)
 
 
 def placeholders(missing: Unlanded) -> list[Partition]:
-    """Return what stands for partitions that are not landed yet."""
+    """Make partitions of unknown content for those that are not landed yet."""
     return [Partition(table, day, Path(), UNKNOWN, 0) for table, day in missing]
 
 
@@ -118,6 +127,7 @@ def _to_build(
             return "never built"
         if len(lacking.missing) < lacking.models:
             return f"a build ended before {', '.join(lacking.missing[:NAMED])}"
+        # A change of one day reaches the days that look back to it, and the label cuts that look ahead to it.
         changed = sorted(f"{table} of {ds}" for table, ds in plan.changed if day - back < ds <= day + ahead)
         more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
         return f"built before {', '.join(changed[:NAMED])}{more}" if changed else "built from another landing"
@@ -132,17 +142,18 @@ def _to_retrieve(run: Run, need: BuildRequest) -> Iterator[Reason]:
 
 def _grouped(what: str, reasons: Mapping[date, str]) -> Iterator[Reason]:
     for why in dict.fromkeys(reasons.values()):
-        yield from _reason(what, [day for day, said in reasons.items() if said == why], why)
+        yield from _reason(what, [day for day, reason in reasons.items() if reason == why], why)
 
 
 def _reason(what: str, days: Iterable[date], why: str) -> Iterator[Reason]:
-    if found := tuple(sorted(days)):
-        yield Reason(what, found, why)
+    if ordered := tuple(sorted(days)):
+        yield Reason(what, ordered, why)
 
 
-def spans(days: Collection[date]) -> str:
-    """Return days in few words: runs of consecutive days, or the first, the last and how many."""
+def format_days(days: Collection[date]) -> str:
+    """Abbreviate days: as runs of consecutive ones, or as the first, the last and how many."""
     ordered = sorted(days)
+    # In a run of consecutive days, the day number grows as fast as the position: their difference stays the same.
     runs = [
         [day for _, day in group]
         for _, group in groupby(enumerate(ordered), key=lambda pair: pair[1].toordinal() - pair[0])

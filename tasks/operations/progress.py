@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import date, datetime
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from tasks.operations.airflow_answers import Task
 from tasks.runs.steps import BY_NAME
 
 WIDTH = max(map(len, BY_NAME))
 # Of several states of a mapped step the first of these is shown.
 RANK = ("failed", "up_for_retry", "running", "queued", "scheduled", "upstream_failed", "skipped", "removed", "success")
-LOOKS = {
+SIGNS = {
     "success": ("✓", "green"),
     "failed": ("✗", "bold red"),
     "running": ("▶", "cyan"),
@@ -27,7 +27,7 @@ LOOKS = {
     "scheduled": ("…", "dim"),
 }
 NEVER_RAN = ("upstream_failed", "skipped", "removed")
-LOUD = ("success", "failed", "up_for_retry", "upstream_failed")
+PRINTED = ("success", "failed", "up_for_retry", "upstream_failed")
 
 
 @dataclass(frozen=True)
@@ -53,25 +53,22 @@ class Cell:
         return " ".join(part for part in [*parts, f"({self.done}/{self.tasks})" if self.tasks > 1 else ""] if part)
 
 
-def cell(tasks: Sequence[dict[str, Any]], now: datetime) -> Cell:
+def cell(tasks: Sequence[Task], now: datetime) -> Cell:
     """Fold the task instances of one step into a cell."""
-    states = [task["state"] for task in tasks]
+    states = [task.state for task in tasks]
     state = next((name for name in RANK if name in states), None)
-    ran = [task for task in tasks if task["start_date"] and task["state"] not in NEVER_RAN]
-    starts = [_instant(task["start_date"]) for task in ran]
-    ends = [_instant(task["end_date"]) if task["end_date"] else now for task in ran]
+    # Airflow gives tasks that it skips a start and an end, too.
+    ran = [task for task in tasks if task.state not in NEVER_RAN]
+    starts = [task.start_date for task in ran if task.start_date]
+    ends = [task.end_date or now for task in ran if task.start_date]
     seconds = (max(ends) - min(starts)).total_seconds() if starts else None
     return Cell(state, seconds, states.count("success"), len(tasks))
 
 
-def cells(tasks: Sequence[dict[str, Any]], now: datetime) -> dict[str, Cell]:
-    """Return the cell of every step that a run's task instances belong to."""
-    names = {task["task_id"] for task in tasks}
-    return {name: cell([task for task in tasks if task["task_id"] == name], now) for name in names}
-
-
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+def cells(tasks: Sequence[Task], now: datetime) -> dict[str, Cell]:
+    """Fold a run's task instances into one cell per step."""
+    names = {task.task_id for task in tasks}
+    return {name: cell([task for task in tasks if task.task_id == name], now) for name in names}
 
 
 class Progress:
@@ -79,7 +76,7 @@ class Progress:
 
     def __init__(self, console: Console, days: Sequence[date]) -> None:
         self._console, self._days = console, days
-        self._said: dict[tuple[date, str], str] = {}
+        self._printed: dict[tuple[date, str], str] = {}
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
     def __enter__(self) -> Progress:
@@ -92,33 +89,33 @@ class Progress:
             self._live.__exit__(None, None, None)
 
     def show(self, grid: dict[date, dict[str, Cell]]) -> None:
-        """Show what is known now."""
+        """Show the state of all steps; away from a terminal, print those that have changed."""
         if self._live is not None:
             self._live.update(table(self._days, grid), refresh=True)
             return
         for day in self._days:
             for step in BY_NAME:
-                found = grid.get(day, {}).get(step)
-                if found and found.state in LOUD and self._said.get((day, step)) != found.state:
-                    self._said[day, step] = found.state
-                    self._console.print(f"{day}  {step:<{WIDTH}} {found.text}", highlight=False, markup=False)
+                current = grid.get(day, {}).get(step)
+                if current and current.state in PRINTED and self._printed.get((day, step)) != current.state:
+                    self._printed[day, step] = current.state
+                    self._console.print(f"{day}  {step:<{WIDTH}} {current.text}", highlight=False, markup=False)
 
 
 def table(days: Sequence[date], grid: dict[date, dict[str, Cell]]) -> Table:
-    """Return the table of steps (rows) by days (columns)."""
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    made.add_column("step", style="bold")
+    """Lay out steps (rows) by days (columns)."""
+    grid_table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    grid_table.add_column("step", style="bold")
     for day in days:
-        made.add_column(day.isoformat(), justify="right", min_width=12)
+        grid_table.add_column(day.isoformat(), justify="right", min_width=12)
     for step in BY_NAME:
-        made.add_row(step, *(_look(grid.get(day, {}).get(step, Cell())) for day in days))
-    return made
+        grid_table.add_row(step, *(_cell_text(grid.get(day, {}).get(step, Cell())) for day in days))
+    return grid_table
 
 
-def _look(found: Cell) -> Text:
-    if found.state is None:
+def _cell_text(shown: Cell) -> Text:
+    if shown.state is None:
         return Text("·", style="dim")
-    sign, style = LOOKS.get(found.state, (found.state, "dim"))
-    count = f"{found.done}/{found.tasks} " if found.tasks > 1 else ""
-    seconds = f"{found.seconds:.0f} s " if found.seconds is not None else ""
+    sign, style = SIGNS.get(shown.state, (shown.state, "dim"))
+    count = f"{shown.done}/{shown.tasks} " if shown.tasks > 1 else ""
+    seconds = f"{shown.seconds:.0f} s " if shown.seconds is not None else ""
     return Text(f"{count}{seconds}{sign}", style=style)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Stale:
-    """What has been made, and would be made differently.
+class StaleDays:
+    """What exists, and would come out differently.
 
     Attributes:
         runs: as-of days that were run.
@@ -41,17 +41,18 @@ class Stale:
 
 def stale_after(
     spec: Spec, home: Home, source: Source, parts: Sequence[tuple[str, date]], data: Path | None = None
-) -> Stale:
-    """Return what becomes stale when some partitions, (table, day), are landed with other rows."""
-    runs = tuple(day for day in _done(spec, home) if any(_reads(spec, source, day, *part) for part in parts))
+) -> StaleDays:
+    """Find what becomes stale when some partitions, (table, day), are landed with other rows."""
+    runs = tuple(day for day in _days_run(spec, home) if any(_reads(spec, source, day, *part) for part in parts))
     ledger = warehouse_of(home, spec.name).ledger()
     code = code_of_tables(spec)
     if not runs or ledger.get(CODE) != code:
-        return Stale(runs, (), (), bool(ledger) and ledger.get(CODE) != code)
+        return StaleDays(runs, (), (), other_code=bool(ledger) and ledger.get(CODE) != code)
+    # What the change adds to the next build: the same plan twice, the second time with the parts' content unknown.
     before = plan_build(needed_by(spec, home, runs, data), ledger, code)
     unknown = placeholders(dict.fromkeys(parts, True))
     after = plan_build(needed_by(spec, home, runs, data, unknown), ledger, code)
-    return Stale(
+    return StaleDays(
         runs,
         tuple(sorted(after.features.keys() - before.features.keys())),
         tuple(sorted(after.labels.keys() - before.labels.keys())),
@@ -59,12 +60,13 @@ def stale_after(
     )
 
 
-def _done(spec: Spec, home: Home) -> list[date]:
-    """Return the as-of days whose tables were built by a run, or that were published."""
+def _days_run(spec: Spec, home: Home) -> list[date]:
+    """List the as-of days whose tables were built by a run, or that were published."""
+    # Old runs are deleted one day; what they published stays in the timeline.
     built = {path.parents[2].name for path in (home.root / "runs" / spec.name).glob("*/*/build/result.json")}
     return sorted({*map(date.fromisoformat, built), *champion_by_day(home, spec)})
 
 
 def _reads(spec: Spec, source: Source, as_of: date, table: str, ds: date) -> bool:
-    """Tell whether a run reads a partition."""
+    """Whether a run reads a partition; of entities it reads all days, as their newest row counts."""
     return ds <= as_of and (table in source.entities or ds >= landing_start(spec, as_of))

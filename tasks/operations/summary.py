@@ -1,9 +1,9 @@
-"""What a run ends with on the terminal: figures beside the baselines, the verdict, times, and where everything is."""
+"""The end of a run on the terminal: metrics beside the baselines, gates, times, and where everything is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from engine.descriptor import Record
+from tasks.operations.airflow_answers import Task
 from tasks.operations.progress import Cell
 from tasks.runs.steps import BY_NAME
 from tasks.store.files import Home, read_json
@@ -49,9 +51,9 @@ class DaySummary:
         as_of: the day.
         run_id: Airflow's id of the run, or the attempt.
         attempt: folder of the run.
-        state: Airflow's word for it; `success` if all went well.
+        state: Airflow's; `success` if all went well.
         steps: what each step did.
-        failed: Airflow's records of the tasks that failed.
+        failed: the tasks that failed.
     """
 
     as_of: date
@@ -59,7 +61,7 @@ class DaySummary:
     attempt: str
     state: str
     steps: Mapping[str, Cell]
-    failed: tuple[dict[str, Any], ...] = field(default=())
+    failed: tuple[Task, ...] = ()
 
     @property
     def succeeded(self) -> bool:
@@ -67,55 +69,57 @@ class DaySummary:
         return self.state == "success"
 
 
-def metrics_table(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
-    """Return metrics (rows) by what was measured (columns), for everybody; the model comes first.
+def metrics_table(records: Sequence[Record], names: Sequence[str]) -> Table:
+    """Lay out metrics (rows) by what was measured (columns), over all users; the model comes first.
 
     Args:
         records: the flat list of `evaluation.records`.
         names: metrics in the order of the pipeline file.
     """
-    overall = [r for r in records if r["population"] == "*" and not r["slice"] and r["metric"] in names]
-    ranked = list(dict.fromkeys(str(r["of"]) for r in overall))
-    ranked.sort(key=lambda of: of != "model")
-    values = {(r["metric"], r["of"]): r for r in overall}
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    made.add_column("metric", style="bold")
-    for of in ranked:
-        made.add_column(of, justify="right")
+    overall = [one for one in records if one.population == "*" and not one.slice and one.metric in names]
+    measured = sorted(dict.fromkeys(one.of for one in overall), key=lambda of: of != "model")
+    values = {(one.metric, one.of): one for one in overall}
+    table = _start_table("metric")
+    for of in measured:
+        table.add_column(of, justify="right")
     for name in names:
-        made.add_row(name, *(_figure(values.get((name, of))) for of in ranked))
-    return made
+        table.add_row(name, *(_figure(values.get((name, of))) for of in measured))
+    return table
 
 
-def _figure(record: Mapping[str, Any] | None) -> str:
-    if record is None or record["value"] is None:
+def _start_table(first: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(first, style="bold")
+    return table
+
+
+def _figure(record: Record | None) -> str:
+    if record is None or record.value is None:
         return "–"
-    low, high = record.get("low"), record.get("high")
-    span = f" ±{(high - low) / 2:.4f}" if low is not None and high is not None else ""
-    return f"{record['value']:.4f}{span}"
+    span = "" if record.low is None or record.high is None else f" ±{(record.high - record.low) / 2:.4f}"
+    return f"{record.value:.4f}{span}"
 
 
 def times_table(days: Sequence[DaySummary]) -> Table:
-    """Return the seconds of each step (rows) on each day (columns)."""
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    made.add_column("seconds", style="bold")
+    """Lay out the seconds of each step (rows) on each day (columns)."""
+    table = _start_table("seconds")
     for day in days:
-        made.add_column(day.as_of.isoformat(), justify="right")
+        table.add_column(day.as_of.isoformat(), justify="right")
     for step in BY_NAME:
-        found = [day.steps.get(step) for day in days]
-        if any(cell and cell.seconds is not None for cell in found):
-            made.add_row(step, *(f"{c.seconds:.1f}" if c and c.seconds is not None else "–" for c in found))
-    return made
+        seconds = [cell.seconds if (cell := day.steps.get(step)) else None for day in days]
+        if any(second is not None for second in seconds):
+            table.add_row(step, *("–" if second is None else f"{second:.1f}" for second in seconds))
+    return table
 
 
 def failure(day: DaySummary, errors: Mapping[str, str]) -> RenderableType:
-    """Return the failed tasks of a day with what they said; print it with `soft_wrap`, it holds paths."""
+    """Lay out the failed tasks of a day with their errors; print it with `soft_wrap`, as it has paths in it."""
     lines = [f"{name}: {text}" for name, text in errors.items()] or ["the run failed, but none of its tasks did"]
     return Group("", Text(f"✗ {day.as_of} failed", style="bold red"), *map(Text, lines))
 
 
 def summary(spec: Spec, home: Home, days: Sequence[DaySummary], seconds: float, stack: Airflow) -> RenderableType:
-    """Return what `make run` ends with; figures are those of the last day that has some."""
+    """Lay out the end of `make run`; metrics are those of the last day that has some."""
     parts: list[RenderableType] = [""]
     for day in reversed(days):
         run = home.run_dir(spec.name, day.as_of, day.attempt)
@@ -129,7 +133,7 @@ def summary(spec: Spec, home: Home, days: Sequence[DaySummary], seconds: float, 
 
 
 def run_summary(run: Run, seconds: Mapping[str, float]) -> RenderableType:
-    """Return what a run without Airflow ends with."""
+    """Lay out the end of a run without Airflow."""
     steps = {name: Cell("success", taken, 1, 1) for name, taken in seconds.items()}
     day = DaySummary(run.as_of, run.attempt, run.attempt, "success", steps)
     results = _results(run.spec, run.home, run.as_of, run.dir)
@@ -139,8 +143,8 @@ def run_summary(run: Run, seconds: Mapping[str, float]) -> RenderableType:
 
 def _results(spec: Spec, home: Home, as_of: date, run: Path) -> list[RenderableType]:
     parts: list[RenderableType] = []
-    records = _optional(run / "evaluate" / "records.json")
-    if records is not None:
+    records = _records(run / "evaluate" / "records.json")
+    if records:
         title = f"[bold]{spec.name}[/bold] as of {as_of}, on the held-out window (± half of the 95 % interval)"
         parts += [title, metrics_table(records, spec.evaluate.metrics), ""]
     verdict = _optional(run / "gate" / "result.json")
@@ -171,6 +175,10 @@ def _places(home: Home, spec: Spec, days: Sequence[DaySummary], stack: Airflow) 
 
 def _line(name: str, text: str) -> Text:
     return Text.assemble((f"{name:<11}", "bold"), text)
+
+
+def _records(path: Path) -> list[Record]:
+    return [Record.model_validate(record) for record in read_json(path)] if path.exists() else []
 
 
 def _optional(path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""Mends: the landed row that each refused one was, and what it is mended to, in the landing's types."""
+"""Corrections: the landed row behind each rejected one, and what it is corrected to, in the landing's types."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.errors import LandingError, SourceError
 from tasks.quarantine.corrected_lines import RAW, read_lines
-from tasks.quarantine.corrected_rows import DESCRIBING, Mended
-from tasks.quarantine.rejected_rows import UNPARSEABLE, Row
-from tasks.quarantine.revalidate import texts
+from tasks.quarantine.corrected_rows import DESCRIBING, CorrectedRow, Match
+from tasks.quarantine.rejected_rows import UNPARSEABLE, Part, RejectedRow
+from tasks.quarantine.revalidate import rows_as_json
 from tasks.sources.csv_files import LINE_NUMBER
 from tasks.sources.released_rows import REJECTS, releases_of
 from tasks.spec.yaml_lines import nearest
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     from tasks.spec.spec import Spec
 
-Part = tuple[str, date]
-"""Table and day."""
-
 
 @dataclass(frozen=True)
 class Correction:
@@ -35,84 +32,94 @@ class Correction:
     `before` is the landed row that it replaces; None for a line that could not be read.
     """
 
-    row: Row
+    row: RejectedRow
     ds: date
     before: dict[str, Any] | None
     after: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Mends:
-    """What becomes of mended rows, before staging judges them.
+class SortedCorrections:
+    """What becomes of corrected rows, before staging checks them.
 
     Attributes:
         ready: what is to be put in the landing.
-        unmended: rows that say what they said, and lines that cannot be read still; and why they are refused.
-        released: rows that are not in the landing any more, because a release mended them; and its name.
+        unusable: rows whose content is unchanged, and lines that still cannot be read; with the rule or the error.
+        released: rows that are no longer in the landing because an earlier release replaced them; with its name.
     """
 
     ready: list[Correction] = field(default_factory=list)
-    unmended: list[tuple[Row, str]] = field(default_factory=list)
-    released: list[tuple[Row, str]] = field(default_factory=list)
+    unusable: list[tuple[RejectedRow, str]] = field(default_factory=list)
+    released: list[tuple[RejectedRow, str]] = field(default_factory=list)
 
 
-def mends_of(spec: Spec, home: Home, pairs: Sequence[tuple[Row, Mended]]) -> Mends:
-    """Find the landed row of each refused one.
+def sort_corrections(spec: Spec, home: Home, matches: Sequence[Match]) -> SortedCorrections:
+    """Find the landed row behind each rejected one, and sort the corrections by what can be done with them.
 
     Raises:
-        SourceError: a mended row has other columns, or a value that its column cannot hold.
-        LandingError: a refused row is not in the landing any more, and was not released.
+        SourceError: a corrected row has other columns, or a value that does not fit its column.
+        LandingError: a rejected row is no longer in the landing, and was not released.
     """
-    found = Mends()
-    by_part: dict[tuple[str, Part], list[tuple[Row, Mended]]] = {}
-    for row, one in pairs:
+    corrections = SortedCorrections()
+    by_partition: dict[tuple[str, Part], list[Match]] = {}
+    for match in matches:
+        row = match.rejected
         table = REJECTS if row.rule == UNPARSEABLE else row.table
-        by_part.setdefault((table, (row.table, row.ds)), []).append((row, one))
-    before = {one.name: one.ids for one in releases_of(home, spec.source_name)}
-    for (table, part), some in by_part.items():
+        by_partition.setdefault((table, (row.table, row.ds)), []).append(match)
+    release_ids = {release.name: release.ids for release in releases_of(home, spec.source_name)}
+    for (table, part), of_part in by_partition.items():
         landed = _landed(home, spec.source_name, table, part[1])
-        places = _places(landed, [row for row, _ in some])
-        lost = [row for row, _ in some if row.id not in places]
-        names = {row.id: next((name for name, ids in before.items() if row.id in ids), None) for row in lost}
-        found.released.extend((row, name) for row in lost if (name := names[row.id]) is not None)
-        if unknown := [row for row in lost if names[row.id] is None]:
-            raise LandingError(
-                f"{part[0]} of {part[1]}: {len(unknown)} refused rows, the first is {unknown[0].id}, are not in the "
-                "landing as they were refused: the day was landed again since; run `matinee check … --what features` "
-                "of the day, and show them again"
-            )
-        here = [(row, one) for row, one in some if row.id in places]
-        _mend(spec, home, landed, places, here, found)
-    return found
-
-
-def _mend(
-    spec: Spec,
-    home: Home,
-    landed: pa.Table,
-    places: Mapping[str, int],
-    pairs: Sequence[tuple[Row, Mended]],
-    found: Mends,
-) -> None:
-    """Add the mends of rows of one partition, or of lines of one table."""
-    if not pairs:
-        return
-    if pairs[0][0].rule == UNPARSEABLE:
-        lines, unread = read_lines(spec, pairs)
-        found.unmended.extend(unread)
-        for row, ds, mended in lines:
-            if read_manifest(partition_dir(home, spec.source_name, row.table, ds)) is None:
-                found.unmended.append((row, f"It belongs to {ds}, which is not landed."))
-            else:
-                found.ready.append(Correction(row, ds, None, mended))
-        return
-    before = landed.take([places[row.id] for row, _ in pairs]).to_pylist()
-    after = _typed(landed.schema, before, [one for _, one in pairs])
-    for (row, _), old, new in zip(pairs, before, after, strict=True):
-        if old == new:
-            found.unmended.append((row, row.rule))
+        places = _places(landed, [match.rejected for match in of_part])
+        absent = [match.rejected for match in of_part if match.rejected.id not in places]
+        corrections.released.extend(_released(absent, part, release_ids))
+        present = [match for match in of_part if match.rejected.id in places]
+        if not present:
+            continue
+        if table == REJECTS:
+            _add_lines(spec, home, present, corrections)
         else:
-            found.ready.append(Correction(row, row.ds, old, new))
+            _add_rows(landed, places, present, corrections)
+    return corrections
+
+
+def _released(
+    absent: Sequence[RejectedRow], part: Part, release_ids: Mapping[str, set[str]]
+) -> list[tuple[RejectedRow, str]]:
+    """Name the release that took each absent row out of the landing."""
+    names = {row.id: next((name for name, ids in release_ids.items() if row.id in ids), None) for row in absent}
+    if unknown := [row for row in absent if names[row.id] is None]:
+        raise LandingError(
+            f"{part[0]} of {part[1]}: {len(unknown)} rejected rows, the first is {unknown[0].id}, are no longer in the "
+            "landing: the day has been landed again since they were rejected; run `matinee check … --what features` "
+            "for the day, and show them again"
+        )
+    return [(row, name) for row in absent if (name := names[row.id]) is not None]
+
+
+def _add_lines(spec: Spec, home: Home, matches: Sequence[Match], corrections: SortedCorrections) -> None:
+    """Sort the corrected lines of one table."""
+    read = read_lines(spec, matches)
+    corrections.unusable.extend(read.unreadable)
+    for line in read.lines:
+        # The corrected text may name another day than the file it came in.
+        if read_manifest(partition_dir(home, spec.source_name, line.row.table, line.ds)) is None:
+            corrections.unusable.append((line.row, f"It belongs to {line.ds}, which is not landed."))
+        else:
+            corrections.ready.append(Correction(line.row, line.ds, None, line.values))
+
+
+def _add_rows(
+    landed: pa.Table, places: Mapping[str, int], matches: Sequence[Match], corrections: SortedCorrections
+) -> None:
+    """Sort the corrected rows of one partition."""
+    before = landed.take([places[match.rejected.id] for match in matches]).to_pylist()
+    after = _typed(landed.schema, before, [match.corrected for match in matches])
+    for match, old, new in zip(matches, before, after, strict=True):
+        row = match.rejected
+        if old == new:
+            corrections.unusable.append((row, row.rule))
+        else:
+            corrections.ready.append(Correction(row, row.ds, old, new))
 
 
 def _landed(home: Home, source: str, table: str, day: date) -> pa.Table:
@@ -122,44 +129,54 @@ def _landed(home: Home, source: str, table: str, day: date) -> pa.Table:
     return pq.read_table(part.path)
 
 
-def _places(landed: pa.Table, rows: Sequence[Row]) -> dict[str, int]:
-    """Return where refused rows lie in their partition, those that are there; of equal ones the last."""
-    at: dict[str, list[int]] = {}
-    for place, text in enumerate(texts(landed, rows[0].text)):
-        at.setdefault(text, []).append(place)
-    return {row.id: at[row.text].pop() for row in rows if at.get(row.text)}
+def _places(landed: pa.Table, rows: Sequence[RejectedRow]) -> dict[str, int]:
+    """Map the id of each rejected row that is in a partition to its position there; of equal rows, to the last one."""
+    positions: dict[str, list[int]] = {}
+    for position, text in enumerate(rows_as_json(landed, rows[0].text)):
+        positions.setdefault(text, []).append(position)
+    return {row.id: positions[row.text].pop() for row in rows if positions.get(row.text)}
 
 
-def _typed(schema: pa.Schema, before: Sequence[dict[str, Any]], mended: Sequence[Mended]) -> list[dict[str, Any]]:
-    """Return the mended rows with the landing's types; what a file does not say stays as it is."""
-    with memory() as connection:
-        connection.register("empty", schema.empty_table())
-        kinds = {name: kind for name, kind, *_ in connection.execute("describe empty").fetchall()}
-    own = [name for name in mended[0].values if name in kinds and name != LINE_NUMBER]
-    for one in mended:
-        if unknown := [name for name in one.values if name not in kinds and name not in {*DESCRIBING, RAW}]:
+def _typed(
+    schema: pa.Schema, before: Sequence[dict[str, Any]], corrected: Sequence[CorrectedRow]
+) -> list[dict[str, Any]]:
+    """Give corrected rows the landing's types; a column that the file does not have keeps its landed value."""
+    types = _column_types(schema)
+    columns = [name for name in corrected[0].values if name in types and name != LINE_NUMBER]
+    for row in corrected:
+        if unknown := [name for name in row.values if name not in types and name not in {*DESCRIBING, RAW}]:
             raise SourceError(
-                f"{one.place}: unknown column {unknown[0]!r}; expected some of {', '.join(kinds)}"
-                f"{nearest(unknown[0], kinds)}"
+                f"{row.place}: unknown column {unknown[0]!r}; expected some of {', '.join(types)}"
+                f"{nearest(unknown[0], types)}"
             )
-    if not own:
-        raise SourceError(f"{mended[0].place}: found no column to take over; expected some of {', '.join(kinds)}")
-    values: dict[str, list[Any]] = {}
-    with memory() as connection:
-        for name in own:
-            given = [one.values.get(name) for one in mended]
-            query = f"select {_cast(kinds[name])} from unnest(cast(? as varchar[])) as t(given)"
-            values[name] = [value for (value,) in connection.execute(query, [given]).fetchall()]
-            for one, text, value in zip(mended, given, values[name], strict=True):
-                if text is not None and value is None:
-                    raise SourceError(f"{one.place}: {name}: found {text!r}, expected {kinds[name]}")
+    if not columns:
+        raise SourceError(f"{corrected[0].place}: found no column to copy; expected some of {', '.join(types)}")
+    values = {name: _cast_column(corrected, name, types[name]) for name in columns}
     return [
-        {**old, **{name: values[name][n] for name in own if name in mended[n].values}} for n, old in enumerate(before)
+        {**old, **{name: values[name][n] for name in columns if name in corrected[n].values}}
+        for n, old in enumerate(before)
     ]
 
 
+def _column_types(schema: pa.Schema) -> dict[str, str]:
+    with memory() as connection:
+        connection.register("empty", schema.empty_table())
+        return {name: kind for name, kind, *_ in connection.execute("describe empty").fetchall()}
+
+
+def _cast_column(corrected: Sequence[CorrectedRow], name: str, kind: str) -> list[Any]:
+    given = [row.values.get(name) for row in corrected]
+    query = f"select {_cast(kind)} from unnest(cast(? as varchar[])) as t(given)"
+    with memory() as connection:
+        values = [value for (value,) in connection.execute(query, [given]).fetchall()]
+    for row, text, value in zip(corrected, given, values, strict=True):
+        if text is not None and value is None:  # try_cast turns what does not fit into a null
+            raise SourceError(f"{row.place}: {name}: found {text!r}, expected {kind}")
+    return values
+
+
 def _cast(kind: str) -> str:
-    """Return the SQL of a given text as a landed type: times with an offset are brought to UTC, as in files."""
+    """SQL that turns a given text into a landed type; times with an offset become UTC, as they do in files."""
     if kind == "TIMESTAMP":
         time = "try_cast(given as timestamptz)"
         return f"case when isfinite({time}) then {time} at time zone 'UTC' end"
@@ -167,7 +184,7 @@ def _cast(kind: str) -> str:
 
 
 def landed_schema(home: Home, source: str, table: str) -> pa.Schema:
-    """Return the types of a landed table."""
+    """Read the column types of a landed table from its newest partition."""
     import pyarrow.parquet as pq
 
     last = read_manifests(home, source, [table], None, date.max)[-1]

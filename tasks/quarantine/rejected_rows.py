@@ -1,19 +1,18 @@
-"""The quarantine: every row that staging refused, with its table, its rule, and what it said.
+"""The quarantine: every row that staging rejected, with its table, its rule and its content.
 
     quarantine/<pipeline>/<table>/ds=YYYY-MM-DD/<digest>.parquet  id, table_name, rule, line, error, row, ds, landing
-    quarantine/<pipeline>/<table>/ds=YYYY-MM-DD/manifest.json     which of them counts, and the earlier ones
+    quarantine/<pipeline>/<table>/ds=YYYY-MM-DD/manifest.json     which file is current, and the earlier ones
 
-A file is a function of the landed partition and of the SQL that judged it, and is named after both, whichever run put
-it there: `landing` is the partition's sha256. The manifest says which run was the first, and `result.json` of each
-run's `check_features` names the files of its day. When a day is landed again its earlier files stay. `id` is a digest
-of what the row says, with `-2`, `-3` … for further rows that say the same.
+A file depends only on the landed partition and on the SQL that checked it, and is named after both, whichever run wrote
+it: `landing` is the partition's sha256. The manifest names the first run, and `result.json` of each run's
+`check_features` names the files of its day. When a day is landed again, its earlier files stay. `id` is a digest of the
+row's content, with `-2`, `-3` … for further rows with the same content.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -22,34 +21,64 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import MatineeError
 from tasks.features.ledger import CODE, Entry
 from tasks.features.warehouse import Tables
-from tasks.sources.csv_files import LINE_NUMBER
 from tasks.sources.released_rows import REJECTS
 from tasks.store.database import memory
 from tasks.store.files import Home, digest, locked, read_json, safe_name, write_json
 from tasks.store.partitions import partition_dir, read_manifest
-from tasks.store.sql import literal
+from tasks.store.records import Record
+from tasks.store.sql import literal, render
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
 
 UNPARSEABLE = "unparseable"
 LOCK_SECONDS = 120
+SQL = Path(__file__).parent / "sql"
+Part = tuple[str, date]
+"""Table and day."""
+
+
+class ManifestEntry(Record):
+    """What one landing of a table's day had rejected; `manifest.json` is a list of these, the current one last.
+
+    Attributes:
+        file: name of the parquet file; None if nothing is rejected any more.
+        made_of: sha256 of each partition that was checked: the table's, and that of the unreadable lines.
+        code: digest of the SQL.
+        offered: rows and unreadable lines that were checked; None if that landing is not known.
+        rules: rejected rows by rule.
+        run: `<as-of day>/<attempt>` of the run that wrote it first.
+    """
+
+    file: str | None
+    made_of: dict[str, str]
+    code: str
+    offered: int | None
+    rules: dict[str, int]
+    run: str
+
+
+class QuarantinedRows(Record):
+    """How many rows of a table were rejected on a day, and the file that holds them."""
+
+    rows: int
+    file: str
 
 
 @dataclass(frozen=True)
-class Refusals:
-    """What was refused of a landed partition.
+class RejectedPart:
+    """What was rejected of a landed partition.
 
     Attributes:
         table: raw table.
         ds: its day.
-        path: file with the rows; None if none is refused any more.
+        path: file with the rows; None if none is rejected any more.
         landing: sha256 of the partition.
-        code: digest of the SQL that judged it.
-        offered: rows and unreadable lines that were judged; None if that landing is not known.
-        rules: refused rows by rule.
-        run: the run that put them there first: `<as-of day>/<attempt>`. Any other would have put the same.
-        current: whether it is the last landing that was judged.
+        code: digest of the SQL that checked it.
+        offered: rows and unreadable lines that were checked; None if that landing is not known.
+        rules: rejected rows by rule.
+        run: the run that put them there first: `<as-of day>/<attempt>`. Any other would have written the same.
+        current: whether it is the last landing that was checked.
     """
 
     table: str
@@ -63,14 +92,14 @@ class Refusals:
     current: bool
 
     @property
-    def refused(self) -> int:
-        """Refused rows, whichever the rule."""
+    def rejected(self) -> int:
+        """Rejected rows, whichever the rule."""
         return sum(self.rules.values())
 
 
 @dataclass(frozen=True)
-class Row:
-    """A refused row."""
+class RejectedRow:
+    """One rejected row; `text` is its content as JSON, exactly as staging wrote it."""
 
     id: str
     table: str
@@ -83,114 +112,125 @@ class Row:
 
     @property
     def content(self) -> dict[str, Any]:
-        """What the row says, by column."""
-        found: dict[str, Any] = json.loads(self.text)
-        return found
+        """Values by column; of an unreadable line, `raw` is its text."""
+        values: dict[str, Any] = json.loads(self.text)
+        return values
+
+    @property
+    def raw(self) -> str:
+        """Text of a line that could not be read."""
+        return str(self.content["raw"])
 
 
-def put_aside(tables: Tables, run: Run, source: str) -> dict[str, dict[str, Any]]:
-    """Put the refused rows of every built day up to the as-of day into quarantine, where they are not there yet.
+@dataclass(frozen=True)
+class _Rejections:
+    """The rejected rows in the warehouse: their relation, and the ledger of what they were made from."""
+
+    tables: Tables
+    relation: str
+    ledger: dict[Entry, str]
+
+    @property
+    def code(self) -> str:
+        return self.ledger.get(CODE, "")
+
+    def counts(self, last: date) -> dict[Part, dict[str, int]]:
+        """Rejected rows by rule, of each table and day up to `last`."""
+        counts: dict[Part, dict[str, int]] = {}
+        query = f"select table_name, ds, rule, count(*) from {self.relation} where ds <= {literal(last)} group by all"
+        for table, ds, rule, count in self.tables.rows(query):
+            counts.setdefault((table, ds), {})[rule] = count
+        return counts
+
+    def made_of(self, part: Part) -> dict[str, str]:
+        """Digests of the partitions that the rejected rows of a part come from."""
+        table, ds = part
+        digests = {name: self.ledger.get(("rejected_rows", name, ds)) for name in (table, REJECTS)}
+        return {name: sha256 for name, sha256 in digests.items() if sha256 is not None}
+
+    def write(self, part: Part, made_of: dict[str, str], target: Path) -> None:
+        table, ds = part
+        landing = next((sha256 for name, sha256 in made_of.items() if name != REJECTS), "")
+        lines_landing = made_of.get(REJECTS, "")
+        query = render(
+            SQL, "rejected_rows",
+            relation=self.relation, table=table, ds=ds, landing=landing, lines_landing=lines_landing,
+        )  # fmt: skip
+        self.tables.write(query, target)
+
+
+def quarantine_rows(tables: Tables, run: Run, relation: str) -> dict[str, QuarantinedRows]:
+    """Put the rejected rows of every built day up to the as-of day into quarantine, where they are not there yet.
 
     Args:
         tables: of the warehouse.
         run: the run.
-        source: the table of refused rows.
+        relation: the table of rejected rows.
 
     Returns:
         Of each table that has some on the as-of day: how many, and the file that holds them.
     """
-    ledger = tables.ledger()
-    counts: dict[tuple[str, date], dict[str, int]] = {}
-    for table, ds, rule, count in tables.rows(
-        f"select table_name, ds, rule, count(*) from {source} where ds <= {literal(run.as_of)} group by all"
-    ):
-        counts.setdefault((table, ds), {})[rule] = count
+    rejections = _Rejections(tables, relation, tables.ledger())
+    counts = rejections.counts(run.as_of)
     root = run.home.quarantine(run.spec.name)
-    emptied = {(p.parent.parent.name, _day(p.parent)) for p in root.glob("*/ds=*/manifest.json")}
-    with _locked(root):
-        for table, ds in sorted(counts.keys() | {key for key in emptied if key[1] <= run.as_of}):
-            made_of = _made_of(ledger, table, ds)
-            if made_of:
-                _renew(tables, run, source, table, ds, made_of, ledger.get(CODE, ""), counts.get((table, ds), {}))
-    today = [found for found in refusals(run.home, run.spec.name, run.as_of, run.as_of) if found.path]
-    return {found.table: {"rows": found.refused, "file": found.path.name} for found in today if found.path}
+    # A day that had rejected rows and has none now gets an entry too, or the old rows would count as current for ever.
+    known = {(p.parent.parent.name, _day(p.parent)) for p in root.glob("*/ds=*/manifest.json")}
+    busy = "another process is writing to the quarantine; wait for it or end it, then try again"
+    with locked(root / ".lock", busy, seconds=LOCK_SECONDS):
+        for part in sorted(counts.keys() | {part for part in known if part[1] <= run.as_of}):
+            _update(run, rejections, part, counts.get(part, {}))
+    today = rejected_parts(run.home, run.spec.name, run.as_of, run.as_of)
+    return {part.table: QuarantinedRows(rows=part.rejected, file=part.path.name) for part in today if part.path}
 
 
 def _day(folder: Path) -> date:
     return date.fromisoformat(folder.name.removeprefix("ds="))
 
 
-@contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    busy = "another process is writing to the quarantine; wait for it or end it, then try again"
-    with locked(root / ".lock", busy, seconds=LOCK_SECONDS):
-        yield
-
-
-def _made_of(ledger: dict[Entry, str], table: str, ds: date) -> dict[str, str]:
-    """Return the digests of the partitions that the refused rows of a table's day in the warehouse come from."""
-    parts = {part: ledger.get(("rejected_rows", part, ds)) for part in (table, REJECTS)}
-    return {part: sha256 for part, sha256 in parts.items() if sha256 is not None}
-
-
-def _renew(
-    tables: Tables, run: Run, source: str, table: str, ds: date,
-    made_of: dict[str, str], code: str, rules: dict[str, int],
-) -> None:  # fmt: skip
-    """Write the refused rows of a table's day, unless they were judged from these partitions by this code before."""
-    folder = run.home.quarantine(run.spec.name) / safe_name(table) / f"ds={ds}"
-    earlier: list[dict[str, Any]] = read_json(folder / "manifest.json") if (folder / "manifest.json").exists() else []
-    last = earlier[-1] if earlier else {}
-    if (last.get("made_of"), last.get("code")) == (made_of, code):
+def _update(run: Run, rejections: _Rejections, part: Part, rules: dict[str, int]) -> None:
+    """Write the rejected rows of a part, unless this code has checked these partitions before."""
+    made_of = rejections.made_of(part)
+    if not made_of:
         return
-    name = f"{digest([made_of, code])[:16]}.parquet" if rules else None
+    table, ds = part
+    folder = run.home.quarantine(run.spec.name) / safe_name(table) / f"ds={ds}"
+    entries = _entries(folder / "manifest.json")
+    last = entries[-1] if entries else None
+    if last is not None and (last.made_of, last.code) == (made_of, rejections.code):
+        return
+    name = f"{digest([made_of, rejections.code])[:16]}.parquet" if rules else None
     if name is not None:
-        rows = f"{source} where ds = {literal(ds)} and table_name = {literal(table)}"
-        _write(tables, rows, made_of, folder / name)
-    entry = {
-        "file": name,
-        "made_of": made_of,
-        "code": code,
-        "offered": _offered(run, table, ds, made_of),
-        "rules": rules,
-        "run": f"{run.as_of}/{run.attempt}",
-    }
-    kept = earlier[:-1] if last.get("made_of") == made_of else earlier
-    write_json(folder / "manifest.json", [*kept, entry])
+        rejections.write(part, made_of, folder / name)
+    entry = ManifestEntry(
+        file=name,
+        made_of=made_of,
+        code=rejections.code,
+        offered=_offered(run, part, made_of),
+        rules=rules,
+        run=f"{run.as_of}/{run.attempt}",
+    )
+    # Other SQL on the same landing replaces the entry; only another landing is history worth keeping.
+    earlier = entries[:-1] if last is not None and last.made_of == made_of else entries
+    write_json(folder / "manifest.json", [one.to_json() for one in [*earlier, entry]])
 
 
-def _write(tables: Tables, rows: str, made_of: dict[str, str], target: Path) -> None:
-    own = literal(next((sha for part, sha in made_of.items() if part != REJECTS), ""))
-    unread = literal(made_of.get(REJECTS, ""))
-    numbers = ", ".join(f"json_extract_string(\"row\", '$.{name}')" for name in (LINE_NUMBER, "line"))
-    query = f"""
-        with numbered as (
-            select *, row_number() over (partition by "row" order by rule) as copy,
-                sha256(table_name || '|' || ds || '|' || "row")[:16] as content
-            from {rows}
-        )
-        select
-            content || case when copy > 1 then '-' || copy else '' end as id,
-            table_name, rule, try_cast(coalesce({numbers}) as bigint) as line,
-            case when rule = '{UNPARSEABLE}' then json_extract_string("row", '$.error') end as error,
-            "row", ds, case when rule = '{UNPARSEABLE}' then {unread} else {own} end as landing
-        from numbered order by rule, line, "row", copy
-    """
-    tables.write(query, target)
+def _entries(manifest: Path) -> list[ManifestEntry]:
+    return [ManifestEntry.parse(entry, manifest) for entry in read_json(manifest)] if manifest.exists() else []
 
 
-def _offered(run: Run, table: str, ds: date, made_of: dict[str, str]) -> int | None:
-    """Return the rows that lay in front of staging: those of the landing that was judged, and its unreadable lines."""
+def _offered(run: Run, part: Part, made_of: dict[str, str]) -> int | None:
+    """Count the rows in front of staging: those of the landing that was checked, and its unreadable lines."""
+    table, ds = part
     manifest = read_manifest(partition_dir(run.home, run.spec.source_name, table, ds))
     landings = () if manifest is None else manifest.landings
-    of = {landing.sha256: landing.rows + landing.rejects for landing in landings}
-    return of.get(made_of.get(table, ""))
+    offered = {landing.sha256: landing.rows + landing.rejects for landing in landings}
+    return offered.get(made_of.get(table, ""))
 
 
-def refusals(
+def rejected_parts(
     home: Home, pipeline: str, first: date, last: date, table: str | None = None, *, earlier: bool = False
-) -> list[Refusals]:
-    """Return what was refused on the days in [first, last], by table and day.
+) -> list[RejectedPart]:
+    """List what was rejected on the days in [first, last], by table and day.
 
     Args:
         home: the state folder.
@@ -200,41 +240,45 @@ def refusals(
         table: only of this one.
         earlier: also of landings that have been replaced since.
     """
-    found = []
+    parts = []
     for path in sorted(home.quarantine(pipeline).glob("*/ds=*/manifest.json")):
         name, ds = path.parent.parent.name, _day(path.parent)
         if first <= ds <= last and table in (None, name):
-            entries = read_json(path)
-            found += [_refusals(path.parent, name, ds, e, current=e is entries[-1]) for e in entries]
-    return [one for one in found if one.current or earlier]
+            entries = _entries(path)
+            parts += [_part(path.parent, (name, ds), entry, current=entry is entries[-1]) for entry in entries]
+    return [part for part in parts if part.current or earlier]
 
 
-def _refusals(folder: Path, table: str, ds: date, entry: dict[str, Any], *, current: bool) -> Refusals:
-    made_of = entry["made_of"]
-    return Refusals(
-        table, ds, folder / entry["file"] if entry["file"] else None, made_of.get(table) or made_of.get(REJECTS, ""),
-        entry["code"], entry["offered"], entry["rules"], entry["run"], current,
+def _part(folder: Path, part: Part, entry: ManifestEntry, *, current: bool) -> RejectedPart:
+    table, ds = part
+    return RejectedPart(
+        table, ds, folder / entry.file if entry.file else None,
+        entry.made_of.get(table) or entry.made_of.get(REJECTS, ""),
+        entry.code, entry.offered, entry.rules, entry.run, current,
     )  # fmt: skip
 
 
-def rows_of(found: Sequence[Refusals], rule: str | None = None, limit: int | None = None) -> list[Row]:
-    """Return refused rows, by table, day and rule.
+def read_rejected_rows(
+    parts: Sequence[RejectedPart], rule: str | None = None, limit: int | None = None
+) -> list[RejectedRow]:
+    """Read rejected rows from their files, by table, day and rule.
 
     Raises:
         MatineeError: a file that a manifest names is missing.
     """
-    rows: list[Row] = []
+    rows: list[RejectedRow] = []
     with memory() as connection:
-        for one in found:
-            if one.path is None or (rule is not None and rule not in one.rules):
+        for part in parts:
+            if part.path is None or (rule is not None and rule not in part.rules):
                 continue
-            if not one.path.exists():
+            if not part.path.exists():
                 raise MatineeError(
-                    f"{one.path}: missing, though manifest.json beside it names it; delete that, and run "
-                    "`matinee check … --what features` again: it is made anew from the warehouse"
+                    f"{part.path}: missing, although manifest.json beside it names it; delete the manifest and run "
+                    "`matinee check … --what features` again: it writes both anew from the warehouse"
                 )
-            chosen = f"where rule = {literal(rule)}" if rule is not None else ""
+            where = f"where rule = {literal(rule)}" if rule is not None else ""
             count = f"limit {limit - len(rows)}" if limit is not None else ""
-            query = f'select id, table_name, rule, ds, line, error, "row" from read_parquet({literal(str(one.path))})'
-            rows += [Row(*(*values, one.run)) for values in connection.execute(f"{query} {chosen} {count}").fetchall()]
+            query = f'select id, table_name, rule, ds, line, error, "row" from read_parquet({literal(str(part.path))})'
+            for id_, table, name, ds, line, error, text in connection.execute(f"{query} {where} {count}").fetchall():
+                rows.append(RejectedRow(id_, table, name, ds, line, error, text, part.run))
     return rows

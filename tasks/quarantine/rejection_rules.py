@@ -1,4 +1,4 @@
-"""Why a rule of staging refuses a row: one sentence each, kept beside the SQL that decides."""
+"""Why a rule of staging rejects a row: one sentence each, kept beside the SQL that decides."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ import yaml
 from tasks.quarantine.rejected_rows import UNPARSEABLE
 from tasks.spec.project import TRANSFORMS
 
-SAYS_NOTHING = "Staging says no more than the rule's name."
+NO_SENTENCE = "Staging gives no reason beyond the rule's name."
 
 
 @cache
 def rules_of(staging: str, folder: Path = TRANSFORMS) -> dict[str, str]:
-    """Return the sentence of each rule: `config.meta.rules` of `stg_rejected_rows` in the source's staging yml."""
-    rules: dict[str, str] = {UNPARSEABLE: "The line cannot be read as the file's declaration says; each says why."}
+    """Map each rule to its sentence: `config.meta.rules` of `stg_rejected_rows` in the source's staging yml."""
+    # Lines that cannot be read never reach staging's SQL, so no yml can declare their rule.
+    rules: dict[str, str] = {
+        UNPARSEABLE: "The line does not fit the file's declaration; its error message says where.",
+    }
     for path in sorted((folder / "models" / "staging" / staging).glob("*.yml")):
         for model in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("models", []):
             if model["name"] == "stg_rejected_rows":
@@ -24,6 +27,6 @@ def rules_of(staging: str, folder: Path = TRANSFORMS) -> dict[str, str]:
     return rules
 
 
-def why(staging: str, rule: str) -> str:
-    """Return why a rule refuses a row."""
-    return rules_of(staging).get(rule, SAYS_NOTHING)
+def explain_rule(staging: str, rule: str) -> str:
+    """Say why a rule rejects a row, in a sentence."""
+    return rules_of(staging).get(rule, NO_SENTENCE)

@@ -1,6 +1,6 @@
-"""Bring refused rows back: find the landed row of each, put the mended one in its place, let staging judge it again.
+"""Bring rejected rows back: replace the landed row of each by the corrected one, and let staging check it again.
 
-A row whose mended form breaks a rule again is not taken over: it stays in quarantine as the source sent it.
+A corrected row that breaks a rule again is left out: it stays in quarantine as the source sent it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from tasks.quarantine.corrected_rows import Mended
-from tasks.quarantine.corrections import Correction, Part, landed_schema, mends_of
-from tasks.quarantine.rejected_rows import UNPARSEABLE, Row
-from tasks.quarantine.revalidate import refused_now, texts
+from tasks.quarantine.corrected_rows import Match
+from tasks.quarantine.corrections import Correction, landed_schema, sort_corrections
+from tasks.quarantine.rejected_rows import UNPARSEABLE, Part, RejectedRow
+from tasks.quarantine.revalidate import Rejection, rejected_now, rows_as_json
 from tasks.sources.land import land_parts, landing_lock
 from tasks.sources.released_rows import (
     REJECTS,
@@ -41,30 +41,30 @@ class Proposal:
     """What a release would do.
 
     Attributes:
-        back: rows that come back.
-        still: rows that are refused again, and why.
+        accepted: rows that come back.
+        rejected: rows that are rejected again, and the rule.
         released: rows that were released before, and by which release.
-        mends: what is put in the landing; empty if it is a rule that was mended.
-        files: the mends as they are kept, by table.
-        new_faults: how many rows that were accepted are refused beside the mended ones.
+        corrections: what is put in the landing; empty if it is a rule that was corrected.
+        files: the corrections as they are stored, by table.
+        newly_rejected: how many rows that are accepted today would be rejected besides the corrected ones.
     """
 
-    back: list[Row]
-    still: list[tuple[Row, str]]
-    released: list[tuple[Row, str]] = field(default_factory=list)
-    mends: list[Correction] = field(default_factory=list)
+    accepted: list[RejectedRow]
+    rejected: list[tuple[RejectedRow, str]]
+    released: list[tuple[RejectedRow, str]] = field(default_factory=list)
+    corrections: list[Correction] = field(default_factory=list)
     files: dict[str, pa.Table] = field(default_factory=dict)
-    new_faults: int = 0
+    newly_rejected: int = 0
 
     @property
     def touches(self) -> dict[str, dict[date, int]]:
         """How many rows of which partitions it changes."""
-        found: dict[str, Counter[date]] = {}
-        for mend in self.mends:
-            found.setdefault(mend.row.table, Counter())[mend.ds] += 1
-            if mend.before is None:
-                found.setdefault(REJECTS, Counter())[mend.row.ds] += 1
-        return {table: dict(sorted(days.items())) for table, days in sorted(found.items())}
+        counts: dict[str, Counter[date]] = {}
+        for correction in self.corrections:
+            counts.setdefault(correction.row.table, Counter())[correction.ds] += 1
+            if correction.before is None:  # the line leaves the unreadable ones, too
+                counts.setdefault(REJECTS, Counter())[correction.row.ds] += 1
+        return {table: dict(sorted(days.items())) for table, days in sorted(counts.items())}
 
     @property
     def parts(self) -> list[Part]:
@@ -73,150 +73,152 @@ class Proposal:
 
     @property
     def digest(self) -> str:
-        """What tells it from another release."""
-        mends = {
-            mend.row.id: [mend.ds, {name: str(value) for name, value in mend.after.items()}] for mend in self.mends
-        }
-        return digest([sorted(row.id for row in self.back), mends])
+        """Identifies a release: the rows that come back, and the values they come back with."""
+        corrections = {one.row.id: [one.ds, {name: str(value) for name, value in one.after.items()}]
+                       for one in self.corrections}  # fmt: skip
+        return digest([sorted(row.id for row in self.accepted), corrections])
 
 
-def propose_rule(spec: Spec, home: Home, source: Source, rows: Sequence[Row]) -> Proposal:
-    """Find out which refused rows staging accepts as they are, because a rule was mended."""
-    refused = refused_now(spec, home, source.tables, {row.ds for row in rows}, {})
-    left = {part: Counter(text for _, text in found) for part, found in refused.items()}
-    back, still = [], []
+def propose_rule(spec: Spec, home: Home, source: Source, rows: Sequence[RejectedRow]) -> Proposal:
+    """Find the rejected rows that staging accepts as they are, because a rule was corrected."""
+    rejected = rejected_now(spec, home, source.tables, {row.ds for row in rows}, {})
+    remaining = {part: Counter(one.text for one in of_part) for part, of_part in rejected.items()}
+    proposal = Proposal([], [])
     for row in rows:
-        of_part = left.get((row.table, row.ds), Counter())
+        of_part = remaining.get((row.table, row.ds), Counter())
         if of_part[row.text]:
-            of_part[row.text] -= 1
-            still.append((row, _rule(refused[row.table, row.ds], row.text)))
+            of_part[row.text] -= 1  # equal rows are counted off one by one
+            proposal.rejected.append((row, _rule(rejected[row.table, row.ds], row.text)))
         else:
-            back.append(row)
-    return Proposal(back, still)
+            proposal.accepted.append(row)
+    return proposal
 
 
-def _rule(refused: Sequence[tuple[str, str]], text: str) -> str:
-    return next(rule for rule, said in refused if said == text)
+def _rule(rejected: Sequence[Rejection], text: str) -> str:
+    return next(one.rule for one in rejected if one.text == text)
 
 
 def propose_rows(
-    spec: Spec, home: Home, source: Source, pairs: Sequence[tuple[Row, Mended]], refused_before: Sequence[Row]
+    spec: Spec, home: Home, source: Source, matches: Sequence[Match], rejected_before: Sequence[RejectedRow]
 ) -> Proposal:
-    """Find out which refused rows come back in their mended form.
+    """Find the rejected rows that come back in their corrected form.
 
     Args:
         spec: the pipeline.
         home: its state.
         source: its source.
-        pairs: refused rows, and what they are mended to.
-        refused_before: all refused rows of the same tables and days.
+        matches: rejected rows, and what they are corrected to.
+        rejected_before: all rejected rows of the same tables and days.
 
     Raises:
-        SourceError: a mended row has other columns, or a value that its column cannot hold.
-        LandingError: a refused row is not in the landing any more.
+        SourceError: a corrected row has other columns, or a value that does not fit its column.
+        LandingError: a rejected row is no longer in the landing.
     """
-    found = mends_of(spec, home, pairs)
-    mends = found.ready
-    if not mends:
-        return Proposal([], found.unmended, found.released)
-    rows = _partitions(home, source, _files(home, source.name, mends), mends)
-    refused = refused_now(spec, home, source.tables, {ds for _, ds in rows} | {m.row.ds for m in mends}, rows)
-    verdicts = _verdicts(home, source.name, mends, refused, refused_before)
-    good = [mend for mend in mends if mend.row.id not in verdicts]
-    still = [(mend.row, verdicts[mend.row.id]) for mend in mends if mend.row.id in verdicts]
+    corrections = sort_corrections(spec, home, matches)
+    ready = corrections.ready
+    if not ready:
+        return Proposal([], corrections.unusable, corrections.released)
+    rows = _partitions(home, source, _files(home, source.name, ready), ready)
+    days = {ds for _, ds in rows} | {one.row.ds for one in ready}
+    rejected = rejected_now(spec, home, source.tables, days, rows)
+    rules = _rules_broken_again(home, source.name, ready, rejected, rejected_before)
+    good = [one for one in ready if one.row.id not in rules]
+    again = [(one.row, rules[one.row.id]) for one in ready if one.row.id in rules]
     return Proposal(
-        [mend.row for mend in good],
-        [*found.unmended, *still],
-        found.released,
+        [one.row for one in good],
+        [*corrections.unusable, *again],
+        corrections.released,
         good,
         _files(home, source.name, good),
-        _new_faults(refused, refused_before, len(still)),
+        _newly_rejected(rejected, rejected_before, len(again)),
     )
 
 
-def _files(home: Home, source: str, mends: Sequence[Correction]) -> dict[str, pa.Table]:
-    """Return mends as they are kept, by table."""
+def _files(home: Home, source: str, corrections: Sequence[Correction]) -> dict[str, pa.Table]:
+    """Lay out corrections as a release stores them, by table."""
     import pyarrow as pa
 
-    found = {}
-    for table in sorted({mend.row.table for mend in mends}):
-        own = [mend for mend in mends if mend.row.table == table]
+    files = {}
+    for table in sorted({one.row.table for one in corrections}):
+        of_table = [one for one in corrections if one.row.table == table]
         row = pa.struct(list(landed_schema(home, source, table)))
-        lines = [mend.row if mend.before is None else None for mend in own]
-        found[table] = pa.table(
+        lines = [one.row if one.before is None else None for one in of_table]
+        files[table] = pa.table(
             {
-                "id": pa.array([mend.row.id for mend in own], pa.string()),
-                "ds": pa.array([mend.ds for mend in own], pa.date32()),
+                "id": pa.array([one.row.id for one in of_table], pa.string()),
+                "ds": pa.array([one.ds for one in of_table], pa.date32()),
                 "reject_ds": pa.array([line and line.ds for line in lines], pa.date32()),
                 "line": pa.array([line and line.line for line in lines], pa.int64()),
-                "raw": pa.array([line and line.content["raw"] for line in lines], pa.string()),
-                "before": pa.array([mend.before for mend in own], row),
-                "after": pa.array([mend.after for mend in own], row),
+                "raw": pa.array([line and line.raw for line in lines], pa.string()),
+                "before": pa.array([one.before for one in of_table], row),
+                "after": pa.array([one.after for one in of_table], row),
             }
         )
-    return found
+    return files
 
 
 def _partitions(
-    home: Home, source: Source, files: Mapping[str, pa.Table], mends: Sequence[Correction]
+    home: Home, source: Source, files: Mapping[str, pa.Table], corrections: Sequence[Correction]
 ) -> dict[Part, pa.Table]:
-    """Return the partitions as they would be landed."""
+    """Assemble the partitions as they would be landed."""
     import pyarrow.parquet as pq
 
     def landed(table: str, ds: date) -> pa.Table:
         (part,) = read_manifests(home, source.name, [table], ds, ds)
         return pq.read_table(part.path)
 
-    found = {}
-    for table, ds in sorted({(mend.row.table, mend.ds) for mend in mends}):
-        unread = {(m.row.line or 0, m.row.content["raw"]) for m in mends if m.before is None and m.row.table == table}
-        found[table, ds] = with_corrections(landed(table, ds), of_day(files[table], "ds", ds), unread)
-    for ds in sorted({mend.row.ds for mend in mends if mend.before is None}):
-        found[REJECTS, ds] = without_lines(landed(REJECTS, ds), ds, files)
-    return found
+    lines = [one for one in corrections if one.before is None]
+    partitions = {}
+    for table, ds in sorted({(one.row.table, one.ds) for one in corrections}):
+        unread = {(one.row.line or 0, one.row.raw) for one in lines if one.row.table == table}
+        partitions[table, ds] = with_corrections(landed(table, ds), of_day(files[table], "ds", ds), unread)
+    for ds in sorted({one.row.ds for one in lines}):
+        partitions[REJECTS, ds] = without_lines(landed(REJECTS, ds), ds, files)
+    return partitions
 
 
-def _verdicts(
+def _rules_broken_again(
     home: Home,
     source: str,
-    mends: Sequence[Correction],
-    refused: Mapping[Part, Sequence[tuple[str, str]]],
-    before: Sequence[Row],
+    corrections: Sequence[Correction],
+    rejected: Mapping[Part, Sequence[Rejection]],
+    before: Sequence[RejectedRow],
 ) -> dict[str, str]:
-    """Return the rule that each mended row breaks again, by its id; of mended rows that are alike, the last ones."""
+    """Map the id of each corrected row that is rejected again to the rule; of equal corrected rows, the last ones."""
     import pyarrow as pa
 
-    found: dict[str, str] = {}
-    for table, ds in sorted({(mend.row.table, mend.ds) for mend in mends}):
-        again = [(rule, text) for rule, text in refused.get((table, ds), ()) if rule != UNPARSEABLE]
+    rules: dict[str, str] = {}
+    for part in sorted({(one.row.table, one.ds) for one in corrections}):
+        again = [one for one in rejected.get(part, ()) if one.rule != UNPARSEABLE]
         if not again:
             continue
-        own = [mend for mend in mends if (mend.row.table, mend.ds) == (table, ds)]
-        rows = pa.Table.from_pylist([mend.after for mend in own], landed_schema(home, source, table))
-        left = Counter(text for _, text in again)
-        left -= Counter(row.text for row in before if (row.table, row.ds) == (table, ds))
-        for mend, text in reversed(list(zip(own, texts(rows, again[0][1]), strict=True))):
-            if left[text] > 0:
-                left[text] -= 1
-                found[mend.row.id] = _rule(again, text)
-    return found
+        of_part = [one for one in corrections if (one.row.table, one.ds) == part]
+        rows = pa.Table.from_pylist([one.after for one in of_part], landed_schema(home, source, part[0]))
+        remaining = Counter(one.text for one in again)
+        remaining -= Counter(row.text for row in before if (row.table, row.ds) == part)
+        # Backwards, as staging does: of equal rows it accepts the first and rejects the later ones as duplicates.
+        for one, text in reversed(list(zip(of_part, rows_as_json(rows, again[0].text), strict=True))):
+            if remaining[text] > 0:
+                remaining[text] -= 1
+                rules[one.row.id] = _rule(again, text)
+    return rules
 
 
-def _new_faults(refused: Mapping[Part, Sequence[tuple[str, str]]], before: Sequence[Row], still: int) -> int:
-    """Count the rows that are refused beside the mended ones, and were not before: now the copies of one, say."""
+def _newly_rejected(rejected: Mapping[Part, Sequence[Rejection]], before: Sequence[RejectedRow], again: int) -> int:
+    """Count the rows that are rejected besides the corrected ones, and were not before: now duplicates of one, say."""
     known = Counter((row.table, row.ds, row.text) for row in before)
     parts = {(row.table, row.ds) for row in before}
-    now = Counter((*part, text) for part, found in refused.items() if part in parts for _, text in found)
-    return max(0, (now - known).total() - still)
+    now = Counter((*part, one.text) for part, of_part in rejected.items() if part in parts for one in of_part)
+    return max(0, (now - known).total() - again)
 
 
-def done_before(home: Home, source: str, proposal: Proposal) -> RowRelease | None:
-    """Return the release that brought the same rows back already."""
+def earlier_release(home: Home, source: str, proposal: Proposal) -> RowRelease | None:
+    """Find the release that has already brought the same rows back."""
     return next((one for one in releases_of(home, source) if one.record.digest == proposal.digest), None)
 
 
-def finish(home: Home, source: Source) -> None:
-    """Land what releases have changed and was not landed since, because the process that released it was killed."""
+def finish_releases(home: Home, source: Source) -> None:
+    """Land what releases changed and nobody has landed since: the process that released was killed in between."""
     parts = {part for one in releases_of(home, source.name) for part in one.parts}
     stale = [
         (table, day)
@@ -229,7 +231,7 @@ def finish(home: Home, source: Source) -> None:
 
 
 def release(spec: Spec, home: Home, source: Source, proposal: Proposal, who: str, why: str) -> RowRelease:
-    """Keep what was proposed, and land the partitions that it touches again.
+    """Store what was proposed, and land the partitions that it touches again.
 
     Killed before the release is written, nothing has happened; killed after, the next landing of the days finishes it.
 
@@ -237,21 +239,22 @@ def release(spec: Spec, home: Home, source: Source, proposal: Proposal, who: str
         SourceError: the source's input of a touched day is missing; nothing is released.
     """
     for table, day in proposal.parts:
-        source.inputs(table, day)
-    counts = Counter((row.table, row.rule) for row in proposal.back)
+        source.inputs(table, day)  # raises now, while nothing has been written
+    counts = Counter((row.table, row.rule) for row in proposal.accepted)
     record = ReleaseRecord(
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         who=who,
         why=why,
         pipeline=spec.name,
-        kind="mended rows" if proposal.mends else "mended rule",
+        kind="corrected rows" if proposal.corrections else "corrected rule",
         rows=tuple((table, rule, count) for (table, rule), count in sorted(counts.items())),
-        days=tuple(sorted({row.ds for row in proposal.back})),
+        days=tuple(sorted({row.ds for row in proposal.accepted})),
         touches=proposal.touches,
         digest=proposal.digest,
     )
     with landing_lock(home, source.name):
-        made = add_release(home, source.name, record, proposal.files)
+        row_release = add_release(home, source.name, record, proposal.files)
+    # Landing takes the same lock, so it has to be free again.
     if proposal.parts:
         land_parts(source, home, proposal.parts)
-    return made
+    return row_release

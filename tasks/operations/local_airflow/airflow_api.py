@@ -1,4 +1,4 @@
-"""The few questions `matinee` asks a running Airflow, over its REST API."""
+"""The few requests that `matinee` makes of a running Airflow, over its REST API."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from urllib.parse import quote
 import httpx
 
 from tasks.errors import StackError
+from tasks.operations.airflow_answers import ComponentHealth, Dag, DagRun, Task
 from tasks.operations.local_airflow.environment import POOLS, USER, password
 
 Json = dict[str, Any]
 
 
 def midnight(day: date) -> str:
-    """Return the instant at which a day begins, as the API writes it."""
+    """Write the instant at which a day begins as the API does."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC).isoformat()
 
 
 class Airflow:
     """A session with the API server of one state folder.
 
-    Every method raises `StackError` if the server cannot be reached or refuses.
+    Every method raises `StackError` if the server cannot be reached or answers with an error.
     """
 
     def __init__(self, home: Path, port: int) -> None:
@@ -39,11 +40,12 @@ class Airflow:
         """End the session."""
         self._client.close()
 
-    def health(self) -> dict[str, dict[str, Any]]:
-        """Return the state of each component, or an empty mapping while the server does not answer."""
+    def health(self) -> dict[str, ComponentHealth]:
+        """Ask for the state of each component; nothing while the server does not answer."""
         try:
             answer = self._client.get("/api/v2/monitor/health", timeout=5)
-            return dict(answer.json()) if answer.status_code == 200 else {}
+            components = answer.json() if answer.status_code == 200 else {}
+            return {name: ComponentHealth.model_validate(state) for name, state in components.items()}
         except (httpx.HTTPError, ValueError):
             return {}
 
@@ -62,17 +64,17 @@ class Airflow:
         params: Json | None = None,
         missing_ok: bool = False,
     ) -> Any:
-        for attempt in range(4):  # a busy SQLite answers 500 now and then
+        for attempt in range(4):  # a busy SQLite makes the server answer 500 now and then
             try:
                 if not self._headers:
                     self._login()
                 answer = self._client.request(method, f"/api/v2{path}", headers=self._headers, json=json, params=params)
             except httpx.TransportError as error:
                 if attempt == 3:
-                    raise StackError(f"{self.url} does not answer ({error}); see `matinee status`") from None
+                    raise StackError(f"{self.url} does not answer ({error}); see `matinee stack status`") from None
             else:
                 if answer.status_code == 401 and attempt == 0:
-                    self._headers = {}
+                    self._headers = {}  # the token has expired: log in again
                     continue
                 if answer.status_code < 500 or attempt == 3:
                     return self._read(answer, missing_ok)
@@ -89,31 +91,31 @@ class Airflow:
         return answer.json() if answer.content else None
 
     def ensure_pools(self) -> None:
-        """Create the pools the DAGs name; a task in a pool that does not exist would wait for ever."""
+        """Create the pools that the DAGs name; a task in a pool that does not exist would wait forever."""
         for name, description in POOLS.items():
             body = {"name": name, "slots": 1, "description": description, "include_deferred": False}
             if self._ask("GET", f"/pools/{name}", missing_ok=True) is None:
                 self._ask("POST", "/pools", json=body)
 
-    def dag(self, pipeline: str) -> dict[str, Any] | None:
-        """Return what Airflow knows of a DAG, or None while it does not know it."""
-        found: dict[str, Any] | None = self._ask("GET", f"/dags/{quote(pipeline)}", missing_ok=True)
-        return found
+    def dag(self, pipeline: str) -> Dag | None:
+        """Ask for a DAG; None until the DAG processor has read its file."""
+        answer = self._ask("GET", f"/dags/{quote(pipeline)}", missing_ok=True)
+        return None if answer is None else Dag.model_validate(answer)
 
     def import_errors(self) -> dict[str, str]:
-        """Return the message of every DAG file that could not be loaded, by file name."""
-        found = self._ask("GET", "/importErrors", params={"limit": 100})["import_errors"]
-        return {error["filename"]: error["stack_trace"] for error in found}
+        """Ask for the error of every DAG file that could not be loaded, by file name."""
+        errors = self._ask("GET", "/importErrors", params={"limit": 100})["import_errors"]
+        return {error["filename"]: error["stack_trace"] for error in errors}
 
     def pause(self, pipeline: str, paused: bool) -> None:
         """Pause or unpause a DAG."""
         self._ask("PATCH", f"/dags/{quote(pipeline)}", json={"is_paused": paused})
 
-    def runs(self, pipeline: str, first: date, last: date) -> list[dict[str, Any]]:
-        """Return the DAG runs for the days in `[first, last]`, oldest day first.
+    def runs(self, pipeline: str, first: date, last: date) -> list[DagRun]:
+        """List the DAG runs for the days in `[first, last]`, oldest day first.
 
-        Only runs whose logical date is the as-of day: that is so of backfills, scheduled runs and ours. One
-        started in the UI for a date is for the day before it, and nobody waits for it here.
+        Only runs whose logical date is the as-of day: backfills, scheduled runs and ours. A run that was started in
+        the UI for a date is for the day before it, and nobody waits for it here.
         """
         params: dict[str, Any] = {
             "logical_date_gte": midnight(first),
@@ -121,16 +123,12 @@ class Airflow:
             "order_by": "logical_date",
             "limit": 100,
         }
-        found = self._ask("GET", f"/dags/{quote(pipeline)}/dagRuns", params=params)["dag_runs"]
-        return [run for run in found if run["logical_date"] == run["data_interval_start"]]
-
-    def run(self, pipeline: str, run_id: str) -> dict[str, Any]:
-        """Return one DAG run."""
-        found: dict[str, Any] = self._ask("GET", f"/dags/{quote(pipeline)}/dagRuns/{quote(run_id)}")
-        return found
+        answer = self._ask("GET", f"/dags/{quote(pipeline)}/dagRuns", params=params)
+        runs = [DagRun.model_validate(run) for run in answer["dag_runs"]]
+        return [run for run in runs if run.logical_date == run.data_interval_start]
 
     def trigger(self, pipeline: str, day: date, run_id: str) -> str:
-        """Start a run for one as-of day; return its id."""
+        """Start a run for one as-of day, and return its id."""
         body = {
             "dag_run_id": run_id,
             "logical_date": midnight(day),
@@ -140,7 +138,7 @@ class Airflow:
         return str(self._ask("POST", f"/dags/{quote(pipeline)}/dagRuns", json=body)["dag_run_id"])
 
     def backfill(self, pipeline: str, first: date, last: date, *, parallel: int) -> int:
-        """Start a backfill of the days in `[first, last]`, also of days that ran before; return its number."""
+        """Start a backfill of the days in `[first, last]`, also of days that ran before, and return its number."""
         body = {
             "dag_id": pipeline,
             "from_date": midnight(first),
@@ -151,12 +149,12 @@ class Airflow:
         return int(self._ask("POST", "/backfills", json=body)["id"])
 
     def open_backfills(self, pipeline: str) -> list[int]:
-        """Return the numbers of the backfills of a DAG that have not ended."""
-        found = self._ask("GET", "/backfills", params={"dag_id": pipeline, "limit": 100})["backfills"]
-        return [int(item["id"]) for item in found if item["completed_at"] is None]
+        """List the numbers of a DAG's backfills that have not ended."""
+        backfills = self._ask("GET", "/backfills", params={"dag_id": pipeline, "limit": 100})["backfills"]
+        return [int(backfill["id"]) for backfill in backfills if backfill["completed_at"] is None]
 
     def cancel_backfill(self, number: int) -> None:
-        """End a backfill; its runs that wait are failed, those that run go on."""
+        """End a backfill: its waiting runs fail, its running ones continue."""
         self._ask("PUT", f"/backfills/{number}/cancel")
 
     def fail(self, pipeline: str, run_id: str) -> None:
@@ -168,18 +166,18 @@ class Airflow:
         body = {"dry_run": False, "only_failed": False}
         self._ask("POST", f"/dags/{quote(pipeline)}/dagRuns/{quote(run_id)}/clear", json=body)
 
-    def tasks(self, pipeline: str, run_id: str) -> list[dict[str, Any]]:
-        """Return the task instances of a run."""
+    def tasks(self, pipeline: str, run_id: str) -> list[Task]:
+        """List the task instances of a run."""
         path = f"/dags/{quote(pipeline)}/dagRuns/{quote(run_id)}/taskInstances"
-        return list(self._ask("GET", path, params={"limit": 100})["task_instances"])
+        return [Task.model_validate(task) for task in self._ask("GET", path, params={"limit": 100})["task_instances"]]
 
-    def errors(self, pipeline: str, run_id: str, task: dict[str, Any]) -> list[str]:
-        """Return the error messages in the log of a task's last try, in order."""
+    def errors(self, pipeline: str, run_id: str, task: Task) -> list[str]:
+        """Read the error messages in the log of a task's last try, in order."""
         path = (
-            f"/dags/{quote(pipeline)}/dagRuns/{quote(run_id)}/taskInstances/{quote(task['task_id'])}"
-            f"/logs/{task['try_number']}"
+            f"/dags/{quote(pipeline)}/dagRuns/{quote(run_id)}/taskInstances/{quote(task.task_id)}"
+            f"/logs/{task.try_number}"
         )
-        params = {"full_content": "true", "map_index": task["map_index"]}
+        params = {"full_content": "true", "map_index": task.map_index}
         log = self._ask("GET", path, params=params, missing_ok=True)
         return list(_errors(log["content"])) if log else []
 

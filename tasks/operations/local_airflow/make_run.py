@@ -1,7 +1,7 @@
 """`make run`: land the history, run consecutive days through the real scheduler, show progress, sum up.
 
-The days but the last run as a backfill, the last one as a run of its own. One run at a time: a day's gate
-compares with the champion as of that day, which the day before may have published.
+All days but the last run as a backfill, the last one as a run of its own. One run at a time: a day's gate compares
+with the champion as of that day, which the day before may have published.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress as Bar
 
 from tasks.errors import StackError
+from tasks.operations.airflow_answers import Dag, DagRun
 from tasks.operations.local_airflow import stack
 from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.operations.local_airflow.run_days import days_to_run, published_days
@@ -36,7 +36,7 @@ FINAL = ("success", "failed")
 
 
 @dataclass(frozen=True)
-class Order:
+class RunRequest:
     """What to run.
 
     Attributes:
@@ -57,38 +57,38 @@ class Order:
 
 
 def pipeline_file(name: str) -> Path:
-    """Return the file of a pipeline, which must lie where the DAGs are made from."""
+    """Locate the file of a pipeline, which must be in the folder that the DAGs are made from."""
     return pipelines_folder() / f"{name}.yaml"
 
 
-def run_days(order: Order, home: Home, console: Console) -> bool:
-    """Do what `make run` promises; return whether every run succeeded.
+def run_days(request: RunRequest, home: Home, console: Console) -> bool:
+    """Do what `make run` promises, and say whether every run succeeded.
 
     Raises:
-        MatineeError: nothing could be run, in plain words.
+        MatineeError: nothing could be run.
     """
-    began = time.monotonic()
-    spec = load_spec(pipeline_file(order.pipeline))
-    days = days_to_run(spec, order.days, order.as_of, published_days(home, spec.name))
+    started = time.monotonic()
+    spec = load_spec(pipeline_file(request.pipeline))
+    days = days_to_run(spec, request.days, request.as_of, published_days(home, spec.name))
     console.print(f"[bold]{spec.name}[/bold]: {spec.description}", highlight=False)
     console.print(f"{len(days)} day(s), {days[0]} to {days[-1]}; state in {home.root}", highlight=False)
-    _land(spec, home, days, order.data, console)
-    with _stack(order, spec, home, console) as found:
-        api = Airflow(found.home, found.port)
+    _land(spec, home, days, request.data, console)
+    with _stack(request, spec, home, console) as running:
+        api = Airflow(running.home, running.port)
         try:
-            ran = _through_airflow(api, found, spec, days, order.parallel, console)
+            ran = _through_airflow(api, spec, days, request.parallel, console, interrupted=running.started)
             for day in (day for day in ran if not day.succeeded):
                 console.print(failure(day, _errors(api, spec.name, day)), soft_wrap=True)
         finally:
             api.close()
-        console.print(summary(spec, home, ran, time.monotonic() - began, found), soft_wrap=True)
+        console.print(summary(spec, home, ran, time.monotonic() - started, running), soft_wrap=True)
     return len(ran) == len(days) and all(day.succeeded for day in ran)
 
 
 def _land(spec: Spec, home: Home, days: Sequence[date], data: Path | None, console: Console) -> None:
     start = landing_start(spec, days[0])
     console.print(f"landing {start} to {days[-1]} …", highlight=False)
-    began = time.monotonic()
+    started = time.monotonic()
     with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
         line = bar.add_task("landing", total=None)
         result = land(
@@ -100,32 +100,33 @@ def _land(spec: Spec, home: Home, days: Sequence[date], data: Path | None, conso
             progress=lambda done, total, day: bar.update(line, completed=done, total=total, description=str(day)),
         )
     rows = ", ".join(f"{count:,} {table}" for table, count in sorted(result.rows.items()) if count)
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - started
     console.print(f"landed {rows or 'nothing new'} in {seconds:.1f} s", highlight=False)
 
 
 @contextmanager
-def _stack(order: Order, spec: Spec, home: Home, console: Console) -> Iterator[stack.Stack]:
+def _stack(request: RunRequest, spec: Spec, home: Home, console: Console) -> Iterator[stack.Stack]:
     """Find Airflow running, or start it and stop it again."""
     extra = {}
-    if order.data is not None:  # the task `land` looks at the source, too
-        extra[f"MATINEE_DATA_{spec.source_name.upper()}"] = str(order.data.resolve())
-    found = stack.up(
-        home.root, order.port, scheduled=False, extra=extra, say=lambda text: console.print(text, highlight=False)
+    if request.data is not None:  # the task `land` reads the source, too
+        extra[f"MATINEE_DATA_{spec.source_name.upper()}"] = str(request.data.resolve())
+    running = stack.up(
+        home.root, request.port, scheduled=False, extra=extra, say=lambda text: console.print(text, highlight=False)
     )
     try:
-        yield found
+        yield running
     finally:
-        if found.started:
-            stack.down(found.home)
+        if running.started:
+            stack.down(running.home)
 
 
 def _through_airflow(
-    api: Airflow, found: stack.Stack, spec: Spec, days: Sequence[date], parallel: int, console: Console
+    api: Airflow, spec: Spec, days: Sequence[date], parallel: int, console: Console, *, interrupted: bool
 ) -> list[DaySummary]:
-    was_paused = _known(api, spec.name)["is_paused"]
-    if found.started:
-        _forget_interrupted(api, spec.name, days)
+    """Run the days; with `interrupted`, end the runs that an earlier call left behind first."""
+    was_paused = _wait_for_dag(api, spec.name).is_paused
+    if interrupted:
+        _fail_interrupted(api, spec.name, days)
     api.pause(spec.name, False)
     try:
         with Progress(console, days) as progress:
@@ -142,14 +143,14 @@ def _through_airflow(
     return ran
 
 
-def _known(api: Airflow, pipeline: str, timeout: float = 60) -> dict[str, Any]:
+def _wait_for_dag(api: Airflow, pipeline: str, timeout: float = 60) -> Dag:
     """Wait until the DAG processor has read the pipeline."""
     limit = time.monotonic() + timeout
     while True:
         dag, errors = api.dag(pipeline), api.import_errors()
         if f"{pipeline}.py" in errors:
             raise StackError(f"Airflow cannot load the pipeline {pipeline}:\n{errors[f'{pipeline}.py']}")
-        if dag is not None and not dag.get("is_stale"):
+        if dag is not None and not dag.is_stale:
             return dag
         if time.monotonic() > limit:
             raise StackError(
@@ -158,19 +159,19 @@ def _known(api: Airflow, pipeline: str, timeout: float = 60) -> dict[str, Any]:
         time.sleep(0.5)
 
 
-def _forget_interrupted(api: Airflow, pipeline: str, days: Sequence[date]) -> None:
+def _fail_interrupted(api: Airflow, pipeline: str, days: Sequence[date]) -> None:
     """Fail what an interrupted `make run` left unfinished: its processes are gone, so nothing would end it."""
     for number in api.open_backfills(pipeline):
         api.cancel_backfill(number)
     for run in api.runs(pipeline, days[0], days[-1]):
-        if run["state"] not in FINAL:
-            api.fail(pipeline, run["dag_run_id"])
+        if run.state not in FINAL:
+            api.fail(pipeline, run.dag_run_id)
 
 
 def _start_one(api: Airflow, pipeline: str, day: date) -> None:
     existing = api.runs(pipeline, day, day)
     if existing:
-        api.clear(pipeline, existing[0]["dag_run_id"])
+        api.clear(pipeline, existing[0].dag_run_id)
     else:
         api.trigger(pipeline, day, f"manual__{day}T00:00:00+00:00")
 
@@ -182,28 +183,29 @@ def _follow(
     done: dict[date, DaySummary] = {day.as_of: day for day in before}
     while True:
         for run in api.runs(pipeline, days[0], days[-1]):
-            as_of = date.fromisoformat(run["data_interval_start"][:10])
+            if run.data_interval_start is None:
+                continue
+            as_of = run.data_interval_start.date()
             if as_of not in done or done[as_of].state not in FINAL:
-                done[as_of] = _look(api, pipeline, run, as_of)
+                done[as_of] = _summarize(api, pipeline, run, as_of)
         progress.show({as_of: dict(day.steps) for as_of, day in done.items()})
         if all(day in done and done[day].state in FINAL for day in days):
             return [done[day] for day in sorted(done)]
         time.sleep(POLL)
 
 
-def _look(api: Airflow, pipeline: str, run: dict[str, Any], as_of: date) -> DaySummary:
-    tasks = api.tasks(pipeline, run["dag_run_id"])
+def _summarize(api: Airflow, pipeline: str, run: DagRun, as_of: date) -> DaySummary:
+    tasks = api.tasks(pipeline, run.dag_run_id)
     steps = cells(tasks, datetime.now(UTC))
-    failed = tuple(task for task in tasks if task["state"] == "failed")
-    return DaySummary(as_of, run["dag_run_id"], attempt_of(run["dag_run_id"]), run["state"], steps, failed)
+    failed = tuple(task for task in tasks if task.state == "failed")
+    return DaySummary(as_of, run.dag_run_id, attempt_of(run.dag_run_id), run.state, steps, failed)
 
 
 def _errors(api: Airflow, pipeline: str, day: DaySummary) -> dict[str, str]:
-    """Return the last error message of every failed task; the report repeats the others', so it comes last."""
-    tasks = [task for task in day.failed if task["task_id"] != "report"] or list(day.failed)
-    found = {}
+    """Quote the first error message of every failed task. The report only repeats the others', so it is left out."""
+    tasks = [task for task in day.failed if task.task_id != "report"] or list(day.failed)
+    quoted = {}
     for task in tasks:
-        name = task["task_id"] + (f"[{task['rendered_map_index']}]" if task.get("rendered_map_index") else "")
-        said = api.errors(pipeline, day.run_id, task)
-        found[name] = said[0] if said else f"no message; its log is under logs/tasks/dag_id={pipeline}"
-    return found
+        errors = api.errors(pipeline, day.run_id, task)
+        quoted[task.name] = errors[0] if errors else f"no message; its log is under logs/tasks/dag_id={pipeline}"
+    return quoted

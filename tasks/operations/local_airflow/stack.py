@@ -1,4 +1,4 @@
-"""Starting, stopping and looking at the local Airflow stack, through a supervisor; airflow is never imported.
+"""Start, stop and inspect the local Airflow stack, through a supervisor; airflow is never imported.
 
 The supervisor (supervisord.conf) keeps api-server, scheduler and dag-processor alive. Every process of the
 stack carries `MATINEE_STACK=<state folder>` in its environment: that is how `down` finds what a component
@@ -17,11 +17,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from tasks.errors import StackError
+from tasks.operations.airflow_answers import ComponentHealth
 from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.operations.local_airflow.environment import USER, airflow_home, bin_dir, full_env, password
 from tasks.spec.project import PROJECT
@@ -63,7 +63,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Status:
-    """What is known about a stack: whether it runs, and each component's state in words."""
+    """Whether a stack runs, and the state of each component as Airflow reports it."""
 
     port: int | None
     components: dict[str, str] = field(default_factory=dict)
@@ -201,11 +201,12 @@ def status(home: Path) -> Status:
         api.close()
 
 
-def _components(health: dict[str, dict[str, Any]]) -> dict[str, str]:
+def _components(health: dict[str, ComponentHealth]) -> dict[str, str]:
     if not health:
         return dict.fromkeys(COMPONENTS, "does not answer")
-    states = {"api-server": health.get("metadatabase", {}).get("status")}
-    states |= {name: health.get(name.replace("-", "_"), {}).get("status") for name in COMPONENTS[1:]}
+    # The server that answers is alive; what can still be wrong with it is its database.
+    keys = {name: "metadatabase" if name == "api-server" else name.replace("-", "_") for name in COMPONENTS}
+    states = {name: health.get(key, ComponentHealth()).status for name, key in keys.items()}
     return {name: state or "no heartbeat yet" for name, state in states.items()}
 
 

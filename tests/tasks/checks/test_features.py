@@ -8,7 +8,7 @@ import pytest
 
 from tasks.checks.features import check_examples, check_features
 from tasks.errors import CheckFailed
-from tasks.quarantine.rejected_rows import refusals
+from tasks.quarantine.rejected_rows import rejected_parts
 from tasks.store.files import Home
 from tasks.store.partitions import read_manifests
 from tests.tasks.checking import (
@@ -61,7 +61,7 @@ def warehouse(run: FakeRun, rejected: str = NOBODY, users: int = 40) -> None:
 
 
 def enter_landed(connection: duckdb.DuckDBPyConnection, run: FakeRun) -> None:
-    """Enter in the ledger that the refused rows are those of the landing as it is."""
+    """Enter in the ledger that the rejected rows are those of the landing as it is."""
     connection.execute("create schema control")
     connection.execute("create table control.ledger (model varchar, part varchar, day date, digest varchar)")
     for part in read_manifests(run.home, run.spec.source_name, ["events"], DAY, DAY):
@@ -150,13 +150,13 @@ def test_a_missing_mart_is_an_error(run: FakeRun) -> None:
         check_features(run)  # type: ignore[arg-type]
 
 
-def refused(count: int, rule: str = "null_id") -> str:
+def rejected(count: int, rule: str = "null_id") -> str:
     return f"""select 'events', '{rule}', '{{"n": ' || i || '}}', date '{DAY}' from range({count}) n(i)"""
 
 
-def test_refused_rows_are_counted_by_rule_and_put_into_quarantine(run: FakeRun) -> None:
+def test_rejected_rows_are_counted_by_rule_and_put_into_quarantine(run: FakeRun) -> None:
     land_simulated(run)
-    warehouse(run, f"{refused(3)} union all {refused(1, 'future')}")
+    warehouse(run, f"{rejected(3)} union all {rejected(1, 'future')}")
 
     result = check_features(run)  # type: ignore[arg-type]
 
@@ -172,9 +172,9 @@ def test_refused_rows_are_counted_by_rule_and_put_into_quarantine(run: FakeRun) 
     assert len(kept) == 4
 
 
-def test_a_day_that_is_mostly_refused_stops_the_run(run: FakeRun) -> None:
+def test_a_day_that_is_mostly_rejected_stops_the_run(run: FakeRun) -> None:
     land_simulated(run)
-    warehouse(run, refused(61))
+    warehouse(run, rejected(61))
 
     with pytest.raises(CheckFailed, match=r"events: null_id, 2026-02-10: share of rejected rows is 61 %"):
         check_features(run)  # type: ignore[arg-type]
@@ -182,15 +182,15 @@ def test_a_day_that_is_mostly_refused_stops_the_run(run: FakeRun) -> None:
 
 def test_a_corrected_day_leaves_no_stale_quarantine(run: FakeRun) -> None:
     land_simulated(run)
-    warehouse(run, refused(3))
+    warehouse(run, rejected(3))
     check_features(run)  # type: ignore[arg-type]
     land_simulated(run, events=EVENTS.replace("'play'", "'rating'"))
     warehouse(run)
 
     assert check_features(run).quarantine == {}  # type: ignore[arg-type]
 
-    assert [one.rules for one in refusals(run.home, "demo", DAY, DAY)] == [{}]
-    assert [one.rules for one in refusals(run.home, "demo", DAY, DAY, earlier=True)] == [{"null_id": 3}, {}]
+    assert [one.rules for one in rejected_parts(run.home, "demo", DAY, DAY)] == [{}]
+    assert [one.rules for one in rejected_parts(run.home, "demo", DAY, DAY, earlier=True)] == [{"null_id": 3}, {}]
 
 
 # ---------------------------------------------------------------------------------------------- examples

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from tasks.checks.verdicts import Check
-from tasks.cli.render_checks import brief, render, sparkline, summary
+from tasks.cli.render_checks import brief, render_checks, sparkline, summary
 
 
 def record(column: str = "rows", **more: Any) -> Check:
@@ -18,7 +18,7 @@ def record(column: str = "rows", **more: Any) -> Check:
 
 def text(records: list[Check], **options: Any) -> str:
     console = Console(width=120, record=True, file=io.StringIO())
-    console.print(render("landed", records, **options))
+    console.print(render_checks("landed", records, **options))
     return console.export_text()
 
 

@@ -20,12 +20,22 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tasks.cli.main import app
-from tasks.cli.render_backfill import announcement
+from tasks.cli.render_backfill import render_survey
 from tasks.errors import GateFailed, LandingError, MatineeError, SpecError
 from tasks.features.build import needed
 from tasks.features.ledger import BuildPlan
 from tasks.operations import backfill
-from tasks.operations.backfill import JUDGING, BackfillDay, build_all, days_between, land_all, look, only_one, run_days
+from tasks.operations.backfill import (
+    CHAMPION_STEPS,
+    BackfillDay,
+    DayState,
+    build_all,
+    days_between,
+    land_all,
+    only_one,
+    run_days,
+    survey,
+)
 from tasks.publishing.publish import version_of
 from tasks.runs.run import Run
 from tasks.store.files import read_json
@@ -60,7 +70,7 @@ def publish(run: Run, champion: str | None = None) -> None:
     move_alias(run.home, "shop", published(version(run), run.as_of, champion=champion))
 
 
-def refuse(run: Run, champion: str | None = None) -> None:
+def fail_gate(run: Run, champion: str | None = None) -> None:
     verdicts = [
         {"gate": "ndcg@10 beats popularity", "passed": False, "detail": "difference +0.0"},
         {"gate": "ndcg@10 beats history", "passed": True, "detail": "difference +0.1"},
@@ -70,7 +80,7 @@ def refuse(run: Run, champion: str | None = None) -> None:
 
 
 def states(runs: list[Run], **how: Any) -> list[str]:
-    return [day.state for day in look(runs, **how)[1]]
+    return [day.state for day in survey(runs, **how)[1]]
 
 
 def with_champion(runs: list[Run]) -> list[Run]:
@@ -107,8 +117,8 @@ def test_a_range_beyond_the_end_of_the_pipeline() -> None:
 
 
 def test_before_landing_no_version_has_a_name(runs: list[Run]) -> None:
-    plan, days = look(runs)
-    assert days == [BackfillDay(run.as_of, None, "train") for run in runs]
+    plan, days = survey(runs)
+    assert days == [BackfillDay(run.as_of, None, DayState.TRAIN) for run in runs]
     assert sorted(plan.features) == [january(n) for n in range(12, 17)]
     assert not runs[0].home.root.exists()  # nothing was written
 
@@ -120,17 +130,17 @@ def test_all_days_are_built_by_one_invocation(runs: list[Run], monkeypatch: pyte
     assert build_all(runs).features_built.to_json() == {"days": 5, "from": "2011-01-12", "to": "2011-01-16"}
     assert build_all(runs).up_to_date is True
     assert calls == [[january(n) for n in range(12, 17)]]
-    assert look(runs)[0].empty
+    assert survey(runs)[0].empty
 
 
-def test_what_is_published_or_refused_is_done(made: list[Run]) -> None:
+def test_what_is_published_or_failed_a_gate_is_done(made: list[Run]) -> None:
     publish(made[0])
-    refuse(made[1])
-    days = look(made)[1]
+    fail_gate(made[1])
+    days = survey(made)[1]
     assert days == [
-        BackfillDay(january(14), version(made[0]), "published"),
-        BackfillDay(january(15), version(made[1]), "refused", "ndcg@10 beats popularity: difference +0.0"),
-        BackfillDay(january(16), version(made[2]), "train"),
+        BackfillDay(january(14), version(made[0]), DayState.PUBLISHED),
+        BackfillDay(january(15), version(made[1]), DayState.GATE_FAILED, "ndcg@10 beats popularity: difference +0.0"),
+        BackfillDay(january(16), version(made[2]), DayState.TRAIN),
     ]
     assert [day.done for day in days] == [True, True, False]
     assert states(made, again=True) == ["train", "train", "train"]
@@ -155,64 +165,64 @@ def test_a_version_that_was_overtaken_is_run_again_when_its_landing_comes_back(m
     assert states(made)[0] == "published"
 
 
-def test_a_verdict_against_another_champion_is_judged_again(made: list[Run]) -> None:
+def test_a_verdict_against_another_champion_is_evaluated_again(made: list[Run]) -> None:
     runs = with_champion(made)
     publish(runs[1])
     publish(runs[2], version(runs[1]))
     assert states(runs) == ["train", "published", "published"]
     publish(runs[0])  # filled in: the champion before 01-15 is another one now
-    assert states(runs) == ["published", "judge", "published"]
+    assert states(runs) == ["published", "evaluate", "published"]
     publish(runs[1], version(runs[0]))
     assert states(runs) == ["published", "published", "published"]
 
 
-def test_a_refusal_against_another_champion_is_none(made: list[Run]) -> None:
+def test_a_gate_that_failed_against_another_champion_is_evaluated_again(made: list[Run]) -> None:
     runs = with_champion(made)
     publish(runs[0])
-    refuse(runs[1], version(runs[0]))
-    assert states(runs)[1] == "refused"
-    refuse(runs[1], "2011-01-10.long-gone")
+    fail_gate(runs[1], version(runs[0]))
+    assert states(runs)[1] == "gate failed"
+    fail_gate(runs[1], "2011-01-10.long-gone")
     assert states(runs)[1] == "train"
 
 
-def test_a_withdrawn_version_is_refused_where_its_gate_said_so(made: list[Run]) -> None:
+def test_a_withdrawn_version_counts_as_failed_where_its_gate_failed(made: list[Run]) -> None:
     publish(made[0])
     withdraw(made[0].home, "shop", published(version(made[0]), made[0].as_of))
     assert states(made)[0] == "train"
-    refuse(made[0])
-    assert states(made)[0] == "refused"
+    fail_gate(made[0])
+    assert states(made)[0] == "gate failed"
 
 
-def said(days: list[BackfillDay], plan: BuildPlan, parallel: int = 1) -> list[str]:
+def printed(days: list[BackfillDay], plan: BuildPlan, parallel: int = 1) -> list[str]:
     console = Console(width=200)
     with console.capture() as captured:
-        console.print(announcement(spec_of(**SHOP), plan, days, parallel), soft_wrap=True)
+        console.print(render_survey(spec_of(**SHOP), plan, days, parallel), soft_wrap=True)
     return captured.get().splitlines()
 
 
 def test_a_backfill_says_what_it_is_going_to_do(made: list[Run], tmp_path: Path) -> None:
     fresh = [shop_run(tmp_path / "fresh", n) for n in (14, 15, 16)]
     write_files(tmp_path / "fresh" / "files", 16)
-    plan, days = look(fresh)
-    assert said(days, plan, parallel=2) == [
+    plan, days = survey(fresh)
+    assert printed(days, plan, parallel=2) == [
         "shop, 2011-01-14 to 2011-01-16: 3 days",
         "build       13 days of rows, 5 feature days, 4 label cuts, in one dbt invocation",
         "train       2011-01-14 … 2011-01-16 (3 days), 2 at a time",
     ]
     publish(made[0])
-    refuse(made[1])
-    plan, days = look(made)
-    assert said(days, plan) == [
+    fail_gate(made[1])
+    plan, days = survey(made)
+    assert printed(days, plan) == [
         "shop, 2011-01-14 to 2011-01-16: 3 days",
-        "build       nothing: every table is built",
+        "build       nothing: all tables are up to date",
         "train       2011-01-16",
-        "skip        2011-01-14: published already",
-        "skip        2011-01-15: refused by a gate already",
+        "skip        2011-01-14: already published",
+        "skip        2011-01-15: has already failed a gate",
     ]
-    again = [BackfillDay(january(14), "v", "published"), BackfillDay(january(15), "v", "judge")]
-    assert said(again, plan)[2:] == [
-        "judge again 2011-01-15, the champion before them is another one by now",
-        "skip        2011-01-14: published already",
+    again = [BackfillDay(january(14), "v", DayState.PUBLISHED), BackfillDay(january(15), "v", DayState.EVALUATE)]
+    assert printed(again, plan)[2:] == [
+        "evaluate    2011-01-15: the champion they were compared with is no longer the one before them",
+        "skip        2011-01-14: already published",
     ]
 
 
@@ -236,7 +246,7 @@ class Steps:
         self.waits: dict[int, int] = {}
 
     def table(self) -> dict[str, Callable[[Run], dict[str, Any]]]:
-        return {name: self.step(name) for name in ("land", "train", *JUDGING)}
+        return {name: self.step(name) for name in ("land", "train", *CHAMPION_STEPS)}
 
     def step(self, name: str) -> Callable[[Run], dict[str, Any]]:
         def function(run: Run) -> dict[str, Any]:
@@ -246,7 +256,7 @@ class Steps:
             self.called.append((name, number))
             if (name, number) in self.fails:
                 if name == "gate":
-                    refuse(run)
+                    fail_gate(run)
                 raise self.fails[name, number]
             if name == "train":
                 self.trained[number].set()
@@ -272,7 +282,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
 
 
 def ran(runs: list[Run], parallel: int = 1) -> list[BackfillDay]:
-    return run_days(runs, look(runs)[1], parallel, lambda *_: None)
+    return run_days(runs, survey(runs)[1], parallel, lambda *_: None)
 
 
 def test_days_are_run_and_then_nothing_is_left_to_do(made: list[Run], steps: Steps) -> None:
@@ -291,13 +301,13 @@ def test_a_day_that_fails_stops_no_other(made: list[Run], steps: Steps) -> None:
     steps.fails["gate", 15] = GateFailed("not better")
     days = ran(made)
     assert [(day.state, day.detail) for day in days] == [
-        ("failed", "the disk is full"), ("refused", "not better"), ("published", ""),
+        ("failed", "the disk is full"), ("gate failed", "not better"), ("published", ""),
     ]  # fmt: skip
     assert steps.days("report") == [14, 15, 16]
     assert steps.days("publish") == [16]
 
     steps.fails.clear()
-    assert [day.state for day in ran(made)] == ["published", "refused", "published"]
+    assert [day.state for day in ran(made)] == ["published", "gate failed", "published"]
     assert steps.days("train") == [14, 15, 16, 14]  # only what failed is run again
 
 
@@ -308,25 +318,25 @@ def test_what_a_stopped_backfill_left_of_a_day_is_removed(made: list[Run], steps
 
 
 @pytest.mark.parametrize("parallel", [1, 3])
-def test_days_are_judged_in_their_order_whatever_trains_first(parallel: int, made: list[Run], steps: Steps) -> None:
+def test_days_are_evaluated_in_order_whatever_trains_first(parallel: int, made: list[Run], steps: Steps) -> None:
     runs = with_champion(made)
     if parallel > 1:
         steps.waits = {14: 15, 15: 16}
     assert [day.state for day in ran(runs, parallel)] == ["published"] * 3
     if parallel > 1:
         assert steps.days("train") == [16, 15, 14]
-    judging = [(name, number) for name, number in steps.called if name in {*JUDGING, "report"}]
-    assert judging == [(name, n) for n in (14, 15, 16) for name in (*JUDGING, "report")]
+    evaluated = [(name, number) for name, number in steps.called if name in {*CHAMPION_STEPS, "report"}]
+    assert evaluated == [(name, n) for n in (14, 15, 16) for name in (*CHAMPION_STEPS, "report")]
     assert [event.as_of for event in timeline(runs[0].home, "shop")] == [january(14), january(15), january(16)]
 
 
-def test_days_behind_one_that_could_not_be_trained_are_judged(made: list[Run], steps: Steps) -> None:
+def test_days_behind_one_that_could_not_be_trained_are_evaluated(made: list[Run], steps: Steps) -> None:
     steps.fails["train", 14] = MatineeError("nothing to learn")
     assert [day.state for day in ran(with_champion(made), 2)] == ["failed", "published", "published"]
     assert steps.days("report") == [14, 15, 16]
 
 
-def test_a_process_that_is_killed_is_told_of(made: list[Run], steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_is_killed_is_reported(made: list[Run], steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
     steps.fails["train", 15] = BrokenProcessPool("a process was terminated abruptly")
     with pytest.raises(MatineeError, match=r"shop: a process of the backfill was killed .* Run the same command again"):
         ran(made)
@@ -380,7 +390,7 @@ def test_the_command_ends_well_and_skips_everything_the_second_time(
     steps.called.clear()
     code, text = command()
     assert (code, steps.called) == (0, [])
-    assert "skip        2011-01-14 … 2011-01-16 (3 days): published already" in text
+    assert "skip        2011-01-14 … 2011-01-16 (3 days): already published" in text
 
     assert command("--again")[0] == 0
     assert steps.days("train") == [14, 15, 16]
@@ -412,7 +422,7 @@ def test_the_command_can_be_stopped_and_goes_on(command: Command, steps: Steps, 
     steps.fails["train", 15] = KeyboardInterrupt()
     code, text = command()
     assert code == 130
-    assert "stopped; what had ended is kept, and the same command goes on from there" in text
+    assert "Stopped. Finished days are kept; run the same command again to continue." in text
     assert verdict_on(runs[0].home, "shop", "champion", version(runs[0])) is not None
 
     steps.fails.clear()

@@ -13,7 +13,7 @@ from tasks.errors import BuildError, SourceError
 from tasks.examples.candidates import cut_folders
 from tasks.features import build
 from tasks.features.build import build_step, needed
-from tasks.operations.plan import Reason, RunPlan, intent, spans
+from tasks.operations.plan import Reason, RunPlan, format_days, plan_run
 from tasks.publishing.publish import version_of
 from tasks.runs.run import Run
 from tasks.sources.land import land_step
@@ -48,7 +48,7 @@ def correct(run: Run, number: int) -> None:
 
 
 def test_at_first_everything_is_to_be_made_and_the_version_has_no_name(run: Run) -> None:
-    assert intent(run) == RunPlan(
+    assert plan_run(run) == RunPlan(
         january(14),
         (
             Reason("land _rejects", januaries(4, 14), "not landed"),
@@ -65,20 +65,20 @@ def test_at_first_everything_is_to_be_made_and_the_version_has_no_name(run: Run)
 
 def test_what_is_landed_is_to_be_loaded_and_names_the_version(run: Run) -> None:
     land_step(run)
-    found = intent(run)
-    assert found.reasons[:2] == (
+    plan = plan_run(run)
+    assert plan.reasons[:2] == (
         Reason("load _rejects", januaries(4, 14), "landed, not loaded"),
         Reason("load lines", januaries(4, 14), "landed, not loaded"),
     )
-    assert (found.version, found.published) == (version_of(run, needed(run)), False)
+    assert (plan.version, plan.published) == (version_of(run, needed(run)), False)
 
 
 def test_where_all_is_made_there_is_nothing_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     made(run, monkeypatch)
     version = version_of(run, needed(run))
-    assert intent(run) == RunPlan(january(14), (), version, False)
+    assert plan_run(run) == RunPlan(january(14), (), version, False)
     move_alias(run.home, "shop", published(version, january(14)))
-    assert intent(run) == RunPlan(january(14), (), version, True)
+    assert plan_run(run) == RunPlan(january(14), (), version, True)
 
 
 def test_a_corrected_file_is_landed_again_and_what_depends_on_it_is_built_again(
@@ -86,27 +86,27 @@ def test_a_corrected_file_is_landed_again_and_what_depends_on_it_is_built_again(
 ) -> None:
     made(run, monkeypatch)
     correct(run, 13)
-    found = intent(run)
+    plan = plan_run(run)
     because = "built before _rejects of 2011-01-13, lines of 2011-01-13"
-    assert found.reasons == (
+    assert plan.reasons == (
         Reason("land _rejects", januaries(13, 13), "its input has changed since it was landed"),
         Reason("land lines", januaries(13, 13), "its input has changed since it was landed"),
         Reason("features", januaries(13, 14), because),
         Reason("labels", januaries(12, 12), because),
         Reason("candidates", januaries(13, 14), "not made from these tables, settings and code"),
     )
-    assert found.version is None
+    assert plan.version is None
 
 
 def test_a_day_that_was_landed_again_is_loaded_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     made(run, monkeypatch)
-    before = intent(run).version
+    before = plan_run(run).version
     correct(run, 13)
     land_step(run)
-    found = intent(run)
-    assert found.reasons[0] == Reason("load lines", januaries(13, 13), "landed again with other rows")
-    assert {reason.why for reason in found.reasons[1:3]} == {"built before lines of 2011-01-13"}
-    assert found.version not in {None, before}
+    plan = plan_run(run)
+    assert plan.reasons[0] == Reason("load lines", januaries(13, 13), "landed again with other rows")
+    assert {reason.why for reason in plan.reasons[1:3]} == {"built before lines of 2011-01-13"}
+    assert plan.version not in {None, before}
 
 
 def test_labels_that_look_back_name_the_corrected_day_of_the_past(
@@ -117,7 +117,7 @@ def test_labels_that_look_back_name_the_corrected_day_of_the_past(
     run = made(shop_run(tmp_path, 14, label={**SHOP["label"], "grades": again}), monkeypatch)
     correct(run, 6)
     land_step(run)
-    (labels,) = (reason for reason in intent(run).reasons if reason.what == "labels")
+    (labels,) = (reason for reason in plan_run(run).reasons if reason.what == "labels")
     assert labels == Reason("labels", januaries(12, 13), "built before lines of 2011-01-06")
 
 
@@ -126,7 +126,7 @@ def test_many_corrections_are_counted(run: Run, monkeypatch: pytest.MonkeyPatch)
     for number in range(5, 10):
         correct(run, number)
     land_step(run)
-    (features,) = (reason for reason in intent(run).reasons if reason.what == "features")
+    (features,) = (reason for reason in plan_run(run).reasons if reason.what == "features")
     assert features.why == "built before lines of 2011-01-05, lines of 2011-01-06, lines of 2011-01-07 and 2 more"
 
 
@@ -136,7 +136,7 @@ def test_a_build_that_ended_early_is_told_from_one_that_never_was(run: Run, monk
     build_without_dbt(monkeypatch, [], ends_after=len(of_days) - 1)
     with pytest.raises(BuildError, match="out of memory"):
         build_step(run)
-    why = {reason.what: reason.why for reason in intent(run).reasons}
+    why = {reason.what: reason.why for reason in plan_run(run).reasons}
     assert why["load lines"] == f"a build ended before {of_days[-1]}, tests of ds"
     assert why["features"] == "never built"
 
@@ -144,7 +144,7 @@ def test_a_build_that_ended_early_is_told_from_one_that_never_was(run: Run, monk
 def test_other_code_makes_everything_anew(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     made(run, monkeypatch)
     monkeypatch.setattr(build, "transforms_digest", lambda: "other code")
-    why = {reason.what: reason.why for reason in intent(run).reasons}
+    why = {reason.what: reason.why for reason in plan_run(run).reasons}
     assert set(why) == {"load lines", "load _rejects", "features", "labels"}
     assert set(why.values()) == {"the SQL, the label or a library has changed since it was built"}
 
@@ -153,7 +153,7 @@ def test_a_file_that_is_missing_is_named(run: Run) -> None:
     assert run.data is not None
     (run.data / "2011-01-12.csv").unlink()
     with pytest.raises(SourceError, match=r"2011-01-12\.csv: no file for Wednesday 2011-01-12"):
-        intent(run)
+        plan_run(run)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_file_that_is_missing_is_named(run: Run) -> None:
     ],
 )
 def test_days_in_few_words(numbers: list[int], text: str) -> None:
-    assert spans([january(number) for number in numbers]) == text
+    assert format_days([january(number) for number in numbers]) == text
 
 
 def shown(found: RunPlan, outdated: tuple[date, ...] = ()) -> list[str]:
@@ -185,21 +185,21 @@ def test_a_plan_is_shown_as_a_table() -> None:
         "make        days                              because",
         "land lines  2011-01-04 … 2011-01-06 (3 days)  not landed",
         "labels      2011-01-09                        never built",
-        "version    named after the landing, once it is landed",
+        "version    has no name until its days are landed",
     ]
 
 
 def test_a_version_is_shown_with_what_becomes_of_it() -> None:
     assert shown(RunPlan(january(14), (), "2011-01-14.aa", True)) == [
         "shop as of 2011-01-14",
-        "Every table is built.",
-        "version    2011-01-14.aa, published already: a run makes the same again, byte for byte",
+        "All tables are up to date.",
+        "version    2011-01-14.aa, already published: a run makes the same again, byte for byte",
     ]
     assert shown(RunPlan(january(14), (), "2011-01-14.aa", False))[-1] == "version    2011-01-14.aa, not published"
 
 
 def test_outdated_verdicts_are_shown_with_the_command_that_renews_them() -> None:
     assert shown(RunPlan(january(14), (), "2011-01-14.aa", True), (january(15), january(17)))[-1] == (
-        "judge      2011-01-15, 2011-01-17: judged against another champion than the one before by now; `matinee "
-        "backfill shop --from 2011-01-15 --to 2011-01-17` judges again"
+        "evaluate   2011-01-15, 2011-01-17: the champion they were compared with is no longer the one before them; "
+        "`matinee backfill shop --from 2011-01-15 --to 2011-01-17` evaluates them again"
     )

@@ -1,4 +1,4 @@
-"""Files of mended rows: three kinds, and what is wrong with one named by file and line."""
+"""Files of corrected rows: three kinds, and what is wrong with one named by file and line."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.cli.render_quarantine import as_csv, as_jsonl
+from tasks.cli.render_quarantine import rejected_rows_csv, rejected_rows_jsonl
 from tasks.errors import SourceError
-from tasks.quarantine.corrected_rows import Mended, pairs, read_mended
-from tasks.quarantine.rejected_rows import Row
+from tasks.quarantine.corrected_rows import CorrectedRow, match_rows, read_corrected_rows
+from tasks.quarantine.rejected_rows import RejectedRow
 
 DAY = date(2026, 2, 1)
 
 
-def row(name: str, line: int | None = None, table: str = "events", day: date = DAY, **content: str) -> Row:
+def row(name: str, line: int | None = None, table: str = "events", day: date = DAY, **content: str) -> RejectedRow:
     import json
 
-    return Row(name, table, "missing_id", day, line, None, json.dumps(content), "2026-02-01/1")
+    return RejectedRow(name, table, "missing_id", day, line, None, json.dumps(content), "2026-02-01/1")
 
 
 def test_the_kinds_of_files_say_the_same(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text('\ufeffrefused_id,n,word\nx,1.5,\ny,2,"a,""b"""\n', encoding="utf-8")
+    (tmp_path / "a.csv").write_text('\ufeffrejected_id,n,word\nx,1.5,\ny,2,"a,""b"""\n', encoding="utf-8")
     (tmp_path / "a.jsonl").write_text(
-        '{"refused_id": "x", "n": 1.5, "word": null}\n\n{"refused_id": "y", "n": 2, "word": "a,\\"b\\""}\n'
+        '{"rejected_id": "x", "n": 1.5, "word": null}\n\n{"rejected_id": "y", "n": 2, "word": "a,\\"b\\""}\n'
     )
-    columns = {"refused_id": ["x", "y"], "n": pa.array(["1.5", "2"]), "word": [None, 'a,"b"']}
+    columns = {"rejected_id": ["x", "y"], "n": pa.array(["1.5", "2"]), "word": [None, 'a,"b"']}
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
-    expected = [{"refused_id": "x", "n": "1.5", "word": None}, {"refused_id": "y", "n": "2", "word": 'a,"b"'}]
+    expected = [{"rejected_id": "x", "n": "1.5", "word": None}, {"rejected_id": "y", "n": "2", "word": 'a,"b"'}]
     for kind in ("csv", "jsonl", "parquet"):
-        assert [one.values for one in read_mended(tmp_path / f"a.{kind}")] == expected
+        assert [one.values for one in read_corrected_rows(tmp_path / f"a.{kind}")] == expected
 
 
 @pytest.mark.parametrize(
@@ -42,8 +42,8 @@ def test_the_kinds_of_files_say_the_same(tmp_path: Path) -> None:
     [
         ("a.xlsx", "", "ends in '.xlsx', expected .csv, .jsonl, .parquet"),
         ("a.csv", "a,b\n", "found no rows"),
-        ("a.csv", "a,b\n1,2\n1\n", "a.csv:3: found other than 2 fields"),
-        ("a.csv", "a,b\n1,2,3\n", "a.csv:2: found other than 2 fields"),
+        ("a.csv", "a,b\n1,2\n1\n", "a.csv:3: expected 2 fields, as in the header"),
+        ("a.csv", "a,b\n1,2,3\n", "a.csv:2: expected 2 fields, as in the header"),
         ("a.csv", 'a,b\n1,"2\n', "not CSV"),
         ("a.jsonl", '{"a": 1}\n{"a": \n', "a.jsonl:2: not JSON"),
         ("a.jsonl", "[1]\n", "a.jsonl:1: expected one flat object"),
@@ -51,18 +51,18 @@ def test_the_kinds_of_files_say_the_same(tmp_path: Path) -> None:
         ("a.parquet", "nothing", "not a parquet file"),
     ],
 )
-def test_what_is_no_file_of_mended_rows_is_named(tmp_path: Path, name: str, text: str, said: str) -> None:
+def test_what_is_no_file_of_corrected_rows_is_named(tmp_path: Path, name: str, text: str, said: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(SourceError, match=said):
-        read_mended(tmp_path / name)
+        read_corrected_rows(tmp_path / name)
 
 
 def test_a_file_in_another_encoding_or_none_at_all_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"a\ncaf\xe9\n")
     with pytest.raises(SourceError, match="not UTF-8 text"):
-        read_mended(tmp_path / "a.csv")
+        read_corrected_rows(tmp_path / "a.csv")
     with pytest.raises(SourceError, match=r"no such file; `matinee quarantine show … --out b.csv` writes"):
-        read_mended(tmp_path / "b.csv")
+        read_corrected_rows(tmp_path / "b.csv")
 
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0\x85\u2028\u2029"), min_size=1)
@@ -72,39 +72,48 @@ text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n
 def test_what_show_writes_is_read_as_it_was(values: list[str | None], tmp_path_factory: pytest.TempPathFactory) -> None:
     rows = [row(f"x{n}", word=value) for n, value in enumerate(values)]  # type: ignore[arg-type]
     folder = tmp_path_factory.mktemp("files")
-    for name, written in (("a.csv", as_csv(rows)), ("a.jsonl", as_jsonl(rows))):
+    for name, written in (("a.csv", rejected_rows_csv(rows)), ("a.jsonl", rejected_rows_jsonl(rows))):
         (folder / name).write_text(written, encoding="utf-8")
-        found = pairs(read_mended(folder / name), rows, None)
-        assert [(one.id, mended.values["word"]) for one, mended in found] == [
+        matches = match_rows(read_corrected_rows(folder / name), rows, None)
+        assert [(match.rejected.id, match.corrected.values["word"]) for match in matches] == [
             (f"x{n}", value) for n, value in enumerate(values)
         ]
 
 
+def test_columns_of_files_written_before_their_renaming_are_accepted(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("refused_id,refused_day,refused_by_me\nx,2026-02-01,1\n")
+    (corrected,) = read_corrected_rows(tmp_path / "a.csv")
+    assert corrected.values == {"rejected_id": "x", "rejected_day": "2026-02-01", "refused_by_me": "1"}
+    assert match_rows([corrected], [row("x")], "refused_id")[0].rejected.id == "x"
+
+
 def test_a_row_is_found_by_its_id_its_line_or_a_column() -> None:
     rows = [row("x", 3, word="a"), row("y", 4, word="b")]
-    for values, match in (({"refused_id": "y"}, None), ({"line_number": "4"}, None), ({"word": "b"}, "word")):
-        ((found, _),) = pairs([Mended("m:2", dict(values))], rows, match)
-        assert found.id == "y"
+    for values, match in (({"rejected_id": "y"}, None), ({"line_number": "4"}, None), ({"word": "b"}, "word")):
+        (matched,) = match_rows([CorrectedRow("m:2", dict(values))], rows, match)
+        assert matched.rejected.id == "y"
 
 
 def test_table_and_day_tell_rows_with_equal_lines_apart() -> None:
     rows = [row("x", 3), row("y", 3, table="users"), row("z", 3, day=date(2026, 2, 2))]
-    values: dict[str, str | None] = {"line_number": "3", "refused_table": "events", "refused_day": "2026-02-02"}
-    ((found, _),) = pairs([Mended("m:2", values)], rows, None)
-    assert found.id == "z"
+    values: dict[str, str | None] = {"line_number": "3", "rejected_table": "events", "rejected_day": "2026-02-02"}
+    (matched,) = match_rows([CorrectedRow("m:2", values)], rows, None)
+    assert matched.rejected.id == "z"
 
 
 @pytest.mark.parametrize(
-    ("mended", "match", "said"),
+    ("corrected", "by", "said"),
     [
-        ([{"word": "a"}], None, "found the columns word; expected refused_id or line_number among them"),
+        ([{"word": "a"}], None, "found the columns word; expected rejected_id or line_number among them"),
         ([{"word": "a"}], "wort", "expected wort among them.*did you mean 'word'"),
-        ([{"refused_id": "q"}], None, "m:0: refused_id 'q': no row in quarantine has it"),
-        ([{"line_number": "3"}], None, "m:0: line_number '3': 2 refused rows have it"),
-        ([{"refused_id": "x"}, {"refused_id": "x"}], None, "m:1: refused_id 'x': found twice"),
+        ([{"rejected_id": "q"}], None, "m:0: rejected_id 'q': no row in quarantine has it"),
+        ([{"line_number": "3"}], None, "m:0: line_number '3': 2 rejected rows have it"),
+        ([{"rejected_id": "x"}, {"rejected_id": "x"}], None, "m:1: rejected_id 'x': found twice"),
     ],
 )
-def test_rows_that_cannot_be_told_are_named(mended: list[dict[str, str | None]], match: str | None, said: str) -> None:
+def test_rows_that_match_none_or_several_are_named(
+    corrected: list[dict[str, str | None]], by: str | None, said: str
+) -> None:
     rows = [row("x", 3), row("y", 3)]
     with pytest.raises(SourceError, match=said):
-        pairs([Mended(f"m:{n}", values) for n, values in enumerate(mended)], rows, match)
+        match_rows([CorrectedRow(f"m:{n}", values) for n, values in enumerate(corrected)], rows, by)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
@@ -17,8 +16,14 @@ from tasks.cli.main import app
 from tasks.features.duckdb_warehouse import DuckDBTables
 from tasks.features.ledger import CODE
 from tasks.quarantine import release as release_module
-from tasks.quarantine.rejected_rows import Refusals, put_aside, refusals, rows_of
-from tasks.quarantine.revalidate import texts
+from tasks.quarantine.rejected_rows import (
+    QuarantinedRows,
+    RejectedPart,
+    quarantine_rows,
+    read_rejected_rows,
+    rejected_parts,
+)
+from tasks.quarantine.revalidate import rows_as_json
 from tasks.runs.run import Run
 from tasks.sources.land import land_range, open_source
 from tasks.sources.released_rows import REJECTS, releases_of
@@ -55,8 +60,8 @@ class Shop:
         source = open_source(load_spec(self.file), self.home, self.files)
         land_range(source, self.home, january(FIRST), january(LAST))
 
-    def put_aside(self, n: int, code: str = "code", attempt: str = "1") -> dict[str, dict[str, Any]]:
-        """What check_features does, with a warehouse in which lines without a customer are refused."""
+    def put_aside(self, n: int, code: str = "code", attempt: str = "1") -> dict[str, QuarantinedRows]:
+        """What check_features does, with a warehouse in which lines without a customer are rejected."""
         run = Run(load_spec(self.file), self.home, january(n), attempt)
         with duckdb.connect() as connection:
             connection.execute('create table rejected_rows (table_name varchar, rule varchar, "row" varchar, ds date)')
@@ -68,20 +73,20 @@ class Shop:
                 connection.execute("insert into control.ledger values (?, ?, ?, ?)", entry)
                 rows = pq.read_table(part.path)
                 columns = dict.fromkeys(name for name in rows.column_names if name not in {"ds", "table_name"})
-                for row, text in zip(rows.to_pylist(), texts(rows, json.dumps(columns)), strict=True):
+                for row, text in zip(rows.to_pylist(), rows_as_json(rows, json.dumps(columns)), strict=True):
                     rule = "unparseable" if part.table == REJECTS else "no_customer"
                     if row.get("customer_id") is None:
                         connection.execute("insert into rejected_rows values ('lines', ?, ?, ?)", [rule, text, part.ds])
-            return put_aside(DuckDBTables(connection), run, "rejected_rows")
+            return quarantine_rows(DuckDBTables(connection), run, "rejected_rows")
 
-    def all(self, *, earlier: bool = False) -> list[Refusals]:
-        return refusals(self.home, "shop", date.min, date.max, earlier=earlier)
+    def all(self, *, earlier: bool = False) -> list[RejectedPart]:
+        return rejected_parts(self.home, "shop", date.min, date.max, earlier=earlier)
 
     def call(self, *words: str) -> tuple[int, str]:
-        found = CliRunner().invoke(app, ["quarantine", words[0], str(self.file), *words[1:]])
-        if found.exception is not None and not isinstance(found.exception, SystemExit):
-            raise found.exception
-        return found.exit_code, found.output
+        result = CliRunner().invoke(app, ["quarantine", words[0], str(self.file), *words[1:]])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.exit_code, result.output
 
 
 @pytest.fixture
@@ -89,13 +94,13 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     made = Shop(tmp_path)
     monkeypatch.setenv("MATINEE_HOME", str(made.home.root))
     monkeypatch.setenv("MATINEE_DATA_ONLINE_RETAIL", str(made.files))
-    monkeypatch.setattr(release_module, "refused_now", lambda *_: {})
+    monkeypatch.setattr(release_module, "rejected_now", lambda *_: {})
     monkeypatch.setattr("tasks.cli.quarantine.console", Console(width=120))
     return made
 
 
-def test_every_refused_row_is_kept_whole(shop: Shop) -> None:
-    rows = rows_of(shop.all())
+def test_every_rejected_row_is_kept_whole(shop: Shop) -> None:
+    rows = read_rejected_rows(shop.all())
     assert [(row.ds.day, row.rule, row.line) for row in rows] == [
         (n, rule, line) for n in (4, 5, 6) for rule, line in (("no_customer", 3), ("unparseable", 4))
     ]
@@ -111,17 +116,19 @@ def test_every_refused_row_is_kept_whole(shop: Shop) -> None:
 
 def test_the_run_that_put_a_row_aside_first_is_kept(shop: Shop) -> None:
     shop.put_aside(5, attempt="another")
-    assert {row.run for row in rows_of(shop.all())} == {"2011-01-06/1"}
+    assert {row.run for row in read_rejected_rows(shop.all())} == {"2011-01-06/1"}
     shop.write(5, NOBODY)
     shop.land()
     shop.put_aside(5, attempt="another")
-    assert {row.run for row in rows_of([one for one in shop.all() if one.ds.day == 5])} == {"2011-01-05/another"}
+    assert {row.run for row in read_rejected_rows([one for one in shop.all() if one.ds.day == 5])} == {
+        "2011-01-05/another"
+    }
 
 
 def test_whichever_run_puts_a_row_aside_the_file_is_the_same(shop: Shop) -> None:
     before = {one.path: one.path.read_bytes() for one in shop.all() if one.path}
     assert shop.put_aside(5, attempt="another") == {
-        "lines": {"rows": 2, "file": next(one.path.name for one in shop.all() if one.path and one.ds.day == 5)}
+        "lines": QuarantinedRows(rows=2, file=next(p.path.name for p in shop.all() if p.path and p.ds.day == 5))
     }
     assert {one.path: one.path.read_bytes() for one in shop.all(earlier=True) if one.path} == before
 
@@ -135,7 +142,7 @@ def test_a_day_after_the_run_is_not_put_aside(tmp_path: Path) -> None:
     assert [one.ds.day for one in made.all()] == [4, 5]
 
 
-def test_a_day_landed_again_keeps_what_was_refused_before(shop: Shop) -> None:
+def test_a_day_landed_again_keeps_what_was_rejected_before(shop: Shop) -> None:
     shop.write(5, GOOD, TORN)
     shop.land()
     shop.put_aside(LAST)
@@ -145,7 +152,7 @@ def test_a_day_landed_again_keeps_what_was_refused_before(shop: Shop) -> None:
         ({"no_customer": 1, "unparseable": 1}, False),
         ({"unparseable": 1}, True),
     ]
-    assert len(rows_of(everything)) == 3
+    assert len(read_rejected_rows(everything)) == 3
     shop.write(5, GOOD)
     shop.land()
     shop.put_aside(LAST)
@@ -161,8 +168,11 @@ def test_rows_that_say_the_same_have_ids_of_their_own(tmp_path: Path) -> None:
         connection.execute("create schema control")
         connection.execute("create table control.ledger (model varchar, part varchar, day date, digest varchar)")
         connection.execute("insert into control.ledger values ('rejected_rows', 'events', ?, 'x')", [january(4)])
-        put_aside(DuckDBTables(connection), Run(load_spec(made.file), made.home, january(4), "1"), "rejected_rows")
-    ids = [row.id for row in rows_of(refusals(made.home, "shop", january(4), january(4), "events"))]
+        quarantine_rows(
+            DuckDBTables(connection), Run(load_spec(made.file), made.home, january(4), "1"), "rejected_rows"
+        )
+    parts = rejected_parts(made.home, "shop", january(4), january(4), "events")
+    ids = [row.id for row in read_rejected_rows(parts)]
     assert [name.removeprefix(ids[0]) for name in ids] == ["", "-2", "-3"]
 
 
@@ -179,19 +189,19 @@ def test_list_counts_by_rule_with_shares(shop: Shop) -> None:
 
 
 def test_list_as_json(shop: Shop) -> None:
-    found = json.loads(shop.call("list", "--json", "--from", "2011-01-05")[1])
-    assert [(one["rule"], one["rows"], one["rate"], one["first_seen"]) for one in found["refused"]] == [
+    listing = json.loads(shop.call("list", "--json", "--from", "2011-01-05")[1])
+    assert [(one["rule"], one["rows"], one["rate"], one["first_seen"]) for one in listing["rejected"]] == [
         ("no_customer", 2, 1 / 3, "2011-01-04"),
         ("unparseable", 2, 1 / 3, "2011-01-04"),
     ]
-    assert found["refused"][0]["days"] == [
-        {"ds": f"2011-01-0{n}", "refused": 1, "offered": 3, "rate": 1 / 3} for n in (5, 6)
+    assert listing["rejected"][0]["days"] == [
+        {"ds": f"2011-01-0{n}", "rejected": 1, "offered": 3, "rate": 1 / 3} for n in (5, 6)
     ]
 
 
 def test_an_empty_quarantine_is_said_to_be(shop: Shop) -> None:
-    assert "Nothing is in quarantine" in shop.call("list", "--as-of", "2011-01-09")[1]
-    assert "Nothing is in quarantine" in shop.call("show", "--as-of", "2011-01-09")[1]
+    assert "The quarantine is empty" in shop.call("list", "--as-of", "2011-01-09")[1]
+    assert "The quarantine is empty" in shop.call("show", "--as-of", "2011-01-09")[1]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +224,7 @@ def test_wrong_usage_is_exit_code_2(shop: Shop, words: list[str], said: str) -> 
 # ---------------------------------------------------------------------------------------------- show
 
 
-def test_show_says_what_a_row_says_and_why_it_was_refused(shop: Shop) -> None:
+def test_show_says_what_a_row_says_and_why_it_was_rejected(shop: Shop) -> None:
     said = " ".join(shop.call("show", "--as-of", "2011-01-04")[1].split())
     assert "lines: no_customer The line names no customer" in said
     assert "customer_id null" in said
@@ -234,9 +244,9 @@ def test_bytes_of_the_source_do_not_reach_the_terminal(shop: Shop) -> None:
 
 def test_files_have_every_column_of_the_rows(shop: Shop, tmp_path: Path) -> None:
     code, said = shop.call("show", "--format", "csv", "--out", str(tmp_path / "rows.csv"))
-    assert (code, "6 of 6 rows" in said) == (0, True)
+    assert (code, "wrote 6 of 6 rows to" in said) == (0, True)
     lines = (tmp_path / "rows.csv").read_text().splitlines()
-    assert lines[0].startswith("refused_id,refused_table,refused_day,refused_rule,refused_run,invoice_no,")
+    assert lines[0].startswith("rejected_id,rejected_table,rejected_day,rejected_rule,rejected_run,invoice_no,")
     assert len(lines) == 7
     records = [
         json.loads(line) for line in shop.call("show", "--format", "jsonl", "--rule", "unparseable")[1].splitlines()
@@ -247,23 +257,23 @@ def test_files_have_every_column_of_the_rows(shop: Shop, tmp_path: Path) -> None
 # ---------------------------------------------------------------------------------------------- release
 
 
-def mend(shop: Shop, path: Path) -> None:
+def correct(shop: Shop, path: Path) -> None:
     shop.call("show", "--format", "csv", "--to", "2011-01-05", "--out", str(path))
     text = path.read_text().replace("2.5,,France", "2.5,12002,France").replace("JUG,one", "JUG,1")
     path.write_text(text)
 
 
 def test_a_dry_run_writes_nothing(shop: Shop, tmp_path: Path) -> None:
-    mend(shop, tmp_path / "m.csv")
+    correct(shop, tmp_path / "m.csv")
     before = sorted(shop.home.root.rglob("*"))
     code, said = shop.call("release", "--with", str(tmp_path / "m.csv"), "--why", "a log", "--dry-run")
     assert (code, sorted(shop.home.root.rglob("*"))) == (0, before)
     assert "2011-01-04, 2011-01-05" in said or "2011-01-04 … 2011-01-05 (2 days)" in said
-    assert "no day that was run depends on them" in said
+    assert "no run depends on these days" in said
 
 
-def test_mended_rows_are_released_once(shop: Shop, tmp_path: Path) -> None:
-    mend(shop, tmp_path / "m.csv")
+def test_corrected_rows_are_released_once(shop: Shop, tmp_path: Path) -> None:
+    correct(shop, tmp_path / "m.csv")
     words = ("release", "--with", str(tmp_path / "m.csv"), "--who", "ann", "--why", "a log")
     code, said = shop.call(*words)
     (made,) = releases_of(shop.home, "online_retail")
@@ -278,47 +288,47 @@ def test_mended_rows_are_released_once(shop: Shop, tmp_path: Path) -> None:
 
     said = shop.call("list")[1]
     assert "ann" in said
-    assert "2011-01-04 … 2011-01-06" in said, "no day was judged by the SQL as it is"
+    assert "2011-01-04 … 2011-01-06" in said, "no day was checked by the SQL as it is"
 
 
 def test_a_line_number_tells_the_row_where_it_is_enough(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("line_number,customer_id\n3,12002\n")
-    with pytest.raises(Exception, match="3 refused rows have it; give --table and --as-of"):
+    with pytest.raises(Exception, match="3 rejected rows have it; give --table and --as-of"):
         shop.call("release", "--with", str(tmp_path / "m.csv"), "--why", "a log")
     code, _ = shop.call("release", "--with", str(tmp_path / "m.csv"), "--as-of", "2011-01-05", "--why", "a log")
     assert code == 0
     (made,) = releases_of(shop.home, "online_retail")
-    assert made.record.touches == {"lines": {date(2011, 1, 5): 1}}
+    assert made.record.touches == {"lines": {january(5): 1}}
 
 
 def test_a_column_can_be_named_that_tells_the_row(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "m.jsonl").write_text('{"invoice_no": "50005", "customer_id": 12002}\n')
     code, _ = shop.call("release", "--with", str(tmp_path / "m.jsonl"), "--match", "invoice_no", "--why", "a log")
     assert code == 0
-    (mended,) = releases_of(shop.home, "online_retail")[0].corrections("lines").to_pylist()
-    assert (mended["ds"], mended["after"]["customer_id"]) == (january(5), "12002")
+    (released,) = releases_of(shop.home, "online_retail")[0].corrections("lines").to_pylist()
+    assert (released["ds"], released["after"]["customer_id"]) == (january(5), "12002")
 
 
 def test_nothing_that_comes_back_is_exit_code_1(shop: Shop, tmp_path: Path) -> None:
-    (tmp_path / "m.csv").write_text("refused_day,line_number,raw_line\n2011-01-04,4,still torn\n")
+    (tmp_path / "m.csv").write_text("rejected_day,line_number,raw_line\n2011-01-04,4,still torn\n")
     code, said = shop.call("release", "--with", str(tmp_path / "m.csv"), "--why", "a log")
     assert (code, "nothing comes back" in said) == (1, True)
     assert releases_of(shop.home, "online_retail") == []
 
 
-def test_a_mended_rule_is_tried_on_days_that_were_judged_as_they_lie_there(shop: Shop, tmp_path: Path) -> None:
-    mend(shop, tmp_path / "m.csv")
+def test_a_corrected_rule_is_tried_on_days_that_were_checked_as_they_are_landed(shop: Shop, tmp_path: Path) -> None:
+    correct(shop, tmp_path / "m.csv")
     shop.call("release", "--with", str(tmp_path / "m.csv"), "--why", "a log")
     with pytest.raises(Exception, match=r"2011-01-04 … 2011-01-05 \(2 days\): landed again since .* run the day"):
         shop.call("release", "--rule", "no_customer", "--why", "the rule was wrong")
     words = ("release", "--rule", "no_customer", "--why", "the rule was wrong", "--from", "2011-01-06")
     assert shop.call(*words)[0] == 0
-    assert "released already" in shop.call(*words)[1]
-    assert [one.record.kind for one in releases_of(shop.home, "online_retail")] == ["mended rows", "mended rule"]
+    assert "already released" in shop.call(*words)[1]
+    assert [one.record.kind for one in releases_of(shop.home, "online_retail")] == ["corrected rows", "corrected rule"]
 
 
 def test_a_release_needs_the_source(shop: Shop, tmp_path: Path) -> None:
-    mend(shop, tmp_path / "m.csv")
+    correct(shop, tmp_path / "m.csv")
     (shop.files / "2011-01-05.csv").unlink()
     with pytest.raises(Exception, match=r"2011-01-05.csv: no file for"):
         shop.call("release", "--with", str(tmp_path / "m.csv"), "--why", "a log")

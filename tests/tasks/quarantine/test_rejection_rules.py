@@ -1,4 +1,4 @@
-"""Every rule of staging has a sentence that says why it refuses a row."""
+"""Every rule of staging has a sentence that says why it rejects a row."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tasks.quarantine.rejected_rows import UNPARSEABLE
-from tasks.quarantine.rejection_rules import rules_of, why
+from tasks.quarantine.rejection_rules import NO_SENTENCE, explain_rule, rules_of
 from tasks.spec.project import TRANSFORMS
 
 SOURCES = sorted(folder.name for folder in (TRANSFORMS / "models" / "staging").iterdir())
@@ -19,8 +19,8 @@ def test_the_rules_of_the_sql_and_the_sentences_are_the_same(source: str) -> Non
     sql = "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.sql")))
     named = set(re.findall(r"then '(\w+)'", sql)) - {"purchase", "cancellation"}
     assert set(rules_of(source)) == named | {UNPARSEABLE}
-    assert all(sentence.endswith((".", "why.")) and sentence[0].isupper() for sentence in rules_of(source).values())
+    assert all(sentence.endswith(".") and sentence[0].isupper() for sentence in rules_of(source).values())
 
 
 def test_a_rule_without_a_sentence_is_said_to_have_none() -> None:
-    assert why("online_retail", "odd") == "Staging says no more than the rule's name."
+    assert explain_rule("online_retail", "odd") == NO_SENTENCE

@@ -1,4 +1,4 @@
-"""Releases judged by the real SQL: what comes back, what is refused again, and exactly which days become stale."""
+"""Releases checked by the real SQL: what comes back, what is rejected again, and exactly which days become stale."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from typing import Any
 
 import pytest
 
-from tasks.cli.render_quarantine import as_csv, as_jsonl
+from tasks.cli.render_quarantine import rejected_rows_csv, rejected_rows_jsonl
 from tasks.features import build
 from tasks.features.engines import warehouse_of
 from tasks.features.ledger import plan_build
 from tasks.operations.staleness import stale_after
-from tasks.quarantine.corrected_rows import Mended, pairs, read_mended
-from tasks.quarantine.rejected_rows import Row, put_aside, refusals, rows_of
+from tasks.quarantine.corrected_rows import CorrectedRow, Match, match_rows, read_corrected_rows
+from tasks.quarantine.rejected_rows import (
+    QuarantinedRows,
+    RejectedRow,
+    quarantine_rows,
+    read_rejected_rows,
+    rejected_parts,
+)
 from tasks.quarantine.release import propose_rows, propose_rule, release
 from tasks.runs.run import Run
 from tasks.sources.land import land_step, open_source, read_manifests
@@ -38,7 +44,7 @@ LINES = {
 
 
 def built(run: Run) -> Run:
-    """Land and build a run, and put what it refuses into quarantine."""
+    """Land and build a run, and put what it rejects into quarantine."""
     with threads(2):
         land_step(run)
         build.build_step(run)
@@ -46,17 +52,19 @@ def built(run: Run) -> Run:
     return run
 
 
-def put(run: Run) -> dict[str, dict[str, Any]]:
+def put(run: Run) -> dict[str, QuarantinedRows]:
     with warehouse_of(run.home, run.spec.name).open() as tables:
-        return put_aside(tables, run, "rejected_rows")
+        return quarantine_rows(tables, run, "rejected_rows")
 
 
-def refused(run: Run) -> list[Row]:
-    return rows_of(refusals(run.home, run.spec.name, date.min, date.max))
+def rejected(run: Run) -> list[RejectedRow]:
+    return read_rejected_rows(rejected_parts(run.home, run.spec.name, date.min, date.max))
 
 
 def rules(run: Run) -> dict[str, int]:
-    return {rule: n for one in refusals(run.home, run.spec.name, date.min, date.max) for rule, n in one.rules.items()}
+    return {
+        rule: n for one in rejected_parts(run.home, run.spec.name, date.min, date.max) for rule, n in one.rules.items()
+    }
 
 
 def query(run: Run, sql: str) -> list[tuple[Any, ...]]:
@@ -96,24 +104,24 @@ def dirty(first: Dirty, tmp_path: Path) -> Dirty:
     return first.copied(tmp_path / "copy")
 
 
-def test_every_row_of_a_file_is_accepted_or_refused(first: Dirty) -> None:
+def test_every_row_of_a_file_is_accepted_or_rejected(first: Dirty) -> None:
     days = january(4), january(LATE)
     landed = read_manifests(first.late.home, "online_retail", ["lines"], *days)
     offered = {part.ds: part.rows + part.rejects for part in landed}
     accepted = dict(query(first.late, "select ds, count(*) from interactions group by 1"))
-    kept: dict[date, int] = {one.ds: one.refused for one in refusals(first.late.home, "shop", *days)}
+    kept: dict[date, int] = {one.ds: one.rejected for one in rejected_parts(first.late.home, "shop", *days)}
     assert offered == {ds: accepted.get(ds, 0) + kept.get(ds, 0) for ds in offered}
     assert offered[january(DIRTY)] == 1 + len(LINES)
     assert rules(first.late) == {"no_customer": 2, "not_a_product": 1, "unparseable": 1}
 
 
-def test_every_row_of_the_simulated_service_is_accepted_or_refused(tmp_path: Path) -> None:
+def test_every_row_of_the_simulated_service_is_accepted_or_rejected(tmp_path: Path) -> None:
     spec = spec_of(source={"type": "simulated", "users": 60, "items": 30, "seed": 1})
     run = built(Run(spec, Home(tmp_path), date(2026, 1, 14), "1"))
     tables = {"events": "interactions", "impressions": "impressions", "users": "stg_users", "items": "stg_items"}
     rule = {"users": " where rule is null", "items": " where rule is null"}
     kept: dict[tuple[str, date], int] = {
-        (one.table, one.ds): one.refused for one in refusals(run.home, spec.name, date.min, date.max)
+        (one.table, one.ds): one.rejected for one in rejected_parts(run.home, spec.name, date.min, date.max)
     }
     for table, name in tables.items():
         parts = read_manifests(run.home, spec.source_name, [table], None, run.as_of)
@@ -125,7 +133,7 @@ def test_every_row_of_the_simulated_service_is_accepted_or_refused(tmp_path: Pat
 
 
 def test_what_is_kept_says_where_it_came_from(first: Dirty) -> None:
-    by_rule = {row.rule: row for row in refused(first.late)}
+    by_rule = {row.rule: row for row in rejected(first.late)}
     assert by_rule["not_a_product"].content["description"] == "POSTAGE"
     assert by_rule["not_a_product"].line == 4
     torn = by_rule["unparseable"]
@@ -144,29 +152,29 @@ def test_the_files_are_a_function_of_the_landing(first: Dirty, tmp_path: Path) -
     assert len(before) == 1
 
 
-def mended(dirty: Dirty, path: Path) -> list[tuple[Row, Mended]]:
-    """What `show` writes, with some of it mended, and the rest as it was."""
-    rows = refused(dirty.late)
-    text = as_csv(rows) if path.suffix == ".csv" else as_jsonl(rows)
+def corrected(dirty: Dirty, path: Path) -> list[Match]:
+    """What `show` writes, with some rows corrected, and the others as they were."""
+    rows = rejected(dirty.late)
+    text = rejected_rows_csv(rows) if path.suffix == ".csv" else rejected_rows_jsonl(rows)
     text = text.replace("500001,20002,CUP,1,2011-01-12 11:00:00,2.5,,", "500001,20002,CUP,1,2011-01-12 11:00:00,2.5,7,")
     text = text.replace("JUG,one,", "JUG,1,").replace("POSTAGE,1,", "POSTAGE,2,")
     path.write_text(text, encoding="utf-8")
-    return pairs(read_mended(path), rows, None)
+    return match_rows(read_corrected_rows(path), rows, None)
 
 
-def test_mended_rows_come_back_and_exactly_the_days_that_read_them_are_stale(dirty: Dirty, tmp_path: Path) -> None:
+def test_corrected_rows_come_back_and_exactly_the_days_that_read_them_are_stale(dirty: Dirty, tmp_path: Path) -> None:
     run = dirty.late
     source = open_source(run.spec, run.home, run.data)
-    found = propose_rows(run.spec, run.home, source, mended(dirty, tmp_path / "m.csv"), refused(run))
-    assert sorted((row.line, row.rule) for row in found.back) == [(3, "no_customer"), (5, "unparseable")]
-    assert sorted((row.line, rule) for row, rule in found.still) == [(4, "not_a_product"), (6, "no_customer")]
-    assert found.new_faults == 0
+    proposal = propose_rows(run.spec, run.home, source, corrected(dirty, tmp_path / "m.csv"), rejected(run))
+    assert sorted((row.line, row.rule) for row in proposal.accepted) == [(3, "no_customer"), (5, "unparseable")]
+    assert sorted((row.line, rule) for row, rule in proposal.rejected) == [(4, "not_a_product"), (6, "no_customer")]
+    assert proposal.newly_rejected == 0
 
-    stale = stale_after(run.spec, run.home, source, found.parts, run.data)
+    stale = stale_after(run.spec, run.home, source, proposal.parts, run.data)
     assert stale.runs == (january(LATE),), "the run of the day before the dirty one does not see it"
     assert up_to_date(run), "nothing was written yet"
 
-    release(run.spec, run.home, source, found, "ann", "the till's log says who and how many")
+    release(run.spec, run.home, source, proposal, "ann", "the till's log says who and how many")
     assert up_to_date(dirty.early)
     plan = plan_build(build.needed(run), build.ledger_of(run), build.code_of_tables(run.spec))
     assert (tuple(sorted(plan.features)), tuple(sorted(plan.labels))) == (stale.features, stale.labels)
@@ -176,11 +184,11 @@ def test_mended_rows_come_back_and_exactly_the_days_that_read_them_are_stale(dir
     there = query(run, f"select user_id from interactions where ds = date '{january(DIRTY)}' order by 1")
     assert there == [("12001",), ("12004",), ("7",)]
     assert rules(run) == {"no_customer": 1, "not_a_product": 1}
-    earlier = refusals(run.home, "shop", january(DIRTY), january(DIRTY), earlier=True)
-    assert [one.refused for one in earlier] == [4, 2], "what was refused before stays"
+    earlier = rejected_parts(run.home, "shop", january(DIRTY), january(DIRTY), earlier=True)
+    assert [one.rejected for one in earlier] == [4, 2], "what was rejected before stays"
 
-    again = propose_rows(run.spec, run.home, source, mended(dirty, tmp_path / "n.csv"), refused(run))
-    assert again.back == []
+    again = propose_rows(run.spec, run.home, source, corrected(dirty, tmp_path / "n.csv"), rejected(run))
+    assert again.accepted == []
 
 
 def test_a_release_ends_in_the_tables_of_a_corrected_file(dirty: Dirty, tmp_path: Path) -> None:
@@ -188,7 +196,7 @@ def test_a_release_ends_in_the_tables_of_a_corrected_file(dirty: Dirty, tmp_path
     source = open_source(run.spec, run.home, run.data)
     release(
         run.spec, run.home, source,
-        propose_rows(run.spec, run.home, source, mended(dirty, tmp_path / "m.csv"), refused(run)), "ann", "why",
+        propose_rows(run.spec, run.home, source, corrected(dirty, tmp_path / "m.csv"), rejected(run)), "ann", "why",
     )  # fmt: skip
     built(run)
     files = write_files(tmp_path / "other" / "files", LATE)
@@ -205,22 +213,24 @@ def test_a_release_ends_in_the_tables_of_a_corrected_file(dirty: Dirty, tmp_path
     assert build.needed(run).features == build.needed(other).features
 
 
-def test_a_mended_row_that_makes_another_one_a_copy_is_said(dirty: Dirty) -> None:
+def test_a_corrected_row_that_makes_another_one_a_copy_is_rejected(dirty: Dirty) -> None:
     run = dirty.late
-    rows = [row for row in refused(run) if row.rule == "no_customer"]
+    rows = [row for row in rejected(run) if row.rule == "no_customer"]
     twin = {"invoice_no": "500009", "customer_id": "9", "invoice_date": "2011-01-12 15:00", "description": "PAN"}
-    alike = [(row, Mended(f"m:{n}", {**twin, "stock_code": "20009"})) for n, row in enumerate(rows)]
+    alike = [Match(row, CorrectedRow(f"m:{n}", {**twin, "stock_code": "20009"})) for n, row in enumerate(rows)]
     source = open_source(run.spec, run.home, run.data)
-    found = propose_rows(run.spec, run.home, source, alike, refused(run))
-    assert [row.line for row in found.back] == [3]
-    assert [(row.line, rule) for row, rule in found.still] == [(6, "exact_duplicate")]
+    proposal = propose_rows(run.spec, run.home, source, alike, rejected(run))
+    assert [row.line for row in proposal.accepted] == [3]
+    assert [(row.line, rule) for row, rule in proposal.rejected] == [(6, "exact_duplicate")]
 
 
-def test_rows_come_back_when_the_rule_is_mended(dirty: Dirty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_come_back_when_the_rule_is_corrected(
+    dirty: Dirty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = dirty.late
     source = open_source(run.spec, run.home, run.data)
-    rows = [row for row in refused(run) if row.rule == "not_a_product"]
-    assert propose_rule(run.spec, run.home, source, rows).back == [], "the rule is as it was"
+    rows = [row for row in rejected(run) if row.rule == "not_a_product"]
+    assert propose_rule(run.spec, run.home, source, rows).accepted == [], "the rule is as it was"
 
     copy = tmp_path / "transforms"
     shutil.copytree(TRANSFORMS, copy, ignore=shutil.ignore_patterns("target", "logs"))
@@ -229,14 +239,14 @@ def test_rows_come_back_when_the_rule_is_mended(dirty: Dirty, tmp_path: Path, mo
     monkeypatch.setattr(build, "TRANSFORMS", copy)
     build.transforms_digest.cache_clear()
     try:
-        found = propose_rule(run.spec, run.home, source, refused(run))
-        assert [row.rule for row in found.back] == ["not_a_product"]
-        assert sorted(rule for _, rule in found.still) == ["no_customer", "no_customer", "unparseable"]
-        parts = [(row.table, row.ds) for row in found.back]
+        proposal = propose_rule(run.spec, run.home, source, rejected(run))
+        assert [row.rule for row in proposal.accepted] == ["not_a_product"]
+        assert sorted(rule for _, rule in proposal.rejected) == ["no_customer", "no_customer", "unparseable"]
+        parts = [(row.table, row.ds) for row in proposal.accepted]
         stale = stale_after(run.spec, run.home, source, parts, run.data)
         assert (stale.runs, stale.other_code) == ((january(LATE),), True)
-        made = release(run.spec, run.home, source, found, "ann", "postage is a product now")
-        assert (made.record.kind, made.record.touches) == ("mended rule", {})
+        released = release(run.spec, run.home, source, proposal, "ann", "postage is a product now")
+        assert (released.record.kind, released.record.touches) == ("corrected rule", {})
         built(run)
         assert "not_a_product" not in rules(run)
     finally:

@@ -48,7 +48,7 @@ def test_nothing_landed_fails_and_says_so(run: Run, tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert "nothing is landed there" in " ".join(result.output.split())
-    assert "Nothing is there yet of features, examples, predictions." in " ".join(result.output.split())
+    assert "Nothing to check yet: features, examples, predictions." in " ".join(result.output.split())
 
 
 def test_something_else_cannot_be_checked(run: Run, tmp_path: Path) -> None:

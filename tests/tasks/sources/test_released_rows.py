@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 from tasks.errors import LandingError, SourceError
 from tasks.quarantine import release as release_module
-from tasks.quarantine.corrected_rows import Mended
-from tasks.quarantine.rejected_rows import Row
-from tasks.quarantine.release import Proposal, finish, propose_rows, release
-from tasks.quarantine.revalidate import texts
+from tasks.quarantine.corrected_rows import CorrectedRow, Match
+from tasks.quarantine.rejected_rows import RejectedRow
+from tasks.quarantine.release import Proposal, finish_releases, propose_rows, release
+from tasks.quarantine.revalidate import Rejection, rows_as_json
 from tasks.sources.land import land_range, open_source
 from tasks.sources.released_rows import REJECTS, releases_of, with_corrections
 from tasks.spec.spec import Spec
@@ -57,8 +57,8 @@ class Shop:
         land_range(open_source(RETAIL, self.home, self.files), self.home, DAY, DAY)
 
     def landed(self, table: str = "lines") -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = pq.read_table(self.file(table)).to_pylist()
-        return found
+        rows: list[dict[str, Any]] = pq.read_table(self.file(table)).to_pylist()
+        return rows
 
     def file(self, table: str) -> Path:
         (part,) = read_manifests(self.home, "online_retail", [table], DAY, DAY, verify=True)
@@ -68,24 +68,28 @@ class Shop:
         parts = read_manifests(self.home, "online_retail", ["lines", REJECTS], DAY, DAY)
         return {part.table: part.sha256 for part in parts}
 
-    def refused(self, line: int) -> Row:
+    def rejected(self, line: int) -> RejectedRow:
         """The landed row, or the unreadable line, with this number, as quarantine has it."""
         for rule, table, number in (("no_customer", "lines", "line_number"), ("unparseable", REJECTS, "line")):
             rows = pq.read_table(self.file(table))
             for place, row in enumerate(rows.to_pylist()):
                 if row[number] == line:
                     like = "{" + ", ".join(f'"{name}": 0' for name in rows.column_names if name != "ds") + "}"
-                    return Row(f"row-{line}", "lines", rule, DAY, line, row.get("error"), texts(rows, like)[place], "1")
+                    return RejectedRow(
+                        f"row-{line}", "lines", rule, DAY, line, row.get("error"), rows_as_json(rows, like)[place], "1"
+                    )
         raise AssertionError(line)
 
-    def propose(self, *mends: tuple[int, Mapping[str, str | None]]) -> Proposal:
-        pairs = [(self.refused(line), Mended("mended.csv:2", dict(values))) for line, values in mends]
-        return propose_rows(RETAIL, self.home, open_source(RETAIL, self.home, self.files), pairs, [])
+    def propose(self, *corrections: tuple[int, Mapping[str, str | None]]) -> Proposal:
+        matches = [
+            Match(self.rejected(line), CorrectedRow("corrected.csv:2", dict(values))) for line, values in corrections
+        ]
+        return propose_rows(RETAIL, self.home, open_source(RETAIL, self.home, self.files), matches, [])
 
-    def release(self, *mends: tuple[int, Mapping[str, str | None]]) -> Proposal:
-        found = self.propose(*mends)
-        release(RETAIL, self.home, open_source(RETAIL, self.home, self.files), found, "ann", "the log says so")
-        return found
+    def release(self, *corrections: tuple[int, Mapping[str, str | None]]) -> Proposal:
+        proposal = self.propose(*corrections)
+        release(RETAIL, self.home, open_source(RETAIL, self.home, self.files), proposal, "ann", "the log says so")
+        return proposal
 
 
 CUSTOMER = {"customer_id": "12002"}
@@ -95,7 +99,7 @@ LINE = {"raw_line": WHOLE}
 @pytest.fixture(autouse=True)
 def everything_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     """What staging says of mended rows is tested in test_release.py; here it is what gets landed."""
-    monkeypatch.setattr(release_module, "refused_now", lambda *_: {})
+    monkeypatch.setattr(release_module, "rejected_now", lambda *_: {})
 
 
 def test_mended_rows_and_lines_give_the_bytes_of_a_corrected_file(tmp_path: Path) -> None:
@@ -123,7 +127,7 @@ def test_who_when_why_and_what_is_kept(tmp_path: Path) -> None:
     (made,) = releases_of(shop.home, "online_retail")
     assert (made.record.who, made.record.why) == ("ann", "the log says so")
     assert made.record.rows == (("lines", "no_customer", 1), ("lines", "unparseable", 1))
-    assert made.record.touches == {"lines": {date(2011, 1, 4): 2}, "_rejects": {date(2011, 1, 4): 1}}
+    assert made.record.touches == {"lines": {DAY: 2}, "_rejects": {DAY: 1}}
     (mend,) = [row for row in made.corrections("lines").to_pylist() if row["before"]]
     assert (mend["before"]["customer_id"], mend["after"]["customer_id"]) == (None, "12002")
 
@@ -199,25 +203,27 @@ def test_of_equal_rows_each_mend_takes_one(tmp_path: Path) -> None:
 
 def test_released_rows_are_said_to_be(tmp_path: Path) -> None:
     shop = Shop(tmp_path, NOBODY, TORN)
-    row, line = shop.refused(2), shop.refused(3)
+    row, line = shop.rejected(2), shop.rejected(3)
     shop.release((2, CUSTOMER), (3, LINE))
     before = shop.sha256()
     source = open_source(RETAIL, shop.home, shop.files)
-    again = [(row, Mended("m.csv:2", CUSTOMER)), (line, Mended("m.csv:3", LINE))]
-    found = propose_rows(RETAIL, shop.home, source, again, [])
+    again = [Match(row, CorrectedRow("m.csv:2", CUSTOMER)), Match(line, CorrectedRow("m.csv:3", LINE))]
+    proposal = propose_rows(RETAIL, shop.home, source, again, [])
     name = releases_of(shop.home, "online_retail")[0].name
-    assert (found.back, found.still, found.released) == ([], [], [(row, name), (line, name)])
+    assert (proposal.accepted, proposal.rejected, proposal.released) == ([], [], [(row, name), (line, name)])
     assert shop.sha256() == before
 
 
 def test_a_row_that_was_landed_otherwise_since_is_an_error(tmp_path: Path) -> None:
     shop = Shop(tmp_path, NOBODY)
-    row = shop.refused(2)
+    row = shop.rejected(2)
     shop.write(NOBODY.replace("CUP", "PLATE"))
     shop.land()
     source = open_source(RETAIL, shop.home, shop.files)
-    with pytest.raises(LandingError, match=r"lines of 2011-01-04: 1 refused rows, the first is row-2, are not in"):
-        propose_rows(RETAIL, shop.home, source, [(row, Mended("m.csv:2", CUSTOMER))], [])
+    with pytest.raises(
+        LandingError, match=r"lines of 2011-01-04: 1 rejected rows, the first is row-2, are no longer in"
+    ):
+        propose_rows(RETAIL, shop.home, source, [Match(row, CorrectedRow("m.csv:2", CUSTOMER))], [])
 
 
 @pytest.mark.parametrize(
@@ -227,7 +233,7 @@ def test_a_row_that_was_landed_otherwise_since_is_an_error(tmp_path: Path) -> No
         ({"invoice_date": "2011-02-30"}, "invoice_date: found '2011-02-30', expected TIMESTAMP"),
         ({"invoice_date": "infinity"}, "invoice_date: found 'infinity', expected TIMESTAMP"),
         ({"customer": "1"}, "unknown column 'customer'.*did you mean 'customer_id'"),
-        ({"line_number": "7"}, "found no column to take over"),
+        ({"line_number": "7"}, "found no column to copy"),
     ],
 )
 def test_values_that_a_column_cannot_hold_are_refused(tmp_path: Path, values: dict[str, str], said: str) -> None:
@@ -238,22 +244,22 @@ def test_values_that_a_column_cannot_hold_are_refused(tmp_path: Path, values: di
 
 def test_mended_times_with_an_offset_are_utc(tmp_path: Path) -> None:
     shop = Shop(tmp_path, NOBODY)
-    (mend,) = shop.propose((2, {"invoice_date": "2011-01-04T12:00:00+02:00"})).mends
+    (mend,) = shop.propose((2, {"invoice_date": "2011-01-04T12:00:00+02:00"})).corrections
     assert mend.after["invoice_date"].isoformat() == "2011-01-04T10:00:00"
 
 
 @pytest.mark.parametrize("text", [TORN, "", "just words"])
 def test_lines_that_cannot_be_read_again_stay(tmp_path: Path, text: str) -> None:
     shop = Shop(tmp_path, NOBODY, TORN)
-    found = shop.propose((3, {"raw_line": text}))
-    assert (found.back, found.mends) == ([], [])
-    assert [row.line for row, _ in found.still] == [3]
+    proposal = shop.propose((3, {"raw_line": text}))
+    assert (proposal.accepted, proposal.corrections) == ([], [])
+    assert [row.line for row, _ in proposal.rejected] == [3]
 
 
 def test_what_was_not_changed_is_not_released(tmp_path: Path) -> None:
     shop = Shop(tmp_path, NOBODY)
-    found = shop.propose((2, {"description": "CUP", "customer_id": None}))
-    assert (found.back, [rule for _, rule in found.still]) == ([], ["no_customer"])
+    proposal = shop.propose((2, {"description": "CUP", "customer_id": None}))
+    assert (proposal.accepted, [rule for _, rule in proposal.rejected]) == ([], ["no_customer"])
 
 
 def test_of_mended_rows_that_are_alike_the_first_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,14 +267,14 @@ def test_of_mended_rows_that_are_alike_the_first_comes_back(tmp_path: Path, monk
     rows = pa.table({"item_id": pa.array([None, None], pa.string()), "title": ["Heat", "Heat"]})
     store(partition_dir(home, spec.source_name, "items", DAY), rows, inputs="x")
     text = '{"item_id":null,"title":"Heat"}'
-    refused = [Row(name, "items", "missing_id", DAY, None, None, text, "1") for name in ("a", "a-2")]
-    said = {("items", DAY): [("exact_duplicate", '{"item_id":"i1","title":"Heat"}')]}
-    monkeypatch.setattr(release_module, "refused_now", lambda *_: said)
-    pairs = [(row, Mended("m", {"item_id": "i1"})) for row in refused]
-    found = propose_rows(spec, home, open_source(spec, home), pairs, refused)
-    assert (found.back, found.still) == ([refused[0]], [(refused[1], "exact_duplicate")])
-    assert found.touches == {"items": {DAY: 1}}
-    assert found.new_faults == 0
+    rejected = [RejectedRow(name, "items", "missing_id", DAY, None, None, text, "1") for name in ("a", "a-2")]
+    rejections = {("items", DAY): [Rejection("exact_duplicate", '{"item_id":"i1","title":"Heat"}')]}
+    monkeypatch.setattr(release_module, "rejected_now", lambda *_: rejections)
+    matches = [Match(row, CorrectedRow("m", {"item_id": "i1"})) for row in rejected]
+    proposal = propose_rows(spec, home, open_source(spec, home), matches, rejected)
+    assert (proposal.accepted, proposal.rejected) == ([rejected[0]], [(rejected[1], "exact_duplicate")])
+    assert proposal.touches == {"items": {DAY: 1}}
+    assert proposal.newly_rejected == 0
 
 
 LOG: dict[str, Any] = {
@@ -301,11 +307,11 @@ def test_a_mended_line_of_a_file_for_all_days_lands_on_its_own_day(tmp_path: Pat
     home, source = landed(tmp_path / "a", "2,1,four,946771201")
     (part, *_) = read_manifests(home, "ml_latest_small", [REJECTS], first, first)
     rows = pq.read_table(part.path)
-    text = texts(rows, '{"table_name": 0, "line": 0, "column_name": 0, "error": 0, "raw": 0}')[0]
-    row = Row("row", "ratings", "unparseable", first, 3, "", text, "1")
-    found = propose_rows(films, home, source, [(row, Mended("m", {"raw_line": "2,1,4,946771201"}))], [])
-    assert [(mend.ds, mend.after["userid"]) for mend in found.mends] == [(day, "2")]
-    release(films, home, source, found, "ann", "a typing error")
+    text = rows_as_json(rows, '{"table_name": 0, "line": 0, "column_name": 0, "error": 0, "raw": 0}')[0]
+    row = RejectedRow("row", "ratings", "unparseable", first, 3, "", text, "1")
+    proposal = propose_rows(films, home, source, [Match(row, CorrectedRow("m", {"raw_line": "2,1,4,946771201"}))], [])
+    assert [(mend.ds, mend.after["userid"]) for mend in proposal.corrections] == [(day, "2")]
+    release(films, home, source, proposal, "ann", "a typing error")
     other, _ = landed(tmp_path / "b", "2,1,4,946771201")
     assert sha256(home) == sha256(other)
 
@@ -379,7 +385,7 @@ def test_killed_anywhere_a_release_is_not_made_or_finished_by_the_next_landing(t
     assert died.returncode == -signal.SIGKILL
     made = releases_of(shop.home, "online_retail")
     assert len(made) == (points > 1)
-    finish(shop.home, open_source(RETAIL, shop.home, shop.files))
+    finish_releases(shop.home, open_source(RETAIL, shop.home, shop.files))
     if made:
         assert shop.sha256() == Shop(tmp_path / "b", MENDED, WHOLE, GOOD).sha256()
     else:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
 
+from engine.descriptor import Record
 from tasks.errors import SpecError
+from tasks.operations.airflow_answers import Task
 from tasks.operations.local_airflow.airflow_api import _errors
 from tasks.operations.local_airflow.run_days import days_to_run, published_days
 from tasks.operations.progress import Cell, Progress, cell, cells
@@ -79,7 +80,7 @@ def test_days_end_with_the_data(spec: Spec) -> None:
 
 
 @pytest.mark.parametrize("as_of", [date(2026, 1, 2), date(2026, 7, 1)])
-def test_day_outside_is_refused(spec: Spec, as_of: date) -> None:
+def test_day_outside_is_an_error(spec: Spec, as_of: date) -> None:
     with pytest.raises(SpecError, match=f"AS_OF: found {as_of}, but streaming can be run for .* to 2026-06-30"):
         days_to_run(spec, 3, as_of, [])
 
@@ -92,9 +93,9 @@ def test_published_days_come_from_the_registry(tmp_path: Path) -> None:
     assert published_days(home, "streaming") == [date(2026, 3, 1), date(2026, 3, 2)]
 
 
-def task(name: str, state: str | None, start: int | None = None, end: int | None = None) -> dict[str, Any]:
-    instants = (None if s is None else f"2026-03-01T12:00:{s:02}Z" for s in (start, end))
-    return {"task_id": name, "state": state, **dict(zip(("start_date", "end_date"), instants, strict=True))}
+def task(name: str, state: str | None, start: int | None = None, end: int | None = None) -> Task:
+    first, last = (None if s is None else f"2026-03-01T12:00:{s:02}Z" for s in (start, end))
+    return Task.model_validate({"task_id": name, "state": state, "start_date": first, "end_date": last})
 
 
 def test_mapped_tasks_fold_into_one_cell() -> None:
@@ -113,7 +114,7 @@ def test_tasks_that_never_ran_took_no_time() -> None:
     }
 
 
-def test_plain_progress_says_each_thing_once() -> None:
+def test_plain_progress_prints_each_change_once() -> None:
     out = io.StringIO()
     day = date(2026, 3, 1)
     with Progress(Console(file=out, width=80), [day]) as progress:
@@ -135,9 +136,12 @@ def test_live_progress_shows_steps_by_days() -> None:
     assert "1/5 12 s ▶" in out.getvalue()
 
 
-def record(metric: str, of: str, value: float | None, population: str = "*") -> dict[str, Any]:
-    span = {} if value is None else {"low": value - 0.01, "high": value + 0.01}
-    return {"metric": metric, "of": of, "population": population, "slice": None, "value": value, **span}
+def record(metric: str, of: str, value: float | None, population: str = "*") -> Record:
+    low, high = (None, None) if value is None else (value - 0.01, value + 0.01)
+    return Record(
+        metric=metric, of=of, population=population, slice=None, value=value, low=low, high=high, groups=9,
+        definition=metric,
+    )  # fmt: skip
 
 
 def test_metrics_stand_beside_the_baselines() -> None:
@@ -165,7 +169,7 @@ def test_times_leave_out_steps_that_did_not_run() -> None:
     assert "gate" not in text
 
 
-def test_failure_is_told_in_the_steps_words() -> None:
+def test_failure_quotes_the_step() -> None:
     text = text_of(failure(day("failed"), {"build": "BuildError: stg_users[3]: no such column"}))
     assert "2026-03-01 failed" in text
     assert "build: BuildError: stg_users[3]: no such column" in text

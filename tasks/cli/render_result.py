@@ -1,4 +1,4 @@
-"""What people see at the end of a step."""
+"""A step's result on the terminal."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from typing import Any
 from rich.console import RenderableType
 from rich.table import Table
 
+from tasks.store.records import Record
 
-def render(result: Mapping[str, Any]) -> RenderableType:
-    """Return a step's result as a small table."""
+
+def render_result(result: Record | Mapping[str, Any]) -> RenderableType:
+    """Lay out a step's result as a small table."""
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for key, value in result.items():
-        table.add_row(key.replace("_", " "), _plain(value) or "–")
+    values = result.to_json() if isinstance(result, Record) else result
+    for key, value in values.items():
+        table.add_row(key.replace("_", " "), _text(value) or "–")
     return table
 
 
-def _plain(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, Mapping):
-        return " · ".join(f"{key} {_plain(inner)}" for key, inner in value.items())
+        return " · ".join(f"{key} {_text(inner)}" for key, inner in value.items())
     if isinstance(value, list):
-        shown = [_plain(item) for item in value[:8]]
+        shown = [_text(item) for item in value[:8]]
         return ", ".join(shown) + (f", … ({len(value)} in all)" if len(value) > len(shown) else "")
     return f"{value:.4f}" if isinstance(value, float) else str(value)

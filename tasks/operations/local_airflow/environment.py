@@ -1,7 +1,6 @@
-"""How Airflow is configured: environment variables only, made from the state folder and a port.
+"""Airflow's configuration: environment variables only, made from the state folder and a port.
 
-Nothing here imports airflow. Secrets are drawn once per state folder and kept in files that only its owner
-can read.
+Nothing here imports airflow. Secrets are drawn once per state folder and kept in files that only its owner can read.
 """
 
 from __future__ import annotations
@@ -21,21 +20,30 @@ from tasks.spec.project import PROJECT
 
 USER = "admin"
 POOLS = {"warehouse": "One slot: only one task at a time may open a pipeline's DuckDB file."}
-HEARTBEAT_LOST = 120  # seconds until Airflow starts a killed task anew; its default of 300 s is a long wait
+HEARTBEAT_LOST = 120  # seconds until Airflow restarts a killed task; its default of 300 s is a long wait
+BUNDLE = {"name": "pipelines", "classpath": "dags.bundle.PipelineBundle", "kwargs": {"refresh_interval": 10}}
+LIBRARIES = {
+    "SPT_NOENV": "1",  # process titles must leave the environment readable: `down` finds processes by it
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GX_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+}
 
 
 def bin_dir() -> Path:
-    """Return the folder of this environment's programs (`airflow`, `supervisord`)."""
+    """Locate the programs of this Python environment (`airflow`, `supervisord`)."""
     return Path(sys.executable).parent
 
 
 def airflow_home(home: Path) -> Path:
-    """Return Airflow's own folder within the state folder."""
+    """Locate Airflow's own folder in the state folder."""
     return home / "airflow"
 
 
 def socket_path(home: Path) -> Path:
-    """Return the supervisor's control socket: in the state folder, if its name fits into a socket address.
+    """Locate the supervisor's control socket: in the state folder, if its name fits into a socket address.
 
     Socket addresses hold 104 (macOS) to 108 (Linux) bytes; the supervisor adds up to ten while it binds.
     """
@@ -50,102 +58,108 @@ def socket_path(home: Path) -> Path:
     return folder / "supervisor.sock"
 
 
-def _private_json(path: Path, made: dict[str, str]) -> dict[str, str]:
-    """Return the JSON object in `path`; if there is none, write `made`, readable by its owner only."""
+def _private_json(path: Path, first: dict[str, str]) -> dict[str, str]:
+    """Read the JSON object in `path`; if there is none, write `first`, readable by its owner only."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
+        # O_EXCL: of two processes that start at once, one writes and the other reads the same secrets.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         pass
     else:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(made, stream)
+            json.dump(first, stream)
             stream.write("\n")
     try:
-        found: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        secret: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise StackError(f"{path}: not valid JSON ({error}); remove it to have new secrets made") from None
-    return found
+    return secret
 
 
 def password(home: Path) -> str:
-    """Return the password of the one user, drawn at the first call."""
+    """Password of the one user, drawn at the first call."""
     return _private_json(airflow_home(home) / "passwords.json", {USER: secrets.token_urlsafe(12)})[USER]
 
 
 def _keys(home: Path) -> dict[str, str]:
-    made = {
+    first = {
         "fernet": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "jwt": secrets.token_hex(32),
         "session": secrets.token_hex(32),
     }
-    return _private_json(airflow_home(home) / "keys.json", made)
+    return _private_json(airflow_home(home) / "keys.json", first)
 
 
 def airflow_env(home: Path, port: int, *, scheduled: bool = True) -> dict[str, str]:
-    """Return the environment of every process of the stack.
+    """Make the environment of every process of the stack.
 
     Args:
         home: state folder (`MATINEE_HOME`), absolute.
         port: port of the UI and the API, on 127.0.0.1.
         scheduled: whether the scheduler starts runs by itself; `make run` wants only those it asks for.
     """
-    own, keys, url = airflow_home(home), _keys(home), f"http://127.0.0.1:{port}"
-    password(home)
-    bundle = {
-        "name": "pipelines",
-        "classpath": "dags.bundle.PipelineBundle",
-        "kwargs": {"refresh_interval": 10},
-    }
-    settings: dict[tuple[str, str], Any] = {
+    url = f"http://127.0.0.1:{port}"
+    password(home)  # Airflow would draw one of its own, and print it to a log
+    settings = {
+        **_secret_settings(home),
+        **_place_settings(home, port),
         ("core", "executor"): "LocalExecutor",
         ("core", "parallelism"): 4,
         ("core", "load_examples"): False,
-        ("core", "plugins_folder"): PROJECT / "dags" / "plugins",
-        ("core", "fernet_key"): keys["fernet"],
-        ("core", "execution_api_server_url"): f"{url}/execution/",
         ("core", "simple_auth_manager_users"): f"{USER}:admin",
-        ("core", "simple_auth_manager_passwords_file"): own / "passwords.json",
-        ("core", "dagbag_import_error_tracebacks"): False,  # a SpecError says it all
+        ("core", "dagbag_import_error_tracebacks"): False,  # the message of a SpecError is complete
         ("core", "min_serialized_dag_update_interval"): 5,
-        ("database", "sql_alchemy_conn"): f"sqlite:///{own / 'airflow.db'}",
         ("database", "sql_alchemy_connect_args"): "dags.sqlite_options.CONNECT",
         ("database", "sql_alchemy_connect_args_async"): "dags.sqlite_options.CONNECT",
-        ("api", "host"): "127.0.0.1",
-        ("api", "port"): port,
-        ("api", "secret_key"): keys["session"],
-        ("api_auth", "jwt_secret"): keys["jwt"],
-        ("dag_processor", "dag_bundle_config_list"): json.dumps([bundle]),
-        ("dag_processor", "dag_bundle_storage_path"): own / "bundles",
+        ("dag_processor", "dag_bundle_config_list"): json.dumps([BUNDLE]),
         ("dag_processor", "parsing_processes"): 1,
         ("dag_processor", "print_stats_interval"): 0,
         ("scheduler", "use_job_schedule"): scheduled,
         ("scheduler", "scheduler_idle_sleep_time"): 0.2,
         ("scheduler", "task_instance_heartbeat_timeout"): HEARTBEAT_LOST,
-        ("logging", "base_log_folder"): home / "logs" / "tasks",
-        ("logging", "dag_processor_child_process_log_directory"): home / "logs" / "dag_processor",
         ("logging", "uvicorn_logging_level"): "WARNING",
         ("logging", "colored_console_log"): False,
     }
     return {f"AIRFLOW__{section}__{key}".upper(): str(value) for (section, key), value in settings.items()} | {
-        "AIRFLOW_HOME": str(own),
+        "AIRFLOW_HOME": str(airflow_home(home)),
         "MATINEE_HOME": str(home),
         "MATINEE_STACK": str(home),
         "MATINEE_URL": os.environ.get("MATINEE_URL") or url,
-        "SPT_NOENV": "1",  # process titles leave the environment readable to `down`
         "PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]),
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "GX_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        **LIBRARIES,
+    }
+
+
+def _secret_settings(home: Path) -> dict[tuple[str, str], Any]:
+    keys = _keys(home)
+    return {
+        ("core", "fernet_key"): keys["fernet"],
+        ("core", "simple_auth_manager_passwords_file"): airflow_home(home) / "passwords.json",
+        ("api", "secret_key"): keys["session"],
+        ("api_auth", "jwt_secret"): keys["jwt"],
+    }
+
+
+def _place_settings(home: Path, port: int) -> dict[tuple[str, str], Any]:
+    """Settings of folders and addresses."""
+    state = airflow_home(home)
+    return {
+        ("core", "plugins_folder"): PROJECT / "dags" / "plugins",
+        ("core", "execution_api_server_url"): f"http://127.0.0.1:{port}/execution/",
+        ("database", "sql_alchemy_conn"): f"sqlite:///{state / 'airflow.db'}",
+        ("api", "host"): "127.0.0.1",
+        ("api", "port"): port,
+        ("dag_processor", "dag_bundle_storage_path"): state / "bundles",
+        ("logging", "base_log_folder"): home / "logs" / "tasks",
+        ("logging", "dag_processor_child_process_log_directory"): home / "logs" / "dag_processor",
     }
 
 
 def full_env(home: Path, port: int, *, scheduled: bool = True) -> dict[str, str]:
-    """Return the environment for a child process: ours, without Airflow settings of the caller's shell."""
+    """Make the environment of a child process: ours, without the Airflow settings of the caller's shell."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    local = {
+    local = {  # requests to this machine must not go through a proxy
         "127.0.0.1",
         "localhost",
         *filter(None, kept.get("NO_PROXY", kept.get("no_proxy", "")).split(",")),

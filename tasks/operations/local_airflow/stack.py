@@ -25,7 +25,7 @@ from tasks.operations.airflow_answers import ComponentHealth
 from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.operations.local_airflow.environment import USER, airflow_home, bin_dir, full_env, password
 from tasks.spec.project import PROJECT
-from tasks.store.files import read_json, write_json
+from tasks.store.records import Record
 
 PORTS = range(8080, 8180)
 COMPONENTS = ("api-server", "scheduler", "dag-processor")
@@ -61,6 +61,12 @@ class Stack:
         return f"{USER} / {password(self.home)}"
 
 
+class StackState(Record):
+    """`airflow/stack.json`: where the stack that was started last listens."""
+
+    port: int
+
+
 @dataclass(frozen=True)
 class Status:
     """Whether a stack runs, and the state of each component as Airflow reports it."""
@@ -88,7 +94,7 @@ def up(
     timeout: float = 120,
     say: Say = _silent,
 ) -> Stack:
-    """Start the stack, or find it running; return when it is healthy and its pools exist.
+    """Start the stack, or find it running, and wait until it is healthy and its pools exist.
 
     Args:
         home: state folder.
@@ -96,7 +102,7 @@ def up(
         scheduled: whether due runs start by themselves.
         extra: more environment for the components and the tasks, if they are started.
         timeout: seconds to wait for health.
-        say: receives a line of text at each stage.
+        say: prints a line of text at each stage.
 
     Raises:
         StackError: a component does not come up, or the port is taken; with the end of its log.
@@ -110,17 +116,23 @@ def up(
     if running is not None:
         if port not in (None, running.port):
             raise StackError(f"the stack of {home} runs on port {running.port}, not {port}; `make down` ends it")
-        say(f"Airflow runs already: {running.url}")
+        say(f"Airflow is already running: {running.url}")
         _wait(running, timeout)
         return running
-    sweep(home)  # what a killed supervisor left behind would fight over the database
     chosen = _free_port(port)
-    prepare(home, chosen, say)
-    say(f"starting Airflow on http://127.0.0.1:{chosen} …")
-    write_json(_state(home), {"port": chosen})
+    return _start(
+        Stack(home, chosen, started=True), full_env(home, chosen, scheduled=scheduled) | (extra or {}), timeout, say
+    )
+
+
+def _start(stack: Stack, env: dict[str, str], timeout: float, say: Say) -> Stack:
+    home = stack.home
+    sweep(home)  # what a killed supervisor left behind would fight over the database
+    prepare(home, stack.port, say)
+    say(f"starting Airflow on {stack.url} …")
+    StackState(port=stack.port).write(_state(home))
     command = [str(bin_dir() / "supervisord"), "--configuration", str(PROJECT / "supervisord.conf")]
-    _checked(command, full_env(home, chosen, scheduled=scheduled) | (extra or {}))
-    stack = Stack(home, chosen, started=True)
+    _checked(command, env)
     try:
         _wait(stack, timeout)
     except BaseException:
@@ -130,10 +142,10 @@ def up(
 
 
 def prepare(home: Path, port: int, say: Say = _silent) -> None:
-    """Make the folders, the secrets and the metadata database; a finished one is left alone.
+    """Create the folders, the secrets and the metadata database, unless they exist.
 
     Raises:
-        StackError: the database could not be made.
+        StackError: the database could not be created.
     """
     (home / "logs").mkdir(parents=True, exist_ok=True)
     airflow_home(home).mkdir(mode=0o700, exist_ok=True)
@@ -151,7 +163,7 @@ _VERSION = "from importlib.metadata import version; print(version('apache-airflo
 
 
 def down(home: Path, *, say: Say = _silent) -> bool:
-    """Stop the stack and everything it started; return whether there was anything to stop."""
+    """Stop the stack and everything it started, and say whether there was anything to stop."""
     home = home.resolve()
     supervisor = _supervisor(home)
     if supervisor is not None:
@@ -161,13 +173,13 @@ def down(home: Path, *, say: Say = _silent) -> bool:
             supervisor.wait(30)
         except psutil.TimeoutExpired:
             supervisor.kill()
-    left = sweep(home)
+    orphans = sweep(home)
     _state(home).unlink(missing_ok=True)
-    return supervisor is not None or left > 0
+    return supervisor is not None or orphans > 0
 
 
 def sweep(home: Path) -> int:
-    """Kill every process that belongs to the stack of `home`; return how many there were.
+    """Kill every process that belongs to the stack of `home`, and count them.
 
     Airflow's tasks lead process groups of their own, so ending the components' groups does not end them.
     """
@@ -182,11 +194,11 @@ def sweep(home: Path) -> int:
 
 
 def find(home: Path) -> Stack | None:
-    """Return the running stack of `home`, or None."""
+    """Find the running stack of `home`, if there is one."""
     home = home.resolve()
     if _supervisor(home) is None or not _state(home).exists():
         return None
-    return Stack(home, int(read_json(_state(home))["port"]))
+    return Stack(home, StackState.read(_state(home)).port)
 
 
 def status(home: Path) -> Status:
@@ -220,16 +232,16 @@ def _wait(stack: Stack, timeout: float) -> None:
             if _supervisor(stack.home) is None:
                 raise StackError(f"the supervisor ended; see {stack.home / 'logs' / 'supervisord.log'}")
             if time.monotonic() > limit:
-                raise StackError(_why(stack.home, states, timeout))
+                raise StackError(_diagnosis(stack.home, states, timeout))
             time.sleep(0.3)
     finally:
         api.close()
 
 
-def _why(home: Path, states: dict[str, str], timeout: float) -> str:
-    ill = {name: state for name, state in states.items() if state != "healthy"}
-    parts = [f"Airflow is not healthy after {timeout:.0f} s: {', '.join(f'{n} {s}' for n, s in ill.items())}"]
-    for name in ill:
+def _diagnosis(home: Path, states: dict[str, str], timeout: float) -> str:
+    unhealthy = {name: state for name, state in states.items() if state != "healthy"}
+    parts = [f"Airflow is not healthy after {timeout:.0f} s: {', '.join(f'{n} {s}' for n, s in unhealthy.items())}"]
+    for name in unhealthy:
         log = home / "logs" / f"{name}.log"
         if log.exists():
             tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
@@ -242,7 +254,7 @@ def _state(home: Path) -> Path:
 
 
 def _supervisor(home: Path) -> psutil.Process | None:
-    """Return the live supervisor; its pid file may be old, and the pid somebody else's by now."""
+    """Find the live supervisor; its pid file may be old, and the pid another process's by now."""
     try:
         process = psutil.Process(int((airflow_home(home) / "supervisord.pid").read_text(encoding="utf-8")))
         mine = process.environ().get("MATINEE_STACK") == str(home)
@@ -274,15 +286,15 @@ def _free_port(port: int | None) -> int:
 
 
 def _checked(command: list[str], env: dict[str, str]) -> str:
-    """Run a program; return what it printed.
+    """Run a program, and return what it printed.
 
     Raises:
-        StackError: it is not there or failed; with the end of what it said.
+        StackError: it is missing, or it failed; with the end of its output.
     """
     if shutil.which(command[0]) is None:
         raise StackError(f"{command[0]} is missing; `make run` and `make test` install it from requirements.lock")
     done = subprocess.run(command, env=env, cwd=PROJECT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-12:]
-        raise StackError("\n".join([f"{' '.join(command)} failed with exit code {done.returncode}:", *said]))
+        output = (done.stderr.strip() or done.stdout.strip()).splitlines()[-12:]
+        raise StackError("\n".join([f"{' '.join(command)} failed with exit code {done.returncode}:", *output]))
     return done.stdout

@@ -229,7 +229,7 @@ def test_a_row_that_was_landed_otherwise_since_is_an_error(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"quantity": "many"}, "m.*: quantity: found 'many', expected INTEGER"),
+        ({"quantity": "many"}, "corrected.csv:2: quantity: found 'many', expected INTEGER"),
         ({"invoice_date": "2011-02-30"}, "invoice_date: found '2011-02-30', expected TIMESTAMP"),
         ({"invoice_date": "infinity"}, "invoice_date: found 'infinity', expected TIMESTAMP"),
         ({"customer": "1"}, "unknown column 'customer'.*did you mean 'customer_id'"),

@@ -88,7 +88,7 @@ def list_statistics(pages: Pages, scores: Floats, k: int) -> Statistics:
     import numpy as np
 
     finite = np.isfinite(scores)
-    ranked = np.where(finite, scores, -np.inf)
+    ranked = np.where(finite, scores, -np.inf)  # NaN differs from itself: each would count as a score of its own
     ranks = pages.ranks(ranked)
     top = ranks < k
     several = pages.sizes > 1
@@ -125,7 +125,7 @@ def _same_list(pages: Pages, ranks: npt.NDArray[np.int64], k: int) -> float | No
     users = len(np.unique(pages.users))
     if users < 2:
         return None
-    tops = np.full((len(pages.sizes), k), -1, dtype=np.int64)
+    tops = np.full((len(pages.sizes), k), -1, dtype=np.int64)  # -1 fills lists shorter than k; no item has it
     lists = np.repeat(np.arange(len(pages.sizes)), pages.sizes)
     top = ranks < k
     tops[lists[top], ranks[top]] = pages.items[top]

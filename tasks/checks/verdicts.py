@@ -92,7 +92,7 @@ class Check(Record):
         return f"{self.table}, {self.day}: {self.title}{verb} {self.shown_observed}, expected {self.expected}"
 
 
-_CHECKS = TypeAdapter(tuple[Check, ...])
+_CHECKS = TypeAdapter(tuple[Check, ...])  # built once: that takes longer than reading a file
 
 
 def read_checks(folder: Path) -> tuple[Check, ...] | None:

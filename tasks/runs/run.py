@@ -96,6 +96,7 @@ class Run:
             yield folder
             if folder.result is None:
                 raise ValueError(f"the step {step!r} ended without a result")
+            # Beside the result, not in it: equal inputs are to give equal results whatever code made them.
             write_json(path / "made_by.json", self.made_by)
             folder.result.write(path / "result.json")
 

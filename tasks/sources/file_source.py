@@ -56,6 +56,7 @@ class FileSource:
         whole = known.tables.values() if table == REJECTS else (known.tables[table],)
         if table != REJECTS and known.tables[table].static:
             return [known.first_day]
+        # The unreadable lines of a file for all days have no day; they land with the first one.
         if table == REJECTS and start > known.first_day and not all(one.daily for one in whole):
             return [known.first_day, *days]
         return days
@@ -182,6 +183,7 @@ def split_days(dataset: Dataset, table: Table, path: Path, rows: pa.Table, rejec
         for line in rows[LINE_NUMBER].filter(mask).to_pylist():
             errors[line] = (table.day.column, f"The row belongs to no day: {table.day.column} {why}.")
     kept = np.flatnonzero(~(missing | outside))
+    # Stable: the rows of a day stay in the order of the file.
     order = kept[np.argsort(days[kept], kind="stable")]
     everything = sorted([*rejects, *with_raw(path, errors)], key=lambda reject: reject.line)
     return Split(rows.take(order), days[order], everything)

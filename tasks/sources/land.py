@@ -114,6 +114,7 @@ def land_range(source: Source, home: Home, start: date, end: date, *, progress: 
         LandingError: another process held the landing for half an hour.
     """
     with landing_lock(home, source.name):
+        # Under the lock: another process may just have landed the same days.
         stale, current = _stale(source, home, start, end)
         landed = _land(source, home, stale, progress)
     return LandedRange(source.name, start, end, tuple(landed), current)
@@ -176,6 +177,7 @@ def _land(source: Source, home: Home, inputs: dict[tuple[date, str], str], progr
 
     with ThreadPoolExecutor(WRITERS) as pool:
         for number, (day, names) in enumerate(tables.items()):
+            # Unreadable lines come along, since the manifest of each table counts its own.
             rows = source.read(day, {*names, *({REJECTS} & {*source.tables})})
             rejects = _count_by_table(rows.get(REJECTS))
             writing.append((day, [
@@ -185,7 +187,7 @@ def _land(source: Source, home: Home, inputs: dict[tuple[date, str], str], progr
                 )
                 for name in names
             ]))  # fmt: skip
-            if len(writing) > WRITERS:
+            if len(writing) > WRITERS:  # else all the rows that are read would wait in memory for the disk
                 finish(number - WRITERS + 1)
         while writing:
             finish(len(tables) - len(writing) + 1)

@@ -149,6 +149,7 @@ class ReleasedSource:
         self._known: list[RowRelease] = []
 
     def _releases(self, table: str, day: date) -> list[RowRelease]:
+        # Looked up each time, because people release rows while a backfill is landing.
         folder = _folder(self.home, self.name)
         names = sorted(path.name for path in folder.glob("[0-9]*-*")) if folder.is_dir() else []
         if names != [release.name for release in self._known]:

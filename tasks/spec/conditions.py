@@ -108,6 +108,7 @@ def _check_comparison(condition: str, node: exp.Expr, key: Key) -> None:
     for column in columns:
         _check_column(condition, column, key)
     constants = [operand for operand in operands if not isinstance(operand, exp.Column)]
+    # `between symmetric` takes its bounds in either order: nobody who reads the file would expect it.
     if len(columns) != 1 or not constants or node.args.get("symmetric"):
         raise _wrong(condition, node, _RULE[key])
     name = columns[0].name
@@ -153,6 +154,7 @@ def _check_column(condition: str, node: exp.Column, key: Key) -> None:
 def _is_number(node: exp.Expr) -> bool:
     if isinstance(node, exp.Neg):
         node = node.this
+    # 1e999 is a number to the parser, and infinite.
     return isinstance(node, exp.Literal) and not node.is_string and math.isfinite(float(node.name))
 
 

@@ -78,20 +78,20 @@ def feature_catalog() -> FeatureCatalog:
 def _read_mart(model: dict[str, Any], features: dict[str, MartFeature], attributes: dict[str, tuple[str, ...]]) -> None:
     mart = model["name"]
     for column in model["columns"]:
-        meta = column.get("config", {}).get("meta", {})
+        name, meta = column["name"], column.get("config", {}).get("meta", {})
         if "default" in meta:
-            if column["name"] in features:
-                other = features[column["name"]].mart
+            if name in features:
+                other = features[name].mart
                 raise BuildError(
-                    f"{TRANSFORMS}/models/marts: the feature {column['name']!r} is declared by {other} and {mart}; "
+                    f"{TRANSFORMS}/models/marts: the feature {name!r} is declared by {other} and {mart}; "
                     "expected one home, so that its name says where it comes from"
                 )
             text = " ".join(column.get("description", "").split())
-            window = int(meta.get("window", _window_of(column["name"])))
+            window = int(meta.get("window", _window_of(name)))
             default = float(meta["default"])
-            features[column["name"]] = MartFeature(column["name"], mart, MARTS[mart], default, text, window)
+            features[name] = MartFeature(name, mart, MARTS[mart], default, text, window)
         elif meta.get("attribute"):
-            attributes[mart] += (column["name"],)
+            attributes[mart] += (name,)
 
 
 def _window_of(name: str) -> int:

@@ -288,6 +288,7 @@ class NotWorseGate(Part):
 
 
 def _gate_tag(value: Any) -> str:
+    # Gates have no `type`. Without a tag, pydantic tries both models and an error names the keys of both.
     keys = value if isinstance(value, dict) else getattr(value, "__dict__", {})
     return "NotWorseGate" if "not_worse_than" in keys else "BeatsGate"
 

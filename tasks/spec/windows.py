@@ -41,6 +41,7 @@ def cuts_between(spec: Spec, first: date, last: date) -> tuple[date, ...]:
     every, anchor = 1, first
     if isinstance(spec.examples, SnapshotExamples):
         every, anchor = spec.examples.every, spec.examples.anchor or spec.start
+    # In Python -3 % 10 is 7: an anchor before `first` gives the next day of its calendar, too.
     begin = first + timedelta(days=(anchor - first).days % every)
     return tuple(begin + timedelta(days=n) for n in range(0, (last - begin).days + 1, every))
 
@@ -84,6 +85,7 @@ def first_as_of(spec: Spec) -> date:
         SpecError: no day is, because the windows are shorter than the calendar's steps.
     """
     spans = spec.examples.train + spec.examples.validation + spec.examples.test
+    # Bounded, because windows shorter than the steps between cuts are never filled.
     for n in range(spans, 4 * spans + 10 * (spec.lag.days + 1)):
         day = spec.start + timedelta(days=n)
         cuts = _windows(spec, day)

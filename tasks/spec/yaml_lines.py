@@ -84,6 +84,7 @@ def read_document(path: Path) -> Document:
 def _walk(
     path: Path, node: yaml.Node, place: tuple[Any, ...], lines: dict[tuple[Any, ...], int], seen: set[int]
 ) -> None:
+    # An alias is its anchor's node once more: its lines would be the anchor's, and a few can stand for gigabytes.
     if id(node) in seen:
         raise SpecError(f"{path}:{lines[place]}: an alias (*name) is not read here; write the value out")
     seen.add(id(node))

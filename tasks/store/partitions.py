@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROW_GROUP = 122_880
+"""As in DuckDB's own files: one row group is what one of its threads reads at a time."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ def store(folder: Path, rows: pa.Table, *, inputs: str, rejects: int = 0) -> Lan
     content = _parquet(rows)
     sha256 = hashlib.sha256(content).hexdigest()
     path = folder / f"{sha256[:16]}.parquet"
+    # A file of this name and another size was truncated after it was written: the name is the digest of its bytes.
     if not path.exists() or path.stat().st_size != len(content):
         with atomic_file(path) as temporary:
             temporary.write_bytes(content)

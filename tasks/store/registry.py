@@ -108,6 +108,7 @@ def add_version(home: Home, pipeline: str, version: str, built: Path, content: s
                 )
             return False
         _refuse_other_content(home, pipeline, version, content)
+        # Everything is on the disk before the rename makes it a version; the parent's entry follows.
         sync_tree(built)
         target.parent.mkdir(parents=True, exist_ok=True)
         built.rename(target)

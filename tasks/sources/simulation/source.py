@@ -85,6 +85,7 @@ class SimulatedSource:
 
     def _logs(self, day: int) -> dict[str, pa.Table]:
         today = simulate(self.service, day)
+        # Late rows of the days before are kept: simulated again for each day they arrive on, a day would cost four.
         self._late = {then: rows for then, rows in self._late.items() if day - LATEST <= then < day}
         parts = [(day, _known(today, 0))]
         for back in range(1, min(LATEST, day) + 1):

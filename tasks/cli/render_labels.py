@@ -15,40 +15,40 @@ BAR = 30
 LISTED = 6
 
 
-def render_labels(found: Labels) -> RenderableType:
-    """Return the whole answer of `matinee labels`."""
-    run, label = found.run, found.run.spec.label
+def render_labels(report: Labels) -> RenderableType:
+    """Lay out the answer of `matinee labels`."""
+    run, label = report.run, report.run.spec.label
     head = (
-        f"{run.spec.name} as of {run.as_of}: {len(found.cuts)} cuts, {found.cuts[0]} to {found.cuts[-1]}; "
+        f"{run.spec.name} as of {run.as_of}: {len(report.cuts)} cuts, {report.cuts[0]} to {report.cuts[-1]}; "
         f"labels look {label.horizon} day(s) ahead and wait {label.lateness} more"
     )
-    parts: list[RenderableType] = [Text(head), Text(), _rules(found), Text(), *_mix(found)]
-    if found.nothing_followed is None:
-        parts += [Text(), Text(f"The examples are counted once `{_command(found, 'retrieve')}` has run.", "yellow")]
-    return Group(*parts, *_pairs(found))
+    parts: list[RenderableType] = [Text(head), Text(), _rules(report), Text(), *_mix(report)]
+    if report.nothing_followed is None:
+        parts += [Text(), Text(f"The examples are counted once `{_command(report, 'retrieve')}` has run.", "yellow")]
+    return Group(*parts, *_pairs(report))
 
 
-def _command(found: Labels, step: str) -> str:
-    return f"matinee {step} {found.run.spec.name} --as-of {found.run.as_of}"
+def _command(report: Labels, step: str) -> str:
+    return f"matinee {step} {report.run.spec.name} --as-of {report.run.as_of}"
 
 
-def _rules(found: Labels) -> Table:
+def _rules(report: Labels) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("rule", justify="right")
     table.add_column("grade", justify="right")
-    table.add_column("holds when", overflow="fold")
+    table.add_column("matches when", overflow="fold")
     table.add_column("pairs", justify="right")
     table.add_column("examples", justify="right")
     table.add_column("remark", overflow="fold")
-    for tally, rule in zip(found.rules, found.run.spec.label.grades, strict=True):
+    for tally, rule in zip(report.rules, report.run.spec.label.grades, strict=True):
         numbers = [_number(tally.decides), _number(tally.examples)]
         table.add_row(str(tally.number), str(rule.grade), Text(_rule_text(rule)), *numbers, _remark(tally))
-    undecided = found.undecided
+    undecided = report.undecided
     table.add_row(
-        "–", "0", "something followed, no rule holds", _number(undecided.decides), _number(undecided.examples)
+        "–", "0", "something followed, no rule matches", _number(undecided.decides), _number(undecided.examples)
     )
-    shown = "shown" if found.run.spec.examples.kind == "impressions" else "retrieved"
-    table.add_row("–", "0", f"{shown}, nothing followed", "–", _number(found.nothing_followed))
+    shown = "shown" if report.run.spec.examples.kind == "impressions" else "retrieved"
+    table.add_row("–", "0", f"{shown}, nothing followed", "–", _number(report.nothing_followed))
     return table
 
 
@@ -69,8 +69,8 @@ def _remark(tally: Tally) -> Text:
     return Text(f"shadowed by {others}" if others else "")
 
 
-def _mix(found: Labels) -> Iterator[Text]:
-    mix, what = found.mix(), "pairs" if found.nothing_followed is None else "examples"
+def _mix(report: Labels) -> Iterator[Text]:
+    mix, what = report.mix(), "pairs" if report.nothing_followed is None else "examples"
     total = sum(mix.values())
     yield Text(f"grades of the {total:,} {what}")
     for grade, count in mix.items():
@@ -78,10 +78,10 @@ def _mix(found: Labels) -> Iterator[Text]:
         yield Text(f"  {grade}  {'█' * round(BAR * share):<{BAR}}  {share:6.1%}  {count:,}")
 
 
-def _pairs(found: Labels) -> Iterator[RenderableType]:
+def _pairs(report: Labels) -> Iterator[RenderableType]:
     """Yield some pairs of each rule, with what the rule saw of them."""
-    names = [f"rule {n}, grade {rule.grade}" for n, rule in enumerate(found.run.spec.label.grades, start=1)]
-    for tally, name in zip((*found.rules, found.undecided), (*names, "no rule, grade 0"), strict=True):
+    names = [f"rule {n}, grade {rule.grade}" for n, rule in enumerate(report.run.spec.label.grades, start=1)]
+    for tally, name in zip((*report.rules, report.undecided), (*names, "no rule, grade 0"), strict=True):
         if tally.pairs:
             yield Text(f"\n{name}, for example", "bold")
             yield from (Text(f"  {_line(pair)}") for pair in tally.pairs)

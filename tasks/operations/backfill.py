@@ -261,6 +261,7 @@ def _has_result(folder: Path) -> bool:
 
 
 def _share_the_cores(parallel: int) -> None:
+    # More threads than cores make all trainings slower than one after another.
     threads = int(os.environ.get("MATINEE_THREADS", "2"))
     os.environ["MATINEE_THREADS"] = str(max(1, threads // parallel))
 

@@ -77,6 +77,7 @@ class Progress:
     def __init__(self, console: Console, days: Sequence[date]) -> None:
         self._console, self._days = console, days
         self._printed: dict[tuple[date, str], str] = {}
+        # Each poll refreshes the table itself; a refreshing thread would only redraw the same.
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
     def __enter__(self) -> Progress:

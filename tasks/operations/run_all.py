@@ -30,7 +30,7 @@ def _timed(console: Console, name: str, seconds: dict[str, float]) -> Iterator[N
 
 
 def report_quietly(run: Run) -> None:
-    """Write the report of a run that something went wrong with: what its step said matters more than the report."""
+    """Write the report of a failed run; a problem with the report must not hide the step's own error."""
     from tasks.alerts.alerts import send_alerts
     from tasks.reports.run_report import report_step
 
@@ -60,7 +60,7 @@ def run_all(run: Run, console: Console) -> None:
         console.print(f"  [red]✗[/red] {next(name for name in steps if name not in seconds)}", highlight=False)
         report_quietly(run)
         raise
-    try:
+    try:  # alerts are sent also when the report fails: that is when somebody has to know
         with _timed(console, "report", seconds):
             call_step(run, "report", report_step)
     finally:

@@ -150,7 +150,9 @@ def _results(spec: Spec, home: Home, as_of: date, run: Path) -> list[RenderableT
     verdict = _optional(run / "gate" / "result.json")
     for gate in (verdict or {}).get("gates", []):
         sign = "[green]✓[/green]" if gate["passed"] else "[red]✗[/red]"
-        parts.append(f"gate       {sign} {gate['gate']}: {gate['detail']}".replace("[+", "\\[+").replace("[-", "\\[-"))
+        parts.append(
+            f"gate       {sign} {gate['gate']}: {gate['detail']}".replace("[+", "\\[+").replace("[-", "\\[-")
+        )  # intervals, which rich would take for markup
     published = _optional(run / "publish" / "result.json")
     if published is not None:
         moved = "" if published.get("alias_moved") else f" (the alias {spec.publish.alias} stays where it is)"

@@ -78,6 +78,7 @@ def _read_table(dataset: Dataset, name: str, texts: Sequence[tuple[RejectedRow, 
         with path.open("w", encoding="utf-8", newline="") as stream:
             csv.writer(stream, delimiter=table.delimiter, lineterminator="\n").writerow(table.layout.header)
             stream.writelines(f"{text}\n" for _, text in texts)
+        # The reader of the landing: what it accepts here it would have accepted there.
         rows, rejects = read_csv(path, table.layout, connection)
         rows = rows.cast(schema_of(table))
         days = None

@@ -61,6 +61,7 @@ def sort_corrections(spec: Spec, home: Home, matches: Sequence[Match]) -> Sorted
         LandingError: a rejected row is no longer in the landing, and was not released.
     """
     corrections = SortedCorrections()
+    # Lines that could not be read lie in a table of their own, so a day of a table can take two partitions.
     by_partition: dict[tuple[str, Part], list[Match]] = {}
     for match in matches:
         row = match.rejected

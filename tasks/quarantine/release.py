@@ -118,6 +118,7 @@ def propose_rows(
     ready = corrections.ready
     if not ready:
         return Proposal([], corrections.unusable, corrections.released)
+    # Staging checks whole days: a rule such as "no duplicates" cannot be decided for a row alone.
     rows = _partitions(home, source, _files(home, source.name, ready), ready)
     days = {ds for _, ds in rows} | {one.row.ds for one in ready}
     rejected = rejected_now(spec, home, source.tables, days, rows)

@@ -1,4 +1,4 @@
-"""The set-up job of docker-compose.yml: database, pools, password file. Safe to run again."""
+"""The set-up job of docker-compose.yml: database, pools, password file. It can be run again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.operations.local_airflow.environment import POOLS, USER
 
 
 def commands() -> list[list[str]]:
-    """Return the Airflow commands that make an empty database ready."""
+    """List the Airflow commands that set up an empty database."""
     pools = [["airflow", "pools", "set", name, "1", text] for name, text in POOLS.items()]
     return [["airflow", "db", "migrate"], *pools]
 
@@ -20,13 +20,14 @@ def commands() -> list[list[str]]:
 def write_passwords(path: Path, password: str) -> None:
     """Write the password file of Airflow's simple auth manager, readable by its owner only."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    # A file that exists keeps its mode: it is made anew, so that nobody else can read it for a moment.
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
         json.dump({USER: password}, stream)
 
 
 def main() -> None:
-    """Do it all.
+    """Set up the database, the pools and the password file.
 
     Raises:
         StackError: a variable of .env is missing, or a command failed.

@@ -127,14 +127,16 @@ def _through_airflow(
     was_paused = _wait_for_dag(api, spec.name).is_paused
     if interrupted:
         _fail_interrupted(api, spec.name, days)
-    api.pause(spec.name, False)
+    api.pause(spec.name, False)  # runs of a paused DAG would be queued forever
     try:
         with Progress(console, days) as progress:
             ran: list[DaySummary] = []
             if days[:-1]:
                 api.backfill(spec.name, days[0], days[-2], parallel=parallel)
                 ran = _follow(api, spec.name, days[:-1], ran, progress)
-            if all(day.succeeded for day in ran):
+            if all(
+                day.succeeded for day in ran
+            ):  # else its gate would compare with a champion that a failed day never published
                 _start_one(api, spec.name, days[-1])
                 ran = _follow(api, spec.name, days[-1:], ran, progress)
     finally:

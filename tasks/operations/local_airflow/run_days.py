@@ -14,15 +14,16 @@ DAY = timedelta(days=1)
 
 
 def published_days(home: Home, pipeline: str) -> list[date]:
-    """Return the as-of days of the published versions, oldest first."""
+    """List the as-of days of the published versions, oldest first."""
     folder = home.registry(pipeline) / "versions"
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    found = {match[1] for name in names if (match := re.fullmatch(r"(\d{4}-\d\d-\d\d)\.\w+", name))}
-    return sorted(date.fromisoformat(day) for day in found)
+    # Other names are temporary folders of a publication that was killed, or somebody's notes.
+    days = {match[1] for name in names if (match := re.fullmatch(r"(\d{4}-\d\d-\d\d)\.\w+", name))}
+    return sorted(date.fromisoformat(day) for day in days)
 
 
 def days_to_run(spec: Spec, days: int, as_of: date | None, published: list[date]) -> list[date]:
-    """Return consecutive days, oldest first.
+    """Choose consecutive days, oldest first.
 
     With `as_of`: that day and the ones before it, `days` in all, none before the first day whose windows are
     filled. Without: the first `days` days if nothing is published, otherwise the day after the last published.

@@ -168,7 +168,7 @@ def down(home: Path, *, say: Say = _silent) -> bool:
     supervisor = _supervisor(home)
     if supervisor is not None:
         say("stopping Airflow …")
-        supervisor.terminate()
+        supervisor.terminate()  # it ends its children itself, which takes up to `stopwaitsecs`
         try:
             supervisor.wait(30)
         except psutil.TimeoutExpired:
@@ -275,6 +275,7 @@ def _processes(home: Path) -> Iterable[psutil.Process]:
 def _free_port(port: int | None) -> int:
     for candidate in PORTS if port is None else [port]:
         with socket.socket() as probe:
+            # As the server does: a port whose connections have just ended counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", candidate))

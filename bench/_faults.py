@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from tasks.checks.verdicts import Check, read_checks
+from tasks.publishing.results import GateResult
 from tasks.runs.run import Run
-from tasks.store.files import read_json
 
 LINES = {"landing": "land", "landed": "check_landed", "features": "check_examples", "predictions": "check_predictions"}
 """Lines of defence in their order, and the last step of each. `landing` is a source that refuses to be landed."""
@@ -157,9 +157,9 @@ def findings(run: Run, steps: Sequence[str]) -> list[Finding]:
     gates = run.step_dir(GATE) / "result.json"
     if GATE in steps and gates.exists():
         found += [
-            Finding(GATE, "model", one["gate"], "critical", one["detail"], "the gate holds")
-            for one in read_json(gates)["gates"]
-            if not one["passed"]
+            Finding(GATE, "model", verdict.gate, "critical", verdict.detail, "the gate passes")
+            for verdict in GateResult.read(gates).gates
+            if not verdict.passed
         ]
     return sorted(set(found))
 

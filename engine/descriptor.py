@@ -14,9 +14,10 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from engine.errors import ArtifactError, DescriptorError, nearest
+from engine.evaluation import Evaluation
 from engine.node_schema import ArtifactName, Closed, FiniteFloat, PopulationRankerNode, ScoringRankerNode
 
 FORMAT = "matinee/1"
@@ -51,28 +52,6 @@ class Golden(Closed):
 
     request: Request
     response: tuple[Ranked, ...]
-
-
-class Record(Closed):
-    """One measured figure. `of` is what was measured: model, popularity, history, champion …"""
-
-    metric: str
-    of: str
-    population: str = "*"
-    slice: dict[str, str] | str | None = None
-    value: FiniteFloat | None
-    low: FiniteFloat | None = None
-    high: FiniteFloat | None = None
-    groups: int = Field(ge=0)
-    definition: str
-    window: str | None = None
-
-
-class Evaluation(BaseModel):
-    """All figures as one flat list, and whatever else belongs to them."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    records: tuple[Record, ...] = ()
 
 
 class Descriptor(Closed):

@@ -13,9 +13,11 @@ from typing import Any
 from tasks.alerts.alerts import send_alerts
 from tasks.alerts.outbox import Message
 from tasks.checks.verdicts import Check
+from tasks.publishing.results import GateVerdict
 from tasks.runs.outcome import ReportResult
 from tasks.runs.run import Run
 from tasks.store.files import Home, write_json, write_text
+from tasks.store.records import write_list
 from tests.tasks.handmade import day, spec_of
 
 
@@ -46,7 +48,7 @@ def leave(
     checks: Sequence[Mapping[str, Any]] = (),
     *,
     step: str = "check_landed",
-    gates: Sequence[Mapping[str, Any]] = (),
+    gates: Sequence[GateVerdict] = (),
     errors: Mapping[str, str] | None = None,
     done: Sequence[str] = (),
 ) -> Run:
@@ -54,7 +56,7 @@ def leave(
     if checks:
         write_json(run.step_dir(step) / "checks.json", list(checks))
     if gates:
-        write_json(run.step_dir("gate") / "gates.json", list(gates))
+        write_list(run.step_dir("gate") / "gates.json", gates)
     for name, text in (errors or {}).items():
         write_text(run.dir / "errors" / f"{name}.txt", text)
     for name in done:
@@ -63,8 +65,9 @@ def leave(
     return run
 
 
-def gate(text: str = "ndcg@10 beats popularity by 0.01", *, passed: bool = False) -> dict[str, Any]:
-    return {"gate": text, "passed": passed, "detail": "difference +0.0120 [-0.0013, +0.0264] over 96 groups"}
+def gate(text: str = "ndcg@10 beats popularity by 0.01", *, passed: bool = False) -> GateVerdict:
+    detail = "difference +0.0120 [-0.0013, +0.0264] over 96 groups"
+    return GateVerdict(gate=text, passed=passed, detail=detail)
 
 
 def message(rule: str = "r", severity: str = "critical", *, on: str = "2026-03-05", title: str = "title") -> Message:

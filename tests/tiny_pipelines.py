@@ -43,7 +43,7 @@ SHOWN: dict[str, Any] = {
         {"type": "history", "k": 10},
     ],
     "ranker": {"type": "lightgbm", "rounds": 5, "min_data_in_leaf": 5, "num_leaves": 7},
-    "evaluate": {"metrics": ["ndcg@10"], "baselines": ["popularity", "history", "policy"], "slices": ["region"]},
+    "evaluate": {"metrics": ["ndcg@10"], "baselines": ["popularity", "history", "logged_order"], "slices": ["region"]},
     "gates": [
         {"metric": "ndcg@10", "not_worse_than": "popularity", "margin": 1.0},
         {"metric": "ndcg@10", "not_worse_than": "champion", "margin": 1.0},

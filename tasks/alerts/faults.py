@@ -7,17 +7,16 @@ to notify of a fault once, to follow it back to the day on which it began, and t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 from tasks.checks import verdicts
 from tasks.checks.verdicts import Check, read_checks
-from tasks.errors import MatineeError
+from tasks.publishing.results import GateVerdict, verdicts_if_valid
 from tasks.store import run_files
-from tasks.store.files import Home, read_json
+from tasks.store.files import Home
 
 SEVERITIES: tuple[str, ...] = verdicts.SEVERITIES[::-1]
 """From the mildest to the worst."""
@@ -146,23 +145,22 @@ def _gate_faults(folder: Path) -> list[Fault]:
             rule=_gate_rule(verdict),
             severity="critical",
             step="gate",
-            summary=f"gate failed: {verdict['gate']}",
-            detail=f"{verdict['gate']}: {verdict['detail']}",
+            summary=f"gate failed: {verdict.gate}",
+            detail=str(verdict),
             next="nothing is broken: the champion stays; read the difference and its interval",
             runbook="gate-does-not-hold.md",
         )
         for verdict in _verdicts(folder)
-        if not verdict["passed"]
+        if not verdict.passed
     ]
 
 
-def _verdicts(folder: Path) -> list[Mapping[str, Any]]:
-    path = folder / "gate" / "gates.json"
-    return _read(path) if path.exists() else []
+def _verdicts(folder: Path) -> list[GateVerdict]:
+    return verdicts_if_valid(folder) or []
 
 
-def _gate_rule(verdict: Mapping[str, Any]) -> str:
-    return f"gate: {verdict['gate']}"
+def _gate_rule(verdict: GateVerdict) -> str:
+    return f"gate: {verdict.gate}"
 
 
 def _error_faults(folder: Path) -> list[Fault]:
@@ -193,11 +191,3 @@ def _step_fault(step: str, detail: str, advice: str) -> Fault:
 def _step(name: str) -> str:
     """Cut the population off the name of a file or a task: `train-BR` → `train`."""
     return name.partition("-")[0]
-
-
-def _read(path: Path) -> list[Any]:
-    """The entries of a file; none if it is damaged, because its step has left an error of its own."""
-    try:
-        return list(read_json(path))
-    except MatineeError:
-        return []

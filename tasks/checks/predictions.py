@@ -16,6 +16,7 @@ from tasks.checks.suites import load_suite
 from tasks.checks.verdicts import CheckResult, finish
 from tasks.evaluation.champion import Champion, champion_scores
 from tasks.evaluation.evaluate import model_scores, populations_of
+from tasks.evaluation.results import ChampionResult, EvaluateResult
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 class PredictionCheckResult(CheckResult):
     """What the check of the predictions leaves."""
 
-    champion: dict[str, str | None]
+    champion: ChampionResult
     """The version that the published model was compared with, or the problem."""
 
 
@@ -43,13 +44,13 @@ def check_predictions(run: Run) -> PredictionCheckResult:
     """
     import pyarrow.parquet as pq
 
-    run.result("evaluate")  # for its error: without evaluation there is no model to check
+    run.read("evaluate", EvaluateResult)  # for its error: without evaluation there is no model to check
     path = run.step_dir("sample") / "test.parquet"
     table = pq.read_table(path)
     champion = champion_scores(run, table)
     profiles = [measured(name, run.as_of, path, row) for name, row in _profiles(run, table, champion)]
     checks = evaluate_suite(load_suite(f"predictions.{run.spec.examples.kind}"), profiles, run_parameters(run))
-    return finish(run, "check_predictions", "predictions", checks, PredictionCheckResult, champion=champion.result())
+    return finish(run, "check_predictions", "predictions", checks, PredictionCheckResult, champion=champion.record())
 
 
 def _profiles(run: Run, table: pa.Table, champion: Champion) -> list[tuple[str, Statistics]]:

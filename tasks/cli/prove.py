@@ -16,7 +16,7 @@ from tasks.cli.options import AsOf, Data, Pipeline, grouped_options
 class Work:
     """Options of `prove` on how the scenarios are run."""
 
-    days: Annotated[int, typer.Option(min=1, max=60, help="Length of the future that is changed.")] = 7
+    days: Annotated[int, typer.Option(min=1, max=60, help="Days after the run's that are changed.")] = 7
     scratch: Annotated[Path | None, typer.Option(help="Folder to work in; the state folder if absent.")] = None
     jobs: Annotated[int, typer.Option(min=1, max=4, help="Scenarios run at once.")] = 2
     keep: Annotated[bool, typer.Option("--keep", help="Keep the scenarios' files, to inspect them.")] = False
@@ -36,5 +36,5 @@ def prove(pipeline: Pipeline, as_of: AsOf, work: Work, data: Data = None) -> Non
     )
     proof = prove_run(run, console, days=work.days, scratch=work.scratch, keep=work.keep, jobs=work.jobs)
     console.print(render(proof), highlight=False, soft_wrap=True)
-    if not proof.holds:
+    if not proof.passed:
         raise typer.Exit(1)

@@ -3,7 +3,7 @@
 The champion as of D is the version with the latest as-of day before D in the timeline of the pipeline's alias: never
 the run's own day, never what happens to be live today. It may have been trained on some of the cuts that the run
 judges on; those groups are left out of the comparison. Where it cannot be compared fairly, `problem` says why, and a
-gate on it does not hold.
+gate on it fails.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.errors import EngineError
+from engine.evaluation import CHAMPION, EVERYBODY
 from tasks.errors import MatineeError, first_line
+from tasks.evaluation.results import ChampionResult
 from tasks.spec.parts import BeatsGate, NotWorseGate
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from engine.descriptor import Descriptor
     from engine.node_schema import ScoringRankerNode
     from tasks.runs.run import Run
-
-CHAMPION = "champion"
 
 
 class _Incomparable(MatineeError):  # noqa: N818 - says what is wrong
@@ -50,74 +50,73 @@ class Champion:
     since: date | None = None
     problem: str | None = None
 
-    def result(self) -> dict[str, Any]:
-        """Return what the gate needs to know, as JSON has it."""
-        since = None if self.since is None else self.since.isoformat()
-        return {"version": self.version, "since": since, "problem": self.problem}
+    def record(self) -> ChampionResult:
+        """Keep what the gates and the pages need to know."""
+        return ChampionResult(version=self.version, since=self.since, problem=self.problem)
 
 
 def has_champion_gate(spec: Spec) -> bool:
-    """Tell whether a pipeline has a gate that compares with the champion."""
+    """Whether a pipeline has a gate that compares with the champion."""
     return any(against_champion(gate) for gate in spec.gates)
 
 
 def against_champion(gate: BeatsGate | NotWorseGate) -> bool:
-    """Tell whether a gate compares with the champion."""
+    """Whether a gate compares with the champion."""
     return isinstance(gate, NotWorseGate) and gate.not_worse_than == CHAMPION
 
 
 def champion_before(run: Run) -> str | None:
-    """Return the version that was champion when the run's day began, judging by as-of days alone."""
+    """Find the version that was champion when the run's day began, by as-of days alone; None if there was none."""
     before = [event for day, event in champion_by_day(run.home, run.spec).items() if day < run.as_of]
     return before[-1].version if before else None
 
 
 def valid_versions(home: Home, spec: Spec) -> list[TimelineEvent]:
-    """Return the timeline's last word on each version that holds, by as-of day; of one day, the last comes last.
+    """List the last event of each version that is not withdrawn, by as-of day; of one day, the latest comes last.
 
     A version that an earlier landing or pipeline file made comes last again when its day is run with those again.
     """
     last: dict[str, TimelineEvent] = {}
     for event in timeline(home, spec.name):
         if event.alias == spec.publish.alias:
-            last.pop(event.version, None)  # so that it comes last again
+            last.pop(event.version, None)  # or the version would keep its first place in the dict
             last[event.version] = event
     return sorted((event for event in last.values() if not event.withdrawn), key=lambda event: event.as_of)
 
 
 def champion_by_day(home: Home, spec: Spec) -> dict[date, TimelineEvent]:
-    """Return the timeline's last word on the version of each day that is champion after it, by day."""
+    """Map each as-of day to the event of the version that is champion after it."""
     return {event.as_of: event for event in valid_versions(home, spec)}
 
 
 def outdated_verdicts(home: Home, spec: Spec) -> list[date]:
-    """Return the days whose last version was compared with another champion than the one before it by now.
+    """List the days whose version was compared with a champion that is no longer the one before it.
 
-    An earlier day has been filled in, or judged again, since. Running such a day again settles it: its version stays
+    An earlier day has been filled in, or evaluated again, since. Running such a day again settles it: its version stays
     what it is, and is compared anew.
     """
     if not has_champion_gate(spec):
         return []
-    found, champion = [], None
+    outdated, champion = [], None
     for as_of, event in champion_by_day(home, spec).items():
         if event.champion != champion:
-            found.append(as_of)
+            outdated.append(as_of)
         champion = event.version
-    return found
+    return outdated
 
 
 def champion_of(run: Run, table: pa.Table) -> Champion:
     """Score the run's test examples with the champion as of its day, if some of their cuts are new to it."""
-    found = champion_scores(run, table)
-    if found.since is not None and not any(cut >= found.since for cut in run.windows.test):
+    champion = champion_scores(run, table)
+    if champion.since is not None and not any(cut >= champion.since for cut in run.windows.test):
         return Champion(
-            found.version, problem=f"it was trained on labels up to {found.since}, later than every test cut"
+            champion.version, problem=f"it was trained on labels up to {champion.since}, later than every test cut"
         )
-    return found
+    return champion
 
 
 def champion_scores(run: Run, table: pa.Table) -> Champion:
-    """Score examples with the champion as of the run's day, whether it has learnt from them or not."""
+    """Score examples with the champion as of the run's day, whether it was trained on them or not."""
     from engine.descriptor import check_artifacts, read_descriptor
 
     version = champion_before(run)
@@ -133,12 +132,13 @@ def champion_scores(run: Run, table: pa.Table) -> Champion:
 
 
 def _new_since(descriptor: Descriptor) -> date:
-    """Return the first cut whose labels lie after all those that a version was trained on."""
+    """Find the first cut whose labels lie after all those that a version was trained on."""
     from tasks.spec.windows import windows
 
     spec = _spec_of(descriptor)
-    own = windows(spec, descriptor.as_of)
-    last = (own.refit if spec.publish.refit else own.validation or own.train)[-1]
+    theirs = windows(spec, descriptor.as_of)
+    # Without a validation window the last training cut is the last one whose labels the model has seen.
+    last = (theirs.refit if spec.publish.refit else theirs.validation or theirs.train)[-1]
     return last + timedelta(days=spec.label.horizon)
 
 
@@ -146,7 +146,9 @@ def _spec_of(descriptor: Descriptor) -> Spec:
     try:
         return Spec.model_validate(descriptor.lineage["spec"])
     except (KeyError, ValueError) as error:
-        raise _Incomparable(f"its pipeline file is not one that this matinee reads ({first_line(error)})") from None
+        raise _Incomparable(
+            f"its pipeline file is not one that this version of matinee reads ({first_line(error)})"
+        ) from None
 
 
 def _scores(spec: Spec, descriptor: Descriptor, folder: Path, table: pa.Table) -> npt.NDArray[np.float64]:
@@ -159,10 +161,10 @@ def _scores(spec: Spec, descriptor: Descriptor, folder: Path, table: pa.Table) -
         return _predict(spec, descriptor, node, folder, table)
     _require([node.by], table, "attribute")
     column = table[node.by].to_numpy(zero_copy_only=False)
-    own = np.where(np.isin(column, list(node.of)), column, "*")
+    populations = np.where(np.isin(column, list(node.of)), column, EVERYBODY)
     scores = np.zeros(table.num_rows)
-    for name in sorted(set(own)):
-        mask = own == name
+    for name in sorted(set(populations)):
+        mask = populations == name
         scores[mask] = _predict(spec, descriptor, descriptor.rankers[node.of[name].target], folder, table.filter(mask))
     return scores
 
@@ -193,7 +195,7 @@ def _require(names: Iterable[str], table: pa.Table, what: str) -> None:
 
 
 def _same_retrieval(ours: Spec, theirs: Spec, names: Iterable[str]) -> None:
-    """Refuse scores of the same name that were made by another retrieval model."""
+    """Raise for scores of the same name that come from another retrieval model."""
     of_ours, of_theirs = ({feature.name: feature for feature in spec.retrieval_features} for spec in (ours, theirs))
     for name in names:
         used = of_theirs.get(name)  # None: a column of a mart

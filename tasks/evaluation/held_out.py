@@ -1,8 +1,8 @@
-"""The examples of the test window as groups to rank: every rival, and every feature alone, is measured on these lists.
+"""The examples of the test window as groups to rank: every contender and every single feature is measured on these.
 
 For impressions a list is what was shown; for snapshots it is what was retrieved, and relevant items that were not
 retrieved count as misses. Equal scores are put in the order of item ids, never in the order in which they were shown,
-which would lend a rival the logging policy's knowledge.
+which would lend a contender the logging policy's knowledge.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.examples.arrays import group_offsets
+from tasks.spec.parts import LOGGED_ORDER
 from tasks.spec.spec import Spec
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ class HeldOut:
     """Examples in groups. Groups of which nothing was retrieved come last, with no rows."""
 
     table: pa.Table
-    heads: pa.Table
-    """What each group is of: (groups) rows with `group_id`, `user_id`, `cut` and the attributes."""
+    group_rows: pa.Table
+    """One row per group, with `group_id`, `user_id`, `cut` and the attributes."""
     offsets: npt.NDArray[np.int64]
     """Group `g` owns the rows `offsets[g]:offsets[g + 1]` of `table`."""
     grades: npt.NDArray[np.uint8]
@@ -39,14 +40,15 @@ class HeldOut:
         """Find the groups of examples; `truth` holds every relevant item of snapshots, retrieved or not."""
         import numpy as np
 
-        heads = _heads(spec, table, truth)
+        group_rows = _group_rows(spec, table, truth)
         offsets = group_offsets(table)
-        offsets = np.pad(offsets, (0, heads.num_rows + 1 - len(offsets)), mode="edge")
-        relevant = None if truth is None else _relevant(heads["group_id"].to_pylist(), truth)
-        return cls(table, heads, offsets, table["grade"].to_numpy().astype(np.uint8), relevant)
+        # Groups of which nothing was retrieved start and end where the table ends.
+        offsets = np.pad(offsets, (0, group_rows.num_rows + 1 - len(offsets)), mode="edge")
+        relevant = None if truth is None else _relevant(group_rows["group_id"].to_pylist(), truth)
+        return cls(table, group_rows, offsets, table["grade"].to_numpy().astype(np.uint8), relevant)
 
     def lists(self, scores: npt.NDArray[Any], listed: npt.NDArray[np.bool_] | None = None) -> Lists:
-        """Rank by scores (one a row); `listed` are the rows that a rival has in its lists of snapshots at all."""
+        """Rank by scores (one per row); `listed` marks the rows that a contender's lists of snapshots contain."""
         import numpy as np
 
         from engine.lists import Lists
@@ -57,7 +59,7 @@ class HeldOut:
         return Lists.of(scores[listed], self.grades[listed], kept, relevant=self.relevant)
 
     def auc(self, scores: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Return, for each group, how often a relevant item in it has the higher score than another, ties one half.
+        """Measure, for each group, how often a relevant item scores higher than another one; ties count one half.
 
         NaN without both. (Hanley and McNeil 1982; within groups, since users are never ranked against each other.)
         """
@@ -70,21 +72,22 @@ class HeldOut:
         return concordant(lists.scores, lists.grades, lists.offsets, lists.listed)
 
 
-def baseline_rows(table: pa.Table, rival: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Return a baseline's score of every row, and which rows are in its list.
+def baseline_rows(table: pa.Table, baseline: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Score every row by a baseline, and mark the rows that are in its list.
 
-    `policy` is the logged order. Others are retrieval types; `history` lists the user's own items only.
+    `logged_order` is the order in which items were shown. Others are retrieval types; `history` lists the user's own
+    items only.
     """
     import numpy as np
 
-    if rival == "policy":
+    if baseline == LOGGED_ORDER:
         return -table["position"].to_numpy().astype(np.float64), np.ones(table.num_rows, dtype=bool)
-    scores = table[f"{rival}_score"].to_numpy().astype(np.float64)
-    return scores, scores > 0 if rival == "history" else np.ones(table.num_rows, dtype=bool)
+    scores = table[f"{baseline}_score"].to_numpy().astype(np.float64)
+    return scores, scores > 0 if baseline == "history" else np.ones(table.num_rows, dtype=bool)
 
 
-def _heads(spec: Spec, table: pa.Table, truth: pa.Table | None) -> pa.Table:
-    """Return what each group is of: the groups of the examples, then those that have only relevant items."""
+def _group_rows(spec: Spec, table: pa.Table, truth: pa.Table | None) -> pa.Table:
+    """Collect one row per group: the groups of the examples, then those of which nothing relevant was retrieved."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -99,11 +102,11 @@ def _heads(spec: Spec, table: pa.Table, truth: pa.Table | None) -> pa.Table:
 
 
 def _relevant(groups: list[str], truth: pa.Table) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return all relevant grades of each group, and the offsets of the groups in them."""
+    """Collect all relevant grades, group after group, and the offsets of the groups in them."""
     import numpy as np
 
-    found: dict[str, list[int]] = {group: [] for group in groups}
+    grades: dict[str, list[int]] = {group: [] for group in groups}
     for group, grade in zip(truth["group_id"].to_pylist(), truth["grade"].to_pylist(), strict=True):
-        found[group].append(int(grade))
-    offsets = np.concatenate([[0], np.cumsum([len(found[group]) for group in groups])]).astype(np.int64)
-    return np.asarray([grade for group in groups for grade in found[group]], dtype=np.int64), offsets
+        grades[group].append(int(grade))
+    offsets = np.concatenate([[0], np.cumsum([len(grades[group]) for group in groups])]).astype(np.int64)
+    return np.asarray([grade for group in groups for grade in grades[group]], dtype=np.int64), offsets

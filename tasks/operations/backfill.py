@@ -26,10 +26,11 @@ from tasks.features.build import BuildResult, build, code_of_tables, ledger_of, 
 from tasks.features.ledger import BuildPlan, plan_build
 from tasks.operations.plan import placeholders
 from tasks.publishing.publish import version_of
+from tasks.publishing.results import GateResult
 from tasks.runs.steps import STEPS, WITH_RESULT, sequence
 from tasks.sources.land import Progress, land, open_source, unlanded
 from tasks.spec.windows import first_as_of
-from tasks.store.files import atomic_dir, locked, read_json
+from tasks.store.files import atomic_dir, locked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,11 +153,11 @@ def _survey_day(run: Run, published: str | None, *, outdated: bool, again: bool)
 def _failed_gates(run: Run, version: str) -> str | None:
     """Quote the gates that a version failed in some attempt; None if it failed none, or would be compared anew."""
     for path in sorted(run.home.runs(run.spec.name, run.as_of).glob("*/gate/result.json")):
-        verdict = read_json(path)
-        if verdict.get("version") == version and not verdict["passed"]:
-            if has_champion_gate(run.spec) and verdict.get("champion") != champion_before(run):
+        result = GateResult.read(path)
+        if result.version == version and not result.passed:
+            if has_champion_gate(run.spec) and result.champion != champion_before(run):
                 continue
-            return "; ".join(f"{gate['gate']}: {gate['detail']}" for gate in verdict["gates"] if not gate["passed"])
+            return "; ".join(str(verdict) for verdict in result.gates if not verdict.passed)
     return None
 
 

@@ -6,17 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engine.descriptor import Record
+from engine.evaluation import MODEL, EvaluationRecord, overall, select
+from tasks.evaluation import results as evaluation
+from tasks.evaluation.results import RECORDS_FILE
 from tasks.operations.airflow_answers import Task
 from tasks.operations.progress import Cell
+from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, VERDICTS_FILE, GateVerdict, PublishResult
 from tasks.runs.steps import BY_NAME
-from tasks.store.files import Home, read_json
+from tasks.store.files import Home
+from tasks.store.records import read_list
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
@@ -69,21 +73,20 @@ class DaySummary:
         return self.state == "success"
 
 
-def metrics_table(records: Sequence[Record], names: Sequence[str]) -> Table:
-    """Lay out metrics (rows) by what was measured (columns), over all users; the model comes first.
+def metrics_table(records: Sequence[EvaluationRecord], names: Sequence[str]) -> Table:
+    """Tabulate metrics (rows) by contender (columns), over all groups; the model comes first.
 
     Args:
         records: the flat list of `evaluation.records`.
         names: metrics in the order of the pipeline file.
     """
-    overall = [one for one in records if one.population == "*" and not one.slice and one.metric in names]
-    measured = sorted(dict.fromkeys(one.of for one in overall), key=lambda of: of != "model")
-    values = {(one.metric, one.of): one for one in overall}
+    measured = [record for record in select(records, is_overall=True) if record.metric in names]
+    contenders = sorted(dict.fromkeys(record.of for record in measured), key=lambda of: of != MODEL)
     table = _start_table("metric")
-    for of in measured:
-        table.add_column(of, justify="right")
+    for contender in contenders:
+        table.add_column(contender, justify="right")
     for name in names:
-        table.add_row(name, *(_figure(values.get((name, of))) for of in measured))
+        table.add_row(name, *(_figure(overall(measured, name, contender)) for contender in contenders))
     return table
 
 
@@ -93,7 +96,7 @@ def _start_table(first: str) -> Table:
     return table
 
 
-def _figure(record: Record | None) -> str:
+def _figure(record: EvaluationRecord | None) -> str:
     if record is None or record.value is None:
         return "–"
     span = "" if record.low is None or record.high is None else f" ±{(record.high - record.low) / 2:.4f}"
@@ -123,7 +126,7 @@ def summary(spec: Spec, home: Home, days: Sequence[DaySummary], seconds: float, 
     parts: list[RenderableType] = [""]
     for day in reversed(days):
         run = home.run_dir(spec.name, day.as_of, day.attempt)
-        if (run / "evaluate" / "records.json").exists():
+        if (run / evaluation.STEP / RECORDS_FILE).exists():
             parts += _results(spec, home, day.as_of, run)
             break
     parts += [times_table(days), "", *_places(home, spec, days, stack)]
@@ -143,21 +146,21 @@ def run_summary(run: Run, seconds: Mapping[str, float]) -> RenderableType:
 
 def _results(spec: Spec, home: Home, as_of: date, run: Path) -> list[RenderableType]:
     parts: list[RenderableType] = []
-    records = _records(run / "evaluate" / "records.json")
-    if records:
+    records = run / evaluation.STEP / RECORDS_FILE
+    if records.exists():
         title = f"[bold]{spec.name}[/bold] as of {as_of}, on the held-out window (± half of the 95 % interval)"
-        parts += [title, metrics_table(records, spec.evaluate.metrics), ""]
-    verdict = _optional(run / "gate" / "result.json")
-    for gate in (verdict or {}).get("gates", []):
-        sign = "[green]✓[/green]" if gate["passed"] else "[red]✗[/red]"
-        parts.append(
-            f"gate       {sign} {gate['gate']}: {gate['detail']}".replace("[+", "\\[+").replace("[-", "\\[-")
-        )  # intervals, which rich would take for markup
-    published = _optional(run / "publish" / "result.json")
-    if published is not None:
-        moved = "" if published.get("alias_moved") else f" (the alias {spec.publish.alias} stays where it is)"
-        parts.append(_line("published", f"{published['version']}{moved}"))
-        parts.append(_line("descriptor", str(home.root / published["path"] / "descriptor.json")))
+        parts += [title, metrics_table(read_list(records, EvaluationRecord), spec.evaluate.metrics), ""]
+    verdicts = run / GATE_STEP / VERDICTS_FILE
+    for verdict in read_list(verdicts, GateVerdict) if verdicts.exists() else []:
+        sign = "[green]✓[/green]" if verdict.passed else "[red]✗[/red]"
+        # An interval such as [+0.1, +0.2] would be taken for markup.
+        parts.append(f"gate       {sign} {verdict}".replace("[+", "\\[+").replace("[-", "\\[-"))
+    publication = run / PUBLISH_STEP / "result.json"
+    if publication.exists():
+        published = PublishResult.read(publication)
+        moved = "" if published.alias_moved else f" (the alias {spec.publish.alias} stays where it is)"
+        parts.append(_line("published", f"{published.version}{moved}"))
+        parts.append(_line("descriptor", str(home.root / published.path / "descriptor.json")))
     return [*parts, ""]
 
 
@@ -177,11 +180,3 @@ def _places(home: Home, spec: Spec, days: Sequence[DaySummary], stack: Airflow) 
 
 def _line(name: str, text: str) -> Text:
     return Text.assemble((f"{name:<11}", "bold"), text)
-
-
-def _records(path: Path) -> list[Record]:
-    return [Record.model_validate(record) for record in read_json(path)] if path.exists() else []
-
-
-def _optional(path: Path) -> Any:
-    return read_json(path) if path.exists() else None

@@ -36,18 +36,18 @@ class Difference:
 
     Attributes:
         place: table and column, or file and what in it.
-        found: how many of `of` rows (values, lines) differ.
+        count: how many of `of` rows (values, lines) differ.
         of: how many there are.
         example: one of them.
     """
 
     place: str
-    found: int
+    count: int
     of: int
     example: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.found:,} of {self.of:,}, e.g. {self.example}"
+        return f"{self.place}: {self.count:,} of {self.of:,}, e.g. {self.example}"
 
 
 def rows_of_days(table: str, days: Sequence[date]) -> str:
@@ -89,8 +89,8 @@ def relation_differences(
     _join(connection, ours, theirs, keys, columns)
     (total,) = _first(connection, f"select greatest((select count(*) from {ours}), (select count(*) from {theirs}))")
     values = [name for name in columns if name not in keys]
-    found = [_lonely(connection, keys, total, prefix), *(_unequal(connection, keys, v, total, prefix) for v in values)]
-    return [difference for difference in found if difference is not None]
+    unequal = (_unequal(connection, keys, name, total, prefix) for name in values)
+    return [difference for difference in (_lonely(connection, keys, total, prefix), *unequal) if difference is not None]
 
 
 def _columns(connection: DuckDBPyConnection, relation: str) -> list[str]:
@@ -98,7 +98,7 @@ def _columns(connection: DuckDBPyConnection, relation: str) -> list[str]:
 
 
 def _digest(connection: DuckDBPyConnection, relation: str, columns: Sequence[str]) -> tuple[Any, ...]:
-    """Return the number of rows and the sum of their hashes: the same for the same rows in any order."""
+    """Count the rows and sum their hashes: the same for the same rows in any order."""
     hashed = f"sum(cast(hash({', '.join(map(identifier, columns))}) as hugeint))"
     return _first(connection, f"select count(*), {hashed} from {relation}")
 
@@ -135,13 +135,13 @@ def _join(
 
 def _lonely(connection: DuckDBPyConnection, keys: Sequence[str], total: int, prefix: str) -> Difference | None:
     one_sided = "from differing where not (in_ours and in_theirs)"
-    (found,) = _first(connection, f"select count(*) {one_sided}")
-    if not found:
+    (count,) = _first(connection, f"select count(*) {one_sided}")
+    if not count:
         return None
     names = ", ".join(map(identifier, keys))
     row = _first(connection, f"select in_ours, {names} {one_sided} order by {names} limit 1")
     where = "only in the original" if row[0] else "not in the original"
-    return Difference(f"{prefix}rows", found, total, f"{_key(keys, row[1:])} is {where}")
+    return Difference(f"{prefix}rows", count, total, f"{_key(keys, row[1:])} is {where}")
 
 
 def _unequal(
@@ -149,12 +149,12 @@ def _unequal(
 ) -> Difference | None:  # fmt: skip
     ours, theirs = identifier(f"ours {column}"), identifier(f"theirs {column}")
     both = f"from differing where in_ours and in_theirs and {ours} is distinct from {theirs}"
-    (found,) = _first(connection, f"select count(*) {both}")
-    if not found:
+    (count,) = _first(connection, f"select count(*) {both}")
+    if not count:
         return None
     names = ", ".join(map(identifier, keys))
     row = _first(connection, f"select {ours}, {theirs}, {names} {both} order by {names} limit 1")
-    return Difference(f"{prefix}{column}", found, total, f"{_key(keys, row[2:])}: {row[0]!r} -> {row[1]!r}")
+    return Difference(f"{prefix}{column}", count, total, f"{_key(keys, row[2:])}: {row[0]!r} -> {row[1]!r}")
 
 
 def _key(keys: Sequence[str], values: Sequence[Any]) -> str:
@@ -172,15 +172,15 @@ def file_differences(
         theirs: the other run's.
         bytewise: parquet files with the same rows in other bytes are different, too.
     """
-    found = [
+    differences = [
         Difference(name, 1, 1, "only in the original" if name in ours else "not in the original")
         for name in sorted(ours.keys() ^ theirs.keys())
     ]
     for name in (name for name in ours if name in theirs and sha256_file(ours[name]) != sha256_file(theirs[name])):
         inside = _inside(connection, name, ours[name], theirs[name])
         other_bytes = Difference(name, 1, 1, "other bytes, the same contents")
-        found += inside or ([other_bytes] if bytewise or ours[name].suffix != ".parquet" else [])
-    return found
+        differences += inside or ([other_bytes] if bytewise or ours[name].suffix != ".parquet" else [])
+    return differences
 
 
 def _inside(connection: DuckDBPyConnection, name: str, ours: Path, theirs: Path) -> list[Difference]:
@@ -193,11 +193,11 @@ def _inside(connection: DuckDBPyConnection, name: str, ours: Path, theirs: Path)
         return _array_differences(f"{name}:", ours, theirs)
     read = _leaves if ours.suffix == ".json" else _lines
     one, other = read(ours), read(theirs)
-    found = [key for key in {**one, **other} if one.get(key) != other.get(key)]
-    if not found:
+    changed = [key for key in {**one, **other} if one.get(key) != other.get(key)]
+    if not changed:
         return []
-    example = f"{found[0]}: {_short(one.get(found[0]))} -> {_short(other.get(found[0]))}"
-    return [Difference(name, len(found), len(one.keys() | other.keys()), example)]
+    example = f"{changed[0]}: {_short(one.get(changed[0]))} -> {_short(other.get(changed[0]))}"
+    return [Difference(name, len(changed), len(one.keys() | other.keys()), example)]
 
 
 def _lines(path: Path) -> dict[str, Any]:
@@ -205,7 +205,7 @@ def _lines(path: Path) -> dict[str, Any]:
 
 
 def _leaves(path: Path) -> dict[str, Any]:
-    """Return the values of a JSON file by their paths (`records.3.value`)."""
+    """Map the values of a JSON file by their paths (`records.3.value`)."""
 
     def walk(value: Any, place: str) -> Iterable[tuple[str, Any]]:
         inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
@@ -221,17 +221,17 @@ def _leaves(path: Path) -> dict[str, Any]:
 def _array_differences(prefix: str, ours: Path, theirs: Path) -> list[Difference]:
     import numpy as np
 
-    found = []
+    differences = []
     with np.load(ours, allow_pickle=False) as one, np.load(theirs, allow_pickle=False) as other:
         for name in one.files:
             left, right = one[name], other[name]
             if left.shape != right.shape:
-                found.append(Difference(prefix + name, 1, 1, f"shape {left.shape} -> {right.shape}"))
+                differences.append(Difference(prefix + name, 1, 1, f"shape {left.shape} -> {right.shape}"))
             elif (unequal := np.argwhere(left != right)).size:
                 first = tuple(unequal[0])
                 example = f"{list(map(int, first))}: {left[first]} -> {right[first]}"
-                found.append(Difference(prefix + name, len(unequal), left.size, example))
-    return found
+                differences.append(Difference(prefix + name, len(unequal), left.size, example))
+    return differences
 
 
 def _short(value: Any) -> str:

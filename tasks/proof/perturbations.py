@@ -1,9 +1,9 @@
-"""Futures of a landing: cut off after a day, or going on with absurd rows. What `matinee prove` compares a run on.
+"""Perturbations of a landing: cut off after a day, or continued with absurd rows.
 
-Absurd rows are made from rows that staging has accepted, so that they are not kept out by its rules. What is done and
-when stays together in a row; who does it, to which item, under which id and name is dealt anew, column by column; and
-every number becomes the largest or smallest of its kind. They know of no source: columns are told apart by their types
-and by how many different values they hold.
+Absurd rows are derived from rows that staging has accepted, so that its rules do not reject them. What is done and when
+stays together in a row; who does it, to which item, under which id and name is shuffled, column by column; and every
+number becomes the largest or smallest of its kind. No source is treated specially: columns are told apart by their
+types and by how many different values they hold.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 REJECTS = "_rejects"
 DAYS_OF_ROWS = 20
-"""An absurd day holds the rows of so many real ones."""
+"""An absurd day has the rows of this many real ones."""
 MOST_ROWS = 200_000
 MOST_WORDS = 12
 """A text column with no more distinct values says what was done (a kind, a plan); one with more says who or which."""
 SEED = 7
 
 
-def set_aside(partitions: Iterable[Partition], home: Home, source: str) -> None:
-    """Put landed partitions into another home; files are never changed, so they are linked where that is possible."""
+def link_partitions(partitions: Iterable[Partition], home: Home, source: str) -> None:
+    """Bring landed partitions into another home; files are never changed, so they are linked where that is possible."""
     for part in partitions:
         folder = partition_dir(home, source, part.table, part.ds)
         folder.mkdir(parents=True)
@@ -46,10 +46,10 @@ def set_aside(partitions: Iterable[Partition], home: Home, source: str) -> None:
 
 
 def accepted_rows(home: Home, pipeline: str, partitions: Sequence[Partition]) -> pa.Table:
-    """Return the latest rows of a table that staging accepted, with the day (`ds`) on which they landed.
+    """Read the latest rows of a table that staging accepted, with the day (`ds`) on which they landed.
 
     Args:
-        home: a home whose warehouse has been built from these partitions; it tells which rows were refused.
+        home: a home whose warehouse has been built from these partitions; it knows which rows were rejected.
         pipeline: the pipeline.
         partitions: of one table, in order of days.
     """
@@ -61,20 +61,20 @@ def accepted_rows(home: Home, pipeline: str, partitions: Sequence[Partition]) ->
     days = [pa.array([part.ds] * part.rows, pa.date32()) for part in filled]
     rows = pa.concat_tables([_with(table, "ds", column) for table, column in zip(tables, days, strict=True)])
     with warehouse_of(home, pipeline).open() as warehouse:
-        refused = warehouse.rows(
+        rejected = warehouse.rows(
             """select ds, "row", json_keys("row") from rejected_rows where table_name = ? and rule <> 'unparseable'""",
             [filled[0].table],
         )
-        if refused and set(refused[0][2]) <= set(rows.column_names):
-            names = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in refused[0][2])
+        if rejected and set(rejected[0][2]) <= set(rows.column_names):
+            names = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in rejected[0][2])
             warehouse.add("landed", rows)
             rows = warehouse.arrow(
                 f"""
                 select landed.* from landed
                 where not exists (
-                    select 1 from rejected_rows as refused
-                    where refused.table_name = {literal(filled[0].table)} and refused.ds = landed.ds
-                        and refused."row" = cast(to_json(struct_pack({names})) as varchar)
+                    select 1 from rejected_rows as rejected
+                    where rejected.table_name = {literal(filled[0].table)} and rejected.ds = landed.ds
+                        and rejected."row" = cast(to_json(struct_pack({names})) as varchar)
                 )
                 order by all
                 """
@@ -88,7 +88,7 @@ def _with(table: pa.Table, name: str, column: Any) -> pa.Table:
 
 
 def extremes(rows: pa.Table) -> pa.Table:
-    """Return rows whose every number is the largest or, in every other row, the smallest one.
+    """Replace every number by the largest or, in every other row, the smallest one.
 
     Of those with the same sign in rows with the same words (a share of a play stays between 0 and 1, a cancelled
     quantity below 0): what staging asks of a number still holds.
@@ -121,7 +121,7 @@ def _sql_type(kind: Any) -> str:
 
 
 def _texts(rows: pa.Table, *, words: bool) -> list[str]:
-    """Return the names of the text columns with few distinct values, or of those with many."""
+    """Names of the text columns with few distinct values, or of those with many."""
     import pyarrow.compute as pc
     import pyarrow.types as pt
 
@@ -130,7 +130,7 @@ def _texts(rows: pa.Table, *, words: bool) -> list[str]:
 
 
 def absurd_rows(rows: pa.Table, day: date, table: int, *, shifted: bool) -> pa.Table:
-    """Return the rows of a day: those given, with ids and names dealt anew.
+    """Make the rows of a day: those given, with ids and names shuffled.
 
     Args:
         rows: rows with the day (`ds`) on which they landed, which the result leaves out.
@@ -159,26 +159,26 @@ def land_absurd(
     home: Home, pipeline: str, source: str, past: Sequence[Partition], days: Sequence[tuple[str, date]],
     *, into: Home, shifted: bool,
 ) -> dict[str, int]:  # fmt: skip
-    """Land absurd rows on days after a run's; return the rows landed, by table.
+    """Land absurd rows on days after a run's, and count the rows landed by table.
 
     Args:
         home: a home with a warehouse built from `past`.
         pipeline: the pipeline.
         source: name of its source.
         past: the landing up to the run's day.
-        days: the partitions to make, (table, day).
+        days: the partitions to land, (table, day).
         into: the home to land in.
         shifted: the rows happen on the day they land; otherwise they keep their times, and only land late.
     """
     landed: dict[str, int] = {}
     tables = sorted({table for table, _ in days})
     for number, table in enumerate(tables):
-        own = [part for part in past if part.table == table]
-        rows = extremes(accepted_rows(home, pipeline, own))
+        partitions = [part for part in past if part.table == table]
+        rows = extremes(accepted_rows(home, pipeline, partitions))
         if table == REJECTS:
             rows = rows.slice(0, 0)
         for day in (day for name, day in days if name == table):
-            made = absurd_rows(rows, day, number, shifted=shifted)
-            store(partition_dir(into, source, table, day), made, inputs="absurd rows")
-            landed[table] = landed.get(table, 0) + made.num_rows
+            absurd = absurd_rows(rows, day, number, shifted=shifted)
+            store(partition_dir(into, source, table, day), absurd, inputs="absurd rows")
+            landed[table] = landed.get(table, 0) + absurd.num_rows
     return landed

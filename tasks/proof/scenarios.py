@@ -1,7 +1,7 @@
-"""The worlds in which `matinee prove` runs one day: what came after it differs, what was known by its end does not.
+"""The scenarios in which `matinee prove` runs one day: what comes after it differs, what was known by its end does not.
 
-Each world is a home of its own. The tables are built with the future in them, before the day is run: an order that
-backfills have, too.
+Each scenario is a home of its own. The tables are built with the later days in them before the day is run: backfills
+run in that order, too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import GateFailed, MatineeError
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Warehouse
-from tasks.proof.perturbations import land_absurd, set_aside
+from tasks.proof.perturbations import land_absurd, link_partitions
 from tasks.runs.failures import explained
 from tasks.runs.run import Run
 from tasks.runs.steps import BY_NAME, STEPS, run_step
@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from tasks.sources.source import Source
 
 ORIGINAL, DELETED, ABSURD, LATE, PAST = "original", "deleted", "absurd", "late", "past"
-WORLDS = {
-    ORIGINAL: "what came after the day came",
-    DELETED: "nothing came after the day",
-    ABSURD: "absurd things happened after the day",
-    LATE: "absurd things happened before the day, and became known after it",
-    PAST: "nothing came after the last judged cut",
+SCENARIOS = {
+    ORIGINAL: "the real future",
+    DELETED: "nothing after the day",
+    ABSURD: "absurd events after the day",
+    LATE: "absurd events before the day, known only after it",
+    PAST: "nothing after the last test cut",
 }
+"""What comes after the day in each of them."""
 VERSION = "version"
 DATED = {"interactions": "ds", "impressions": "ds", "users": "valid_from", "items": "valid_from"}
 """The canonical tables, and the day from which a row of them is known."""
@@ -46,11 +47,11 @@ Say = Callable[[str], Any]
 
 @dataclass(frozen=True)
 class Scenario:
-    """A world in which the day has been run.
+    """A scenario in which the day has been run.
 
     Attributes:
-        name: which one.
-        after: how many rows of each canonical table it knows of what came after the day.
+        name: one of `SCENARIOS`.
+        after: how many rows of each canonical table are known only after the day.
         seconds: how long it took.
     """
 
@@ -61,21 +62,21 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Scenarios:
-    """A run and its worlds.
+    """A run and its scenarios.
 
     Attributes:
         run: the run to prove.
         partitions: the landing, from the first day that the run needs to the last one there is.
         known: the last day that the source has; the day of the run if it has none after it.
-        future: what lands after the day in worlds of absurd things: tables and days.
-        folder: where the worlds' homes are made.
-        say: told which step of which world begins.
+        later: what can land after the day, and does in the scenarios with absurd events: tables and days.
+        folder: where the scenarios' homes are created.
+        say: called with the step that begins, for progress.
     """
 
     run: Run
     partitions: list[Partition]
     known: date
-    future: list[tuple[str, date]]
+    later: list[tuple[str, date]]
     folder: Path
     say: Say
 
@@ -88,112 +89,113 @@ class Scenarios:
 
     @property
     def last(self) -> date:
-        """The last day of the future."""
-        return max(day for _, day in self.future)
+        """The last day on which something can land."""
+        return max(day for _, day in self.later)
 
     @property
     def cut(self) -> date:
-        """The last judged cut."""
+        """The last test cut."""
         return self.run.windows.test[-1]
 
     def home(self, name: str) -> Home:
-        """Return the home of a world."""
+        """State folder of a scenario."""
         return Home(self.folder / name)
 
     def warehouse(self, name: str) -> Warehouse:
-        """Return the tables of a world."""
+        """Tables of a scenario."""
         return warehouse_of(self.home(name), self.run.spec.name)
 
     def run_in(self, name: str) -> Run:
-        """Return the run as it is made in a world."""
+        """The run as it is made in a scenario."""
         return Run(self.run.spec, self.home(name), self.run.as_of, "prove")
 
     def models_of_cut(self) -> Path:
-        """Return where the world that ends with the last judged cut has the retrieval models of that cut."""
+        """Folder of the retrieval models of the last test cut in the scenario that ends with it."""
         return self.home(PAST).retrieval(self.run.spec.name) / f"cut={self.cut}"
 
     def make(self, name: str) -> Scenario:
-        """Make a world, and run the day in it; the original must be there before those with absurd rows.
+        """Create a scenario and run the day in it; the original must be there before those with absurd rows.
 
         Raises:
-            MatineeError: a step failed, or nothing came after the day in a world where it should have.
+            MatineeError: a step failed, or nothing comes after the day in a scenario where something should.
         """
         begin = time.monotonic()
-        with self._in_words(name):
+        with self._explain(name):
             self.say(f"{name}: land …")
             self._land(name)
             if name == PAST:
                 self._make_cut()
                 return Scenario(name, {}, time.monotonic() - begin)
-            goes_on = name in {ABSURD, LATE} or (name == ORIGINAL and self.known > self.run.as_of)
-            if goes_on:
-                self._build_future(name)
+            has_later_rows = name in {ABSURD, LATE} or (name == ORIGINAL and self.known > self.run.as_of)
+            if has_later_rows:
+                self._build_later(name)
             for step in _STEPS:
                 self.say(f"{name}: {step} …")
-                _take(self.run_in(name), step)
+                _run_step(self.run_in(name), step)
             after = self._after(name)
-            if goes_on and not after["interactions"]:
+            if has_later_rows and not after["interactions"]:
                 raise MatineeError(
                     f"no interaction that landed after {self.run.as_of} was accepted into the tables, so that nothing "
-                    "would be proved. Choose more --days, or look at the rules of the source's staging"
+                    "would be proved. Choose more --days, or check the rules of the source's staging"
                 )
         return Scenario(name, after, time.monotonic() - begin)
 
     def make_all(self, names: Sequence[str], jobs: int) -> Iterator[Scenario]:
-        """Make the original and other worlds, `jobs` of them at a time, each in a process of its own if more than one.
+        """Create the original and other scenarios, `jobs` at a time, each in a process of its own if more than one.
 
         Yields:
-            Each world as it gets ready.
+            Each scenario as soon as it is ready.
 
         Raises:
-            MatineeError: as `make`; no other world is begun.
+            MatineeError: as `make`; no other scenario is started.
         """
         if jobs == 1:
             yield from (self.make(name) for name in (ORIGINAL, *names))
             return
+        # Absurd rows are derived from rows that the original's staging accepted: those scenarios wait for it.
         quiet, waiting = replace(self, say=str), [name for name in names if name in {ABSURD, LATE}]
         with _pool(jobs) as pool:
             running = {pool.submit(quiet.make, name): name for name in (ORIGINAL, *names) if name not in waiting}
             while running:
                 self.say(f"{', '.join(running.values())} …")
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    name, made = running.pop(future), future.result()
+                for finished in done:
+                    name, scenario = running.pop(finished), finished.result()
                     if name == ORIGINAL:
-                        running |= {pool.submit(quiet.make, late): late for late in waiting}
-                    yield made
+                        running |= {pool.submit(quiet.make, other): other for other in waiting}
+                    yield scenario
 
     @contextmanager
-    def _in_words(self, name: str) -> Iterator[None]:
+    def _explain(self, name: str) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            said = explained(error)
-            if said is None:
+            explanation = explained(error)
+            if explanation is None:
                 raise
-            raise type(said)(f"in the world {name!r} ({WORLDS[name]}): {said}") from error
+            raise type(explanation)(f"in the scenario {name!r} ({SCENARIOS[name]}): {explanation}") from error
 
     def _land(self, name: str) -> None:
         ends, source = {ORIGINAL: self.known, PAST: self.cut}, self.source.name
         end = ends.get(name, self.run.as_of)
-        set_aside((p for p in self.partitions if p.ds <= end), self.home(name), source)
+        link_partitions((p for p in self.partitions if p.ds <= end), self.home(name), source)
         if name in {ABSURD, LATE}:
             past = [p for p in self.partitions if p.ds <= self.run.as_of]
             land_absurd(
-                self.home(ORIGINAL), self.run.spec.name, source, past, self.future,
+                self.home(ORIGINAL), self.run.spec.name, source, past, self.later,
                 into=self.home(name), shifted=name == ABSURD,
             )  # fmt: skip
 
-    def _build_future(self, name: str) -> None:
-        """Build all that the run needs, and the last day of the future, from the whole landing."""
+    def _build_later(self, name: str) -> None:
+        """Build all that the run needs, and the last later day, from the whole landing."""
         from tasks.features.build import needed
 
-        self.say(f"{name}: build the future …")
+        self.say(f"{name}: build the later days …")
         need = needed(self.run_in(name))
         self._build(name, need.features, need.labels, self.known if name == ORIGINAL else self.last)
 
     def _make_cut(self) -> None:
-        """Build the features of the last judged cut, and fit its retrieval models."""
+        """Build the features of the last test cut, and fit its retrieval models."""
         from tasks.examples.candidates import Models
 
         self.say(f"{PAST}: build …")
@@ -203,7 +205,7 @@ class Scenarios:
             Models(tables, self.run.spec).write(self.cut, folder)
 
     def _build(self, name: str, features: Mapping[date, str], labels: Mapping[date, str], last: date) -> None:
-        """Build days and cuts, and the features as of the last day of a world's landing, with all of it loaded."""
+        """Build days and cuts, and the features as of the last day of a scenario's landing, with all of it loaded."""
         from tasks.features.build import build, features_digest
         from tasks.features.ledger import BuildRequest
 
@@ -224,21 +226,21 @@ class Scenarios:
 
 @contextmanager
 def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """Yield new processes (a fork of one that has threads hangs); what has not begun when one fails never does."""
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"))
+    """Yield a pool of new processes; what has not started when one fails never does."""
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"))  # a fork of a process with threads hangs
     try:
         yield pool
     except BrokenProcessPool:
         raise MatineeError(
-            "a process that made a world has been killed, perhaps because the memory was full; free some, or give "
-            "--jobs 1, and begin again"
+            "the process of a scenario was killed, perhaps because memory ran out; free some, or give --jobs 1, and "
+            "run the command again"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _version(run: Run) -> None:
-    """Write what `publish` would publish, if the gates hold or not."""
+    """Write what `publish` would publish, whether the gates pass or not."""
     from tasks.examples.candidates import RetrieveResult
     from tasks.publishing.publish import lineage, version_name, write_version
 
@@ -247,8 +249,8 @@ def _version(run: Run) -> None:
         write_version(run, folder, version_name(run, made_from), made_from)
 
 
-def _take(run: Run, step: str) -> None:
-    """Take one of the run's own steps, or write the version."""
+def _run_step(run: Run, step: str) -> None:
+    """Run one of the run's steps, or write the version."""
 
     if step == VERSION:
         _version(run)

@@ -12,19 +12,23 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.evaluation import CHAMPION, MODEL, Evaluation, EvaluationRecord
 from tasks.errors import GateFailed, RegistryError
-from tasks.evaluation.champion import CHAMPION, against_champion, outdated_verdicts
-from tasks.evaluation.evaluate import MODEL
+from tasks.evaluation import results as evaluation_results
+from tasks.evaluation.champion import against_champion, outdated_verdicts
+from tasks.evaluation.results import RECORDS_FILE, EvaluateResult
 from tasks.examples.candidates import RetrieveResult, made_folders
 from tasks.examples.retrievers import model_of
 from tasks.features.build import landing_digest, libraries, transforms_digest
 from tasks.features.ledger import BuildRequest
+from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, GateVerdict, PublishResult
 from tasks.runs.provenance import code_digest
 from tasks.spec.feature_catalog import MartFeature
 from tasks.spec.populations import EVERYBODY_ELSE, slug
 from tasks.spec.resolved_features import Feature, RetrievalRank
 from tasks.spec.spec import Spec
-from tasks.store.files import digest, read_json
+from tasks.store.files import digest
+from tasks.store.records import read_list
 from tasks.store.registry import TimelineEvent, add_version, move_alias, verdict_on, version_dir, withdraw
 from tasks.training.train import populations
 
@@ -38,7 +42,7 @@ GOLDEN_LENGTH = 10
 
 
 def lineage(run: Run, data: str) -> dict[str, Any]:
-    """Return what a version is made from; its digest is the version's name.
+    """Collect what a version is made from; its digest is the version's name.
 
     Args:
         run: the run that makes it.
@@ -54,31 +58,31 @@ def lineage(run: Run, data: str) -> dict[str, Any]:
 
 
 def version_name(run: Run, made_from: dict[str, Any]) -> str:
-    """Return the name of the version a run makes."""
+    """Name the version that a run makes."""
     return f"{run.as_of}.{digest(made_from)[:8]}"
 
 
 def version_of(run: Run, need: BuildRequest) -> str:
-    """Return the name of the version that a run will make of the landing as it is."""
+    """Name the version that a run will make of the landing as it is."""
     return version_name(run, lineage(run, landing_digest(need.partitions)))
 
 
 def this_version(run: Run) -> str:
-    """Return the name of the version that an attempt makes, from what it has retrieved."""
+    """Name the version that an attempt makes, from what it has retrieved."""
     return version_name(run, lineage(run, run.read("retrieve", RetrieveResult).data))
 
 
 def withdraw_version(run: Run) -> None:
-    """Take back the version of a run that a gate refuses now, if it was published by an earlier judgement."""
+    """Withdraw the version of a run that fails a gate now, if an earlier evaluation published it."""
     name, alias, version = run.spec.name, run.spec.publish.alias, this_version(run)
-    word = verdict_on(run.home, name, alias, version)
-    if word is not None and not word.withdrawn:
-        event = _event(run, version, word.content, "judged again: a gate does not hold")
+    last_event = verdict_on(run.home, name, alias, version)
+    if last_event is not None and not last_event.withdrawn:
+        event = _event(run, version, last_event.content, "evaluated again: a gate failed")
         withdraw(run.home, name, event)
 
 
 def feature_nodes(spec: Spec) -> tuple[FeatureNode, ...]:
-    """Return the descriptor's features, in the order in which the trees were trained on them."""
+    """List the descriptor's features, in the order in which the trees were trained on them."""
     from engine.node_schema import LookupNode, RankNode, ScoreNode
 
     def node(feature: Feature) -> FeatureNode:
@@ -94,7 +98,7 @@ def feature_nodes(spec: Spec) -> tuple[FeatureNode, ...]:
 
 
 def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:
-    """Return the ranker of one population: retrieve, compute features, score."""
+    """Build the ranker of one population: retrieve, compute features, score."""
     from engine.node_schema import FeatureScorerNode, ScoringRankerNode, TreesNode, UnionNode
 
     parts = [
@@ -109,7 +113,7 @@ def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:
 
 
 def copy_artifacts(run: Run, folder: Path) -> list[str]:
-    """Copy everything the ranker reads into a version's folder; return the names."""
+    """Copy everything the ranker reads into a version's folder, and list the names."""
     models, features = made_folders(run)[run.as_of], run.step_dir("sample") / "serving"
     sources = {"catalogue.parquet": models / "catalogue.parquet"}
     sources |= {f"retrieval/{part.type}.npz": models / f"{part.type}.npz" for part in run.spec.retrieval}
@@ -123,8 +127,8 @@ def copy_artifacts(run: Run, folder: Path) -> list[str]:
 
 
 def describe(run: Run, folder: Path, names: list[str], version: str, made_from: dict[str, Any]) -> Descriptor:
-    """Return the descriptor of a version without golden answers."""
-    from engine.descriptor import Descriptor, Evaluation, artifact_entry, content_digest
+    """Write the descriptor of a version, still without golden answers."""
+    from engine.descriptor import Descriptor, artifact_entry, content_digest
     from engine.node_schema import PopulationRankerNode, Ref
 
     artifacts = {name: artifact_entry(folder / name) for name in names}
@@ -144,31 +148,31 @@ def describe(run: Run, folder: Path, names: list[str], version: str, made_from: 
         artifacts=artifacts,
         content=content_digest(artifacts),
         lineage=made_from,
-        evaluation=Evaluation.model_validate(evaluation(run)),
+        evaluation=evaluation(run),
     )
 
 
-def evaluation(run: Run) -> dict[str, Any]:
-    """Return the figures, and which model they are of.
+def evaluation(run: Run) -> Evaluation:
+    """Collect the figures, and say which model they are of.
 
-    What depends on the registry (who was champion) is told in the timeline instead, so that a version is the same
+    What depends on the registry (who was champion) stands in the timeline instead, so that a version is the same
     whichever days were run before it.
     """
-    records = read_json(run.step_dir("evaluate") / "records.json")
+    records = read_list(run.step_dir(evaluation_results.STEP) / RECORDS_FILE, EvaluationRecord)
     windows = run.windows
-    judged = f"trained on the cuts {windows.train[0]} to {(windows.validation or windows.train)[-1]}"
+    evaluated = f"trained on the cuts {windows.train[0]} to {(windows.validation or windows.train)[-1]}"
     published = f"the same settings, trained on the cuts {windows.refit[0]} to {windows.refit[-1]}"
-    return {
-        "records": [record for record in records if record["of"] != CHAMPION],
-        "gates": _verdicts(run, champion=False),
+    more = {
+        "gates": [verdict.to_json() for verdict in _verdicts(run, champion=False)],
         "window": [str(windows.test[0]), str(windows.test[-1])],
-        "figures_of": f"the judged model, {judged}",
-        "published_model": published if run.spec.publish.refit else f"the judged model, {judged}",
+        "figures_of": f"the evaluated model, {evaluated}",
+        "published_model": published if run.spec.publish.refit else f"the evaluated model, {evaluated}",
     }
+    return Evaluation(records=tuple(record for record in records if record.of != CHAMPION), **more)
 
 
 def golden_requests(folder: Path) -> list[Request]:
-    """Return requests of known users, of one with candidates, and of somebody unknown."""
+    """Choose requests of known users, of one with candidates, and of somebody unknown."""
     import pyarrow.parquet as pq
 
     from engine.descriptor import Request
@@ -184,7 +188,7 @@ def golden_requests(folder: Path) -> list[Request]:
 
 
 def write_version(run: Run, folder: Path, version: str, made_from: dict[str, Any]) -> str:
-    """Fill a folder with a whole version, load it as a server would, and return its content digest."""
+    """Fill a folder with a whole version, load it as a server would, and digest its artifacts."""
     from engine.descriptor import write_descriptor
     from engine.ranking import golden, load
 
@@ -196,65 +200,74 @@ def write_version(run: Run, folder: Path, version: str, made_from: dict[str, Any
     return descriptor.content
 
 
-def publish_step(run: Run) -> dict[str, Any]:
-    """Add the version to the registry and move the alias, if all gates hold.
+def publish_step(run: Run) -> PublishResult:
+    """Add the version to the registry and move the alias, if all gates passed.
 
     Raises:
-        GateFailed: they don't; nothing is published.
+        GateFailed: one did not; nothing is published.
         RegistryError: the disk is full, or the same version is there with other contents.
     """
-    if not run.result("gate")["passed"]:
-        raise GateFailed(f"{run.spec.name} {run.as_of}: a gate does not hold, so nothing is published")
+    if not run.read(GATE_STEP, GateResult).passed:
+        raise GateFailed(f"{run.spec.name} {run.as_of}: a gate failed, so nothing is published")
     made_from = lineage(run, run.read("retrieve", RetrieveResult).data)
     version = version_name(run, made_from)
+    content, new = _build_version(run, version, made_from)
+    event = _event(run, version, content, "all gates passed")
+    live = move_alias(run.home, run.spec.name, event)
+    result = PublishResult(
+        version=version,
+        path=str(version_dir(run.home, run.spec.name, version).relative_to(run.home.root)),
+        new=new,
+        alias=run.spec.publish.alias,
+        alias_moved=live,
+        content=content,
+        metrics=event.metrics,
+        to_judge_again=tuple(day for day in outdated_verdicts(run.home, run.spec) if day > run.as_of),
+    )
+    with run.write(PUBLISH_STEP) as folder:
+        folder.result = result
+    return result
+
+
+def _build_version(run: Run, version: str, made_from: dict[str, Any]) -> tuple[str, bool]:
+    """Build a version beside the others and add it to the registry.
+
+    Returns:
+        Its content digest, and whether it was not in the registry before.
+
+    Raises:
+        RegistryError: the disk is full, or the same version is there with other contents.
+    """
     root = run.home.registry(run.spec.name)
     root.mkdir(parents=True, exist_ok=True)
+    # On the file system of the registry: only there is adding the version one rename.
     building = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
     try:
         building.chmod(0o755)
         content = write_version(run, building, version, made_from)
-        new = add_version(run.home, run.spec.name, version, building, content)
+        return content, add_version(run.home, run.spec.name, version, building, content)
     except OSError as error:
         raise RegistryError(
             f"{root}: the version {version} could not be written ({error.strerror}); nothing was published and the "
-            "alias has not moved. Make room or mend the disk, then run this step again"
+            "alias has not moved. Free some space, or fix the disk, then run this step again"
         ) from None
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    event = _event(run, version, content, "all gates hold")
-    live = move_alias(run.home, run.spec.name, event)
-    path = version_dir(run.home, run.spec.name, version).relative_to(run.home.root)
-    result = {
-        "version": version,
-        "path": str(path),
-        "new": new,
-        "alias": run.spec.publish.alias,
-        "alias_moved": live,
-        "content": content,
-        "metrics": event.metrics,
-        **_later_verdicts(run),
-    }
-    with run.step("publish", result):
-        return result
 
 
-def _later_verdicts(run: Run) -> dict[str, Any]:
-    """Return the later days that were compared with another champion than they would be now, if there are any."""
-    days = [str(day) for day in outdated_verdicts(run.home, run.spec) if day > run.as_of]
-    return {"to_judge_again": days} if days else {}
-
-
-def _verdicts(run: Run, *, champion: bool) -> list[dict[str, Any]]:
-    """Return the verdicts of the gates against the champion, or of all others; that on the refit has no gate."""
-    pairs = zip_longest(run.spec.gates, run.result("gate")["gates"])
+def _verdicts(run: Run, *, champion: bool) -> list[GateVerdict]:
+    """Read the verdicts of the gates against the champion, or of all others; those without a gate are others."""
+    pairs = zip_longest(run.spec.gates, run.read(GATE_STEP, GateResult).gates)
     return [verdict for gate, verdict in pairs if (gate is not None and against_champion(gate)) == champion]
 
 
 def _event(run: Run, version: str, content: str, why: str) -> TimelineEvent:
-    evaluated = run.result("evaluate")
-    against = _verdicts(run, champion=True)
+    evaluated = run.read(evaluation_results.STEP, EvaluateResult)
+    compared: dict[str, Any] = {}
     # A pipeline without a gate on the champion leaves these two keys out, so that they do not claim a comparison.
-    compared = {"against_champion": against, "champion": evaluated["champion"]["version"]} if against else {}
+    if evaluated.champion is not None:
+        against = tuple(verdict.to_json() for verdict in _verdicts(run, champion=True))
+        compared = {"against_champion": against, "champion": evaluated.champion.version}
     return TimelineEvent(
         version=version,
         alias=run.spec.publish.alias,
@@ -262,6 +275,6 @@ def _event(run: Run, version: str, content: str, why: str) -> TimelineEvent:
         content=content,
         why=why,
         run=f"{run.spec.name}/{run.as_of}",
-        metrics={metric: rivals[MODEL] for metric, rivals in evaluated["metrics"].items()},
+        metrics={metric: values[MODEL] for metric, values in evaluated.metrics.items()},
         **compared,
     )

@@ -11,8 +11,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from engine.evaluation import MODEL, select
 from tasks.checks.profile_columns import ProfileColumn, shown
 from tasks.checks.verdicts import Check, read_checks
+from tasks.evaluation import results as evaluation
+from tasks.evaluation.results import records_if_valid
+from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, PublishResult
 from tasks.reports.html import figure, link, page
 from tasks.reports.run_report import steps_with_checks
 from tasks.reports.run_report_data import LINES, line_of, refused, refused_share
@@ -26,12 +30,11 @@ LEVELS = ("ok", "info", "warning", "critical")
 """From good to bad; a day on which a check did not run has none."""
 OUTCOMES = {
     "published": ("ok", "published"),
-    "refused": ("warning", "not published: a gate does not hold"),
+    "refused": ("warning", "not published: a gate failed"),
     "stopped": ("critical", "stopped by a check"),
     "failed": ("critical", "a step failed"),
     "unfinished": ("info", "not finished"),
 }
-MODEL = "model"
 
 
 def overview(home: Home, pipeline: str, here: Path, last: int = DEFAULT_DAYS) -> str:
@@ -80,7 +83,7 @@ def chosen(found: Sequence[Attempt]) -> Attempt | None:
 def summarize_attempt(attempt: Attempt) -> dict[str, Any]:
     """Return what an attempt has left, in short."""
     checks = {step: _checks_of(attempt, step) for step in steps_with_checks()}
-    published = optional(attempt.step_dir("publish") / "result.json")
+    published = PublishResult.read_if_valid(attempt.step_dir(PUBLISH_STEP) / "result.json")
     report = attempt.step_dir("report") / "report.html"
     rejects = refused(attempt)
     return {
@@ -92,8 +95,8 @@ def summarize_attempt(attempt: Attempt) -> dict[str, Any]:
         "refused": refused_share(rejects) if rejects is not None else None,
         "positive": _positive(attempt),
         "metrics": _model_records(attempt),
-        "version": (published or {}).get("version"),
-        "live": bool(published) and bool(published.get("alias_moved", True)),
+        "version": None if published is None else published.version,
+        "live": published is not None and published.alias_moved,
     }
 
 
@@ -110,10 +113,11 @@ def _checks_of(attempt: Attempt, step: str) -> list[Check] | None:
     return None if verdicts is None else [check for check in verdicts if not check.success]
 
 
-def _outcome(attempt: Attempt, checks: Mapping[str, list[Check] | None], published: Any) -> str:
+def _outcome(attempt: Attempt, checks: Mapping[str, list[Check] | None], published: PublishResult | None) -> str:
     if published:
         return "published"
-    if (optional(attempt.step_dir("gate") / "result.json") or {}).get("passed") is False:
+    gate = GateResult.read_if_valid(attempt.step_dir(GATE_STEP) / "result.json")
+    if gate is not None and not gate.passed:
         return "refused"
     if any(check.failed_critical for failed in checks.values() for check in failed or []):
         return "stopped"
@@ -127,9 +131,9 @@ def _positive(attempt: Attempt) -> float | None:
 
 
 def _model_records(attempt: Attempt) -> dict[str, dict[str, Any]]:
-    records = optional(attempt.step_dir("evaluate") / "records.json") or []
-    own = [r for r in records if (r["of"], r["population"], r["slice"]) == (MODEL, "*", None)]
-    return {r["metric"]: {key: r.get(key) for key in ("value", "low", "high")} for r in own}
+    records = records_if_valid(attempt.step_dir(evaluation.STEP)) or []
+    figures = select(records, of=MODEL, is_overall=True)
+    return {figure.metric: {"value": figure.value, "low": figure.low, "high": figure.high} for figure in figures}
 
 
 def heat(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.evaluation import CHAMPION, MODEL
 from tasks.checks.verdicts import SEVERITIES, Check, read_checks
 from tasks.errors import MatineeError
+from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateVerdict, PublishResult, verdicts_if_valid
 from tasks.reports import run_report_data as report_data
 from tasks.reports import run_report_drift as report_drift
 from tasks.reports import run_report_model as report_model
@@ -79,7 +81,7 @@ def collect(run: Run, *, finished: bool = True) -> dict[str, Any]:
         "skew": report_drift.skew(run),
         "metrics": report_model.metrics(run),
         "alone": report_model.alone(run),
-        "gates": optional(run.step_dir("gate") / "gates.json"),
+        "gates": verdicts_if_valid(run.dir),
         "models": report_model.models(run),
         "lineage": report_model.lineage(run),
     }
@@ -121,7 +123,7 @@ def _finished(folder: Path, name: str) -> bool:
     if name == "train":
         return any(folder.glob("*/result.json"))
     result = optional(folder / "result.json")
-    return result is not None and not (name == "gate" and not result.get("passed", True))
+    return result is not None and not (name == GATE_STEP and not result.get("passed", True))
 
 
 def _closed(run: Run, name: str) -> bool:
@@ -150,16 +152,15 @@ def _why(steps: Sequence[Mapping[str, Any]]) -> str:
 
 def verdict(run: Run, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the run's verdict in a sentence: whether it is good, why not, what the step said, what to do next."""
-    published = optional(run.step_dir("publish") / "result.json")
+    published = PublishResult.read_if_valid(run.step_dir(PUBLISH_STEP) / "result.json")
     stopped = _stopped_at(steps)
     if published:
-        moved = published.get("alias_moved", True)
-        name = published.get("alias", run.spec.publish.alias)
-        text = f"{published['version']} {f'is now {name}' if moved else 'was published; the alias stays where it is'}"
+        state = f"is now {published.alias}" if published.alias_moved else "was published; the alias stays where it is"
+        text = f"{published.version} {state}"
         return _verdict(text, True, todo=_after_publishing(published))
     said = next((step["said"] for step in steps if step["name"] == stopped), None)
     if stopped == "gate":
-        text = "Not published: a gate does not hold. The champion stays."
+        text = "Not published: a gate failed. The champion stays."
         return _verdict(text, False, _closed_gates(run), said, ["docs/runbooks/gate-does-not-hold.md"])
     if stopped in CHECK_STEPS:
         failed = _failed_critically(run, str(stopped))
@@ -180,14 +181,13 @@ def _verdict(
     return {"text": text, "good": good, "why": list(why), "said": said, "next": list(todo)}
 
 
-def _after_publishing(published: Mapping[str, Any]) -> list[str]:
-    days = published.get("to_judge_again") or []
-    return [f"judge again, because their champion is another one now: {', '.join(days)}"] if days else []
+def _after_publishing(published: PublishResult) -> list[str]:
+    days = ", ".join(map(str, published.to_judge_again))
+    return [f"evaluate again, because their champion has changed: {days}"] if days else []
 
 
 def _closed_gates(run: Run) -> list[str]:
-    gates = optional(run.step_dir("gate") / "gates.json") or []
-    return [f"{gate['gate']}: {gate['detail']}" for gate in gates if not gate["passed"]]
+    return [str(verdict) for verdict in verdicts_if_valid(run.dir) or [] if not verdict.passed]
 
 
 def _failed_critically(run: Run, step: str) -> list[Check]:
@@ -252,18 +252,18 @@ def _drift_tile(drift: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _metric_tile(metrics: Sequence[Mapping[str, Any]] | None) -> dict[str, Any] | None:
-    records = {record["of"]: record["value"] for record in metrics[0]["overall"]} if metrics else {}
-    value = records.pop("model", None)
-    rivals = {name: other for name, other in records.items() if other is not None and name != "champion"}
+    values = {record.of: record.value for record in metrics[0]["overall"]} if metrics else {}
+    value = values.pop(MODEL, None)
+    baselines = {name: other for name, other in values.items() if other is not None and name != CHAMPION}
     if value is None or metrics is None:
         return None
-    best = max(rivals, key=lambda name: float(rivals[name]), default=None)
-    note = f"{value - rivals[best]:+.4f} over {best}" if best else ""
+    best = max(baselines, key=lambda name: baselines[name], default=None)
+    note = f"{value - baselines[best]:+.4f} over {best}" if best else ""
     return _tile("metrics", metrics[0]["metric"], f"{value:.4f}", note)
 
 
-def _gates_tile(gates: Sequence[Mapping[str, Any]] | None) -> dict[str, Any] | None:
-    if not gates:
+def _gates_tile(verdicts: Sequence[GateVerdict] | None) -> dict[str, Any] | None:
+    if not verdicts:
         return None
-    held = sum(bool(gate["passed"]) for gate in gates)
-    return _tile("gates", "gates", f"{held} of {len(gates)}", "hold", "good" if held == len(gates) else "bad")
+    passed, total = sum(verdict.passed for verdict in verdicts), len(verdicts)
+    return _tile("gates", "gates", f"{passed} of {total}", "passed", "good" if passed == total else "bad")

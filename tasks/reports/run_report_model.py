@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from engine.evaluation import MODEL, EvaluationRecord, overall, select
+from tasks.evaluation import results as evaluation
+from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage
+from tasks.evaluation.results import records_if_valid
+from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, PublishResult
 from tasks.reports.svg_plots import intervals, powers
 from tasks.store.files import canonical_json
 from tasks.store.run_files import RunFiles, optional
@@ -16,51 +21,50 @@ TOP_FEATURES = 20
 
 
 def metrics(run: RunFiles) -> list[dict[str, Any]] | None:
-    """Return the metrics that were measured; None if none were."""
-    records = optional(run.step_dir("evaluate") / "records.json")
+    """Read the metrics that were measured; None if none were."""
+    records = records_if_valid(run.step_dir(evaluation.STEP))
     return None if records is None else by_metric(records)
 
 
-def by_metric(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return, for each metric, everybody's records as an interval plot, and the records of populations and slices."""
-    found = []
-    for name in dict.fromkeys(record["metric"] for record in records):
-        own = [record for record in records if record["metric"] == name]
-        overall = [r for r in own if r["population"] == "*" and r["slice"] is None]
-        overall.sort(key=lambda r: r["of"] != "model")
-        found.append(
+def by_metric(records: Sequence[EvaluationRecord]) -> list[dict[str, Any]]:
+    """Arrange the records of each metric: contenders as an interval plot, then populations and slices as rows."""
+    metrics = []
+    for name in dict.fromkeys(record.metric for record in records):
+        contenders = sorted(select(records, metric=name, is_overall=True), key=lambda record: record.of != MODEL)
+        metrics.append(
             {
                 "metric": name,
-                "definition": own[0].get("definition", ""),
-                "overall": overall,
-                "plot": intervals(overall),
-                "parts": _pivot(record for record in own if record not in overall),
+                "definition": select(records, metric=name)[0].definition,
+                "overall": contenders,
+                "plot": intervals(contenders),
+                "parts": _pivot(select(records, metric=name, is_overall=False)),
             }
         )
-    return found
+    return metrics
 
 
-def _pivot(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Turn records into a row for each population and slice, with the value of everybody who was measured."""
+def _pivot(records: Iterable[EvaluationRecord]) -> list[dict[str, Any]]:
+    """Turn records into a row for each population and slice, with the value of every contender."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for record in records:
-        piece = record["slice"]
-        name = ", ".join(f"{k} {v}" for k, v in piece.items()) if isinstance(piece, dict) else str(piece or "all")
-        row = rows.setdefault((str(record["population"]), name), {"groups": record["groups"], "of": {}})
-        row["of"][record["of"]] = record["value"]
+        piece = record.slice
+        name = ", ".join(f"{k} {v}" for k, v in piece.items()) if isinstance(piece, dict) else piece or "all"
+        row = rows.setdefault((record.population, name), {"groups": record.groups, "of": {}})
+        row["of"][record.of] = record.value
     return [{"population": population, "slice": name, **row} for (population, name), row in rows.items()]
 
 
 def alone(run: RunFiles) -> dict[str, Any] | None:
-    """Return the power of each feature alone beside the best baseline, the model and a perfect order."""
-    found, records = (optional(run.step_dir("evaluate") / name) for name in ("suspicion.json", "records.json"))
-    if found is None or records is None:
+    """Show the power of each feature alone beside the best baseline, the model and a perfect ranking."""
+    folder = run.step_dir(evaluation.STEP)
+    leakage, records = Leakage.read_if_valid(folder / LEAKAGE_FILE), records_if_valid(folder)
+    if leakage is None or records is None:
         return None
-    whole = (found["metric"], "model", "*", None)
-    model = next((r["value"] for r in records if (r["metric"], r["of"], r["population"], r["slice"]) == whole), None)
-    marks = {"baseline": found["reference"]["value"], "model": model}
-    count = max(TOP_FEATURES // 2, sum(row["suspicious"] for row in found["features"]))
-    return {**found, "model": model, **powers(found["features"], marks, found["perfect"] or 1.0), "shown": count}
+    record = overall(records, leakage.metric, MODEL)
+    model = None if record is None else record.value
+    plot = powers(leakage.features, {"baseline": leakage.reference.value, "model": model}, leakage.perfect or 1.0)
+    shown = max(TOP_FEATURES // 2, len(leakage.suspicious))
+    return {**leakage.to_json(), "model": model, **plot, "shown": shown}
 
 
 def models(run: RunFiles) -> list[dict[str, Any]]:
@@ -87,18 +91,18 @@ def models(run: RunFiles) -> list[dict[str, Any]]:
 def lineage(run: Run) -> dict[str, Any] | None:
     """Return what the run was made from: its landing, and, once it has published, what the descriptor says."""
     land, tried = (optional(run.step_dir(step) / "result.json") for step in ("land", "retrieve"))
-    published = optional(run.step_dir("publish") / "result.json") or {}
-    gate = optional(run.step_dir("gate") / "result.json") or {}
-    if land is None and tried is None and not published:
+    published = PublishResult.read_if_valid(run.step_dir(PUBLISH_STEP) / "result.json")
+    gate = GateResult.read_if_valid(run.step_dir(GATE_STEP) / "result.json")
+    if land is None and tried is None and published is None:
         return None
-    path = published.get("path")
+    path = None if published is None else published.path
     descriptor = (optional(run.home.root / path / "descriptor.json") if path else None) or {}
     made_from = descriptor.get("lineage") or {}
     landing = land or {}
     return {
-        "version": published.get("version"),
-        "would_be": gate.get("version"),
-        "champion": gate.get("champion"),
+        "version": None if published is None else published.version,
+        "would_be": None if gate is None else gate.version,
+        "champion": None if gate is None else gate.champion,
         "descriptor": f"{path}/descriptor.json" if descriptor else None,
         "artifacts": descriptor.get("artifacts", {}),
         "data": made_from.get("data") or (tried or {}).get("data"),

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.evaluation import EvaluationRecord
+    from tasks.evaluation.leakage import FeaturePower
 
 WIDTH, HEIGHT = 600.0, 90.0
 GAP = 0.2
@@ -49,12 +53,12 @@ def bars(rows: Sequence[tuple[str, float | None]]) -> dict[str, Any]:
     }
 
 
-def intervals(records: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Return a dot and its interval for each record with a value, on one axis from 0."""
-    known = [record for record in records if record["value"] is not None]
+def intervals(records: Sequence[EvaluationRecord]) -> dict[str, Any] | None:
+    """Draw a dot and its interval for each record with a value, on one axis from 0."""
+    known = [(record, record.value) for record in records if record.value is not None]
     if not known:
         return None
-    top = max(float(record["high"] if record.get("high") is not None else record["value"]) for record in known)
+    top = max(value if record.high is None else record.high for record, value in known)
     scale = (NARROW - LEFT - RIGHT) / (top or 1.0)
 
     def place(value: float | None, instead: float) -> float:
@@ -62,25 +66,25 @@ def intervals(records: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 
     rows = [
         {
-            "of": record["of"],
+            "of": record.of,
             "y": ROW * n + ROW / 2,
-            "x": place(record["value"], 0.0),
-            "low": place(record.get("low"), record["value"]),
-            "high": place(record.get("high"), record["value"]),
-            "value": record["value"],
-            "span": [record.get("low"), record.get("high")],
-            "groups": record["groups"],
+            "x": place(value, 0.0),
+            "low": place(record.low, value),
+            "high": place(record.high, value),
+            "value": value,
+            "span": [record.low, record.high],
+            "groups": record.groups,
         }
-        for n, record in enumerate(known)
+        for n, (record, value) in enumerate(known)
     ]
     return {"width": NARROW, "height": ROW * len(rows), "left": LEFT, "rows": rows}
 
 
-def powers(rows: Sequence[Mapping[str, Any]], marks: Mapping[str, float | None], top: float) -> dict[str, Any]:
-    """Return a bar for the value of each feature, and a mark for each of others, on one axis of 100 from 0 to `top`."""
+def powers(rows: Sequence[FeaturePower], marks: Mapping[str, float | None], top: float) -> dict[str, Any]:
+    """Draw a bar for the value of each feature, and each mark as a line, on one axis of 100 from 0 to `top`."""
     scale = 100.0 / (top or 1.0)
     return {
-        "rows": [{**row, "width": round(scale * (row["value"] or 0.0), 2)} for row in rows],
+        "rows": [{**row.to_json(), "width": round(scale * (row.value or 0.0), 2)} for row in rows],
         "marks": {name: round(scale * value, 2) for name, value in marks.items() if value is not None},
     }
 

@@ -8,9 +8,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from engine.evaluation import Evaluation, EvaluationRecord
 from tasks.reports.html import link, page
 from tasks.reports.overview import chosen
 from tasks.reports.run_report_model import by_metric
@@ -20,6 +24,17 @@ from tasks.store.registry import alias, timeline
 from tasks.store.run_files import attempts, optional
 
 SHOWN_METRICS = 3
+
+
+class Standing(StrEnum):
+    """What has become of a published version; the words for it stand in `parts.html.j2`."""
+
+    SERVED = "served"
+    SERVED_THOUGH_WITHDRAWN = "served_though_withdrawn"
+    WITHDRAWN = "withdrawn"
+    SUPERSEDED = "superseded"
+    WAS_LIVE = "was_live"
+    NEVER_LIVE = "never_live"
 
 
 def champion_page(home: Home, pipeline: str, here: Path) -> str:
@@ -40,7 +55,7 @@ def champion_page(home: Home, pipeline: str, here: Path) -> str:
 def _metrics(home: Home, pipeline: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the metrics of the timeline, in the order of the latest descriptor: its first one leads."""
     latest = (read_descriptor(home, pipeline, rows[-1]["version"]) if rows else None) or {}
-    ordered = [record["metric"] for record in (latest.get("evaluation") or {}).get("records", [])]
+    ordered = [record.metric for record in _records(latest)]
     named = [name for row in rows for name in row["metrics"]]
     return list(dict.fromkeys([name for name in ordered if name in named] + named))
 
@@ -55,7 +70,7 @@ def _told(home: Home, pipeline: str) -> tuple[list[dict[str, Any]], dict[str, An
 
 
 def verdicts(events: Sequence[Mapping[str, Any]], current: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Return the last word on each version with what has become of it, by as-of day.
+    """List the last event of each version with what has become of the version, by as-of day.
 
     Args:
         events: lines of the timeline in the order in which they were written.
@@ -66,32 +81,35 @@ def verdicts(events: Sequence[Mapping[str, Any]], current: Mapping[str, Any] | N
     for event in events:
         last.pop(event["version"], None)
         last[event["version"]] = dict(event)
-    words = sorted(last.values(), key=lambda event: str(event["as_of"]))
-    standing = {word["as_of"]: word["version"] for word in words if not word.get("withdrawn")}
-    for word in words:
-        instead = standing.get(word["as_of"])
-        word["was_live"] = word["version"] in live
-        if current is not None and word["version"] == current["version"]:
-            word["state"] = "served now" + (", though withdrawn" if word.get("withdrawn") else "")
-        elif word.get("withdrawn"):
-            word["state"] = "withdrawn"
-        elif instead != word["version"]:
-            word["state"] = f"superseded by {instead}"
-        else:
-            word["state"] = "was live" if word["was_live"] else "published for its day, never live"
-    return words
+    ordered = sorted(last.values(), key=lambda event: str(event["as_of"]))
+    champions = {event["as_of"]: event["version"] for event in ordered if not event.get("withdrawn")}
+    for event in ordered:
+        event["was_live"] = event["version"] in live
+        event["successor"] = champions.get(event["as_of"])
+        event["standing"] = _standing(event, current)
+    return ordered
+
+
+def _standing(event: Mapping[str, Any], current: Mapping[str, Any] | None) -> Standing:
+    if current is not None and event["version"] == current["version"]:
+        return Standing.SERVED_THOUGH_WITHDRAWN if event.get("withdrawn") else Standing.SERVED
+    if event.get("withdrawn"):
+        return Standing.WITHDRAWN
+    if event["successor"] != event["version"]:
+        return Standing.SUPERSEDED
+    return Standing.WAS_LIVE if event["was_live"] else Standing.NEVER_LIVE
 
 
 def champion_periods(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Return a block for each version that was champion of its day, to the day of the next one."""
-    own = [row for row in rows if not row.get("withdrawn") and not row["state"].startswith("superseded")]
-    if not own:
+    """Draw a block for each version that was champion of its day, to the day of the next one."""
+    champions = [row for row in rows if not row.get("withdrawn") and row["standing"] is not Standing.SUPERSEDED]
+    if not champions:
         return None
-    first = date.fromisoformat(own[0]["as_of"])
-    begins = [(date.fromisoformat(row["as_of"]) - first).days for row in own]
+    first = date.fromisoformat(champions[0]["as_of"])
+    begins = [(date.fromisoformat(row["as_of"]) - first).days for row in champions]
     ends = [*begins[1:], begins[-1] + 1]
-    blocks = [(row["version"], begin, end) for row, begin, end in zip(own, begins, ends, strict=True)]
-    return {**spans(blocks, ends[-1]), "first": own[0]["as_of"], "last": own[-1]["as_of"]}
+    blocks = [(row["version"], begin, end) for row, begin, end in zip(champions, begins, ends, strict=True)]
+    return {**spans(blocks, ends[-1]), "first": champions[0]["as_of"], "last": champions[-1]["as_of"]}
 
 
 def _row(home: Home, pipeline: str, event: Mapping[str, Any], here: Path) -> dict[str, Any]:
@@ -111,6 +129,14 @@ def read_descriptor(home: Home, pipeline: str, version: str) -> dict[str, Any] |
     """Return the descriptor of a version as it stands on disk; None if there is none that can be read."""
     found = optional(home.registry(pipeline) / "versions" / safe_name(version) / "descriptor.json")
     return found if isinstance(found, dict) else None
+
+
+def _records(descriptor: Mapping[str, Any]) -> list[EvaluationRecord]:
+    """Read the figures of a descriptor; none where they have another shape."""
+    try:
+        return list(Evaluation.model_validate(descriptor.get("evaluation") or {}).records)
+    except ValidationError:
+        return []
 
 
 def version_page(home: Home, pipeline: str, version: str, here: Path) -> str | None:
@@ -134,7 +160,7 @@ def version_page(home: Home, pipeline: str, version: str, here: Path) -> str | N
         "news": news(read_descriptor(home, pipeline, parent) if parent else None, descriptor),
         "lineage": descriptor.get("lineage") or {},
         "spec": canonical_json((descriptor.get("lineage") or {}).get("spec") or {}),
-        "metrics": by_metric(evaluation.get("records") or []),
+        "metrics": by_metric(_records(descriptor)),
         "evaluation": evaluation,
         "artifacts": descriptor.get("artifacts") or {},
         "tree": branches(descriptor.get("ranker") or {}, descriptor.get("rankers") or {}),

@@ -258,16 +258,20 @@ class Tune(Part):
     )
 
 
+LOGGED_ORDER = "logged_order"
+"""The baseline that ranks items as they were shown."""
+
+
 class Evaluate(Part):
     """How the result is measured on the test window."""
 
     metrics: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="Like ndcg@10, mrr, fpc.")
     baselines: tuple[str, ...] = Field(
-        default=("popularity", "history"), description="Retrieval types, or `policy`: the logged order."
+        default=("popularity", "history"), description="Retrieval types, or `logged_order`: items as they were shown."
     )
     slices: tuple[Column, ...] = Field(default=(), description="User attributes to look at one by one.")
     acknowledged: dict[str, Reason] = Field(
-        default={}, description="Features that look too good to be true but are legal, each with the reason."
+        default={}, description="Features that look like leakage but are legal, each with the reason."
     )
 
 

@@ -8,17 +8,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from engine.errors import MetricError
+from engine.evaluation import CHAMPION
 from engine.metrics import parse_metric
 from tasks.errors import SpecError
 from tasks.spec.conditions import canonical
 from tasks.spec.feature_catalog import feature_catalog
-from tasks.spec.parts import BeatsGate, FilesSource, LightGBM, SnapshotExamples
+from tasks.spec.parts import LOGGED_ORDER, BeatsGate, FilesSource, LightGBM, SnapshotExamples
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
 from tasks.spec.windows import first_as_of
 from tasks.spec.yaml_lines import Document, nearest
 
 LISTED = 12
+FORMER_LOGGED_ORDER = "policy"
+RENAMED_LOGGED_ORDER = f"the baseline {FORMER_LOGGED_ORDER!r} is now called {LOGGED_ORDER!r}; write that instead"
 
 
 class _Problems:
@@ -38,7 +41,7 @@ class _Problems:
 
 def baseline_names(spec: Spec) -> list[str]:
     """Names that `evaluate.baselines` may hold: retrieval types, and the logged order where there is one."""
-    logged = ["policy"] if spec.examples.kind == "impressions" else []
+    logged = [LOGGED_ORDER] if spec.examples.kind == "impressions" else []
     return [part.type for part in spec.retrieval] + logged
 
 
@@ -149,7 +152,9 @@ def _check_metrics(spec: Spec, problems: _Problems) -> None:
         except MetricError as error:
             problems.add(location, str(error))
     for index, name in enumerate(spec.evaluate.baselines):
-        if name not in baseline_names(spec):
+        if name == FORMER_LOGGED_ORDER:
+            problems.add(("evaluate", "baselines", index), RENAMED_LOGGED_ORDER)
+        elif name not in baseline_names(spec):
             problems.unknown(("evaluate", "baselines", index), "baseline", name, baseline_names(spec))
 
 
@@ -169,9 +174,11 @@ def _check_gates(spec: Spec, problems: _Problems) -> None:
             )  # fmt: skip
         key = "beats" if isinstance(gate, BeatsGate) else "not_worse_than"
         against = gate.beats if isinstance(gate, BeatsGate) else gate.not_worse_than
-        known = [*spec.evaluate.baselines, *([] if key == "beats" else ["champion"])]
-        if against not in known:
-            problems.unknown(("gates", index, key), "rival", against, known)
+        known = [*spec.evaluate.baselines, *([] if key == "beats" else [CHAMPION])]
+        if against == FORMER_LOGGED_ORDER:
+            problems.add(("gates", index, key), RENAMED_LOGGED_ORDER)
+        elif against not in known:
+            problems.unknown(("gates", index, key), "contender", against, known)
 
 
 def _check_windows(spec: Spec, problems: _Problems) -> None:

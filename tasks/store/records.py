@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from tasks.errors import MatineeError
 from tasks.store.files import read_json, write_json
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Record(BaseModel):
@@ -51,9 +54,39 @@ class Record(BaseModel):
         try:
             return cls.model_validate(value)
         except ValidationError as error:
-            problem = error.errors()[0]
-            key = ".".join(str(part) for part in problem["loc"]) or "the whole file"
-            raise MatineeError(
-                f"{path}: {key}: {problem['msg']}; found {str(problem['input'])[:80]!r}. Another version may "
-                "have written it: run the step that writes it again"
-            ) from None
+            raise _other_shape(path, error) from None
+
+
+def write_list(path: Path, records: Iterable[BaseModel]) -> None:
+    """Write a file that is a list of records atomically, as canonical JSON; keys that were never set are left out."""
+    write_json(path, [record.model_dump(mode="json", exclude_unset=True) for record in records])
+
+
+def read_list(path: Path, kind: type[Model]) -> list[Model]:
+    """Read a file that is a list of records.
+
+    Raises:
+        MatineeError: the file is missing, is no JSON, or has another shape.
+    """
+    value = read_json(path)
+    try:
+        return TypeAdapter(list[kind]).validate_python(value)  # type: ignore[valid-type]
+    except ValidationError as error:
+        raise _other_shape(path, error) from None
+
+
+def read_list_if_valid(path: Path, kind: type[Model]) -> list[Model] | None:
+    """Read a list of records for a page: None where the file is missing, torn, or has another shape."""
+    try:
+        return read_list(path, kind)
+    except (MatineeError, OSError):
+        return None
+
+
+def _other_shape(path: Path, error: ValidationError) -> MatineeError:
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"]) or "the whole file"
+    return MatineeError(
+        f"{path}: {key}: {problem['msg']}; found {str(problem['input'])[:80]!r}. Another version may "
+        "have written it: run the step that writes it again"
+    )

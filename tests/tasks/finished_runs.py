@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from html.parser import HTMLParser
 from typing import Any
 
 import duckdb
+from pydantic import BaseModel
 
+from engine.evaluation import EvaluationRecord
 from tasks.checks.verdicts import Check
+from tasks.evaluation.leakage import FeaturePower, Leakage, Reference, Thresholds
 from tasks.monitoring.distributions import Bin
 from tasks.monitoring.drift import CurrentExamples, Drift, FeatureDrift, LabelRate, Level, ReferenceExamples
+from tasks.publishing.results import GateResult, GateVerdict, PublishResult
 from tasks.runs.steps import WITH_RESULT
 from tasks.store.files import write_json
 from tests.tasks.checking import FakeRun
@@ -19,10 +24,15 @@ STEPS = tuple(step.name for step in WITH_RESULT)
 NASTY = "<script>alert('x')</script>"
 
 
-def record(metric: str, of: str, value: float | None, **more: Any) -> dict[str, Any]:
+def record(metric: str, of: str, value: float | None, **more: Any) -> EvaluationRecord:
     low, high = (None, None) if value is None else (value - 0.01, value + 0.01)
-    common = {"population": "*", "slice": None, "groups": 900, "definition": "ndcg/linear/log2"}
-    return {"metric": metric, "of": of, "value": value, "low": low, "high": high, **common, **more}
+    figures = {"value": value, "low": low, "high": high, "groups": 900, "definition": "ndcg/linear/log2"}
+    return EvaluationRecord.model_validate({"metric": metric, "of": of, "slice": None, **figures, **more})
+
+
+def plain(records: Iterable[BaseModel]) -> list[dict[str, Any]]:
+    """Records as they lie on disk."""
+    return [record.model_dump(mode="json", exclude_unset=True) for record in records]
 
 
 def a_check(**change: Any) -> dict[str, Any]:
@@ -43,24 +53,56 @@ def a_check(**change: Any) -> dict[str, Any]:
     return Check.model_validate({**dict(check), **change}).to_json()
 
 
-def power(feature: str, value: float, **more: Any) -> dict[str, Any]:
+def power(feature: str, value: float, **more: Any) -> FeaturePower:
     spans = {"auc": value, "auc_low": value - 0.01, "auc_high": value + 0.01, "closes": (value - 0.3) / 0.7}
-    common = {"direction": "higher", "groups": 900, "suspicious": False, "acknowledged": None}
-    return {"feature": feature, "value": value, **spans, **common, **more}
+    common = {"direction": "higher", "groups": 900, "suspicious": False}
+    return FeaturePower.model_validate({"feature": feature, "value": value, **spans, **common, **more})
 
 
-SUSPICION = {
-    "metric": "ndcg@10",
-    "reference": {"of": "history", "value": 0.3},
-    "perfect": 1.0,
-    "suspicious_from": {"closes": 1 / 3, "auc": 0.97, "groups": 30},
-    "features": [
+LEAKAGE = Leakage(
+    metric="ndcg@10",
+    reference=Reference(of="history", value=0.3),
+    perfect=1.0,
+    suspicious_from=Thresholds(closes=1 / 3, auc=0.97, groups=30),
+    features=[
         power("plays_tomorrow", 0.98, suspicious=True),
         power("known_ahead", 0.9, suspicious=True, acknowledged="Set the day before."),
         power("user_item_days_since_action", 0.35, direction="lower"),
         *(power(f"item_actions_{days}d", 0.3 - days / 1000) for days in range(1, 13)),
     ],
-}
+)
+RECORDS = [
+    *(
+        record(metric, of, value - shift)
+        for metric, shift in (("ndcg@10", 0.0), ("mrr", 0.05), ("recall@20", -0.1))
+        for of, value in (("popularity", 0.28), ("model", 0.34), ("history", 0.30))
+    ),
+    *(
+        record("ndcg@10", of, 0.3, slice={"region": region})
+        for of in ("model", "popularity", "history")
+        for region in ("BR", "US", "DE")
+    ),
+    record("fpc", "model", None),
+]
+PUBLISHED = PublishResult(
+    version="2026-02-10.3f9ac2d1",
+    path="registry/demo/versions/2026-02-10.3f9ac2d1",
+    new=True,
+    alias="champion",
+    alias_moved=True,
+    content="0" * 64,
+    metrics={"ndcg@10": 0.34},
+)
+VERDICT = GateVerdict(
+    gate="ndcg@10 beats popularity by 0.01",
+    passed=True,
+    detail="difference +0.0600 [+0.0500, +0.0700] over 900 groups",
+)
+
+
+def gate_result(*verdicts: GateVerdict, **more: Any) -> GateResult:
+    passed = all(verdict.passed for verdict in verdicts)
+    return GateResult.model_validate({"passed": passed, "gates": list(verdicts), "version": PUBLISHED.version, **more})
 
 
 def drifted(feature: str, level: Level, psi: float, *, bins: bool = True) -> FeatureDrift:
@@ -146,38 +188,11 @@ def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
             }
         },
         "evaluate": {
-            "records.json": [
-                *(
-                    record(metric, of, value - shift)
-                    for metric, shift in (("ndcg@10", 0.0), ("mrr", 0.05), ("recall@20", -0.1))
-                    for of, value in (("popularity", 0.28), ("model", 0.34), ("history", 0.30))
-                ),
-                *(
-                    record("ndcg@10", of, 0.3, slice={"region": region})
-                    for of in ("model", "popularity", "history")
-                    for region in regions
-                ),
-                record("fpc", "model", None),
-            ],
-            "suspicion.json": SUSPICION,
+            "records.json": plain(RECORDS),
+            "leakage.json": LEAKAGE.to_json(),
         },
-        "gate": {
-            "gates.json": [
-                {
-                    "gate": "ndcg@10 beats popularity by 0.01",
-                    "passed": True,
-                    "detail": "difference +0.0600 [+0.0500, +0.0700] over 900 groups",
-                }
-            ],
-            "result.json": {"passed": True},
-        },
-        "publish": {
-            "result.json": {
-                "version": "2026-02-10.3f9ac2d1",
-                "path": "registry/demo/versions/2026-02-10.3f9ac2d1",
-                "alias_moved": True,
-            }
-        },
+        "gate": {"gates.json": plain([VERDICT]), "result.json": gate_result(VERDICT).to_json()},
+        "publish": {"result.json": PUBLISHED.to_json()},
     }
     for step in steps:
         for name in [name for name in (step, f"{step}/all") if name in files] or [step]:

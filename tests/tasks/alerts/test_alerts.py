@@ -18,6 +18,7 @@ from tasks.errors import GateFailed, MatineeError
 from tasks.runs.outcome import ReportResult
 from tasks.runs.run import Run
 from tasks.store.files import Home, write_json
+from tasks.store.records import write_list
 from tests.alerting import check, gate, leave, message, run_of
 
 
@@ -119,7 +120,7 @@ def test_no_sink_changes_what_a_run_ends_with(sinks: str, tmp_path: Path, monkey
     """Sinks that are absent, dead or wrong; and the run that fails, or does not, is the same."""
 
     def fail(run: Run) -> dict[str, Any]:
-        write_json(run.step_dir("gate") / "gates.json", [gate()])
+        write_list(run.step_dir("gate") / "gates.json", [gate()])
         raise GateFailed("a gate failed")
 
     def write(run: Run) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from tasks.checks.predictions import check_predictions, cut_off
 from tasks.checks.verdicts import read_checks
 from tasks.errors import CheckFailed
+from tasks.evaluation.results import ChampionResult
 from tasks.runs.run import Run
 from tasks.store.files import read_json
 from tests.tiny_pipelines import Tiny, in_process
@@ -37,7 +38,7 @@ def test_the_lists_of_a_trained_model_are_lists(shown: Tiny, tmp_path: Path) -> 
 
     checks = read_checks(run.step_dir("check_predictions")) or ()
     assert result.failed_critical == 0
-    assert result.champion == {"version": None, "since": None, "problem": None}
+    assert result.champion == ChampionResult(version=None)
     assert {check.line for check in checks} == {"predictions"}
     assert "everybody" in {check.table for check in checks}
 

@@ -1,4 +1,4 @@
-"""The champion as of a day, in registries written by hand: which one it is, what it may be judged on, and when not."""
+"""The champion as of a day, in registries written by hand: which one it is, what it is compared on, and when not."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from engine.descriptor import Descriptor, artifact_entry, content_digest, write_
 from tasks.errors import GateFailed
 from tasks.evaluation.champion import champion_before, champion_of, outdated_verdicts, valid_versions
 from tasks.evaluation.evaluate import evaluate_step
+from tasks.evaluation.results import ChampionResult, EvaluateResult
 from tasks.publishing.gates import gate_step
 from tasks.publishing.publish import this_version
+from tasks.publishing.results import GateResult, GateVerdict
 from tasks.runs.run import Run
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
@@ -37,7 +39,7 @@ def run_on(home: Path, **changes: Any) -> Run:
     return Run(spec_of(**changes), Home(home), day("02-20"), "1")
 
 
-def judged(cuts: list[date], users: int = 30) -> pa.Table:
+def held_out_examples(cuts: list[date], users: int = 30) -> pa.Table:
     """A group for each user and cut: the first clue names the best item, the second one the worst."""
     return examples(
         *(
@@ -56,7 +58,7 @@ def judged(cuts: list[date], users: int = 30) -> pa.Table:
 def a_model(spec: Spec, path: Path, clue: str) -> None:
     """Trees that know one clue only."""
     only = spec.model_copy(update={"features": (clue,)})
-    table = judged([day("02-01")]).select([clue, "grade", "weight", "group_id"])
+    table = held_out_examples([day("02-01")]).select([clue, "grade", "weight", "group_id"])
     path.parent.mkdir(parents=True, exist_ok=True)
     train_ranker(table, only, only.ranker).save(path)
 
@@ -111,8 +113,8 @@ def test_the_champion_is_the_latest_day_before_the_runs_own(tmp_path: Path) -> N
     assert champion_before(run) == "02-18.0"
 
 
-def test_only_cuts_it_has_not_learnt_from_are_judged(tmp_path: Path) -> None:
-    run, table = run_on(tmp_path), judged([day("02-16"), day("02-17")])
+def test_only_cuts_it_was_not_trained_on_are_compared(tmp_path: Path) -> None:
+    run, table = run_on(tmp_path), held_out_examples([day("02-16"), day("02-17")])
     version = publish(run, day("02-19"))  # trained on the cuts up to 02-16, whose labels are of 02-17
     found = champion_of(run, table)
     assert (found.version, found.since, found.problem) == (version, day("02-17"), None)
@@ -128,10 +130,10 @@ def run_before(run: Run, as_of: date) -> Run:
     return Run(run.spec, run.home, as_of, run.attempt)
 
 
-def test_without_refit_it_has_learnt_up_to_its_own_test_window(tmp_path: Path) -> None:
+def test_without_refit_it_was_trained_up_to_its_own_test_window(tmp_path: Path) -> None:
     run = run_on(tmp_path, publish={"refit": False})
     publish(run, day("02-19"))  # its test cuts: 02-15 and 02-16, its validation ends 3 days before
-    assert champion_of(run, judged([day("02-16")])).since == day("02-13")
+    assert champion_of(run, held_out_examples([day("02-16")])).since == day("02-13")
 
 
 def again(plain: dict[str, Any], folder: Path) -> Descriptor:
@@ -141,7 +143,10 @@ def again(plain: dict[str, Any], folder: Path) -> Descriptor:
 
 
 def test_each_population_is_scored_by_its_own_trees(tmp_path: Path) -> None:
-    run, table = run_on(tmp_path, evaluate={"metrics": ["mrr"], "slices": ["region"]}), judged([day("02-17")])
+    run, table = (
+        run_on(tmp_path, evaluate={"metrics": ["mrr"], "slices": ["region"]}),
+        held_out_examples([day("02-17")]),
+    )
     split = {"type": "PopulationRanker", "by": "region", "of": {"*": {"$ref": "#/rankers/*"}}}
     split["of"] = {"BR": {"$ref": "#/rankers/BR"}, "*": {"$ref": "#/rankers/*"}}
     backwards = ranker(CLUES[1], "trees.txt")
@@ -184,7 +189,7 @@ def sampled(run: Run, table: pa.Table) -> None:
     pq.write_table(table, run.step_dir("sample") / "test.parquet")
 
 
-def evaluated(run: Run, table: pa.Table) -> dict[str, Any]:
+def evaluated(run: Run, table: pa.Table) -> EvaluateResult:
     """Evaluate with a model that knows the first clue."""
     sampled(run, table)
     for name in ("judged.txt", "published.txt"):
@@ -199,29 +204,29 @@ def run_of_one_feature(home: Path, **changes: Any) -> Run:
 def test_an_equal_model_may_follow_and_the_champion_has_records(tmp_path: Path) -> None:
     run = run_of_one_feature(tmp_path)
     version = publish(run, day("02-19"))
-    result = evaluated(run, judged([day("02-16"), day("02-17")]))
-    assert result["champion"] == {"version": version, "since": "2026-02-17", "problem": None}
-    assert result["metrics"]["mrr"]["champion"] == 1.0
-    assert gate_step(run)["gates"][:1] == [
-        {
-            "gate": "mrr not worse than champion by more than 0.01",
-            "passed": True,
-            "detail": "difference +0.0000 [+0.0000, +0.0000] over 30 groups since 2026-02-17, new to the champion "
+    result = evaluated(run, held_out_examples([day("02-16"), day("02-17")]))
+    assert result.champion == ChampionResult(version=version, since=day("02-17"))
+    assert result.metrics["mrr"]["champion"] == 1.0
+    assert gate_step(run).gates[:1] == [
+        GateVerdict(
+            gate="mrr not worse than champion by more than 0.01",
+            passed=True,
+            detail="difference +0.0000 [+0.0000, +0.0000] over 30 groups since 2026-02-17, new to the champion "
             + version,
-        }
+        )
     ]
 
 
 def test_a_worse_model_may_not_follow(tmp_path: Path) -> None:
     run = run_of_one_feature(tmp_path)
     publish(run, day("02-19"))
-    evaluate_backwards(run, judged([day("02-17")]))
+    evaluate_backwards(run, held_out_examples([day("02-17")]))
     with pytest.raises(GateFailed, match=r"the champion stays:\n  mrr not worse than champion.*: difference -0\.\d+ "):
         gate_step(run)
 
 
 def evaluate_backwards(run: Run, table: pa.Table) -> None:
-    """Judge a model that takes the best item for the worst."""
+    """Evaluate a model that takes the best item for the worst."""
     sampled(run, table)
     turned = pa.array(1 - table["grade"].to_numpy(), pa.int8())
     worst = table.set_column(table.column_names.index("grade"), "grade", turned)
@@ -235,20 +240,20 @@ def evaluate_backwards(run: Run, table: pa.Table) -> None:
 def test_the_first_model_needs_no_champion(tmp_path: Path) -> None:
     run = run_of_one_feature(tmp_path)
     publish(run, day("02-20"))  # the same day, run before
-    assert evaluated(run, judged([day("02-17")]))["champion"] == {"version": None, "since": None, "problem": None}
-    assert gate_step(run)["gates"][0]["detail"] == "no champion before 2026-02-20"
+    assert evaluated(run, held_out_examples([day("02-17")])).champion == ChampionResult(version=None)
+    assert gate_step(run).gates[0].detail == "no champion before 2026-02-20"
 
 
 def test_without_such_a_gate_nobody_asks_for_the_champion(tmp_path: Path) -> None:
     run = run_of_one_feature(tmp_path, gates=[{"metric": "mrr", "beats": "popularity"}])
     publish(run, day("02-19"))
-    result = evaluated(run, judged([day("02-17")]))
-    assert "champion" not in result
-    assert "champion" not in result["metrics"]["mrr"]
+    result = evaluated(run, held_out_examples([day("02-17")]))
+    assert result.champion is None
+    assert "champion" not in result.metrics["mrr"]
 
 
-def judged_of(home: Home, as_of: str, champion: str | None, name: str = "a") -> str:
-    """Enter that a version of a day was compared with a champion, and held."""
+def passed_of(home: Home, as_of: str, champion: str | None, name: str = "a") -> str:
+    """Enter that a version of a day was compared with a champion, and passed."""
     version = f"{as_of}.{name}"
     move_alias(home, "tiny", published(version, day(as_of), champion=champion))
     return version
@@ -260,44 +265,44 @@ def names_of(run: Run) -> list[str]:
 
 def test_what_stands_is_in_the_order_of_days_and_without_what_was_withdrawn(tmp_path: Path) -> None:
     run = run_on(tmp_path)
-    late = judged_of(run.home, "02-18", None)
-    early = judged_of(run.home, "02-16", None)
-    other = judged_of(run.home, "02-17", early)
+    late = passed_of(run.home, "02-18", None)
+    early = passed_of(run.home, "02-16", None)
+    other = passed_of(run.home, "02-17", early)
     assert names_of(run) == [early, other, late]
     withdraw(run.home, "tiny", published(other, day("02-17")))
     assert names_of(run) == [early, late]
-    judged_of(run.home, "02-17", early)
+    passed_of(run.home, "02-17", early)
     assert names_of(run) == [early, other, late]
     move_alias(run.home, "tiny", published("02-19.a", day("02-19"), alias="trial"))
     assert names_of(run) == [early, other, late]
 
 
-def test_a_version_that_is_judged_again_keeps_its_place(tmp_path: Path) -> None:
+def test_a_version_that_is_evaluated_again_keeps_its_place(tmp_path: Path) -> None:
     run = run_on(tmp_path)
-    first, second = judged_of(run.home, "02-16", None), judged_of(run.home, "02-17", None)
-    judged_of(run.home, "02-16", "02-15.a")
+    first, second = passed_of(run.home, "02-16", None), passed_of(run.home, "02-17", None)
+    passed_of(run.home, "02-16", "02-15.a")
     assert names_of(run) == [first, second]
     assert valid_versions(run.home, run.spec)[0].champion == "02-15.a"  # the last word on it
 
 
 def test_a_version_of_an_earlier_landing_that_comes_back_is_champion_of_its_day_again(tmp_path: Path) -> None:
     run = run_on(tmp_path)
-    first = judged_of(run.home, "02-18", None)
-    corrected = judged_of(run.home, "02-18", None, "b")
+    first = passed_of(run.home, "02-18", None)
+    corrected = passed_of(run.home, "02-18", None, "b")
     assert champion_before(run) == corrected
-    judged_of(run.home, "02-18", None)  # the correction is taken back, and the day is run again
+    passed_of(run.home, "02-18", None)  # the correction is taken back, and the day is run again
     assert champion_before(run) == first
     assert names_of(run) == [corrected, first]
 
 
 def test_verdicts_are_outdated_by_a_day_that_is_filled_in(tmp_path: Path) -> None:
     run = run_on(tmp_path)
-    first = judged_of(run.home, "02-16", None)
-    last = judged_of(run.home, "02-18", first)
+    first = passed_of(run.home, "02-16", None)
+    last = passed_of(run.home, "02-18", first)
     assert outdated_verdicts(run.home, run.spec) == []
-    between = judged_of(run.home, "02-17", first)
+    between = passed_of(run.home, "02-17", first)
     assert outdated_verdicts(run.home, run.spec) == [day("02-18")]
-    judged_of(run.home, "02-18", between)
+    passed_of(run.home, "02-18", between)
     assert outdated_verdicts(run.home, run.spec) == []
     withdraw(run.home, "tiny", published(between, day("02-17")))
     assert outdated_verdicts(run.home, run.spec) == [day("02-18")]
@@ -307,39 +312,39 @@ def test_verdicts_are_outdated_by_a_day_that_is_filled_in(tmp_path: Path) -> Non
 def test_the_verdict_on_a_version_that_was_overtaken_is_nobodys_affair(tmp_path: Path) -> None:
     """A correction makes other versions of two days: the champion of the first version of the second one is gone."""
     run = run_on(tmp_path)
-    judged_of(run.home, "02-17", judged_of(run.home, "02-16", None))
-    corrected = judged_of(run.home, "02-16", None, "b")
+    passed_of(run.home, "02-17", passed_of(run.home, "02-16", None))
+    corrected = passed_of(run.home, "02-16", None, "b")
     assert outdated_verdicts(run.home, run.spec) == [day("02-17")]
-    judged_of(run.home, "02-17", corrected, "b")
+    passed_of(run.home, "02-17", corrected, "b")
     assert outdated_verdicts(run.home, run.spec) == []
 
 
 def test_without_a_gate_on_the_champion_no_verdict_is_outdated(tmp_path: Path) -> None:
     run = run_on(tmp_path, gates=[{"metric": "mrr", "beats": "popularity"}])
-    judged_of(run.home, "02-16", "another")
+    passed_of(run.home, "02-16", "another")
     assert outdated_verdicts(run.home, run.spec) == []
 
 
-def test_a_published_version_that_a_gate_refuses_now_is_withdrawn(tmp_path: Path) -> None:
+def test_a_published_version_that_fails_a_gate_now_is_withdrawn(tmp_path: Path) -> None:
     run = run_of_one_feature(tmp_path)
-    evaluate_backwards(run, judged([day("02-17")]))
+    evaluate_backwards(run, held_out_examples([day("02-17")]))
     version = this_version(run)
     move_alias(run.home, "tiny", published(version, run.as_of))  # before there was a champion
     better = publish(run, day("02-19"))
     evaluate_step(run)
     with pytest.raises(GateFailed):
         gate_step(run)
-    word = verdict_on(run.home, "tiny", "champion", version)
-    assert word is not None
-    assert (word.withdrawn, word.why) == (True, "judged again: a gate does not hold")
+    event = verdict_on(run.home, "tiny", "champion", version)
+    assert event is not None
+    assert (event.withdrawn, event.why) == (True, "evaluated again: a gate failed")
     assert names_of(run) == [better]
-    assert run.result("gate")["champion"] == better
+    assert run.read("gate", GateResult).champion == better
 
 
 def test_a_feature_that_the_examples_lack_makes_it_inconclusive(tmp_path: Path) -> None:
     run = run_of_one_feature(tmp_path)
     version = publish(run, day("02-19"), CLUES[1])
-    evaluated(run, judged([day("02-17")]).drop_columns(CLUES[1]))
+    evaluated(run, held_out_examples([day("02-17")]).drop_columns(CLUES[1]))
     with pytest.raises(GateFailed) as caught:
         gate_step(run)
     assert str(caught.value).splitlines()[1] == (
@@ -353,15 +358,15 @@ def test_a_score_of_another_retrieval_is_another_feature(tmp_path: Path) -> None
     run = run_on(tmp_path)
     before = spec_of(retrieval=[{"type": "popularity", "window": "7d", "k": 5}, {"type": "history", "k": 5}])
     publish(run, day("02-19"), "popularity_score", before)
-    problem = champion_of(run, judged([day("02-17")])).problem
+    problem = champion_of(run, held_out_examples([day("02-17")])).problem
     assert problem == "its feature popularity_score comes from other settings of the retrieval popularity"
 
 
-def test_a_champion_that_learnt_from_every_test_cut_is_no_judge(tmp_path: Path) -> None:
+def test_a_champion_trained_on_every_test_cut_is_not_compared(tmp_path: Path) -> None:
     run = run_on(tmp_path)
     late = spec_of(label={"horizon": "1d", "lateness": "0d", "grades": [{"grade": 1, "when": "kind = 'play'"}]})
     publish(run, day("02-19"), spec=late)  # labels of 02-18 and 02-19 taken: nothing up to 02-17 is new to it
-    problem = champion_of(run, judged([day("02-17")])).problem
+    problem = champion_of(run, held_out_examples([day("02-17")])).problem
     assert problem == "it was trained on labels up to 2026-02-19, later than every test cut"
 
 
@@ -369,7 +374,7 @@ def test_a_damaged_champion_is_not_loaded(tmp_path: Path) -> None:
     run = run_on(tmp_path)
     folder = version_dir(run.home, "tiny", publish(run, day("02-19")))
     (folder / "trees.txt").write_text("tree")
-    problem = champion_of(run, judged([day("02-17")])).problem
+    problem = champion_of(run, held_out_examples([day("02-17")])).problem
     assert problem is not None
     assert "trees.txt: 4 bytes with sha256" in problem
     assert "the file was altered after publishing" in problem
@@ -379,7 +384,7 @@ def test_a_champion_with_other_contents_than_it_was_published_with_is_not_loaded
     run = run_on(tmp_path)
     version = publish(run, day("02-19"))
     move_alias(run.home, "tiny", published(version, day("02-19")))
-    problem = champion_of(run, judged([day("02-17")])).problem
+    problem = champion_of(run, held_out_examples([day("02-17")])).problem
     assert problem is not None
     assert "than were published under this name (000000000000…)" in problem
 
@@ -387,6 +392,6 @@ def test_a_champion_with_other_contents_than_it_was_published_with_is_not_loaded
 def test_a_champion_that_is_gone_is_named(tmp_path: Path) -> None:
     run = run_on(tmp_path)
     move_alias(run.home, "tiny", published("2026-02-19.gone", day("02-19")))
-    problem = champion_of(run, judged([day("02-17")])).problem
+    problem = champion_of(run, held_out_examples([day("02-17")])).problem
     assert problem is not None
     assert "2026-02-19.gone/descriptor.json: cannot be read (No such file or directory)" in problem

@@ -12,24 +12,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from engine.evaluation import overall, select
 from tasks.errors import TrainingError
 from tasks.evaluation import evaluate
 from tasks.evaluation.evaluate import (
     Groups,
     evaluate_step,
     model_scores,
-    overall,
     populations_of,
     rank_groups,
     records,
 )
 from tasks.evaluation.held_out import HeldOut, baseline_rows
+from tasks.evaluation.leakage import Leakage
+from tasks.evaluation.results import EvaluateResult, FigureKey
 from tasks.runs.run import Run
 from tasks.store.files import Home, read_json
 from tasks.training.rankers import train_ranker
 from tests.tasks.handmade import SNAPSHOTS, day, examples, finish_step, group, sample_of, spec_of
 
-REGIONS = {"evaluate": {"metrics": ["ndcg@10", "mrr"], "baselines": ["popularity", "policy"], "slices": ["region"]}}
+REGIONS = {
+    "evaluate": {"metrics": ["ndcg@10", "mrr"], "baselines": ["popularity", "logged_order"], "slices": ["region"]}
+}
 
 
 @pytest.fixture
@@ -60,36 +64,37 @@ def two_groups() -> pa.Table:
 
 @pytest.mark.usefixtures("scored")
 def test_by_hand(tmp_path: Path) -> None:
-    found = ranked(run_of(tmp_path, **REGIONS), two_groups(), None)
+    groups = ranked(run_of(tmp_path, **REGIONS), two_groups(), None)
 
     log3 = math.log2(3)
     upside_down = (1 / log3 + 2 / 2) / (2 + 1 / log3)
-    assert found.users == ["u1", "u2"]
-    assert found.attributes == {"region": ["BR", "SE"]}
-    assert found.population == ["*", "*"]
-    assert found.values["ndcg@10", "model"] == pytest.approx([upside_down, 1])
-    assert found.values["ndcg@10", "popularity"] == pytest.approx([1, 1 / log3])
-    assert found.values["ndcg@10", "policy"] == pytest.approx([upside_down, 1])
-    assert found.values["mrr", "model"] == pytest.approx([1 / 2, 1])
-    assert found.values["mrr", "popularity"] == pytest.approx([1, 1 / 2])
+    assert groups.users == ["u1", "u2"]
+    assert groups.attributes == {"region": ["BR", "SE"]}
+    assert groups.population == ["*", "*"]
+    assert groups.of("ndcg@10", "model") == pytest.approx([upside_down, 1])
+    assert groups.of("ndcg@10", "popularity") == pytest.approx([1, 1 / log3])
+    assert groups.of("ndcg@10", "logged_order") == pytest.approx([upside_down, 1])
+    assert groups.of("mrr", "model") == pytest.approx([1 / 2, 1])
+    assert groups.of("mrr", "popularity") == pytest.approx([1, 1 / 2])
 
 
 @pytest.mark.usefixtures("scored")
 def test_records_are_one_flat_list(tmp_path: Path) -> None:
     run = run_of(tmp_path, **REGIONS)
-    found = records(run.spec, ranked(run, two_groups(), None))
+    figures = records(run.spec, ranked(run, two_groups(), None))
 
-    assert len(found) == 2 * 3 * 3  # metrics × rivals × (all, two slices)
-    assert set(found[0]) == {
-        "metric", "of", "population", "slice", "value", "low", "high", "groups", "definition",
-    }  # fmt: skip
-    everybody = overall(found, "mrr", "model")
+    assert len(figures) == 2 * 3 * 3  # metrics × contenders × (all, two slices)
+    everybody = overall(figures, "mrr", "model")
     assert everybody is not None
-    assert (everybody["value"], everybody["groups"]) == (0.75, 2)
-    assert everybody["low"] <= 0.75 <= everybody["high"]
-    sliced = [r for r in found if (r["metric"], r["of"], r["slice"]) == ("mrr", "model", "region=BR")]
-    assert [(r["value"], r["low"], r["groups"]) for r in sliced] == [(0.5, None, 1)]  # one user has no interval
-    assert overall(found, "mrr", "history") is None
+    assert (everybody.value, everybody.groups) == (0.75, 2)
+    assert everybody.low is not None
+    assert everybody.high is not None
+    assert everybody.low <= 0.75 <= everybody.high
+    sliced = [record for record in select(figures, metric="mrr", of="model") if record.slice == "region=BR"]
+    assert [(record.value, record.low, record.groups) for record in sliced] == [
+        (0.5, None, 1)
+    ]  # one user has no interval
+    assert overall(figures, "mrr", "history") is None
 
 
 @pytest.mark.usefixtures("scored")
@@ -99,13 +104,13 @@ def test_populations_have_records_of_their_own(tmp_path: Path) -> None:
     finish_step(run, "sample", sample_of({"BR": 5, "SE": 4}).to_json())
 
     groups = ranked(run, two_groups(), None)
-    found = records(run.spec, groups)
+    figures = records(run.spec, groups)
 
     assert list(populations_of(run, two_groups())) == ["BR", "BR", "BR", "*", "*"]
     assert groups.population == ["BR", "*"]
-    assert {r["population"] for r in found} == {"*", "BR"}
-    own = [r for r in found if (r["metric"], r["of"], r["population"]) == ("mrr", "model", "BR")]
-    assert [(r["value"], r["groups"]) for r in own] == [(0.5, 1)]
+    assert {record.population for record in figures} == {"*", "BR"}
+    of_region = [record for record in select(figures, metric="mrr", of="model") if record.population == "BR"]
+    assert [(record.value, record.groups) for record in of_region] == [(0.5, 1)]
 
 
 def noise(seed: int, groups: int, model: str) -> pa.Table:
@@ -125,24 +130,26 @@ PLAIN = {"evaluate": {"metrics": ["ndcg@10", "mrr", "fpc"], "baselines": ["popul
 
 @pytest.mark.usefixtures("scored")
 def test_a_perfect_scorer_is_perfect(tmp_path: Path) -> None:
-    found = ranked(run_of(tmp_path, **PLAIN), noise(1, 50, "perfect"), None)
+    groups = ranked(run_of(tmp_path, **PLAIN), noise(1, 50, "perfect"), None)
     for metric in ("ndcg@10", "mrr", "fpc"):
-        assert found.values[metric, "model"].tolist() == [1.0] * 50
+        assert groups.of(metric, "model").tolist() == [1.0] * 50
 
 
 @pytest.mark.usefixtures("scored")
 @pytest.mark.parametrize("model", ["random", "same"])
 def test_a_scorer_that_knows_nothing_is_worth_chance(tmp_path: Path, model: str) -> None:
     run = run_of(tmp_path, **PLAIN)
-    found = records(run.spec, ranked(run, noise(2, 1500, model), None))
+    figures = records(run.spec, ranked(run, noise(2, 1500, model), None))
 
     ranks = np.arange(1, 11)
     chance = {"ndcg@10": np.mean(1 / np.log2(ranks + 1)), "mrr": np.mean(1 / ranks), "fpc": 0.5}
     for metric, expected in chance.items():
-        record = overall(found, metric, "model")
+        record = overall(figures, metric, "model")
         assert record is not None
-        assert record["low"] - 0.01 <= expected <= record["high"] + 0.01
-        assert record["value"] == pytest.approx(expected, abs=0.03)
+        assert record.low is not None
+        assert record.high is not None
+        assert record.low - 0.01 <= expected <= record.high + 0.01
+        assert record.value == pytest.approx(expected, abs=0.03)
 
 
 @pytest.mark.usefixtures("scored")
@@ -151,19 +158,19 @@ def test_ties_are_not_resolved_by_the_order_shown(tmp_path: Path) -> None:
     shown = group("r1", "u1", [0, 0, 1], model=[0.5] * 3, popularity_score=[0.0] * 3)
     for row, position in zip(shown, [3, 2, 1], strict=True):
         row["position"] = position
-    plain = {"evaluate": {"metrics": ["mrr"], "baselines": ["popularity", "policy"], "slices": []}}
-    found = ranked(run_of(tmp_path, **plain), examples(shown), None)
+    plain = {"evaluate": {"metrics": ["mrr"], "baselines": ["popularity", "logged_order"], "slices": []}}
+    groups = ranked(run_of(tmp_path, **plain), examples(shown), None)
 
-    assert found.values["mrr", "model"] == pytest.approx([1 / 3])
-    assert found.values["mrr", "popularity"] == pytest.approx([1 / 3])
-    assert found.values["mrr", "policy"] == pytest.approx([1])
+    assert groups.of("mrr", "model") == pytest.approx([1 / 3])
+    assert groups.of("mrr", "popularity") == pytest.approx([1 / 3])
+    assert groups.of("mrr", "logged_order") == pytest.approx([1])
 
 
 def test_the_list_of_history_holds_only_what_the_user_had() -> None:
     table = examples(group("r1", "u1", [0, 1], history_score=[0.0, 2.0], popularity_score=[3.0, 0.0]))
     assert baseline_rows(table, "history")[1].tolist() == [False, True]
     assert baseline_rows(table, "popularity")[1].tolist() == [True, True]
-    assert baseline_rows(table, "policy")[0].tolist() == [-1, -2]
+    assert baseline_rows(table, "logged_order")[0].tolist() == [-1, -2]
 
 
 def truth_of(*rows: tuple[str, str, str, int]) -> pa.Table:
@@ -183,11 +190,11 @@ def test_relevant_items_that_were_not_retrieved_count_as_misses(tmp_path: Path) 
     table = examples(group("u1@c", "u1", [1, 0, 0], model=[3.0, 2.0, 1.0], history_score=[0.0, 1.0, 0.0]))
     truth = truth_of(("u1@c", "u1", "i0", 1), ("u1@c", "u1", "i8", 1), ("u1@c", "u1", "i9", 1))
 
-    found = ranked(run_of(tmp_path, **SNAPSHOT), table, truth)
+    groups = ranked(run_of(tmp_path, **SNAPSHOT), table, truth)
 
-    assert found.values["recall@2", "model"] == pytest.approx([1 / 2])  # of the two it could have found
-    assert found.values["ndcg@10", "model"] == pytest.approx([1 / (1 + 1 / math.log2(3) + 1 / 2)])
-    assert found.values["recall@2", "history"] == pytest.approx([0])
+    assert groups.of("recall@2", "model") == pytest.approx([1 / 2])  # of the two it could have groups
+    assert groups.of("ndcg@10", "model") == pytest.approx([1 / (1 + 1 / math.log2(3) + 1 / 2)])
+    assert groups.of("recall@2", "history") == pytest.approx([0])
 
 
 @pytest.mark.usefixtures("scored")
@@ -195,11 +202,11 @@ def test_a_user_for_whom_nothing_was_retrieved_counts_as_missed(tmp_path: Path) 
     table = examples(group("u2@c", "u2", [1], model=[1.0], history_score=[1.0]))
     truth = truth_of(("u1@c", "u1", "i5", 1), ("u1@c", "u1", "i6", 1), ("u2@c", "u2", "i0", 1))
 
-    found = ranked(run_of(tmp_path, **SNAPSHOT), table, truth)
+    groups = ranked(run_of(tmp_path, **SNAPSHOT), table, truth)
 
-    assert found.users == ["u2", "u1"]
-    assert found.values["recall@2", "model"].tolist() == [1, 0]
-    assert found.values["recall@2", "history"].tolist() == [1, 0]
+    assert groups.users == ["u2", "u1"]
+    assert groups.of("recall@2", "model").tolist() == [1, 0]
+    assert groups.of("recall@2", "history").tolist() == [1, 0]
 
 
 def test_each_population_is_scored_by_its_own_trees(tmp_path: Path) -> None:
@@ -240,20 +247,29 @@ def test_the_step_leaves_records_and_groups(tmp_path: Path) -> None:
 
     result = evaluate_step(run)
 
-    assert result == read_json(run.step_dir("evaluate") / "result.json")
-    assert result["groups"] == 2
-    assert result["metrics"]["mrr"] == {"model": 0.75, "popularity": 0.75, "policy": 0.75}
+    assert result == run.read("evaluate", EvaluateResult)
+    assert result.groups == 2
+    assert result.metrics["mrr"] == {"model": 0.75, "popularity": 0.75, "logged_order": 0.75}
     groups = pq.read_table(run.step_dir("evaluate") / "groups.parquet")
     assert groups.column_names == ["user_id"] + [
-        f"{metric} of {rival}" for rival in ("model", "popularity", "policy") for metric in ("ndcg@10", "mrr")
+        f"{metric} of {contender}"
+        for contender in ("model", "popularity", "logged_order")
+        for metric in ("ndcg@10", "mrr")
     ]
-    assert len(read_json(run.step_dir("evaluate") / "records.json")) == 18
-    alone = read_json(run.step_dir("evaluate") / "suspicion.json")["features"]
-    assert [(row["feature"], row["groups"]) for row in alone] == [("item_actions_28d", 2), ("user_tenure_days", 2)]
-    assert result["suspicious"] == []
+    figures = read_json(run.step_dir("evaluate") / "records.json")
+    assert len(figures) == 18
+    assert list(figures[0]) == [
+        "definition", "groups", "high", "low", "metric", "of", "population", "slice", "value",
+    ]  # fmt: skip
+    leakage = Leakage.read(run.step_dir("evaluate") / "leakage.json")
+    assert [(power.feature, power.groups) for power in leakage.features] == [
+        ("item_actions_28d", 2),
+        ("user_tenure_days", 2),
+    ]
+    assert result.suspicious == ()
 
 
-def test_nothing_to_judge_is_an_error(tmp_path: Path) -> None:
+def test_nothing_to_evaluate_is_an_error(tmp_path: Path) -> None:
     run = run_of(tmp_path, **REGIONS)
     run.step_dir("sample").mkdir(parents=True)
     pq.write_table(two_groups().slice(0, 0), run.step_dir("sample") / "test.parquet")
@@ -261,12 +277,18 @@ def test_nothing_to_judge_is_an_error(tmp_path: Path) -> None:
         evaluate_step(run)
     assert str(caught.value) == (
         "tiny 2026-02-20: no group of the test cuts 2026-02-16 to 2026-02-17 has a positive label, so nothing can be "
-        "judged; look at `label` and `examples.test`"
+        "evaluated; check `label` and `examples.test`"
     )
     assert not run.step_dir("evaluate").exists()
 
 
 def test_undefined_values_are_left_out_and_counted() -> None:
-    values = {("mrr", "model"): np.array([1.0, math.nan, 0.0]), ("mrr", "popularity"): np.full(3, math.nan)}
-    found = records(spec_of(), Groups(["u1", "u2", "u3"], {}, ["*"] * 3, values))
-    assert [(r["of"], r["value"], r["groups"]) for r in found] == [("model", 0.5, 2), ("popularity", None, 0)]
+    values = {
+        FigureKey("mrr", "model"): np.array([1.0, math.nan, 0.0]),
+        FigureKey("mrr", "popularity"): np.full(3, math.nan),
+    }
+    figures = records(spec_of(), Groups(["u1", "u2", "u3"], values, {}, ["*"] * 3))
+    assert [(record.of, record.value, record.groups) for record in figures] == [
+        ("model", 0.5, 2),
+        ("popularity", None, 0),
+    ]

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from engine.metrics import parse_metric
 from tasks.evaluation.held_out import HeldOut, baseline_rows
-from tasks.evaluation.leakage import suspicion_of
+from tasks.evaluation.leakage import FeaturePower, Leakage, leakage_of
 from tests.tasks.handmade import SNAPSHOTS, day, examples, group, spec_of
 
 Floats = npt.NDArray[np.float64]
@@ -23,17 +23,17 @@ FEATURE = {"features": ["item_actions_28d"], "evaluate": {"metrics": ["ndcg@10"]
 SIZE = 8
 
 
-def found_in(table: pa.Table, *features: str, truth: pa.Table | None = None, **changes: Any) -> dict[str, Any]:
+def leakage_in(table: pa.Table, *features: str, truth: pa.Table | None = None, **changes: Any) -> Leakage:
     """What is found when the features are columns of the examples."""
     spec = spec_of(**{**FEATURE, **changes, "features": list(features)})
     held_out = HeldOut.of(spec, table, truth)
     metric = parse_metric(spec.gates[0].metric)
     names = spec.evaluate.baselines
-    return suspicion_of(spec, held_out, {n: metric(held_out.lists(*baseline_rows(table, n))) for n in names})
+    return leakage_of(spec, held_out, {n: metric(held_out.lists(*baseline_rows(table, n))) for n in names})
 
 
-def row_of(found: dict[str, Any], feature: str = "f") -> dict[str, Any]:
-    return next(row for row in found["features"] if row["feature"] == feature)
+def power_of(leakage: Leakage, feature: str = "f") -> FeaturePower:
+    return next(power for power in leakage.features if power.feature == feature)
 
 
 def lists(count: int, seed: int = 0, size: int = SIZE, **columns: Any) -> pa.Table:
@@ -62,20 +62,20 @@ def test_by_hand() -> None:
         group("r1", "u1", [0, 1, 2], f=[1.0, 3.0, 2.0], popularity_score=[1.0, 2.0, 3.0]),
         group("r2", "u2", [0, 1, 0], f=[0.0, 1.0, 1.0], popularity_score=[0.0, 1.0, 2.0]),
     )
-    found = found_in(table, "f")
+    leakage = leakage_in(table, "f")
 
     log3 = math.log2(3)
     mine = ((1 + 2 / log3) / (2 + 1 / log3) + 1) / 2  # r1: grades 1, 2, 0; r2: the tie goes to the first item
     theirs = (1 + 1 / log3) / 2
-    assert found["metric"] == "ndcg@10"
-    assert found["reference"] == {"of": "popularity", "value": pytest.approx(theirs)}
-    assert found["perfect"] == 1.0
-    row = row_of(found)
-    assert row["direction"] == "higher"
-    assert row["value"] == pytest.approx(mine)
-    assert row["closes"] == pytest.approx((mine - theirs) / (1 - theirs))
-    assert row["auc"] == pytest.approx((1 + 3 / 4) / 2)  # r1: both above the 0; r2: one tie, one below
-    assert (row["groups"], row["suspicious"], row["acknowledged"]) == (2, False, None)
+    assert leakage.metric == "ndcg@10"
+    assert (leakage.reference.of, leakage.reference.value) == ("popularity", pytest.approx(theirs))
+    assert leakage.perfect == 1.0
+    power = power_of(leakage)
+    assert power.direction == "higher"
+    assert power.value == pytest.approx(mine)
+    assert power.closes == pytest.approx((mine - theirs) / (1 - theirs))
+    assert power.auc == pytest.approx((1 + 3 / 4) / 2)  # r1: both above the 0; r2: one tie, one below
+    assert (power.groups, power.suspicious, power.acknowledged) == (2, False, None)
 
 
 def test_auc_is_that_of_scikit_learn_in_each_list() -> None:
@@ -94,32 +94,32 @@ def test_auc_is_that_of_scikit_learn_in_each_list() -> None:
 
 def test_the_better_direction_is_kept() -> None:
     table = lists(40, higher=label, lower=lambda grades, _: -grades, none=lambda grades, _: [5.0] * len(grades))
-    found = found_in(table, "none", "lower", "higher")
-    assert [(row["feature"], row["direction"], row["auc"]) for row in found["features"]] == [
+    leakage = leakage_in(table, "none", "lower", "higher")
+    assert [(power.feature, power.direction, power.auc) for power in leakage.features] == [
         ("higher", "higher", 1.0),
         ("lower", "lower", 1.0),
         ("none", "none", 0.5),
     ]
-    assert [row["suspicious"] for row in found["features"]] == [True, True, False]
+    assert [power.suspicious for power in leakage.features] == [True, True, False]
 
 
 def test_a_few_lists_prove_nothing() -> None:
-    assert row_of(found_in(lists(29, f=label), "f"))["suspicious"] is False
-    assert row_of(found_in(lists(30, f=label), "f"))["suspicious"] is True
+    assert power_of(leakage_in(lists(29, f=label), "f")).suspicious is False
+    assert power_of(leakage_in(lists(30, f=label), "f")).suspicious is True
 
 
 @given(st.integers(0, 10_000))
 def test_noise_is_not_named(seed: int) -> None:
-    found = found_in(lists(40, seed, a=noise, b=noise, c=noise), "a", "b", "c")
-    assert not any(row["suspicious"] for row in found["features"])
+    leakage = leakage_in(lists(40, seed, a=noise, b=noise, c=noise), "a", "b", "c")
+    assert not any(power.suspicious for power in leakage.features)
 
 
 @given(st.integers(0, 10_000), st.floats(0.0, 0.25))
 def test_a_noisy_copy_of_the_label_is_named(seed: int, spread: float) -> None:
     table = lists(60, seed, f=lambda grades, draw: grades + draw.normal(0, spread, len(grades)))
-    row = row_of(found_in(table, "f"))
-    assert row["suspicious"]
-    assert row["auc"] > 0.95
+    power = power_of(leakage_in(table, "f"))
+    assert power.suspicious
+    assert power.auc > 0.95
 
 
 @given(st.integers(0, 10_000), st.sampled_from(["cube", "exp", "scale", "negative"]))
@@ -129,36 +129,36 @@ def test_what_keeps_the_order_changes_nothing(seed: int, name: str) -> None:
     changed = whole.set_column(
         whole.column_names.index("f"), "f", pa.array(change(whole["f"].to_numpy().astype(np.float64)))
     )
-    before, after = row_of(found_in(whole, "f")), row_of(found_in(changed, "f"))
+    before, after = power_of(leakage_in(whole, "f")), power_of(leakage_in(changed, "f"))
     turned = {"higher": "lower", "lower": "higher"} if name == "negative" else {}
-    assert after == before | {"direction": turned.get(before["direction"], before["direction"])}
+    assert after == before.model_copy(update={"direction": turned.get(before.direction, before.direction)})
 
 
 def test_an_honest_feature_as_strong_as_its_baseline_is_not_named() -> None:
     table = lists(80, f=lambda grades, draw: grades + draw.normal(0, 0.3, len(grades)))
     strong = table.set_column(table.column_names.index("popularity_score"), "popularity_score", table["f"])
-    row = row_of(found_in(strong, "f"))
-    assert row["auc"] > 0.97
-    assert row["closes"] == pytest.approx(0.0)
-    assert row["suspicious"] is False
+    power = power_of(leakage_in(strong, "f"))
+    assert power.auc > 0.97
+    assert power.closes == pytest.approx(0.0)
+    assert power.suspicious is False
 
 
 def test_without_baselines_the_reference_is_no_order() -> None:
-    found = found_in(lists(40, f=label), "f", evaluate={"metrics": ["ndcg@10"], "baselines": []})
-    assert found["reference"]["of"] == "no order"
-    assert row_of(found)["suspicious"] is True
+    leakage = leakage_in(lists(40, f=label), "f", evaluate={"metrics": ["ndcg@10"], "baselines": []})
+    assert leakage.reference.of == "no order"
+    assert power_of(leakage).suspicious is True
 
 
 def test_the_reason_in_the_pipeline_file_is_kept() -> None:
     known = {"metrics": ["ndcg@10"], "baselines": ["popularity"], "acknowledged": {"f": "Set before the visit."}}
-    row = row_of(found_in(lists(40, f=label), "f", evaluate=known))
-    assert (row["suspicious"], row["acknowledged"]) == (True, "Set before the visit.")
+    power = power_of(leakage_in(lists(40, f=label), "f", evaluate=known))
+    assert (power.suspicious, power.acknowledged) == (True, "Set before the visit.")
 
 
 def test_to_be_unknown_can_be_a_leak() -> None:
     table = lists(40, f=lambda grades, _: np.where(grades > 0, np.nan, 1.0))
-    row = row_of(found_in(table, "f"))
-    assert (row["direction"], row["auc"], row["suspicious"]) == ("lower", 1.0, True)
+    power = power_of(leakage_in(table, "f"))
+    assert (power.direction, power.auc, power.suspicious) == ("lower", 1.0, True)
 
 
 def test_the_perfect_order_is_of_what_was_retrieved() -> None:
@@ -174,8 +174,8 @@ def test_the_perfect_order_is_of_what_was_retrieved() -> None:
             "cut": pa.array([day("02-01")] * 400, pa.date32()),
         }
     )
-    found = found_in(table, "f", truth=missed, **spec)
-    assert found["perfect"] < 0.25
-    assert row_of(found)["value"] == pytest.approx(found["perfect"])
-    assert row_of(found)["closes"] == pytest.approx(1.0)
-    assert row_of(found)["suspicious"] is True
+    leakage = leakage_in(table, "f", truth=missed, **spec)
+    assert leakage.perfect < 0.25
+    assert power_of(leakage).value == pytest.approx(leakage.perfect)
+    assert power_of(leakage).closes == pytest.approx(1.0)
+    assert power_of(leakage).suspicious is True

@@ -37,6 +37,7 @@ from tasks.operations.backfill import (
     survey,
 )
 from tasks.publishing.publish import version_of
+from tasks.publishing.results import GateResult, GateVerdict
 from tasks.runs.run import Run
 from tasks.store.files import read_json
 from tasks.store.registry import Alias, alias, move_alias, timeline, verdict_on, withdraw
@@ -72,11 +73,11 @@ def publish(run: Run, champion: str | None = None) -> None:
 
 def fail_gate(run: Run, champion: str | None = None) -> None:
     verdicts = [
-        {"gate": "ndcg@10 beats popularity", "passed": False, "detail": "difference +0.0"},
-        {"gate": "ndcg@10 beats history", "passed": True, "detail": "difference +0.1"},
+        GateVerdict(gate="ndcg@10 beats popularity", passed=False, detail="difference +0.0"),
+        GateVerdict(gate="ndcg@10 beats history", passed=True, detail="difference +0.1"),
     ]
-    found = {"passed": False, "gates": verdicts, "version": version(run), "champion": champion}
-    finish_step(run, "gate", found)
+    result = GateResult(passed=False, gates=verdicts, version=version(run), champion=champion)
+    finish_step(run, "gate", result.to_json())
 
 
 def states(runs: list[Run], **how: Any) -> list[str]:

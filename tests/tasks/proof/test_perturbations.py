@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from tasks.proof.perturbations import MOST_WORDS, absurd_rows, accepted_rows, extremes, set_aside
+from tasks.proof.perturbations import MOST_WORDS, absurd_rows, accepted_rows, extremes, link_partitions
 from tasks.store.files import Home
 from tasks.store.partitions import Partition, partition_dir, read_manifests, store
 
@@ -113,7 +113,7 @@ def test_refused_rows_are_left_out(home: Home) -> None:
 
 def test_a_landing_is_put_aside_as_it_is(home: Home, tmp_path: Path) -> None:
     aside = Home(tmp_path / "aside")
-    set_aside([part for part in landed(home) if part.ds == FIRST], aside, "service")
+    link_partitions([part for part in landed(home) if part.ds == FIRST], aside, "service")
     (part,) = landed(aside)
     assert (part.ds, part.sha256) == (FIRST, landed(home)[0].sha256)
     assert part.path.read_bytes() == landed(home)[0].path.read_bytes()

@@ -1,4 +1,4 @@
-"""`matinee prove` holds on the tiny pipelines, and names each of three planted leaks."""
+"""`matinee prove` passes on the tiny pipelines, and names each of three planted leaks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tasks.errors import MatineeError, SourceError
 from tasks.examples import candidates as retrieve
 from tasks.features import build
 from tasks.proof.differences import Difference
-from tasks.proof.prove import FILES, OTHERS, Proof, World, files, future_of, land_ahead, prove, render
+from tasks.proof.prove import FILES, OTHERS, Comparison, Proof, files, land_ahead, later_partitions, prove, render
 from tasks.proof.scenarios import Scenarios
 from tasks.runs.run import Run
 from tasks.sources.land import open_source
@@ -55,10 +55,10 @@ def tiny_bought(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     return Tiny(pipeline_file(folder, BOUGHT), BOUGHT_DAY, folder / "home", data)
 
 
-def proof_of(tiny: Tiny, *worlds: str, scratch: Path | None = None) -> Proof:
+def proof_of(tiny: Tiny, *scenarios: str, scratch: Path | None = None) -> Proof:
     with threads(2):
         return prove(
-            tiny.prepared(attempt="prove"), Console(quiet=True), days=FUTURE, worlds=worlds, scratch=scratch,
+            tiny.prepared(attempt="prove"), Console(quiet=True), days=FUTURE, scenarios=scenarios, scratch=scratch,
             keep=scratch is not None,
         )  # fmt: skip
 
@@ -70,10 +70,10 @@ def text_of(proof: Proof) -> str:
     return console.file.getvalue()
 
 
-def test_the_proof_of_a_pipeline_of_impressions_holds(tiny_shown: Tiny, tmp_path: Path) -> None:
+def test_the_proof_of_a_pipeline_of_impressions_passes(tiny_shown: Tiny, tmp_path: Path) -> None:
     proof = proof_of(tiny_shown, *OTHERS, scratch=tmp_path)
     assert [line.rstrip() for line in text_of(proof).splitlines()[1:]] == [
-        "artefact    deleted  absurd  late  past",
+        "artifact    deleted  absurd  late  past",
         "features    same     same    same  same",
         "labels      same     same    same  –",
         "retrieval   same     same    same  same",
@@ -86,16 +86,16 @@ def test_the_proof_of_a_pipeline_of_impressions_holds(tiny_shown: Tiny, tmp_path
         "proven: nothing that happens or becomes known after 2026-01-18 (until 2026-01-21) changes the run",
     ]
     assert [path.name for path in tiny_shown.home.iterdir()] == ["landing"]
-    (worlds,) = tmp_path.iterdir()
-    every_artefact_has_its_files(replace(tiny_shown.prepared(attempt="prove"), home=Home(worlds / "original")))
+    (homes,) = tmp_path.iterdir()
+    every_artifact_has_its_files(replace(tiny_shown.prepared(attempt="prove"), home=Home(homes / "original")))
     day, last = tiny_shown.as_of, tiny_shown.as_of + timedelta(days=FUTURE)
     for name, latest in (("absurd", last), ("late", day)):
-        every_absurd_row_is_accepted(Home(worlds / name), day, last, latest)
+        every_absurd_row_is_accepted(Home(homes / name), day, last, latest)
 
 
-def every_artefact_has_its_files(run: Run) -> None:
+def every_artifact_has_its_files(run: Run) -> None:
     """Else a file that is kept elsewhere one day would count as the same for good."""
-    found = {artefact: files(run, artefact).keys() for artefact in ("retrieval", *FILES)}
+    found = {artifact: files(run, artifact).keys() for artifact in ("retrieval", *FILES)}
     names = {Path(name).name for name in found["retrieval"]}
     assert names == {"als.npz", "popularity.npz", "history.npz", "catalogue.parquet", "candidates.parquet"}
     assert found["examples"] == {f"sample/{name}.parquet" for name in ("train", "validation", "test", "refit")}
@@ -129,7 +129,7 @@ def test_the_command_proves_a_pipeline_of_snapshots(tiny_bought: Tiny, monkeypat
 
 def test_the_command_fails_when_something_differs(tiny_shown: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     leak = Difference("feat_users.region", 2, 60, "as_of=2026-01-18 user_id=u1: 'BR' -> 'DE'")
-    found = World("late", {"features": [leak], "labels": []})
+    found = Comparison("late", {"features": [leak], "labels": []})
     monkeypatch.setattr("tasks.proof.prove.prove", lambda *_, **__: Proof("shown", SHOWN_DAY, SHOWN_DAY, (found,)))
     done = CliRunner().invoke(app, ["prove", str(tiny_shown.file), "--as-of", str(SHOWN_DAY)])
     assert done.exit_code == 1
@@ -141,7 +141,7 @@ def test_the_command_fails_when_something_differs(tiny_shown: Tiny, monkeypatch:
 def test_what_a_difference_was_passed_on_to_is_named_once() -> None:
     leaks = [Difference(f"feat_users.{name}", 1, 9, "…") for name in "abcdefg"]
     passed_on = [Difference(f"sample/train.parquet:{name}", 1, 9, "…") for name in "ab"]
-    found = World("late", {"features": leaks, "labels": [], "examples": passed_on})
+    found = Comparison("late", {"features": leaks, "labels": [], "examples": passed_on})
     assert [line.strip() for line in text_of(Proof("shown", SHOWN_DAY, SHOWN_DAY, (found,))).splitlines()[11:-2]] == [
         *(f"late · features: feat_users.{name}: 1 of 9, e.g. …" for name in "abcde"),
         "late · features: … and 2 more",
@@ -168,13 +168,13 @@ def leak(file: Path, honest: str, leaking: str) -> None:
 
 
 def test_a_feature_that_uses_the_label_day_is_named(tiny_bought: Tiny, transforms: Path) -> None:
-    """Trailing windows that end a day too late: only a world that ends with a cut tells of past cuts."""
+    """Trailing windows that end a day too late: only a scenario that ends with a cut tells of past cuts."""
     macros = transforms / "macros"
     leak(macros / "trailing.sql", "select {{ key }}, day, ds{%", "select {{ key }}, day - 1 as day, ds - 1 as ds{%")
     leak(macros / "user_item_features.sql", "daily.ds <= asked.as_of", "daily.ds <= asked.as_of + 1")
     proof = proof_of(tiny_bought, "past")
-    assert not proof.holds
-    found = {difference.place for difference in proof.worlds[0].differences["features"]}
+    assert not proof.passed
+    found = {difference.place for difference in proof.comparisons[0].differences["features"]}
     assert {
         "feat_users.user_actions_28d",
         "feat_items.item_actions_28d",
@@ -187,9 +187,9 @@ def test_a_user_attribute_that_is_overwritten_later_is_named(tiny_shown: Tiny, t
     honest = "changes.valid_from <= days.as_of and (changes.valid_until is null or days.as_of < changes.valid_until)"
     leak(transforms / "macros" / "attributes.sql", honest, "changes.valid_until is null")
     proof = proof_of(tiny_shown, "late")
-    assert not proof.holds
-    found = {difference.place: difference for difference in proof.worlds[0].differences["features"]}
-    assert found["feat_users.region"].found > 10
+    assert not proof.passed
+    found = {difference.place: difference for difference in proof.comparisons[0].differences["features"]}
+    assert found["feat_users.region"].count > 10
     assert " user_id=u" in found["feat_users.region"].example
     assert "late · features: feat_users.region: " in text_of(proof)
 
@@ -199,9 +199,9 @@ def test_item_factors_that_are_fitted_past_the_cut_are_named(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(retrieve.Models, "_refit_day", lambda self, cut, every: cut + timedelta(days=2))
     proof = proof_of(tiny_shown, "past")
-    assert not proof.holds
-    assert proof.worlds[0].differences["features"] == []
-    named = {difference.place for difference in proof.worlds[0].differences["retrieval"]}
+    assert not proof.passed
+    assert proof.comparisons[0].differences["features"] == []
+    named = {difference.place for difference in proof.comparisons[0].differences["retrieval"]}
     assert named == {"2026-01-16/als.npz:item_factors", "2026-01-16/als.npz:user_factors"}
     assert "past · retrieval: 2026-01-16/als.npz:item_factors: " in text_of(proof)
 
@@ -210,8 +210,8 @@ def test_the_last_day_of_a_source_cannot_be_proved(tiny_bought: Tiny) -> None:
     run = replace(tiny_bought.prepared(attempt="prove"), as_of=date(2011, 12, 9))
     source = open_source(run.spec, run.home, run.data)
     with pytest.raises(SourceError, match=r"found the days 2011-12-10 to 2011-12-10.* choose an earlier one"):
-        future_of(run, source, 7)
-    days = {day for _, day in future_of(replace(run, as_of=date(2011, 12, 7)), source, 7)}
+        later_partitions(run, source, 7)
+    days = {day for _, day in later_partitions(replace(run, as_of=date(2011, 12, 7)), source, 7)}
     assert days == {date(2011, 12, 8), date(2011, 12, 9)}
 
 
@@ -227,26 +227,26 @@ def test_a_source_may_have_nothing_after_the_day_yet(tiny_bought: Tiny, tmp_path
         land_ahead(run, source, 7)
 
 
-def worlds_of(run: Run, folder: Path) -> Scenarios:
+def scenarios_of(run: Run, folder: Path) -> Scenarios:
     return Scenarios(run, [], run.as_of, [("events", run.as_of + timedelta(days=1))], folder, str)
 
 
-def test_what_fails_in_a_world_names_the_world(tiny_shown: Tiny, tmp_path: Path) -> None:
-    with pytest.raises(MatineeError, match=r"in the world 'deleted' \(nothing came after the day\): .* not landed"):
-        worlds_of(tiny_shown.prepared(), tmp_path).make("deleted")
+def test_what_fails_in_a_scenario_names_the_scenario(tiny_shown: Tiny, tmp_path: Path) -> None:
+    with pytest.raises(MatineeError, match=r"in the scenario 'deleted' \(nothing after the day\): .* not landed"):
+        scenarios_of(tiny_shown.prepared(), tmp_path).make("deleted")
 
 
-def test_a_future_that_staging_refuses_proves_nothing(
+def test_later_rows_that_staging_rejects_proves_nothing(
     tiny_shown: Tiny, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     nothing = dict.fromkeys(("interactions", "impressions", "users", "items"), 0)
-    for name in ("_land", "_build_future"):
+    for name in ("_land", "_build_later"):
         monkeypatch.setattr(Scenarios, name, lambda self, name: None)
     monkeypatch.setattr(Scenarios, "_after", lambda self, name: nothing)
     monkeypatch.setattr("tasks.proof.scenarios._STEPS", {})
-    worlds = worlds_of(tiny_shown.prepared(), tmp_path)
-    assert worlds.make("original").after == worlds.make("deleted").after == nothing
+    scenarios = scenarios_of(tiny_shown.prepared(), tmp_path)
+    assert scenarios.make("original").after == scenarios.make("deleted").after == nothing
     with pytest.raises(
-        MatineeError, match=r"in the world 'late' .* no interaction that landed after 2026-01-18 was accepted"
+        MatineeError, match=r"in the scenario 'late' .* no interaction that landed after 2026-01-18 was accepted"
     ):
-        worlds.make("late")
+        scenarios.make("late")

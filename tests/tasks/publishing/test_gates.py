@@ -6,29 +6,31 @@ import math
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy as np
 import pytest
 
 from tasks.errors import GateFailed, MatineeError
-from tasks.publishing.gates import evaluate_gate, gate_step, judge_features, judge_refit
+from tasks.evaluation.leakage import FeaturePower, Leakage, Reference, Thresholds
+from tasks.evaluation.results import EvaluateResult, FigureKey, GroupValues
+from tasks.publishing.gates import evaluate_gate, evaluate_leakage, evaluate_refit, gate_step
 from tasks.publishing.publish import this_version
+from tasks.publishing.results import GateResult, GateVerdict, verdicts_if_valid
 from tasks.runs.run import Run
 from tasks.spec.parts import BeatsGate, NotWorseGate
-from tasks.store.files import Home, read_json, write_json
+from tasks.store.files import Home
 from tests.tasks.handmade import day, finish_step, spec_of
 
 
-def paired(ours: list[float], theirs: list[float], times: int = 25) -> pa.Table:
+def groups_of(users: list[str], **values: list[float]) -> GroupValues:
+    """Values of ndcg@10 by contender."""
+    return GroupValues(users, {FigureKey("ndcg@10", name): np.asarray(column) for name, column in values.items()})
+
+
+def paired(ours: list[float], theirs: list[float], times: int = 25, **more: list[float]) -> GroupValues:
     """Each pair of values, for `times` users."""
-    size = len(ours) * times
-    return pa.table(
-        {
-            "user_id": [f"u{n:03}" for n in range(size)],
-            "ndcg@10 of model": ours * times,
-            "ndcg@10 of popularity": theirs * times,
-        }
-    )
+    users = [f"u{n:03}" for n in range(len(ours) * times)]
+    columns = {"model": ours, "popularity": theirs, **more}
+    return groups_of(users, **{name: column * times for name, column in columns.items()})
 
 
 def beats(by: float) -> BeatsGate:
@@ -57,148 +59,146 @@ def not_worse(margin: float, rival: str = "popularity") -> NotWorseGate:
     ],
 )
 def test_verdicts(gate: BeatsGate | NotWorseGate, ours: list[float], theirs: list[float], passed: bool) -> None:
-    assert evaluate_gate(gate, paired(ours, theirs))["passed"] is passed
+    assert evaluate_gate(gate, paired(ours, theirs)).passed is passed
 
 
 def test_a_verdict_says_what_was_measured() -> None:
-    assert evaluate_gate(beats(0.01), paired([0.5, 0.5], [0.4, 0.4])) == {
-        "gate": "ndcg@10 beats popularity by 0.01",
-        "passed": True,
-        "detail": "difference +0.1000 [+0.1000, +0.1000] over 50 groups",
-    }
-    assert (
-        evaluate_gate(not_worse(0.005), paired([0.5], [0.5]))["gate"]
-        == "ndcg@10 not worse than popularity by more than 0.005"
+    assert evaluate_gate(beats(0.01), paired([0.5, 0.5], [0.4, 0.4])) == GateVerdict(
+        gate="ndcg@10 beats popularity by 0.01",
+        passed=True,
+        detail="difference +0.1000 [+0.1000, +0.1000] over 50 groups",
     )
+    verdict = evaluate_gate(not_worse(0.005), paired([0.5], [0.5]))
+    assert verdict.gate == "ndcg@10 not worse than popularity by more than 0.005"
 
 
 def test_one_user_proves_nothing() -> None:
-    table = pa.table({"user_id": ["u"] * 9, "ndcg@10 of model": [1.0] * 9, "ndcg@10 of popularity": [0.0] * 9})
-    assert evaluate_gate(beats(0.01), table)["passed"] is False
+    groups = groups_of(["u"] * 9, model=[1.0] * 9, popularity=[0.0] * 9)
+    assert evaluate_gate(beats(0.01), groups).passed is False
 
 
 def test_no_groups_prove_nothing() -> None:
-    assert evaluate_gate(beats(0.0), paired([math.nan], [0.5]))["passed"] is False
-    assert evaluate_gate(not_worse(0.5), paired([math.nan], [0.5]))["passed"] is False
+    assert evaluate_gate(beats(0.0), paired([math.nan], [0.5])).passed is False
+    assert evaluate_gate(not_worse(0.5), paired([math.nan], [0.5])).passed is False
 
 
-def test_a_rival_that_was_not_measured_holds_the_version_back() -> None:
-    assert evaluate_gate(not_worse(0.5, "champion"), paired([0.5], [0.5])) == {
-        "gate": "ndcg@10 not worse than champion by more than 0.5",
-        "passed": False,
-        "detail": "champion was not measured in this run",
-    }
+def test_a_contender_that_was_not_measured_holds_the_version_back() -> None:
+    assert evaluate_gate(not_worse(0.5, "champion"), paired([0.5], [0.5])) == GateVerdict(
+        gate="ndcg@10 not worse than champion by more than 0.5",
+        passed=False,
+        detail="champion was not measured in this run",
+    )
 
 
-def power(feature: str, **changes: Any) -> dict[str, Any]:
-    """A feature's row of `suspicion.json`; an ordinary one."""
+def power(feature: str, **changes: Any) -> FeaturePower:
+    """The figures of a feature; of an ordinary one, unless changed."""
     figures = {"value": 0.46, "closes": 0.12, "auc": 0.7, "auc_low": 0.68, "auc_high": 0.72, "groups": 900}
-    row = {"feature": feature, "direction": "higher", **figures, "suspicious": False, "acknowledged": None}
-    return row | changes
+    return FeaturePower.model_validate(
+        {"feature": feature, "direction": "higher", **figures, "suspicious": False, **changes}
+    )
 
 
 LEAK = {"value": 0.94, "closes": 0.9, "auc": 0.99, "auc_low": 0.985, "auc_high": 0.995, "suspicious": True}
 
 
-def alone(*rows: dict[str, Any]) -> dict[str, Any]:
-    """What `suspicion.json` holds."""
-    return {
-        "metric": "ndcg@10",
-        "reference": {"of": "popularity", "value": 0.4},
-        "perfect": 1.0,
-        "suspicious_from": {"closes": 1 / 3, "auc": 0.97, "groups": 30},
-        "features": list(rows),
-    }
+def alone(*powers: FeaturePower) -> Leakage:
+    return Leakage(
+        metric="ndcg@10",
+        reference=Reference(of="popularity", value=0.4),
+        perfect=1.0,
+        suspicious_from=Thresholds(closes=1 / 3, auc=0.97, groups=30),
+        features=list(powers),
+    )
 
 
-def judged(folder: Path, table: pa.Table, *gates: dict[str, Any], refit: bool = False) -> Run:
+def evaluated(folder: Path, groups: GroupValues, *gates: dict[str, Any], refit: bool = False) -> Run:
     run = Run(spec_of(gates=list(gates), publish={"refit": refit}), Home(folder), day("02-20"), "1")
     finish_step(run, "retrieve", {"data": "digest of the landing"})
-    finish_step(run, "evaluate", {"metrics": {}})
-    pq.write_table(table, run.step_dir("evaluate") / "groups.parquet")
-    write_json(run.step_dir("evaluate") / "suspicion.json", alone(power("item_actions_28d")))
+    finish_step(run, "evaluate", EvaluateResult(groups=len(groups.users), metrics={}).to_json())
+    groups.write(run.step_dir("evaluate") / "groups.parquet")
+    alone(power("item_actions_28d")).write(run.step_dir("evaluate") / "leakage.json")
     return run
 
 
-def test_gates_that_hold_let_the_run_go_on(tmp_path: Path) -> None:
+def test_gates_that_pass_let_the_run_go_on(tmp_path: Path) -> None:
     gate = {"metric": "ndcg@10", "beats": "popularity", "by": 0.01}
-    run = judged(tmp_path, paired([0.5, 0.5], [0.4, 0.4]), gate)
+    run = evaluated(tmp_path, paired([0.5, 0.5], [0.4, 0.4]), gate)
     result = gate_step(run)
-    assert result["passed"] is True
-    assert result["version"] == this_version(run)
-    assert "champion" not in result  # no gate asks for one
-    assert result == run.result("gate")
+    assert result.passed is True
+    assert result.version == this_version(run)
+    assert result.champion is None  # no gate asks for one
+    assert result == run.read("gate", GateResult)
 
 
-def test_gates_that_do_not_hold_stop_the_run_and_are_kept(tmp_path: Path) -> None:
-    held, broken = ({"metric": "ndcg@10", "beats": "popularity", "by": by} for by in (0.01, 0.2))
-    run = judged(tmp_path, paired([0.5, 0.5], [0.4, 0.4]), held, broken)
+def test_gates_that_fail_stop_the_run_and_are_kept(tmp_path: Path) -> None:
+    low, high = ({"metric": "ndcg@10", "beats": "popularity", "by": by} for by in (0.01, 0.2))
+    run = evaluated(tmp_path, paired([0.5, 0.5], [0.4, 0.4]), low, high)
 
     with pytest.raises(GateFailed) as caught:
         gate_step(run)
 
     assert str(caught.value) == (
-        "tiny 2026-02-20: the model is not published, 1 of 3 gates do not hold; the champion stays:\n"
+        "tiny 2026-02-20: the model is not published, 1 of 3 gates failed; the champion stays:\n"
         "  ndcg@10 beats popularity by 0.2: difference +0.1000 [+0.1000, +0.1000] over 50 groups"
     )
-    assert run.result("gate")["passed"] is False
-    assert [verdict["passed"] for verdict in read_json(run.step_dir("gate") / "gates.json")] == [True, False, True]
+    assert run.read("gate", GateResult).passed is False
+    verdicts = verdicts_if_valid(run.dir)
+    assert verdicts is not None
+    assert [verdict.passed for verdict in verdicts] == [True, False, True]
 
 
 @pytest.mark.parametrize(("refit", "agrees"), [(0.6, True), (0.5, True), (0.4, False)])
-def test_a_refitted_model_below_the_judged_one_on_what_it_has_learnt_is_held_back(refit: float, agrees: bool) -> None:
-    table = paired([0.5, 0.5], [0.4, 0.4])
-    table = table.append_column("ndcg@10 of refit", pa.array([refit] * table.num_rows))
-    verdict = judge_refit("ndcg@10", table)
-    assert verdict["passed"] is agrees
-    assert verdict["gate"] == "ndcg@10 of the refitted model is not below the judged one's"
-    assert verdict["detail"].startswith(f"difference {refit - 0.5:+.4f}")
+def test_a_refitted_model_below_the_evaluated_one_on_its_own_training_cuts_is_held_back(
+    refit: float, agrees: bool
+) -> None:
+    verdict = evaluate_refit("ndcg@10", paired([0.5, 0.5], [0.4, 0.4], refit=[refit, refit]))
+    assert verdict.passed is agrees
+    assert verdict.gate == "ndcg@10 of the refitted model is not below the evaluated one's"
+    assert verdict.detail.startswith(f"difference {refit - 0.5:+.4f}")
 
 
 def test_a_refit_that_disagrees_stops_the_run(tmp_path: Path) -> None:
-    table = paired([0.5, 0.5], [0.4, 0.4])
-    table = table.append_column("ndcg@10 of refit", pa.array([0.1] * table.num_rows))
-    run = judged(tmp_path, table, {"metric": "ndcg@10", "beats": "popularity"}, refit=True)
-    with pytest.raises(GateFailed, match="1 of 3 gates do not hold"):
+    groups = paired([0.5, 0.5], [0.4, 0.4], refit=[0.1, 0.1])
+    run = evaluated(tmp_path, groups, {"metric": "ndcg@10", "beats": "popularity"}, refit=True)
+    with pytest.raises(GateFailed, match="1 of 3 gates failed"):
         gate_step(run)
 
 
 def test_a_refit_that_could_not_be_compared_does_not_agree() -> None:
-    table = paired([math.nan], [0.5])
-    table = table.append_column("ndcg@10 of refit", pa.array([0.5] * table.num_rows))
-    assert judge_refit("ndcg@10", table)["passed"] is False
+    assert evaluate_refit("ndcg@10", paired([math.nan], [0.5], refit=[0.5])).passed is False
+    assert evaluate_refit("ndcg@10", paired([0.5], [0.5])).passed is False
 
 
 GATE = {"metric": "ndcg@10", "beats": "popularity", "by": 0.01}
 
 
-def test_a_feature_that_is_too_good_to_be_true_stops_the_run(tmp_path: Path) -> None:
-    run = judged(tmp_path, paired([0.5, 0.5], [0.4, 0.4]), GATE)
-    write_json(run.step_dir("evaluate") / "suspicion.json", alone(power("plays_tomorrow", **LEAK), power("honest")))
+def test_a_feature_suspected_of_leakage_stops_the_run(tmp_path: Path) -> None:
+    run = evaluated(tmp_path, paired([0.5, 0.5], [0.4, 0.4]), GATE)
+    alone(power("plays_tomorrow", **LEAK), power("honest")).write(run.step_dir("evaluate") / "leakage.json")
 
     with pytest.raises(GateFailed) as caught:
         gate_step(run)
 
     assert str(caught.value) == (
-        "tiny 2026-02-20: the model is not published, 1 of 2 gates do not hold; the champion stays:\n"
-        "  no feature is too good to be true: plays_tomorrow alone has ndcg@10 0.9400 and AUC 0.9900 [0.9850, 0.9950], "
-        "where popularity has ndcg@10 0.4000 and a perfect order 1.0000; look in the SQL for rows after the cut, run "
+        "tiny 2026-02-20: the model is not published, 1 of 2 gates failed; the champion stays:\n"
+        "  no leakage suspected: plays_tomorrow alone has ndcg@10 0.9400 and AUC 0.9900 [0.9850, 0.9950], "
+        "where popularity has ndcg@10 0.4000 and a perfect ranking 1.0000; look in the SQL for rows after the cut, run "
         "`matinee prove tiny --as-of 2026-02-20`, or, if it is legal, say why in the pipeline file: "
         'evaluate: {acknowledged: {plays_tomorrow: "why it is legal"}}'
     )
-    assert run.result("gate")["passed"] is False
+    assert run.read("gate", GateResult).passed is False
 
 
 def test_an_acknowledged_feature_is_shown_and_blocks_nothing() -> None:
     known = power("price_at_checkout", **LEAK, acknowledged="The shop sets it a day ahead.")
-    verdict = judge_features(alone(known), "tiny", day("02-20"))
-    assert verdict["passed"] is True
-    assert verdict["detail"].endswith("a perfect order 1.0000, acknowledged: The shop sets it a day ahead.")
+    verdict = evaluate_leakage(alone(known), "tiny", day("02-20"))
+    assert verdict.passed is True
+    assert verdict.detail.endswith("a perfect ranking 1.0000, acknowledged: The shop sets it a day ahead.")
 
-    both = judge_features(alone(known, power("leak", **LEAK)), "tiny", day("02-20"))
-    assert both["passed"] is False
-    assert "{acknowledged: {leak: " in both["detail"]
-    assert "acknowledged: The shop sets it a day ahead." in both["detail"]
+    both = evaluate_leakage(alone(known, power("leak", **LEAK)), "tiny", day("02-20"))
+    assert both.passed is False
+    assert "{acknowledged: {leak: " in both.detail
+    assert "acknowledged: The shop sets it a day ahead." in both.detail
 
 
 @pytest.mark.parametrize(
@@ -206,23 +206,24 @@ def test_an_acknowledged_feature_is_shown_and_blocks_nothing() -> None:
     [
         (
             power("als_score"),
-            "the strongest alone, als_score, closes 12 % of the gap between popularity and a perfect order; "
-            "suspicious from 33 % on",
+            "the strongest single feature (als_score) closes 12 % of the gap between the best baseline (popularity) "
+            "and a perfect ranking; the alarm starts at 33 %",
         ),
-        (power("als_score", groups=12), "not judged: 12 lists hold both a hit and a miss, expected at least 30"),
-        (power("als_score", closes=None), "popularity is perfect already, and no feature's AUC is above 0.97"),
+        (power("als_score", groups=12), "not evaluated: 12 lists hold both a hit and a miss, expected at least 30"),
+        (
+            power("als_score", closes=None),
+            "the best baseline (popularity) is perfect already, and no feature's AUC is above 0.97",
+        ),
     ],
 )
-def test_nothing_suspicious_is_said_with_its_reason(strongest: dict[str, Any], detail: str) -> None:
-    assert judge_features(alone(strongest), "tiny", day("02-20")) == {
-        "gate": "no feature is too good to be true",
-        "passed": True,
-        "detail": detail,
-    }
+def test_nothing_suspicious_is_said_with_its_reason(strongest: FeaturePower, detail: str) -> None:
+    assert evaluate_leakage(alone(strongest), "tiny", day("02-20")) == GateVerdict(
+        gate="no leakage suspected", passed=True, detail=detail
+    )
 
 
-def test_a_suspicion_that_was_not_measured_is_no_pass(tmp_path: Path) -> None:
-    run = judged(tmp_path, paired([0.5, 0.5], [0.4, 0.4]), GATE)
-    (run.step_dir("evaluate") / "suspicion.json").unlink()
-    with pytest.raises(MatineeError, match=r"suspicion\.json: no such file"):
+def test_leakage_that_was_not_measured_is_no_pass(tmp_path: Path) -> None:
+    run = evaluated(tmp_path, paired([0.5, 0.5], [0.4, 0.4]), GATE)
+    (run.step_dir("evaluate") / "leakage.json").unlink()
+    with pytest.raises(MatineeError, match=r"leakage\.json: no such file"):
         gate_step(run)

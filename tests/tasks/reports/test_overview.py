@@ -9,7 +9,7 @@ import pytest
 
 from tasks.reports.overview import collect, index, overview
 from tasks.store.files import Home, write_json
-from tests.tasks.finished_runs import NASTY, Checker, a_check, record
+from tests.tasks.finished_runs import NASTY, PUBLISHED, Checker, a_check, plain, record
 
 HELD = {"failed_critical": 0, "failed_warning": 0, "failed_info": 0}
 WARNED = [
@@ -22,6 +22,10 @@ BROKEN = [a_check(observed=0.3, success=False)]
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
+
+
+def publication(version: str, **change: Any) -> dict[str, Any]:
+    return PUBLISHED.model_copy(update={"version": version, **change}).to_json()
 
 
 def leave(home: Home, day: int, files: dict[str, Any], attempt: str = "a1") -> Path:
@@ -44,8 +48,8 @@ def published(rows: int = 100, value: float = 0.5, **more: Any) -> dict[str, Any
             "rejects": [{"table": "events: any rule", "rejected": 2, "rows": 200, "rate": 0.01}],
         },
         "monitor/drift.json": {"label_rate": [{"cut": "2026-02-01", "rate": 0.2}, {"cut": "2026-02-02", "rate": 0.1}]},
-        "evaluate/records.json": [record("ndcg@10", "model", value), record("ndcg@10", "history", 0.3)],
-        "publish/result.json": {"version": "v", "alias_moved": True},
+        "evaluate/records.json": plain([record("ndcg@10", "model", value), record("ndcg@10", "history", 0.3)]),
+        "publish/result.json": publication("v"),
         "report/result.json": {"good": True},
         **more,
     }
@@ -99,7 +103,7 @@ def test_a_check_that_is_only_noted_is_no_alarm(home: Home) -> None:
 
 def test_volumes_rates_and_metrics_over_time(home: Home) -> None:
     leave(home, 1, published(rows=100, value=0.5))
-    leave(home, 3, published(rows=50, value=0.6, **{"publish/result.json": {"version": "w", "alias_moved": False}}))
+    leave(home, 3, published(rows=50, value=0.6, **{"publish/result.json": publication("w", alias_moved=False)}))
 
     found = collected(home)
 

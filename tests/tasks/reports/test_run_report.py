@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.publishing.results import GateVerdict
 from tasks.reports.run_report import collect, report_step
 from tasks.store.files import Home, read_json, write_json
+from tasks.store.records import write_list
 from tests.tasks.checking import DAY, EVENTS, FakeRun, land_simulated
-from tests.tasks.finished_runs import NASTY, STEPS, Checker, a_check, finished, skeleton
+from tests.tasks.finished_runs import NASTY, STEPS, Checker, a_check, finished, gate_result, skeleton
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def test_each_feature_alone_is_shown_and_what_is_suspicious_is_said(run: FakeRun
 
     assert "the best baseline, history (0.3000), and the model (0.3400). What closes 33 % of the gap" in page
     assert "✗ plays_tomorrow 0.9800 0.9800 97 % AUC 0.9800 [0.9700, 0.9900] over 900 lists" in page
-    assert page.count("a possible time traveller") == 1
+    assert page.count("Leakage suspected") == 1
     assert "Acknowledged in the pipeline file: Set the day before." in page
     assert "user_item_days_since_action lower first 0.3500" in page
     assert "5 weaker ones" in page
@@ -246,7 +248,7 @@ def test_a_run_that_stopped_anywhere_has_a_report_that_says_where(run: FakeRun, 
 
     expected = next(step for step in STEPS[count:] if step != "monitor")
     said = re.findall(r"(?:stopped at the step|Stopped at the step|the step|Stopped:) (\w+)", page)
-    assert expected in said or "a gate does not hold" in page
+    assert expected in said or "a gate failed" in page
 
 
 def test_a_failed_check_is_shown_with_what_was_observed(run: FakeRun) -> None:
@@ -267,12 +269,12 @@ def test_a_failed_check_is_shown_with_what_was_observed(run: FakeRun) -> None:
 
 def test_a_closed_gate_is_no_success(run: FakeRun) -> None:
     finished(run, steps=STEPS[:-2])
-    verdict = {"gate": "ndcg@10 beats popularity by 0.01", "passed": False, "detail": "difference -0.0100"}
-    write_json(run.step_dir("gate") / "gates.json", [verdict])
-    write_json(run.step_dir("gate") / "result.json", {"passed": False})
+    verdict = GateVerdict(gate="ndcg@10 beats popularity by 0.01", passed=False, detail="difference -0.0100")
+    write_list(run.step_dir("gate") / "gates.json", [verdict])
+    gate_result(verdict).write(run.step_dir("gate") / "result.json")
 
     assert report_step(run).good is False  # type: ignore[arg-type]
-    assert "a gate does not hold" in text_of(run)
+    assert "a gate failed" in text_of(run)
 
 
 def test_what_a_step_said_when_it_failed_is_quoted(run: FakeRun) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tasks.reports.version_pages import champion_page, champion_periods, news, verdicts, version_page
+from tasks.reports.version_pages import Standing, champion_page, champion_periods, news, verdicts, version_page
 from tasks.store.files import Home, write_json
 from tasks.store.registry import move_alias, version_dir, withdraw
-from tests.tasks.finished_runs import NASTY, Checker, record
+from tests.tasks.finished_runs import NASTY, Checker, plain, record
 from tests.tasks.handmade import published
 
 
@@ -22,19 +22,20 @@ def event(day: int, version: str, **more: Any) -> dict[str, Any]:
     common = {
         "alias": "champion",
         "live": True,
-        "why": "all gates hold",
+        "why": "all gates passed",
         "run": f"demo/{day}",
         "metrics": {"ndcg": 0.5},
     }
     return {**common, "as_of": f"2026-02-{day:02}", "version": version, **more}
 
 
-def states(*events: dict[str, Any], served: str) -> dict[str, str]:
-    return {word["version"]: word["state"] for word in verdicts(events, {"version": served, "as_of": "2026-02-28"})}
+def standings(*events: dict[str, Any], served: str) -> dict[str, Standing]:
+    current = {"version": served, "as_of": "2026-02-28"}
+    return {event["version"]: event["standing"] for event in verdicts(events, current)}
 
 
 def test_what_became_of_each_version() -> None:
-    found = states(
+    found = standings(
         event(1, "a"),
         event(3, "c"),
         event(2, "b", live=False),
@@ -44,28 +45,28 @@ def test_what_became_of_each_version() -> None:
     )
 
     assert found == {
-        "a": "was live",
-        "b": "published for its day, never live",
-        "c": "superseded by d",
-        "d": "served now",
-        "e": "withdrawn",
+        "a": Standing.WAS_LIVE,
+        "b": Standing.NEVER_LIVE,
+        "c": Standing.SUPERSEDED,
+        "d": Standing.SERVED,
+        "e": Standing.WITHDRAWN,
     }
 
 
 def test_a_version_that_comes_last_again_stands_again() -> None:
-    assert states(event(1, "a"), event(1, "b"), event(1, "a"), served="a") == {
-        "a": "served now",
-        "b": "superseded by a",
+    assert standings(event(1, "a"), event(1, "b"), event(1, "a"), served="a") == {
+        "a": Standing.SERVED,
+        "b": Standing.SUPERSEDED,
     }
 
 
 def test_what_is_served_though_it_was_withdrawn_is_said() -> None:
-    assert states(event(1, "a"), event(1, "a", withdrawn=True, live=False), served="a") == {
-        "a": "served now, though withdrawn"
+    assert standings(event(1, "a"), event(1, "a", withdrawn=True, live=False), served="a") == {
+        "a": Standing.SERVED_THOUGH_WITHDRAWN
     }
 
 
-def test_reigns_last_to_the_next_champion() -> None:
+def test_champion_periods_last_to_the_next_champion() -> None:
     found = champion_periods(verdicts([event(1, "a"), event(5, "b"), event(5, "c")], None))
 
     assert found is not None
@@ -86,7 +87,7 @@ DESCRIPTOR = {
         "spec": {"rounds": 200},
     },
     "evaluation": {
-        "records": [record("ndcg@10", "model", 0.5), record("ndcg@10", "history", 0.4)],
+        "records": plain([record("ndcg@10", "model", 0.5), record("ndcg@10", "history", 0.4)]),
         "gates": [{"gate": "beats history", "passed": True, "detail": "+0.1"}],
         "figures_of": "the judged model",
         "window": ["2026-01-01", "2026-01-07"],
@@ -98,7 +99,7 @@ def publish(home: Home, version: str, day: int, **change: Any) -> None:
     write_json(
         version_dir(home, "demo", version) / "descriptor.json", {**DESCRIPTOR, "as_of": f"2026-02-{day:02}", **change}
     )
-    event = published(version, date(2026, 2, day), why="all gates hold", run=f"demo/2026-02-{day:02}")
+    event = published(version, date(2026, 2, day), why="all gates passed", run=f"demo/2026-02-{day:02}")
     move_alias(home, "demo", event.model_copy(update={"metrics": {"ndcg@10": 0.5}}))
 
 
@@ -125,7 +126,7 @@ def test_nothing_new_and_nothing_before() -> None:
 
 def test_the_timeline_leads_to_versions_and_reports(home: Home) -> None:
     publish(home, "a", 1)
-    withdraw(home, "demo", published("a", date(2026, 2, 1), why="judged again", run="demo/1", metrics={}))
+    withdraw(home, "demo", published("a", date(2026, 2, 1), why="evaluated again", run="demo/1", metrics={}))
     publish(home, "b", 2)
     (home.run_dir("demo", date(2026, 2, 2), "a1") / "report").mkdir(parents=True)
     write_json(home.run_dir("demo", date(2026, 2, 2), "a1") / "report" / "result.json", {})
@@ -136,7 +137,8 @@ def test_the_timeline_leads_to_versions_and_reports(home: Home) -> None:
     assert "b is served: the champion as of 2026-02-02" in page
     assert 'href="versions/b.html"' in page
     assert 'href="../../runs/demo/2026-02-02/a1/report/report.html"' in page
-    assert "withdrawn" in page
+    assert '<span class="tag bad">withdrawn</span>' in page
+    assert '<span class="tag good">served now</span>' in page
 
 
 def test_no_version_no_page_and_an_empty_timeline_says_so(home: Home) -> None:

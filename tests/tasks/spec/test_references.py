@@ -60,5 +60,5 @@ def test_the_pipelines_of_the_project_name_what_the_project_has(path: Path) -> N
 
 
 def test_names_that_retrieval_brings_along() -> None:
-    assert baseline_names(spec_of()) == ["popularity", "history", "policy"]
+    assert baseline_names(spec_of()) == ["popularity", "history", "logged_order"]
     assert baseline_names(spec_of(examples=SNAPSHOTS)) == ["popularity", "history"]

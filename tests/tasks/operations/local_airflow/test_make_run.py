@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from engine.descriptor import Record
+from engine.evaluation import EvaluationRecord
 from tasks.errors import SpecError
 from tasks.operations.airflow_answers import Task
 from tasks.operations.local_airflow.airflow_api import _errors
@@ -136,12 +136,10 @@ def test_live_progress_shows_steps_by_days() -> None:
     assert "1/5 12 s ▶" in out.getvalue()
 
 
-def record(metric: str, of: str, value: float | None, population: str = "*") -> Record:
+def record(metric: str, of: str, value: float | None, population: str = "*") -> EvaluationRecord:
     low, high = (None, None) if value is None else (value - 0.01, value + 0.01)
-    return Record(
-        metric=metric, of=of, population=population, slice=None, value=value, low=low, high=high, groups=9,
-        definition=metric,
-    )  # fmt: skip
+    common = {"metric": metric, "of": of, "population": population, "definition": "any", "groups": 100}
+    return EvaluationRecord.model_validate({**common, "value": value, "low": low, "high": high})
 
 
 def test_metrics_stand_beside_the_baselines() -> None:

@@ -1,0 +1,110 @@
+"""What `evaluate` leaves for later steps, pages and commands: its result, its figures, and every contender's values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.evaluation import EvaluationRecord
+from tasks.store.records import Record, read_list_if_valid
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+STEP = "evaluate"
+RECORDS_FILE = "records.json"
+"""The flat list of evaluation records."""
+GROUPS_FILE = "groups.parquet"
+REFIT = "refit"
+"""The model to publish. It was trained on the test window too, so its values are compared, not reported."""
+
+
+class ChampionResult(Record):
+    """The champion that a run was compared with; one of version None means that there was none yet.
+
+    Attributes:
+        version: its name.
+        since: first cut whose labels it was not trained on.
+        problem: why it cannot be compared.
+    """
+
+    version: str | None
+    since: date | None = None
+    problem: str | None = None
+
+
+class EvaluateResult(Record):
+    """What `evaluate` measured, in short.
+
+    Attributes:
+        groups: number of test groups.
+        metrics: by metric, every contender's value over all groups; None where no group defines it.
+        suspicious: features under suspicion of leakage.
+        champion: None unless a gate compares with the champion.
+    """
+
+    groups: int
+    metrics: dict[str, dict[str, float | None]]
+    suspicious: tuple[str, ...] = ()
+    champion: ChampionResult | None = None
+
+
+class FigureKey(NamedTuple):
+    """Names the values of one metric for one contender."""
+
+    metric: str
+    contender: str
+
+    @property
+    def column(self) -> str:
+        """Name of the column in `groups.parquet`."""
+        return f"{self.metric} of {self.contender}"
+
+    @classmethod
+    def of_column(cls, column: str) -> FigureKey:
+        """Read the name of a column."""
+        metric, _, contender = column.partition(" of ")  # a metric's name has no space, a contender's may
+        return cls(metric, contender)
+
+
+@dataclass(frozen=True)
+class GroupValues:
+    """Every contender's value of every metric on the test groups of a run, in one order.
+
+    Attributes:
+        users: the user of each group.
+        values: one value per group, NaN where the metric is undefined.
+    """
+
+    users: list[str]
+    values: Mapping[FigureKey, npt.NDArray[np.float64]]
+
+    def of(self, metric: str, contender: str) -> npt.NDArray[np.float64] | None:
+        """Look up the values of one contender; None if it was not measured."""
+        return self.values.get(FigureKey(metric, contender))
+
+    def write(self, path: Path) -> None:
+        """Write the table that gates compare in pairs."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        columns = {key.column: values for key, values in self.values.items()}
+        pq.write_table(pa.table({"user_id": self.users, **columns}), path)
+
+    @classmethod
+    def read(cls, path: Path) -> GroupValues:
+        """Read what `write` wrote."""
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(path)
+        names = [name for name in table.column_names if name != "user_id"]
+        return cls(table["user_id"].to_pylist(), {FigureKey.of_column(name): table[name].to_numpy() for name in names})
+
+
+def records_if_valid(step_dir: Path) -> list[EvaluationRecord] | None:
+    """Read the figures that `evaluate` left in its folder; None where there are none that can be read."""
+    return read_list_if_valid(step_dir / RECORDS_FILE, EvaluationRecord)

@@ -79,7 +79,7 @@ def test_registries_are_equal_whatever_the_order_of_days(tmp_path: Path) -> None
         home = Home(tmp_path / name)
         for day in days:
             write_json(home.registry("streaming") / "versions" / f"{day}.aa" / "descriptor.json", {"as_of": str(day)})
-            move_alias(home, "streaming", published(f"{day}.aa", day, why="all gates hold", content="0" * 64))
+            move_alias(home, "streaming", published(f"{day}.aa", day, why="all gates passed", content="0" * 64))
         found.append(scheduler.published(home))
     assert found[0] == found[1]
     assert found[0]["alias"] == {"version": "2026-03-03.aa", "as_of": "2026-03-03", "content": "0" * 64}

@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from engine.evaluation import select
+from tasks.evaluation.results import EvaluateResult, records_if_valid
 from tasks.runs.run import Run
-from tasks.store.files import Home, read_json
+from tasks.store.files import Home
 from tasks.store.registry import Alias, alias, timeline, version_dir
 from tests.tiny_pipelines import CUSTOMERS, HEADER, PRODUCTS, Tiny, days, in_process, shop
 
@@ -53,7 +55,7 @@ def test_a_run_publishes_one_version_and_points_to_it(tiny: Tiny) -> None:
     (event,) = timeline(run.home, name)
     assert alias(run.home, name, "champion") == Alias(version=version, as_of=tiny.as_of, content=event.content)
     assert loaded(tiny).descriptor.content == event.content
-    assert (event.version, event.live, event.why) == (version, True, "all gates hold")
+    assert (event.version, event.live, event.why) == (version, True, "all gates passed")
     assert run.result("report")["good"] is True
     assert not (run.dir / "errors").exists() or not list((run.dir / "errors").iterdir())
     leftovers = [path for path in tiny.home.rglob(".*") if path.name not in {".lock", ".user.yml"}]
@@ -63,13 +65,11 @@ def test_a_run_publishes_one_version_and_points_to_it(tiny: Tiny) -> None:
 def test_what_was_measured_is_in_the_version(tiny: Tiny) -> None:
     run, _ = published(tiny)
     descriptor = loaded(tiny).descriptor
-    records = read_json(run.step_dir("evaluate") / "records.json")
-    assert [record.model_dump() for record in descriptor.evaluation.records] == [
-        {"window": None, **record} for record in records
-    ]
-    measured = {record["of"]: record["value"] for record in records if record["slice"] is None}
+    records = records_if_valid(run.step_dir("evaluate"))
+    assert records == list(descriptor.evaluation.records)
+    measured = {record.of: record.value for record in select(descriptor.evaluation.records, is_overall=True)}
     assert measured.keys() == {"model", *run.spec.evaluate.baselines}
-    assert all(0.0 < value < 1.0 for value in measured.values())
+    assert all(0.0 < (value or 0.0) < 1.0 for value in measured.values())
 
 
 def test_golden_answers_are_given_again(tiny: Tiny) -> None:
@@ -202,14 +202,15 @@ def test_days_in_any_order_end_in_the_same_versions_and_tables(tiny: Tiny, tmp_p
 
 
 def test_a_version_does_not_depend_on_who_was_champion(shown: Tiny, tmp_path: Path) -> None:
-    """The champion is judged as of the day, and told of in the run and in the timeline only."""
+    """The champion is the one as of the day, and stands in the run and in the timeline only."""
     tiny = shown.elsewhere(tmp_path / "home")
     first = tiny.run(tiny.as_of - timedelta(days=1)).result("publish")["version"]
     run = tiny.run()
 
-    champion = run.result("evaluate")["champion"]
-    assert (champion["version"], champion["problem"]) == (first, None)
-    assert 0.0 < run.result("evaluate")["metrics"]["ndcg@10"]["champion"] < 1.0
+    evaluated = run.read("evaluate", EvaluateResult)
+    assert evaluated.champion is not None
+    assert (evaluated.champion.version, evaluated.champion.problem) == (first, None)
+    assert 0.0 < (evaluated.metrics["ndcg@10"]["champion"] or 0.0) < 1.0
     none, compared = (event.against_champion[0] for event in timeline(run.home, "shown"))
     assert none["detail"] == f"no champion before {tiny.as_of - timedelta(days=1)}"
     assert compared["detail"].endswith(f"new to the champion {first}")

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import GateFailed
+from tasks.evaluation.leakage import Leakage
+from tasks.evaluation.results import EvaluateResult
 from tasks.examples import queries
+from tasks.publishing.results import GateResult, PublishResult
 from tasks.store.files import Home, read_json
 from tasks.store.registry import alias
 from tests.tiny_pipelines import BOUGHT, SHOWN, Tiny, in_process, pipeline_file
@@ -36,20 +39,20 @@ def leaking(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 
 def test_a_planted_leak_is_named_and_nothing_is_published(leaking: Tiny) -> None:
     before = leaking.versions
-    with pytest.raises(GateFailed, match=rf"no feature is too good to be true: {LEAKY} alone has ndcg@10 [01]\.\d+"):
+    with pytest.raises(GateFailed, match=rf"no leakage suspected: {LEAKY} alone has ndcg@10 [01]\.\d+"):
         leaking.run(attempt="leak")
 
     run = leaking.prepared(attempt="leak")
-    assert run.result("evaluate")["suspicious"] == [LEAKY]
-    figures = read_json(run.step_dir("evaluate") / "suspicion.json")["features"]
-    assert figures[0]["feature"] == LEAKY
-    assert figures[0]["auc"] > 0.9
-    assert figures[0]["closes"] > 0.6
-    assert max(row["closes"] for row in figures[1:]) < 0.2
+    assert run.read("evaluate", EvaluateResult).suspicious == (LEAKY,)
+    strongest, *others = Leakage.read(run.step_dir("evaluate") / "leakage.json").features
+    assert strongest.feature == LEAKY
+    assert (strongest.auc or 0.0) > 0.9
+    assert (strongest.closes or 0.0) > 0.6
+    assert max(power.closes or 0.0 for power in others) < 0.2
     assert leaking.versions == before
     assert len(before) == 1
     assert run.result("report")["good"] is False
-    assert "a possible time traveller" in (run.step_dir("report") / "report.html").read_text()
+    assert "Leakage suspected" in (run.step_dir("report") / "report.html").read_text()
 
 
 def test_a_leak_that_is_acknowledged_is_published(leaking: Tiny) -> None:
@@ -60,12 +63,12 @@ def test_a_leak_that_is_acknowledged_is_published(leaking: Tiny) -> None:
 
     run = known.run(attempt="known")
 
-    version = run.result("publish")["version"]
+    version = run.read("publish", PublishResult).version
     pointer = alias(Home(known.home), file.stem, "champion")
     assert pointer is not None
     assert (pointer.version, pointer.as_of) == (version, known.as_of)
-    verdict = run.result("gate")["gates"][-1]
-    assert verdict["passed"] is True
-    assert verdict["detail"].endswith("acknowledged: The test wants it so.")
+    verdict = run.read("gate", GateResult).gates[-1]
+    assert verdict.passed is True
+    assert verdict.detail.endswith("acknowledged: The test wants it so.")
     descriptor = read_json(Home(known.home).registry(file.stem) / "versions" / version / "descriptor.json")
-    assert descriptor["evaluation"]["gates"][-1] == verdict
+    assert descriptor["evaluation"]["gates"][-1] == verdict.to_json()

@@ -12,6 +12,7 @@ import pytest
 from tasks.errors import GateFailed, MatineeError
 from tasks.evaluation.leakage import FeaturePower, Leakage, Reference, Thresholds
 from tasks.evaluation.results import EvaluateResult, FigureKey, GroupValues
+from tasks.examples.candidates import RetrieveResult
 from tasks.publishing.gates import evaluate_gate, evaluate_leakage, evaluate_refit, gate_step
 from tasks.publishing.publish import this_version
 from tasks.publishing.results import GateResult, GateVerdict, verdicts_if_valid
@@ -113,7 +114,8 @@ def alone(*powers: FeaturePower) -> Leakage:
 
 def evaluated(folder: Path, groups: GroupValues, *gates: dict[str, Any], refit: bool = False) -> Run:
     run = Run(spec_of(gates=list(gates), publish={"refit": refit}), Home(folder), day("02-20"), "1")
-    finish_step(run, "retrieve", {"data": "digest of the landing"})
+    retrieved = RetrieveResult(data="digest of the landing", cuts=0, made=0, folders={})
+    finish_step(run, "retrieve", retrieved.to_json())
     finish_step(run, "evaluate", EvaluateResult(groups=len(groups.users), metrics={}).to_json())
     groups.write(run.step_dir("evaluate") / "groups.parquet")
     alone(power("item_actions_28d")).write(run.step_dir("evaluate") / "leakage.json")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tasks.reports.svg_plots import bars, course, intervals, paired, powers, spans, spark, stacked
-from tests.tasks.finished_runs import bins, power, record
+from tests.tasks.finished_runs import power, record
 
 
 def test_bars_fill_the_height_and_mark_the_last() -> None:
@@ -40,7 +40,12 @@ def test_stacked_parts_stand_upon_each_other() -> None:
 
 
 def test_paired_bins_have_one_axis() -> None:
-    plot = paired(bins((0.5, 0.2), (0.5, 0.8)))
+    plot = paired(
+        [
+            {"low": None, "high": 1, "reference": 0.5, "current": 0.2},
+            {"low": 1, "high": None, "reference": 0.5, "current": 0.8},
+        ]
+    )
 
     assert plot is not None
     assert [b["sides"]["current"]["height"] for b in plot["bins"]] == [20.0, 80.0]

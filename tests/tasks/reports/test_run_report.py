@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,6 +14,7 @@ from tasks.publishing.results import GateVerdict
 from tasks.reports.run_report import collect, report_step
 from tasks.store.files import Home, read_json, write_json
 from tasks.store.records import write_list
+from tasks.store.registry import Alias
 from tests.tasks.checking import DAY, EVENTS, FakeRun, land_simulated
 from tests.tasks.finished_runs import NASTY, STEPS, Checker, a_check, finished, gate_result, skeleton
 
@@ -108,7 +109,8 @@ def test_a_run_that_goes_on_beside_a_failure_has_failed(run: FakeRun) -> None:
 
 def test_what_is_served_while_a_run_is_red_is_said(run: FakeRun) -> None:
     finished(run, steps=STEPS[:1])
-    write_json(run.home.registry("demo") / "aliases" / "champion.json", {"version": "v7", "as_of": "2026-02-09"})
+    pointer = Alias(version="v7", as_of=date(2026, 2, 9), content="0" * 64)
+    pointer.write(run.home.registry("demo") / "aliases" / "champion.json")
 
     assert "Still served: v7, of 2026-02-09." in text_only(text_of(run))
 

@@ -1,1 +1,1 @@
-"""The steps `check_*`: SQL measures a table, Great Expectations judges the measurement."""
+"""The steps `check_*`: SQL measures a table, Great Expectations evaluates what was measured."""

@@ -105,7 +105,7 @@ class Comparison:
     trailing: Trailing
 
     def mix(self, column: ProfileColumn, floor: float | None) -> str | None:
-        """Name the values whose share of the rows is not what it was, or `none`; None where it cannot be told."""
+        """Name the values whose share of the rows is not what it was, or `none`; None for too few days."""
         mix, past = self.today.mix(column.subject), self._past(column.subject)
         if not mix or len(past) < self.trailing.least:
             return None

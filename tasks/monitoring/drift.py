@@ -3,7 +3,7 @@
 Two statistics: the population stability index over the reference's deciles (PSI, Siddiqi 2006), and the largest
 distance of the distribution functions (KS, Kolmogorov 1933, Smirnov 1939). A level needs both: more than noise, and
 more than a bound on the size of the effect, so that big data does not alarm by itself. Where noise reaches so far that
-a drift could not be told from it, the level is `too_few`, so that small data does not hide.
+a drift could not be distinguished from it, the level is `too_few`, so that small data does not hide.
 
 Rows are not independent: the unit is the user, the item or the list that a feature belongs to (docs/drift.md).
 """
@@ -58,7 +58,7 @@ class DriftRecord(Record):
     """What counts as independent: users, items or lists."""
     sentence: str
     note: str | None
-    """Why nothing can be told, where that is so."""
+    """Why nothing can be said, where that is so."""
 
 
 class FeatureDrift(DriftRecord):
@@ -189,7 +189,7 @@ class DriftTest:
 
 
 def level_of(psi: float, ks: float, noise: NoiseBounds) -> Level:
-    """Name a distance: `stable`, `shifted` or `drifted`, or `too_few` where a drift could not be told from noise."""
+    """Name a distance: `stable`, `shifted`, `drifted`, or `too_few` where noise alone could make a drift."""
     if psi >= max(PSI_DRIFTED, noise.psi) or ks >= max(KS_DRIFTED, noise.ks):
         return "drifted"
     if psi >= max(PSI_SHIFTED, noise.psi) or ks >= max(KS_SHIFTED, noise.ks):

@@ -39,10 +39,10 @@ def test_too_few_days_give_no_band() -> None:
 
 
 def test_one_bad_day_among_those_before_changes_next_to_nothing() -> None:
-    usual, spoilt = [100.0, 104, 96, 101, 99, 103, 97, 100, 102, 98, 100, 101], [100.0, 104, 96, 101, 99, 103, 97]
-    spoilt += [9000.0, 102, 98, 100, 101]
+    usual, spoiled = [100.0, 104, 96, 101, 99, 103, 97, 100, 102, 98, 100, 101], [100.0, 104, 96, 101, 99, 103, 97]
+    spoiled += [9000.0, 102, 98, 100, 101]
 
-    good, bad = bounds(usual, "count"), bounds(spoilt, "count")
+    good, bad = bounds(usual, "count"), bounds(spoiled, "count")
 
     assert bad.high < 1.1 * good.high
     assert bad.low > 0.9 * good.low

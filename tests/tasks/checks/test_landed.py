@@ -106,7 +106,7 @@ def test_an_unknown_source_is_checked_by_the_default_suite(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("landed", [date(2026, 2, 1), date(1996, 3, 29)], ids=["lately", "before the lookback"])
-def test_a_table_landed_once_and_for_all_is_judged_by_its_only_partition(tmp_path: Path, landed: date) -> None:
+def test_a_table_landed_once_and_for_all_is_checked_by_its_only_partition(tmp_path: Path, landed: date) -> None:
     run = FakeRun(Home(tmp_path), staging="my_shop")
     land_table(run, "movies", [landed], "select 1 as a")
 
@@ -222,7 +222,9 @@ def test_a_day_unlike_those_before_it_stops_the_run(
     assert ("events", failed) in critical
 
 
-def test_a_first_day_is_not_judged_by_days_that_are_not_there(run: FakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_first_day_is_not_compared_with_days_that_are_not_there(
+    run: FakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tasks.checks.landed.suite_names", lambda: ["simulated.events"])
     land_table(run, "events", days_up_to(DAY, 3), EVENTS)
 
@@ -253,7 +255,7 @@ def test_earlier_days_are_measured_once(run: FakeRun, monkeypatch: pytest.Monkey
     assert {path: path.read_bytes() for path in kept} == kept
 
 
-def test_a_corrected_day_is_judged_by_what_it_holds_now(run: FakeRun) -> None:
+def test_a_corrected_day_is_checked_by_what_it_has_now(run: FakeRun) -> None:
     land_simulated(run, events=EVENTS + " where i < 5")
     with pytest.raises(CheckFailed):
         check_landed(run)  # type: ignore[arg-type]

@@ -39,7 +39,7 @@ def warned(found: list[Profile]) -> list[Check]:
     return [check for check in evaluate_suite(SUITE, found, {}) if not check.success and check.severity == "warning"]
 
 
-def test_a_rule_that_refuses_what_it_always_does_is_fine(tmp_path: Path) -> None:
+def test_a_rule_that_rejects_what_it_always_does_is_fine(tmp_path: Path) -> None:
     found = profiles(tmp_path, {"missing_id": [10, 12, 9, 11, 8, 13, 10, 12, 11, 10]})
     assert [RejectedCount.of(profile) for profile in found] == [
         RejectedCount(table=f"events: {rule}", rejected=10, rows=5000, rate=0.002)
@@ -72,7 +72,7 @@ def test_a_small_day_does_not_alarm_by_chance(tmp_path: Path) -> None:
     assert warned(profiles(tmp_path, {"missing_id": [1, 0, 0, 1, 0, 0, 1, 0, 0, 2]}, rows=60)) == []
 
 
-def test_without_earlier_days_only_the_absolute_bound_is_judged(tmp_path: Path) -> None:
+def test_without_earlier_days_only_the_absolute_bound_is_checked(tmp_path: Path) -> None:
     found = profiles(tmp_path, {"missing_id": [10, 10, 100]})
     assert found[1].measures["rate_vs_trailing"] is None
     assert warned(found) == []
@@ -83,7 +83,7 @@ def test_without_earlier_days_only_the_absolute_bound_is_judged(tmp_path: Path) 
     assert bound.expected == "at least 0 % and at most 5 %"
 
 
-def test_a_day_without_refused_rows_says_so(tmp_path: Path) -> None:
+def test_a_day_without_rejected_rows_says_so(tmp_path: Path) -> None:
     (found,) = profiles(tmp_path, {"missing_id": [10, 0]})
     assert RejectedCount.of(found) == RejectedCount(table="all tables", rejected=0, rows=None, rate=0.0)
     assert warned([found]) == []

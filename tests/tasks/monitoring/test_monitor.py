@@ -109,7 +109,7 @@ def test_windows_that_are_longer_than_the_history_are_warming_up(run: Any) -> No
 
 
 def test_the_same_weekdays_are_compared(run: Any) -> None:
-    """Sundays are odd, Mondays even; the judged window is a Sunday and a Monday, with other shares."""
+    """Sundays are odd, Mondays even; the evaluated window is a Sunday and a Monday, with other shares."""
     run.spec.monitor = Monitor(reference="same_weekday")
     write(run, "train", "i % 2", first="2026-02-01")
     write(run, "validation", "7", first="2026-02-05")
@@ -223,10 +223,10 @@ def test_a_model_that_cannot_score_is_a_problem(run: Any, monkeypatch: pytest.Mo
     folder.mkdir(parents=True)
     (folder / "result.json").write_text("{}")
 
-    def refuse(*_: Any) -> None:
+    def fail(*_: Any) -> None:
         raise ArtifactError("evaluated.txt: altered")
 
-    monkeypatch.setattr("tasks.evaluation.evaluate.model_scores", refuse)
+    monkeypatch.setattr("tasks.evaluation.evaluate.model_scores", fail)
 
     assert monitor_step(run).compared == 3
     assert drift(run).scores is None

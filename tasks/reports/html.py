@@ -1,6 +1,6 @@
 """HTML of the pages: one environment for all templates, in which everything that comes from data is escaped.
 
-A page is one file: no network, no script. Templates and their parts stand in `pages/`.
+A page is one file: no network, no script. Templates and their parts lie in `templates/`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.checks.profile_columns import shown
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def page(template: str, content: Mapping[str, Any]) -> str:
-    """Return a page as HTML.
+def page(template: str, content: Mapping[str, object]) -> str:
+    """Render a page as HTML.
 
     Args:
-        template: name of a file in `pages/`, without its endings.
-        content: what its names stand for; a name that is missing is an error.
+        template: name of a file in `templates/`, without its endings.
+        content: values of the names in it; a name or an attribute that is missing is an error.
     """
     return _environment().get_template(f"{template}.html.j2").render(content)
 
@@ -36,7 +36,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=StrictUndefined,  # a typo in a template must fail a test, not leave a hole in a page
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -45,27 +45,27 @@ def _environment() -> Environment:
 
 
 def link(target: Path, here: Path) -> str:
-    """Return the link from the page `here` to a file."""
+    """The relative link from the page `here` to a file."""
     return Path(os.path.relpath(target, here.parent)).as_posix()
 
 
 def figure(value: float | None) -> str:
-    """Return a metric for people."""
+    """Format a metric, with four decimals."""
     return "–" if value is None else f"{value:.4f}"
 
 
 def percent(share: float | None) -> str:
-    """Return a share for people, in whole percent."""
+    """Format a share in whole percent."""
     return "–" if share is None else f"{round(100 * share)} %"
 
 
 def size(count: int) -> str:
-    """Return bytes for people."""
+    """Format a number of bytes, in decimal units."""
     if count < 1000:
         return f"{count} B"
     return f"{count / 1e3:,.0f} kB" if count < 1e6 else f"{count / 1e6:,.1f} MB"
 
 
 def short(digest: str) -> str:
-    """Return enough of a digest to know it by."""
+    """Shorten a digest to what tells it from others."""
     return digest[:12]

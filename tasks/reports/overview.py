@@ -1,44 +1,135 @@
 """The overview of a pipeline across days: outcomes, a heat map of checks, volumes, rates, metrics.
 
-Made on request from the JSON that each day's latest attempt has left; a day whose checks all hold costs a few small
-files.
+It is made on request from the JSON that each day's latest attempt has left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-from engine.evaluation import MODEL, select
 from tasks.checks.profile_columns import ProfileColumn, shown
-from tasks.checks.verdicts import Check, read_checks
-from tasks.evaluation import results as evaluation
-from tasks.evaluation.results import records_if_valid
-from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, PublishResult
+from tasks.checks.verdicts import Check
 from tasks.reports.html import figure, link, page
-from tasks.reports.run_report import steps_with_checks
-from tasks.reports.run_report_data import LINES, line_of, refused, refused_share
-from tasks.reports.svg_plots import bars, course
+from tasks.reports.overview_days import LEVELS, DaySummary, Outcome, latest_reported, summarize_attempt
+from tasks.reports.run_report_data import LINES, line_of
+from tasks.reports.svg_plots import Bars, Course, Reading, plot_bars, plot_course
 from tasks.store.files import Home
 from tasks.store.registry import alias, timeline
-from tasks.store.run_files import Attempt, attempts, days, optional
+from tasks.store.run_files import attempts, days
 
 DEFAULT_DAYS = 90
-LEVELS = ("ok", "info", "warning", "critical")
-"""From good to bad; a day on which a check did not run has none."""
-OUTCOMES = {
-    "published": ("ok", "published"),
-    "refused": ("warning", "not published: a gate failed"),
-    "stopped": ("critical", "stopped by a check"),
-    "failed": ("critical", "a step failed"),
-    "unfinished": ("info", "not finished"),
-}
+Summaries = Mapping[str, DaySummary]
+"""By day, in ISO form; days that were not run are missing."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A day in a row of the heat map: its level, and its tooltip."""
+
+    level: str
+    text: str
+
+    @property
+    def rank(self) -> int:
+        """Place of its level, from good to bad."""
+        return LEVELS.index(self.level)
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    """A row of the heat map; a day without a cell did not run."""
+
+    name: str
+    cells: Mapping[str, Cell]
+
+    @property
+    def worst(self) -> int:
+        """Rank of its worst cell."""
+        return max(cell.rank for cell in self.cells.values())
+
+    @property
+    def bad_days(self) -> int:
+        """Days on which it was not good."""
+        return sum(cell.rank > 0 for cell in self.cells.values())
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Rows for the lines of defense, for checks that ever failed, and for those that were only ever noted."""
+
+    lines: tuple[HeatRow, ...]
+    checks: tuple[HeatRow, ...]
+    noted: tuple[HeatRow, ...]
+
+
+@dataclass(frozen=True)
+class VolumePlot:
+    """Landed rows of a table by day."""
+
+    table: str
+    plot: Bars
+
+
+@dataclass(frozen=True)
+class CoursePlot:
+    """A figure over days."""
+
+    name: str
+    plot: Course
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Everything that the page shows.
+
+    Attributes:
+        pipeline: its name.
+        days: the axis, in ISO form, days without a run among them.
+        summaries: what ran.
+        links: the report of each day that has one.
+        heat: the heat map of checks.
+        volumes: landed rows.
+        rates: rejected rows and label rate.
+        metrics: the model's metrics, marked where its version became champion.
+    """
+
+    pipeline: str
+    days: tuple[str, ...]
+    summaries: Summaries
+    links: Mapping[str, str]
+    heat: HeatMap
+    volumes: tuple[VolumePlot, ...]
+    rates: tuple[CoursePlot, ...]
+    metrics: tuple[CoursePlot, ...]
+
+    @property
+    def latest(self) -> DaySummary | None:
+        """The last day of the axis, which is always one that ran."""
+        return self.summaries[self.days[-1]] if self.days else None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many days ended in each way."""
+        outcomes = [summary.outcome for summary in self.summaries.values()]
+        return {outcome.name.lower(): outcomes.count(outcome) for outcome in Outcome if outcome in outcomes}
+
+
+@dataclass(frozen=True)
+class PipelineRow:
+    """A pipeline in the list of all: its latest day, how that ended, and the version that is served."""
+
+    pipeline: str
+    day: str | None
+    level: str
+    outcome: str
+    served: str | None
 
 
 def overview(home: Home, pipeline: str, here: Path, last: int = DEFAULT_DAYS) -> str:
-    """Return the overview page of a pipeline.
+    """Render the overview page of a pipeline.
 
     Args:
         home: the state.
@@ -46,214 +137,133 @@ def overview(home: Home, pipeline: str, here: Path, last: int = DEFAULT_DAYS) ->
         here: file that the page will be: its links lead from there.
         last: how many days to show, up to the latest that has run.
     """
-    return page("overview", collect(home, pipeline, here, last))
+    return page("overview", {"overview": collect_overview(home, pipeline, here, last)})
 
 
-def collect(home: Home, pipeline: str, here: Path, last: int = DEFAULT_DAYS) -> dict[str, Any]:
+def collect_overview(home: Home, pipeline: str, here: Path, last: int = DEFAULT_DAYS) -> Overview:
     """Gather what the page shows."""
     ran = days(home, pipeline)[-last:]
     axis = [ran[0] + timedelta(days=n) for n in range((ran[-1] - ran[0]).days + 1)] if ran else []
-    axis = axis[-last:]
-    told = {
+    axis = axis[-last:]  # with gaps between them, `last` runs are spread over more than `last` days
+    summaries = {
         day.isoformat(): summarize_attempt(attempt)
         for day in axis
-        if (attempt := chosen(attempts(home, pipeline, day)))
+        if (attempt := latest_reported(attempts(home, pipeline, day)))
     }
-    names = [day.isoformat() for day in axis]
-    return {
-        "pipeline": pipeline,
-        "days": names,
-        "links": {day: row["report"] and link(row["report"], here) for day, row in told.items()},
-        "outcomes": {day: OUTCOMES[row["outcome"]] for day, row in told.items()},
-        "counts": {name: sum(row["outcome"] == name for row in told.values()) for name in OUTCOMES},
-        "latest": {"day": names[-1], **told[names[-1]]} if told else None,
-        "heat": heat(told),
-        "volumes": _volumes(told, names),
-        "rates": _rates(told, names),
-        "metrics": _metrics(told, names),
-    }
-
-
-def chosen(found: Sequence[Attempt]) -> Attempt | None:
-    """Return the attempt that stands for a day: the latest that has come to its report, or else the latest."""
-    reported = [attempt for attempt in found if (attempt.step_dir("report") / "result.json").exists()]
-    return next(iter([*reported, *found]), None)
-
-
-def summarize_attempt(attempt: Attempt) -> dict[str, Any]:
-    """Return what an attempt has left, in short."""
-    checks = {step: _checks_of(attempt, step) for step in steps_with_checks()}
-    published = PublishResult.read_if_valid(attempt.step_dir(PUBLISH_STEP) / "result.json")
-    report = attempt.step_dir("report") / "report.html"
-    rejects = refused(attempt)
-    return {
-        "attempt": attempt.name,
-        "report": report if report.exists() else None,
-        "outcome": _outcome(attempt, checks, published),
-        "checks": {step: found for step, found in checks.items() if found is not None},
-        "landed": (optional(attempt.step_dir("land") / "result.json") or {}).get("rows_of_day") or {},
-        "refused": refused_share(rejects) if rejects is not None else None,
-        "positive": _positive(attempt),
-        "metrics": _model_records(attempt),
-        "version": None if published is None else published.version,
-        "live": published is not None and published.alias_moved,
-    }
-
-
-def _checks_of(attempt: Attempt, step: str) -> list[Check] | None:
-    """Return the checks of a step that failed; None if the step has not judged.
-
-    What is judged and holds is not read where the step's counts say that everything does.
-    """
-    result = optional(attempt.step_dir(step) / "result.json")
-    counts = [result.get(f"failed_{level}") for level in LEVELS[1:]] if result else [None]
-    if counts == [0, 0, 0]:
-        return []
-    verdicts = read_checks(attempt.step_dir(step))
-    return None if verdicts is None else [check for check in verdicts if not check.success]
-
-
-def _outcome(attempt: Attempt, checks: Mapping[str, list[Check] | None], published: PublishResult | None) -> str:
-    if published:
-        return "published"
-    gate = GateResult.read_if_valid(attempt.step_dir(GATE_STEP) / "result.json")
-    if gate is not None and not gate.passed:
-        return "refused"
-    if any(check.failed_critical for failed in checks.values() for check in failed or []):
-        return "stopped"
-    return "failed" if any((attempt.dir / "errors").glob("*.txt")) else "unfinished"
-
-
-def _positive(attempt: Attempt) -> float | None:
-    """Return the label rate of the last cut."""
-    rates = (optional(attempt.step_dir("monitor") / "drift.json") or {}).get("label_rate") or []
-    return float(rates[-1]["rate"]) if rates else None
-
-
-def _model_records(attempt: Attempt) -> dict[str, dict[str, Any]]:
-    records = records_if_valid(attempt.step_dir(evaluation.STEP)) or []
-    figures = select(records, of=MODEL, is_overall=True)
-    return {figure.metric: {"value": figure.value, "low": figure.low, "high": figure.high} for figure in figures}
-
-
-def heat(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the rows of the heat map: one for each line of defence, then one for each check that ever failed.
-
-    Cells are by day: level and words; a day without a cell was not checked.
-    """
-    lines: dict[str, dict[str, tuple[str, str]]] = {}
-    rows: dict[tuple[str, str, str], dict[str, tuple[str, str]]] = {}
-    ran: dict[str, set[str]] = {}
-    for day, row in told.items():
-        for step, failed in row["checks"].items():
-            own = line_of(step)
-            for line in {own, *(check.line or own for check in failed)}:
-                ran.setdefault(line, set()).add(day)
-                found = [check for check in failed if (check.line or own) == line]
-                _worsen(lines.setdefault(line, {}), day, _summary(found))
-            for check in failed:
-                key = (check.line or own, check.table, check.column)
-                text = f"{check.shown_value}, expected {check.expected}"
-                _worsen(rows.setdefault(key, {}), day, (check.severity, text))
-    return {"lines": [_row(LINES.get(line, line), lines[line], ran[line]) for line in LINES if line in lines],
-            **_rows(rows, ran)}  # fmt: skip
-
-
-def _rows(rows: Mapping[tuple[str, str, str], Mapping[str, Any]], ran: Mapping[str, set[str]]) -> dict[str, Any]:
-    """Return the rows of checks, the worst first; those that were only ever noted apart."""
-    found = [
-        {"line": line, **_row(f"{table}: {ProfileColumn.parse(column).title}", cells, ran[line])}
-        for (line, table, column), cells in rows.items()
-    ]
-    found.sort(key=lambda row: (-row["worst"], -row["bad"], row["name"]))
-    noted = LEVELS.index("info")
-    return {
-        "checks": [row for row in found if row["worst"] > noted],
-        "noted": [row for row in found if row["worst"] == noted],
-    }
-
-
-def _row(name: str, cells: Mapping[str, tuple[str, str]], ran: set[str]) -> dict[str, Any]:
-    whole = dict.fromkeys(ran, ("ok", "holds")) | dict(cells)
-    return {
-        "name": name,
-        "cells": whole,
-        "worst": max(LEVELS.index(level) for level, _ in whole.values()),
-        "bad": sum(level != "ok" for level, _ in whole.values()),
-    }
-
-
-def _worsen(cells: dict[str, tuple[str, str]], day: str, cell: tuple[str, str]) -> None:
-    """Keep the worse of two verdicts on a day."""
-    if day not in cells or LEVELS.index(cell[0]) > LEVELS.index(cells[day][0]):
-        cells[day] = cell
-
-
-def _summary(failed: Sequence[Check]) -> tuple[str, str]:
-    if not failed:
-        return "ok", "all hold"
-    worst = max((check.severity for check in failed), key=LEVELS.index)
-    return worst, ", ".join(
-        f"{count} {level}" for level in reversed(LEVELS) if (count := sum(c.severity == level for c in failed))
+    names = tuple(day.isoformat() for day in axis)
+    return Overview(
+        pipeline=pipeline,
+        days=names,
+        summaries=summaries,
+        links={day: link(summary.report, here) for day, summary in summaries.items() if summary.report},
+        heat=heat_map(summaries),
+        volumes=_volumes(summaries, names),
+        rates=_rates(summaries, names),
+        metrics=_metrics(summaries, names),
     )
 
 
-def _volumes(told: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
-    tables = sorted({table for row in told.values() for table in row["landed"]})
-    return [
-        {
-            "table": table,
-            "plot": bars([(day, told[day]["landed"].get(table) if day in told else None) for day in names]),
-        }
-        for table in tables
+def heat_map(summaries: Summaries) -> HeatMap:
+    """Arrange the verdicts of all days: one row for each line of defense, one for each check that ever failed."""
+    lines: dict[str, dict[str, Cell]] = {}
+    checks: dict[tuple[str, str, str], dict[str, Cell]] = {}
+    ran: dict[str, set[str]] = {}
+    for day, summary in summaries.items():
+        for step, failed in summary.failed_checks.items():
+            for line in {line_of(step), *(line_of(step, check) for check in failed)}:
+                ran.setdefault(line, set()).add(day)
+                members = [check for check in failed if line_of(step, check) == line]
+                _keep_worse(lines.setdefault(line, {}), day, _line_cell(members))
+            for check in failed:
+                key = (line_of(step, check), check.table, check.column)
+                cell = Cell(check.severity, f"{check.shown_value}, expected {check.expected}")
+                _keep_worse(checks.setdefault(key, {}), day, cell)
+    rows = [
+        _heat_row(f"{table}: {ProfileColumn.parse(column).title}", cells, ran[line])
+        for (line, table, column), cells in checks.items()
     ]
+    rows.sort(key=lambda row: (-row.worst, -row.bad_days, row.name))
+    noted = LEVELS.index("info")
+    return HeatMap(
+        lines=tuple(_heat_row(title, lines[line], ran[line]) for line, title in LINES.items() if line in lines),
+        checks=tuple(row for row in rows if row.worst > noted),
+        noted=tuple(row for row in rows if row.worst == noted),
+    )
 
 
-def _rates(told: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
-    found = []
-    for name, key in (("refused rows", "refused"), ("positive examples at the last cut", "positive")):
-        rows = [(day, told[day][key]) for day in names if day in told]
-        said = [{"day": day, "value": v, "words": shown(v, rate=True), "live": False} for day, v in rows]
-        plot = course(said, names)
-        found += [{"name": name, "plot": plot}] if plot else []
-    return found
+def _heat_row(name: str, cells: Mapping[str, Cell], ran: set[str]) -> HeatRow:
+    """Fill in the days on which the line ran and nothing failed."""
+    return HeatRow(name, dict.fromkeys(ran, Cell("ok", "passed")) | dict(cells))
 
 
-def _metrics(told: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the course of each metric of the judged models, with marks where the version became champion."""
-    found = []
-    for metric in dict.fromkeys(metric for row in told.values() for metric in row["metrics"]):
-        rows = [
-            {"day": day, "live": row["live"], **row["metrics"][metric], "words": _measured(row, row["metrics"][metric])}
-            for day, row in told.items()
-            if metric in row["metrics"]
-        ]
-        plot = course(rows, names)
-        found += [{"metric": metric, "plot": plot}] if plot else []
-    return found
+def _keep_worse(cells: dict[str, Cell], day: str, cell: Cell) -> None:
+    if day not in cells or cell.rank > cells[day].rank:
+        cells[day] = cell
 
 
-def _measured(row: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
-    low, high = figures["low"], figures["high"]
-    words = figure(figures["value"]) + (f" [{figure(low)}, {figure(high)}]" if low is not None else "")
-    return ", ".join(filter(None, [words, row["version"], "became champion" if row["live"] else None]))
+def _line_cell(failed: Sequence[Check]) -> Cell:
+    severities = [check.severity for check in failed]
+    if not severities:
+        return Cell("ok", "all passed")
+    counts = [f"{severities.count(level)} {level}" for level in ("critical", "warning", "info") if level in severities]
+    return Cell(max(severities, key=LEVELS.index), ", ".join(counts))
+
+
+def _volumes(summaries: Summaries, names: Sequence[str]) -> tuple[VolumePlot, ...]:
+    tables = sorted({table for summary in summaries.values() for table in summary.landed})
+    return tuple(
+        VolumePlot(
+            table,
+            plot_bars([(day, summaries[day].landed.get(table) if day in summaries else None) for day in names]),
+        )
+        for table in tables
+    )
+
+
+def _rates(summaries: Summaries, names: Sequence[str]) -> tuple[CoursePlot, ...]:
+    rates = {
+        "rejected rows": {day: summary.rejected for day, summary in summaries.items()},
+        "positive examples at the last cut": {day: summary.positive for day, summary in summaries.items()},
+    }
+    plots = []
+    for name, values in rates.items():
+        plot = plot_course([Reading(day, v, text=shown(v, rate=True)) for day, v in values.items()], names)
+        plots += [CoursePlot(name, plot)] if plot else []
+    return tuple(plots)
+
+
+def _metrics(summaries: Summaries, names: Sequence[str]) -> tuple[CoursePlot, ...]:
+    plots = []
+    for metric in dict.fromkeys(metric for summary in summaries.values() for metric in summary.metrics):
+        readings = [_reading(day, summary, metric) for day, summary in summaries.items() if metric in summary.metrics]
+        plot = plot_course(readings, names)
+        plots += [CoursePlot(metric, plot)] if plot else []
+    return tuple(plots)
+
+
+def _reading(day: str, summary: DaySummary, metric: str) -> Reading:
+    record = summary.metrics[metric]
+    interval = f" [{figure(record.low)}, {figure(record.high)}]" if record.low is not None else ""
+    became = "became champion" if summary.is_live else None
+    text = ", ".join(filter(None, [figure(record.value) + interval, summary.version, became]))
+    return Reading(day, record.value, record.low, record.high, text, summary.is_live)
 
 
 def index(home: Home, names: Sequence[str]) -> str:
-    """Return the page that leads to those of each pipeline."""
-    return page("index", {"rows": [_in_short(home, name) for name in names]})
+    """Render the page that leads to those of each pipeline."""
+    return page("index", {"rows": [_pipeline_row(home, name) for name in names]})
 
 
-def _in_short(home: Home, pipeline: str) -> dict[str, Any]:
+def _pipeline_row(home: Home, pipeline: str) -> PipelineRow:
     latest = next(iter(days(home, pipeline)[::-1]), None)
-    attempt = chosen(attempts(home, pipeline, latest)) if latest else None
-    level, outcome = OUTCOMES[summarize_attempt(attempt)["outcome"]] if attempt else ("info", "not run")
+    attempt = latest_reported(attempts(home, pipeline, latest)) if latest else None
+    outcome = summarize_attempt(attempt).outcome if attempt else None
     events = timeline(home, pipeline)
     served = alias(home, pipeline, events[-1].alias) if events else None
-    return {
-        "pipeline": pipeline,
-        "day": latest.isoformat() if latest else None,
-        "level": level,
-        "outcome": outcome,
-        "served": served.version if served else None,
-    }
+    return PipelineRow(
+        pipeline=pipeline,
+        day=latest.isoformat() if latest else None,
+        level=outcome.level if outcome else "info",
+        outcome=outcome.text if outcome else "not run",
+        served=served.version if served else None,
+    )

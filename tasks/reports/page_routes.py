@@ -1,9 +1,9 @@
-"""The pages of a state folder, by address: files of runs and versions as they are, and pages made when asked for.
+"""The pages of a state folder, by address: files of runs and versions as they are, and pages rendered on request.
 
 Addresses mirror the folders below `MATINEE_HOME`, so that the links between pages are the same on disk and served:
 
-    pages/<pipeline>/overview.html · champion.html · versions/<version>.html    made from JSON
-    runs/<pipeline>/<day>/<attempt>/…       files; report/report.html is made while the run has none yet
+    pages/<pipeline>/overview.html · champion.html · versions/<version>.html    rendered from JSON
+    runs/<pipeline>/<day>/<attempt>/…       files; report/report.html is rendered while the run has none yet
     registry/<pipeline>/versions/<version>/…                                    files
 
 Only what exists below the folders of that pipeline is ever read: every part of an address must be a plain name, a
@@ -38,7 +38,7 @@ REPORT = ("report", "report.html")
 
 
 def page_path(home: Home, pipeline: str, name: str) -> Path:
-    """Return where a page of a pipeline lies when it is written."""
+    """Where a page of a pipeline lies when it is written."""
     return home.root / "pages" / safe_name(pipeline) / name
 
 
@@ -53,7 +53,7 @@ def write_overview(home: Home, pipeline: str, target: Path, days: int = DEFAULT_
 
 
 def write_pages(home: Home, pipeline: str, days: int = DEFAULT_DAYS) -> list[Path]:
-    """Write all pages of a pipeline below `MATINEE_HOME/pages`; return overview and champion timeline.
+    """Write all pages of a pipeline below `MATINEE_HOME/pages`; return those of the overview and the champions.
 
     Raises:
         MatineeError: there is no such pipeline.
@@ -76,16 +76,16 @@ def _write(path: Path, text: str) -> Path:
 
 
 def _known(home: Home, pipeline: str) -> None:
-    found = pipelines(home)
-    if pipeline not in found:
+    known = pipelines(home)
+    if pipeline not in known:
         raise MatineeError(
-            f"{home.root}: nothing of a pipeline {pipeline!r}, found {', '.join(found) or 'none at all'}; "
+            f"{home.root}: pipeline {pipeline!r} has no runs here, found {', '.join(known) or 'none at all'}; "
             "run a day first: `matinee run <pipeline> --as-of …`"
         )
 
 
-def made_page(home: Home, pipeline: str, name: str) -> str | None:
-    """Return a page that is made when asked for, by its address below `pages/<pipeline>/`; None if there is none."""
+def rendered_page(home: Home, pipeline: str, name: str) -> str | None:
+    """Render the page with an address below `pages/<pipeline>/`; None if there is none."""
     if pipeline not in pipelines(home):
         return None
     parts = name.split("/")
@@ -94,32 +94,33 @@ def made_page(home: Home, pipeline: str, name: str) -> str | None:
     if name == "champion.html":
         return champion_page(home, pipeline, page_path(home, pipeline, name))
     version = parts[-1].removesuffix(".html")
-    if len(parts) == 2 and parts[0] == "versions" and parts[1].endswith(".html") and _plain(version):
+    if len(parts) == 2 and parts[0] == "versions" and parts[1].endswith(".html") and _is_plain(version):
         return version_page(home, pipeline, version, page_path(home, pipeline, name))
     return None
 
 
-def file_at(home: Home, top: str, pipeline: str, rest: str) -> Path | None:
-    """Return the file of an address `<top>/<pipeline>/<rest>`; None unless it is one that may be shown.
+def file_at(home: Home, top: str, pipeline: str, path: str) -> Path | None:
+    """Find the file of an address `<top>/<pipeline>/<path>`; None unless it is one that may be shown.
 
     Args:
         home: the state.
         top: `runs` or `registry`.
         pipeline: whose folder; nothing outside of it is returned.
-        rest: path below it.
+        path: path below it.
     """
-    parts = rest.split("/")
-    if not all(_plain(part) for part in (pipeline, *parts)):
+    parts = path.split("/")
+    if not all(_is_plain(part) for part in (pipeline, *parts)):
         return None
-    if Path(rest).suffix not in KINDS and tuple(parts[-2:]) != REPORT:
+    if Path(path).suffix not in KINDS and tuple(parts[-2:]) != REPORT:
         return None
+    # Resolved, because a plain name can still be a link that leads out; the pipeline's own folder can be one, too.
     folder = (home.root / top / pipeline).resolve()
-    path = folder.joinpath(*parts).resolve()
-    inside = path.is_relative_to(folder) and folder.is_relative_to(home.root.resolve() / top)
-    return path if inside and path.is_file() else None
+    file = folder.joinpath(*parts).resolve()
+    inside = file.is_relative_to(folder) and folder.is_relative_to(home.root.resolve() / top)
+    return file if inside and file.is_file() else None
 
 
-def _plain(part: str) -> bool:
+def _is_plain(part: str) -> bool:
     try:
         safe_name(part)
     except MatineeError:
@@ -128,19 +129,19 @@ def _plain(part: str) -> bool:
 
 
 def report_of(home: Home, pipeline: str, day: str, attempt: str, load: Callable[[str, date, str], Run]) -> str | None:
-    """Return the report of an attempt: the one that it has written, or one made of what it has left so far.
+    """Read the report that an attempt has written, or render one of what it has left so far; None if that is nothing.
 
     Args:
         home: the state.
         pipeline: its name.
         day: as-of day, in ISO form.
         attempt: name of the attempt.
-        load: makes a `Run` of pipeline, day and attempt; a MatineeError means that there is no page.
+        load: creates a `Run` of pipeline, day and attempt; a MatineeError means that there is no page.
     """
     written = file_at(home, "runs", pipeline, "/".join([day, attempt, *REPORT]))
     if written is not None:
         return written.read_text(encoding="utf-8")
-    if not _plain(attempt) or not _plain(pipeline):
+    if not _is_plain(attempt) or not _is_plain(pipeline):
         return None
     try:
         run = load(pipeline, date.fromisoformat(day), attempt)
@@ -148,15 +149,14 @@ def report_of(home: Home, pipeline: str, day: str, attempt: str, load: Callable[
         return None
     if not run.dir.is_dir():
         return None
-    from tasks.reports.html import page
-    from tasks.reports.run_report import collect
+    from tasks.reports.run_report import collect_report, render_report
 
-    return page("report", collect(run, finished=False))
+    return render_report(collect_report(run, finished=False))
 
 
 def address_of(home: Home, pipeline: str, attempt: str) -> str | None:
-    """Return the address of the report of an attempt that is known by its name alone; None if it has left nothing."""
-    if not _plain(pipeline) or not _plain(attempt):
+    """Address of the report of an attempt that is known by its name alone; None if it has left nothing."""
+    if not _is_plain(pipeline) or not _is_plain(attempt):
         return None
-    found = attempt_called(home, pipeline, attempt)
-    return "/".join(["runs", pipeline, found[0].as_of.isoformat(), attempt, *REPORT]) if found else None
+    attempts = attempt_called(home, pipeline, attempt)
+    return "/".join(["runs", pipeline, attempts[0].as_of.isoformat(), attempt, *REPORT]) if attempts else None

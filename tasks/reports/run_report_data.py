@@ -1,20 +1,22 @@
-"""Parts of the run report about data: what was landed, what the checks found, what was refused, how labels mix."""
+"""Parts of the run report about data: landed rows, what the checks found, rejected rows, how labels mix."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
-from tasks.checks.rejection_rates import ALL_RULES
-from tasks.checks.verdicts import SEVERITIES, Check, read_checks
+from tasks.checks.features import FeatureCheckResult
+from tasks.checks.rejection_rates import ALL_RULES, RejectedCount
+from tasks.checks.verdicts import SEVERITIES, Check, Severity, read_checks
 from tasks.errors import MatineeError
-from tasks.reports.svg_plots import bars, spark, stacked
-from tasks.runs.steps import BY_NAME
+from tasks.reports.svg_plots import Bars, Spark, Stack, plot_bars, plot_spark, plot_stack
+from tasks.runs.steps import BESIDE, BY_NAME, CHECKS
 from tasks.store.partitions import read_manifests
-from tasks.store.run_files import RunFiles, attempts, optional
+from tasks.store.run_files import RunFiles, attempts
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
@@ -23,155 +25,233 @@ DAYS_SHOWN = 45
 TREND_DAYS = 28
 USUAL_DAYS = 7
 LINES = {"landed": "Landed data", "features": "Features and examples", "predictions": "Predictions"}
+"""Lines of defense, in order, with their headings."""
+STEPS_WITH_CHECKS = (*(step.name for step in CHECKS), *sorted(BESIDE))
+"""Names of the steps that may leave `checks.json`, in order."""
 
 
-def line_of(step: str) -> str:
-    """Return the line of defense of a step's records that do not name theirs."""
-    return BY_NAME[step].line or "features"
+@dataclass(frozen=True)
+class LandedTable:
+    """Rows of a landed table by day.
+
+    Attributes:
+        table: its name.
+        problem: why its manifests cannot be read; then there is nothing else.
+        plot: rows by day.
+        latest: rows of the as-of day; None if it has no partition.
+        usual: median of the days before.
+    """
+
+    table: str
+    problem: str | None = None
+    plot: Bars | None = None
+    latest: int | None = None
+    usual: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """The as-of day's rows relative to the usual ones."""
+        return self.latest / self.usual if self.usual and self.latest is not None else None
 
 
-def landed(run: Run) -> list[dict[str, Any]]:
-    """Return, for each landed table, a bar chart of rows by day, and the day beside the days before it."""
+@dataclass(frozen=True)
+class CheckRow:
+    """A verdict, how loudly it is shown, its day if that is not the run's, and its trend."""
+
+    check: Check
+    level: Literal["ok", "noted", "warning", "critical"]
+    other_day: str | None
+    spark: Spark | None
+
+
+@dataclass(frozen=True)
+class SeverityCount:
+    """Checks of one severity: how many there were, and how many failed."""
+
+    severity: Severity
+    failed: int
+    total: int
+
+
+@dataclass(frozen=True)
+class DefenseLine:
+    """The checks of one line of defense."""
+
+    title: str
+    counts: tuple[SeverityCount, ...]
+    failed: tuple[CheckRow, ...]
+    noted: tuple[CheckRow, ...]
+    passed: tuple[CheckRow, ...]
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """Rejected rows of one table and rule, with their share on the days before.
+
+    Attributes:
+        count: what the check of the features counted.
+        table: the table.
+        rule: the rule; for all rules together, `any rule`.
+        width: length of its bar, at most 1.
+        spark: its share by day.
+    """
+
+    count: RejectedCount
+    table: str
+    rule: str
+    width: float
+    spark: Spark | None
+
+    @property
+    def is_total(self) -> bool:
+        """Whether it counts all rules of the table together."""
+        return self.rule in ("", ALL_RULES)
+
+
+@dataclass(frozen=True)
+class LabelMix:
+    """The share of each grade above 0 by cut, weighted back to the population.
+
+    Attributes:
+        plot: a column for each cut.
+        top: the largest share of positive examples.
+        grades: the grades, from the bottom of a column.
+        last_rate: the share of positive examples at the last cut.
+    """
+
+    plot: Stack
+    top: float
+    grades: tuple[int, ...]
+    last_rate: float
+
+
+def line_of(step: str, check: Check | None = None) -> str:
+    """Name the line of defense of a check, or of a step's checks that do not name theirs."""
+    return (check.line if check else None) or BY_NAME[step].line or "features"
+
+
+def landed_tables(run: Run) -> tuple[LandedTable, ...]:
+    """Read the rows of each landed table by day; of a table with a torn manifest, what is wrong with it."""
     folder = run.home.landing(run.spec.source_name)
+    # A name with a dot is a landing that is being written.
     names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    tables = (_landed_table(run, name) for name in names if not name.startswith("."))
+    return tuple(table for table in tables if table is not None)
+
+
+def _landed_table(run: Run, name: str) -> LandedTable | None:
     first = run.as_of - timedelta(days=DAYS_SHOWN - 1)
-    tables: list[dict[str, Any]] = []
-    for name in names:
-        if name.startswith("."):
-            continue
-        try:
-            parts = read_manifests(run.home, run.spec.source_name, [name], first, run.as_of)
-        except MatineeError as error:
-            tables.append({"table": name, "problem": str(error)})
-            continue
-        if parts:
-            tables.append(_volume(name, {part.ds: part.rows for part in parts}, run.as_of))
-    return tables
+    try:
+        parts = read_manifests(run.home, run.spec.source_name, [name], first, run.as_of)
+    except MatineeError as error:
+        return LandedTable(name, problem=str(error))
+    return _volume(name, {part.ds: part.rows for part in parts}, run.as_of) if parts else None
 
 
-def _volume(table: str, rows: Mapping[date, int], as_of: date) -> dict[str, Any]:
-    """Return the volume of a table: every day from its first to the as-of day, those without a partition as gaps."""
+def _volume(table: str, rows: Mapping[date, int], as_of: date) -> LandedTable:
+    """Plot every day from the first to the as-of day, those without a partition as gaps."""
     first = min(rows)
     days = [first + timedelta(days=n) for n in range((as_of - first).days + 1)]
     before = [rows[day] for day in days[:-1] if day in rows][-USUAL_DAYS:]
-    usual, latest = (median(before) if before else None), rows.get(as_of)
-    return {
-        "table": table,
-        "problem": None,
-        "plot": bars([(day.isoformat(), rows.get(day)) for day in days]),
-        "latest": latest,
-        "usual": usual,
-        "ratio": latest / usual if usual and latest is not None else None,
-    }
+    return LandedTable(
+        table=table,
+        plot=plot_bars([(day.isoformat(), rows.get(day)) for day in days]),
+        latest=rows.get(as_of),
+        usual=median(before) if before else None,
+    )
 
 
-def checks(run: RunFiles, steps: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the checks of each line of defence that ran, failed ones first.
-
-    Args:
-        run: whose files to read.
-        steps: the steps that may have left `checks.json`.
-    """
-    rows: dict[str, list[dict[str, Any]]] = {line: [] for line in LINES}
+def defense_lines(run: RunFiles) -> tuple[DefenseLine, ...]:
+    """Read the checks of each line of defense that ran, failed ones first."""
+    rows: dict[str, list[CheckRow]] = {line: [] for line in LINES}
     ran = set()
-    for step in steps:
-        verdicts = read_checks(run.step_dir(step))
-        if verdicts is not None:
-            ran.add(line_of(step))
-            for check in verdicts:
-                line = check.line or line_of(step)
-                ran.add(line)
-                rows.setdefault(line, []).append(_check_row(check, run.as_of))
-    return [_line(line, found) for line, found in rows.items() if line in ran]
+    for step in STEPS_WITH_CHECKS:
+        checks = read_checks(run.step_dir(step))
+        if checks is not None:
+            ran |= {line_of(step), *(line_of(step, check) for check in checks)}
+            for check in checks:
+                rows.setdefault(line_of(step, check), []).append(_check_row(check, run.as_of))
+    return tuple(_line(line, members) for line, members in rows.items() if line in ran)
 
 
-def _check_row(check: Check, as_of: date) -> dict[str, Any]:
-    level = "ok" if check.success else "noted" if check.severity == "info" else check.severity
+def _check_row(check: Check, as_of: date) -> CheckRow:
     trend = [(day, float(value)) for day, value in check.trend]
-    if trend and _number(check.observed) and trend[-1][0] != check.day:
-        trend.append((check.day, float(check.observed or 0)))
-    return {
-        **check.to_json(),
-        "level": level,
-        "other_day": None if check.day == as_of.isoformat() else check.day,
-        "title": check.title,
-        "rate": check.is_rate,
-        "observed": check.shown_value,
-        "spark": spark(trend, low=check.low, high=check.high),
-    }
+    # The trend ends on the day before the check's; where it does not, the day must not be drawn twice.
+    if trend and _is_finite(check.observed) and trend[-1][0] != check.day:
+        trend.append((check.day, float(check.observed)))
+    return CheckRow(
+        check=check,
+        level="ok" if check.success else "noted" if check.severity == "info" else check.severity,
+        other_day=None if check.day == as_of.isoformat() else check.day,
+        spark=plot_spark(trend, low=check.low, high=check.high),
+    )
 
 
-def _number(value: Any) -> bool:
+def _is_finite(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _line(line: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    rows.sort(key=lambda row: (row["success"], SEVERITIES.index(row["severity"])))
-    counts = {
-        severity: (
-            sum(row["severity"] == severity and not row["success"] for row in rows),
-            sum(row["severity"] == severity for row in rows),
-        )
-        for severity in SEVERITIES
-    }
-    return {
-        "line": line,
-        "title": LINES.get(line, line),
-        "counts": counts,
-        "failed": [row for row in rows if row["level"] in ("critical", "warning")],
-        "noted": [row for row in rows if row["level"] == "noted"],
-        "passed": [row for row in rows if row["success"]],
-    }
+def _line(line: str, rows: Sequence[CheckRow]) -> DefenseLine:
+    rows = sorted(rows, key=lambda row: (row.check.success, SEVERITIES.index(row.check.severity)))
+    return DefenseLine(
+        title=LINES.get(line, line),
+        counts=tuple(_count(severity, [row.check for row in rows]) for severity in SEVERITIES),
+        failed=tuple(row for row in rows if row.level in ("critical", "warning")),
+        noted=tuple(row for row in rows if row.level == "noted"),
+        passed=tuple(row for row in rows if row.check.success),
+    )
 
 
-def rejects(run: Run) -> list[dict[str, Any]] | None:
-    """Return the refused rows of the day by table and rule, each rule with its share on the days before."""
-    found = refused(run)
-    if found is None:
+def _count(severity: Severity, checks: Sequence[Check]) -> SeverityCount:
+    of_severity = [check for check in checks if check.severity == severity]
+    return SeverityCount(severity, sum(not check.success for check in of_severity), len(of_severity))
+
+
+def rejected_rows(run: Run) -> tuple[RejectedRow, ...] | None:
+    """Read the rejected rows of the day by table and rule; None if the check of the features has not run."""
+    counts = rejected_counts(run)
+    if counts is None:
         return None
-    trends = _refused_before(run)
-    top = max((row["rate"] or 0.0 for row in found), default=0.0) or 1.0
+    trends = _rejected_before(run)
+    top = max((count.rate or 0.0 for count in counts), default=0.0) or 1.0
     rows = []
-    for row in found:
-        trend = [(day, rates.get(row["table"], 0.0)) for day, rates in trends] + [(str(run.as_of), row["rate"] or 0.0)]
-        table, _, rule = str(row["table"]).partition(": ")
-        rows.append(
-            {**row, "of": table, "rule": rule, "whole": rule in ("", ALL_RULES),
-             "width": (row["rate"] or 0.0) / top, "spark": spark(trend)}
-        )  # fmt: skip
-    return rows
+    for count in counts:
+        trend = [(day, rates.get(count.table, 0.0)) for day, rates in trends] + [(str(run.as_of), count.rate or 0.0)]
+        table, _, rule = count.table.partition(": ")
+        rows.append(RejectedRow(count, table, rule, (count.rate or 0.0) / top, plot_spark(trend)))
+    return tuple(rows)
 
 
-def refused(run: RunFiles) -> list[dict[str, Any]] | None:
-    """Return the counts of refused rows that the features' check has left."""
-    found = (optional(run.step_dir("check_features") / "result.json") or {}).get("rejects")
-    return found if isinstance(found, list) else None
+def rejected_counts(run: RunFiles) -> tuple[RejectedCount, ...] | None:
+    """Read the counts of rejected rows that the check of the features left."""
+    result = FeatureCheckResult.read_if_valid(run.step_dir("check_features") / "result.json")
+    return None if result is None else result.rejects
 
 
-def _refused_before(run: Run) -> list[tuple[str, dict[str, float]]]:
-    """Return the share of each rule on the earlier days that have run, by the latest attempt of each."""
-    found = []
+def _rejected_before(run: Run) -> list[tuple[str, dict[str, float]]]:
+    """The share of each rule on the earlier days that have run, by the latest attempt of each that got so far."""
+    shares = []
     for n in range(TREND_DAYS, 0, -1):
         day = run.as_of - timedelta(days=n)
         for attempt in attempts(run.home, run.spec.name, day):
-            rows = refused(attempt)
-            if rows is not None:
-                found.append((day.isoformat(), {row["table"]: row["rate"] or 0.0 for row in rows}))
+            counts = rejected_counts(attempt)
+            if counts is not None:
+                shares.append((day.isoformat(), {count.table: count.rate or 0.0 for count in counts}))
                 break
-    return found
+    return shares
 
 
-def refused_share(rows: Sequence[Mapping[str, Any]]) -> float | None:
-    """Return the share of all rows of the day that were refused, by whatever rule."""
-    whole = [row for row in rows if str(row["table"]).endswith(f": {ALL_RULES}")]
-    offered = sum(row["rows"] or 0 for row in whole)
-    if not whole:
+def rejected_share(counts: Sequence[RejectedCount]) -> float | None:
+    """The share of all rows of the day that were rejected, by whatever rule; None if no row is known."""
+    totals = [count for count in counts if count.table.endswith(f": {ALL_RULES}")]
+    offered = sum(count.rows or 0 for count in totals)
+    if not totals:
         return 0.0
-    return sum(row["rejected"] for row in whole) / offered if offered else None
+    return sum(count.rejected for count in totals) / offered if offered else None
 
 
-def label_mix(run: Run) -> dict[str, Any] | None:
-    """Return the share of each grade above 0 by cut, weighted back to the population, as stacked columns."""
+def label_mix(run: Run) -> LabelMix | None:
+    """Read the share of each grade above 0 by cut; None without a sample, or if it has no positive example."""
     import duckdb
 
     from tasks.checks.profile import parquet
@@ -189,14 +269,14 @@ def label_mix(run: Run) -> dict[str, Any] | None:
     query = f"select cut, part, grade, sum(weight) from ({' union all '.join(scans)}) group by all order by all"
     try:
         with memory() as connection:
-            found = connection.execute(query).fetchall()
+            rows = connection.execute(query).fetchall()
     except (duckdb.Error, MatineeError):
         return None
-    return _mix([(str(cut), part, int(grade), float(weight)) for cut, part, grade, weight in found])
+    return _mix([(str(cut), part, int(grade), float(weight)) for cut, part, grade, weight in rows])
 
 
-def _mix(rows: Sequence[tuple[str, str, int, float]]) -> dict[str, Any] | None:
-    """Return columns for (cut, part, grade, weight) in order of the cuts."""
+def _mix(rows: Sequence[tuple[str, str, int, float]]) -> LabelMix | None:
+    """Arrange (cut, part, grade, weight) in columns, in order of the cuts."""
     cuts = list(dict.fromkeys((cut, part) for cut, part, _, _ in rows))
     grades = sorted({grade for _, _, grade, _ in rows if grade > 0})
     weights = {(cut, part, grade): weight for cut, part, grade, weight in rows}
@@ -205,5 +285,5 @@ def _mix(rows: Sequence[tuple[str, str, int, float]]) -> dict[str, Any] | None:
         return None
     shares = [[weights.get((*pair, grade), 0.0) / totals[pair] for grade in grades] for pair in cuts]
     top = max(sum(parts) for parts in shares)
-    named = [(f"{cut} ({part})", parts) for (cut, part), parts in zip(cuts, shares, strict=True)]
-    return {**stacked(named, top * 1.05), "top": top, "grades": grades, "last_rate": sum(shares[-1])}
+    columns = [(f"{cut} ({part})", parts) for (cut, part), parts in zip(cuts, shares, strict=True)]
+    return LabelMix(plot_stack(columns, top * 1.05), top, tuple(grades), sum(shares[-1]))

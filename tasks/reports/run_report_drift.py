@@ -1,75 +1,112 @@
-"""Parts of the run report about what moved: features, labels and scores against their reference, and serving."""
+"""Parts of the run report about what shifted: features, labels and scores against their reference, and serving."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
-from tasks.reports.svg_plots import paired
-from tasks.store.run_files import RunFiles, optional
+from tasks.monitoring import drift as drift_file
+from tasks.monitoring import skew as skew_file
+from tasks.monitoring.drift import (
+    LEVELS,
+    CurrentExamples,
+    Drift,
+    DriftRecord,
+    FeatureDrift,
+    Level,
+    ReferenceExamples,
+)
+from tasks.monitoring.skew import FeatureSkew, Skew
+from tasks.reports.svg_comparisons import PairedBins, plot_pairs
+from tasks.store.run_files import RunFiles
 
-LEVELS = ("drifted", "shifted", "too_few", "warming_up", "stable")
-"""Levels from the worst; one that is not known stands beside `too_few`: it is not good, and no alarm."""
-MOVED = LEVELS[:2]
-HISTOGRAMS = 12
+SHIFTED: tuple[Level, ...] = ("shifted", "drifted")
+REFERENCES = {"train": "the training window", "same_weekday": "the same weekdays before"}
+MOST_HISTOGRAMS = 12
 
 
-def drift(run: RunFiles) -> dict[str, Any] | None:
-    """Return what `monitor/drift.json` says, the worst first, with histograms of what moved; None if there is none."""
-    found = optional(run.step_dir("monitor") / "drift.json")
-    if not isinstance(found, Mapping):
+@dataclass(frozen=True)
+class DriftRow:
+    """A feature, the label or the scores: how far it shifted, and both distributions if there are any."""
+
+    drift: DriftRecord
+    plot: PairedBins | None
+
+    @property
+    def text(self) -> str | None:
+        """What shifted; where that cannot be told, why not."""
+        return self.drift.note if self.drift.level == "too_few" else self.drift.sentence
+
+
+@dataclass(frozen=True)
+class DriftSection:
+    """All comparisons of a run, the worst first, and which examples were compared, in words."""
+
+    reference: str
+    current: str
+    problem: str | None
+    rows: tuple[DriftRow, ...]
+
+    @property
+    def unstable(self) -> list[DriftRow]:
+        """Those that are shown at once."""
+        return [row for row in self.rows if row.drift.level != "stable"]
+
+    @property
+    def stable(self) -> list[DriftRow]:
+        """Those that are folded."""
+        return [row for row in self.rows if row.drift.level == "stable"]
+
+    @property
+    def shifted(self) -> list[DriftRow]:
+        """Those beyond noise."""
+        return [row for row in self.rows if row.drift.level in SHIFTED]
+
+    @property
+    def histograms(self) -> list[DriftRow]:
+        """Those whose distributions are drawn."""
+        return [row for row in self.shifted if row.plot is not None][:MOST_HISTOGRAMS]
+
+    def count(self, level: Level) -> int:
+        """How many have a level."""
+        return sum(row.drift.level == level for row in self.rows)
+
+
+@dataclass(frozen=True)
+class SkewSection:
+    """Served features against the table: those that differ, and how many do not."""
+
+    skew: Skew
+    wrong: tuple[FeatureSkew, ...]
+
+    @property
+    def same(self) -> int:
+        """Features without a difference."""
+        return len(self.skew.features) - len(self.wrong)
+
+
+def drift_section(run: RunFiles) -> DriftSection | None:
+    """Read the drift of a run; None if it was not measured."""
+    drift = Drift.read_if_valid(run.step_dir("monitor") / drift_file.FILE)
+    if drift is None:
         return None
-    extra = [{**found[key], "feature": name} for key, name in (("scores", "model score"), ("label", "label"))
-             if found.get(key)]  # fmt: skip
-    rows = [_row(row) for row in (*extra, *found.get("features", []))]
-    rows.sort(key=lambda row: (_rank(row["level"]), -(row["psi"] or 0.0), row["feature"]))
-    return {
-        "reference": _side(found.get("reference") or {}),
-        "current": _side(found.get("current") or {}),
-        "problem": found.get("problem"),
-        "rows": rows,
-        "named": [row for row in rows if row["level"] != "stable"],
-        "stable": [row for row in rows if row["level"] == "stable"],
-        "moved": [row for row in rows if row["level"] in MOVED],
-        "histograms": [row for row in rows if row["level"] in MOVED and row["plot"]][:HISTOGRAMS],
-        "filling": sum(row["level"] == "warming_up" for row in rows),
-        "too_few": sum(row["level"] == "too_few" for row in rows),
-    }
+    rows = [DriftRow(record, _plot(record)) for record in drift.compared]
+    rows.sort(key=lambda row: (-LEVELS.index(row.drift.level), -row.drift.psi, row.drift.feature))
+    return DriftSection(_side(drift.reference), _side(drift.current), drift.problem, tuple(rows))
 
 
-def _side(side: Mapping[str, Any]) -> str:
-    """Return in words which examples a side of the comparison is."""
-    name = {"train": "the training window", "same_weekday": "the same weekdays before"}.get(str(side.get("kind")))
-    name = name or f"the {side.get('part', 'other')} window"
-    lists = f", {side['groups']:,} lists" if side.get("groups") else ""
-    return f"{name} ({side['from']} to {side['to']}{lists})" if side.get("from") else name
+def _plot(record: DriftRecord) -> PairedBins | None:
+    return plot_pairs(record.bins) if isinstance(record, FeatureDrift) else None
 
 
-def _rank(level: str) -> int:
-    return LEVELS.index(level) if level in LEVELS else LEVELS.index("too_few")
+def _side(side: ReferenceExamples | CurrentExamples | None) -> str:
+    """Name the examples of one side of the comparison, with their days and their number of lists."""
+    if side is None:
+        return "nothing"
+    name = REFERENCES[side.kind] if isinstance(side, ReferenceExamples) else f"the {side.part} window"
+    return f"{name} ({side.first} to {side.last}, {side.groups:,} lists)"
 
 
-def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    numbers = {name: row.get(name) for name in ("psi", "psi_noise_bound", "ks", "ks_noise_bound")}
-    return {
-        **numbers,
-        "feature": str(row["feature"]),
-        "level": str(row["level"]),
-        "sentence": row.get("note") if row["level"] == "too_few" else row.get("sentence"),
-        "plot": paired(row.get("bins") or []),
-    }
-
-
-def skew(run: RunFiles) -> dict[str, Any] | None:
-    """Return what `monitor/skew.json` says of the features that serving logged; None where it logged nothing."""
-    found = optional(run.step_dir("monitor") / "skew.json")
-    if not isinstance(found, Mapping):
-        return None
-    rows = list(found.get("features", []))
-    return {
-        "problem": found.get("problem"),
-        "days": found.get("days", []),
-        "requests": found.get("requests", 0),
-        "bad": [row for row in rows if row.get("different") or row.get("missing")],
-        "same": sum(not (row.get("different") or row.get("missing")) for row in rows),
-    }
+def skew_section(run: RunFiles) -> SkewSection | None:
+    """Read the comparison with what serving logged; None where it logged nothing."""
+    skew = Skew.read_if_valid(run.step_dir("monitor") / skew_file.FILE)
+    return None if skew is None else SkewSection(skew, tuple(row for row in skew.features if row.wrong))

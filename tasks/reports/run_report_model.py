@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from engine.evaluation import MODEL, EvaluationRecord, overall, select
@@ -10,7 +11,8 @@ from tasks.evaluation import results as evaluation
 from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage
 from tasks.evaluation.results import records_if_valid
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, PublishResult
-from tasks.reports.svg_plots import intervals, powers
+from tasks.reports.svg_comparisons import Intervals, PowerRow, place_marks, plot_intervals, plot_powers
+from tasks.sources.land import LandResult
 from tasks.store.files import canonical_json
 from tasks.store.run_files import RunFiles, optional
 
@@ -20,94 +22,214 @@ if TYPE_CHECKING:
 TOP_FEATURES = 20
 
 
-def metrics(run: RunFiles) -> list[dict[str, Any]] | None:
+@dataclass(frozen=True)
+class SliceRow:
+    """One population or slice: its lists, and the value of each contender."""
+
+    population: str
+    slice: str
+    groups: int
+    values: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class MetricPanel:
+    """One metric: its definition, the contenders over all lists, and the same by population and slice."""
+
+    metric: str
+    definition: str
+    contenders: tuple[EvaluationRecord, ...]
+    plot: Intervals | None
+    parts: tuple[SliceRow, ...]
+
+    def value_of(self, contender: str) -> float | None:
+        """The value of a contender over all lists; None if it was not measured."""
+        record = overall(self.contenders, self.metric, contender)
+        return None if record is None else record.value
+
+
+@dataclass(frozen=True)
+class FeaturesAlone:
+    """Each feature alone beside the best baseline, the model and a perfect ranking.
+
+    Attributes:
+        leakage: what was measured.
+        model: the model's value of the same metric.
+        rows: the features that are shown at once.
+        more: the weaker ones, folded.
+        marks: places of the baseline and the model on the axis of the bars.
+    """
+
+    leakage: Leakage
+    model: float | None
+    rows: tuple[PowerRow, ...]
+    more: tuple[PowerRow, ...]
+    marks: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class FeatureGain:
+    """A feature's share of the model's gain, and its bar relative to the longest."""
+
+    name: str
+    share: float
+    width: float
+
+
+@dataclass(frozen=True)
+class ModelPanel:
+    """The model of one population: what it was trained on, its settings, and its features by gain."""
+
+    population: str
+    examples: int | None
+    groups: int | None
+    settings: Mapping[str, Any]
+    gains: tuple[FeatureGain, ...]
+    unused: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What a run was made from.
+
+    Attributes:
+        version: the version it published.
+        would_be: the version that it would have published.
+        champion: the version it was compared with.
+        descriptor: path of the descriptor, relative to the state folder.
+        artifacts: size and digest of each artifact, by name.
+        data: digest of the landing.
+        code: digest of the code.
+        libraries: versions of the libraries, by name.
+        spec: the pipeline file as canonical JSON.
+        landed: what was landed for it.
+    """
+
+    version: str | None
+    would_be: str | None
+    champion: str | None
+    descriptor: str | None
+    artifacts: Mapping[str, Any]
+    data: str | None
+    code: str | None
+    libraries: Mapping[str, str]
+    spec: str | None
+    landed: LandResult | None
+
+
+def metric_panels(run: RunFiles) -> tuple[MetricPanel, ...] | None:
     """Read the metrics that were measured; None if none were."""
     records = records_if_valid(run.step_dir(evaluation.STEP))
     return None if records is None else by_metric(records)
 
 
-def by_metric(records: Sequence[EvaluationRecord]) -> list[dict[str, Any]]:
-    """Arrange the records of each metric: contenders as an interval plot, then populations and slices as rows."""
-    metrics = []
-    for name in dict.fromkeys(record.metric for record in records):
-        contenders = sorted(select(records, metric=name, is_overall=True), key=lambda record: record.of != MODEL)
-        metrics.append(
-            {
-                "metric": name,
-                "definition": select(records, metric=name)[0].definition,
-                "overall": contenders,
-                "plot": intervals(contenders),
-                "parts": _pivot(select(records, metric=name, is_overall=False)),
-            }
+def by_metric(records: Sequence[EvaluationRecord]) -> tuple[MetricPanel, ...]:
+    """Arrange records by metric, in the order of the records; the model comes before its baselines."""
+    panels = []
+    for metric in dict.fromkeys(record.metric for record in records):
+        contenders = sorted(select(records, metric=metric, is_overall=True), key=lambda record: record.of != MODEL)
+        panels.append(
+            MetricPanel(
+                metric=metric,
+                definition=select(records, metric=metric)[0].definition,
+                contenders=tuple(contenders),
+                plot=plot_intervals(contenders),
+                parts=_slice_rows(select(records, metric=metric, is_overall=False)),
+            )
         )
-    return metrics
+    return tuple(panels)
 
 
-def _pivot(records: Iterable[EvaluationRecord]) -> list[dict[str, Any]]:
-    """Turn records into a row for each population and slice, with the value of every contender."""
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
+def _slice_rows(records: Iterable[EvaluationRecord]) -> tuple[SliceRow, ...]:
+    rows: dict[tuple[str, str], list[EvaluationRecord]] = {}
     for record in records:
         piece = record.slice
         name = ", ".join(f"{k} {v}" for k, v in piece.items()) if isinstance(piece, dict) else piece or "all"
-        row = rows.setdefault((record.population, name), {"groups": record.groups, "of": {}})
-        row["of"][record.of] = record.value
-    return [{"population": population, "slice": name, **row} for (population, name), row in rows.items()]
+        rows.setdefault((record.population, name), []).append(record)
+    return tuple(
+        SliceRow(population, name, members[0].groups, {record.of: record.value for record in members})
+        for (population, name), members in rows.items()
+    )
 
 
-def alone(run: RunFiles) -> dict[str, Any] | None:
-    """Show the power of each feature alone beside the best baseline, the model and a perfect ranking."""
+def features_alone(run: RunFiles) -> FeaturesAlone | None:
+    """Read the power of each feature alone; None if it was not measured."""
     folder = run.step_dir(evaluation.STEP)
     leakage, records = Leakage.read_if_valid(folder / LEAKAGE_FILE), records_if_valid(folder)
     if leakage is None or records is None:
         return None
     record = overall(records, leakage.metric, MODEL)
-    model = None if record is None else record.value
-    plot = powers(leakage.features, {"baseline": leakage.reference.value, "model": model}, leakage.perfect or 1.0)
+    model, top = None if record is None else record.value, leakage.perfect or 1.0
+    rows = plot_powers(leakage.features, top)
+    # All that are suspicious are shown at once: they are among the first, because the strongest come first.
     shown = max(TOP_FEATURES // 2, len(leakage.suspicious))
-    return {**leakage.to_json(), "model": model, **plot, "shown": shown}
+    marks = place_marks({"baseline": leakage.reference.value, "model": model}, top)
+    return FeaturesAlone(leakage, model, rows[:shown], rows[shown:], marks)
 
 
-def models(run: RunFiles) -> list[dict[str, Any]]:
-    """Return each population's model: what it learned from, its settings, its features by gain."""
-    found = []
+def model_panels(run: RunFiles) -> tuple[ModelPanel, ...]:
+    """Read each population's model."""
+    panels = []
     for path in sorted(run.step_dir("train").glob("*/result.json")):
         result = optional(path) or {}
         gains = sorted(result.get("importance", {}).items(), key=lambda pair: (-pair[1], pair[0]))
         total = sum(gain for _, gain in gains) or 1.0
         greatest = max((gain for _, gain in gains), default=0.0) or 1.0
-        found.append(
-            {
-                "population": result.get("population", path.parent.name),
-                "examples": result.get("examples"),
-                "groups": result.get("groups"),
-                "settings": result.get("settings") or {},
-                "importance": [(name, gain / total, gain / greatest) for name, gain in gains[:TOP_FEATURES]],
-                "unused": [name for name, gain in gains if gain == 0],
-            }
+        panels.append(
+            ModelPanel(
+                population=result.get("population", path.parent.name),
+                examples=result.get("examples"),
+                groups=result.get("groups"),
+                settings=result.get("settings") or {},
+                gains=tuple(FeatureGain(name, gain / total, gain / greatest) for name, gain in gains[:TOP_FEATURES]),
+                unused=tuple(name for name, gain in gains if gain == 0),
+            )
         )
-    return found
+    return tuple(panels)
 
 
-def lineage(run: Run) -> dict[str, Any] | None:
-    """Return what the run was made from: its landing, and, once it has published, what the descriptor says."""
-    land, tried = (optional(run.step_dir(step) / "result.json") for step in ("land", "retrieve"))
+@dataclass(frozen=True)
+class _PublishedVersion:
+    """What the descriptor of a published version says of its origin."""
+
+    path: str | None = None
+    artifacts: Mapping[str, Any] = field(default_factory=dict)
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+
+
+def lineage(run: Run) -> Lineage | None:
+    """Gather what the run was made from: its landing, and, once it has published, what the descriptor says.
+
+    None if not even the landing is there.
+    """
+    land = LandResult.read_if_valid(run.step_dir("land") / "result.json")
+    retrieve = optional(run.step_dir("retrieve") / "result.json")
     published = PublishResult.read_if_valid(run.step_dir(PUBLISH_STEP) / "result.json")
     gate = GateResult.read_if_valid(run.step_dir(GATE_STEP) / "result.json")
-    if land is None and tried is None and published is None:
+    if land is None and retrieve is None and published is None:
         return None
-    path = None if published is None else published.path
-    descriptor = (optional(run.home.root / path / "descriptor.json") if path else None) or {}
-    made_from = descriptor.get("lineage") or {}
-    landing = land or {}
-    return {
-        "version": None if published is None else published.version,
-        "would_be": None if gate is None else gate.version,
-        "champion": None if gate is None else gate.champion,
-        "descriptor": f"{path}/descriptor.json" if descriptor else None,
-        "artifacts": descriptor.get("artifacts", {}),
-        "data": made_from.get("data") or (tried or {}).get("data"),
-        "code": made_from.get("code"),
-        "libraries": made_from.get("libraries", {}),
-        "spec": canonical_json(made_from["spec"]) if "spec" in made_from else None,
-        "landed": {name: landing.get(name) for name in ("start", "end", "rows")} if landing.get("rows") else None,
-    }
+    version = _published_version(run, published)
+    spec = version.lineage.get("spec")
+    return Lineage(
+        version=None if published is None else published.version,
+        would_be=None if gate is None else gate.version,
+        champion=None if gate is None else gate.champion,
+        descriptor=version.path,
+        artifacts=version.artifacts,
+        data=version.lineage.get("data") or (retrieve or {}).get("data"),
+        code=version.lineage.get("code"),
+        libraries=version.lineage.get("libraries", {}),
+        spec=None if spec is None else canonical_json(spec),
+        landed=land if land and land.rows else None,
+    )
+
+
+def _published_version(run: Run, published: PublishResult | None) -> _PublishedVersion:
+    if published is None:
+        return _PublishedVersion()
+    path = f"{published.path}/descriptor.json"
+    # Not parsed as a descriptor: the page shows what is there, also of versions that this engine does not read.
+    descriptor = optional(run.home.root / path)
+    if not isinstance(descriptor, Mapping):
+        return _PublishedVersion()
+    return _PublishedVersion(path, descriptor.get("artifacts", {}), descriptor.get("lineage") or {})

@@ -1,13 +1,13 @@
 """The champion timeline and the page of a version: what was live when, why, made from what; read from the registry.
 
-The timeline has no clock: what was live is told in as-of days, from the day after a version's own to that of the next.
+The timeline has no clock: a version is champion from the day after its own as-of day to that of the next champion.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from datetime import date
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from engine.evaluation import Evaluation, EvaluationRecord
+from tasks.reports.descriptor_tree import Branch, branches
 from tasks.reports.html import link, page
-from tasks.reports.overview import chosen
-from tasks.reports.run_report_model import by_metric
-from tasks.reports.svg_plots import spans
+from tasks.reports.overview_days import latest_reported
+from tasks.reports.run_report_model import MetricPanel, by_metric
+from tasks.reports.svg_plots import Spans, plot_spans
 from tasks.store.files import Home, canonical_json, safe_name
-from tasks.store.registry import alias, timeline
+from tasks.store.registry import Alias, TimelineEvent, alias, timeline
 from tasks.store.run_files import attempts, optional
 
-SHOWN_METRICS = 3
+MOST_METRICS = 3
 
 
 class Standing(StrEnum):
@@ -37,102 +38,188 @@ class Standing(StrEnum):
     NEVER_LIVE = "never_live"
 
 
+@dataclass(frozen=True)
+class VersionStanding:
+    """The last event of a version in the timeline, and what has become of the version.
+
+    Attributes:
+        event: the line of the timeline.
+        standing: what has become of it.
+        successor: the version that is champion of the same day instead, if it is superseded.
+    """
+
+    event: TimelineEvent
+    standing: Standing
+    successor: str | None
+
+
+@dataclass(frozen=True)
+class TimelineRow:
+    """A version on the timeline, with links to its page and to the report of its day."""
+
+    entry: VersionStanding
+    page: str | None
+    report: str | None
+
+
+@dataclass(frozen=True)
+class ChampionTimeline:
+    """Everything that the page of the champions shows; `rows` begin with the latest day."""
+
+    pipeline: str
+    current: Alias | None
+    rows: tuple[TimelineRow, ...]
+    metrics: tuple[str, ...]
+    periods: Spans | None
+    events: int
+
+
+@dataclass(frozen=True)
+class LineageChange:
+    """What differs in the lineage of two versions: its parts, libraries, and lines of the pipeline file."""
+
+    parts: tuple[str, ...]
+    libraries: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class VersionPage:
+    """Everything that the page of a version shows.
+
+    Attributes:
+        pipeline: its name.
+        version: name of the version.
+        as_of: its as-of day.
+        entry: its standing; None if the timeline does not name it.
+        parent: the champion before it.
+        parent_page: whether that has a page.
+        change: what is new since the parent.
+        lineage: what it was made from.
+        spec: the pipeline file as canonical JSON.
+        metrics: how it was measured.
+        evaluation: what else the descriptor says of the evaluation.
+        artifacts: size and digest by name.
+        tree: the ranker.
+        descriptor: link to the descriptor.
+    """
+
+    pipeline: str
+    version: str
+    as_of: str
+    entry: VersionStanding | None
+    parent: str | None
+    parent_page: bool
+    change: LineageChange | None
+    lineage: Mapping[str, Any]
+    spec: str
+    metrics: tuple[MetricPanel, ...]
+    evaluation: Mapping[str, Any]
+    artifacts: Mapping[str, Any]
+    tree: tuple[Branch, ...]
+    descriptor: str
+
+
 def champion_page(home: Home, pipeline: str, here: Path) -> str:
-    """Return the champion timeline of a pipeline, as the page `here` whose links lead from there."""
-    events, current = _told(home, pipeline)
-    rows = [_row(home, pipeline, event, here) for event in verdicts(events, current)]
-    content = {
-        "pipeline": pipeline,
-        "current": current,
-        "rows": rows[::-1],
-        "metrics": _metrics(home, pipeline, rows)[:SHOWN_METRICS],
-        "spans": champion_periods(rows),
-        "events": len(events),
-    }
-    return page("champion", content)
+    """Render the champion timeline of a pipeline, as the page `here` whose links lead from there."""
+    events, current = _events(home, pipeline)
+    entries = standings(events, current)
+    content = ChampionTimeline(
+        pipeline=pipeline,
+        current=current,
+        rows=tuple(_timeline_row(home, pipeline, entry, here) for entry in reversed(entries)),
+        metrics=tuple(_metrics(home, pipeline, entries)[:MOST_METRICS]),
+        periods=champion_periods(entries),
+        events=len(events),
+    )
+    return page("champion", {"timeline": content})
 
 
-def _metrics(home: Home, pipeline: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the metrics of the timeline, in the order of the latest descriptor: its first one leads."""
-    latest = (read_descriptor(home, pipeline, rows[-1]["version"]) if rows else None) or {}
+def _metrics(home: Home, pipeline: str, entries: Sequence[VersionStanding]) -> list[str]:
+    """The metrics of the timeline, in the order of the latest descriptor: the primary metric leads."""
+    latest = (read_descriptor(home, pipeline, entries[-1].event.version) if entries else None) or {}
     ordered = [record.metric for record in _records(latest)]
-    named = [name for row in rows for name in row["metrics"]]
+    named = [name for entry in entries for name in entry.event.metrics]
     return list(dict.fromkeys([name for name in ordered if name in named] + named))
 
 
-def _told(home: Home, pipeline: str) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """Return the timeline of the alias that was last published under, and what it points at."""
+def _events(home: Home, pipeline: str) -> tuple[list[TimelineEvent], Alias | None]:
+    """The timeline of the alias that was last published under, and what that points at."""
     events = timeline(home, pipeline)
     name = events[-1].alias if events else None
-    current = alias(home, pipeline, name) if name else None
-    lines = [event.model_dump(mode="json") for event in events if event.alias == name]
-    return lines, None if current is None else current.to_json()
+    return [event for event in events if event.alias == name], alias(home, pipeline, name) if name else None
 
 
-def verdicts(events: Sequence[Mapping[str, Any]], current: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """List the last event of each version with what has become of the version, by as-of day.
+def standings(events: Sequence[TimelineEvent], current: Alias | None) -> list[VersionStanding]:
+    """Find what has become of each version, in order of as-of days.
 
     Args:
         events: lines of the timeline in the order in which they were written.
         current: what the alias points at.
     """
-    last: dict[str, dict[str, Any]] = {}
-    live = {event["version"] for event in events if event["live"]}
+    last: dict[str, TimelineEvent] = {}
     for event in events:
-        last.pop(event["version"], None)
-        last[event["version"]] = dict(event)
-    ordered = sorted(last.values(), key=lambda event: str(event["as_of"]))
-    champions = {event["as_of"]: event["version"] for event in ordered if not event.get("withdrawn")}
-    for event in ordered:
-        event["was_live"] = event["version"] in live
-        event["successor"] = champions.get(event["as_of"])
-        event["standing"] = _standing(event, current)
-    return ordered
+        last.pop(event.version, None)  # or the version would keep its first place in the dict
+        last[event.version] = event
+    ordered = sorted(last.values(), key=lambda event: event.as_of)
+    champions = {event.as_of: event.version for event in ordered if not event.withdrawn}
+    live = {event.version for event in events if event.live}
+    served = None if current is None else current.version
+    return [
+        VersionStanding(
+            event=event,
+            standing=_standing(event, champions.get(event.as_of), served, was_live=event.version in live),
+            successor=champions.get(event.as_of),
+        )
+        for event in ordered
+    ]
 
 
-def _standing(event: Mapping[str, Any], current: Mapping[str, Any] | None) -> Standing:
-    if current is not None and event["version"] == current["version"]:
-        return Standing.SERVED_THOUGH_WITHDRAWN if event.get("withdrawn") else Standing.SERVED
-    if event.get("withdrawn"):
+def _standing(event: TimelineEvent, champion: str | None, served: str | None, *, was_live: bool) -> Standing:
+    if event.version == served:
+        return Standing.SERVED_THOUGH_WITHDRAWN if event.withdrawn else Standing.SERVED
+    if event.withdrawn:
         return Standing.WITHDRAWN
-    if event["successor"] != event["version"]:
+    if event.version != champion:
         return Standing.SUPERSEDED
-    return Standing.WAS_LIVE if event["was_live"] else Standing.NEVER_LIVE
+    return Standing.WAS_LIVE if was_live else Standing.NEVER_LIVE
 
 
-def champion_periods(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Draw a block for each version that was champion of its day, to the day of the next one."""
-    champions = [row for row in rows if not row.get("withdrawn") and row["standing"] is not Standing.SUPERSEDED]
+def champion_periods(entries: Sequence[VersionStanding]) -> Spans | None:
+    """Draw a block for each version that was champion of its day, up to the day of the next one."""
+    champions = [
+        entry.event for entry in entries if not entry.event.withdrawn and entry.standing is not Standing.SUPERSEDED
+    ]
     if not champions:
         return None
-    first = date.fromisoformat(champions[0]["as_of"])
-    begins = [(date.fromisoformat(row["as_of"]) - first).days for row in champions]
-    ends = [*begins[1:], begins[-1] + 1]
-    blocks = [(row["version"], begin, end) for row, begin, end in zip(champions, begins, ends, strict=True)]
-    return {**spans(blocks, ends[-1]), "first": champions[0]["as_of"], "last": champions[-1]["as_of"]}
+    begins = [(event.as_of - champions[0].as_of).days for event in champions]
+    ends = [*begins[1:], begins[-1] + 1]  # the last one's end is open: it is drawn one day long
+    blocks = [(event.version, begin, end) for event, begin, end in zip(champions, begins, ends, strict=True)]
+    return plot_spans(blocks, ends[-1], first=str(champions[0].as_of), last=str(champions[-1].as_of))
 
 
-def _row(home: Home, pipeline: str, event: Mapping[str, Any], here: Path) -> dict[str, Any]:
-    found = chosen(attempts(home, pipeline, date.fromisoformat(event["as_of"])))
-    report = found.step_dir("report") / "report.html" if found else None
-    return {
-        **event,
-        "metrics": event.get("metrics") or {},
-        "against": event.get("against_champion") or [],
-        "compared": event.get("champion"),
-        "report": link(report, here) if report is not None and report.exists() else None,
-        "page": f"versions/{event['version']}.html" if read_descriptor(home, pipeline, event["version"]) else None,
-    }
+def _timeline_row(home: Home, pipeline: str, entry: VersionStanding, here: Path) -> TimelineRow:
+    event = entry.event
+    attempt = latest_reported(attempts(home, pipeline, event.as_of))
+    report = attempt.step_dir("report") / "report.html" if attempt else None
+    return TimelineRow(
+        entry=entry,
+        page=f"versions/{event.version}.html" if read_descriptor(home, pipeline, event.version) else None,
+        report=link(report, here) if report is not None and report.exists() else None,
+    )
 
 
 def read_descriptor(home: Home, pipeline: str, version: str) -> dict[str, Any] | None:
-    """Return the descriptor of a version as it stands on disk; None if there is none that can be read."""
-    found = optional(home.registry(pipeline) / "versions" / safe_name(version) / "descriptor.json")
-    return found if isinstance(found, dict) else None
+    """Read the descriptor of a version as plain JSON; None if there is none that can be read.
+
+    It is not parsed: the pages also show versions whose nodes this engine does not know.
+    """
+    descriptor = optional(home.registry(pipeline) / "versions" / safe_name(version) / "descriptor.json")
+    return descriptor if isinstance(descriptor, dict) else None
 
 
 def _records(descriptor: Mapping[str, Any]) -> list[EvaluationRecord]:
-    """Read the figures of a descriptor; none where they have another shape."""
+    """The figures of a descriptor; none where they have another shape."""
     try:
         return list(Evaluation.model_validate(descriptor.get("evaluation") or {}).records)
     except ValidationError:
@@ -140,62 +227,49 @@ def _records(descriptor: Mapping[str, Any]) -> list[EvaluationRecord]:
 
 
 def version_page(home: Home, pipeline: str, version: str, here: Path) -> str | None:
-    """Return the page of a version: made from what, measured how, and what is new in it; None if there is none."""
+    """Render the page of a version: made from what, measured how, and what is new in it; None if there is none."""
     descriptor = read_descriptor(home, pipeline, version)
     if descriptor is None:
         return None
-    words = verdicts(*_told(home, pipeline))
-    own = next((word for word in words if word["version"] == version), None)
-    before = [w["version"] for w in words if w["as_of"] < descriptor["as_of"] and not w.get("withdrawn")]
-    parent = before[-1] if before else None
-    folder = home.registry(pipeline) / "versions" / version
-    evaluation = descriptor.get("evaluation") or {}
-    content = {
-        "pipeline": pipeline,
-        "version": version,
-        "as_of": descriptor["as_of"],
-        "word": own,
-        "parent": parent,
-        "parent_page": parent is not None and read_descriptor(home, pipeline, parent) is not None,
-        "news": news(read_descriptor(home, pipeline, parent) if parent else None, descriptor),
-        "lineage": descriptor.get("lineage") or {},
-        "spec": canonical_json((descriptor.get("lineage") or {}).get("spec") or {}),
-        "metrics": by_metric(_records(descriptor)),
-        "evaluation": evaluation,
-        "artifacts": descriptor.get("artifacts") or {},
-        "tree": branches(descriptor.get("ranker") or {}, descriptor.get("rankers") or {}),
-        "descriptor": link(folder / "descriptor.json", here),
-    }
-    return page("version", content)
+    entries, as_of = standings(*_events(home, pipeline)), str(descriptor.get("as_of"))
+    events = [entry.event for entry in entries]
+    # Compared as text: ISO days sort by time, and the descriptor is not parsed.
+    before = [event.version for event in events if str(event.as_of) < as_of and not event.withdrawn]
+    parent = read_descriptor(home, pipeline, before[-1]) if before else None
+    lineage = descriptor.get("lineage") or {}
+    content = VersionPage(
+        pipeline=pipeline,
+        version=version,
+        as_of=as_of,
+        entry=next((entry for entry in entries if entry.event.version == version), None),
+        parent=before[-1] if before else None,
+        parent_page=parent is not None,
+        change=lineage_change(parent, descriptor),
+        lineage=lineage,
+        spec=canonical_json(lineage.get("spec") or {}),
+        metrics=by_metric(_records(descriptor)),
+        evaluation=descriptor.get("evaluation") or {},
+        artifacts=descriptor.get("artifacts") or {},
+        tree=tuple(branches(descriptor.get("ranker") or {}, descriptor.get("rankers") or {})),
+        descriptor=link(home.registry(pipeline) / "versions" / version / "descriptor.json", here),
+    )
+    return page("version", {"version": content})
 
 
-def news(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what differs in the lineage of two versions, and the changed lines of the pipeline file."""
+def lineage_change(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> LineageChange | None:
+    """Compare the lineage of two descriptors; None without an earlier one."""
     if before is None:
         return None
-    old, new = (descriptor.get("lineage") or {} for descriptor in (before, now))
-    libraries = [old.get("libraries") or {}, new.get("libraries") or {}]
-    names = sorted(name for name in libraries[0] | libraries[1] if libraries[0].get(name) != libraries[1].get(name))
-    was, now_is = (canonical_json(lineage.get("spec") or {}).splitlines() for lineage in (old, new))
-    lines = [line for line in difflib.unified_diff(was, now_is, lineterm="", n=1) if line[:3] not in ("---", "+++")]
-    changed = [name for name in ("data", "code", "spec") if old.get(name) != new.get(name)]
-    return {"changed": changed + (["libraries"] if names else []), "libraries": names, "lines": lines}
-
-
-def branches(ranker: Mapping[str, Any], rankers: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the tree of a descriptor as nested nodes: words and what is below."""
-    found = [_branch("ranker", ranker)]
-    return [*found, *(_branch(f"ranker {name}", node) for name, node in rankers.items())]
-
-
-def _branch(name: str, node: Any) -> dict[str, Any]:
-    if isinstance(node, Mapping):
-        plain = {key: value for key, value in node.items() if not isinstance(value, Mapping | list)}
-        below = [_branch(str(key), value) for key, value in node.items() if isinstance(value, Mapping | list) and value]
-        kind = plain.pop("type", "")
-        rest = ", ".join(f"{key} {value}" for key, value in plain.items())
-        return {"name": name, "kind": kind, "words": rest, "below": below}
-    if isinstance(node, list):
-        below = [_branch(str(n), value) for n, value in enumerate(node, 1)]
-        return {"name": name, "kind": "", "words": f"{len(node)}", "below": below}
-    return {"name": name, "kind": "", "words": str(node), "below": []}
+    old, new = (descriptor.get("lineage") or {} for descriptor in (before, after))
+    old_libraries, new_libraries = old.get("libraries") or {}, new.get("libraries") or {}
+    libraries = sorted(
+        name for name in old_libraries | new_libraries if old_libraries.get(name) != new_libraries.get(name)
+    )
+    old_spec, new_spec = (canonical_json(lineage.get("spec") or {}).splitlines() for lineage in (old, new))
+    diff = difflib.unified_diff(old_spec, new_spec, lineterm="", n=1)
+    parts = [name for name in ("data", "code", "spec") if old.get(name) != new.get(name)]
+    return LineageChange(
+        parts=(*parts, *(["libraries"] if libraries else [])),
+        libraries=tuple(libraries),
+        lines=tuple(line for line in diff if line[:3] not in ("---", "+++")),  # the names of the two files
+    )

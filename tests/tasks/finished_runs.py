@@ -11,12 +11,15 @@ import duckdb
 from pydantic import BaseModel
 
 from engine.evaluation import EvaluationRecord
+from tasks.checks.features import FeatureCheckResult
+from tasks.checks.rejection_rates import RejectedCount
 from tasks.checks.verdicts import Check
 from tasks.evaluation.leakage import FeaturePower, Leakage, Reference, Thresholds
 from tasks.monitoring.distributions import Bin
 from tasks.monitoring.drift import CurrentExamples, Drift, FeatureDrift, LabelRate, Level, ReferenceExamples
 from tasks.publishing.results import GateResult, GateVerdict, PublishResult
 from tasks.runs.steps import WITH_RESULT
+from tasks.sources.land import LandResult
 from tasks.store.files import write_json
 from tests.tasks.checking import FakeRun
 
@@ -84,6 +87,16 @@ RECORDS = [
     ),
     record("fpc", "model", None),
 ]
+LANDED = LandResult(
+    source="simulated",
+    start=date(2026, 1, 1),
+    end=date(2026, 2, 10),
+    partitions={"events": 41},
+    rows={"events": 4100},
+    rows_of_day={"events": 100},
+    rejects=0,
+    digest="d" * 64,
+)
 PUBLISHED = PublishResult(
     version="2026-02-10.3f9ac2d1",
     path="registry/demo/versions/2026-02-10.3f9ac2d1",
@@ -103,6 +116,25 @@ VERDICT = GateVerdict(
 def gate_result(*verdicts: GateVerdict, **more: Any) -> GateResult:
     passed = all(verdict.passed for verdict in verdicts)
     return GateResult.model_validate({"passed": passed, "gates": list(verdicts), "version": PUBLISHED.version, **more})
+
+
+def feature_checks(*rejected: tuple[str, int, int], **failed: int) -> dict[str, Any]:
+    """The result of the check of the features: (rule, rejected rows, rows), and failed checks by severity."""
+    result = FeatureCheckResult(
+        checked=1,
+        failed_critical=failed.get("critical", 0),
+        failed_warning=failed.get("warning", 0),
+        failed_info=failed.get("info", 0),
+        suites=(),
+        warnings=(),
+        rejects=tuple(
+            RejectedCount(table=f"events: {rule}", rejected=count, rows=rows, rate=count / rows)
+            for rule, count, rows in rejected
+        ),
+        quarantine={},
+        quarantine_files={},
+    )
+    return result.to_json()
 
 
 def drifted(feature: str, level: Level, psi: float, *, bins: bool = True) -> FeatureDrift:
@@ -141,6 +173,7 @@ def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
     """What a good run leaves behind, up to the last of `steps`."""
     regions = ("BR", "US", "DE")
     files: dict[str, dict[str, Any]] = {
+        "land": {"result.json": LANDED.to_json()},
         "check_landed": {
             "checks.json": [
                 a_check(),
@@ -157,12 +190,7 @@ def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
         },
         "check_features": {
             "checks.json": [a_check(column="features__constant", observed="none", expected="none", severity="info")],
-            "result.json": {
-                "rejects": [
-                    {"table": "events: any rule", "rejected": 40, "rows": 2000, "rate": 0.02},
-                    {"table": f"events: {NASTY}", "rejected": 10, "rows": 2000, "rate": 0.005},
-                ]
-            },
+            "result.json": feature_checks(("any rule", 40, 2000), (NASTY, 10, 2000)),
         },
         "check_examples": {"checks.json": [a_check(table="train", column="positive__rate", observed=0.081)]},
         "sample": {

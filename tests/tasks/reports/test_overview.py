@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from tasks.reports.overview import collect, index, overview
+from tasks.monitoring.drift import Drift, LabelRate
+from tasks.reports.overview import Cell, Overview, collect_overview, index, overview
+from tasks.reports.overview_days import Outcome
 from tasks.store.files import Home, write_json
-from tests.tasks.finished_runs import NASTY, PUBLISHED, Checker, a_check, plain, record
+from tests.tasks.finished_runs import LANDED, NASTY, PUBLISHED, Checker, a_check, feature_checks, plain, record
 
-HELD = {"failed_critical": 0, "failed_warning": 0, "failed_info": 0}
+PASSED = {"failed_critical": 0, "failed_warning": 0, "failed_info": 0}
 WARNED = [
     a_check(),
     a_check(column="rows_vs_trailing", observed=2.4, expected="at most 2", severity="warning", success=False),
@@ -38,16 +40,21 @@ def leave(home: Home, day: int, files: dict[str, Any], attempt: str = "a1") -> P
     return folder
 
 
+def landing(rows: int) -> dict[str, Any]:
+    return LANDED.model_copy(update={"rows_of_day": {"events": rows}}).to_json()
+
+
+def label_rate(day: int, rate: float) -> LabelRate:
+    return LabelRate(cut=date(2026, 2, day), part="test", rows=100, groups=10, rate=rate)
+
+
 def published(rows: int = 100, value: float = 0.5, **more: Any) -> dict[str, Any]:
     return {
-        "land/result.json": {"rows_of_day": {"events": rows}},
-        "check_landed/result.json": HELD,
+        "land/result.json": landing(rows),
+        "check_landed/result.json": PASSED,
         "check_landed/checks.json": [a_check()],
-        "check_features/result.json": {
-            **HELD,
-            "rejects": [{"table": "events: any rule", "rejected": 2, "rows": 200, "rate": 0.01}],
-        },
-        "monitor/drift.json": {"label_rate": [{"cut": "2026-02-01", "rate": 0.2}, {"cut": "2026-02-02", "rate": 0.1}]},
+        "check_features/result.json": feature_checks(("any rule", 2, 200)),
+        "monitor/drift.json": Drift(label_rate=(label_rate(1, 0.2), label_rate(2, 0.1))).to_json(),
         "evaluate/records.json": plain([record("ndcg@10", "model", value), record("ndcg@10", "history", 0.3)]),
         "publish/result.json": publication("v"),
         "report/result.json": {"good": True},
@@ -55,35 +62,35 @@ def published(rows: int = 100, value: float = 0.5, **more: Any) -> dict[str, Any
     }
 
 
-def collected(home: Home, last: int = 90) -> dict[str, Any]:
-    return collect(home, "demo", home.root / "pages" / "demo" / "overview.html", last)
+def collected(home: Home, last: int = 90) -> Overview:
+    return collect_overview(home, "demo", home.root / "pages" / "demo" / "overview.html", last)
 
 
-def test_days_checks_and_outcomes_are_told_apart(home: Home) -> None:
+def test_days_checks_and_outcomes(home: Home) -> None:
     leave(home, 1, published())
     leave(
         home,
         2,
-        published(**{"check_landed/result.json": {**HELD, "failed_warning": 1}, "check_landed/checks.json": WARNED}),
+        published(**{"check_landed/result.json": {**PASSED, "failed_warning": 1}, "check_landed/checks.json": WARNED}),
     )
     leave(home, 4, {"check_landed/checks.json": BROKEN, "report/result.json": {"good": False}})
 
-    found = collected(home)
+    page = collected(home)
 
-    assert found["days"] == ["2026-02-01", "2026-02-02", "2026-02-03", "2026-02-04"]
-    assert {day: level for day, (level, _) in found["outcomes"].items()} == {
+    assert page.days == ("2026-02-01", "2026-02-02", "2026-02-03", "2026-02-04")
+    assert {day: summary.outcome.level for day, summary in page.summaries.items()} == {
         "2026-02-01": "ok",
         "2026-02-02": "ok",
         "2026-02-04": "critical",
     }
-    landed, features = found["heat"]["lines"]
-    assert landed["cells"]["2026-02-02"] == ("warning", "1 warning")
-    assert landed["cells"]["2026-02-04"] == ("critical", "1 critical")
-    assert set(features["cells"]) == {"2026-02-01", "2026-02-02"}
-    rows = {row["name"]: row["cells"] for row in found["heat"]["checks"]}
+    landed, features = page.heat.lines
+    assert landed.cells["2026-02-02"] == Cell("warning", "1 warning")
+    assert landed.cells["2026-02-04"] == Cell("critical", "1 critical")
+    assert set(features.cells) == {"2026-02-01", "2026-02-02"}
+    rows = {row.name: row.cells for row in page.heat.checks}
     assert list(rows) == ["events: null rate of user_id", "events: rows over the mean of the week before"]
-    assert rows["events: null rate of user_id"]["2026-02-01"] == ("ok", "holds")
-    assert rows["events: null rate of user_id"]["2026-02-04"] == ("critical", "30 %, expected at most 5 %")
+    assert rows["events: null rate of user_id"]["2026-02-01"] == Cell("ok", "passed")
+    assert rows["events: null rate of user_id"]["2026-02-04"] == Cell("critical", "30 %, expected at most 5 %")
     assert "2026-02-03" not in rows["events: null rate of user_id"]
 
 
@@ -92,38 +99,38 @@ def test_a_check_that_is_only_noted_is_no_alarm(home: Home) -> None:
     leave(
         home,
         1,
-        published(**{"check_landed/result.json": {**HELD, "failed_info": 1}, "check_landed/checks.json": noted}),
+        published(**{"check_landed/result.json": {**PASSED, "failed_info": 1}, "check_landed/checks.json": noted}),
     )
 
-    heat = collected(home)["heat"]
+    heat = collected(home).heat
 
-    assert heat["checks"] == []
-    assert [row["cells"] for row in heat["noted"]] == [{"2026-02-01": ("info", "0.2 %, expected at most 5 %")}]
+    assert heat.checks == ()
+    assert [row.cells for row in heat.noted] == [{"2026-02-01": Cell("info", "0.2 %, expected at most 5 %")}]
 
 
 def test_volumes_rates_and_metrics_over_time(home: Home) -> None:
     leave(home, 1, published(rows=100, value=0.5))
     leave(home, 3, published(rows=50, value=0.6, **{"publish/result.json": publication("w", alias_moved=False)}))
 
-    found = collected(home)
+    page = collected(home)
 
-    (volume,) = found["volumes"]
-    assert [(s["value"], s["missing"]) for s in volume["plot"]["shapes"]] == [(100, False), (None, True), (50, False)]
-    assert {row["name"]: [p["value"] for p in row["plot"]["points"]] for row in found["rates"]} == {
-        "refused rows": [0.01, 0.01],
+    (volume,) = page.volumes
+    assert [(bar.value, bar.is_missing) for bar in volume.plot.bars] == [(100, False), (None, True), (50, False)]
+    assert {row.name: [p.reading.value for p in row.plot.points] for row in page.rates} == {
+        "rejected rows": [0.01, 0.01],
         "positive examples at the last cut": [0.1, 0.1],
     }
-    (metric,) = found["metrics"]
-    assert [(p["value"], p["live"]) for p in metric["plot"]["points"]] == [(0.5, True), (0.6, False)]
-    assert metric["plot"]["points"][0]["words"] == "0.5000 [0.4900, 0.5100], v, became champion"
-    assert len(metric["plot"]["pieces"]) == 2  # broken where the second day is missing
+    (metric,) = page.metrics
+    assert [(p.reading.value, p.reading.is_live) for p in metric.plot.points] == [(0.5, True), (0.6, False)]
+    assert metric.plot.points[0].reading.text == "0.5000 [0.4900, 0.5100], v, became champion"
+    assert len(metric.plot.pieces) == 2  # broken where the second day is missing
 
 
-def test_the_attempt_that_came_to_its_report_stands_for_the_day(home: Home) -> None:
+def test_the_attempt_that_came_to_its_report_represents_the_day(home: Home) -> None:
     leave(home, 1, published(rows=7))
-    leave(home, 1, {"land/result.json": {"rows_of_day": {"events": 9}}}, attempt="later")
+    leave(home, 1, {"land/result.json": landing(9)}, attempt="later")
 
-    assert collected(home)["volumes"][0]["plot"]["top"] == 7
+    assert collected(home).volumes[0].plot.top == 7
 
 
 @pytest.mark.parametrize(("last", "first"), [(1, "2026-02-09"), (3, "2026-02-07"), (90, "2026-02-01")])
@@ -131,7 +138,7 @@ def test_as_many_days_as_asked_for(home: Home, last: int, first: str) -> None:
     for day in (1, 7, 9):
         leave(home, day, published())
 
-    assert collected(home, last)["days"][0] == first
+    assert collected(home, last).days[0] == first
 
 
 def test_links_lead_from_the_page_to_the_reports(home: Home) -> None:
@@ -151,14 +158,14 @@ def test_a_pipeline_without_runs_has_a_page(home: Home) -> None:
 
 
 def test_a_half_finished_and_a_torn_run_have_a_place(home: Home) -> None:
-    folder = leave(home, 1, {"land/result.json": {"rows_of_day": {"events": 3}}})
+    folder = leave(home, 1, {"land/result.json": landing(3)})
     (folder / "check_landed").mkdir()
     (folder / "check_landed" / "checks.json").write_text("[{")
 
-    found = collected(home)
+    page = collected(home)
 
-    assert found["outcomes"] == {"2026-02-01": ("info", "not finished")}
-    assert found["links"] == {"2026-02-01": None}
+    assert page.summaries["2026-02-01"].outcome is Outcome.UNFINISHED
+    assert page.links == {}
     assert "not finished" in overview(home, "demo", home.root / "x.html")
     assert "not finished" in index(home, ["demo"])
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tasks.errors import MatineeError
-from tasks.reports.page_routes import address_of, file_at, made_page, report_of, write_overview, write_pages
+from tasks.reports.page_routes import address_of, file_at, rendered_page, report_of, write_overview, write_pages
 from tasks.store.files import Home, write_json
 from tests.tasks.checking import DAY, FakeRun
 from tests.tasks.finished_runs import STEPS, finished
@@ -33,7 +33,7 @@ def test_files_of_runs_and_versions_are_found(run: FakeRun) -> None:
 
 
 @pytest.mark.parametrize(
-    "rest",
+    "path",
     [
         "../../airflow/keys.json",
         "../other/2026-02-10/a1/x.json",
@@ -51,16 +51,16 @@ def test_files_of_runs_and_versions_are_found(run: FakeRun) -> None:
         "2026-02-10/a1/no\x00.json",
     ],
 )
-def test_no_address_leads_out_or_to_another_kind_of_file(run: FakeRun, rest: str) -> None:
-    for path in (run.home.root / "airflow" / "keys.json", run.home.root / "runs/other/2026-02-10/a1/x.json"):
-        write_json(path, {"secret": 1})
+def test_no_address_leads_out_or_to_another_kind_of_file(run: FakeRun, path: str) -> None:
+    for secret in (run.home.root / "airflow" / "keys.json", run.home.root / "runs/other/2026-02-10/a1/x.json"):
+        write_json(secret, {"secret": 1})
     run.dir.mkdir(parents=True)
     for name in ("page.html", "program.py", ".hidden.json"):
         (run.dir / name).write_text("{}")
     (run.dir / "link.json").symlink_to(run.home.root / "airflow" / "keys.json")
     (run.dir / "linked").symlink_to(run.home.root / "airflow")
 
-    assert file_at(run.home, "runs", "demo", rest) is None
+    assert file_at(run.home, "runs", "demo", path) is None
 
 
 @pytest.mark.parametrize("pipeline", ["..", ".", "", "demo/..", "airflow", "../airflow"])
@@ -69,7 +69,7 @@ def test_no_pipeline_leads_out(run: FakeRun, pipeline: str) -> None:
     finished(run, steps=STEPS[:1])
 
     assert file_at(run.home, "runs", pipeline, "keys.json") is None
-    assert made_page(run.home, pipeline, "overview.html") is None
+    assert rendered_page(run.home, pipeline, "overview.html") is None
     assert report_of(run.home, pipeline, str(DAY), "a1", nobody) is None
     assert address_of(run.home, pipeline, "a1") is None
 
@@ -83,10 +83,10 @@ def test_a_linked_pipeline_folder_is_not_followed(run: FakeRun, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["overview.html", "champion.html", "versions/v1.html"])
-def test_pages_are_made_when_asked_for(run: FakeRun, name: str) -> None:
+def test_pages_are_rendered_on_request(run: FakeRun, name: str) -> None:
     publish(run.home, "v1", 1)
 
-    page = made_page(run.home, "demo", name)
+    page = rendered_page(run.home, "demo", name)
 
     assert page is not None
     assert page.startswith("<!doctype html>")
@@ -98,7 +98,7 @@ def test_pages_are_made_when_asked_for(run: FakeRun, name: str) -> None:
 def test_other_pages_are_not_there(run: FakeRun, name: str) -> None:
     publish(run.home, "v1", 1)
 
-    assert made_page(run.home, "demo", name) is None
+    assert rendered_page(run.home, "demo", name) is None
 
 
 def test_a_written_report_is_shown_as_it_is(run: FakeRun) -> None:
@@ -132,7 +132,7 @@ def test_a_run_is_found_by_the_name_of_its_attempt(run: FakeRun) -> None:
     assert address_of(run.home, "demo", "a2") is None
 
 
-def test_all_pages_are_written_with_links_that_hold(run: FakeRun) -> None:
+def test_all_pages_are_written_with_links_that_work(run: FakeRun) -> None:
     publish(run.home, "v1", 1)
 
     paths = write_pages(run.home, "demo")
@@ -154,7 +154,7 @@ def test_an_overview_can_be_written_elsewhere(run: FakeRun, tmp_path: Path) -> N
 def test_an_unknown_pipeline_is_named(run: FakeRun) -> None:
     finished(run, steps=STEPS[:1])
 
-    with pytest.raises(MatineeError, match="nothing of a pipeline 'nope', found demo; run a day first"):
+    with pytest.raises(MatineeError, match="pipeline 'nope' has no runs here, found demo; run a day first"):
         write_pages(run.home, "nope")
 
 

@@ -11,12 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.publishing.results import GateVerdict
-from tasks.reports.run_report import collect, report_step
+from tasks.reports.run_report import collect_report, report_step
+from tasks.reports.run_verdict import State
 from tasks.store.files import Home, read_json, write_json
 from tasks.store.records import write_list
 from tasks.store.registry import Alias
 from tests.tasks.checking import DAY, EVENTS, FakeRun, land_simulated
-from tests.tasks.finished_runs import NASTY, STEPS, Checker, a_check, finished, gate_result, skeleton
+from tests.tasks.finished_runs import (
+    DRIFT,
+    NASTY,
+    STEPS,
+    Checker,
+    a_check,
+    drifted,
+    feature_checks,
+    finished,
+    gate_result,
+    skeleton,
+)
 
 
 @pytest.fixture
@@ -29,7 +41,7 @@ def text_of(run: FakeRun) -> str:
     return (run.step_dir("report") / "report.html").read_text()
 
 
-def test_a_good_run_is_told_whole(run: FakeRun) -> None:
+def test_a_good_run_has_every_section(run: FakeRun) -> None:
     land_simulated(run)
 
     page = text_of(finished(run))
@@ -52,7 +64,8 @@ def test_a_good_run_is_told_whole(run: FakeRun) -> None:
 def test_each_feature_alone_is_shown_and_what_is_suspicious_is_said(run: FakeRun) -> None:
     page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text_of(finished(run))))
 
-    assert "the best baseline, history (0.3000), and the model (0.3400). What closes 33 % of the gap" in page
+    assert "the best baseline, history (0.3000), and the model (0.3400)." in page
+    assert "A feature is suspected of leakage if it closes 33 % of the gap" in page
     assert "✗ plays_tomorrow 0.9800 0.9800 97 % AUC 0.9800 [0.9700, 0.9900] over 900 lists" in page
     assert page.count("Leakage suspected") == 1
     assert "Acknowledged in the pipeline file: Set the day before." in page
@@ -83,7 +96,7 @@ def test_parts_that_a_stopped_run_does_not_have_are_named_once(run: FakeRun) -> 
     page = text_of(finished(run, steps=STEPS[:2]))
 
     assert page.count("Missing") == 1
-    assert "nothing behind it has run. Not on this page: refused rows, labels, drift, sample, metrics," in page
+    assert "the steps after it did not run. Not on this page: rejected rows, labels, drift, sample, metrics," in page
     assert re.findall(r'<h2 id="(\w+)">', page) == ["landed", "checks", "lineage", "files"]
 
 
@@ -91,26 +104,26 @@ def test_parts_that_a_stopped_run_does_not_have_are_named_once(run: FakeRun) -> 
 def test_a_run_that_goes_on_has_not_failed(run: FakeRun, count: int) -> None:
     finished(run, steps=STEPS[:count])
 
-    content = collect(run, finished=False)  # type: ignore[arg-type]
+    report = collect_report(run, finished=False)  # type: ignore[arg-type]
 
-    assert "failed" not in {step["state"] for step in content["steps"]}
-    assert content["verdict"]["text"].startswith("Not finished: the step ")
-    assert "has no result yet" in content["verdict"]["text"]
+    assert State.FAILED not in {step.state for step in report.steps}
+    assert report.verdict.text.startswith("Not finished: the step ")
+    assert "has no result yet" in report.verdict.text
 
 
 def test_a_run_that_goes_on_beside_a_failure_has_failed(run: FakeRun) -> None:
     finished(run, steps=STEPS[:6])
     write_json(run.step_dir("check_examples") / "checks.json", [a_check(success=False)])
 
-    content = collect(run, finished=False)  # type: ignore[arg-type]
+    report = collect_report(run, finished=False)  # type: ignore[arg-type]
 
-    assert content["verdict"]["text"] == "Stopped: check_examples found critical faults in the data."
+    assert report.verdict.text == "Stopped: check_examples found critical faults in the data."
 
 
 def test_what_is_served_while_a_run_is_red_is_said(run: FakeRun) -> None:
     finished(run, steps=STEPS[:1])
-    pointer = Alias(version="v7", as_of=date(2026, 2, 9), content="0" * 64)
-    pointer.write(run.home.registry("demo") / "aliases" / "champion.json")
+    served = Alias(version="v7", as_of=date(2026, 2, 9), content="0" * 64)
+    served.write(run.home.registry("demo") / "aliases" / "champion.json")
 
     assert "Still served: v7, of 2026-02-09." in text_only(text_of(run))
 
@@ -126,25 +139,34 @@ def test_checks_show_their_trend_and_line(run: FakeRun) -> None:
     assert "Predictions" in text_only(page)
 
 
-def test_drift_is_drawn_where_it_moved_and_filling_windows_are_no_alarm(run: FakeRun) -> None:
+def test_drift_is_drawn_where_it_shifted_and_windows_that_warm_up_are_no_alarm(run: FakeRun) -> None:
     page = text_only(text_of(finished(run)))
 
     assert "the test window (2026-02-01 to 2026-02-07, 100 lists) with the training window" in page
-    assert "2 of 4 moved, 1 filling" in page.replace("drift 2 of", "2 of")
-    assert "Windows that are still filling move by themselves" in page
-    assert page.count("at most 80 % of the lists") == 2  # item_plays_7d and the scores, not the filling one
+    assert "drift 2 of 4 shifted, 1 warming up" in page
+    assert "Windows that are still warming up shift by themselves" in page
+    assert page.count("at most 80 % of the lists") == 2  # item_plays_7d and the scores, not the one that is warming up
 
 
-def test_a_drift_of_another_shape_is_told_as_far_as_it_goes(run: FakeRun) -> None:
+def test_what_cannot_be_compared_is_said(run: FakeRun) -> None:
     finished(run)
-    odd = {"features": [{"feature": "f", "level": "too_few", "psi": None}], "problem": "too few lists to tell"}
-    write_json(run.step_dir("monitor") / "drift.json", odd)
+    feature = drifted("f", "too_few", 0.3).model_copy(update={"note": "too few users to tell"})
+    drift = DRIFT.model_copy(update={"features": (feature,), "scores": None, "problem": "no table of the label"})
+    drift.write(run.step_dir("monitor") / "drift.json")
 
     page = text_only(text_of(run))
 
-    assert "too few lists to tell" in page
+    assert "no table of the label" in page
+    assert "f too few users to tell too few" in page
     assert "For 1 there is too little data to tell." in page
-    assert "drift 0 of 1 moved" in page
+    assert "drift 0 of 1 shifted" in page
+
+
+def test_a_drift_of_another_shape_is_missing_not_a_crash(run: FakeRun) -> None:
+    finished(run)
+    write_json(run.step_dir("monitor") / "drift.json", {"features": "none"})
+
+    assert "Not on this page: drift." in text_only(text_of(run))
 
 
 def test_grades_are_stacked_by_cut(run: FakeRun) -> None:
@@ -154,15 +176,15 @@ def test_grades_are_stacked_by_cut(run: FakeRun) -> None:
     assert "2026-01-01 (train), grade 3: 10 %" in page
 
 
-def test_refused_rows_have_the_days_before(run: FakeRun) -> None:
+def test_rejected_rows_have_the_days_before(run: FakeRun) -> None:
     finished(run)
     before = run.home.run_dir("demo", DAY - timedelta(days=2), "a1") / "check_features" / "result.json"
-    write_json(before, {"rejects": [{"table": "events: any rule", "rejected": 1, "rows": 100, "rate": 0.01}]})
+    write_json(before, feature_checks(("any rule", 1, 100)))
 
     page = text_only(text_of(run))
 
     assert "2026-02-08 to 2026-02-10: 1 % to 2 %" in page
-    assert "refused rows 2 %" in page
+    assert "rejected rows 2 %" in page
 
 
 def test_the_lineage_of_a_published_version_is_its_descriptors(run: FakeRun) -> None:

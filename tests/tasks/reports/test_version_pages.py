@@ -6,9 +6,17 @@ from typing import Any
 
 import pytest
 
-from tasks.reports.version_pages import Standing, champion_page, champion_periods, news, verdicts, version_page
+from tasks.reports.version_pages import (
+    LineageChange,
+    Standing,
+    champion_page,
+    champion_periods,
+    lineage_change,
+    standings,
+    version_page,
+)
 from tasks.store.files import Home, write_json
-from tasks.store.registry import move_alias, version_dir, withdraw
+from tasks.store.registry import Alias, TimelineEvent, move_alias, version_dir, withdraw
 from tests.tasks.finished_runs import NASTY, Checker, plain, record
 from tests.tasks.handmade import published
 
@@ -18,24 +26,17 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
-def event(day: int, version: str, **more: Any) -> dict[str, Any]:
-    common = {
-        "alias": "champion",
-        "live": True,
-        "why": "all gates passed",
-        "run": f"demo/{day}",
-        "metrics": {"ndcg": 0.5},
-    }
-    return {**common, "as_of": f"2026-02-{day:02}", "version": version, **more}
+def event(day: int, version: str, **more: Any) -> TimelineEvent:
+    return published(version, date(2026, 2, day), **{"live": True, **more})
 
 
-def standings(*events: dict[str, Any], served: str) -> dict[str, Standing]:
-    current = {"version": served, "as_of": "2026-02-28"}
-    return {event["version"]: event["standing"] for event in verdicts(events, current)}
+def standing_of(*events: TimelineEvent, served: str) -> dict[str, Standing]:
+    current = Alias(version=served, as_of=date(2026, 2, 28), content="")
+    return {entry.event.version: entry.standing for entry in standings(events, current)}
 
 
 def test_what_became_of_each_version() -> None:
-    found = standings(
+    versions = standing_of(
         event(1, "a"),
         event(3, "c"),
         event(2, "b", live=False),
@@ -44,7 +45,7 @@ def test_what_became_of_each_version() -> None:
         served="d",
     )
 
-    assert found == {
+    assert versions == {
         "a": Standing.WAS_LIVE,
         "b": Standing.NEVER_LIVE,
         "c": Standing.SUPERSEDED,
@@ -54,23 +55,23 @@ def test_what_became_of_each_version() -> None:
 
 
 def test_a_version_that_comes_last_again_stands_again() -> None:
-    assert standings(event(1, "a"), event(1, "b"), event(1, "a"), served="a") == {
+    assert standing_of(event(1, "a"), event(1, "b"), event(1, "a"), served="a") == {
         "a": Standing.SERVED,
         "b": Standing.SUPERSEDED,
     }
 
 
 def test_what_is_served_though_it_was_withdrawn_is_said() -> None:
-    assert standings(event(1, "a"), event(1, "a", withdrawn=True, live=False), served="a") == {
+    assert standing_of(event(1, "a"), event(1, "a", withdrawn=True, live=False), served="a") == {
         "a": Standing.SERVED_THOUGH_WITHDRAWN
     }
 
 
 def test_champion_periods_last_to_the_next_champion() -> None:
-    found = champion_periods(verdicts([event(1, "a"), event(5, "b"), event(5, "c")], None))
+    periods = champion_periods(standings([event(1, "a"), event(5, "b"), event(5, "c")], None))
 
-    assert found is not None
-    assert [(block["name"], block["width"]) for block in found["blocks"]] == [("a", 480.0), ("c", 120.0)]
+    assert periods is not None
+    assert [(span.name, span.width) for span in periods.spans] == [("a", 480.0), ("c", 120.0)]
     assert champion_periods([]) is None
 
 
@@ -120,8 +121,8 @@ def test_a_version_says_what_it_was_made_from_and_what_is_new(home: Home) -> Non
 
 
 def test_nothing_new_and_nothing_before() -> None:
-    assert news(None, DESCRIPTOR) is None
-    assert news(DESCRIPTOR, DESCRIPTOR) == {"changed": [], "libraries": [], "lines": []}
+    assert lineage_change(None, DESCRIPTOR) is None
+    assert lineage_change(DESCRIPTOR, DESCRIPTOR) == LineageChange((), (), ())
 
 
 def test_the_timeline_leads_to_versions_and_reports(home: Home) -> None:
@@ -134,7 +135,7 @@ def test_the_timeline_leads_to_versions_and_reports(home: Home) -> None:
 
     page = champion_page(home, "demo", home.root / "pages" / "demo" / "champion.html")
 
-    assert "b is served: the champion as of 2026-02-02" in page
+    assert "b is served, the champion as of 2026-02-02" in page
     assert 'href="versions/b.html"' in page
     assert 'href="../../runs/demo/2026-02-02/a1/report/report.html"' in page
     assert '<span class="tag bad">withdrawn</span>' in page

@@ -1,0 +1,175 @@
+"""What became of a run: the state of each step, and the verdict with its reasons and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.checks.verdicts import Check, read_checks
+from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, PublishResult, verdicts_if_valid
+from tasks.runs.failures import last_words
+from tasks.runs.steps import BESIDE, CHECKS, WITH_RESULT
+from tasks.store.run_files import optional
+
+if TYPE_CHECKING:
+    from tasks.runs.run import Run
+
+CHECK_STEPS = frozenset(step.name for step in CHECKS)
+MOST_NAMED = 3
+"""Failed checks that the verdict names."""
+
+
+class State(StrEnum):
+    """State of a step; the words for it stand in `report.html.j2`."""
+
+    DONE = "done"
+    FAILED = "failed"
+    OPEN = "open"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class StepFile:
+    """A file that a step left: its path below the run's folder, and its size in bytes."""
+
+    path: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class StepState:
+    """A step of the run, its error message if it failed, and its files."""
+
+    name: str
+    state: State
+    error: str | None
+    files: tuple[StepFile, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How the run ended.
+
+    Attributes:
+        text: one sentence.
+        good: whether it published.
+        reasons: why not.
+        error: the error message of the step that failed.
+        next: what to do, and the runbook.
+    """
+
+    text: str
+    good: bool
+    reasons: tuple[str, ...] = ()
+    error: str | None = None
+    next: tuple[str, ...] = ()
+
+
+def step_states(run: Run, *, finished: bool = True) -> tuple[StepState, ...]:
+    """Find the state of each step from what it left.
+
+    The first step without a result is the one that failed, or, in a run that is not over and where it left no error,
+    the one that is open; those behind it did not run.
+
+    Args:
+        run: the run.
+        finished: whether the run is over.
+    """
+    states, stopped = [], False
+    for name in (step.name for step in WITH_RESULT):
+        folder = run.step_dir(name)
+        error = last_words(run, name)
+        state = _state(run, name, error, stopped=stopped, finished=finished)
+        # Nothing waits for a step that runs beside the others, so its failure stops nothing.
+        stopped = stopped or (state is not State.DONE and name not in BESIDE)
+        states.append(StepState(name, state, error, _files(run, folder)))
+    return tuple(states)
+
+
+def _state(run: Run, name: str, error: str | None, *, stopped: bool, finished: bool) -> State:
+    if error is None and _has_result(run.step_dir(name), name):
+        return State.DONE
+    if stopped or name in BESIDE:
+        return State.MISSING
+    if error is None and name == WITH_RESULT[0].name and not run.step_dir(name).exists():
+        return State.MISSING  # nothing has run at all
+    if error is None and not finished and not _has_failed_verdict(run, name):
+        return State.OPEN
+    return State.FAILED
+
+
+def _has_result(folder: Path, name: str) -> bool:
+    if name == "train":
+        return any(folder.glob("*/result.json"))
+    if name == GATE_STEP:
+        # The gate leaves its result whatever the verdict: pages and commands show it.
+        gate = GateResult.read_if_valid(folder / "result.json")
+        return gate is not None and gate.passed
+    return optional(folder / "result.json") is not None
+
+
+def _has_failed_verdict(run: Run, name: str) -> bool:
+    """Whether a step has come to a verdict, which is why it has no result."""
+    if name == GATE_STEP:
+        return (run.step_dir(name) / "result.json").exists()
+    return bool(_failed_critically(run, name))
+
+
+def _files(run: Run, folder: Path) -> tuple[StepFile, ...]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    return tuple(StepFile(path.relative_to(run.dir).as_posix(), path.stat().st_size) for path in paths)
+
+
+def why_missing(steps: Sequence[StepState]) -> str:
+    """Explain in a sentence why parts of the page are missing."""
+    stopped = _first(steps, State.FAILED)
+    if stopped:
+        return f"Missing: the step {stopped.name} has no result, so the steps after it did not run."
+    first = next((step for step in steps if step.state is not State.DONE and step.name not in BESIDE), None)
+    return f"Missing: the step {first.name} has not run." if first else "Missing: this run did not produce it."
+
+
+def _first(steps: Sequence[StepState], state: State) -> StepState | None:
+    return next((step for step in steps if step.state is state), None)
+
+
+def verdict_on(run: Run, steps: Sequence[StepState]) -> Verdict:
+    """Say how the run ended, why, and what to do next."""
+    published = PublishResult.read_if_valid(run.step_dir(PUBLISH_STEP) / "result.json")
+    if published:
+        state = f"is now {published.alias}" if published.alias_moved else "was published; the alias stays where it is"
+        return Verdict(f"{published.version} {state}", True, next=_after_publishing(published))
+    failed = _first(steps, State.FAILED)
+    if failed is None:
+        current = _first(steps, State.OPEN)
+        return Verdict(
+            f"Not finished: the step {current.name} has no result yet." if current else "Not finished.", False
+        )
+    if failed.name == GATE_STEP:
+        reasons = tuple(str(verdict) for verdict in verdicts_if_valid(run.dir) or [] if not verdict.passed)
+        text, runbook = "Not published: a gate failed. The champion stays.", "gate-does-not-hold.md"
+        return Verdict(text, False, reasons, failed.error, (f"docs/runbooks/{runbook}",))
+    if failed.name in CHECK_STEPS:
+        checks = _failed_critically(run, failed.name)
+        actions = tuple(dict.fromkeys(check.next for check in checks))[:MOST_NAMED]
+        text = f"Stopped: {failed.name} found critical faults in the data."
+        return Verdict(text, False, _named(checks), failed.error, (*actions, "docs/runbooks/check-failed.md"))
+    text = f"Not published: the step {failed.name} has no result."
+    return Verdict(text, False, (), failed.error, ("docs/runbooks/README.md",))
+
+
+def _after_publishing(published: PublishResult) -> tuple[str, ...]:
+    days = ", ".join(map(str, published.to_judge_again))
+    return (f"evaluate again, because their champion has changed: {days}",) if days else ()
+
+
+def _failed_critically(run: Run, step: str) -> list[Check]:
+    return [check for check in read_checks(run.step_dir(step)) or () if check.failed_critical]
+
+
+def _named(checks: Sequence[Check]) -> tuple[str, ...]:
+    more = [f"and {len(checks) - MOST_NAMED} more"] if len(checks) > MOST_NAMED else []
+    return (*(check.words() for check in checks[:MOST_NAMED]), *more)

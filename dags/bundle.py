@@ -40,7 +40,7 @@ class PipelineBundle(BaseDagBundle):  # type: ignore[misc,unused-ignore]
         """Return nothing: pipeline files are not versioned by the bundle."""
 
     def refresh(self) -> None:
-        """Bring the generated files in line with the pipeline files; files that are right are left alone."""
+        """Bring the generated files in line with the pipeline files; files that are up to date are left alone."""
         write_stubs(pipelines_folder(), self.path)
 
 
@@ -54,6 +54,7 @@ def write_stubs(pipelines: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     wanted = {target / f"{path.stem}.py": _stub(path) for path in sorted(pipelines.glob("*.yaml"))}
     for path, text in wanted.items():
+        # The DAG processor parses a file again whenever its time changes, so files that are right are not touched.
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             temporary = path.with_suffix(f".{os.getpid()}.tmp")
             temporary.write_text(text, encoding="utf-8")

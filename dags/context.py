@@ -11,10 +11,10 @@ MONTH = 31
 
 
 def day_of(context: dict[str, Any]) -> date:
-    """Return the as-of day of a run: the first day of its data interval.
+    """The as-of day of a run: the first day of its data interval, in UTC.
 
     Raises:
-        AirflowFailException: it has none.
+        AirflowFailException: the run has no data interval.
     """
     start = context.get("data_interval_start")
     if start is None:
@@ -27,17 +27,19 @@ def day_of(context: dict[str, Any]) -> date:
 
 
 def waiting_days(context: dict[str, Any]) -> list[date]:
-    """Return the as-of days of the DAG's other runs that are queued or running, within a month of the running one."""
+    """List the as-of days of the DAG's other runs that are queued or running, within a month of the running one."""
     # A plain datetime: Airflow's own loses datetime.UTC when days are added to it.
-    own = datetime.fromtimestamp(context["data_interval_start"].timestamp(), UTC)
+    start_of_run = datetime.fromtimestamp(context["data_interval_start"].timestamp(), UTC)
     dag = context["dag"].dag_id
 
     def waiting(starts: list[datetime]) -> list[datetime]:
-        """Airflow counts runs, and has at most one for a date: halve until all of them, or none, are there."""
+        """Find the dates with a run: a task may only count runs, so halve the dates until all or none have one."""
         count = context["ti"].get_dr_count(dag_id=dag, logical_dates=starts, states=["queued", "running"])
         if count in (0, len(starts)):
             return starts if count else []
         middle = len(starts) // 2
         return [*waiting(starts[:middle]), *waiting(starts[middle:])]
 
-    return [start.date() for start in waiting([own + timedelta(days=n) for n in range(-MONTH, MONTH + 1) if n])]
+    return [
+        start.date() for start in waiting([start_of_run + timedelta(days=n) for n in range(-MONTH, MONTH + 1) if n])
+    ]

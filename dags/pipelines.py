@@ -31,7 +31,7 @@ DEFAULTS = {
 
 
 def pipeline_dag(name: str) -> DAG:
-    """Return the DAG of `pipelines/<name>.yaml`; a SpecError becomes the DAG's import error."""
+    """Build the DAG of `pipelines/<name>.yaml`; a SpecError becomes the DAG's import error."""
     spec = load_shape(pipeline_path(name))
     with DAG(
         dag_id=spec.name,
@@ -62,7 +62,7 @@ def _wire(name: str) -> None:
 
 
 def _task(pipeline: str, each: Step, before: Mapping[str, XComArg]) -> XComArg:
-    """Return the task of a step; one that is mapped depends on the list it is mapped over."""
+    """Create the task of a step; a mapped one depends on the list it is mapped over."""
     options: dict[str, Any] = {"task_id": each.name, "doc_md": each.does, "trigger_rule": each.runs}
     options |= {"pool": POOL} if each.reads_tables else {}
     options |= {"outlets": [Asset(f"matinee://{pipeline}/{each.asset}")]} if each.asset else {}

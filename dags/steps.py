@@ -46,6 +46,7 @@ def call(pipeline: str, what: str, *args: Any) -> Any:
     context: Any = get_current_context()
     as_of = day_of(context)
     try:
+        # Imported here: the DAG processor parses this module over and over, and these load the pipeline's libraries.
         from tasks.runs.failures import call_step
         from tasks.runs.run import Run
 

@@ -1,4 +1,4 @@
-"""The words a person reads in Airflow's pages: what a pipeline is, and what each of its steps does."""
+"""The texts in Airflow's pages: what a pipeline is, and what each of its steps does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tasks.spec.spec import Spec
 
 
 def page(spec: Spec) -> str:
-    """Return the documentation page (Markdown) of a pipeline."""
+    """Write the documentation page of a pipeline, in Markdown."""
     by = f"one per `{spec.populations.by}`" if spec.populations else "one for everybody"
     until = f" until {spec.end}" if spec.end else ""
     return "\n".join(
@@ -24,11 +24,11 @@ def page(spec: Spec) -> str:
             f"| **Label** | {spec.label.horizon} days ahead, rows up to {spec.label.lateness} days late |",
             *(f"| grade {rule.grade} | `{_cell(rule.condition)}` |" for rule in spec.label.grades),
             f"| **Examples** | {spec.examples.kind}: {spec.examples.train} days to train on, "
-            f"{spec.examples.test} days to be judged on |",
+            f"{spec.examples.test} days to evaluate on |",
             f"| **Features** | {', '.join(f'`{name}`' for name in spec.features)} |",
             f"| **Retrieval** | {', '.join(part.type for part in spec.retrieval)} |",
             f"| **Model** | {spec.ranker.type}, {spec.ranker.objective}, {by} |",
-            f"| **Measured** | {', '.join(spec.evaluate.metrics)} |",
+            f"| **Metrics** | {', '.join(spec.evaluate.metrics)} |",
             *(f"| **Gate** | {_gate(gate)} |" for gate in spec.gates),
             f"| **Published as** | `{spec.publish.alias}` |",
             "",
@@ -39,6 +39,7 @@ def page(spec: Spec) -> str:
 
 
 def _cell(text: str) -> str:
+    # A bar would end the cell, a line break the table.
     return " ".join(text.split()).replace("|", "\\|")
 
 

@@ -43,7 +43,7 @@ class RunReport(BaseOperatorLink):
     name = "Run report"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        """Return the address of the run's Report tab."""
+        """Address of the run's Report tab."""
         path = f"dags/{quote(ti_key.dag_id, safe='')}/runs/{quote(ti_key.run_id, safe='')}/plugin/{REPORT}"
         return f"{BASE}/{path}"
 
@@ -54,7 +54,7 @@ def _view(name: str, route: str, destination: str, href: str) -> dict[str, str]:
 
 
 class MatineePlugin(AirflowPlugin):
-    """Matinee inside Airflow's pages."""
+    """Adds the tabs, the link and the application to Airflow."""
 
     name = "matinee"
     fastapi_apps: ClassVar = [{"app": Pages(), "url_prefix": "/matinee", "name": "matinee"}]

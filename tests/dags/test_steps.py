@@ -111,7 +111,7 @@ def test_failed_check_stops_what_follows_and_turns_the_run_red(
 
 
 @in_process
-def test_drift_is_looked_at_even_if_a_training_fails(
+def test_drift_is_measured_even_if_a_training_fails(
     calls: list[tuple[str, ...]], pipelines: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> None:
@@ -124,7 +124,7 @@ def test_drift_is_looked_at_even_if_a_training_fails(
     assert "evaluate" not in {call[0] for call in calls}
 
 
-def test_run_without_interval_is_refused() -> None:
+def test_a_run_without_an_interval_fails() -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
     from dags.context import day_of
@@ -227,20 +227,20 @@ def test_report_names_what_failed_and_what_was_stopped() -> None:
         raise_if_red({"build": "failed", "sample": "upstream_failed", "publish": "upstream_failed"})
 
 
-def test_a_build_is_told_of_the_days_that_wait_for_the_same() -> None:
+def test_a_build_gets_the_days_that_wait_for_the_same() -> None:
     from types import SimpleNamespace
 
     import pendulum
 
     from dags.context import waiting_days
 
-    asked: list[int] = []
+    counted: list[int] = []
     queued = {datetime(2026, 2, 27, tzinfo=UTC), datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)}
 
     def count(*, dag_id: str, logical_dates: list[datetime], states: list[str]) -> int:
         assert (dag_id, states) == ("streaming", ["queued", "running"])
         assert all(instant.tzinfo is not None for instant in logical_dates)  # Airflow refuses others
-        asked.append(len(logical_dates))
+        counted.append(len(logical_dates))
         return len(queued & set(logical_dates))
 
     context = {
@@ -250,10 +250,10 @@ def test_a_build_is_told_of_the_days_that_wait_for_the_same() -> None:
     }
     assert waiting_days(context) == [date(2026, 2, 27), date(2026, 3, 4)]
     queued.update(DAY + timedelta(days=n) for n in range(1, 30))
-    asked.clear()
+    counted.clear()
     assert waiting_days(context) == [date(2026, 2, 27), *(date(2026, 3, 1 + n) for n in range(1, 30))]
-    assert len(asked) < 25  # a range costs a few more, not one a day
+    assert len(counted) < 25  # a range costs a few more, not one a day
     queued.clear()
-    asked.clear()
+    counted.clear()
     assert waiting_days(context) == []
-    assert asked == [62]  # a day that runs alone costs one question
+    assert counted == [62]  # a day that runs alone costs one question

@@ -1,6 +1,6 @@
 """The descriptor: a closed, versioned JSON document that is the ranker, with what it was made of.
 
-These models are its schema. Unknown keys and node types are refused, so a descriptor that loads means the
+These models are its schema. Unknown keys and node types are errors, so a descriptor that loads means the
 same to every engine that knows its format.
 """
 
@@ -111,14 +111,14 @@ def content_digest(artifacts: Mapping[str, ArtifactEntry]) -> str:
 
 
 def referenced(descriptor: Descriptor) -> set[str]:
-    """Return the names of all files that the descriptor's nodes read."""
-    found = {descriptor.catalogue}
+    """Collect the names of all files that the descriptor's nodes read."""
+    names = {descriptor.catalogue}
 
     def visit(node: object) -> None:
         if isinstance(node, Closed):
             artifact = getattr(node, "artifact", None)
             if artifact is not None:
-                found.add(artifact)
+                names.add(artifact)
             for name in type(node).model_fields:
                 visit(getattr(node, name))
         elif isinstance(node, tuple):
@@ -127,16 +127,16 @@ def referenced(descriptor: Descriptor) -> set[str]:
 
     for ranker in (descriptor.ranker, *descriptor.rankers.values()):
         visit(ranker)
-    return found
+    return names
 
 
 def descriptor_schema() -> dict[str, Any]:
-    """Return the JSON schema of descriptors."""
+    """JSON schema of descriptors, for editors and other engines."""
     return Descriptor.model_json_schema(by_alias=True)
 
 
 def descriptor_text(descriptor: Descriptor) -> str:
-    """Return the one JSON text of a descriptor: sorted keys, no NaN."""
+    """Write a descriptor as its one JSON text: sorted keys, no NaN."""
     plain = descriptor.model_dump(mode="json", by_alias=True)
     return json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -154,14 +154,14 @@ def write_descriptor(folder: Path, descriptor: Descriptor) -> Path:
 
 
 def parse_descriptor(text: str | bytes, source: str) -> Descriptor:
-    """Return the checked descriptor; `DescriptorError` names `source`, the place and what was found."""
+    """Parse and check a descriptor; `DescriptorError` names `source`, the place and what was found."""
     try:
         plain = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DescriptorError(f"{source}: not JSON ({error})") from None
-    found = plain.get("format") if isinstance(plain, dict) else None
-    if found != FORMAT:
-        raise DescriptorError(f"{source}: format {found!r}; this engine reads {FORMAT!r}")
+    written = plain.get("format") if isinstance(plain, dict) else None
+    if written != FORMAT:
+        raise DescriptorError(f"{source}: format {written!r}; this engine reads {FORMAT!r}")
     try:
         return Descriptor.model_validate(plain)
     except ValidationError as error:
@@ -183,7 +183,7 @@ def read_descriptor(folder: Path) -> Descriptor:
 
 
 def artifact_entry(path: Path) -> ArtifactEntry:
-    """Return size and digest of a file, to be listed in `Descriptor.artifacts`."""
+    """Measure size and digest of a file, to be listed in `Descriptor.artifacts`."""
     try:
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -207,9 +207,9 @@ def check_artifacts(folder: Path, descriptor: Descriptor, content: str | None = 
         path = folder / name
         if not path.resolve().is_relative_to(root):
             raise ArtifactError(f"{path}: leads out of the version's folder; expected a file inside it")
-        found = artifact_entry(path)
-        if found != expected:
+        actual = artifact_entry(path)
+        if actual != expected:
             raise ArtifactError(
-                f"{path}: {found.bytes} bytes with sha256 {found.sha256[:12]}…; expected {expected.bytes} with "
+                f"{path}: {actual.bytes} bytes with sha256 {actual.sha256[:12]}…; expected {expected.bytes} with "
                 f"{expected.sha256[:12]}…: the file was altered after publishing, restore it or publish again"
             )

@@ -33,7 +33,7 @@ class Interval:
 
 
 def user_blocks(users: npt.ArrayLike, seed: int, blocks: int = BLOCKS) -> npt.NDArray[np.int64]:
-    """Return the block (0 .. blocks-1) of each group, given the user of each group (texts or whole numbers).
+    """Assign a block (0 .. blocks-1) to each group, given the user of each group (texts or whole numbers).
 
     A user is in one block only; users are dealt to blocks of equal size in an order shuffled by `seed`.
     The result depends on which users come first, so give groups in a fixed order.
@@ -59,7 +59,7 @@ def _weights(blocks: int, seed: int) -> Floats:
 
 
 def interval(values: Floats, blocks: npt.NDArray[np.integer[Any]], seed: int, level: float = 0.95) -> Interval:
-    """Return the mean of the values that are not NaN, with its bootstrap percentile interval.
+    """Mean of the values that are not NaN, with its bootstrap percentile interval.
 
     `values` and `blocks` (from `user_blocks`) have one entry per group.
     """
@@ -88,7 +88,7 @@ def interval(values: Floats, blocks: npt.NDArray[np.integer[Any]], seed: int, le
 def paired_interval(
     ours: Floats, theirs: Floats, blocks: npt.NDArray[np.integer[Any]], seed: int, level: float = 0.95
 ) -> Interval:
-    """Return the mean difference `ours - theirs` over the groups where both have a value."""
+    """Mean difference `ours - theirs` over the groups where both have a value."""
     if len(ours) != len(theirs):
         raise MetricError(f"{len(ours)} and {len(theirs)} values cannot be paired: expected the same groups")
     return interval(ours - theirs, blocks, seed, level)

@@ -41,23 +41,23 @@ class Wiring:
         self._loaded: dict[tuple[str, str], Any] = {}
 
     def table(self, name: str, entity: str) -> FeatureTable:
-        """Return a feature table."""
+        """Load a feature table, or hand out the one that is loaded."""
         key = (entity, name)
         if key not in self._loaded:
             self._loaded[key] = FeatureTable.load(self.folder / name, entity, self.catalogue)
-        found: FeatureTable = self._loaded[key]
-        return found
+        table: FeatureTable = self._loaded[key]
+        return table
 
     def retriever(self, kind: str, name: str) -> Retriever:
-        """Return a retriever of one of the node types."""
+        """Load a retriever by its node type, or hand out the one that is loaded."""
         key = (kind, name)
         if key not in self._loaded:
             self._loaded[key] = RETRIEVERS[kind].load(self.folder / name, self.catalogue.items)
-        found: Retriever = self._loaded[key]
-        return found
+        retriever: Retriever = self._loaded[key]
+        return retriever
 
     def ranker(self, node: ScoringRankerNode) -> ScoringRanker:
-        """Return an executable ranker."""
+        """Build an executable ranker; its retrievers serve as candidates and as features."""
         by_type: dict[str, Retriever] = {
             part.type: self.retriever(part.type, part.artifact) for part in node.retrieve.of
         }

@@ -1,7 +1,7 @@
 """The metrics: a closed registry of names such as `ndcg@10`, each with one definition.
 
 A metric maps `engine.lists.Lists` to one value per group. A group without a relevant item (FPC: without two
-different grades) has the value NaN: nothing can be said of it, so it is left out of means and counted.
+different grades) has the value NaN: the metric says nothing about it, so means leave it out and count it.
 Importing this module imports no numerical library: pipeline files are validated with it.
 """
 
@@ -24,7 +24,7 @@ Cutoff = Literal["required", "optional", "none"]
 
 
 def ndcg(lists: Lists, k: int, gain: str) -> Floats:
-    """Return normalised discounted cumulative gain (Järvelin & Kekäläinen, 2002).
+    """Normalized discounted cumulative gain (Järvelin & Kekäläinen, 2002).
 
     DCG@k = Σ over ranks r ≤ k of gain(grade) / log2(r + 1), divided by the DCG of the best order of the
     group's min(n_relevant, k) best items. Gain: `linear` = grade, `exp` = 2^grade − 1, `binary` = grade > 0.
@@ -40,7 +40,7 @@ def ndcg(lists: Lists, k: int, gain: str) -> Floats:
 
 
 def mrr(lists: Lists, k: int) -> Floats:
-    """Return the reciprocal of the rank of the first relevant item, 0 if there is none at rank ≤ k.
+    """The reciprocal of the rank of the first relevant item, 0 if there is none at rank ≤ k.
 
     Voorhees (1999), TREC-8 question answering track.
     """
@@ -55,7 +55,7 @@ def mrr(lists: Lists, k: int) -> Floats:
 
 
 def recall(lists: Lists, k: int) -> Floats:
-    """Return the relevant items at rank ≤ k over min(n_relevant, k): 1 is always within reach.
+    """Count the relevant items at rank ≤ k over min(n_relevant, k): 1 is always within reach.
 
     The form used by Liang et al. (2018), "Variational autoencoders for collaborative filtering".
     """
@@ -65,19 +65,19 @@ def recall(lists: Lists, k: int) -> Floats:
 
 
 def precision(lists: Lists, k: int) -> Floats:
-    """Return the relevant items at rank ≤ k over k, also for lists shorter than k (as trec_eval's P_k)."""
+    """Count the relevant items at rank ≤ k over k, also for lists shorter than k (as trec_eval's P_k)."""
     return _where_relevant(lists, _hits(lists, k) / k)
 
 
 def hit_rate(lists: Lists, k: int) -> Floats:
-    """Return 1 if any relevant item is at rank ≤ k, else 0."""
+    """1 where any relevant item is at rank ≤ k, else 0."""
     import numpy as np
 
     return _where_relevant(lists, np.minimum(_hits(lists, k), 1.0))
 
 
 def average_precision(lists: Lists, k: int) -> Floats:
-    """Return the mean, over min(n_relevant, k), of the precisions at the ranks ≤ k of the relevant items.
+    """The mean, over min(n_relevant, k), of the precisions at the ranks ≤ k of the relevant items.
 
     Its mean over groups is MAP@k (trec_eval's map where k is the whole list).
     """
@@ -91,7 +91,7 @@ def average_precision(lists: Lists, k: int) -> Floats:
 
 
 def fpc(lists: Lists, k: int) -> Floats:
-    """Return the fraction of concordant pairs among the listed pairs of different grades.
+    """The fraction of concordant pairs among the listed pairs of different grades.
 
     A pair is concordant if the higher grade has the higher score; equal scores count one half. For two
     grades this is the AUC of the group (Koren & Sill, 2011, "OrdRec"). Items outside the list do not count.
@@ -99,7 +99,7 @@ def fpc(lists: Lists, k: int) -> Floats:
     from engine import list_kernels
 
     del k
-    _ = lists.relevant  # refuses NaN scores
+    _ = lists.relevant  # raises for NaN scores, which would compare as discordant
     return list_kernels.concordant(lists.scores, lists.grades, lists.offsets, lists.listed)
 
 
@@ -149,7 +149,7 @@ class Metric:
     k: int | None
 
     def __call__(self, lists: Lists) -> Floats:
-        """Return the value of each group; NaN where the metric is undefined."""
+        """Measure each group; NaN where the metric is undefined."""
         return _FAMILIES[self.family].compute(lists, _WHOLE if self.k is None else self.k)
 
     @property
@@ -164,12 +164,12 @@ class Metric:
 
 
 def names() -> list[str]:
-    """Return one example name of every metric there is."""
+    """List one example name of every metric there is."""
     return [family.example for family in _FAMILIES.values()]
 
 
 def parse_metric(text: str) -> Metric:
-    """Return the metric named by `text`: `ndcg@10`, `mrr`, `fpc` …; else raise `MetricError`."""
+    """Parse the name of a metric: `ndcg@10`, `mrr`, `fpc` …; raises `MetricError` for any other text."""
     match = _NAME.fullmatch(text)
     family = match.group(1) if match else text.partition("@")[0]
     if match is None or family not in _FAMILIES:

@@ -14,7 +14,7 @@ _SAMPLE = 4096
 
 
 def candidates_above(scores: Scores, k: int) -> npt.NDArray[np.int64]:
-    """Return positions, ascending, that hold the k best scores and few others.
+    """Find positions, ascending, that hold the k best scores and few others.
 
     A threshold guessed from every n-th score is passed by a few hundred of a million scores, and one scan finds
     those; where the guess was too high the exact threshold is looked for.
@@ -31,7 +31,7 @@ def candidates_above(scores: Scores, k: int) -> npt.NDArray[np.int64]:
 
 
 def top_k(scores: Scores, k: int) -> npt.NDArray[np.int64]:
-    """Return the positions of the k best scores, best first, equal ones by position. No NaN."""
+    """Positions of the k best scores, best first, equal ones by position. No NaN."""
     k = min(k, len(scores))
     if k == 0:
         return np.empty(0, dtype=np.int64)
@@ -43,7 +43,7 @@ def top_k(scores: Scores, k: int) -> npt.NDArray[np.int64]:
 
 @kernel
 def pair_dots(left: Singles, rows: Codes, right: Singles, columns: Codes, missing: float) -> Singles:
-    """Return the dot products of `left[rows[n]]` and `right[columns[n]]`; `missing` where either is -1.
+    """Dot products of `left[rows[n]]` and `right[columns[n]]`; `missing` where either is -1.
 
     Products of 32-bit numbers are exact in 64 bits and are added one after the other: no BLAS, no processor
     and no batch size changes a bit.
@@ -107,7 +107,7 @@ class Table:
 def sparse_scores(
     history: Codes, weights: Singles, starts: Offsets, neighbours: Codes, similarity: Singles, size: int
 ) -> Singles:
-    """Return Σ over the history of weight × similarity row, for all `size` items (0 = no neighbour)."""
+    """Sum over the history of weight × similarity row, for all `size` items (0 = no neighbor)."""
     totals = np.zeros(size)
     for at in range(len(history)):
         for entry in range(starts[history[at]], starts[history[at] + 1]):

@@ -1,4 +1,4 @@
-"""Follows a pipeline's alias: loads the version it names, and keeps the old one where the new one is refused."""
+"""Follows a pipeline's alias: loads the version it names, and keeps the old one where the new one does not load."""
 
 from __future__ import annotations
 

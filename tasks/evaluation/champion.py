@@ -1,9 +1,8 @@
 """The champion as of a run's day, scored on the run's test examples by the engine's own trees.
 
 The champion as of D is the version with the latest as-of day before D in the timeline of the pipeline's alias: never
-the run's own day, never what happens to be live today. It may have been trained on some of the cuts that the run
-judges on; those groups are left out of the comparison. Where it cannot be compared fairly, `problem` says why, and a
-gate on it fails.
+the run's own day, never what happens to be live today. It may have been trained on some of the run's test cuts; those
+groups are left out of the comparison. Where it cannot be compared fairly, `problem` says why, and a gate on it fails.
 """
 
 from __future__ import annotations

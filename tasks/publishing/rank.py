@@ -1,4 +1,4 @@
-"""Rank for one user with a published version, for people to look at."""
+"""Rank for one user with a published version, as a table for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.store.registry import alias, content_of, version_dir
 
 
 def find_version(home: Home, pipeline: str, name: str, version: str | None) -> str:
-    """Return the version asked for, or the one the alias points at.
+    """Find the version that is named, or else the one the alias points at.
 
     Raises:
         RegistryError: there is none; says what there is.
@@ -31,7 +31,7 @@ def find_version(home: Home, pipeline: str, name: str, version: str | None) -> s
 
 
 def rank_user(pipeline: str, user: str, k: int, version: str | None) -> RenderableType:
-    """Return a user's list as a table, from the champion or the version given.
+    """Show a user's list as a table, from the champion or the version given.
 
     Raises:
         MatineeError: the id is empty, or there is no such version.
@@ -42,10 +42,10 @@ def rank_user(pipeline: str, user: str, k: int, version: str | None) -> Renderab
     if not user:
         raise MatineeError("--user: found an empty id, expected one of the user ids in the data")
     spec, home = load_spec(pipeline_path(pipeline)), default_home()
-    found = find_version(home, spec.name, spec.publish.alias, version)
-    engine = load(version_dir(home, spec.name, found), content=content_of(home, spec.name, found))
+    version = find_version(home, spec.name, spec.publish.alias, version)
+    engine = load(version_dir(home, spec.name, version), content=content_of(home, spec.name, version))
     response = engine.rank([Request(user_id=user, k=k)])[0]
-    table = Table(title=f"{spec.name} {found}: user {user}, population {response.population}", title_justify="left")
+    table = Table(title=f"{spec.name} {version}: user {user}, population {response.population}", title_justify="left")
     for name in ("rank", "score", "item", "title"):
         table.add_column(name, justify="right" if name in {"rank", "score"} else "left")
     for position, (item, score) in enumerate(zip(response.items, response.scores, strict=True), start=1):
@@ -53,4 +53,4 @@ def rank_user(pipeline: str, user: str, k: int, version: str | None) -> Renderab
     users = engine.wiring.table("features/user.parquet", "user").users
     if users is None or users.numbers([user])[0] >= 0:
         return table
-    return Group(Text(f"user {user!r} is not known as of {found[:10]}: popular items", style="yellow"), table)
+    return Group(Text(f"user {user!r} is not known as of {version[:10]}: popular items", style="yellow"), table)

@@ -95,9 +95,9 @@ def labels(
 ) -> None:
     """Show what each rule of the label decides: counts, pairs, rules that never fire."""
     from tasks.cli.render_labels import render_labels
-    from tasks.examples.label_report import look
+    from tasks.examples.label_report import label_report
 
-    report = look(_open_run(pipeline, as_of, "cli"), examples)
+    report = label_report(_open_run(pipeline, as_of, "cli"), examples)
     console.print(render_labels(report), highlight=False)
     if strict and report.idle:
         raise typer.Exit(1)

@@ -10,7 +10,7 @@ Rule = Literal["proportional", "sqrt", "equal"]
 
 
 def allocate(counts: Mapping[tuple[str, ...], int], total: int, rule: Rule, floor: int) -> dict[tuple[str, ...], int]:
-    """Return how many groups to draw from each stratum.
+    """How many groups to draw from each stratum.
 
     Each stratum first gets `min(count, floor)`; what is left of `total` is shared by count (`proportional`), by its
     square root (`sqrt`, the power allocation of Bankier 1988 with q = 1/2) or equally, never more than the stratum

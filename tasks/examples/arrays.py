@@ -15,7 +15,7 @@ UNKNOWN = "unknown"
 
 
 def matrix(table: pa.Table, features: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Return the features of a table of examples as a (rows, features) array."""
+    """The features of a table of examples as a (rows, features) array."""
     import numpy as np
 
     values = np.empty((table.num_rows, len(features)), dtype=np.float32)
@@ -25,7 +25,7 @@ def matrix(table: pa.Table, features: Sequence[str]) -> npt.NDArray[np.float32]:
 
 
 def group_ends(table: pa.Table) -> npt.NDArray[np.int64]:
-    """Return where each run of equal `group_id` ends; the rows of a group stand together."""
+    """Where each run of equal `group_id` ends; the rows of a group stand together."""
     import numpy as np
     import pyarrow.compute as pc
 
@@ -34,7 +34,7 @@ def group_ends(table: pa.Table) -> npt.NDArray[np.int64]:
 
 
 def group_offsets(table: pa.Table) -> npt.NDArray[np.int64]:
-    """Return where each group begins, and after the last where it ends: (groups + 1,)."""
+    """Where each group begins, and after the last where it ends: (groups + 1,)."""
     import numpy as np
 
     return np.concatenate([np.zeros(1, dtype=np.int64), group_ends(table)])

@@ -19,13 +19,13 @@ from tasks.examples import queries
 from tasks.examples.retrieval_models import Past
 from tasks.examples.retrievers import AsOf, model_of, refit_day
 from tasks.features.build import (
-    dbt_vars,
     landing_digest,
     libraries,
     needed,
     require_built,
     transforms_digest,
 )
+from tasks.features.dbt_run import dbt_vars
 from tasks.features.engines import warehouse_of
 from tasks.features.ledger import BuildRequest
 from tasks.features.warehouse import Tables
@@ -62,7 +62,7 @@ class RetrieveResult(Record):
 
 
 def cut_folders(run: Run, need: BuildRequest) -> dict[date, Path]:
-    """Return the folder of every cut of the run and of its as-of day, named by all that it is made from."""
+    """The folder of every cut of the run and of its as-of day, named by all that it is made from."""
     canonical = run.spec.canonical()
     made_by = {
         "code": [code_digest(), transforms_digest(), libraries()],
@@ -77,7 +77,7 @@ def cut_folders(run: Run, need: BuildRequest) -> dict[date, Path]:
 
 
 def made_folders(run: Run) -> dict[date, Path]:
-    """Return the folders that this attempt's `retrieve` made or found: by cut, and of the as-of day.
+    """The folders that this attempt's `retrieve` made or found: by cut, and of the as-of day.
 
     Raises:
         MatineeError: it has not run.
@@ -87,18 +87,18 @@ def made_folders(run: Run) -> dict[date, Path]:
 
 
 def candidate_files(run: Run) -> dict[date, Path]:
-    """Return the candidate file of every cut of the run, made from the landing as it is now.
+    """The candidate file of every cut of the run, made from the landing as it is now.
 
     Raises:
         BuildError: something that they were made from has changed since.
     """
-    cuts, made = set(run.windows.refit), made_folders(run)
-    if made != cut_folders(run, needed(run)):
+    cuts, folders = set(run.windows.refit), made_folders(run)
+    if folders != cut_folders(run, needed(run)):
         raise BuildError(
             f"{run.spec.name} {run.as_of}: the landing, the pipeline file or the code has changed since the step "
             "`retrieve`; run the steps again from `build` on"
         )
-    return {day: folder / CANDIDATES for day, folder in made.items() if day in cuts}
+    return {day: folder / CANDIDATES for day, folder in folders.items() if day in cuts}
 
 
 def retrieve_step(run: Run) -> RetrieveResult:
@@ -172,7 +172,7 @@ def _texts(column: Any) -> npt.NDArray[np.str_]:
 
 
 def item_table(tables: Tables, cut: date) -> pa.Table:
-    """Return the items known as of a cut, by id.
+    """The items known as of a cut, by id.
 
     Raises:
         TrainingError: there is none.
@@ -184,7 +184,7 @@ def item_table(tables: Tables, cut: date) -> pa.Table:
 
 
 def past_actions(tables: Tables, cut: date) -> Past:
-    """Return the actions of the year up to a cut, as known by then."""
+    """The actions of the year up to a cut, as known by then."""
     return Past.of(tables.arrow(queries.past_actions(cut)))
 
 
@@ -227,7 +227,7 @@ def _write_candidates(tables: Tables, spec: Spec, cut: date, folder: Path) -> No
 def _snapshot(
     tables: Tables, cut: date, items: Items, retrievers: Iterable[tuple[Retriever, int]]
 ) -> tuple[dict[str, Any], npt.NDArray[np.str_], Any]:
-    """Return rows, users and pairs: each active user's retrieved items."""
+    """Rows, users and pairs: each active user's retrieved items."""
     import numpy as np
     import pyarrow as pa
 
@@ -255,7 +255,7 @@ def _snapshot(
 
 
 def _shown(tables: Tables, spec: Spec, cut: date, items: Items) -> tuple[dict[str, Any], npt.NDArray[np.str_], Any]:
-    """Return rows, users and pairs: what was shown on the day after the cut, as known when its labels are complete."""
+    """Rows, users and pairs: what was shown on the day after the cut, as known when its labels are complete."""
     import numpy as np
 
     from engine.arrays import offsets_of

@@ -88,7 +88,7 @@ class Labels:
         return {grade: grades[grade] for grade in sorted({0, *given}, reverse=True)}
 
 
-def look(run: Run, examples: int = 3) -> Labels:
+def label_report(run: Run, examples: int = 3) -> Labels:
     """Count what each rule decides at the run's complete cuts, and choose some pairs of each.
 
     Args:
@@ -148,7 +148,7 @@ def _require_labels(run: Run, tables: Tables, cuts: tuple[date, ...]) -> None:
 
 
 def _count_examples(run: Run, tables: Tables, cuts: tuple[date, ...]) -> Counts | None:
-    """Return the candidates of the cuts, or None where they are not made yet."""
+    """The candidates of the cuts, or None where they are not made yet."""
     folders = cut_folders(run, needed(run))
     files = [folders[cut] / CANDIDATES for cut in cuts]
     if not all(file.exists() for file in files):
@@ -158,12 +158,12 @@ def _count_examples(run: Run, tables: Tables, cuts: tuple[date, ...]) -> Counts 
 
 
 def _choose(run: Run, tables: Tables, cuts: tuple[date, ...], number: int) -> dict[int, tuple[Pair, ...]]:
-    """Return some pairs of each rule with what the rule saw of them."""
+    """Some pairs of each rule with what the rule saw of them."""
     rows = tables.rows(queries.rule_pairs(run.spec, cuts, number))
-    found: dict[tuple[int, int], tuple[tuple[str, str, date], list[Interaction]]] = {}
+    histories: dict[tuple[int, int], tuple[tuple[str, str, date], list[Interaction]]] = {}
     for rule, n, user, item, cut, *done in rows:
-        found.setdefault((rule, n), ((user, item, cut), []))[1].append(Interaction(*done))
+        histories.setdefault((rule, n), ((user, item, cut), []))[1].append(Interaction(*done))
     pairs: dict[int, tuple[Pair, ...]] = {}
-    for (rule, _), (key, interactions) in found.items():
+    for (rule, _), (key, interactions) in histories.items():
         pairs[rule] = (*pairs.get(rule, ()), Pair(*key, tuple(interactions)))
     return pairs

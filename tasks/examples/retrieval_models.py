@@ -46,7 +46,7 @@ class Past:
         return cls(users, items, user, item, age, rows["actions"].to_numpy().astype(np.float64))
 
     def matrix(self, half_life: int | None, items: npt.NDArray[np.str_] | None = None) -> Actions:
-        """Return the sums of actions of each pair, an action that is `half_life` days old counting one half.
+        """The sums of actions of each pair, an action that is `half_life` days old counting one half.
 
         Args:
             half_life: in days; None: every action counts fully.
@@ -71,7 +71,7 @@ class Past:
 
 
 def _encode(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int64]]:
-    """Return the sorted distinct texts of a column, and the number of each row's."""
+    """The sorted distinct texts of a column, and the number of each row's."""
     import numpy as np
 
     encoded = column.combine_chunks().dictionary_encode()
@@ -83,7 +83,7 @@ def _encode(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.str_], npt.NDArray[
 
 
 def fit_als(actions: Actions, part: AlsRetrieval) -> npt.NDArray[np.float32]:
-    """Return the item factors (items, factors) of implicit-feedback matrix factorisation.
+    """The item factors (items, factors) of implicit-feedback matrix factorisation.
 
     Hu, Koren and Volinsky (2008); the confidence of a pair is alpha * actions, 1 where there is none.
 
@@ -111,21 +111,21 @@ def fit_als(actions: Actions, part: AlsRetrieval) -> npt.NDArray[np.float32]:
 
 
 def confidence(counts: sp.csr_matrix, alpha: float) -> sp.csr_matrix:
-    """Return alpha * actions for the pairs with an action; pairs without one have the confidence 1."""
+    """Alpha * actions for the pairs with an action; pairs without one have the confidence 1."""
     weighted = counts.copy()
     weighted.data = weighted.data * weighted.data.dtype.type(alpha)
     return weighted
 
 
 def strength(counts: sp.csr_matrix) -> sp.csr_matrix:
-    """Return the square root of each pair's actions: what the item-item model sees of a past."""
+    """The square root of each pair's actions: what the item-item model sees of a past."""
     import numpy as np
 
     return counts._with_data(np.sqrt(counts.data))
 
 
 def fit_ease(actions: Actions, part: ItemItemRetrieval) -> npt.NDArray[np.float32]:
-    """Return EASE's item-item weights (items, items): the closed form of a linear autoencoder with zero diagonal.
+    """EASE's item-item weights (items, items): the closed form of a linear autoencoder with zero diagonal.
 
     Steck (2019), "Embarrassingly shallow autoencoders for sparse data": B = I - P / diag(P), P = (X'X + λI)^-1, on
     X = the square root of a pair's actions.
@@ -149,7 +149,7 @@ def fit_ease(actions: Actions, part: ItemItemRetrieval) -> npt.NDArray[np.float3
 
 
 def _inverse(positive: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the inverse of a symmetric positive definite matrix, by Cholesky: half the work of LU."""
+    """The inverse of a symmetric positive definite matrix, by Cholesky: half the work of LU."""
     import numpy as np
     from scipy.linalg.lapack import dpotrf, dpotri
 

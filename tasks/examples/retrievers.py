@@ -68,7 +68,7 @@ class RetrievalModel:
 
 
 def refit_day(cut: date, start: date, every: int) -> date:
-    """Return the last day up to a cut on which item models are fitted anew.
+    """The last day up to a cut on which item models are fitted anew.
 
     Args:
         cut: the cut.
@@ -159,5 +159,5 @@ RETRIEVAL_MODELS: dict[str, RetrievalModel] = {
 
 
 def model_of(part: Retrieval) -> RetrievalModel:
-    """Return the model that a part of the pipeline file declares."""
+    """The model that a part of the pipeline file declares."""
     return RETRIEVAL_MODELS[part.type]

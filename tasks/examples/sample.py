@@ -152,7 +152,7 @@ def _serving_features(tables: Tables, run: Run, folder: Path) -> dict[str, int]:
 
 
 def _population_counts(tables: Tables, spec: Spec) -> dict[str, int]:
-    """Return the drawn groups of each population."""
+    """The drawn groups of each population."""
     if spec.populations is None:
         return {}
     rows = tables.rows(queries.populations(spec.populations.by))

@@ -6,12 +6,9 @@ many.
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import platform
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from functools import cache
 from importlib.metadata import version as library_version
@@ -21,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from tasks.errors import BuildError, MatineeError
+from tasks.features.dbt_run import dbt_vars, run_dbt
 from tasks.features.engines import warehouse_of
 from tasks.features.ledger import BuildPlan, BuildRequest, Entry, plan_build
 from tasks.features.warehouse import Tables, Warehouse
@@ -78,48 +76,21 @@ class BuildResult(Record):
         )
 
 
-class ModelOutcome(Record):
-    """What dbt says of a model or a test that it ran."""
-
-    name: str
-    kind: str
-    status: str
-    seconds: float
-    rows: int | None
-    message: str
-
-    @property
-    def ended_well(self) -> bool:
-        """Whether it neither failed nor was skipped."""
-        return self.status in {"success", "pass", "warn"}
-
-
 @cache
 def transforms_digest() -> str:
-    """Return the digest of the SQL project; another one makes everything stale."""
+    """The digest of the SQL project; another one makes everything stale."""
     files = sorted(p for p in TRANSFORMS.rglob("*") if p.suffix in {".sql", ".yml"} and "target" not in p.parts)
     return digest({str(path.relative_to(TRANSFORMS)): sha256_file(path) for path in files})
 
 
 @cache
 def libraries() -> dict[str, str]:
-    """Return the versions of what computes; with others, nothing that was made before counts as made."""
+    """The versions of what computes; with others, nothing that was made before counts as made."""
     return {"python": platform.python_version(), **{name: library_version(name) for name in LIBRARIES}}
 
 
-def dbt_vars(spec: Spec) -> dict[str, Any]:
-    """Return the variables of a pipeline; they don't vary from run to run, so dbt's parse cache holds."""
-    return {
-        "pipeline": spec.name,
-        "staging": spec.staging,
-        "grades": [rule.variables() for rule in spec.label.grades],
-        "horizon_days": spec.label.horizon,
-        "lateness_days": spec.label.lateness,
-    }
-
-
 def landing_digest(partitions: Iterable[Partition]) -> str:
-    """Return the digest of landed data."""
+    """The digest of landed data."""
     return digest([[p.table, p.ds, p.sha256] for p in partitions])
 
 
@@ -135,7 +106,7 @@ def needed(run: Run) -> BuildRequest:
 def needed_by(
     spec: Spec, home: Home, days: Collection[date], data: Path | None = None, unknown: Sequence[Partition] = ()
 ) -> BuildRequest:
-    """Return what the runs for some as-of days need together: the landing that the latest sees, and each one's days.
+    """What the runs for some as-of days need together: the landing that the latest sees, and each one's days.
 
     A feature day and a label cut are functions of the landing up to them, so they are the same for every run.
 
@@ -160,7 +131,7 @@ def needed_by(
 def wanted(
     spec: Spec, days: Collection[date], partitions: Sequence[Partition], entities: frozenset[str]
 ) -> tuple[dict[date, str], dict[date, str]]:
-    """Return the digest that each feature day and each label cut of some runs must have been built from.
+    """The digest that each feature day and each label cut of some runs must have been built from.
 
     Args:
         spec: the pipeline.
@@ -176,7 +147,7 @@ def wanted(
 
 
 def features_digest(spec: Spec, day: date, partitions: Iterable[Partition], entities: frozenset[str]) -> str:
-    """Return the digest of the landing that features as of a day are made from."""
+    """The digest of the landing that features as of a day are made from."""
     since = day - lookback(spec)
     return landing_digest(p for p in partitions if p.ds <= day and (p.ds > since or p.table in entities))
 
@@ -195,72 +166,8 @@ def require_built(run: Run, tables: Tables) -> None:
 
 
 def code_of_tables(spec: Spec) -> str:
-    """Return the digest of all code that makes the tables; with another one, everything is stale."""
+    """The digest of all code that makes the tables; with another one, everything is stale."""
     return digest([transforms_digest(), dbt_vars(spec), libraries()])
-
-
-@contextmanager
-def _environment(warehouse: Warehouse) -> Iterator[None]:
-    """Set what dbt reads, and put back what was there: dbt runs in this process."""
-    values = {**warehouse.dbt_environment(), "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
-    before = {key: os.environ.get(key) for key in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                del os.environ[key]
-            else:
-                os.environ[key] = value
-
-
-def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> list[ModelOutcome]:
-    """Run one `dbt build` of what `control` tells, and return what it says of each model and test.
-
-    Args:
-        spec: the pipeline.
-        home: where its warehouse is.
-        log: gets what dbt says.
-        select: only these models, without tests.
-
-    Raises:
-        BuildError: a model or test failed, or nothing was selected; names each with dbt's message.
-    """
-    from dbt.cli.main import dbtRunner
-
-    folder, warehouse = home.root / "dbt" / spec.name, warehouse_of(home, spec.name)
-    command = [
-        "--warn-error-options", json.dumps({"error": ["NoNodesForSelectionCriteria", "NothingToDo"]}),
-        "--quiet", "--no-use-colors", "build",
-        "--project-dir", str(TRANSFORMS), "--profiles-dir", str(TRANSFORMS), "--target", warehouse.DBT_TARGET,
-        "--target-path", str(folder / "target"), "--log-path", str(folder / "logs"),
-        "--exclude-resource-type", "unit_test", "--vars", json.dumps(dbt_vars(spec), sort_keys=True),
-        *(["--exclude-resource-type", "test", "--select", select] if select else []),
-    ]  # fmt: skip
-    with _environment(warehouse), log.open("w", encoding="utf-8") as out, redirect_stdout(out):
-        outcome = dbtRunner().invoke(command)
-    results = [_outcome(result) for result in getattr(outcome.result, "results", [])]
-    failed = [outcome for outcome in results if not outcome.ended_well]
-    if outcome.exception is not None or not outcome.success or failed or not results:
-        lines = [f"  {model.name}: {model.status}: {model.message}" for model in failed]
-        lines += [f"  {outcome.exception}"] if outcome.exception is not None else []
-        lines += [] if results else ["  dbt selected nothing"]
-        raise BuildError(
-            f"the SQL build of {spec.name} failed (dbt's log: {folder}/logs/dbt.log):\n" + "\n".join(lines)
-        )
-    return results
-
-
-def _outcome(result: Any) -> ModelOutcome:
-    return ModelOutcome(
-        name=result.node.name,
-        kind=str(result.node.resource_type),
-        status=str(result.status),
-        seconds=round(result.execution_time, 3),
-        rows=(result.adapter_response or {}).get("rows_affected"),
-        message=" ".join(str(result.message or "").split()),
-    )
 
 
 def build(spec: Spec, home: Home, need: BuildRequest, folder: Path) -> BuildPlan:
@@ -330,7 +237,7 @@ def build_step(run: Run, together: Collection[date] = ()) -> BuildResult:
 
 
 def ledger_of(run: Run) -> dict[Entry, str]:
-    """Return the ledger of the run's warehouse, empty where there is none yet."""
+    """The ledger of the run's warehouse, empty where there is none yet."""
     return warehouse_of(run.home, run.spec.name).ledger()
 
 

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def read_ledger(connection: DuckDBPyConnection) -> dict[Entry, str]:
-    """Return all entries; none of a warehouse that has no ledger yet."""
-    found = connection.execute(
+    """All entries; none of a warehouse that has no ledger yet."""
+    tables = connection.execute(
         "select count(*) from information_schema.tables where table_schema = 'control' and table_name = 'ledger'"
     ).fetchone()
-    if found == (0,):
+    if tables == (0,):
         return {}
     rows = connection.execute("select model, part, day, digest from control.ledger").fetchall()
     return {(model, part, day): value for model, part, day, value in rows}
@@ -67,13 +67,13 @@ def write_control_tables(connection: DuckDBPyConnection, plan: BuildPlan) -> Non
 def record_tested(connection: DuckDBPyConnection) -> None:
     """Enter that all that was just built, as `control` tells, has passed its tests."""
     changed = "select ds from control.partitions where changed"
-    told = {
+    by_grain = {
         "ds": (changed, f"select table_name, ds, sha256 from control.partitions where ds in ({changed})"),
         "as_of": ("select as_of from control.as_of_days", "select '', as_of, digest from control.as_of_days"),
         "cut": ("select cut from control.cuts", "select '', cut, digest from control.cuts"),
     }
     connection.execute("begin")
-    for grain, (days, entries) in told.items():
+    for grain, (days, entries) in by_grain.items():
         connection.execute(f"delete from control.ledger where model = ? and day in ({days})", [tests_of(grain)])
         connection.execute(f"insert into control.ledger select ?, * from ({entries})", [tests_of(grain)])
     connection.execute("commit")

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import BuildError
-from tasks.features.build import dbt_vars, libraries, transforms_digest
+from tasks.features.build import libraries, transforms_digest
+from tasks.features.dbt_run import dbt_vars
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
 from tasks.store.files import Home, atomic_file, digest, locked, read_json, safe_name
@@ -33,7 +34,7 @@ _making: dict[Path, Future[Path]] = {}
 
 
 def docs_path(home: Home, spec: Spec) -> Path:
-    """Return where the page for the present state of a pipeline's SQL lies."""
+    """Where the page for the present state of a pipeline's SQL lies."""
     state = digest([transforms_digest(), dbt_vars(spec), libraries()])
     return home.root / "dbt" / "docs" / f"{safe_name(spec.name)}-{state[:16]}.html"
 
@@ -69,12 +70,12 @@ def _manifest(spec: Spec) -> dict[str, Any]:
         if done.returncode != 0:
             said = (done.stdout.strip() or done.stderr.strip()).splitlines()[-8:]
             raise BuildError("\n".join([f"dbt cannot read the SQL of {spec.name}:", *said]))
-        found: dict[str, Any] = read_json(Path(folder) / "manifest.json")
-        return found
+        manifest: dict[str, Any] = read_json(Path(folder) / "manifest.json")
+        return manifest
 
 
 def docs_catalog(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return dbt's catalogue of the columns that a manifest declares."""
+    """Dbt's catalogue of the columns that a manifest declares."""
     nodes = {}
     for key, node in manifest.get("nodes", {}).items():
         if node.get("resource_type") != "model" or not node.get("columns"):
@@ -94,7 +95,7 @@ def _page(manifest: Mapping[str, Any]) -> str:
 
     text = Path(DOCS_INDEX_FILE_PATH).read_text(encoding="utf-8")
     policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-    text = re.sub("<head>", lambda found: found.group() + policy, text, count=1)
+    text = re.sub("<head>", lambda match: match.group() + policy, text, count=1)
     parts = {"MANIFEST.JSON INLINE DATA": manifest, "CATALOG.JSON INLINE DATA": docs_catalog(manifest)}
     for place, content in parts.items():
         if f'"{place}"' not in text:
@@ -104,7 +105,7 @@ def _page(manifest: Mapping[str, Any]) -> str:
 
 
 def docs_or_begin(home: Home, spec: Spec) -> Path | None:
-    """Return the page; None while it is being made, which the first call begins in the background.
+    """The page; None while it is being made, which the first call begins in the background.
 
     Raises:
         BuildError: the page could not be made; the next call tries again.

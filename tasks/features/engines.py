@@ -25,7 +25,7 @@ ENGINES: dict[str, Callable[[], type[Warehouse]]] = {
 
 
 def warehouse_of(home: Home, pipeline: str) -> Warehouse:
-    """Return a pipeline's warehouse in the engine that `MATINEE_WAREHOUSE` names, DuckDB if it names none.
+    """A pipeline's warehouse in the engine that `MATINEE_WAREHOUSE` names, DuckDB if it names none.
 
     Raises:
         BuildError: there is no such engine.

@@ -66,20 +66,20 @@ class MissingModels:
 
 @cache
 def _grains(folder: Path) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {"ds": [], "as_of": [], "cut": []}
+    by_grain: dict[str, list[str]] = {"ds": [], "as_of": [], "cut": []}
     for path in sorted((folder / "models").rglob("*.sql")):
         if match := re.search(r"meta=\{'grain': '(\w+)'\}", path.read_text(encoding="utf-8")):
-            found[match[1]].append(path.stem)
-    return {grain: tuple(models) for grain, models in found.items()}
+            by_grain[match[1]].append(path.stem)
+    return {grain: tuple(models) for grain, models in by_grain.items()}
 
 
 def models(grain: str) -> tuple[str, ...]:
-    """Return the models that hold rows by a grain (`ds`, `as_of`, `cut`), and the name of their tests."""
+    """The models that hold rows by a grain (`ds`, `as_of`, `cut`), and the name of their tests."""
     return (*_grains(TRANSFORMS)[grain], tests_of(grain))
 
 
 def plan_build(need: BuildRequest, ledger: dict[Entry, str], code: str) -> BuildPlan:
-    """Return what is needed and not built; of a ledger that was written by other code, everything."""
+    """What is needed and not built; of a ledger that was written by other code, everything."""
     if ledger.get(CODE) != code:
         ledger = {}
     lacking: dict[Entry, MissingModels] = {}

@@ -44,7 +44,7 @@ class TrainedTrees:
 
 
 def parameters(ranker: LightGBM) -> dict[str, Any]:
-    """Return LightGBM's parameters; equal inputs give equal trees for any number of threads."""
+    """LightGBM's parameters; equal inputs give equal trees for any number of threads."""
     return {
         "objective": ranker.objective,
         "learning_rate": ranker.learning_rate,

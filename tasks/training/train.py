@@ -47,20 +47,20 @@ class TrainResult(Record):
 
 
 def populations(run: Run) -> list[str]:
-    """Return the populations with a model of their own, in order of name, and `*` for everybody else."""
+    """The populations with a model of their own, in order of name, and `*` for everybody else."""
     counts = run.read("sample", SampleResult).populations
     if run.spec.populations is None:
         return [EVERYBODY_ELSE]
     least = run.spec.populations.min_groups
     # Somebody whose attribute is not known is served by everybody else's model, and so is judged by it.
-    own = [n for n, groups in sorted(counts.items()) if groups >= least and n not in {EVERYBODY_ELSE, UNKNOWN}]
-    return [*own, EVERYBODY_ELSE]
+    named = [n for n, groups in sorted(counts.items()) if groups >= least and n not in {EVERYBODY_ELSE, UNKNOWN}]
+    return [*named, EVERYBODY_ELSE]
 
 
-def read_examples(paths: list[Path], spec: Spec, population: str, own: list[str]) -> pa.Table:
+def read_examples(paths: list[Path], spec: Spec, population: str, named: list[str]) -> pa.Table:
     """Read the examples of one population, in the order in which they were written.
 
-    `*` is everybody who is in no population of `own`; when that is nobody, it is everybody.
+    `*` is everybody who is in none of the named populations; when that is nobody, it is everybody.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -72,7 +72,7 @@ def read_examples(paths: list[Path], spec: Spec, population: str, own: list[str]
     column = table[spec.populations.by]
     if population != EVERYBODY_ELSE:
         return table.filter(pc.equal(column, population))
-    others = table.filter(pc.invert(pc.is_in(column, pa.array(own, pa.string()))))
+    others = table.filter(pc.invert(pc.is_in(column, pa.array(named, pa.string()))))
     return others if others.num_rows else table
 
 
@@ -84,11 +84,11 @@ def train_step(run: Run, population: str) -> TrainResult:
     """
     from tasks.training.tune import choose
 
-    folder, own = run.step_dir("sample"), [name for name in populations(run) if name != EVERYBODY_ELSE]
+    folder, named = run.step_dir("sample"), [name for name in populations(run) if name != EVERYBODY_ELSE]
 
     def read(*names: str) -> pa.Table:
         paths = [folder / f"{name}.parquet" for name in names]
-        return read_examples(paths, run.spec, population, own)
+        return read_examples(paths, run.spec, population, named)
 
     with run.write(f"train/{slug(population)}") as target:
         try:

@@ -36,7 +36,7 @@ class Point:
 
 
 def points(tune: Tune) -> list[Point]:
-    """Return the settings to try, simplest first; a point's complexity is the sum of its places in the lists."""
+    """The settings to try, simplest first; a point's complexity is the sum of its places in the lists."""
     import numpy as np
 
     names = sorted(tune.space)
@@ -51,7 +51,7 @@ def points(tune: Tune) -> list[Point]:
 
 
 def simplest(trials: Sequence[Trial], rule: str) -> Trial:
-    """Return the trial to use.
+    """The trial to use.
 
     `simplest_within_one_standard_error` (Breiman et al. 1984, §3.4.3): the least complex trial whose value is within
     one standard error of the best; `best`: the greatest value. Ties go to the first.
@@ -64,7 +64,7 @@ def simplest(trials: Sequence[Trial], rule: str) -> Trial:
 
 
 def choose(spec: Spec, read: Callable[[str], pa.Table]) -> tuple[LightGBM, list[Trial]]:
-    """Return the chosen settings and all trials; without `tune` in the spec, the ranker's own.
+    """The chosen settings and all trials; without `tune` in the spec, the ranker's own.
 
     Args:
         spec: the pipeline.
@@ -87,7 +87,7 @@ def _with(ranker: LightGBM, settings: Settings) -> LightGBM:
 
 
 def _measure(spec: Spec, metric: str, ranker: LightGBM, train: pa.Table, validation: pa.Table) -> tuple[float, float]:
-    """Return the mean metric over the groups of the validation window and its standard error."""
+    """The mean metric over the groups of the validation window and its standard error."""
     import numpy as np
 
     from engine.lists import Lists

@@ -16,7 +16,7 @@ from rich.console import Console
 from tasks.cli.render_labels import render_labels
 from tasks.errors import BuildError
 from tasks.examples import label_report as labels
-from tasks.examples.label_report import Interaction, Labels, look
+from tasks.examples.label_report import Interaction, Labels, label_report
 from tasks.runs.run import Run
 from tasks.store.files import Home
 from tests.tasks.handmade import day, document, spec_of
@@ -53,7 +53,7 @@ Warehouse = Callable[..., Run]
 
 @pytest.fixture
 def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
-    """Return a function that makes the tables that `look` reads, and the run they are of."""
+    """Return a function that makes the tables that `label_report` reads, and the run they are of."""
     monkeypatch.setattr(labels, "require_built", lambda *_: None)
     monkeypatch.setattr(labels, "needed", lambda *_: None)
     monkeypatch.setattr(labels, "cut_folders", lambda run, _: {cut: tmp_path / str(cut) for cut in run.windows.refit})
@@ -104,7 +104,7 @@ def printed(found: Labels) -> list[str]:
 
 
 def test_each_rule_is_counted(warehouse: Warehouse) -> None:
-    found = look(warehouse())
+    found = label_report(warehouse())
     counts = {rule.number: (rule.decides, rule.shadowed, rule.examples) for rule in found.rules}
     assert counts == {
         1: (3, {}, None),
@@ -121,7 +121,7 @@ def test_each_rule_is_counted(warehouse: Warehouse) -> None:
 def test_examples_are_counted_once_they_are_there(warehouse: Warehouse, tmp_path: Path) -> None:
     run = warehouse()
     retrieved(run, tmp_path, [("ana", "watched"), ("ana", "watched"), ("eve", "left in the middle"), ("eve", "saved")])
-    found = look(run)
+    found = label_report(run)
     assert [rule.examples for rule in found.rules] == [2, 0, 0, 0, 0]
     assert found.undecided.examples == 1
     assert found.nothing_followed == 1 + len(run.windows.refit) - 1
@@ -129,7 +129,7 @@ def test_examples_are_counted_once_they_are_there(warehouse: Warehouse, tmp_path
 
 
 def test_pairs_come_with_what_the_rule_saw(warehouse: Warehouse) -> None:
-    found = look(warehouse(), examples=2)
+    found = label_report(warehouse(), examples=2)
     assert {pair.item_id: (pair.user_id, pair.cut, pair.interactions) for pair in found.rules[1].pairs} == {
         "abandoned": ("ben", CUT, (Interaction("play", 0.05, at("01-21 20:00"), True),)),
         "saved, abandoned": (
@@ -142,22 +142,22 @@ def test_pairs_come_with_what_the_rule_saw(warehouse: Warehouse) -> None:
 
 def test_the_pairs_that_are_chosen_are_the_same_every_time(warehouse: Warehouse) -> None:
     run = warehouse()
-    both, one = (look(run, examples=number).rules[1].pairs for number in (2, 1))
+    both, one = (label_report(run, examples=number).rules[1].pairs for number in (2, 1))
     assert one == both[:1]
-    assert look(run, examples=2).rules[1].pairs == both
-    assert look(run, examples=0).rules[1].pairs == ()
+    assert label_report(run, examples=2).rules[1].pairs == both
+    assert label_report(run, examples=0).rules[1].pairs == ()
 
 
 def test_rules_that_look_back_show_what_was_before(warehouse: Warehouse) -> None:
     run = warehouse([{"grade": 1, "pair": "play_before > 0"}], [("ben", "abandoned", "1")])
     assert "  ben  abandoned  cut 2026-01-20  before: play 0.05 (2026-01-20); then: play 0.05 (01-21 20:00)" in printed(
-        look(run)
+        label_report(run)
     )
 
 
 def test_the_table_is_plain(warehouse: Warehouse, tmp_path: Path) -> None:
     run = warehouse()
-    lines = printed(look(run))
+    lines = printed(label_report(run))
     assert lines[:15] == [
         "tiny as of 2026-01-31: 13 cuts, 2026-01-16 to 2026-01-28; labels look 1 day(s) ahead and wait 2 more",
         "",
@@ -178,7 +178,7 @@ def test_the_table_is_plain(warehouse: Warehouse, tmp_path: Path) -> None:
     assert "The examples are counted once `matinee retrieve tiny --as-of 2026-01-31` has run." in lines
     assert "rule 2, grade 0, for example" in lines
     retrieved(run, tmp_path, [("ana", "watched")])
-    assert not any("matinee retrieve" in line for line in printed(look(run)))
+    assert not any("matinee retrieve" in line for line in printed(label_report(run)))
 
 
 def test_labels_that_are_not_built_are_said_to_be_so(warehouse: Warehouse) -> None:
@@ -186,7 +186,7 @@ def test_labels_that_are_not_built_are_said_to_be_so(warehouse: Warehouse) -> No
     with duckdb.connect(run.home.warehouse("tiny")) as connection:
         connection.execute("delete from control.ledger where day > '2026-01-25'")
     with pytest.raises(BuildError) as caught:
-        look(run)
+        label_report(run)
     assert str(caught.value) == (
         "tiny 2026-01-31: the labels of 3 of its 13 cuts are not built, the first of 2026-01-26; run `matinee build "
         "tiny --as-of 2026-01-31` first"
@@ -221,7 +221,7 @@ def test_a_day_that_was_run_is_explained(
     assert called(monkeypatch, shown.home, shown.file, "--as-of", str(shown.as_of), "--strict") == 0
     out, err = capfd.readouterr()
     assert err == ""
-    found = look(shown.prepared())
+    found = label_report(shown.prepared())
     (rule,) = found.rules
     assert rule.examples is not None
     assert rule.decides > 0

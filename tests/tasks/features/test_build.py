@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from tasks.errors import BuildError
 from tasks.features import build, control_tables
-from tasks.features.build import BuildResult, build_step, code_of_tables, dbt_vars, needed, require_built, wanted
+from tasks.features.build import BuildResult, build_step, code_of_tables, needed, require_built, wanted
 from tasks.features.control_tables import prepare, record_tested, write_control_tables
+from tasks.features.dbt_run import dbt_vars
 from tasks.features.duckdb_warehouse import DuckDBTables
 from tasks.features.ledger import BuildPlan, models, plan_build
 from tasks.runs.run import Run

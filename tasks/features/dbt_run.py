@@ -1,0 +1,109 @@
+"""One dbt invocation in this process: its variables, its environment, and what it says of each model and test."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import BuildError
+from tasks.features.engines import warehouse_of
+from tasks.features.warehouse import Warehouse
+from tasks.spec.project import TRANSFORMS
+from tasks.spec.spec import Spec
+from tasks.store.files import Home
+from tasks.store.records import Record
+
+
+class ModelOutcome(Record):
+    """What dbt says of a model or a test that it ran."""
+
+    name: str
+    kind: str
+    status: str
+    seconds: float
+    rows: int | None
+    message: str
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it neither failed nor was skipped."""
+        return self.status in {"success", "pass", "warn"}
+
+
+def dbt_vars(spec: Spec) -> dict[str, Any]:
+    """The variables of a pipeline; they don't vary from run to run, so dbt's parse cache holds."""
+    return {
+        "pipeline": spec.name,
+        "staging": spec.staging,
+        "grades": [rule.variables() for rule in spec.label.grades],
+        "horizon_days": spec.label.horizon,
+        "lateness_days": spec.label.lateness,
+    }
+
+
+@contextmanager
+def _environment(warehouse: Warehouse) -> Iterator[None]:
+    """Set what dbt reads, and put back what was there: dbt runs in this process."""
+    values = {**warehouse.dbt_environment(), "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+    before = {key: os.environ.get(key) for key in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value
+
+
+def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> list[ModelOutcome]:
+    """Run one `dbt build` of what `control` tells, and return what it says of each model and test.
+
+    Args:
+        spec: the pipeline.
+        home: where its warehouse is.
+        log: gets what dbt says.
+        select: only these models, without tests.
+
+    Raises:
+        BuildError: a model or test failed, or nothing was selected; names each with dbt's message.
+    """
+    from dbt.cli.main import dbtRunner
+
+    folder, warehouse = home.root / "dbt" / spec.name, warehouse_of(home, spec.name)
+    command = [
+        "--warn-error-options", json.dumps({"error": ["NoNodesForSelectionCriteria", "NothingToDo"]}),
+        "--quiet", "--no-use-colors", "build",
+        "--project-dir", str(TRANSFORMS), "--profiles-dir", str(TRANSFORMS), "--target", warehouse.DBT_TARGET,
+        "--target-path", str(folder / "target"), "--log-path", str(folder / "logs"),
+        "--exclude-resource-type", "unit_test", "--vars", json.dumps(dbt_vars(spec), sort_keys=True),
+        *(["--exclude-resource-type", "test", "--select", select] if select else []),
+    ]  # fmt: skip
+    with _environment(warehouse), log.open("w", encoding="utf-8") as out, redirect_stdout(out):
+        outcome = dbtRunner().invoke(command)
+    results = [_outcome(result) for result in getattr(outcome.result, "results", [])]
+    failed = [outcome for outcome in results if not outcome.ended_well]
+    if outcome.exception is not None or not outcome.success or failed or not results:
+        lines = [f"  {model.name}: {model.status}: {model.message}" for model in failed]
+        lines += [f"  {outcome.exception}"] if outcome.exception is not None else []
+        lines += [] if results else ["  dbt selected nothing"]
+        raise BuildError(
+            f"the SQL build of {spec.name} failed (dbt's log: {folder}/logs/dbt.log):\n" + "\n".join(lines)
+        )
+    return results
+
+
+def _outcome(result: Any) -> ModelOutcome:
+    return ModelOutcome(
+        name=result.node.name,
+        kind=str(result.node.resource_type),
+        status=str(result.status),
+        seconds=round(result.execution_time, 3),
+        rows=(result.adapter_response or {}).get("rows_affected"),
+        message=" ".join(str(result.message or "").split()),
+    )

@@ -28,7 +28,7 @@ export DO_NOT_TRACK := 1
 BIN := .venv/bin
 READY := .venv/.installed
 
-help: ## Show the targets
+help: ## List the targets
 	@echo "make <target> [PIPELINE=streaming] [DATA=folder] [AS_OF=YYYY-MM-DD] [DAYS=3] [PORT=8080] [ARGS=…]"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
 

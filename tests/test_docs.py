@@ -1,9 +1,10 @@
-"""Prose that can drift: commands that pages name exist, their YAML is valid, every key is documented, links resolve."""
+"""Prose that can drift: commands, files and links on pages exist, their YAML is valid, every key is documented."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def blocks(text: str, kind: str) -> list[str]:
 
 
 def code(text: str) -> Iterator[str]:
-    """Yield what a page shows as code: lines of shell blocks, and `…` in its prose."""
+    """Yield the code on a page: lines of shell blocks, and `…` in its prose."""
     for body in blocks(text, "sh"):
         yield from (line.split("  #")[0].strip() for line in body.splitlines())
     yield from re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
@@ -40,12 +41,12 @@ def code(text: str) -> Iterator[str]:
 
 def commands(text: str, program: str) -> Iterator[list[str]]:
     for line in code(text):
-        for found in re.findall(rf"(?:^|\s|/){program} ([a-z][^;|)]*)", line):
-            yield shlex.split(found.replace("…", "x").replace("<", "").replace(">", ""), comments=True)
+        for call in re.findall(rf"(?:^|\s|/){program} ([a-z][^;|)]*)", line):
+            yield shlex.split(call.replace("…", "x").replace("<", "").replace(">", ""), comments=True)
 
 
 def problem(words: list[str]) -> str | None:
-    """Return what is wrong with a call of matinee, if anything is."""
+    """Say what is wrong with a call of matinee; None if it exists."""
     command, known, options = COMMANDS, getattr(COMMANDS, "commands", {}), set[str]()
     while words and words[0] in known:
         command, words = known[words[0]], words[1:]
@@ -70,7 +71,7 @@ def test_the_commands_a_page_names_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     variables = {"PIPELINE", "DATA", "AS_OF", "DAYS", "PORT", "ARGS", "PYTHON"}
 
-    wrong = [found for words in commands(text, "matinee") if (found := problem(words))]
+    wrong = [error for words in commands(text, "matinee") if (error := problem(words))]
     for words in commands(text, "make"):
         for word in words:
             name, _, value = word.partition("=")
@@ -160,11 +161,71 @@ def test_decisions_are_short_and_say_what_would_change_them() -> None:
         assert [part for part in parts if part not in text] == []
 
 
-def test_the_folders_of_the_first_page_exist() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = text.split("## The folders")[1].split("##")[0]
-    folders = re.findall(r"^\|((?: `\w+/`,?)+)", table, re.MULTILINE)
-    found = [name for cell in folders for name in re.findall(r"`(\w+)/`", cell)]
+def section(page: str, heading: str) -> str:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
 
-    assert [name for name in found if name != "var" and not (ROOT / name).is_dir()] == []
-    assert {"pipelines", "tasks", "engine"} <= set(found)
+
+def listed_folders(text: str) -> list[str]:
+    """Folders in the first column of the tables of a text."""
+    cells = re.findall(r"^\|((?: `\w+/`,?)+)", text, re.MULTILINE)
+    return [name for cell in cells for name in re.findall(r"`(\w+)/`", cell)]
+
+
+def test_the_first_page_lists_every_folder_and_every_room() -> None:
+    folders, rooms = section("README.md", "The folders").split("The rooms of `tasks/`")
+    code = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))}
+    assert set(listed_folders(folders)) | {"var"} == code | {"var"}
+    order = listed_folders(rooms)
+    upwards = [room for layer in reversed(layers()) for room in sorted(layer, key=order.index)]
+    assert order == upwards
+
+
+def layers() -> list[list[str]]:
+    """The rooms of `tasks`, from the top layer to the bottom one, as the import contract has them."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (contract,) = [one for one in contracts if one["name"] == "rooms have one direction"]
+    rooms = [[name.strip().removeprefix("tasks.") for name in layer.split("|")] for layer in contract["layers"]]
+    return [[room for room in layer if room != "errors"] for layer in rooms if layer != ["errors"]]
+
+
+def test_the_architecture_has_the_rooms_in_their_order() -> None:
+    cells = re.findall(
+        r"^\| (`\w+`(?:, `\w+`)*) \|", section("docs/architecture.md", "The rooms of `tasks/`"), re.MULTILINE
+    )
+    assert [re.findall(r"`(\w+)`", cell) for cell in cells] == layers()
+
+
+def test_the_files_to_open_for_a_change_exist() -> None:
+    table = section("CONTRIBUTING.md", "Where to change what")
+    named = [path for path in re.findall(r"`([\w/.]+)`", table) if "/" in path]
+    assert len(named) > 30
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+    rooms = section("README.md", "The folders").split("The rooms of `tasks/`")[1]
+    for room, row in re.findall(r"^\| `(\w+)/` \|(.*)$", rooms, re.MULTILINE):
+        for name in re.findall(r"`([\w/]+\.py|\w+/)`", row):
+            assert (ROOT / "tasks" / room / name).exists(), f"{room}/{name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_the_modules_a_page_names_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:tasks|engine|dags|serving|bench|tests|transforms|expectations)/[\w/.]+)`", text)
+    if page.name != "CHANGELOG.md":
+        assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_pages_that_code_names_exist() -> None:
+    sources = [
+        path for folder in ("tasks", "engine", "dags", "serving", "bench") for path in (ROOT / folder).rglob("*.py")
+    ]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    named = set(re.findall(r"docs/[\w./-]+\.md", text)) | {
+        f"docs/runbooks/{page}" for page in re.findall(r"[\"']([a-z]+(?:-[a-z]+)+\.md)[\"']", text)
+    }
+    decisions = {f"{number}-*.md" for number in re.findall(r"docs/adr/(\d{4})\b", text)}
+    assert "docs/runbooks/check-failed.md" in named
+    assert [page for page in sorted(named) if not (ROOT / page).exists()] == []
+    assert [name for name in sorted(decisions) if not list((ROOT / "docs" / "adr").glob(name))] == []

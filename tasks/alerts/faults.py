@@ -148,7 +148,7 @@ def _gate_faults(folder: Path) -> list[Fault]:
             summary=f"gate failed: {verdict.gate}",
             detail=str(verdict),
             next="nothing is broken: the champion stays; read the difference and its interval",
-            runbook="gate-does-not-hold.md",
+            runbook="gate-failed.md",
         )
         for verdict in _verdicts(folder)
         if not verdict.passed

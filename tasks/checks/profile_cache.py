@@ -55,7 +55,7 @@ def _measured_by() -> list[str]:
 
     # DuckDB promises neither its hashes nor its approximate counts from one version to the next.
     measuring = ("profile", "profile_sql", "profile_columns")
-    return [duckdb.__version__, source_digest(*(f"tasks.checks.{name}" for name in measuring), "tasks.store.sql")]
+    return [duckdb.__version__, source_digest(*(f"checks.{name}" for name in measuring), "store.sql")]
 
 
 def _read(path: Path) -> Measures | None:

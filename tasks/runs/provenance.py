@@ -12,7 +12,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from tasks.errors import MatineeError
-from tasks.runs.steps import STEPS
+from tasks.runs.steps import ROOT, STEPS
 from tasks.spec.project import PROJECT
 from tasks.store.files import digest, sha256_file
 
@@ -84,15 +84,15 @@ def makers() -> tuple[str, ...]:
 
 
 def source_digest(*names: str) -> str:
-    """Hash the source of some modules alone, without what they import.
+    """Digest the source of some modules alone, without their imports.
 
     Args:
-        names: dotted names.
+        names: dotted names below `tasks`, so that the digest is the same under whatever root they are installed.
 
     Raises:
         MatineeError: one of them is not found.
     """
-    return digest({name: sha256_file(_required(name, PROJECT)) for name in names})
+    return digest({name: sha256_file(_required(f"{ROOT}.{name}", PROJECT)) for name in names})
 
 
 def _required(name: str, project: Path) -> Path:

@@ -74,7 +74,7 @@ class FileSource:
 
     @cached_property
     def _reader(self) -> str:
-        return source_digest("tasks.sources.file_source", "tasks.sources.csv_files")
+        return source_digest("sources.file_source", "sources.csv_files")
 
     def _file_digest(self, table: Table, day: date) -> str | None:
         path = self._file(table, day)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 TRANSFORMS = PROJECT / "transforms"
+PREFIX = __name__.partition("tasks.")[0]
+"""What stands before the names of our packages: nothing here, `matinee.` in an installed wheel (ADR 21)."""
 
 
 def pipelines_folder() -> Path:

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import StackError
-from tasks.spec.project import PROJECT
+from tasks.spec.project import PREFIX, PROJECT
 
 USER = "admin"
 POOLS = {"warehouse": "One slot: only one task at a time may open a pipeline's DuckDB file."}
 HEARTBEAT_LOST = 120  # seconds until Airflow restarts a killed task; its default of 300 s is a long wait
-BUNDLE = {"name": "pipelines", "classpath": "dags.bundle.PipelineBundle", "kwargs": {"refresh_interval": 10}}
+BUNDLE = {"name": "pipelines", "classpath": f"{PREFIX}dags.bundle.PipelineBundle", "kwargs": {"refresh_interval": 10}}
 LIBRARIES = {
     "SPT_NOENV": "1",  # process titles must leave the environment readable: `down` finds processes by it
     "OPENBLAS_NUM_THREADS": "1",
@@ -110,8 +110,8 @@ def airflow_env(home: Path, port: int, *, scheduled: bool = True) -> dict[str, s
         ("core", "simple_auth_manager_users"): f"{USER}:admin",
         ("core", "dagbag_import_error_tracebacks"): False,  # the message of a SpecError is complete
         ("core", "min_serialized_dag_update_interval"): 5,
-        ("database", "sql_alchemy_connect_args"): "dags.sqlite_options.CONNECT",
-        ("database", "sql_alchemy_connect_args_async"): "dags.sqlite_options.CONNECT",
+        ("database", "sql_alchemy_connect_args"): f"{PREFIX}dags.sqlite_options.CONNECT",
+        ("database", "sql_alchemy_connect_args_async"): f"{PREFIX}dags.sqlite_options.CONNECT",
         ("dag_processor", "dag_bundle_config_list"): json.dumps([BUNDLE]),
         ("dag_processor", "parsing_processes"): 1,
         ("dag_processor", "print_stats_interval"): 0,

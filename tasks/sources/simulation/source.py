@@ -168,8 +168,7 @@ def title(index: int) -> str:
 
 
 def _generator_digest(service: Service) -> str:
-    room = "tasks.sources.simulation"
-    code = source_digest(*(f"{room}.{name}" for name in ("source", "service", "logging_policy", "world")))
+    code = source_digest(*(f"sources.simulation.{name}" for name in ("source", "service", "logging_policy", "world")))
     parameters = {"users": service.users, "items": service.items, "seed": service.seed}
     return digest({"code": code, "numpy": np.__version__, **parameters, "dirt": vars(service.dirt)})
 

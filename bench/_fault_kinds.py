@@ -26,12 +26,12 @@ Rewrite = Callable[[bytes, "Files"], bytes]
 
 
 def landed(days: int = 1, **statements: str) -> Inject:
-    """Land other rows: of the run's day, or of so many days up to it.
+    """Land other rows, of the run's day or of several days up to it.
 
     Args:
-        days: how many.
+        days: number of days, the run's day included.
         statements: by table, the SQL of what is landed. It may name `source` (what the source delivers for the day),
-            `yesterday` (the same of the day before), `landed` (all that was landed before) and, in braces, {day}, the
+            `yesterday` (the same of the day before), `landed` (everything landed before) and, in braces, {day}, the
             {last} of the days, and the folder of the source's {landing}.
     """
 
@@ -58,7 +58,7 @@ def _filled(text: str, named: Mapping[str, str]) -> str:
 
 
 def query(statement: str, source: pa.Table, yesterday: pa.Table, before: list[Path]) -> pa.Table:
-    """Return what a fault's SQL makes of a table."""
+    """Run a fault's SQL on a table."""
     with memory() as connection:
         connection.register("source", source)
         connection.register("yesterday", yesterday)
@@ -68,24 +68,24 @@ def query(statement: str, source: pa.Table, yesterday: pa.Table, before: list[Pa
 
 
 class Files:
-    """The files of the run's days, for faults that need more than one."""
+    """The files of the days around a run, for faults that need more than one."""
 
     def __init__(self, run: Run) -> None:
         assert run.data is not None
         self.folder, self.day = run.data, run.as_of
 
     def path(self, day: date) -> Path:
-        """Return the file of a day."""
+        """The file of a day."""
         return self.folder / f"{day}.csv"
 
     def before(self) -> bytes:
-        """Return the file of the trading day before."""
+        """Content of the file of the trading day before."""
         earlier = sorted(path for path in self.folder.glob("*.csv") if path.stem < str(self.day))
         return earlier[-1].read_bytes()
 
 
 def delivered(rewrite: Rewrite) -> Inject:
-    """Deliver another file for the run's day: its bytes are made from the real ones."""
+    """Deliver another file for the run's day, made from the bytes of the real one."""
 
     def inject(run: Run) -> None:
         files = Files(run)
@@ -106,7 +106,7 @@ def cells(**changes: Callable[[str, int], str]) -> Inject:
     """Deliver the day's file with other cells.
 
     Args:
-        changes: by header, what becomes of a cell, given its text and its line (from 0).
+        changes: by header, the new text of a cell, given its old text and its line (from 0).
     """
     import csv
     import io
@@ -134,7 +134,7 @@ def lines(choose: Callable[[list[bytes]], list[bytes]]) -> Inject:
 
 
 def in_warehouse(statement: str) -> Inject:
-    """Change built tables, as SQL with a bug would have left them; {day} is the run's day."""
+    """Change built tables as a bug in SQL would; {day} is the run's day."""
 
     def inject(run: Run) -> None:
         warehouse = DuckDBWarehouse(run.home, run.spec.name)
@@ -145,7 +145,7 @@ def in_warehouse(statement: str) -> Inject:
 
 
 def in_examples(statement: str, *parts: str) -> Inject:
-    """Change the sample that is learned from: SQL over `examples`."""
+    """Change the sample that models are trained on: SQL over `examples`."""
 
     def inject(run: Run) -> None:
         import pyarrow.parquet as pq
@@ -154,15 +154,15 @@ def in_examples(statement: str, *parts: str) -> Inject:
             path = run.step_dir("sample") / f"{part}.parquet"
             with memory() as connection:
                 connection.register("examples", pq.read_table(path))
-                made = connection.sql(statement).to_arrow_table()
+                changed = connection.sql(statement).to_arrow_table()
             with atomic_file(path) as temporary:
-                pq.write_table(made, temporary)
+                pq.write_table(changed, temporary)
 
     return inject
 
 
 def in_models(change: Callable[[float], float]) -> Inject:
-    """Change every leaf of every model that was trained."""
+    """Change every leaf value of every trained model."""
 
     def leaves(line: re.Match[str]) -> str:
         return "leaf_value=" + " ".join(repr(change(float(word))) for word in line[1].split())
@@ -208,4 +208,4 @@ BROKEN_MODELS = [
         after="train",
     ),
 ]
-"""What must never be published, whatever the pipeline."""
+"""Models that must never be published, whatever the pipeline."""

@@ -1,4 +1,4 @@
-"""Runs with faults: state that is prepared once, a cheap copy of it for each fault, and the real steps on the copy."""
+"""Runs with faults: state that is prepared once, a cheap copy of it per fault, and the real steps on the copy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ATTEMPT = "faults"
 DAY = timedelta(days=1)
 NEVER_CHANGED = {".json", ".npz", ".parquet", ".txt"}
 """Files that are written once or replaced by a rename, so that copies may share them."""
-JUDGING = ("check_landed", "check_features", "check_examples", "monitor", "check_predictions")
+CHECKING = ("check_landed", "check_features", "check_examples", "monitor", "check_predictions")
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Stage:
     data: Path | None = None
 
     def run(self, home: Path, data: Path | None = None) -> Run:
-        """Return the day's run in a home."""
+        """The day's run in a home."""
         return Run.create(self.pipeline, self.day, ATTEMPT, home=Home(home), data=data or self.data)
 
 
 def copied(source: Path, target: Path) -> None:
-    """Copy a home; files that nobody writes into are shared."""
+    """Copy a home; files that are never written in place become hard links."""
     shutil.copytree(source, target, copy_function=_link_or_copy, symlinks=True)
 
 
@@ -60,7 +60,7 @@ def _link_or_copy(source: str, target: str) -> None:
 
 
 def prepare(folder: Path, pipeline: str | Path, day: date, console: Console, data: Path | None = None) -> Stage:
-    """Make the state of a stage, unless the same code has left it in the folder."""
+    """Make the state of a stage, unless a call with the same code left it in the folder."""
     probe = Run.create(pipeline, day, ATTEMPT, home=Home(folder), data=data)
     root = folder / f"{probe.spec.name}-{day}-{probe.made_by[:8]}"
     stage = Stage(pipeline, day, root / "before", root / "clean", data)
@@ -80,32 +80,32 @@ def prepare(folder: Path, pipeline: str | Path, day: date, console: Console, dat
 
 
 def steps_up_to(last: str) -> list[str]:
-    """Return the names of the steps of a run, up to one of them."""
+    """Names of the steps of a run, up to and including one of them."""
     names = list(sequence())
     return names[: names.index(last) + 1]
 
 
 def clean_keys(stage: Stage, folder: Path) -> set[tuple[str, str]]:
-    """Judge the clean day by the suites as they are now, publish it, and return what fails nevertheless.
+    """Check the clean day by the current suites, publish it, and return what fails nevertheless.
 
     Raises:
-        MatineeError: something critical fails on the clean day, so that nothing can be said about faults.
+        MatineeError: something critical fails on the clean day, so faults cannot be told from it.
     """
     shutil.rmtree(folder, ignore_errors=True)
     copied(stage.clean, folder)
     run, known = stage.run(folder), sequence()
-    for name in [*(step for step in JUDGING if step in known), "gate", "publish"]:
+    for name in [*(step for step in CHECKING if step in known), "gate", "publish"]:
         call_step(run, name, known[name])
-    found = findings(run, list(known))
+    keys = {one.key for one in findings(run, list(known))}
     shutil.rmtree(folder)
-    return {one.key for one in found}
+    return keys
 
 
 def attempt(stage: Stage, fault: Fault, folder: Path, through: str = "publish") -> Outcome:
-    """Inject a fault into a copy of the state and run the steps behind it: until one fails, or all are done.
+    """Inject a fault into a copy of the state and run the steps after it, until one fails.
 
-    A fault that need not stop anything is followed up to the last line that is meant to catch it; none further than
-    `through`.
+    A fault that does not have to stop anything is followed up to the last line that is meant to catch it; none further
+    than `through`.
     """
     shutil.rmtree(folder, ignore_errors=True)
     copied(stage.clean if fault.after else stage.before, folder / "home")
@@ -114,7 +114,7 @@ def attempt(stage: Stage, fault: Fault, folder: Path, through: str = "publish") 
     begin, stopped, crashed = time.monotonic(), None, None
     todo = names[names.index(fault.after) + 1 :] if fault.after else names
     if fault.after:
-        _forget(run, todo)
+        _remove_results(run, todo)
     last = through if fault.must_stop else min(through, last_step(fault, names), key=names.index)
     todo = [name for name in todo if names.index(name) <= names.index(last)]
     fault.inject(run)
@@ -136,7 +136,7 @@ def attempt(stage: Stage, fault: Fault, folder: Path, through: str = "publish") 
 
 
 def last_step(fault: Fault, names: Sequence[str]) -> str:
-    """Return the last step that a fault which stops nothing has to be followed to."""
+    """The last step that could catch a fault that does not have to stop publishing."""
     step = LINES.get(fault.lines[-1], "gate")
     return step if step in names else "gate"
 
@@ -148,7 +148,7 @@ def _linked(data: Path, folder: Path) -> Path:
     return folder
 
 
-def _forget(run: Run, names: Sequence[str]) -> None:
+def _remove_results(run: Run, names: Sequence[str]) -> None:
     for name in names:
         shutil.rmtree(run.step_dir(name), ignore_errors=True)
 
@@ -156,11 +156,11 @@ def _forget(run: Run, names: Sequence[str]) -> None:
 def try_all(
     stage: Stage, faults: Sequence[Fault], folder: Path, console: Console, through: str = "publish"
 ) -> list[Verdict]:
-    """Try faults one after another, and say of each what became of it."""
-    clean, made = clean_keys(stage, folder / "attempt"), []
+    """Try faults one after another, and print each verdict as it comes."""
+    clean, verdicts = clean_keys(stage, folder / "attempt"), []
     for number, fault in enumerate(faults, 1):
-        made.append(verdict(fault, attempt(stage, fault, folder / "attempt", through), clean))
-        by = made[-1].by
-        line = f"{number:>3}/{len(faults)} {made[-1].word:<12} {fault.name}: {short(by.name) if by else '–'}"
-        console.print(f"{line} ({made[-1].outcome.seconds:.1f} s)", highlight=False, markup=False, soft_wrap=True)
-    return made
+        last = verdict(fault, attempt(stage, fault, folder / "attempt", through), clean)
+        verdicts.append(last)
+        line = f"{number:>3}/{len(faults)} {last.label:<12} {fault.name}: {short(last.by.name) if last.by else '–'}"
+        console.print(f"{line} ({last.outcome.seconds:.1f} s)", highlight=False, markup=False, soft_wrap=True)
+    return verdicts

@@ -1,4 +1,4 @@
-"""The raw DuckDB statements of `bench.features` and the project's own way, each in a process of its own.
+"""The raw DuckDB statements of `bench.features` and the project's dbt models, each in a process of its own.
 
 `python -m bench._feature_ours <contender> <folder of days> <out.parquet> <folder for state>`
 """
@@ -45,7 +45,7 @@ def floor(files: Sequence[Path], out: Path, state: Path) -> None:
 
 
 def raw(files: Sequence[Path], out: Path, state: Path) -> None:
-    """The best statement we know: pairs packed into numbers, only those that come twice; small tables joined last."""
+    """The best statement we know: pairs as packed integers, only those seen twice; small tables joined last."""
     connect(state).execute(_to(statement(files[:-1]), out))
 
 
@@ -56,7 +56,7 @@ def raw_day(files: Sequence[Path], out: Path, state: Path) -> None:
 
 
 def statement(files: Sequence[Path], only: str = "") -> str:
-    """Return the raw statement; `only` restricts the examples (a WHERE clause over `day`, a number)."""
+    """The raw statement; `only` restricts the examples (a WHERE clause over `day`, a number of days)."""
 
     def window(key: str, table: str, short: str) -> str:
         sums = ", ".join(f"coalesce(sum(n) over w{w}, 0)::integer as {short}{w}" for w in WINDOWS)
@@ -95,23 +95,23 @@ def statement(files: Sequence[Path], only: str = "") -> str:
 def dbt_full(files: Sequence[Path], out: Path, state: Path) -> None:
     """Build all days but the last in one dbt run, and join their examples."""
     _build(files[:-1], files[:-1], state)
-    _apart("join_full", files, out, state)
+    _in_process_of_its_own("join_full", files, out, state)
 
 
 def dbt_day(files: Sequence[Path], out: Path, state: Path) -> None:
-    """Add the last day to what `dbt_full` left, and join its examples."""
+    """Add the last day to the tables that `dbt_full` left, and join its examples."""
     _build(files, files[-1:], state)
-    _apart("join_day", files, out, state)
+    _in_process_of_its_own("join_day", files, out, state)
 
 
 def dbt_nothing(files: Sequence[Path], out: Path, state: Path) -> None:
     """Start everything that `dbt_day` starts, with no day to add and no example."""
     _build(files, [], state)
-    _apart("raw_nothing", files, out, state)
+    _in_process_of_its_own("raw_nothing", files, out, state)
 
 
-def _apart(name: str, files: Sequence[Path], out: Path, state: Path) -> None:
-    """Run a step in a process of its own, as Airflow does; the kernel counts it to this one."""
+def _in_process_of_its_own(name: str, files: Sequence[Path], out: Path, state: Path) -> None:
+    """Run a step in a child process, as Airflow does; the kernel adds its CPU time to this one's."""
     command = [sys.executable, "-m", "bench._feature_ours", name, str(files[0].parent), str(out), str(state)]
     subprocess.run(command, check=True, cwd=ROOT)
 

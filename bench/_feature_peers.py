@@ -1,7 +1,7 @@
-"""Polars, pandas and Feast making the counts of `bench.features`, each in a process of its own.
+"""The counts of `bench.features` in Polars, pandas and Feast, each in a process of its own.
 
-Run by path, with whatever Python has them: `python bench/_feature_peers.py polars <folder> <out.parquet>`.
-It imports nothing of the project.
+Run by path, with a Python that has them: `python bench/_feature_peers.py polars <folder> <out.parquet>`. It imports
+nothing of the project, so that the peers' Python does not need its dependencies.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ WINDOWS = (7, 28)
 
 
 def polars(files: list[Path], out: Path) -> None:
-    """Daily counts; rolling sums of users and items, a self-join of the pairs; a left join on key and day."""
+    """Daily counts; rolling sums for users and items, a self-join for pairs; a left join on key and day."""
     import polars as pl
 
     rows = pl.scan_parquet(files).with_columns(pair=pl.col("user_id") * PACKING + pl.col("item_id"))
@@ -26,8 +26,8 @@ def polars(files: list[Path], out: Path) -> None:
     for short, key in KEYS.items():
         daily = rows.group_by(key, "day").agg(n=pl.len().cast(pl.Int32)).collect(engine="streaming")
         counts = _self_joined(daily, key) if short == "p" else _rolled(daily, key)
-        names = {str(w): f"{short}{w}" for w in WINDOWS}
-        joined = joined.join(counts.lazy().rename(names), on=[key, "day"], how="left")
+        renamed = counts.lazy().rename({str(w): f"{short}{w}" for w in WINDOWS})
+        joined = joined.join(renamed, on=[key, "day"], how="left")
     names = [f"{short}{w}" for short in KEYS for w in WINDOWS]
     joined.select("impression_id", *(pl.col(name).fill_null(0) for name in names)).sink_parquet(out)
 
@@ -58,11 +58,12 @@ def _self_joined(daily: Any, key: str) -> Any:
 
 
 def pandas(files: list[Path], out: Path) -> None:
-    """Daily counts, each moved in and out of its windows; running sums; merge_asof by key."""
+    """Daily counts as steps into and out of each window; running sums; merge_asof by key."""
     import pandas as pd
 
     rows = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
-    rows["day"] = pd.to_datetime(rows["day"])
+    # One unit of time everywhere: adding a timedelta changes it in pandas 3, and merge_asof wants equal ones.
+    rows["day"] = pd.to_datetime(rows["day"]).astype("datetime64[us]")
     rows["pair"] = rows["user_id"] * PACKING + rows["item_id"]
     names = [f"{short}{w}" for short in KEYS for w in WINDOWS]
     for short, key in KEYS.items():
@@ -71,17 +72,17 @@ def pandas(files: list[Path], out: Path) -> None:
         parts += [
             daily.assign(day=daily["day"] + timedelta(days=w + 1), **{f"{short}{w}": -daily["n"]}) for w in WINDOWS
         ]
-        own = [f"{short}{w}" for w in WINDOWS]
-        moves = pd.concat(parts)[[key, "day", *own]].fillna(0)
-        state = moves.groupby([key, "day"], as_index=False)[own].sum()
-        state[own] = state.groupby(key)[own].cumsum()
+        counts = [f"{short}{w}" for w in WINDOWS]
+        moves = pd.concat(parts)[[key, "day", *counts]].fillna(0)
+        state = moves.groupby([key, "day"], as_index=False)[counts].sum()
+        state[counts] = state.groupby(key)[counts].cumsum()
         rows = pd.merge_asof(rows, state.sort_values("day"), on="day", by=key)
     rows[names] = rows[names].fillna(0).astype("int32")
     rows[["impression_id", *names]].to_parquet(out, index=False)
 
 
 def feast(files: list[Path], out: Path) -> None:
-    """Running counts made by DuckDB, joined as of each example by Feast's DuckDB store."""
+    """Running counts from DuckDB, joined as of each example by Feast's DuckDB store."""
     import duckdb
     import pandas as pd
     from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig
@@ -111,7 +112,9 @@ def feast(files: list[Path], out: Path) -> None:
             entities.append(entity)
             wanted += [f"{name}:{field.name}" for field in fields]
         store.apply([*entities, *views])
-        frame = duckdb.sql(f"select *, timezone('UTC', day::timestamp) as event_timestamp from {source}").df()
+        with duckdb.connect() as connection:
+            query = f"select *, timezone('UTC', day::timestamp) as event_timestamp from {source}"
+            frame = connection.execute(query).df()
         frame["event_timestamp"] = pd.to_datetime(frame["event_timestamp"], utc=True)
         joined: Any = store.get_historical_features(frame.drop(columns="day"), wanted).to_df()
         names = [name.split(":")[1] for name in wanted]

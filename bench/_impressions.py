@@ -1,4 +1,4 @@
-"""Synthetic impressions for `bench.features`: the same rows for the same seed, one parquet file a day."""
+"""Synthetic impressions for `bench.features`: the same rows for the same seed, one parquet file per day."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ LIST = 10
 
 
 def write(folder: Path, rows: int, days: int, seed: int = 7) -> list[Path]:
-    """Write `rows` impressions over `days` days, and as many again as a day has on one day more.
+    """Write `rows` impressions over `days` days, and one more day of the same size.
 
-    A hundredth as many users as rows, a few far more active than most; items Zipf-like, at most 20,000.
+    There is one user per hundred rows, a few of them far more active than most; items are Zipf-like, at most 20,000.
 
     Args:
         folder: where the files `<day>.parquet` go: impression_id, user_id, item_id (BIGINT), day (DATE).
-        rows: impressions of all days but the last.
-        days: days without the last.
+        rows: impressions of all days except the extra one.
+        days: number of days, without the extra one.
         seed: of numpy's generator.
 
     Returns:
-        The files in order of days.
+        The files, in order of days.
     """
     random = np.random.default_rng(seed)
     users, items = max(rows // 100, 10), min(20_000, max(rows // 500, 10))
@@ -52,10 +52,10 @@ def write(folder: Path, rows: int, days: int, seed: int = 7) -> list[Path]:
 
 
 def day_of(file: Path) -> date:
-    """Return the day of a file of `write`."""
+    """The day of a file of `write`."""
     return date.fromisoformat(file.stem)
 
 
 def listed(files: Sequence[Path]) -> str:
-    """Return files as an SQL list."""
+    """Files as an SQL list literal."""
     return "[" + ", ".join(f"'{file}'" for file in files) + "]"

@@ -1,4 +1,4 @@
-"""What the benchmarks of whole pipelines share: tables in markdown, on the screen and in `bench/results/`."""
+"""Shared by the benchmarks: Markdown tables, on the screen and in `bench/results/`, and a state folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parent / "results"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a markdown table; all columns but the first are aligned to the right."""
+    """Lay out a Markdown table; all columns but the first are right-aligned."""
     widths = [max(len(row[n]) for row in (header, *rows)) for n in range(len(header))]
     lines = [[name.ljust(width) for name, width in zip(row, widths, strict=True)] for row in (header, *rows)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
@@ -21,7 +21,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def show(name: str, text: str, *, write: bool) -> None:
-    """Print a result, and keep it in `bench/results/` if asked to."""
+    """Print a result, and with `write` keep it in `bench/results/`."""
     print(text)
     if write:
         FOLDER.mkdir(exist_ok=True)
@@ -29,7 +29,7 @@ def show(name: str, text: str, *, write: bool) -> None:
 
 
 def keep(name: str, title: str, sections: Sequence[str], section: str, text: str) -> None:
-    """Replace one of the sections of a page of `bench/results/`; the others stay, in the order given."""
+    """Replace one section of a page of `bench/results/`; the others stay, in the order of `sections`."""
     path = FOLDER / f"{name}.md"
     old = path.read_text(encoding="utf-8") if path.exists() else ""
     parts = dict(re.findall(r"<!-- (\w+) -->\n(.*?)\n(?=\n<!--|\Z)", old, re.S)) | {section: text}
@@ -40,7 +40,7 @@ def keep(name: str, title: str, sections: Sequence[str], section: str, text: str
 
 @contextmanager
 def home_of(given: Path | None) -> Iterator[Path]:
-    """Yield the state folder given, or a temporary one."""
+    """Yield the given state folder, or a temporary one."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if given is not None:
         yield given.resolve()

@@ -19,8 +19,7 @@ from tasks.operations.local_airflow import stack
 from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.operations.local_airflow.environment import airflow_home, bin_dir, full_env
 from tasks.spec.load import load_shape
-from tasks.spec.project import PROJECT
-from tasks.spec.spec import Spec
+from tasks.spec.project import pipeline_path
 from tasks.spec.windows import first_as_of
 from tasks.store.files import Home, read_json, write_json
 from tasks.store.registry import alias, contents, timeline
@@ -36,29 +35,24 @@ ENDED = ("success", "failed")
 LOCKS = re.compile(
     r"could not set lock|conflicting lock|is locked|another process has|somebody else holds|deadlock|lock timeout", re.I
 )
-TOLD_TO_END = "Exiting gracefully upon receiving signal"
+STOPPING = "Exiting gracefully upon receiving signal"
 
 
-def range_of(count: int) -> list[date]:
-    """Return the first as-of days of the pipeline."""
-    return [first_as_of(pipeline_spec()) + n * DAY for n in range(count)]
-
-
-def pipeline_spec() -> Spec:
-    """Return the pipeline's file."""
-    return load_shape(PROJECT / "pipelines" / f"{PIPELINE}.yaml")
+def first_days(pipeline: str, count: int) -> list[date]:
+    """The first as-of days of a pipeline, given by its name or its file."""
+    return [first_as_of(load_shape(pipeline_path(pipeline))) + n * DAY for n in range(count)]
 
 
 def run_mode(mode: str, home: Path, days: list[date]) -> dict[str, Any]:
-    """Run the days in a stack of their own, and return what is to be compared."""
-    found = stack.up(home, say=print)
-    api = Airflow(found.home, found.port)
+    """Run the days in an Airflow stack of their own, and collect what is to be compared."""
+    running = stack.up(home, say=print)
+    api = Airflow(running.home, running.port)
     try:
         while api.dag(PIPELINE) is None:
             time.sleep(1)
         api.pause(PIPELINE, False)
         began, used = time.monotonic(), cpu_of_stack(home)
-        follow(api, days, start(api, found, mode, days))
+        follow(api, days, start(api, running, mode, days))
         wall, used = time.monotonic() - began, cpu_of_stack(home) - used
         runs = api.runs(PIPELINE, days[0], days[-1])
         tasks = [task for run in runs for task in api.tasks(PIPELINE, run.dag_run_id)]
@@ -79,8 +73,8 @@ def run_mode(mode: str, home: Path, days: list[date]) -> dict[str, Any]:
     }
 
 
-def start(api: Airflow, found: stack.Stack, mode: str, days: list[date]) -> list[date]:
-    """Create the mode's backfill; return the days that are left to daily runs."""
+def start(api: Airflow, running: stack.Stack, mode: str, days: list[date]) -> list[date]:
+    """Create the mode's backfill; return the days that are left for daily runs."""
     later: list[date] = []
     if mode == "interleaved":
         later = days[-max(1, len(days) // 10) :]
@@ -91,7 +85,9 @@ def start(api: Airflow, found: stack.Stack, mode: str, days: list[date]) -> list
         str(bin_dir() / "airflow"), "backfill", "create", "--dag-id", PIPELINE,
         "--from-date", str(days[0]), "--to-date", str(days[-1]), *MODES[mode][1],
     ]  # fmt: skip
-    done = subprocess.run(command, env=full_env(found.home, found.port), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=full_env(running.home, running.port), capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise MatineeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
     return later
@@ -115,38 +111,39 @@ def follow(api: Airflow, days: Sequence[date], daily: list[date]) -> None:
 
 
 def cpu_of_stack(home: Path) -> float:
-    """Return the CPU seconds of the supervisor and all it started, those that have ended included."""
+    """Sum the CPU seconds of the supervisor and of every process it started, ended ones included."""
     supervisor = psutil.Process(int((airflow_home(home) / "supervisord.pid").read_text(encoding="utf-8")))
     total = 0.0
     for process in [supervisor, *supervisor.children(recursive=True)]:
         try:
-            total += sum(process.cpu_times()[:4])  # user and system, its own and of its ended children
+            total += sum(process.cpu_times()[:4])  # user and system, of the process and of its ended children
         except psutil.NoSuchProcess:
             continue
     return total
 
 
 def lines_about_locks(home: Path) -> list[str]:
-    """Return the lines of all logs, of tasks and of Airflow's components, that speak of locks.
+    """Find the lines about locks in all logs, of tasks and of Airflow's components.
 
-    Of a component until it is told to end: one that is ended while it writes waits for itself when it says goodbye.
+    A component's log is read up to the signal that ends it: one that is stopped while it writes to SQLite waits for its
+    own lock on the way out.
     """
-    found = []
+    lines = []
     for path in sorted((home / "logs").rglob("*.log")):
         text = path.read_text(encoding="utf-8", errors="replace")
-        for line in (text.rpartition(TOLD_TO_END)[0] or text).splitlines():
+        for line in (text.rpartition(STOPPING)[0] or text).splitlines():
             if LOCKS.search(line):
-                found.append(f"{path.relative_to(home)}: {line[:300]}")
-    return found
+                lines.append(f"{path.relative_to(home)}: {line[:300]}")
+    return lines
 
 
 def at_once(spans: Sequence[tuple[str, str]]) -> int:
-    """Return how many spans of time, given as ISO instants, overlap at most."""
+    """The largest number of spans of time, given as ISO instants, that overlap."""
     return max(sum(start <= instant < end for start, end in spans) for instant, _ in spans)
 
 
 def published(home: Home) -> dict[str, Any]:
-    """Return a registry so that equal ones are equal: of the timeline neither the order nor what was live."""
+    """A registry's content, comparable: the timeline without its order and without `live`, which depend on the mode."""
     versions = home.registry(PIPELINE) / "versions"
     lines = [
         {key: value for key, value in event.to_json().items() if key != "live"} for event in timeline(home, PIPELINE)
@@ -159,9 +156,15 @@ def published(home: Home) -> dict[str, Any]:
     }
 
 
+HEADER = (
+    "mode", "green runs", "same registry", "versions", "runs at once", "retried tasks",
+    "log lines about locks", "dbt calls", "minutes", "CPU minutes",
+)  # fmt: skip
+
+
 def scheduler(home: Path, count: int, modes: Sequence[str]) -> str:
-    """Run what has not run yet, and return the table."""
-    days, results = range_of(count), {}
+    """Run the modes that have not run yet, and lay out the table."""
+    days, results = first_days(PIPELINE, count), {}
     for mode in modes:
         kept = home / mode / f"measured-{count}.json"
         if not kept.exists():
@@ -170,34 +173,32 @@ def scheduler(home: Path, count: int, modes: Sequence[str]) -> str:
             write_json(kept, run_mode(mode, home / mode, days))
         results[mode] = read_json(kept)
     first = results[modes[0]]["registry"]
-    rows = [
-        (
-            MODES[mode][0],
-            f"{found['green']} of {count}",
-            "yes" if found["registry"] == first else "NO",
-            f"{len({Path(name).parts[0] for name in found['registry']['versions']})}",
-            str(found["most_at_once"]),
-            f"{len(found['retried'])} of {found['tasks']}",
-            str(len(found["locks"])),
-            str(found["dbt"]),
-            f"{found['wall'] / 60:.1f}",
-            f"{found['cpu'] / 60:.1f}",
-        )
-        for mode, found in results.items()
-    ]
-    header = (
-        "mode", "green runs", "same registry", "versions", "runs at once", "tasks tried again",
-        "log lines on locks", "dbt calls", "minutes", "CPU minutes",
-    )  # fmt: skip
+    rows = [row(mode, count, figures, figures["registry"] == first) for mode, figures in results.items()]
     return "\n".join(
         [
             f"## {count} days through the scheduler",
             "",
             f"{PIPELINE}, as of {days[0]} to {days[-1]}; each mode in a state folder of its own, in which nothing was "
-            "landed. The same registry: every file of every version, the alias, and the timeline but for its order "
-            "and `live`. CPU of the whole stack. Made by `python -m bench.backfill scheduler "
+            'landed. "Same registry" compares every file of every version, the alias, and the timeline except for its '
+            "order and `live`. CPU is that of the whole stack. Made by `python -m bench.backfill scheduler "
             f"--days {count} --write`.",
             "",
-            table(header, rows),
+            table(HEADER, rows),
         ]
+    )
+
+
+def row(mode: str, count: int, figures: dict[str, Any], same: bool) -> tuple[str, ...]:
+    """Lay out one mode's row; `same` says whether its registry is that of the first mode."""
+    return (
+        MODES[mode][0],
+        f"{figures['green']} of {count}",
+        "yes" if same else "NO",
+        str(len({Path(name).parts[0] for name in figures["registry"]["versions"]})),
+        str(figures["most_at_once"]),
+        f"{len(figures['retried'])} of {figures['tasks']}",
+        str(len(figures["locks"])),
+        str(figures["dbt"]),
+        f"{figures['wall'] / 60:.1f}",
+        f"{figures['cpu'] / 60:.1f}",
     )

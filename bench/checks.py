@@ -1,10 +1,10 @@
-"""What it costs to check a landed day: ours against one DuckDB scan of the same columns. `python -m bench.checks`.
+"""The cost of checking a landed day, compared with one DuckDB scan of the same columns: `python -m bench.checks`.
 
 A synthetic day of events in the shape of the streaming example is written as one parquet file. Then, in turns and in
 one process: a scan that reads every value of every column the suite needs (`bit_xor(hash(column))`), the profile that
-the suite asks for, and the verdict on it (28 trailing days, Great Expectations). CPU seconds (user + system) of each,
-medians; the import of Great Expectations is measured apart. Peak memory is the kernel's figure for a process that only
-checks.
+the suite asks for, and the verdict on it (28 trailing days, Great Expectations). Figures are median CPU seconds (user +
+system); the import of Great Expectations is measured separately. Peak memory is the kernel's figure for a process that
+only checks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -47,14 +47,14 @@ EVENTS = """
 
 
 def write(path: Path, rows: int) -> None:
-    """Write a day of events."""
+    """Write a day of events, the same rows every time."""
     with memory() as connection:
         query = EVENTS.format(rows=rows, users=max(rows // 25, 10))
         connection.execute(f"copy ({query}) to '{path}' (format parquet, compression zstd)")
 
 
 def suite_of(name: str, path: Path) -> Suite:
-    """Return a suite for the columns of the file."""
+    """Load a suite, narrowed to the columns that the file has."""
     with memory() as connection:
         return load_suite(name).for_columns(Relation(parquet([path]), {}).columns(connection))
 
@@ -73,22 +73,23 @@ def measure(connection: duckdb.DuckDBPyConnection, path: Path, suite: Suite) -> 
 
 
 def verdict(suite: Suite, today: Profile) -> int:
-    """Compare the day with 28 days like it; return how many checks there were."""
+    """Evaluate the day against 28 days like it; return how many checks there were."""
     earlier = [replace(today, day=DAY - timedelta(days=n)) for n in range(28, 0, -1)]
+    # What `check_landed` takes from manifests and neighboring days, not from the file.
     elsewhere = {"rows_vs_manifest": 0, "missing_days": "none", "rows_vs_trailing": 1.0, "unparsed__rate": 0.0}
     row = today.with_measures({**elsewhere, "unexpectedly_empty": "no"})
     return len(evaluate_suite(suite, [with_trailing(suite, row, earlier)], {}))
 
 
 def cpu(work: Callable[[], Any]) -> float:
-    """Return the CPU seconds of something."""
+    """Measure the CPU seconds (user + system) of one call."""
     began = time.process_time()
     work()
     return time.process_time() - began
 
 
 def compared(path: Path, name: str, repeats: int) -> dict[str, float]:
-    """Return median CPU seconds of the scan, the profile, the verdict and the digest of the file, in turns."""
+    """Measure median CPU seconds of the scan, the profile, the verdict and the file's digest, in turns."""
     suite = suite_of(name, path)
     seconds: dict[str, list[float]] = {"scan": [], "profile": [], "verdict": [], "sha256": []}
     with memory() as connection:
@@ -103,7 +104,7 @@ def compared(path: Path, name: str, repeats: int) -> dict[str, float]:
 
 
 def peak(path: Path, name: str) -> float:
-    """Return the peak memory (GB) of a process that checks the day once."""
+    """Measure the peak memory (GB) of a process that checks the day once."""
     command = [sys.executable, "-m", "bench.checks", "--only", name, "--file", str(path)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -117,17 +118,16 @@ def only(path: Path, name: str) -> float:
 
 
 def report(path: Path, rows: int, repeats: int) -> str:
-    """Return the table."""
+    """Lay out the table, one row per suite."""
     began = time.process_time()
     import great_expectations  # noqa: F401 - its import is what is measured
 
     imported = time.process_time() - began
     lines = []
     for name in SUITES:
-        found = compared(path, name, repeats)
-        ours = found["profile"] + found["verdict"]
-        ratio = ours / found["scan"]
-        parts = [found[what] for what in ("scan", "profile", "verdict", "sha256")]
+        seconds = compared(path, name, repeats)
+        ratio = (seconds["profile"] + seconds["verdict"]) / seconds["scan"]
+        parts = [seconds[what] for what in ("scan", "profile", "verdict", "sha256")]
         met = "met" if ratio <= TARGET else "missed"
         lines.append((name, *(f"{part:.2f}" for part in parts), f"{ratio:.2f}", met, f"{peak(path, name):.2f}"))
     header = ("suite", "scan", "profile", "verdict", "sha256", "(profile + verdict) ÷ scan", f"≤ {TARGET}", "peak GB")
@@ -137,8 +137,8 @@ def report(path: Path, rows: int, repeats: int) -> str:
             "",
             f"CPU seconds (user + system) on 2 threads, medians of {repeats} in turns. `scan` reads every value of "
             "all 8 columns (`bit_xor(hash(column))`); `profile` is what the suite asks SQL for; `verdict` compares "
-            "with 28 trailing days and lets Great Expectations judge; `sha256` is the file against its manifest. The "
-            f"import of Great Expectations is apart: {imported:.1f} CPU s. `peak` is of a process that only checks. "
+            "with 28 trailing days and lets Great Expectations decide; `sha256` is the file against its manifest. The "
+            f"import of Great Expectations ({imported:.1f} CPU s) is not included. `peak`: a process that only checks. "
             "Ratios carry over to other machines, seconds do not. Made by `python -m bench.checks --write`.",
             "",
             table(header, lines),
@@ -146,14 +146,14 @@ def report(path: Path, rows: int, repeats: int) -> str:
     )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--write", action="store_true", help="keep the table in bench/results/")
     parser.add_argument("--only", choices=SUITES, help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     if given.only:
         print(only(given.file, given.only))
         return

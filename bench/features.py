@@ -1,9 +1,9 @@
-"""Trailing counts as of each example: ours through dbt against raw DuckDB and its peers. `python -m bench.features`.
+"""Trailing counts as of each example: ours through dbt, raw DuckDB, and peers: `python -m bench.features`.
 
 Synthetic impressions over 30, 60 or 90 days; of each, the impressions of its user, its item and the pair in the 7 and
 28 days before its day. Parquet in, parquet out, one process for each contender; its CPU seconds (user + system), peak
-memory and rows a second are the kernel's figures for that process, start-up included. What comes out is compared by
-an order-free digest: a contender that disagrees ends the run.
+memory and rows per second are the kernel's figures for that process, start-up included. Outputs are compared by a
+digest that ignores their order: a contender that disagrees ends the run.
 
 Polars, pandas and Feast run in a Python of their own:
 
@@ -35,7 +35,7 @@ from bench._results import show, table
 
 DAYS = {1_000_000: 30, 10_000_000: 60, 50_000_000: 90}
 MOST = {"feast": 1_000_000, "pandas": 10_000_000}
-"""What does not fit in the memory of a small machine beyond so many rows is not asked for them."""
+"""Most rows that a contender is run with: beyond them it does not fit in the memory of a small machine."""
 
 OURS = ("floor", "raw", "dbt_full", "raw_day", "dbt_day", "dbt_nothing", "raw_nothing")
 PEERS = ("polars", "pandas", "feast")
@@ -55,7 +55,7 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Measured:
-    """What the kernel says of one process."""
+    """The kernel's figures for one process."""
 
     cpu: float
     """User + system seconds."""
@@ -65,14 +65,14 @@ class Measured:
 
 
 class ContenderError(Exception):
-    """A contender ended with an error; holds the end of what it said."""
+    """A contender ended with an error; the message is the last line of its output."""
 
 
 def run(command: Sequence[str], environment: dict[str, str], log: Path) -> Measured:
     """Run a contender in a process of its own and measure it.
 
     Raises:
-        ContenderError: it did not end well.
+        ContenderError: its exit code is not 0.
     """
     start = time.perf_counter()
     with log.open("wb") as out:
@@ -81,12 +81,12 @@ def run(command: Sequence[str], environment: dict[str, str], log: Path) -> Measu
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise ContenderError(f"exit code {child.returncode}: {lines[-1] if lines else 'it said nothing'}")
+        raise ContenderError(f"exit code {child.returncode}: {lines[-1] if lines else 'no output'}")
     return Measured(used.ru_utime + used.ru_stime, time.perf_counter() - start, used.ru_maxrss * 1024 / 1e9)
 
 
 def digest(out: Path) -> tuple[int, ...]:
-    """Return the number of rows and a digest of them that does not depend on their order."""
+    """Count the rows and digest them in a way that does not depend on their order."""
     columns = ", ".join(f"{name}::integer" for name in NAMES)
     with duckdb.connect(config={"memory_limit": "2GB", "threads": 2}) as connection:
         query = f"select count(*), bit_xor(hash(impression_id, {columns})), sum(p28) from '{out}'"
@@ -95,7 +95,7 @@ def digest(out: Path) -> tuple[int, ...]:
 
 @dataclass
 class Bench:
-    """One number of rows: its data, and what was measured of whom."""
+    """The contenders on one number of rows: its data, what was measured, and who is missing and why."""
 
     rows: int
     folder: Path
@@ -112,24 +112,24 @@ class Bench:
         self.environment |= {"POLARS_MAX_THREADS": "2", "OMP_NUM_THREADS": "2", "FEAST_USAGE": "False"}
 
     def command(self, name: str, out: Path, state: Path) -> list[str]:
-        """Return how a contender is run."""
+        """The command line that runs a contender in a process of its own."""
         data = str(self.folder / "data")
         if name in OURS:
             return [sys.executable, "-m", "bench._feature_ours", name, data, str(out), str(state)]
         return [str(self.peers_python), str(ROOT / "bench" / "_feature_peers.py"), name, data, str(out)]
 
     def contenders(self) -> list[str]:
-        """Return who can run; say of the others why not."""
+        """List the contenders that can run; note in `missing` why the others cannot."""
         if self.peers_python is None:
             self.missing |= dict.fromkeys(PEERS, "not installed")
         for name, most in MOST.items():
             if self.rows > most:
-                self.missing[name] = f"not asked for more than {most:,} rows (memory)"
+                self.missing[name] = f"not run with more than {most:,} rows (memory)"
         peers = [name for name in PEERS if name not in self.missing]
         return [*OURS, *peers]
 
     def once(self, name: str) -> None:
-        """Run a contender once, and compare what it makes."""
+        """Run a contender once, and compare its output with that of the first one."""
         out, state = self.folder / f"{name}.parquet", self.folder / "state"
         out.unlink(missing_ok=True)
         if name == "dbt_full":
@@ -142,20 +142,20 @@ class Bench:
             return
         self.measured.setdefault(name, []).append(measured)
         if name != "floor" and not name.endswith("_nothing"):
-            alike, made = "raw_day" if name.endswith("_day") else "raw", digest(out)
-            if made != self.digests.setdefault(alike, made):
-                raise SystemExit(f"{name} disagrees with {alike}: {made}, {self.digests[alike]}")
-            self.digests[name] = made
+            reference, rows = "raw_day" if name.endswith("_day") else "raw", digest(out)
+            if rows != self.digests.setdefault(reference, rows):
+                raise SystemExit(f"{name} disagrees with {reference}: {rows}, {self.digests[reference]}")
+            self.digests[name] = rows
         out.unlink(missing_ok=True)
 
     def of(self, name: str) -> Measured:
-        """Return the medians of a contender."""
+        """Medians over the runs of a contender."""
         runs = self.measured[name]
         return Measured(*(statistics.median(getattr(one, what) for one in runs) for what in ("cpu", "wall", "peak")))
 
 
 def report(bench: Bench) -> str:
-    """Return the section of one number of rows."""
+    """Lay out the section of one number of rows."""
     raw, lines = bench.of("raw"), []
     for name in (*OURS, *PEERS):
         if name in bench.measured:
@@ -174,17 +174,17 @@ def report(bench: Bench) -> str:
             )
         else:
             lines.append((f"{LABELS[name]}: {bench.missing.get(name, 'not run')}", "", "", "", "", ""))
-    header = ("contender", "CPU s", "÷ raw", "rows a CPU s", "wall s", "peak GB")
+    header = ("contender", "CPU s", "÷ raw", "rows per CPU s", "wall s", "peak GB")
     title = f"## {bench.rows:,} impressions over {bench.days} days"
     return "\n".join([title, "", table(header, lines), "", *targets(bench)])
 
 
 def targets(bench: Bench) -> list[str]:
-    """Return each target with what was measured; `net` leaves out what dbt costs when it has nothing to do."""
+    """Lay out targets and measurements; `net` leaves out what dbt costs when it has nothing to do."""
     raw, floor, full = bench.of("raw").cpu, bench.of("floor").cpu, bench.of("dbt_full")
     start = bench.of("dbt_nothing").cpu
     net = full.cpu - start + bench.of("raw_nothing").cpu
-    found = [
+    measured = [
         ("full build through dbt ÷ raw statement, net", net / raw, 1.3),
         ("one more day ÷ full build, net", (bench.of("dbt_day").cpu - start) / (full.cpu - start), 1 / 40),
         ("raw statement ÷ floor", raw / floor, 4.0),
@@ -193,19 +193,19 @@ def targets(bench: Bench) -> list[str]:
     ]
     if "polars" in bench.measured:
         polars = bench.of("polars").cpu
-        found += [
+        measured += [
             ("raw statement ÷ Polars", raw / polars, 0.9),
             ("full build through dbt ÷ Polars, net", net / polars, 0.9),
         ]
     rows = []
-    for what, value, limit in found:
+    for what, value, limit in measured:
         verdict = "met" if value <= limit else "missed"
-        rows.append((what, f"{value:.3g}", f"≤ {limit:.3g}", verdict if value > 0 else "lost in the start-up"))
-    return [table(("target", "measured", "asked", ""), rows)]
+        rows.append((what, f"{value:.3g}", f"≤ {limit:.3g}", verdict if value > 0 else "lost in start-up time"))
+    return [table(("target", "measured", "required", ""), rows)]
 
 
 def measure(bench: Bench) -> str:
-    """Make the data, run everybody in turns, and return the section."""
+    """Write the data, run the contenders in turns, and lay out the section."""
     write(bench.folder / "data", bench.rows, bench.days)
     turns = [name for _ in range(bench.repeats) for name in bench.contenders()]
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
@@ -219,7 +219,7 @@ def measure(bench: Bench) -> str:
     return report(bench)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000])
     parser.add_argument("--peers-python", type=Path, help="a Python that has Polars, pandas and Feast")
@@ -227,7 +227,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1, help="runs of each contender; medians are shown")
     parser.add_argument("--folder", type=Path, help="where the data goes; a temporary folder if absent")
     parser.add_argument("--write", action="store_true", help="keep the table in bench/results/")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     sections = []
     for rows in given.rows:
         with tempfile.TemporaryDirectory(prefix="matinee-bench-", dir=given.folder) as folder:
@@ -236,7 +236,7 @@ def main() -> None:
     head = [
         "# Trailing 7 and 28-day counts of user, item and pair as of each example",
         "",
-        f"Parquet in, parquet out, 2 threads, DuckDB's memory limit {given.memory}; every contender's rows are equal. "
+        f"Parquet in, parquet out, 2 threads, DuckDB's memory limit {given.memory}; all contenders give equal rows. "
         f"CPU seconds and peak memory are those of a whole process; medians of {given.repeats}. `net` leaves out what "
         "dbt costs when it has nothing to do. Ratios carry over to other machines, seconds do not. Made by "
         "`python -m bench.features`.",

@@ -16,15 +16,15 @@ settings.load_profile("matinee")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """A pipeline of impressions whose day has been run; don't change its home, copy it."""
     folder = tmp_path_factory.mktemp("shown")
-    made = Tiny(pipeline_file(folder, SHOWN), SHOWN_DAY, folder / "home")
-    made.run()
-    return made
+    tiny = Tiny(pipeline_file(folder, SHOWN), SHOWN_DAY, folder / "home")
+    tiny.run()
+    return tiny
 
 
 @pytest.fixture(scope="session")
 def bought(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """A pipeline of snapshots of a shop's files whose day has been run; don't change its home, copy it."""
     folder = tmp_path_factory.mktemp("bought")
-    made = Tiny(pipeline_file(folder, BOUGHT), BOUGHT_DAY, folder / "home", shop(folder / "shop"))
-    made.run()
-    return made
+    tiny = Tiny(pipeline_file(folder, BOUGHT), BOUGHT_DAY, folder / "home", shop(folder / "shop"))
+    tiny.run()
+    return tiny

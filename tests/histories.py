@@ -1,4 +1,4 @@
-"""Random histories: what happened when, when it arrived, and what people did about it."""
+"""Random histories: what happened, when it arrived, and what was run and corrected."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.tiny_pipelines import BOUGHT, HEADER, SHOWN
 
 DAY = timedelta(days=1)
-# The test window is longer than a weekend, or nothing could be judged. With H = L = 1 the last test cut is new to the
-# champion of the day before.
+# The test window is longer than a weekend, or there would be nothing to evaluate. With H = L = 1 the last test cut is
+# new to the champion of the day before.
 _SMALL: dict[str, Any] = {
     "label": {"horizon": "1d", "lateness": "1d", "grades": [{"grade": 1, "when": "kind in ('purchase', 'play')"}]},
     "features": ["popularity_score", "user_item_actions_28d", "item_actions_28d"],
@@ -28,11 +28,11 @@ _WINDOWS = {"train": "3d", "validation": "0d", "test": "3d"}
 
 @dataclass(frozen=True)
 class Kind:
-    """A pipeline, and the days that are asked for."""
+    """A pipeline, and the days that are run."""
 
     spec: dict[str, Any]
     first: date
-    asked: tuple[date, ...]
+    wanted: tuple[date, ...]
 
     @property
     def name(self) -> str:
@@ -40,8 +40,8 @@ class Kind:
 
     @property
     def landed(self) -> int:
-        """How many days are landed for the last one asked for."""
-        return (self.asked[-1] - self.first).days + 1
+        """How many days are landed for the last one."""
+        return (self.wanted[-1] - self.first).days + 1
 
 
 SHOP = Kind(
@@ -61,7 +61,7 @@ KINDS = {kind.name: kind for kind in (SHOP, SERVICE)}
 
 @dataclass(frozen=True)
 class Correct:
-    """Another file for a landed day: variant 0 is the one it had at first."""
+    """Another file for a landed day: variant 0 is the original one."""
 
     day: int
     variant: int
@@ -69,7 +69,7 @@ class Correct:
 
 @dataclass(frozen=True)
 class AtOnce:
-    """Days run side by side: which one, and after how many points it is killed."""
+    """Days run in parallel: which ones, and after how many points each is killed."""
 
     runs: tuple[tuple[int, int | None], ...]
 
@@ -79,13 +79,13 @@ class History:
     """One history of a kind.
 
     Attributes:
-        seed: of what is sold.
+        seed: seed of the sales.
         late: (day on which something was sold, day on which that arrived).
         empty: a day without a sale.
-        actions: what is done, in this order.
+        actions: runs and corrections, in this order.
         again: the order in which every day is run at the end.
-        strict: whether the gate refuses what is not clearly as good as its champion; all corrections come first then,
-            because a version of an earlier landing rightly stays champion where that of the last one is refused.
+        strict: whether the gate fails a model that is not clearly as good as its champion. Then all corrections come
+            first, because a version from an earlier landing rightly stays champion if that from the last one fails.
     """
 
     late: tuple[tuple[int, int], ...]
@@ -98,29 +98,29 @@ class History:
 
     @property
     def program(self) -> tuple[Correct | AtOnce, ...]:
-        """The actions in the order in which they are taken."""
+        """The actions in the order in which they are applied."""
         if self.strict:
             return tuple(sorted(self.actions, key=lambda action: isinstance(action, AtOnce)))
         return self.actions
 
     @property
     def may_end(self) -> set[str]:
-        """How a run that is not killed may end."""
-        return {"published", "refused"} if self.strict else {"published"}
+        """Possible outcomes of a run that is not killed."""
+        return {"published", "failed a gate"} if self.strict else {"published"}
 
 
 def histories(kind: Kind) -> st.SearchStrategy[History]:
     """Histories of a kind with a kill in each, among the hundreds of points that a run has."""
     landed = st.integers(0, kind.landed - 1)
     kills = st.one_of(st.none(), st.none(), st.integers(0, 60), st.integers(0, 500))
-    at_once = st.lists(st.tuples(st.integers(0, len(kind.asked) - 1), kills), min_size=1, max_size=3)
+    at_once = st.lists(st.tuples(st.integers(0, len(kind.wanted) - 1), kills), min_size=1, max_size=3)
     actions = st.one_of(st.builds(AtOnce, at_once.map(tuple)), st.builds(Correct, landed, st.integers(0, 2)))
     return st.builds(
         History,
         late=st.lists(st.tuples(landed, landed).map(sorted).map(tuple), max_size=12).map(tuple),
         empty=landed,
         actions=st.lists(actions, min_size=2, max_size=6).map(tuple),
-        again=st.permutations(range(len(kind.asked))).map(tuple),
+        again=st.permutations(range(len(kind.wanted))).map(tuple),
         strict=st.booleans(),
         kind=st.just(kind.name),
         seed=st.integers(0, 999),
@@ -161,8 +161,8 @@ CORRECTED = History(
     ),
     again=(2, 0, 1),
 )
-# Later days first, and a gate that refuses: verdicts have to be made again.
-REFUSED = replace(
+# Later days first, and a gate that fails: verdicts have to be made again.
+GATED = replace(
     CORRECTED, actions=(AtOnce(((2, None), (1, 400))), AtOnce(((0, None),)), AtOnce(((1, None),))), again=(1, 2, 0),
     strict=True,
 )  # fmt: skip

@@ -1,7 +1,8 @@
-"""Runs in processes of their own that can be killed at any of the points at which a run changes what others can see.
+"""Runs in processes of their own that can be killed at every point where a run changes something that others can see.
 
-A point is a step's beginning, a flush or a rename of a file, or an SQL statement of dbt: all that survives a kill
-was made by one of them. A worker lives on from run to run, because libraries take seconds to start, until it is killed.
+A point is the start of a step, a flush or a rename of a file, or an SQL statement of dbt: everything that survives a
+kill was written at one of them. A worker serves one run after another, because libraries take seconds to start, until
+it is killed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from unittest.mock import patch
 
 from tasks.store.files import Home
 
-# All steps that make data; checks, monitor and report only look at it.
+# All steps that write data; checks, monitor and report only read it.
 STEPS = ("land", "build", "retrieve", "sample", "train", "evaluate", "gate", "publish")
 KILLED = "killed"
 _LIBRARIES = ("dbt.cli.main", "dbt.adapters.duckdb", "lightgbm", "numba", "pyarrow.parquet", "scipy.sparse")
@@ -49,7 +50,7 @@ class Workers:
         self.idle: list[_Worker] = []
 
     def run(self, jobs: Sequence[Job]) -> list[str]:
-        """Run jobs at once; return `published`, `refused`, `killed`, or the words of what went wrong, of each."""
+        """Run jobs in parallel; the outcome of each is `published`, `failed a gate`, `killed`, or an error message."""
         while len(self.idle) < len(jobs):
             self.idle.append(_Worker())
         busy = [self.idle.pop() for _ in jobs]
@@ -86,7 +87,7 @@ class _Worker:
 
 
 def _work(pipe: Connection) -> None:
-    """Run one job after the other until nobody listens any more."""
+    """Run one job after the other until the pipe is closed."""
     import warnings
 
     warnings.simplefilter("ignore")  # dbt leaves its log open
@@ -114,8 +115,8 @@ def _outcome(job: Job) -> str:
                 point()
                 call_step(run, name, functions[name])
     except GateFailed:
-        return "refused"
-    except Exception as error:  # whatever it is, the test shows it
+        return "failed a gate"
+    except Exception as error:  # the test prints it, whatever it is
         return f"{job.as_of}, attempt {job.attempt}, {name}: {type(error).__name__}: {error}"
     return "published"
 

@@ -24,8 +24,8 @@ from tasks.store.files import Home, read_json
 from tasks.store.registry import alias, version_dir
 from tests.histories import (
     CORRECTED,
+    GATED,
     KINDS,
-    REFUSED,
     SERVICE,
     SHOP,
     AtOnce,
@@ -51,7 +51,7 @@ COMMON = settings(
 
 @dataclass(frozen=True)
 class Place:
-    """Where histories are tried: one folder, because dbt parses its project anew for another."""
+    """Where histories are tried: one folder, because dbt parses its project again for every other."""
 
     root: Path
     workers: Workers
@@ -76,9 +76,9 @@ def place() -> Iterator[Place]:
     """In memory where there is such a folder: kills lose nothing that was written, and disks are slow."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
-        made = Place(Path(folder), Workers())
-        yield made
-        made.workers.close()
+        place = Place(Path(folder), Workers())
+        yield place
+        place.workers.close()
 
 
 @dataclass(frozen=True)
@@ -109,17 +109,17 @@ class Trial:
 
     def run(self, attempt: str, *runs: tuple[int, int | None]) -> list[str]:
         """Run days at once, each with the point at which it is killed; return how they ended."""
-        together = tuple(self.kind.asked[day] for day, _ in runs)
+        together = tuple(self.kind.wanted[day] for day, _ in runs)
         home = self.place.home.root
         return self.place.workers.run(
             [
-                Job(self.file, home, self.data, self.kind.asked[day], f"{attempt}-{n}", together, dies_after)
+                Job(self.file, home, self.data, self.kind.wanted[day], f"{attempt}-{n}", together, dies_after)
                 for n, (day, dies_after) in enumerate(runs)
             ]
         )
 
     def runs(self, attempt: str) -> list[Run]:
-        return [Run.create(self.file, day, attempt, home=self.place.home, data=self.data) for day in self.kind.asked]
+        return [Run.create(self.file, day, attempt, home=self.place.home, data=self.data) for day in self.kind.wanted]
 
     def live_through(self) -> None:
         """Do what the history says; nothing but what is killed may go wrong."""
@@ -142,7 +142,7 @@ class Trial:
             assert killed or words in self.history.may_end, words
 
     def settle(self) -> None:
-        """Judge again what was judged against another champion than there is now, until nothing is left to do."""
+        """Repeat verdicts that were made against another champion than there is now, until none is outdated."""
         runs = self.runs("survey")
         for _ in range(2 * len(runs)):
             undone = [number for number, day in enumerate(survey(runs)[1]) if not day.done]
@@ -155,7 +155,7 @@ class Trial:
 
     def go_forward(self) -> None:
         """Run the days one after another, once, with the landing as it is at last."""
-        for day in range(len(self.kind.asked)):
+        for day in range(len(self.kind.wanted)):
             (words,) = self.run("last", (day, None))
             assert words in self.history.may_end, words
 
@@ -171,7 +171,7 @@ class Trial:
             "names": names,
             "versions": {n: tree(version_dir(home, self.kind.name, n)) for n in (line.version for line in held)},
             "verdicts": [{key: value for key, value in line.to_json().items() if key != "live"} for line in held],
-            # What a gate refuses later on stays live until there is something better.
+            # A version that fails a gate later stays live until there is a better one.
             "alias": None if self.history.strict else pointer,
         }
 
@@ -202,7 +202,7 @@ def check_that_it_ends_like_a_forward_run(place: Place, history: History) -> Non
 @settings(COMMON, max_examples=60 if THOROUGH else 1)
 @given(history=histories(SHOP))
 @example(history=CORRECTED)
-@example(history=REFUSED)
+@example(history=GATED)
 def test_any_order_ends_like_a_clean_forward_run(place: Place, history: History) -> None:
     check_that_it_ends_like_a_forward_run(place, history)
 

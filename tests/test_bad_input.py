@@ -259,7 +259,7 @@ def test_a_damaged_warehouse(command: str, bought: Tiny, tmp_path: Path, cli: Cl
 
 
 def test_a_home_that_is_no_folder(tmp_path: Path, cli: Cli) -> None:
-    """The report cannot be written either; the first failure is the one that is told."""
+    """The report cannot be written either; the first failure is the one that is reported."""
     tiny = a_shop(tmp_path)
     tiny.home.write_text("a file")
     said = cli(tiny.home, *step(tiny, "run"))
@@ -356,7 +356,7 @@ def test_a_full_disk_while_publishing(
 
 
 def test_a_full_disk_at_the_alias(bought: Tiny, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The version is there as a whole, nobody is pointed to it, and the next try points to it."""
+    """The version is complete but no alias points to it; the next try moves the alias."""
     tiny = unpublished(bought, tmp_path)
     home = Home(tiny.home)
     with monkeypatch.context() as patch:
@@ -368,9 +368,9 @@ def test_a_full_disk_at_the_alias(bought: Tiny, tmp_path: Path, cli: Cli, monkey
     assert registry.alias(home, "bought", "champion") is None
 
     assert cli(tiny.home, *step(tiny, "publish")).code == 0
-    found = registry.alias(home, "bought", "champion")
-    assert found is not None
-    assert [found.version] == list(tiny.versions)
+    champion = registry.alias(home, "bought", "champion")
+    assert champion is not None
+    assert [champion.version] == list(tiny.versions)
     assert len(registry.timeline(home, "bought")) == 1
 
 

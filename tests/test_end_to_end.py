@@ -31,8 +31,8 @@ pytestmark = in_process
 @pytest.fixture(params=["shown", "bought"])
 def tiny(request: pytest.FixtureRequest) -> Tiny:
     """Each of the pipelines, already run."""
-    found: Tiny = request.getfixturevalue(request.param)
-    return found
+    tiny: Tiny = request.getfixturevalue(request.param)
+    return tiny
 
 
 def published(tiny: Tiny) -> tuple[Run, str]:
@@ -96,8 +96,8 @@ def test_serving_scores_are_those_of_the_examples_sql_to_the_last_bit(tiny: Tiny
 
 
 def known_users(run: Run) -> list[str]:
-    found = pq.read_table(run.step_dir("sample") / "serving" / "user.parquet", columns=["user_id"])
-    users: list[str] = found["user_id"].to_pylist()
+    table = pq.read_table(run.step_dir("sample") / "serving" / "user.parquet", columns=["user_id"])
+    users: list[str] = table["user_id"].to_pylist()
     return users
 
 
@@ -125,13 +125,13 @@ def scored_by_sql(run: Run, users: list[str]) -> dict[tuple[str, str], tuple[flo
         tables.create("drawn", "select group_id, cut, weight from groups")
         table = tables.arrow(queries.examples(run.spec, "drawn", [run.as_of], type(tables)))
     assert table.num_rows == candidates.num_rows
-    own = populations_of(run, table)
+    of_rows = populations_of(run, table)
     scores = np.zeros(table.num_rows)
     for name in populations(run):
         trees = Trees.load(run.step_dir(f"train/{slug(name)}") / "published.txt")
-        scores[own == name] = trees.predict(matrix(table, run.spec.features))[own == name]
+        scores[of_rows == name] = trees.predict(matrix(table, run.spec.features))[of_rows == name]
     pairs = zip(table["user_id"].to_pylist(), table["item_id"].to_pylist(), strict=True)
-    return dict(zip(pairs, zip(scores.tolist(), own.tolist(), strict=True), strict=True))
+    return dict(zip(pairs, zip(scores.tolist(), of_rows.tolist(), strict=True), strict=True))
 
 
 def retrieved(run: Run, users: list[str]) -> pa.Table:
@@ -162,7 +162,7 @@ def retrieved(run: Run, users: list[str]) -> pa.Table:
 
 def test_the_same_run_elsewhere_is_the_same_version_byte_for_byte(tiny: Tiny, tmp_path: Path) -> None:
     again = tiny.elsewhere(tmp_path / "other home")
-    again.run(attempt="by somebody else".replace(" ", "-"), cores=1)
+    again.run(attempt="another-attempt", cores=1)
     assert again.versions == tiny.versions
 
 
@@ -196,13 +196,13 @@ def test_days_in_any_order_end_in_the_same_versions_and_tables(tiny: Tiny, tmp_p
     assert len(forward.versions) == 2
     assert forward.versions == backward.versions
     assert tables(forward) == tables(backward)
-    found = alias(Home(backward.home), tiny.file.stem, "champion")
-    assert found is not None
-    assert found.as_of == tiny.as_of  # a day that is caught up on does not move it backwards
+    champion = alias(Home(backward.home), tiny.file.stem, "champion")
+    assert champion is not None
+    assert champion.as_of == tiny.as_of  # a day that is caught up on does not move it backwards
 
 
 def test_a_version_does_not_depend_on_who_was_champion(shown: Tiny, tmp_path: Path) -> None:
-    """The champion is the one as of the day, and stands in the run and in the timeline only."""
+    """The champion is evaluated as of the day, and recorded only in the run and in the timeline."""
     tiny = shown.elsewhere(tmp_path / "home")
     first = tiny.run(tiny.as_of - timedelta(days=1)).result("publish")["version"]
     run = tiny.run()
@@ -219,7 +219,7 @@ def test_a_version_does_not_depend_on_who_was_champion(shown: Tiny, tmp_path: Pa
 
 
 def built(tiny: Tiny, as_of: date) -> None:
-    """Land and build a later day, without judging its data; rows that happened earlier must be among its own."""
+    """Land and build a later day, without checking its data; rows that happened earlier must be among its rows."""
     from tasks.features.build import build_step
     from tasks.features.engines import warehouse_of
     from tasks.sources.land import land_step
@@ -309,5 +309,5 @@ def test_folded_in_users_do_not_depend_on_the_threads_of_blas(threads: int, boug
     run, first = again.prepared(attempt="again"), bought.prepared()
     with threadpool_limits(threads, "blas"):
         retrieve_step(run)
-    made, before = (made_folders(each)[run.as_of] / "als.npz" for each in (run, first))
-    assert made.read_bytes() == before.read_bytes()
+    refitted, before = (made_folders(each)[run.as_of] / "als.npz" for each in (run, first))
+    assert refitted.read_bytes() == before.read_bytes()

@@ -92,9 +92,9 @@ def test_missing_python_is_explained(checkout: Path, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
     for name in ("sh", "grep", "echo", "rm", "touch"):
-        found = shutil.which(name)
-        assert found is not None
-        (tools / name).symlink_to(found)
+        program = shutil.which(name)
+        assert program is not None
+        (tools / name).symlink_to(program)
     for name in ("python3.11", "python3", "python"):
         (tools / name).write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
         (tools / name).chmod(0o755)

@@ -32,9 +32,9 @@ def leaking(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         return text.replace(HONEST, f"2 * coalesce(labels.grade, 0) + {HONEST}")
 
     honest: Tiny = request.getfixturevalue(request.param)
-    made = honest.copied(tmp_path / "home")
+    tiny = honest.copied(tmp_path / "home")
     monkeypatch.setattr(queries, "examples", with_leak)
-    return made
+    return tiny
 
 
 def test_a_planted_leak_is_named_and_nothing_is_published(leaking: Tiny) -> None:

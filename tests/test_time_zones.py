@@ -25,7 +25,7 @@ AROUND_MIDNIGHT = (
     "2011-03-01T23:59:59.999999Z",
     "2011-03-01T00:00:00Z",
     "2011-03-01T00:30:00+02:00",  # the evening before
-    "2011-03-01T22:00:00-05:00",  # tomorrow: refused
+    "2011-03-01T22:00:00-05:00",  # tomorrow: rejected
     "2011-03-01T01:30:00+05:45",
 )
 
@@ -51,7 +51,7 @@ def homes(data: Path) -> list[Home]:
     """Landed and built in a time zone west of UTC, and in one east of it."""
     file = pipeline_file(data.parent, BOUGHT)
 
-    def made(zone: str) -> Home:
+    def landed_in(zone: str) -> Home:
         home = Home(data.parent / zone.replace("/", "-"))
         env = {**os.environ, "TZ": zone, "MATINEE_HOME": str(home.root), "MATINEE_THREADS": "1"}
         for step in (["land", "--data", str(data)], ["build"]):
@@ -60,7 +60,7 @@ def homes(data: Path) -> list[Home]:
         return home
 
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(made, ZONES))
+        return list(pool.map(landed_in, ZONES))
 
 
 def contents(home: Home) -> dict[str, list[tuple[Any, ...]]]:
@@ -100,16 +100,16 @@ def test_times_are_those_of_the_files_in_utc(homes: list[Home], data: Path) -> N
 def test_a_row_belongs_to_the_utc_day_on_which_it_happened(homes: list[Home]) -> None:
     with warehouse_of(homes[0], "bought").open() as tables:
         query = "select user_id, cast(occurred_at as date), ds from interactions where interaction_id like '%/5990%'"
-        found = tables.rows(query)
-        refused = tables.rows("select rule from rejected_rows where \"row\" like '%59903%'")
-    days = {user: (str(day), str(ds)) for user, day, ds in found}
+        rows = tables.rows(query)
+        rejected = tables.rows("select rule from rejected_rows where \"row\" like '%59903%'")
+    days = {user: (str(day), str(ds)) for user, day, ds in rows}
     assert days == {
         "12000": ("2011-03-01", "2011-03-01"),
         "12001": ("2011-03-01", "2011-03-01"),
         "12002": ("2011-02-28", "2011-03-01"),
         "12004": ("2011-02-28", "2011-03-01"),
     }
-    assert refused == [("occurred_after_known",)]
+    assert rejected == [("occurred_after_known",)]
 
 
 def test_a_session_has_the_time_zone_utc_also_in_its_cursors() -> None:

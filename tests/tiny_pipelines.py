@@ -1,4 +1,4 @@
-"""Two pipelines small enough to run from end to end in a test, one of each kind of examples."""
+"""Two pipelines that are small enough to run end to end in a test, one for each kind of examples."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from rich.console import Console
 from tasks.runs.run import Run
 from tasks.store.files import Home
 
-# What libraries warn of within themselves (dbt leaves its log open) is not what these tests are about.
+# Warnings that libraries raise about themselves (dbt leaves its log open) are not what these tests are about.
 in_process = pytest.mark.filterwarnings("default", "ignore::ResourceWarning")
 
 # Seed 8: a member was offline on one of the last days, so that rows of these days arrive after the run.
 SHOWN: dict[str, Any] = {
     "name": "shown",
-    "description": "A service of 60 members, judged on what was shown.",
+    "description": "A service of 60 members, evaluated on what was shown.",
     "start": "2026-01-01",
     "source": {"type": "simulated", "users": 60, "items": 40, "seed": 8},
     "label": {"horizon": "1d", "lateness": "1d", "grades": [{"grade": 2, "when": "kind = 'play' and value >= 0.5"}]},
@@ -52,7 +52,7 @@ SHOWN: dict[str, Any] = {
 BOUGHT: dict[str, Any] = {
     **SHOWN,
     "name": "bought",
-    "description": "A shop of 30 customers, judged on what they buy in the next ten days.",
+    "description": "A shop of 30 customers, evaluated on what they buy in the next ten days.",
     "schedule": None,
     "start": "2011-01-04",
     "end": "2011-03-31",
@@ -71,9 +71,9 @@ CUSTOMERS, PRODUCTS = 30, 25
 def pipeline_file(folder: Path, document: Mapping[str, Any], **changes: Any) -> Path:
     """Write a pipeline file; a change replaces a key."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = {key: value for key, value in {**document, **changes}.items() if value is not None or key == "schedule"}
-    path = folder / f"{made['name']}.yaml"
-    path.write_text(yaml.safe_dump(made, sort_keys=False), encoding="utf-8")
+    whole = {key: value for key, value in {**document, **changes}.items() if value is not None or key == "schedule"}
+    path = folder / f"{whole['name']}.yaml"
+    path.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
     return path
 
 
@@ -128,10 +128,10 @@ class Tiny:
         """Run every step of a day (its own day if absent) in this process."""
         from tasks.operations.run_all import run_all
 
-        made = self.prepared(as_of, attempt=attempt)
+        run = self.prepared(as_of, attempt=attempt)
         with threads(cores):
-            run_all(made, Console(quiet=True))
-        return made
+            run_all(run, Console(quiet=True))
+        return run
 
     def prepared(self, as_of: date | None = None, *, attempt: str = "1") -> Run:
         """The run of a day, before any of its steps."""

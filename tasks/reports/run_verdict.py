@@ -150,7 +150,7 @@ def verdict_on(run: Run, steps: Sequence[StepState]) -> Verdict:
         )
     if failed.name == GATE_STEP:
         reasons = tuple(str(verdict) for verdict in verdicts_if_valid(run.dir) or [] if not verdict.passed)
-        text, runbook = "Not published: a gate failed. The champion stays.", "gate-does-not-hold.md"
+        text, runbook = "Not published: a gate failed. The champion stays.", "gate-failed.md"
         return Verdict(text, False, reasons, failed.error, (f"docs/runbooks/{runbook}",))
     if failed.name in CHECK_STEPS:
         checks = _failed_critically(run, failed.name)

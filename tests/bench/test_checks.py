@@ -18,5 +18,5 @@ def test_the_scan_and_the_checks_read_the_same_day(tmp_path: Path) -> None:
             (hashes,) = scan(connection, path)
             today = measure(connection, path, suite)
         assert len(hashes) == 8
-        assert (today.rows, today.day) == (2_000, DAY)
+        assert (today.measures["rows"], today.day) == (2_000, DAY)
         assert verdict(suite, today) == len(suite.expectations)

@@ -74,16 +74,16 @@ def test_what_a_component_says_of_locks_when_it_is_told_to_end_is_left_out(tmp_p
 
 
 def test_registries_are_equal_whatever_the_order_of_days(tmp_path: Path) -> None:
-    found = []
+    registries = []
     for name, days in (("forward", DAYS), ("backward", DAYS[::-1])):
         home = Home(tmp_path / name)
         for day in days:
             write_json(home.registry("streaming") / "versions" / f"{day}.aa" / "descriptor.json", {"as_of": str(day)})
             move_alias(home, "streaming", published(f"{day}.aa", day, why="all gates passed", content="0" * 64))
-        found.append(scheduler.published(home))
-    assert found[0] == found[1]
-    assert found[0]["alias"] == {"version": "2026-03-03.aa", "as_of": "2026-03-03", "content": "0" * 64}
-    assert len(found[0]["versions"]) == len(found[0]["timeline"]) == 3
+        registries.append(scheduler.published(home))
+    assert registries[0] == registries[1]
+    assert registries[0]["alias"] == {"version": "2026-03-03.aa", "as_of": "2026-03-03", "content": "0" * 64}
+    assert len(registries[0]["versions"]) == len(registries[0]["timeline"]) == 3
 
 
 def test_each_half_of_the_page_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

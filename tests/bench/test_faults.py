@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from bench import _faults_retail, _faults_streaming, _results, faults
+from bench import _faults_retail, _faults_streaming, _faults_streaming_values, _results, faults
 from bench._false_alarms import Alarms, Clean, alarms, days
 from bench._fault_kinds import cells, delivered, landed, lines, not_delivered, query
 from bench._fault_runs import Stage, attempt, copied, last_step
@@ -38,50 +38,50 @@ def finding(measure: str = "value__mean", severity: str = "critical", table: str
     return Finding("landed", table, measure, severity, "50", "at most 1")
 
 
-def outcome(*found: Finding, published: bool = False, crashed: str | None = None) -> Outcome:
-    return Outcome(found, "check_landed" if not published else None, published, crashed, 1.0)
+def outcome(*findings: Finding, published: bool = False, crashed: str | None = None) -> Outcome:
+    return Outcome(findings, "check_landed" if not published else None, published, crashed, 1.0)
 
 
 # -------------------------------------------------------------------------------------------- what counts
 
 
 def test_a_fault_is_caught_by_a_check_that_is_meant_to() -> None:
-    made = verdict(fault(), outcome(finding(), finding("rows_vs_trailing", "warning")), clean=[])
-    assert made.caught
-    assert made.word == "caught"
-    assert made.by == finding()
-    assert made.others == (finding("rows_vs_trailing", "warning"),)
+    result = verdict(fault(), outcome(finding(), finding("rows_vs_trailing", "warning")), clean=[])
+    assert result.caught
+    assert result.label == "caught"
+    assert result.by == finding()
+    assert result.others == (finding("rows_vs_trailing", "warning"),)
 
 
 def test_another_check_that_fails_is_an_accident() -> None:
-    made = verdict(fault(), outcome(finding("value__mean", table="impressions")), clean=[])
-    assert not made.caught
-    assert made.word == "by accident"
+    result = verdict(fault(), outcome(finding("value__mean", table="impressions")), clean=[])
+    assert not result.caught
+    assert result.label == "by accident"
 
 
 def test_a_check_that_fails_on_the_clean_day_too_does_not_count() -> None:
-    made = verdict(fault(), outcome(finding()), clean=[finding().key])
-    assert not made.caught
-    assert made.word == "MISSED"
-    assert made.by is None
+    result = verdict(fault(), outcome(finding()), clean=[finding().key])
+    assert not result.caught
+    assert result.label == "MISSED"
+    assert result.by is None
 
 
 def test_a_check_that_was_a_warning_on_the_clean_day_and_is_critical_now_counts() -> None:
-    made = verdict(fault(), outcome(finding()), clean=[finding(severity="warning").key])
-    assert made.caught
+    result = verdict(fault(), outcome(finding()), clean=[finding(severity="warning").key])
+    assert result.caught
 
 
 @pytest.mark.parametrize(("must_stop", "caught"), [(True, False), (False, True)])
 def test_a_warning_is_enough_only_if_nothing_has_to_stop(must_stop: bool, caught: bool) -> None:
-    made = verdict(fault(must_stop=must_stop), outcome(finding(severity="warning")), clean=[])
-    assert made.caught is caught
+    result = verdict(fault(must_stop=must_stop), outcome(finding(severity="warning")), clean=[])
+    assert result.caught is caught
 
 
 @pytest.mark.parametrize(("must_stop", "word"), [(True, "PUBLISHED"), (False, "caught")])
-def test_what_must_stop_must_not_be_published(must_stop: bool, word: str) -> None:
-    made = verdict(fault(must_stop=must_stop), outcome(finding(), published=True), clean=[])
-    assert made.word == word
-    assert made.caught is (word == "caught")
+def test_what_must_stop_must_not_be_published(must_stop: bool, label: str) -> None:
+    result = verdict(fault(must_stop=must_stop), outcome(finding(), published=True), clean=[])
+    assert result.label == label
+    assert result.caught is (label == "caught")
 
 
 def test_a_crash_is_no_catch() -> None:
@@ -90,10 +90,10 @@ def test_a_crash_is_no_catch() -> None:
 
 def test_the_severest_finding_of_the_first_line_is_named() -> None:
     late = Finding("features", "events: impossible_value", "rate", "critical")
-    made = verdict(fault(meant=("landed * *", "features * *")), outcome(late, finding(severity="warning")), clean=[])
-    assert made.by == late
-    made = verdict(fault(meant=("landed * *", "features * *")), outcome(late, finding()), clean=[])
-    assert made.by == finding()
+    result = verdict(fault(meant=("landed * *", "features * *")), outcome(late, finding(severity="warning")), clean=[])
+    assert result.by == late
+    result = verdict(fault(meant=("landed * *", "features * *")), outcome(late, finding()), clean=[])
+    assert result.by == finding()
 
 
 # -------------------------------------------------------------------------------------- what is declared
@@ -127,9 +127,9 @@ def test_a_fault_that_stops_nothing_is_followed_to_its_last_line() -> None:
 
 def test_thirty_per_cent_are_lost() -> None:
     rows = pa.table({"event_id": [f"e{n}" for n in range(1000)], "value": [1.0] * 1000})
-    made = query(_faults_streaming.nulls("value"), rows, rows, [])
-    assert made["event_id"].to_pylist() == rows["event_id"].to_pylist()
-    assert 250 < made["value"].null_count < 350
+    table = query(_faults_streaming_values.nulls("value"), rows, rows, [])
+    assert table["event_id"].to_pylist() == rows["event_id"].to_pylist()
+    assert 250 < table["value"].null_count < 350
 
 
 @pytest.fixture
@@ -190,14 +190,14 @@ def test_a_fault_on_tiny_data_is_caught_before_anything_is_built(stage: Stage, t
     clean = attempt(stage, Fault("none", "nothing", one.meant, False, nothing), tmp_path / "clean")
     assert clean.stopped is None
 
-    made = verdict(one, attempt(stage, one, tmp_path / "attempt"), {found.key for found in clean.findings})
+    result = verdict(one, attempt(stage, one, tmp_path / "attempt"), {found.key for found in clean.findings})
 
-    assert made.caught, made.others
-    assert made.by is not None
-    assert made.by.line == "landed"
-    assert made.outcome.stopped == ("check_landed" if one.must_stop else None)
-    assert not made.outcome.published
-    assert made.by.measure in faults.row(made)[3]
+    assert result.caught, result.others
+    assert result.by is not None
+    assert result.by.line == "landed"
+    assert result.outcome.stopped == ("check_landed" if one.must_stop else None)
+    assert not result.outcome.published
+    assert result.by.measure in faults.row(result)[3]
     landings = stage.before / "landing"
     assert not list(landings.glob(f"*/*/ds={SHOWN_DAY}")), "the stage is left as it was"
 
@@ -212,35 +212,35 @@ def test_every_fault_of_what_arrives_changes_it(stage: Stage, tmp_path: Path, on
     source = SimulatedSource(Service(60, 40, 8))
     one.inject(run)
     landings = run.home.landing(run.spec.source_name)
-    found = {path.parent.parent.name: pq.read_table(path) for path in landings.glob(f"*/ds={SHOWN_DAY}/*.parquet")}
+    tables = {path.parent.parent.name: pq.read_table(path) for path in landings.glob(f"*/ds={SHOWN_DAY}/*.parquet")}
     earlier_days_alone = one in _faults_streaming.LABELS
     day_before = landings / "events" / f"ds={SHOWN_DAY - DAY}"
     assert len(list(day_before.glob("*.parquet"))) == 1
     (events,) = (pq.read_table(path) for path in day_before.glob("*.parquet"))
     assert events.equals(source.read(SHOWN_DAY - DAY, ["events"])["events"]) is not earlier_days_alone
-    asked = {pattern.split(" ")[1] for pattern in one.meant if pattern.startswith("landed ")} - {"*"}
-    right = source.read(SHOWN_DAY, found)
-    assert all(found[table].equals(right[table]) for table in found) is earlier_days_alone
-    assert asked <= set(found)
+    expected = {pattern.split(" ")[1] for pattern in one.meant if pattern.startswith("landed ")} - {"*"}
+    right = source.read(SHOWN_DAY, tables)
+    assert all(tables[table].equals(right[table]) for table in tables) is earlier_days_alone
+    assert expected <= set(tables)
 
 
 @in_process
 def test_a_fault_that_nobody_looks_for_is_missed(stage: Stage, tmp_path: Path) -> None:
     harmless = Fault("harmless", "the rows come in another order", ("landed events value__*",), False, nothing)
     other = landed(events="select * from source order by hash(event_id)")
-    made = verdict(harmless, attempt(stage, Fault("x", "y", harmless.meant, False, other), tmp_path / "a"), set())
-    assert made.word == "MISSED"
-    assert faults.row(made)[0] == "**harmless: MISSED**"
+    result = verdict(harmless, attempt(stage, Fault("x", "y", harmless.meant, False, other), tmp_path / "a"), set())
+    assert result.label == "MISSED"
+    assert faults.row(result)[0] == "**harmless: MISSED**"
 
 
 @in_process
 def test_clean_days_are_judged_one_by_one(stage: Stage, tmp_path: Path) -> None:
     chosen = days(SHOWN_DAY - 2 * DAY, SHOWN_DAY)
-    made = alarms(Clean(stage.pipeline, chosen, (), ()), tmp_path / "home", Console(quiet=True))
+    result = alarms(Clean(stage.pipeline, chosen, (), ()), tmp_path / "home", Console(quiet=True))
     checks = list((tmp_path / "home" / "runs").rglob("checks.json"))
     assert len(checks) == 3
-    assert made.checked > 0
-    assert made.of("critical") == []
+    assert result.checked > 0
+    assert result.of("critical") == []
 
 
 # --------------------------------------------------------------------------------------------- the tables
@@ -248,11 +248,11 @@ def test_clean_days_are_judged_one_by_one(stage: Stage, tmp_path: Path) -> None:
 
 def test_alarms_are_counted_by_week() -> None:
     first = date(2026, 3, 1)
-    made = Alarms(Clean("streaming", days(first, first + 13 * DAY), (), ()))
-    made.found = {first: [finding(severity="warning"), finding(severity="info")], first + DAY: [finding()]}
-    assert made.per_week == 0.5
-    assert made.of("critical") == [(first + DAY, finding())]
-    text = faults.false_alarms([made])
+    result = Alarms(Clean("streaming", days(first, first + 13 * DAY), (), ()))
+    result.by_day = {first: [finding(severity="warning"), finding(severity="info")], first + DAY: [finding()]}
+    assert result.per_week == 0.5
+    assert result.of("critical") == [(first + DAY, finding())]
+    text = faults.false_alarms([result])
     assert "| streaming | 14 |" in " ".join(text.split())
     assert "events: value__mean" in text
 

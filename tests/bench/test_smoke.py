@@ -1,0 +1,215 @@
+"""Every benchmark still runs, from its command line to its table, at the smallest size that makes sense."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import (
+    _fault_runs,
+    _impressions,
+    _through_airflow,
+    backfill,
+    checks,
+    faults,
+    features,
+    online_retail,
+    serving,
+    streaming,
+)
+from bench._faults_streaming import FAULTS
+from tasks.operations.local_airflow import stack
+from tests.tasks.without_dbt import build_without_dbt
+from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, SHOWN, SHOWN_DAY, Tiny, days, in_process, pipeline_file, threads
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted(path.stem for path in (ROOT / "bench").glob("*.py"))
+PRIVATE = [name for name in MODULES if name.startswith("_")]
+Printed = pytest.CaptureFixture[str]
+
+
+def rows(text: str) -> list[list[str]]:
+    """Cells of the table rows in a text, without the rules below the headers."""
+    lines = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| --")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_every_benchmark_has_a_smoke_run() -> None:
+    assert MODULES
+    missing = [name for name in MODULES if name not in PRIVATE and f"test_{name}_runs" not in globals()]
+    assert missing == [], "add a test that runs it at a tiny size to this file"
+
+
+@pytest.mark.parametrize("name", PRIVATE)
+def test_every_private_module_belongs_to_a_benchmark(name: str) -> None:
+    others = [(ROOT / "bench" / f"{other}.py").read_text("utf-8") for other in MODULES if other != name]
+    assert any(f"bench.{name} " in text or f'bench.{name}"' in text or f"{name}.py" in text for text in others) or any(
+        f"import {name}" in text or f", {name}" in text for text in others
+    )
+
+
+@in_process
+def test_online_retail_runs(bought: Tiny, tmp_path: Path, capsys: Printed) -> None:
+    evaluate = {"metrics": ["ndcg@20", "mrr"], "baselines": ["popularity", "history"]}
+    gates = [{"metric": "ndcg@20", "beats": "popularity", "by": 0.0}]
+    ranker = {**BOUGHT["ranker"], "feature_fraction": 0.5}  # without it, no seed makes a difference
+    file = pipeline_file(tmp_path, BOUGHT, evaluate=evaluate, gates=gates, ranker=ranker)
+    home = bought.copied(tmp_path / "home").home
+
+    with threads(2):
+        online_retail.main(
+            ["--pipeline", str(file), "--as-of", str(BOUGHT_DAY), "--data", str(bought.data), "--home", str(home)]
+        )
+
+    header, ndcg, mrr = rows(capsys.readouterr().out)
+    assert header == ["metric", "model, mean ± sd", "seed 0", "seed 1", "seed 2", "popularity", "history"]
+    assert [ndcg[0], mrr[0]] == ["ndcg@20", "mrr"]
+    assert all(0.0 < float(cell) <= 1.0 for cell in [*ndcg[2:], *mrr[2:]])
+    assert len(set(ndcg[2:5])) > 1, "every seed gave the same model"
+
+
+def test_online_retail_needs_its_data(tmp_path: Path, capsys: Printed) -> None:
+    online_retail.main(["--data", str(tmp_path / "absent")])
+    assert capsys.readouterr().out.startswith("skipped: ")
+
+
+@in_process
+def test_streaming_runs(shown: Tiny, capsys: Printed) -> None:
+    streaming.main(
+        ["--pipeline", str(shown.file), "--as-of", str(SHOWN_DAY), "--home", str(shown.home), "--attempt", "1"]
+    )
+    assert [row[0] for row in rows(capsys.readouterr().out)] == ["ordered by", *rankings()]
+
+
+def rankings() -> list[str]:
+    return ["model", *SHOWN["evaluate"]["baselines"], "the truth"]
+
+
+def test_serving_runs(capsys: Printed) -> None:
+    serving.main(["--scale", "0.01", "--rounds", "1"])
+    assert len(capsys.readouterr().out.splitlines()) == 8
+
+
+def test_features_runs(tmp_path: Path, capsys: Printed) -> None:
+    features.main(["--rows", "1000", "--folder", str(tmp_path)])
+    table = rows(capsys.readouterr().out)
+    measured = {row[0]: row[1] for row in table}
+    assert all(float(measured[features.LABELS[name]]) > 0 for name in features.OURS)
+    assert "Polars, left join: not installed" in measured
+
+
+def test_features_runs_its_peers(tmp_path: Path) -> None:
+    """The peers that are installed here; the others need a Python of their own."""
+    _impressions.write(tmp_path / "data", 1_000, 30)
+    bench = features.Bench(1_000, tmp_path, Path(sys.executable), "500MB", 1)
+    bench.once("raw")
+    bench.once("pandas")
+    assert bench.missing == {}
+    assert "pandas" in bench.measured
+
+
+@in_process
+def test_checks_runs(capsys: Printed) -> None:
+    checks.main(["--rows", "2000", "--repeats", "1"])
+    assert [row[0] for row in rows(capsys.readouterr().out)] == ["suite", *checks.SUITES]
+
+
+def test_backfill_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+    """Without dbt, and in this process: the fifteen builds would take a minute."""
+
+    def here(function: Callable[..., None], *given: Any) -> float:
+        function(*given)
+        return 1.0
+
+    builds: list[list[date]] = []
+    build_without_dbt(monkeypatch, builds)
+    monkeypatch.setattr(backfill, "cpu_of", here)
+    file = pipeline_file(tmp_path, SHOWN)
+
+    backfill.main(["sql", "--pipeline", str(file), "--days", "2", "--repeats", "1", "--home", str(tmp_path / "home")])
+
+    table = {row[0]: row[1:] for row in rows(capsys.readouterr().out)}
+    assert table["one build of the range"] == ["1.0", "1.00", "2.0"]
+    assert table["full builds, one a day"] == ["2.0", "2.00", "1.0"]
+    assert len(builds) > 8
+
+
+def test_cpu_seconds_are_those_of_the_process(tmp_path: Path) -> None:
+    file = pipeline_file(tmp_path, SHOWN)
+    assert backfill.cpu_of(backfill.start_up, str(file), tmp_path / "home", SHOWN_DAY) > 0.1
+
+
+class FakeAirflow:
+    """Runs that are created succeed at once."""
+
+    def __init__(self, *_: Any) -> None:
+        self.names: list[str] = []
+
+    def dag(self, _pipeline: str) -> dict[str, Any]:
+        return {}
+
+    def pause(self, _pipeline: str, _paused: bool) -> None:
+        return
+
+    def trigger(self, _pipeline: str, _day: date, name: str) -> None:
+        self.names.append(name)
+
+    def runs(self, _pipeline: str, first: date, last: date) -> list[dict[str, Any]]:
+        created = {name.partition("__")[2] for name in self.names}
+        names = [*self.names, *(f"backfill__{day}" for day in days(first, last) if str(day) not in created)]
+        span = {"start_date": "2026-03-01T08:00:00", "end_date": "2026-03-01T09:00:00"}
+        return [{"dag_run_id": name, "state": "success", **span} for name in names]
+
+    def tasks(self, _pipeline: str, run_id: str) -> list[dict[str, Any]]:
+        return [{"dag_run_id": run_id, "task_id": "land", "try_number": 1}]
+
+    def close(self) -> None:
+        return
+
+
+def test_backfill_runs_through_a_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+    """All but Airflow itself, whose runs take minutes."""
+    done = subprocess.CompletedProcess[str]([], 0, "", "")
+    monkeypatch.setattr(stack, "up", lambda home, say: stack.Stack(home, 8080))
+    monkeypatch.setattr(stack, "down", lambda _: True)
+    monkeypatch.setattr(_through_airflow, "Airflow", FakeAirflow)
+    monkeypatch.setattr(_through_airflow, "cpu_of_stack", lambda _: 0.0)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+
+    backfill.main(["scheduler", "--days", "4", "--home", str(tmp_path)])
+
+    _, *modes = rows(capsys.readouterr().out)
+    assert [row[0] for row in modes] == [title for title, _ in _through_airflow.MODES.values()]
+    assert all(row[1:3] == ["4 of 4", "yes"] for row in modes)
+
+
+@pytest.fixture
+def stage(shown: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _fault_runs.Stage:
+    """The tiny service on its day, as `prepare` would leave it, in place of the bundled pipelines."""
+    monkeypatch.setenv("MATINEE_PIPELINES", str(shown.file.parent))
+    home = shown.copied(tmp_path / "clean").prepared().home
+    attempts = home.run_dir("shown", SHOWN_DAY, "1").parent
+    shutil.move(attempts / "1", attempts / _fault_runs.ATTEMPT)
+    shutil.rmtree(home.registry("shown"))
+    tiny_stage = _fault_runs.Stage("shown", SHOWN_DAY, home.root, home.root)
+    monkeypatch.setattr(faults, "DAYS", {"shown": SHOWN_DAY})
+    monkeypatch.setattr(faults, "prepare", lambda *_: tiny_stage)
+    return tiny_stage
+
+
+@in_process
+@pytest.mark.usefixtures("stage")
+def test_faults_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+    monkeypatch.setattr(faults, "FAULTS", {"shown": FAULTS})
+    chosen = ["constant scores", "extra column"]
+    faults.main(["catch", "--pipeline", "shown", "--only", *chosen, "--home", str(tmp_path / "faults")])
+    by_name = {row[0]: row for row in rows(capsys.readouterr().out)}
+    assert set(chosen) <= set(by_name), by_name

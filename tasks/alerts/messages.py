@@ -151,12 +151,12 @@ def _around(run: Run, run_id: str | None, step: str | None) -> dict[str, str]:
 
 def live_version(run: Run) -> str:
     """Name the version that the pipeline's alias points at, and its age in days relative to the run."""
-    found = alias(run.home, run.spec.name, run.spec.publish.alias)
-    if found is None:
+    current = alias(run.home, run.spec.name, run.spec.publish.alias)
+    if current is None:
         return "no version has been published yet"
-    days = (run.as_of - found.as_of).days
+    days = (run.as_of - current.as_of).days
     age = "of this day" if days == 0 else f"{abs(days)} day{'s'[: abs(days) > 1]} {'older' if days > 0 else 'newer'}"
-    return f"{found.version} ({age})"
+    return f"{current.version} ({age})"
 
 
 def task_link(pipeline: str, run_id: str | None, step: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from tasks.alerts.messages import (
     stopped_steps,
     task_link,
 )
-from tasks.store.files import write_json
+from tasks.store.registry import Alias
 from tests.alerting import check, leave, run_of
 from tests.tasks.handmade import day
 
@@ -92,7 +93,8 @@ def test_steps_that_have_a_result_were_not_stopped(tmp_path: Path) -> None:
 def test_the_version_that_is_served_has_an_age(tmp_path: Path, as_of: str, text: str) -> None:
     run = run_of(tmp_path)
     assert live_version(run) == "no version has been published yet"
-    write_json(tmp_path / "registry" / "tiny" / "aliases" / "champion.json", {"version": "v", "as_of": as_of})
+    served = Alias(version="v", as_of=date.fromisoformat(as_of), content="0" * 64)
+    served.write(tmp_path / "registry" / "tiny" / "aliases" / "champion.json")
     assert live_version(run) == text
 
 

@@ -37,6 +37,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.checks.verdicts import CheckResult
+from tasks.examples.sample import SampleResult
+from tasks.publishing.results import PublishResult
+from tasks.sources.land import LandResult
 from tasks.spec.project import PROJECT
 from tasks.store import registry
 from tasks.store.files import Home, read_json
@@ -272,9 +276,9 @@ def test_a_day_without_rows_is_run_like_any_other(bought: Tiny) -> None:
     """The tiny shop's day is a Saturday: closed."""
     assert bought.as_of.weekday() == 5
     run = bought.prepared()
-    assert run.result("land")["rows_of_day"] == {"lines": 0, "_rejects": 0}
-    assert run.result("check_landed")["failed_critical"] == 0
-    assert run.result("publish")["alias_moved"] is True
+    assert run.read("land", LandResult).rows_of_day == {"lines": 0, "_rejects": 0}
+    assert run.read("check_landed", CheckResult).failed_critical == 0
+    assert run.read("publish", PublishResult).alias_moved is True
 
 
 def test_a_population_with_too_few_groups(shown: Tiny) -> None:
@@ -284,8 +288,8 @@ def test_a_population_with_too_few_groups(shown: Tiny) -> None:
     from tasks.store.registry import version_dir
 
     run = shown.prepared()
-    counts = run.result("sample")["populations"]
-    engine = load(version_dir(run.home, "shown", run.result("publish")["version"]))
+    counts = run.read("sample", SampleResult).populations
+    engine = load(version_dir(run.home, "shown", run.read("publish", PublishResult).version))
     large = {region for region, groups in counts.items() if groups >= SHOWN["populations"]["min_groups"]}
     assert large
     assert counts.keys() - large

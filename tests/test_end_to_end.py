@@ -17,6 +17,9 @@ import pytest
 
 from engine.evaluation import select
 from tasks.evaluation.results import EvaluateResult, records_if_valid
+from tasks.features.build import BuildResult, DaySpan
+from tasks.publishing.results import PublishResult
+from tasks.runs.outcome import ReportResult
 from tasks.runs.run import Run
 from tasks.store.files import Home
 from tasks.store.registry import Alias, alias, timeline, version_dir
@@ -37,7 +40,7 @@ def tiny(request: pytest.FixtureRequest) -> Tiny:
 
 def published(tiny: Tiny) -> tuple[Run, str]:
     run = tiny.prepared()
-    return run, str(run.result("publish")["version"])
+    return run, run.read("publish", PublishResult).version
 
 
 def loaded(tiny: Tiny) -> Engine:
@@ -56,7 +59,7 @@ def test_a_run_publishes_one_version_and_points_to_it(tiny: Tiny) -> None:
     assert alias(run.home, name, "champion") == Alias(version=version, as_of=tiny.as_of, content=event.content)
     assert loaded(tiny).descriptor.content == event.content
     assert (event.version, event.live, event.why) == (version, True, "all gates passed")
-    assert run.result("report")["good"] is True
+    assert run.read("report", ReportResult).good is True
     assert not (run.dir / "errors").exists() or not list((run.dir / "errors").iterdir())
     leftovers = [path for path in tiny.home.rglob(".*") if path.name not in {".lock", ".user.yml"}]
     assert leftovers == []
@@ -172,7 +175,7 @@ def test_a_run_again_publishes_nothing_new(tiny: Tiny, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "home" / "warehouse")
     shutil.rmtree(tmp_path / "home" / "retrieval")
     run = again.run(attempt="2")
-    assert run.result("publish")["new"] is False
+    assert run.read("publish", PublishResult).new is False
     assert again.versions == tiny.versions
     assert len(timeline(run.home, run.spec.name)) == 1
     assert tables(again) == tables(tiny)
@@ -204,7 +207,7 @@ def test_days_in_any_order_end_in_the_same_versions_and_tables(tiny: Tiny, tmp_p
 def test_a_version_does_not_depend_on_who_was_champion(shown: Tiny, tmp_path: Path) -> None:
     """The champion is evaluated as of the day, and recorded only in the run and in the timeline."""
     tiny = shown.elsewhere(tmp_path / "home")
-    first = tiny.run(tiny.as_of - timedelta(days=1)).result("publish")["version"]
+    first = tiny.run(tiny.as_of - timedelta(days=1)).read("publish", PublishResult).version
     run = tiny.run()
 
     evaluated = run.read("evaluate", EvaluateResult)
@@ -214,7 +217,7 @@ def test_a_version_does_not_depend_on_who_was_champion(shown: Tiny, tmp_path: Pa
     none, compared = (event.against_champion[0] for event in timeline(run.home, "shown"))
     assert none["detail"] == f"no champion before {tiny.as_of - timedelta(days=1)}"
     assert compared["detail"].endswith(f"new to the champion {first}")
-    version = run.result("publish")["version"]
+    version = run.read("publish", PublishResult).version
     assert tiny.versions[version] == shown.versions[version]
 
 
@@ -265,12 +268,12 @@ def test_a_corrected_day_is_another_version(bought: Tiny, tmp_path: Path) -> Non
     file = tmp_path / "shop" / "2011-02-01.csv"
     file.write_text("\n".join(file.read_text().splitlines()[:-3]) + "\n")
     run = corrected.run(attempt="corrected")
-    assert run.result("build")["partitions_loaded"] == {"days": 1, "from": "2011-02-01", "to": "2011-02-01"}
+    assert run.read("build", BuildResult).partitions_loaded == DaySpan.of([date(2011, 2, 1)])
     assert len(corrected.versions) == 2
     assert alias(run.home, run.spec.name, "champion") == Alias(
-        version=run.result("publish")["version"],
+        version=run.read("publish", PublishResult).version,
         as_of=bought.as_of,
-        content=run.result("publish")["content"],
+        content=run.read("publish", PublishResult).content,
     )
 
 

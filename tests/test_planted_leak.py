@@ -11,6 +11,7 @@ from tasks.evaluation.leakage import Leakage
 from tasks.evaluation.results import EvaluateResult
 from tasks.examples import queries
 from tasks.publishing.results import GateResult, PublishResult
+from tasks.runs.outcome import ReportResult
 from tasks.store.files import Home, read_json
 from tasks.store.registry import alias
 from tests.tiny_pipelines import BOUGHT, SHOWN, Tiny, in_process, pipeline_file
@@ -51,7 +52,7 @@ def test_a_planted_leak_is_named_and_nothing_is_published(leaking: Tiny) -> None
     assert max(power.closes or 0.0 for power in others) < 0.2
     assert leaking.versions == before
     assert len(before) == 1
-    assert run.result("report")["good"] is False
+    assert run.read("report", ReportResult).good is False
     assert "Leakage suspected" in (run.step_dir("report") / "report.html").read_text()
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tasks.errors import MatineeError, SpecError
 from tasks.runs.provenance import code_digest
@@ -100,29 +100,13 @@ class Run:
             write_json(path / "made_by.json", self.made_by)
             folder.result.write(path / "result.json")
 
-    def read(self, step: str, kind: type[Result]) -> Result:
-        """Return what a finished step recorded.
-
-        Raises:
-            MatineeError: the step has not run in this attempt, or by another pipeline file or other code.
-        """
-        return kind.parse(self.result(step), self.step_dir(step) / "result.json")
-
-    @contextmanager
-    def step(self, step: str, result: dict[str, Any]) -> Iterator[Path]:
-        """Yield a temporary folder that becomes the step's folder, with `result` in it, when the block ends."""
-        with atomic_dir(self.step_dir(step)) as folder:
-            yield folder
-            write_json(folder / "made_by.json", self.made_by)
-            write_json(folder / "result.json", result)
-
     @property
     def made_by(self) -> str:
         """Digest of the pipeline file and the code, by which the steps of one attempt know each other."""
         return digest([self.spec.canonical(), code_digest()])
 
-    def result(self, step: str) -> dict[str, Any]:
-        """Return what a finished step recorded.
+    def read(self, step: str, kind: type[Result]) -> Result:
+        """Read what a finished step recorded.
 
         Raises:
             MatineeError: the step has not run in this attempt, or by another pipeline file or other code.
@@ -138,5 +122,4 @@ class Run:
                 f"the pipeline file or the code has changed since the step {step!r} of {self.spec.name} {self.as_of} "
                 f"ran in the attempt {self.attempt!r}; run the steps again from it on, or `matinee run` for all steps"
             )
-        found: dict[str, Any] = read_json(path)
-        return found
+        return kind.read(path)

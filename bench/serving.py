@@ -16,7 +16,8 @@ from pathlib import Path
 import lightgbm as lgb
 import numpy as np
 
-from engine.folding import fold_in, gram
+from engine.als import Penalty
+from engine.folding import fold_in, shared_part
 from engine.topk import Table, top_k
 from engine.trees import Trees
 
@@ -68,10 +69,10 @@ def retrieval(scale: float, rounds: int) -> None:
     theirs = partial(np.argpartition, scores, -100)
     compare(f"top-100 of {million} scores / argpartition", partial(top_k, scores, 100), theirs, rounds, "≤ 0.1")
     items = random.normal(size=(catalog, 128)).astype(np.float32)
-    shared = gram(items, 1.0)
-    history = random.choice(catalog, 50, replace=False).astype(np.int32)
+    shared, penalty = shared_part(items), Penalty(1.0)
+    history = random.choice(catalog, 50, replace=False)
     confidence = np.full(50, 4.0, dtype=np.float32)
-    ours = partial(fold_in, items, shared, history, confidence)
+    ours = partial(fold_in, items, shared, penalty, history, confidence)
     name = "fold-in, 50 items, 128 factors / 50×128×128"
     compare(name, ours, partial(np.matmul, items[history], shared), rounds, "≤ 0.12 ms")
 

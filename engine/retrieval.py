@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from engine.als import Penalty
 from engine.arrays import Bools, Codes, Offsets, Singles, Strings, offsets_of
 from engine.errors import ArtifactError
 from engine.ids import Ids
@@ -106,6 +107,7 @@ class Als:
         "user_factors": "f4:2",
         "item_factors": "f4:2",
         "regularization": "f8:0",
+        "regularization_per_item": "f8:0",
         "alpha": "f8:0",
     }
 
@@ -113,7 +115,8 @@ class Als:
     user_factors: Singles
     item_factors: Singles
     local: _Local
-    regularization: float
+    penalty: Penalty
+    """Of a user who is folded in."""
     alpha: float
 
     @classmethod
@@ -132,7 +135,7 @@ class Als:
             np.ascontiguousarray(found["user_factors"]),
             np.ascontiguousarray(found["item_factors"]),
             _Local.of(own, items),
-            float(found["regularization"]),
+            Penalty(float(found["regularization"]), float(found["regularization_per_item"])),
             float(found["alpha"]),
         )
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import BuildError, TrainingError
 from tasks.examples import queries
 from tasks.examples.retrieval_models import Past
-from tasks.examples.retrievers import AsOf, model_of, refit_day
+from tasks.examples.retrievers import AsOf, blas_kernels, model_of, refit_day
 from tasks.features.build import (
     landing_digest,
     libraries,
@@ -53,18 +53,27 @@ class RetrieveResult(Record):
         cuts: folders that the run needs: one for each cut, and one for its as-of day.
         made: how many of them were missing.
         folders: where they lie below the home.
+        kernels: the BLAS kernels of the processor they are for, where their bits depend on it.
     """
 
     data: str
     cuts: int
     made: int
     folders: dict[date, str]
+    kernels: list[str]
 
 
-def cut_folders(run: Run, need: BuildRequest) -> dict[date, Path]:
-    """The folder of every cut of the run and of its as-of day, named by all that it is made from."""
+def cut_folders(run: Run, need: BuildRequest, kernels: list[str] | None = None) -> dict[date, Path]:
+    """The folder of every cut of the run and of its as-of day, named by all that it is made from.
+
+    Args:
+        run: the run.
+        need: what it needs.
+        kernels: the BLAS kernels that the models' bits depend on; those of this processor if absent.
+    """
     canonical = run.spec.canonical()
     made_by = {
+        "kernels": blas_kernels(run.spec.retrieval) if kernels is None else kernels,
         "code": [code_digest(), transforms_digest(), libraries()],
         "spec": [canonical["retrieval"], canonical["examples"]["kind"], canonical["start"], dbt_vars(run.spec)],
     }
@@ -93,7 +102,8 @@ def candidate_files(run: Run) -> dict[date, Path]:
         BuildError: something that they were made from has changed since.
     """
     cuts, folders = set(run.windows.refit), made_folders(run)
-    if folders != cut_folders(run, needed(run)):
+    # The worker that retrieved may have had another processor than this one: its folders are still the run's.
+    if folders != cut_folders(run, needed(run), run.read("retrieve", RetrieveResult).kernels):
         raise BuildError(
             f"{run.spec.name} {run.as_of}: the landing, the pipeline file or the code has changed since the step "
             "`retrieve`; run the steps again from `build` on"
@@ -125,6 +135,7 @@ def retrieve_step(run: Run) -> RetrieveResult:
         cuts=len(folders),
         made=len(missing),
         folders={day: str(folder.relative_to(run.home.root)) for day, folder in folders.items()},
+        kernels=blas_kernels(run.spec.retrieval),
     )
     with run.write("retrieve") as step:
         step.result = result

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING
 
 from tasks.errors import TrainingError
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
     import scipy.sparse as sp
+
+    from engine.als import Penalty
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +59,9 @@ class Past:
         import numpy as np
         import scipy.sparse as sp
 
-        weight = self.actions if half_life is None else self.actions * np.exp2(-self.age / half_life)
+        weight = self.actions
+        if half_life is not None:
+            weight = weight * _decay(half_life, int(self.age.max(initial=0)))[self.age]
         columns = self.items if items is None else items
         at = np.searchsorted(columns, self.items) if len(columns) else np.zeros(len(self.items), dtype=np.int64)
         known = at < len(columns)
@@ -70,6 +76,16 @@ class Past:
         return Actions(self.users[names], columns, matrix)
 
 
+def _decay(half_life: int, oldest: int) -> npt.NDArray[np.float64]:
+    """Return 2^(-age / half_life) for the ages from 0 to `oldest`, in days."""
+    import numpy as np
+
+    # Powers of numpy and of the C library differ in the last bit between processors; decimal ones don't.
+    context = Context(prec=40)
+    ages = (context.divide(Decimal(-age), Decimal(half_life)) for age in range(oldest + 1))
+    return np.array([float(context.power(Decimal(2), age)) for age in ages])
+
+
 def _encode(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int64]]:
     """The sorted distinct texts of a column, and the number of each row's."""
     import numpy as np
@@ -82,20 +98,34 @@ def _encode(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.str_], npt.NDArray[
     return names[order], rank[encoded.indices.to_numpy()]
 
 
-def fit_als(actions: Actions, part: AlsRetrieval) -> npt.NDArray[np.float32]:
-    """The item factors (items, factors) of implicit-feedback matrix factorisation.
+def fit_als(actions: Actions, part: AlsRetrieval) -> tuple[npt.NDArray[np.float32], Penalty]:
+    """The item factors (items, factors) of implicit-feedback matrix factorization, and its users' penalty.
 
     Hu, Koren and Volinsky (2008); the confidence of a pair is alpha * actions, 1 where there is none.
 
     Raises:
         TrainingError: there is no action to learn from.
     """
+    from engine.als import Penalty, Settings, fit, scaled_by_count
+
+    if not actions.counts.nnz:
+        raise TrainingError("ALS: no action of any user on any item is known yet; start the pipeline later")
+    weights = confidence(actions.counts, part.alpha)
+    penalties = (Penalty(part.regularization), Penalty(part.regularization))
+    if part.regularize == "by_count":
+        penalties = scaled_by_count(part.regularization, part.alpha, weights.shape, weights.nnz)
+    if part.solver == "implicit":
+        return _fit_by_implicit(weights, part), penalties[0]
+    threads = int(os.environ.get("MATINEE_THREADS", "2"))
+    _, items = fit(weights, penalties, Settings(part.factors, part.iterations, part.seed, threads))
+    return items, penalties[0]
+
+
+def _fit_by_implicit(weights: sp.csr_matrix, part: AlsRetrieval) -> npt.NDArray[np.float32]:
     import numpy as np
     from implicit.cpu.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
 
-    if not actions.counts.nnz:
-        raise TrainingError("ALS: no action of any user on any item is known yet; start the pipeline later")
     model = AlternatingLeastSquares(
         factors=part.factors,
         regularization=part.regularization,
@@ -106,7 +136,7 @@ def fit_als(actions: Actions, part: AlsRetrieval) -> npt.NDArray[np.float32]:
         calculate_training_loss=False,
     )
     with threadpool_limits(1, "blas"):
-        model.fit(confidence(actions.counts, part.alpha), show_progress=False)
+        model.fit(weights, show_progress=False)
     return np.ascontiguousarray(model.item_factors, dtype=np.float32)
 
 

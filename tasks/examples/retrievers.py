@@ -6,7 +6,7 @@ depends on users is made as of the cut. Both are functions of days alone, so the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, get_args
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
+
+    from engine.als import Penalty
 
 Arrays = dict[str, Any]
 """What a model's file holds, by the names that its class in `engine/retrieval.py` reads."""
@@ -54,12 +56,14 @@ class RetrievalModel:
         node: type of the node that serves it, as `engine/node_schema.py` and `engine/loader.py` have it.
         arrays: makes what its file holds as of a cut, from its settings and from what `fit` returned.
         fit: fits what is kept between refit days, to the actions known by such a day; None if there is nothing.
+        uses_blas: tells from its settings whether its bits depend on the BLAS kernel of a processor.
     """
 
     settings: type[Part]
     node: str
     arrays: Callable[[Any, AsOf, Any], Arrays]
     fit: Callable[[Actions, Any], Any] | None = None
+    uses_blas: Callable[[Any], bool] = lambda _: False
 
     @property
     def type(self) -> str:
@@ -79,27 +83,24 @@ def refit_day(cut: date, start: date, every: int) -> date:
 
 
 def _als(part: AlsRetrieval, now: AsOf, fitted: Any) -> Arrays:
-    from threadpoolctl import threadpool_limits
-
     from engine.folding import fold_in_all
 
-    item_ids, factors = fitted
+    item_ids, factors, penalty = fitted
     actions = now.past.matrix(part.half_life, item_ids)
     trust = confidence(actions.counts, part.alpha)
-    with threadpool_limits(1, "blas"):  # the sums' last bits depend on the number of threads
-        users = fold_in_all(factors, part.regularization, trust.indptr.astype("i8"), trust.indices, trust.data)
     return {
         "user_ids": actions.users,
         "item_ids": item_ids,
-        "user_factors": users,
+        "user_factors": fold_in_all(factors, penalty, trust.indptr.astype("i8"), trust.indices, trust.data),
         "item_factors": factors,
-        "regularization": part.regularization,
+        "regularization": penalty.base,
+        "regularization_per_item": penalty.per_entry,
         "alpha": part.alpha,
     }
 
 
-def _fit_als(known: Actions, part: AlsRetrieval) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.float32]]:
-    return known.items, fit_als(known, part)
+def _fit_als(known: Actions, part: AlsRetrieval) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.float32], Penalty]:
+    return known.items, *fit_als(known, part)
 
 
 def _item_item(part: ItemItemRetrieval, now: AsOf, fitted: Any) -> Arrays:
@@ -146,10 +147,10 @@ def _history(part: HistoryRetrieval, now: AsOf, fitted: None) -> Arrays:
 RETRIEVAL_MODELS: dict[str, RetrievalModel] = {
     model.type: model
     for model in (
-        RetrievalModel(AlsRetrieval, "ALS", _als, _fit_als),
+        RetrievalModel(AlsRetrieval, "ALS", _als, _fit_als, lambda part: part.solver == "implicit"),
         RetrievalModel(PopularityRetrieval, "Popularity", _popularity),
         RetrievalModel(HistoryRetrieval, "History", _history),
-        RetrievalModel(ItemItemRetrieval, "ItemItem", _item_item, _fit_item_item),
+        RetrievalModel(ItemItemRetrieval, "ItemItem", _item_item, _fit_item_item, lambda _: True),
         # Add a new one here. It needs its settings in tasks/spec/parts.py (a member of `Retrieval`), and its node in
         # engine/node_schema.py with a class in engine/retrieval.py. Import heavy libraries inside its functions: pages
         # and DAG files read this table, too.
@@ -161,3 +162,14 @@ RETRIEVAL_MODELS: dict[str, RetrievalModel] = {
 def model_of(part: Retrieval) -> RetrievalModel:
     """The model that a part of the pipeline file declares."""
     return RETRIEVAL_MODELS[part.type]
+
+
+def blas_kernels(parts: Iterable[Retrieval]) -> list[str]:
+    """Return the names of this processor's BLAS kernels if the bits of one of the models depend on them."""
+    import scipy.linalg  # noqa: F401  BLAS libraries are found once they are loaded
+    from threadpoolctl import threadpool_info
+
+    if not any(model_of(part).uses_blas(part) for part in parts):
+        return []
+    blas = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    return sorted({library.get("architecture", library["internal_api"]) for library in blas})

@@ -17,6 +17,7 @@ from pydantic import (
     StringConstraints,
     Tag,
     WithJsonSchema,
+    model_validator,
 )
 
 
@@ -165,11 +166,16 @@ class Populations(Part):
 
 
 class AlsRetrieval(Part):
-    """Implicit-feedback matrix factorisation (Hu, Koren, Volinsky 2008)."""
+    """Implicit-feedback matrix factorization (Hu, Koren, Volinsky 2008)."""
 
     type: Literal["als"]
     factors: Annotated[Whole, Field(ge=1, le=1024)] = Field(default=64, description="Length of the vectors.")
     regularization: PositiveFloat = Field(default=20.0, description="L2 penalty.")
+    regularize: Literal["plain", "by_count"] = Field(
+        default="plain",
+        description="`plain`: everybody alike; `by_count`: users and items in proportion to their actions, with the "
+        "same mean (Rendle et al. 2022).",
+    )
     alpha: PositiveFloat = Field(default=4.0, description="Confidence of a pair is alpha * actions.")
     iterations: PositiveInt = Field(default=15, description="Alternating sweeps.")
     refit: SomeDays = Field(default=7, description="Item factors are fitted anew on this calendar.")
@@ -177,7 +183,21 @@ class AlsRetrieval(Part):
         default=None, description="An action this long ago counts half; every action counts fully if absent."
     )
     seed: NonNegativeInt = Field(default=0, description="Seed of the starting point.")
+    solver: Literal["exact", "implicit"] = Field(
+        default="exact",
+        description="`exact`: the same bytes on every processor; `implicit`: that library, whose bytes depend on the "
+        "processor's BLAS kernel.",
+    )
     k: PositiveInt = Field(description="Items retrieved for each user.")
+
+    @model_validator(mode="after")
+    def _penalty_of_the_library(self) -> AlsRetrieval:
+        if self.solver == "implicit" and self.regularize != "plain":
+            raise ValueError(
+                f"found regularize: {self.regularize} with solver: implicit, which knows plain only; "
+                "expected solver: exact"
+            )
+        return self
 
 
 class PopularityRetrieval(Part):

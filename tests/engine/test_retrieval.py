@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.candidates import scores_of, union
-from engine.errors import ArtifactError, EngineError
-from engine.folding import fold_in, fold_in_all, gram
+from engine.errors import ArtifactError
 from engine.ids import Ids
 from engine.npz import load_arrays, save_arrays
 from engine.retrieval import Als, History, ItemItem, Items, Popularity
@@ -33,6 +32,7 @@ FACTORS = {
     "user_factors": np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32),
     "item_factors": np.array([[3.0, 1.0], [1.0, 2.0], [3.0, 0.5], [-1.0, 4.0]], dtype=np.float32),
     "regularization": np.float64(0.1),
+    "regularization_per_item": np.float64(0.0),
     "alpha": np.float64(4.0),
 }
 POPULAR = {"item_ids": ITEMS, "scores": np.array([1.0, 9.0, 9.0, 3.0], dtype=np.float32)}
@@ -155,25 +155,6 @@ def test_ids_longer_than_the_table_are_unknown() -> None:
     assert Ids.of([], "test").numbers(["a"]).tolist() == [-1]
     with pytest.raises(ArtifactError, match="ascending"):
         Ids.of(["b", "a"], "test")
-
-
-def test_fold_in_solves_the_equations_of_implicit() -> None:
-    from implicit.cpu.als import AlternatingLeastSquares
-    from scipy.sparse import csr_matrix
-    from threadpoolctl import threadpool_limits
-
-    values = np.random.default_rng(0).random((30, 20), dtype=np.float32)
-    matrix = csr_matrix(np.where(values < 0.3, values, 0))
-    with threadpool_limits(1, "blas"):
-        model = AlternatingLeastSquares(factors=8, regularization=0.5, alpha=3.0, iterations=2, random_state=0)
-        model.fit(matrix, show_progress=False)
-    ours = fold_in_all(model.item_factors, 0.5, matrix.indptr.astype(np.int64), matrix.indices, matrix.data * 3.0)
-    theirs = model.recalculate_user(np.arange(30), matrix)
-    np.testing.assert_allclose(ours, theirs, atol=1e-4)
-    shared = gram(model.item_factors, 0.5)
-    assert fold_in(model.item_factors, shared, matrix.indices[:0], matrix.data[:0]).tolist() == [0.0] * 8
-    with pytest.raises(EngineError, match="not positive definite"):
-        fold_in(model.item_factors, gram(model.item_factors, -1e6), matrix.indices[:3], matrix.data[:3])
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,7 @@ def arrays(folder: Path) -> None:
         user_factors=random.normal(size=(2, 3)).astype(np.float32),
         item_factors=random.normal(size=(5, 3)).astype(np.float32),
         regularization=0.1,
+        regularization_per_item=0.0,
         alpha=1.0,
     )
     popular = np.array([1.0, 4.0, 2.0, 3.0, 9.0], dtype=np.float32)

@@ -1,0 +1,120 @@
+"""Linear algebra whose every sum has one order: the same bits on every processor, for any number of threads.
+
+BLAS chooses a kernel by processor, and each kernel adds in another order. Here sums are loops over rows: the compiler
+may take several *columns* at once, which changes no sum, and may not fuse a product with an addition, since `kernel`
+allows no fast-math. All numbers are 64 bits wide.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.arrays import Floats, kernel
+
+_BAND = 16  # rows that stay in the fastest cache; columns the compiler takes at once without a rest
+
+
+@kernel
+def add_rows(out: Floats, weights: Floats, rows: Floats, left: int) -> None:
+    """Add Σ `weights[n]` × `rows[n]` to `out`, row by row, in place.
+
+    Args:
+        out: (columns,).
+        weights: (rows,).
+        rows: (rows, columns), contiguous: of a slice the compiler would not know that columns are neighbors.
+        left: the first column that is added; those before it stay as they are.
+    """
+    # Four rows a pass read and write `out` a quarter as often; each element's sum keeps the order of the rows.
+    whole = len(weights) - len(weights) % 4
+    begin, end = np.uint64(left), np.uint64(len(out))
+    for n in range(0, whole, 4):
+        a, b, c, d = weights[n], weights[n + 1], weights[n + 2], weights[n + 3]
+        first, second, third, fourth = rows[n], rows[n + 1], rows[n + 2], rows[n + 3]
+        for k in range(begin, end):
+            out[k] = (((out[k] + a * first[k]) + b * second[k]) + c * third[k]) + d * fourth[k]
+    for n in range(whole, len(weights)):
+        weight, row = weights[n], rows[n]
+        for k in range(begin, end):
+            out[k] += weight * row[k]
+
+
+@kernel
+def dot(left: Floats, right: Floats) -> float:
+    """Return Σ `left[n]` × `right[n]`: every fourth product is a sum of its own, and these are added in pairs."""
+    # One running sum would wait for each addition; a compiler must not split it, so it is split here.
+    a = b = c = d = 0.0
+    whole = len(left) - len(left) % 4
+    for n in range(0, whole, 4):
+        a += left[n] * right[n]
+        b += left[n + 1] * right[n + 1]
+        c += left[n + 2] * right[n + 2]
+        d += left[n + 3] * right[n + 3]
+    for n in range(whole, len(left)):
+        a += left[n] * right[n]
+    return (a + b) + (c + d)
+
+
+@kernel
+def add_outer(total: Floats, weights: Floats, rows: Floats) -> None:
+    """Add Σ `weights[n]` × `rows[n]` × `rows[n]`ᵀ to `total` on and above its diagonal, in place.
+
+    Args:
+        total: (columns, columns); up to 15 columns left of the diagonal are used as scratch.
+        weights: (rows,).
+        rows: (rows, columns), contiguous.
+    """
+    turned = np.empty((rows.shape[1], _BAND))
+    for start in range(0, len(rows), _BAND):
+        band = rows[start : start + _BAND]
+        for n in range(len(band)):
+            for k in range(rows.shape[1]):
+                turned[k, n] = weights[start + n] * band[n, k]
+        for k in range(rows.shape[1]):
+            add_rows(total[k], turned[k, : len(band)], band, k - k % _BAND)
+
+
+@kernel
+def gram(rows: Floats) -> Floats:
+    """Return Σ row × rowᵀ (columns, columns) of `rows` (rows, columns): symmetric to the last bit."""
+    size = rows.shape[1]
+    total = np.zeros((size, size))
+    add_outer(total, np.ones(len(rows)), rows)
+    for k in range(size):
+        for other in range(k):
+            total[k, other] = total[other, k]
+    return total
+
+
+@kernel
+def solve_positive(matrix: Floats, right: Floats) -> bool:
+    """Solve `matrix` × x = `right` by Cholesky's UᵀU, and put x in the place of `right`.
+
+    Args:
+        matrix: symmetric (size, size), contiguous; only what is on and above the diagonal counts, and is overwritten.
+        right: (size,).
+
+    Returns:
+        False where the matrix is not positive definite; `right` then means nothing.
+    """
+    size = len(right)
+    weights = np.empty(_BAND)
+    for start in range(0, size, _BAND):
+        end = min(start + _BAND, size)
+        for row in range(start, size):  # those up to `end` become rows of U, the others lose their share of them
+            above = min(row, end) - start
+            for n in range(above):
+                weights[n] = -matrix[start + n, row]
+            add_rows(matrix[row], weights[:above], matrix[start : start + above], row - row % _BAND)
+            if row < end:
+                if not matrix[row, row] > 0.0:  # NaN too
+                    return False
+                scale = 1.0 / np.sqrt(matrix[row, row])
+                for k in range(row, size):
+                    matrix[row, k] *= scale
+    for k in range(size):
+        right[k] /= matrix[k, k]
+        for n in range(k + 1, size):
+            right[n] -= right[k] * matrix[k, n]
+    for k in range(size - 1, -1, -1):
+        right[k] = (right[k] - dot(matrix[k, k + 1 :], right[k + 1 :])) / matrix[k, k]
+    return True

@@ -12,6 +12,7 @@ import numpy as np
 from engine.arrays import Floats, kernel
 
 _BAND = 16  # rows that stay in the fastest cache; columns the compiler takes at once without a rest
+_TILE = 256  # columns of a band that stay in the fastest cache
 
 
 @kernel
@@ -118,3 +119,51 @@ def solve_positive(matrix: Floats, right: Floats) -> bool:
     for k in range(size - 1, -1, -1):
         right[k] = (right[k] - dot(matrix[k, k + 1 :], right[k + 1 :])) / matrix[k, k]
     return True
+
+
+@kernel
+def invert_positive(matrix: Floats) -> bool:
+    """Put the inverse of a symmetric positive definite matrix (size, size), contiguous, in its place.
+
+    Gauss-Jordan elimination by bands of rows, on and above the diagonal (the sweep operator: Goodnight, 1979).
+
+    Returns:
+        False where the matrix is not positive definite; it then means nothing.
+    """
+    size = len(matrix)
+    for start in range(0, size, _BAND):
+        end = min(start + _BAND, size)
+        band, inverse = np.empty((end - start, size)), np.zeros((end - start, end - start))
+        for n in range(len(band)):
+            for k in range(size):
+                band[n, k] = matrix[start + n, k] if k >= start + n else matrix[k, start + n]
+        for n in range(len(band)):
+            inverse[n, n] = 1.0
+            if not solve_positive(band[:, start:end].copy(), inverse[n]):
+                return False
+        solved = np.zeros(band.shape)
+        for n in range(len(band)):
+            add_rows(solved[n], inverse[n], band, 0)
+        _eliminate(matrix, band, solved)
+        for n in range(len(band)):
+            matrix[:start, start + n] = solved[n, :start]
+            matrix[start + n, start:end] = -inverse[n]
+            matrix[start + n, end:] = solved[n, end:]
+    for row in range(size):
+        for k in range(row, size):
+            matrix[row, k] = -matrix[row, k]
+            matrix[k, row] = matrix[row, k]
+    return True
+
+
+@kernel
+def _eliminate(matrix: Floats, band: Floats, solved: Floats) -> None:
+    """Subtract bandᵀ × `solved` from `matrix` on and above its diagonal."""
+    weights = np.empty(len(band))
+    for left in range(0, len(matrix), _TILE):
+        right = min(left + _TILE, len(matrix))
+        tile = solved[:, left:right].copy()
+        for row in range(right):
+            for n in range(len(band)):
+                weights[n] = -band[n, row]
+            add_rows(matrix[row, left:right], weights, tile, max(row - row % _BAND - left, 0))

@@ -23,8 +23,10 @@ from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, Tiny, pipeline_file
 
 PROJECT = Path(__file__).parents[1]
 STEPS = ("retrieve", "sample", "train", "evaluate", "gate", "publish")
+FEATURES = [*BOUGHT["features"], "item_item_score", "als_rank"]
 RETRIEVAL = [
     {"type": "als", "factors": 24, "half_life": "9d", "refit": "10d", "k": 10},
+    {"type": "item_item", "regularization": 5, "half_life": "9d", "refit": "10d", "k": 10},
     {"type": "popularity", "k": 10},
     {"type": "history", "k": 10},
 ]
@@ -55,7 +57,7 @@ def processors() -> dict[str, dict[str, str]]:
 
 def made_on(processor: dict[str, str], bought: Tiny, folder: Path) -> dict[str, Any]:
     """Run the steps behind the tables on one processor."""
-    file = pipeline_file(folder, BOUGHT, retrieval=RETRIEVAL)
+    file = pipeline_file(folder, BOUGHT, retrieval=RETRIEVAL, features=FEATURES)
     home = folder / "home"
     for part in ("landing", "warehouse"):
         shutil.copytree(bought.home / part, home / part)
@@ -74,14 +76,16 @@ def test_every_processor_makes_the_same_bytes(bought: Tiny, tmp_path: Path) -> N
     assert {name: found["kernels"] for name, found in made.items()} == {name: [name] for name in made}
     assert len({found["implicit"] for found in made.values()}) > 1  # so these are different processors
     first, *others = (found["files"] for found in made.values())
-    assert {"als.npz", "candidates.parquet", "published.txt", "descriptor.json"} <= {Path(name).name for name in first}
+    kept = {"als.npz", "item_item.npz", "candidates.parquet", "published.txt", "descriptor.json"}
+    assert kept <= {Path(name).name for name in first}
     for other in others:
         assert {name for name in first.keys() | other.keys() if first.get(name) != other.get(name)} == set()
 
 
 def main(file: Path, home: Path) -> None:
     """Run the steps, and print the digest of every file that has no clock in it."""
-    from tasks.examples.retrieval_models import _fit_by_implicit, blas_kernels
+    from tasks.examples.retrieval_models import _fit_by_implicit
+    from tasks.examples.retrievers import blas_kernels
     from tasks.runs.steps import BY_NAME, run_step
     from tasks.spec.parts import AlsRetrieval
 
@@ -91,15 +95,12 @@ def main(file: Path, home: Path) -> None:
         run_step(run, BY_NAME[name])
     by_library = AlsRetrieval(type="als", factors=24, solver="implicit", k=1)
     matrix = sparse()
-    print(
-        json.dumps(
-            {
-                "kernels": blas_kernels([by_library]),
-                "implicit": hashlib.sha256(_fit_by_implicit(matrix, by_library).tobytes()).hexdigest(),
-                "files": digests(home),
-            }
-        )
-    )
+    made = {
+        "kernels": blas_kernels([by_library]),
+        "implicit": hashlib.sha256(_fit_by_implicit(matrix, by_library).tobytes()).hexdigest(),
+        "files": digests(home),
+    }
+    sys.stdout.write(f"{json.dumps(made)}\n")
 
 
 def sparse() -> Any:

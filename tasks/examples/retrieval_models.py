@@ -126,16 +126,16 @@ def _fit_by_implicit(weights: sp.csr_matrix, part: AlsRetrieval) -> npt.NDArray[
     from implicit.cpu.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
 
-    model = AlternatingLeastSquares(
-        factors=part.factors,
-        regularization=part.regularization,
-        alpha=1.0,
-        iterations=part.iterations,
-        random_state=part.seed,
-        num_threads=1,
-        calculate_training_loss=False,
-    )
     with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(
+            factors=part.factors,
+            regularization=part.regularization,
+            alpha=1.0,
+            iterations=part.iterations,
+            random_state=part.seed,
+            num_threads=1,
+            calculate_training_loss=False,
+        )
         model.fit(weights, show_progress=False)
     return np.ascontiguousarray(model.item_factors, dtype=np.float32)
 
@@ -164,26 +164,15 @@ def fit_ease(actions: Actions, part: ItemItemRetrieval) -> npt.NDArray[np.float3
         TrainingError: there is no action to learn from.
     """
     import numpy as np
-    from threadpoolctl import threadpool_limits
+
+    from engine.exact import invert_positive
 
     if not actions.counts.nnz:
         raise TrainingError("item_item: no action of any user on any item is known yet; start the pipeline later")
     seen = strength(actions.counts).astype(np.float64)
-    with threadpool_limits(1, "blas"):
-        gram = (seen.T @ seen).toarray()
-        gram[np.diag_indices_from(gram)] += part.regularization
-        inverse = _inverse(gram)
+    inverse = np.ascontiguousarray((seen.T @ seen).toarray())
+    inverse[np.diag_indices_from(inverse)] += part.regularization
+    invert_positive(inverse)  # X'X + λI is positive definite: λ > 0
     weights = inverse / -np.diag(inverse)
     np.fill_diagonal(weights, 0.0)
     return weights.astype(np.float32)
-
-
-def _inverse(positive: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The inverse of a symmetric positive definite matrix, by Cholesky: half the work of LU."""
-    import numpy as np
-    from scipy.linalg.lapack import dpotrf, dpotri
-
-    factor, _ = dpotrf(positive, lower=1)
-    lower, _ = dpotri(factor, lower=1)
-    below = np.tril(lower, -1)
-    return np.asarray(below + below.T + np.diag(np.diag(lower)))

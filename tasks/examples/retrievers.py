@@ -150,7 +150,7 @@ RETRIEVAL_MODELS: dict[str, RetrievalModel] = {
         RetrievalModel(AlsRetrieval, "ALS", _als, _fit_als, lambda part: part.solver == "implicit"),
         RetrievalModel(PopularityRetrieval, "Popularity", _popularity),
         RetrievalModel(HistoryRetrieval, "History", _history),
-        RetrievalModel(ItemItemRetrieval, "ItemItem", _item_item, _fit_item_item, lambda _: True),
+        RetrievalModel(ItemItemRetrieval, "ItemItem", _item_item, _fit_item_item),
         # Add a new one here. It needs its settings in tasks/spec/parts.py (a member of `Retrieval`), and its node in
         # engine/node_schema.py with a class in engine/retrieval.py. Import heavy libraries inside its functions: pages
         # and DAG files read this table, too.

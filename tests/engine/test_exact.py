@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.arrays import Floats
-from engine.exact import add_outer, add_rows, dot, gram, solve_positive
+from engine.exact import add_outer, add_rows, dot, gram, invert_positive, solve_positive
 
 PROJECT = Path(__file__).parents[2]
 SIZES = st.integers(0, 40)
@@ -83,21 +83,41 @@ def test_positive_systems_are_solved(seed: int, size: int) -> None:
     np.testing.assert_allclose(right, solution, rtol=1e-6, atol=1e-6)
 
 
+@given(SEEDS, st.integers(1, 70))
+def test_positive_matrices_are_inverted(seed: int, size: int) -> None:
+    root = np.random.default_rng(seed).normal(size=(size, size))
+    matrix = root @ root.T + np.eye(size)
+    inverse = matrix.copy()
+    assert invert_positive(inverse)
+    assert inverse.tobytes() == inverse.T.tobytes()
+    np.testing.assert_allclose(inverse @ matrix, np.eye(size), atol=1e-8)
+
+
+def test_large_matrices_are_inverted_tile_by_tile() -> None:
+    root = np.random.default_rng(0).normal(size=(700, 600))
+    inverse = root.T @ root + 50.0 * np.eye(600)
+    expected = np.linalg.inv(inverse)
+    assert invert_positive(inverse)
+    np.testing.assert_allclose(inverse, expected, rtol=1e-6, atol=1e-12)
+
+
 @pytest.mark.parametrize("bad", [np.array([[1.0, 2.0], [2.0, 1.0]]), np.zeros((2, 2)), np.full((2, 2), np.nan)])
 def test_other_systems_are_refused(bad: Floats) -> None:
-    assert not solve_positive(bad, np.ones(2))
+    assert not solve_positive(bad.copy(), np.ones(2))
+    assert not invert_positive(bad.copy())
 
 
 COMPILED = """
 import re
 import numpy as np
 from numba import typeof
-from engine import als, folding
+from engine import als, exact, folding
 floats, codes, offsets = np.ones((2, 2)), np.zeros(1, np.int32), np.zeros(2, np.int64)
 side = als.Side(offsets, codes, floats[0], als.Penalty(1.0))
 calls = {
     als._solve: (0, 1, side, floats, floats, floats),
     als.gram: (floats,),
+    exact.invert_positive: (floats,),
     folding._fold: (floats.astype(np.float32), floats[0], floats, 1.0, floats[0].astype(np.float32)),
 }
 for kernel, arguments in calls.items():
@@ -119,4 +139,4 @@ def test_no_product_is_fused_with_an_addition(tmp_path: Path) -> None:
     }
     command = [sys.executable, "-c", COMPILED]
     result = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=True)
-    assert result.stdout.splitlines() == ["_solve [] True", "gram [] True", "_fold [] True"]
+    assert result.stdout.splitlines() == ["_solve [] True", "gram [] True", "invert_positive [] True", "_fold [] True"]

@@ -70,7 +70,7 @@ def retrieval(scale: float, rounds: int) -> None:
     compare(f"top-100 of {million} scores / argpartition", partial(top_k, scores, 100), theirs, rounds, "≤ 0.1")
     items = random.normal(size=(catalog, 128)).astype(np.float32)
     shared, penalty = shared_part(items), Penalty(1.0)
-    history = random.choice(catalog, 50, replace=False)
+    history = random.choice(catalog, 50, replace=False).astype(np.int32)
     confidence = np.full(50, 4.0, dtype=np.float32)
     ours = partial(fold_in, items, shared, penalty, history, confidence)
     name = "fold-in, 50 items, 128 factors / 50×128×128"

@@ -360,7 +360,7 @@ from pathlib import Path
 from tasks.quarantine import release as module
 from tests.tasks.sources import test_released_rows as tests
 
-module.refused_now = lambda *_: {}
+module.rejected_now = lambda *_: {}
 shop = object.__new__(tests.Shop)
 shop.home, shop.files = tests.Home(Path(sys.argv[1]) / "home"), Path(sys.argv[1]) / "files"
 points, rename = iter(range(int(sys.argv[2]))), Path.rename

@@ -40,7 +40,7 @@ def test_every_incremental_model_has_a_grain_and_enters_the_days_it_adds(warehou
 
     config = yaml.safe_load((TRANSFORMS / "dbt_project.yml").read_text())["models"]["matinee"]
     assert (config["+pre-hook"], config["+post-hook"]) == (
-        "{{ forget() }}", ["{{ forget_entries() }}", "{{ enter() }}"],
+        "{{ clear() }}", ["{{ clear_ledger() }}", "{{ record() }}"],
     )  # fmt: skip
     heads = [path.read_text().split("\n")[0] for path in (TRANSFORMS / "models").rglob("*.sql")]
     assert all("meta={'grain'" in head for head in heads if "incremental" in head)

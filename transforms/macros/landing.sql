@@ -1,6 +1,6 @@
 {#- The landed rows of every day that is to be loaded now, typed as the source's yml declares, with their `ds`.
 
-    A day with any changed partition is read whole (all its tables), because the models forget whole days.
+    A day with any changed partition is read whole (all its tables), because the models clear whole days.
     In a unit test the fixture stands in for the landing. -#}
 {% macro landing(table) -%}
     {%- set relation = source('landing', table) -%}
@@ -37,7 +37,7 @@
     )
 {%- endmacro %}
 
-{#- The days whose rows a per-day model forgets and loads again. -#}
+{#- The days whose rows a per-day model clears and loads again. -#}
 {% macro changed_days() -%}
     (select ds from {{ source('control', 'partitions') }} where changed)
 {%- endmacro %}
@@ -47,7 +47,7 @@
     (select as_of from {{ source('control', 'as_of_days') }})
 {%- endmacro %}
 
-{#- The days that a model of a grain forgets and adds now. -#}
+{#- The days that a model of a grain clears and adds now. -#}
 {% macro days_of(grain) -%}
     {{ return({
         'ds': "select ds from control.partitions where changed",
@@ -56,23 +56,23 @@
     }[grain]) }}
 {%- endmacro %}
 
-{#- Pre-hook of every model: forget the days that are built again, in the transaction that adds them. -#}
-{% macro forget() -%}
+{#- Pre-hook of every model: clear the days that are built again, in the transaction that adds them. -#}
+{% macro clear() -%}
     {%- set grain = (config.get('meta') or {}).get('grain') -%}
     {%- if execute and grain and is_incremental() -%}
         delete from {{ this }} where {{ grain }} in ({{ days_of(grain) }})
     {%- endif -%}
 {%- endmacro %}
 
-{#- Post-hooks of every model: enter in the ledger, in the same transaction, what the added days were made from. -#}
-{% macro forget_entries() -%}
+{#- Post-hooks of every model: record in the ledger, in the same transaction, what the added days were made from. -#}
+{% macro clear_ledger() -%}
     {%- set grain = (config.get('meta') or {}).get('grain') -%}
     {%- if execute and grain -%}
         delete from control.ledger where model = '{{ this.name }}' and day in ({{ days_of(grain) }})
     {%- endif -%}
 {%- endmacro %}
 
-{% macro enter() -%}
+{% macro record() -%}
     {%- set grain = (config.get('meta') or {}).get('grain') -%}
     {%- if execute and grain == 'ds' -%}
         insert into control.ledger

@@ -4,69 +4,43 @@
     'invoice_no', 'stock_code', 'description', 'quantity', 'invoice_date', 'unit_price', 'customer_id', 'country'
 ] %}
 
-with source as (
+{%- set derived = {'is_cancellation': "coalesce(invoice_no like 'C%', false)"} %}
 
-    select * from {{ landing('lines') }} as lines
+with {% call ruled('lines', columns, order_by='line_number', derived=derived) %}
+    case
+        when invoice_no is null or line_number is null then 'missing_id'
+        when customer_id is null then 'no_customer'
+        when stock_code is null or not {{ matches('stock_code', '^[0-9]{5}') }} then 'not_a_product'
+        when invoice_date is null then 'missing_time'
+        when cast(invoice_date as date) > ds then 'occurred_after_known'
+        when not is_cancellation and coalesce(quantity, 0) <= 0 then 'quantity_not_positive'
+        when is_cancellation and coalesce(quantity, 0) >= 0 then 'quantity_not_negative'
+        when not is_cancellation and coalesce(unit_price, 0) <= 0 then 'price_not_positive'
+    end
+{% endcall %}
 
-),
+select
+    ---------- ids
+    cast(ds as varchar) || '/' || invoice_no || '/' || cast(line_number as varchar) as line_id,
+    case
+        when customer_id like '%.0' then left(customer_id, length(customer_id) - 2)
+        else customer_id
+    end as user_id,
+    stock_code as item_id,
 
-numbered as (
+    ---------- what
+    case when is_cancellation then 'cancellation' else 'purchase' end as kind,
+    cast(abs(quantity) as double) as value,
+    coalesce(nullif(trim(description), ''), stock_code) as title,
+    coalesce(nullif({{ split_part('upper(trim(description))', "' '", -1) }}, ''), '*') as category,
+    coalesce(country, '*') as region,
 
-    select
-        *,
-        coalesce(invoice_no like 'C%', false) as is_cancellation,
-        row_number() over (partition by ds, {{ columns | join(', ') }} order by line_number) as copy
-    from source
+    ---------- when
+    invoice_date as occurred_at,
+    line_number,
+    ds,
 
-),
-
-ruled as (
-
-    select
-        *,
-        case
-            when invoice_no is null or line_number is null then 'missing_id'
-            when customer_id is null then 'no_customer'
-            when stock_code is null or not {{ matches('stock_code', '^[0-9]{5}') }} then 'not_a_product'
-            when invoice_date is null then 'missing_time'
-            when cast(invoice_date as date) > ds then 'occurred_after_known'
-            when not is_cancellation and coalesce(quantity, 0) <= 0 then 'quantity_not_positive'
-            when is_cancellation and coalesce(quantity, 0) >= 0 then 'quantity_not_negative'
-            when not is_cancellation and coalesce(unit_price, 0) <= 0 then 'price_not_positive'
-            when copy > 1 then 'exact_duplicate'
-        end as rule
-    from numbered
-
-),
-
-renamed as (
-
-    select
-        ---------- ids
-        cast(ds as varchar) || '/' || invoice_no || '/' || cast(line_number as varchar) as line_id,
-        case
-            when customer_id like '%.0' then left(customer_id, length(customer_id) - 2)
-            else customer_id
-        end as user_id,
-        stock_code as item_id,
-
-        ---------- what
-        case when is_cancellation then 'cancellation' else 'purchase' end as kind,
-        cast(abs(quantity) as double) as value,
-        coalesce(nullif(trim(description), ''), stock_code) as title,
-        coalesce(nullif({{ split_part('upper(trim(description))', "' '", -1) }}, ''), '*') as category,
-        coalesce(country, '*') as region,
-
-        ---------- when
-        invoice_date as occurred_at,
-        line_number,
-        ds,
-
-        ---------- verdict
-        rule,
-        case when rule is not null then {{ row_as_json(columns + ['line_number']) }} end as "row"
-    from ruled
-
-)
-
-select * from renamed
+    ---------- verdict
+    rule,
+    {{ rejected_row(columns + ['line_number']) }} as "row"
+from ruled

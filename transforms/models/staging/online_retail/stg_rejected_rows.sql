@@ -1,9 +1,3 @@
 {{ config(materialized='ephemeral') }}
 
-select
-    'lines' as table_name,
-    rule,
-    "row",
-    ds
-from {{ ref('stg_lines') }}
-where rule is not null
+{{ rejected_rows({'lines': 'stg_lines'}) }}

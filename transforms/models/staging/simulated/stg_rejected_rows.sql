@@ -1,33 +1,5 @@
 {{ config(materialized='ephemeral') }}
 
-select
-    'events' as table_name,
-    rule,
-    "row",
-    ds
-from {{ ref('stg_interactions') }}
-where rule is not null
-union all
-select
-    'impressions' as table_name,
-    rule,
-    "row",
-    ds
-from {{ ref('stg_impressions') }}
-where rule is not null
-union all
-select
-    'users' as table_name,
-    rule,
-    "row",
-    ds
-from {{ ref('stg_users') }}
-where rule is not null
-union all
-select
-    'items' as table_name,
-    rule,
-    "row",
-    ds
-from {{ ref('stg_items') }}
-where rule is not null
+{{ rejected_rows({
+    'events': 'stg_interactions', 'impressions': 'stg_impressions', 'users': 'stg_users', 'items': 'stg_items'
+}) }}

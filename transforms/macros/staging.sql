@@ -1,0 +1,73 @@
+{#- What the staging models of all sources share: how a landed row is read, told from its copies, and ruled on. -#}
+
+{#- CTEs up to `ruled`: the landed rows of a table with the first rule that each breaks, null if none. The call's body
+    is a `case` over the landed columns that names the rule a row breaks by itself; rows that pass it are held against
+    the others of their day, so that exact copies and (with `id`) other rows of the same id are rejected, all but one.
+
+    table: of the landing. columns: all of the landed ones. id: column that must tell the rows of a day apart.
+    order_by: which of equal rows comes first. derived: columns that the body and the model need, by name. -#}
+{% macro ruled(table, columns, id=none, order_by=none, derived={}) %}
+    source as (
+        select
+            *
+            {%- for name, expression in derived.items() %}, {{ expression }} as {{ name }}{% endfor %}
+        from {{ landing(table) }} as landed
+    ),
+
+    judged as (
+        select *, {{ caller() }} as fault from source
+    ),
+
+    compared as (
+        select
+            *,
+            row_number() over (partition by ds, {{ columns | join(', ') }} order by {{ order_by or columns[0] }}) as copy
+            {%- if id %},
+            dense_rank() over (partition by ds, {{ id }}, fault order by {{ columns | join(', ') }}) as version
+            {%- endif %}
+        from judged
+    ),
+
+    ruled as (
+        select
+            *,
+            case
+                when fault is not null then fault
+                when copy > 1 then 'exact_duplicate'
+                {{- " when version > 1 then 'repeated_id'" if id }}
+            end as rule
+        from compared
+    )
+{%- endmacro %}
+
+{#- The landed row as JSON, of rejected rows only. -#}
+{% macro rejected_row(columns) -%}
+    case when rule is not null then {{ row_as_json(columns) }} end
+{%- endmacro %}
+
+{#- The rejected rows of landed tables, each given with the model that stages it. -#}
+{% macro rejected_rows(models) %}
+    {%- for table, model in models.items() %}
+    select '{{ table }}' as table_name, rule, "row", ds
+    from {{ ref(model) }}
+    where rule is not null
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{#- `stg_impressions` of a source that does not know what it showed. -#}
+{% macro no_impressions() %}
+    select
+        cast(null as varchar) as impression_id,
+        cast(null as varchar) as request_id,
+        cast(null as varchar) as user_id,
+        cast(null as varchar) as item_id,
+        cast(null as integer) as position,
+        cast(null as varchar) as policy,
+        cast(null as double) as propensity,
+        cast(null as timestamp) as shown_at,
+        cast(null as timestamp) as known_at,
+        cast(null as date) as ds,
+        cast(null as varchar) as rule
+    where false
+{%- endmacro %}

@@ -77,7 +77,7 @@ def test_a_warning_is_enough_only_if_nothing_has_to_stop(must_stop: bool, caught
     assert result.caught is caught
 
 
-@pytest.mark.parametrize(("must_stop", "word"), [(True, "PUBLISHED"), (False, "caught")])
+@pytest.mark.parametrize(("must_stop", "label"), [(True, "PUBLISHED"), (False, "caught")])
 def test_what_must_stop_must_not_be_published(must_stop: bool, label: str) -> None:
     result = verdict(fault(must_stop=must_stop), outcome(finding(), published=True), clean=[])
     assert result.label == label

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from tasks.cli.main import app
 from tasks.errors import MatineeError, SourceError
 from tasks.examples import candidates as retrieve
-from tasks.features import build
+from tasks.features import build, dbt_run
 from tasks.proof.differences import Difference
 from tasks.proof.prove import FILES, OTHERS, Comparison, Proof, files, land_ahead, later_partitions, prove, render
 from tasks.proof.scenarios import Scenarios
@@ -155,7 +155,8 @@ def transforms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     """A copy of the SQL project that is built instead of it."""
     copy = tmp_path / "transforms"
     shutil.copytree(TRANSFORMS, copy, ignore=shutil.ignore_patterns("target", "logs"))
-    monkeypatch.setattr(build, "TRANSFORMS", copy)
+    for module in (build, dbt_run):
+        monkeypatch.setattr(module, "TRANSFORMS", copy)
     build.transforms_digest.cache_clear()
     yield copy
     build.transforms_digest.cache_clear()

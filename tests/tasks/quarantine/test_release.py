@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tasks.cli.render_quarantine import rejected_rows_csv, rejected_rows_jsonl
-from tasks.features import build
+from tasks.features import build, dbt_run
 from tasks.features.engines import warehouse_of
 from tasks.features.ledger import plan_build
 from tasks.operations.staleness import stale_after
@@ -236,7 +236,8 @@ def test_rows_come_back_when_the_rule_is_corrected(
     shutil.copytree(TRANSFORMS, copy, ignore=shutil.ignore_patterns("target", "logs"))
     lines = copy / "models" / "staging" / "online_retail" / "stg_lines.sql"
     lines.write_text(lines.read_text().replace("'^[0-9]{5}'", "'^([0-9]{5}|POST)'"))
-    monkeypatch.setattr(build, "TRANSFORMS", copy)
+    for module in (build, dbt_run):
+        monkeypatch.setattr(module, "TRANSFORMS", copy)
     build.transforms_digest.cache_clear()
     try:
         proposal = propose_rule(run.spec, run.home, source, rejected(run))

@@ -11,7 +11,7 @@ import pytest
 import threadpoolctl
 
 from engine.als import Penalty, scaled_by_count
-from tasks.examples.candidates import CANDIDATES, candidate_files, cut_folders
+from tasks.examples.candidates import CANDIDATES, RetrieveResult, candidate_files, cut_folders
 from tasks.examples.retrieval_models import Actions, Past, confidence, fit_als, fit_ease
 from tasks.features.build import build_step, needed
 from tasks.runs.run import Run
@@ -108,7 +108,7 @@ def test_candidates_made_on_another_processor_are_still_the_runs(
     run = built(tmp_path, monkeypatch, solver="implicit")
     on("Haswell", monkeypatch)
     made = cut_folders(run, needed(run))
-    names = {str(cut): str(folder.relative_to(run.home.root)) for cut, folder in made.items()}
-    finish_step(run, "retrieve", {"folders": names, "kernels": ["Haswell"]})
+    names = {cut: str(folder.relative_to(run.home.root)) for cut, folder in made.items()}
+    finish_step(run, "retrieve", RetrieveResult(data="d", cuts=3, made=3, folders=names, kernels=["Haswell"]).to_json())
     on("SkylakeX", monkeypatch)
     assert candidate_files(run) == {cut: made[cut] / CANDIDATES for cut in run.windows.refit}

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from bench import (
     streaming,
 )
 from bench._faults_streaming import FAULTS
+from tasks.operations.airflow_answers import DagRun, Task
 from tasks.operations.local_airflow import stack
 from tests.tasks.without_dbt import build_without_dbt
 from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, SHOWN, SHOWN_DAY, Tiny, days, in_process, pipeline_file, threads
@@ -161,14 +162,15 @@ class FakeAirflow:
     def trigger(self, _pipeline: str, _day: date, name: str) -> None:
         self.names.append(name)
 
-    def runs(self, _pipeline: str, first: date, last: date) -> list[dict[str, Any]]:
+    def runs(self, _pipeline: str, first: date, last: date) -> list[DagRun]:
         created = {name.partition("__")[2] for name in self.names}
         names = [*self.names, *(f"backfill__{day}" for day in days(first, last) if str(day) not in created)]
-        span = {"start_date": "2026-03-01T08:00:00", "end_date": "2026-03-01T09:00:00"}
-        return [{"dag_run_id": name, "state": "success", **span} for name in names]
+        began, ended = (datetime(2026, 3, 1, hour, tzinfo=UTC) for hour in (8, 9))
+        times = {"logical_date": began, "data_interval_start": began, "start_date": began, "end_date": ended}
+        return [DagRun(dag_run_id=name, state="success", **times) for name in names]
 
-    def tasks(self, _pipeline: str, run_id: str) -> list[dict[str, Any]]:
-        return [{"dag_run_id": run_id, "task_id": "land", "try_number": 1}]
+    def tasks(self, _pipeline: str, run_id: str) -> list[Task]:
+        return [Task(task_id="land", state="success", dag_run_id=run_id, try_number=1)]
 
     def close(self) -> None:
         return

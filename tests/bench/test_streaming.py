@@ -46,7 +46,7 @@ def test_the_truth_orders_best_by_true_relevance(shown: Tiny) -> None:
     lines = measure(shown.prepared()).splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")][2:]
     true = {name: float(value.split()[0]) for name, _, value in rows}
-    assert list(true) == ["model", "popularity", "history", "policy", "the truth"]
+    assert list(true) == ["model", "popularity", "history", "logged_order", "the truth"]
     assert true.pop("the truth") == 1.0
     assert all(0.0 < value < 1.0 for value in true.values())
     assert f"as of {date(2026, 1, 18)}" in lines[0]

@@ -127,7 +127,7 @@ class ImpressionExamples(Part):
     kind: Literal["impressions"]
     train: SomeDays = Field(description="Length of the training window.")
     validation: Days = Field(description="Length of the window on which settings are chosen.")
-    test: SomeDays = Field(description="Length of the window on which the result is judged.")
+    test: SomeDays = Field(description="Length of the window on which the result is evaluated.")
 
 
 class SnapshotExamples(Part):
@@ -140,7 +140,7 @@ class SnapshotExamples(Part):
     )
     train: SomeDays = Field(description="Length of the training window.")
     validation: Days = Field(default=0, description="Length of the window on which settings are chosen.")
-    test: SomeDays = Field(description="Length of the window on which the result is judged.")
+    test: SomeDays = Field(description="Length of the window on which the result is evaluated.")
 
 
 Examples = Annotated[ImpressionExamples | SnapshotExamples, Field(discriminator="kind")]
@@ -324,7 +324,7 @@ Gate = Annotated[
 
 
 class Alerts(Part):
-    """When people are told; who is told is of the environment (`MATINEE_ALERTS`)."""
+    """When alerts are sent; who gets them is up to the environment (`MATINEE_ALERTS`)."""
 
     green_by: Hour | None = Field(
         default=None, description="Hour of the next day, UTC, by which a day's run must be green."
@@ -336,12 +336,12 @@ class Publish(Part):
 
     alias: Name = Field(default="champion", description="Pointer that is moved when all gates pass.")
     refit: Annotated[bool, Field(strict=True)] = Field(
-        default=True, description="Train the judged settings again on all complete examples up to the day."
+        default=True, description="Train the evaluated settings again on all complete examples up to the day."
     )
 
 
 class Monitor(Part):
-    """What the judged examples are compared with."""
+    """What the evaluated examples are compared with."""
 
     reference: Literal["train", "same_weekday"] = Field(
         default="train",

@@ -71,7 +71,7 @@ class Settings:
 def scaled_by_count(
     regularization: float, alpha: float, shape: tuple[int, int], entries: int
 ) -> tuple[Penalty, Penalty]:
-    """Return the penalties of users and of items that grow with what is known of each.
+    """The penalties of users and of items that grow with what is known of each.
 
     Rendle, Krichene, Zhang & Koren (2022), "Revisiting the performance of iALS on item recommendation benchmarks":
     λ of a user ∝ entries + items / alpha, the weight of all terms of the loss that the user has a part in, and of an
@@ -167,7 +167,7 @@ def _solve(first: int, last: int, side: Side, fixed: Floats, shared: Floats, fac
 
 
 def fit(confidence: Any, penalties: tuple[Penalty, Penalty], settings: Settings) -> tuple[Singles, Singles]:
-    """Return user factors (users, factors) and item factors (items, factors).
+    """Factorize: user factors (users, factors) and item factors (items, factors).
 
     Args:
         confidence: a scipy CSR matrix (users, items): the confidence ≥ 0 of each pair with an action.

@@ -41,7 +41,7 @@ def add_rows(out: Floats, weights: Floats, rows: Floats, left: int) -> None:
 
 @kernel
 def dot(left: Floats, right: Floats) -> float:
-    """Return Σ `left[n]` × `right[n]`: every fourth product is a sum of its own, and these are added in pairs."""
+    """Σ `left[n]` × `right[n]`: every fourth product is a sum of its own, and these are added in pairs."""
     # One running sum would wait for each addition; a compiler must not split it, so it is split here.
     a = b = c = d = 0.0
     whole = len(left) - len(left) % 4
@@ -76,7 +76,7 @@ def add_outer(total: Floats, weights: Floats, rows: Floats) -> None:
 
 @kernel
 def gram(rows: Floats) -> Floats:
-    """Return Σ row × rowᵀ (columns, columns) of `rows` (rows, columns): symmetric to the last bit."""
+    """Σ row × rowᵀ (columns, columns) of `rows` (rows, columns): symmetric to the last bit."""
     size = rows.shape[1]
     total = np.zeros((size, size))
     add_outer(total, np.ones(len(rows)), rows)

@@ -22,7 +22,7 @@ def shared_part(item_factors: Singles) -> Floats:
 def fold_in(
     item_factors: Singles, shared: Floats, penalty: Penalty, items: Codes, confidence: npt.NDArray[Any]
 ) -> Singles:
-    """Return the user's factors (factors,): the solution of (YᵀY + λI + Yᵤᵀ(C − I)Yᵤ) x = Yᵤᵀc.
+    """The user's factors (factors,): the solution of (YᵀY + λI + Yᵤᵀ(C − I)Yᵤ) x = Yᵤᵀc.
 
     Hu, Koren & Volinsky (2008), eq. 4, by Cholesky in 64 bits, rounded once at the end.
 
@@ -44,7 +44,7 @@ def fold_in(
 def fold_in_all(
     item_factors: Singles, penalty: Penalty, offsets: Offsets, items: Codes, confidence: npt.NDArray[Any]
 ) -> Singles:
-    """Return the factors of many users (users, factors); user `u` has `items[offsets[u]:offsets[u+1]]`.
+    """The factors of many users (users, factors); user `u` has `items[offsets[u]:offsets[u+1]]`.
 
     Each gets what `fold_in` gives: see there.
     """

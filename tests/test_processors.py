@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, Tiny, pipeline_file
+from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, Tiny, in_process, pipeline_file
 
 PROJECT = Path(__file__).parents[1]
 STEPS = ("retrieve", "sample", "train", "evaluate", "gate", "publish")
@@ -69,6 +69,7 @@ def made_on(processor: dict[str, str], bought: Tiny, folder: Path) -> dict[str, 
     return made
 
 
+@in_process
 @pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="knows the kernels of x86-64 alone")
 def test_every_processor_makes_the_same_bytes(bought: Tiny, tmp_path: Path) -> None:
     made = {name: made_on(added, bought, tmp_path / name) for name, added in processors().items()}

@@ -99,7 +99,7 @@ def _encode(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.str_], npt.NDArray[
 
 
 def fit_als(actions: Actions, part: AlsRetrieval) -> tuple[npt.NDArray[np.float32], Penalty]:
-    """The item factors (items, factors) of implicit-feedback matrix factorization, and its users' penalty.
+    """The item factors (items, factors) of implicit-feedback matrix factorization, and the penalty of their users.
 
     Hu, Koren and Volinsky (2008); the confidence of a pair is alpha * actions, 1 where there is none.
 

@@ -165,7 +165,7 @@ def model_of(part: Retrieval) -> RetrievalModel:
 
 
 def blas_kernels(parts: Iterable[Retrieval]) -> list[str]:
-    """Return the names of this processor's BLAS kernels if the bits of one of the models depend on them."""
+    """The names of this processor's BLAS kernels if the bits of one of the models depend on them."""
     import scipy.linalg  # noqa: F401  BLAS libraries are found once they are loaded
     from threadpoolctl import threadpool_info
 

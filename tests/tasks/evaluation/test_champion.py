@@ -185,7 +185,7 @@ def clue_of(table: pa.Table, clue: str) -> Any:
 
 def sampled(run: Run, table: pa.Table) -> None:
     """Leave what the steps before training leave."""
-    retrieved = RetrieveResult(data="digest of the landing", cuts=0, made=0, folders={})
+    retrieved = RetrieveResult(data="digest of the landing", cuts=0, made=0, folders={}, kernels=[])
     finish_step(run, "retrieve", retrieved.to_json())
     finish_step(run, "sample", sample_of({}).to_json())
     pq.write_table(table, run.step_dir("sample") / "test.parquet")

@@ -114,7 +114,7 @@ def alone(*powers: FeaturePower) -> Leakage:
 
 def evaluated(folder: Path, groups: GroupValues, *gates: dict[str, Any], refit: bool = False) -> Run:
     run = Run(spec_of(gates=list(gates), publish={"refit": refit}), Home(folder), day("02-20"), "1")
-    retrieved = RetrieveResult(data="digest of the landing", cuts=0, made=0, folders={})
+    retrieved = RetrieveResult(data="digest of the landing", cuts=0, made=0, folders={}, kernels=[])
     finish_step(run, "retrieve", retrieved.to_json())
     finish_step(run, "evaluate", EvaluateResult(groups=len(groups.users), metrics={}).to_json())
     groups.write(run.step_dir("evaluate") / "groups.parquet")

@@ -66,7 +66,8 @@ def renamed(old: str, new: str, command: Callable[..., None]) -> Callable[..., N
 
     @wraps(command)
     def hinted(*args: Any, **values: Any) -> None:
-        errors.print(f"hint: `matinee {old}` is now `matinee {new}`; the old name goes away with the next version")
+        hint = f"hint: `matinee {old}` is now `matinee {new}`; the old name goes away with the next version"
+        errors.print(hint, soft_wrap=True, highlight=False)
         command(*args, **values)
 
     return hinted

@@ -44,6 +44,28 @@ def create_app(champion: Champion, *, poll_seconds: float = 5.0, log: FeatureLog
     With a `log`, the features that a share of the answers was computed from are written by another thread.
     """
 
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        del app
+        stop = threading.Event()
+        watcher = threading.Thread(target=champion.watch, args=(stop, poll_seconds), daemon=True)
+        watcher.start()
+        if log is not None:
+            log.start()
+        yield
+        stop.set()
+        await run_in_threadpool(watcher.join)
+        if log is not None:
+            await run_in_threadpool(log.stop)
+
+    return Starlette(
+        routes=_routes(champion, log),
+        exception_handlers={HTTPException: _refused, EngineError: _failed, Exception: _failed},
+        lifespan=lifespan,
+    )
+
+
+def _routes(champion: Champion, log: FeatureLog | None) -> list[Route]:
     async def health(http: HttpRequest) -> JSONResponse:
         del http
         loaded = champion.current
@@ -73,25 +95,7 @@ def create_app(champion: Champion, *, poll_seconds: float = 5.0, log: FeatureLog
             (answer,) = await run_in_threadpool(loaded.engine.rank, [request])
         return JSONResponse({"version": loaded.version, **asdict(answer)})
 
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        del app
-        stop = threading.Event()
-        watcher = threading.Thread(target=champion.watch, args=(stop, poll_seconds), daemon=True)
-        watcher.start()
-        if log is not None:
-            log.start()
-        yield
-        stop.set()
-        await run_in_threadpool(watcher.join)
-        if log is not None:
-            await run_in_threadpool(log.stop)
-
-    return Starlette(
-        routes=[Route("/health", health), Route("/version", version), Route("/rank", rank, methods=["POST"])],
-        exception_handlers={HTTPException: _refused, EngineError: _failed, Exception: _failed},
-        lifespan=lifespan,
-    )
+    return [Route("/health", health), Route("/version", version), Route("/rank", rank, methods=["POST"])]
 
 
 async def _body(http: HttpRequest) -> bytes:

@@ -26,7 +26,7 @@ class Work:
 def prove(pipeline: Pipeline, as_of: AsOf, work: Work, data: Data = None) -> None:
     """Change the data after a day in every way, and show that its run stays the same; exits with 1 if it does not."""
     from tasks.proof.prove import prove as prove_run
-    from tasks.proof.prove import render
+    from tasks.proof.prove import render, work_folder
     from tasks.runs.run import Run
 
     run = Run.create(pipeline, as_of.date(), "prove", data=data)
@@ -34,7 +34,8 @@ def prove(pipeline: Pipeline, as_of: AsOf, work: Work, data: Data = None) -> Non
         f"[bold]{run.spec.name}[/bold] as of {run.as_of}, in scenarios that differ in the data after it",
         highlight=False,
     )
-    proof = prove_run(run, console, days=work.days, scratch=work.scratch, keep=work.keep, jobs=work.jobs)
+    with work_folder(run, console, work.scratch, work.keep) as folder:
+        proof = prove_run(run, console, folder, days=work.days, jobs=work.jobs)
     console.print(render(proof), highlight=False, soft_wrap=True)
     if not proof.passed:
         raise typer.Exit(1)

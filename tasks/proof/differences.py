@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.spec.feature_catalog import KEYS, MARTS
 from tasks.store.files import read_json, sha256_file
-from tasks.store.sql import identifier, literal, literals
+from tasks.store.sql import identifier, literal, literals, render
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+SQL = Path(__file__).parent / "sql"
 TABLES: dict[str, tuple[str, ...]] = {mart: ("as_of", *KEYS[entity]) for mart, entity in MARTS.items()}
 TABLES["labels"] = ("cut", "user_id", "item_id")
 """The tables that examples are made from, with their keys; the first one is the day that a row is of."""
@@ -114,23 +115,12 @@ def _join(
     """Make the table `differing`: keys, and the values of both sides, of the rows that are not the same."""
     names = ", ".join(map(identifier, keys))
     copies = f"row_number() over (partition by {names} order by {', '.join(map(identifier, columns))}) as _copy"
-    on = " and ".join(f"a.{identifier(key)} = b.{identifier(key)}" for key in keys)
-    chosen = [f"coalesce(a.{identifier(key)}, b.{identifier(key)}) as {identifier(key)}" for key in keys]
-    for name in (name for name in columns if name not in keys):
-        chosen += [
-            f"a.{identifier(name)} as {identifier('ours ' + name)}",
-            f"b.{identifier(name)} as {identifier('theirs ' + name)}",
-        ]
-    unequal = [f"a.{identifier(name)} is distinct from b.{identifier(name)}" for name in columns]
-    connection.execute(
-        f"""
-        create or replace temp table differing as
-        select {", ".join(chosen)}, a._copy is not null as in_ours, b._copy is not null as in_theirs
-        from (select *, {copies} from {ours}) as a
-        full join (select *, {copies} from {theirs}) as b on {on} and a._copy = b._copy
-        where {" or ".join(unequal)}
-        """
-    )
+
+    def numbered(relation: str) -> str:
+        return f"select *, {copies} from {relation}"
+
+    query = render(SQL, "differing", keys=keys, columns=columns, ours=ours, theirs=theirs, numbered=numbered)
+    connection.execute(f"create or replace temp table differing as {query}")
 
 
 def _lonely(connection: DuckDBPyConnection, keys: Sequence[str], total: int, prefix: str) -> Difference | None:
@@ -147,7 +137,7 @@ def _lonely(connection: DuckDBPyConnection, keys: Sequence[str], total: int, pre
 def _unequal(
     connection: DuckDBPyConnection, keys: Sequence[str], column: str, total: int, prefix: str
 ) -> Difference | None:  # fmt: skip
-    ours, theirs = identifier(f"ours {column}"), identifier(f"theirs {column}")
+    ours, theirs = identifier(f"ours_{column}"), identifier(f"theirs_{column}")
     both = f"from differing where in_ours and in_theirs and {ours} is distinct from {theirs}"
     (count,) = _first(connection, f"select count(*) {both}")
     if not count:

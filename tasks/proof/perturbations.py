@@ -12,18 +12,21 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.features.engines import warehouse_of
 from tasks.sources.csv_files import LINE_NUMBER
 from tasks.store.database import memory
 from tasks.store.files import Home
 from tasks.store.partitions import Partition, partition_dir, store
-from tasks.store.sql import identifier, literal
+from tasks.store.sql import identifier, render
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tasks.features.warehouse import Warehouse
+
+SQL = Path(__file__).parent / "sql"
 REJECTS = "_rejects"
 DAYS_OF_ROWS = 20
 """An absurd day has the rows of this many real ones."""
@@ -45,40 +48,28 @@ def link_partitions(partitions: Iterable[Partition], home: Home, source: str) ->
             shutil.copyfile(part.path, folder / part.path.name)
 
 
-def accepted_rows(home: Home, pipeline: str, partitions: Sequence[Partition]) -> pa.Table:
+def accepted_rows(tables: Warehouse, partitions: Sequence[Partition]) -> pa.Table:
     """Read the latest rows of a table that staging accepted, with the day (`ds`) on which they landed.
 
     Args:
-        home: a home whose warehouse has been built from these partitions; it knows which rows were rejected.
-        pipeline: the pipeline.
+        tables: built from these partitions; they know which rows were rejected.
         partitions: of one table, in order of days.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     filled = [part for part in partitions if part.rows][-DAYS_OF_ROWS:] or list(partitions[-1:])
-    tables = [pq.read_table(part.path) for part in filled]
+    landed = [pq.read_table(part.path) for part in filled]
     days = [pa.array([part.ds] * part.rows, pa.date32()) for part in filled]
-    rows = pa.concat_tables([_with(table, "ds", column) for table, column in zip(tables, days, strict=True)])
-    with warehouse_of(home, pipeline).open() as warehouse:
+    rows = pa.concat_tables([_with(table, "ds", column) for table, column in zip(landed, days, strict=True)])
+    with tables.open() as warehouse:
         rejected = warehouse.rows(
             """select ds, "row", json_keys("row") from rejected_rows where table_name = ? and rule <> 'unparseable'""",
             [filled[0].table],
         )
         if rejected and set(rejected[0][2]) <= set(rows.column_names):
-            names = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in rejected[0][2])
             warehouse.add("landed", rows)
-            rows = warehouse.arrow(
-                f"""
-                select landed.* from landed
-                where not exists (
-                    select 1 from rejected_rows as rejected
-                    where rejected.table_name = {literal(filled[0].table)} and rejected.ds = landed.ds
-                        and rejected."row" = cast(to_json(struct_pack({names})) as varchar)
-                )
-                order by all
-                """
-            )
+            rows = warehouse.arrow(render(SQL, "accepted_rows", table=filled[0].table, columns=list(rejected[0][2])))
     return rows.take(pa.array(range(0, rows.num_rows, 1 + rows.num_rows // MOST_ROWS), pa.int64()))
 
 
@@ -156,25 +147,23 @@ def absurd_rows(rows: pa.Table, day: date, table: int, *, shifted: bool) -> pa.T
 
 
 def land_absurd(
-    home: Home, pipeline: str, source: str, past: Sequence[Partition], days: Sequence[tuple[str, date]],
+    tables: Warehouse, source: str, past: Sequence[Partition], days: Sequence[tuple[str, date]],
     *, into: Home, shifted: bool,
 ) -> dict[str, int]:  # fmt: skip
     """Land absurd rows on days after a run's, and count the rows landed by table.
 
     Args:
-        home: a home with a warehouse built from `past`.
-        pipeline: the pipeline.
-        source: name of its source.
+        tables: built from `past`.
+        source: name of the pipeline's source.
         past: the landing up to the run's day.
         days: the partitions to land, (table, day).
         into: the home to land in.
         shifted: the rows happen on the day they land; otherwise they keep their times, and only land late.
     """
     landed: dict[str, int] = {}
-    tables = sorted({table for table, _ in days})
-    for number, table in enumerate(tables):
+    for number, table in enumerate(sorted({table for table, _ in days})):
         partitions = [part for part in past if part.table == table]
-        rows = extremes(accepted_rows(home, pipeline, partitions))
+        rows = extremes(accepted_rows(tables, partitions))
         if table == REJECTS:
             rows = rows.slice(0, 0)
         for day in (day for name, day in days if name == table):

@@ -89,10 +89,9 @@ class Proof:
 def prove(
     run: Run,
     console: Console,
+    folder: Path,
     *,
     days: int = 7,
-    scratch: Path | None = None,
-    keep: bool = False,
     scenarios: Sequence[str] = OTHERS,
     jobs: int = 1,
 ) -> Proof:
@@ -101,9 +100,8 @@ def prove(
     Args:
         run: the run to prove; its own home gets nothing but landed days.
         console: where progress is shown.
+        folder: an empty one for the scenarios' homes (`work_folder`).
         days: how many days after the run's are changed.
-        scratch: folder for the scenarios' homes; below the run's home if absent.
-        keep: leave them there.
         scenarios: which ones besides the original.
         jobs: how many run at once.
 
@@ -118,7 +116,7 @@ def prove(
     with console.status("land …"):
         known = land_ahead(run, source, days)
     partitions = landed_for(source, run.home, run.landing_start, known)
-    with _folder(run, console, scratch, keep) as folder, console.status("") as status:
+    with console.status("") as status:
         homes = Scenarios(run, partitions, known, later, folder, status.update)
         for scenario in homes.make_all(scenarios, jobs):
             console.print(_line(scenario), highlight=False, soft_wrap=True)
@@ -127,7 +125,8 @@ def prove(
 
 
 @contextmanager
-def _folder(run: Run, console: Console, scratch: Path | None, keep: bool) -> Iterator[Path]:
+def work_folder(run: Run, console: Console, scratch: Path | None, keep: bool) -> Iterator[Path]:
+    """Make a folder for a proof, below `scratch` or the run's home; it goes when the block ends, unless it is kept."""
     parent = scratch or run.home.root
     parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"prove-{run.spec.name}-{run.as_of}-", dir=parent))

@@ -182,7 +182,7 @@ class Scenarios:
         if name in {ABSURD, LATE}:
             past = [p for p in self.partitions if p.ds <= self.run.as_of]
             land_absurd(
-                self.home(ORIGINAL), self.run.spec.name, source, past, self.later,
+                warehouse_of(self.home(ORIGINAL), self.run.spec.name), source, past, self.later,
                 into=self.home(name), shifted=name == ABSURD,
             )  # fmt: skip
 

@@ -22,12 +22,14 @@ from tasks.sources.csv_files import LINE_NUMBER
 from tasks.store.database import memory
 from tasks.store.files import Home, atomic_dir, digest, sha256_file
 from tasks.store.records import Record
+from tasks.store.sql import render
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from tasks.sources.source import Source
 
+SQL = Path(__file__).parent / "sql"
 REJECTS = "_rejects"
 _AT = "_at"
 
@@ -226,39 +228,10 @@ def with_corrections(rows: pa.Table, corrections: pa.Table, unread: set[tuple[in
     readable = corrections["line"].is_null()
     keys = zip(corrections["line"].to_pylist(), corrections["raw"].to_pylist(), strict=True)
     new = corrections.filter(pa.array([key in unread for key in keys], pa.bool_()))
+    line = LINE_NUMBER if LINE_NUMBER in rows.column_names else ""
     with memory() as connection:
         connection.register("landed", rows.append_column(_AT, pa.array(range(rows.num_rows), pa.int64())))
         connection.register("corrections", corrections.filter(readable))
         connection.register("new", new)
-        return (
-            connection.sql(_statement(rows.column_names)).to_arrow_table().select(rows.column_names).cast(rows.schema)
-        )
-
-
-def _statement(columns: list[str]) -> str:
-    """Write the query: of equal rows the last ones are replaced, in the order of the corrections' ids."""
-    names = ", ".join(f'"{name}"' for name in columns)
-    after = ", ".join(f'after."{name}" as "{name}"' for name in columns)
-    same = " and ".join(f'landed."{name}" is not distinct from before."{name}"' for name in columns)
-    place = (
-        f'(select count(*) from landed where landed."{LINE_NUMBER}" < new.line) - 0.5' if LINE_NUMBER in columns else 0
-    )
-    added = f"union all select {place}, {after} from new" if LINE_NUMBER in columns else ""
-    order = f', "{LINE_NUMBER}"' if LINE_NUMBER in columns else ""
-    return f"""
-        with wanted as (
-            select before, after, row_number() over (partition by before order by id) as copy from corrections
-        ),
-        copies as (
-            select {_AT}, before, row_number() over (partition by before order by {_AT} desc) as copy
-            from landed join (select distinct before from wanted) on {same}
-        ),
-        replaced as (
-            select {_AT}, after from copies join wanted on copies.copy = wanted.copy
-                and copies.before is not distinct from wanted.before
-        )
-        select {_AT}, {names} from landed where {_AT} not in (select {_AT} from replaced)
-        union all select {_AT}, {after} from replaced
-        {added}
-        order by {_AT}{order}
-    """
+        query = render(SQL, "corrected", columns=rows.column_names, line=line)
+        return connection.sql(query).to_arrow_table().select(rows.column_names).cast(rows.schema)

@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from tasks.features.engines import warehouse_of
 from tasks.proof.perturbations import MOST_WORDS, absurd_rows, accepted_rows, extremes, link_partitions
 from tasks.store.files import Home
 from tasks.store.partitions import Partition, partition_dir, read_manifests, store
@@ -103,7 +104,7 @@ def landed(home: Home) -> list[Partition]:
 
 
 def test_refused_rows_are_left_out(home: Home) -> None:
-    found = accepted_rows(home, "p", landed(home))
+    found = accepted_rows(warehouse_of(home, "p"), landed(home))
     assert sorted(found["user_id"].to_pylist()) == [user for user in USERS if user != "u10"]
     assert set(zip(found["user_id"].to_pylist(), found["ds"].to_pylist(), strict=True)) >= {
         ("u00", FIRST),

@@ -19,7 +19,18 @@ from tasks.errors import MatineeError, SourceError
 from tasks.examples import candidates as retrieve
 from tasks.features import build, dbt_run
 from tasks.proof.differences import Difference
-from tasks.proof.prove import FILES, OTHERS, Comparison, Proof, files, land_ahead, later_partitions, prove, render
+from tasks.proof.prove import (
+    FILES,
+    OTHERS,
+    Comparison,
+    Proof,
+    files,
+    land_ahead,
+    later_partitions,
+    prove,
+    render,
+    work_folder,
+)
 from tasks.proof.scenarios import Scenarios
 from tasks.runs.run import Run
 from tasks.sources.land import open_source
@@ -56,11 +67,9 @@ def tiny_bought(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 
 
 def proof_of(tiny: Tiny, *scenarios: str, scratch: Path | None = None) -> Proof:
-    with threads(2):
-        return prove(
-            tiny.prepared(attempt="prove"), Console(quiet=True), days=FUTURE, scenarios=scenarios, scratch=scratch,
-            keep=scratch is not None,
-        )  # fmt: skip
+    run, console = tiny.prepared(attempt="prove"), Console(quiet=True)
+    with threads(2), work_folder(run, console, scratch, scratch is not None) as folder:
+        return prove(run, console, folder, days=FUTURE, scenarios=scenarios)
 
 
 def text_of(proof: Proof) -> str:

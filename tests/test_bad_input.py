@@ -351,7 +351,7 @@ def test_a_full_disk_while_publishing(
 
     assert said.code == 1
     assert said.err.startswith("matinee: RegistryError\n")
-    assert "(No space left on device); nothing was published and the alias has not moved. Make room" in said.err
+    assert "(No space left on device); nothing was published and the alias has not moved. Free some space" in said.err
     assert tree(tiny.home / "registry") == {}
     assert not tiny.prepared().step_dir("publish").exists()
     assert cli(tiny.home, *step(tiny, "publish")).code == 0
@@ -364,7 +364,7 @@ def test_a_full_disk_at_the_alias(bought: Tiny, tmp_path: Path, cli: Cli, monkey
     tiny = unpublished(bought, tmp_path)
     home = Home(tiny.home)
     with monkeypatch.context() as patch:
-        patch.setattr(registry, "write_json", full)
+        patch.setattr(registry.Alias, "write", full)
         said = cli(tiny.home, *step(tiny, "publish"))
     assert said.code == 1
     assert "bought 2011-03-05, step publish: No space left on device. No partial output was left behind." in said.err

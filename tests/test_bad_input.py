@@ -1,4 +1,4 @@
-"""Bad input ends in a clear message and an exit code, or in the quarantine; never in a traceback or half-made state.
+"""Bad input ends in a clear message and an exit code, or in the quarantine; never in a traceback or partial state.
 
 Each kind of bad input goes through the command line here; the details of a kind are tested beside its module:
 

@@ -28,8 +28,8 @@ class Candidates:
 def union(retrievers: Sequence[tuple[Retriever, int]], users: Strings) -> Candidates:
     """Return the items of all `(retriever, k)`, first retriever first, each item once per user."""
     lists = [retriever.retrieve(users, k) for retriever, k in retrievers]
-    owners = np.concatenate([group_of_row(found.offsets) for found in lists] or [np.empty(0, np.int64)])
-    items = np.concatenate([found.items for found in lists] or [np.empty(0, np.int32)])
+    owners = np.concatenate([group_of_row(part.offsets) for part in lists] or [np.empty(0, np.int64)])
+    items = np.concatenate([part.items for part in lists] or [np.empty(0, np.int32)])
     by_user = np.argsort(owners, kind="stable")
     owners, items = owners[by_user], items[by_user]
     keys = owners * (np.int64(items.max(initial=0)) + 1) + items

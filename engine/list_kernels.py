@@ -71,32 +71,32 @@ def _few(relevant: int, size: int) -> bool:
 
 
 @kernel
-def _rank_by_counting(scores: Scores, grades: Grades, ties: Offsets, ranks: Offsets, found: Grades) -> None:
+def _rank_by_counting(scores: Scores, grades: Grades, ties: Offsets, ranks: Offsets, ranked: Grades) -> None:
     at = 0
     for row in range(len(scores)):
         if grades[row] > 0:
             rank = 1 + _better(scores, ties, row)
             hole = at
             while hole > 0 and ranks[hole - 1] > rank:
-                ranks[hole], found[hole] = ranks[hole - 1], found[hole - 1]
+                ranks[hole], ranked[hole] = ranks[hole - 1], ranked[hole - 1]
                 hole -= 1
-            ranks[hole], found[hole] = rank, grades[row]
+            ranks[hole], ranked[hole] = rank, grades[row]
             at += 1
 
 
 @kernel
-def _rank_by_sorting(scores: Scores, grades: Grades, ties: Offsets, ranks: Offsets, found: Grades) -> None:
+def _rank_by_sorting(scores: Scores, grades: Grades, ties: Offsets, ranks: Offsets, ranked: Grades) -> None:
     rows = _sorted_rows(scores, ties)
     at = 0
     for position in range(len(rows)):
         if grades[rows[position]] > 0:
-            ranks[at], found[at] = position + 1, grades[rows[position]]
+            ranks[at], ranked[at] = position + 1, grades[rows[position]]
             at += 1
 
 
 @kernel
 def relevant_ranks(
-    scores: Scores, grades: Grades, edges: Offsets, ties: Offsets, out: Offsets, ranks: Offsets, found: Grades
+    scores: Scores, grades: Grades, edges: Offsets, ties: Offsets, out: Offsets, ranks: Offsets, ranked: Grades
 ) -> int:
     """Write rank (from 1) and grade of the relevant items of each group, by rank, to rows `out[g]:out[g+1]`.
 
@@ -108,9 +108,9 @@ def relevant_ranks(
             return group
         own = ties[low:high]  # stays empty where there are none
         if _few(last - first, high - low):
-            _rank_by_counting(scores[low:high], grades[low:high], own, ranks[first:last], found[first:last])
+            _rank_by_counting(scores[low:high], grades[low:high], own, ranks[first:last], ranked[first:last])
         else:
-            _rank_by_sorting(scores[low:high], grades[low:high], own, ranks[first:last], found[first:last])
+            _rank_by_sorting(scores[low:high], grades[low:high], own, ranks[first:last], ranked[first:last])
     return -1
 
 
@@ -137,15 +137,11 @@ def ideal_grades(grades: Grades, offsets: Offsets, out: Offsets) -> Grades:
 
 @kernel
 def ndcg(
-    offsets: Offsets,
-    ranks: Offsets,
-    grades: Grades,
-    ideal_offsets: Offsets,
-    ideal: Grades,
-    gain: Floats,
-    k: int,
+    offsets: Offsets, ranks: Offsets, grades: Grades, ideals: tuple[Offsets, Grades], gain: Floats, k: int
 ) -> Floats:
-    """Return DCG / ideal DCG per group; NaN without a relevant item."""
+    """DCG / ideal DCG per group; NaN without a relevant item. `ideals`: offsets and grades, highest first."""
+    ideal_offsets, ideal = ideals
+    ideal_offsets, ideal = ideals
     longest = 1
     for group in range(len(offsets) - 1):
         longest = max(longest, min(k, ideal_offsets[group + 1] - ideal_offsets[group]))
@@ -172,13 +168,13 @@ def ndcg(
 @kernel
 def hits(offsets: Offsets, ranks: Offsets, k: int) -> Offsets:
     """Return the number of relevant items at rank <= k of each group."""
-    found = np.zeros(len(offsets) - 1, dtype=np.int64)
-    for group in range(len(found)):
+    counts = np.zeros(len(offsets) - 1, dtype=np.int64)
+    for group in range(len(counts)):
         for at in range(offsets[group], offsets[group + 1]):
             if ranks[at] > k:
                 break
-            found[group] += 1
-    return found
+            counts[group] += 1
+    return counts
 
 
 @kernel

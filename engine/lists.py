@@ -92,12 +92,12 @@ class Lists:
         """Ranks of the relevant items, computed once for all metrics."""
         edges = offsets_of(self.listed)
         ranks = np.empty(edges[-1], dtype=np.int64)
-        found = np.empty(edges[-1], dtype=np.uint8)
-        bad = list_kernels.relevant_ranks(self.scores, self.grades, self.offsets, self.ties, edges, ranks, found)
+        ranked = np.empty(edges[-1], dtype=np.uint8)
+        bad = list_kernels.relevant_ranks(self.scores, self.grades, self.offsets, self.ties, edges, ranks, ranked)
         if bad >= 0:
             raise MetricError(f"group {bad} has a NaN score: every item to be ranked must have a score")
         if self.all_grades is self.grades:
-            return Relevant(edges, ranks, found, edges, list_kernels.ideal_grades(found, edges, edges))
+            return Relevant(edges, ranks, ranked, edges, list_kernels.ideal_grades(ranked, edges, edges))
         counts = list_kernels.count_relevant(self.all_grades, self.all_offsets)
         if (counts < self.listed).any():
             group = int(np.argmax(counts < self.listed))
@@ -107,7 +107,7 @@ class Lists:
             )
         all_edges = offsets_of(counts)
         ideal = list_kernels.ideal_grades(self.all_grades, self.all_offsets, all_edges)
-        return Relevant(edges, ranks, found, all_edges, ideal)
+        return Relevant(edges, ranks, ranked, all_edges, ideal)
 
 
 def _floats(values: npt.ArrayLike) -> Scores:

@@ -35,8 +35,9 @@ def ndcg(lists: Lists, k: int, gain: str) -> Floats:
 
     grades = np.arange(256, dtype=np.float64)
     gains = {"linear": grades, "exp": np.exp2(grades) - 1.0, "binary": np.minimum(grades, 1.0)}[gain]
-    found = lists.relevant
-    return list_kernels.ndcg(found.offsets, found.ranks, found.grades, found.ideal_offsets, found.ideal, gains, k)
+    relevant = lists.relevant
+    ideals = (relevant.ideal_offsets, relevant.ideal)
+    return list_kernels.ndcg(relevant.offsets, relevant.ranks, relevant.grades, ideals, gains, k)
 
 
 def mrr(lists: Lists, k: int) -> Floats:
@@ -46,10 +47,10 @@ def mrr(lists: Lists, k: int) -> Floats:
     """
     import numpy as np
 
-    found = lists.relevant
+    relevant = lists.relevant
     values = np.zeros(len(lists))
-    listed = np.diff(found.offsets) > 0
-    first = found.ranks[found.offsets[:-1][listed]]
+    listed = np.diff(relevant.offsets) > 0
+    first = relevant.ranks[relevant.offsets[:-1][listed]]
     values[listed] = np.where(first <= k, 1.0 / first, 0.0)
     return _where_relevant(lists, values)
 
@@ -85,9 +86,9 @@ def average_precision(lists: Lists, k: int) -> Floats:
 
     from engine import list_kernels
 
-    found = lists.relevant
-    sums = list_kernels.precision_sums(found.offsets, found.ranks, k)
-    return _where_relevant(lists, sums / np.maximum(np.minimum(found.counts, k), 1))
+    relevant = lists.relevant
+    sums = list_kernels.precision_sums(relevant.offsets, relevant.ranks, k)
+    return _where_relevant(lists, sums / np.maximum(np.minimum(relevant.counts, k), 1))
 
 
 def fpc(lists: Lists, k: int) -> Floats:
@@ -108,8 +109,8 @@ def _hits(lists: Lists, k: int) -> Floats:
 
     from engine import list_kernels
 
-    found = lists.relevant
-    return list_kernels.hits(found.offsets, found.ranks, k).astype(np.float64)
+    relevant = lists.relevant
+    return list_kernels.hits(relevant.offsets, relevant.ranks, k).astype(np.float64)
 
 
 def _where_relevant(lists: Lists, values: Floats) -> Floats:

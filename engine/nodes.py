@@ -196,13 +196,13 @@ class ScoringRanker:
 
     def _candidates(self, requests: Sequence[Request], users: Strings) -> tuple[Candidates, list[tuple[str, ...]]]:
         retrieve = np.array([request.candidates is None for request in requests], dtype=np.bool_)
-        found = union(self.retrievers, users[retrieve]) if retrieve.any() else None
+        retrieved = union(self.retrievers, users[retrieve]) if retrieve.any() else None
         parts: list[Codes] = []
         unknown: list[tuple[str, ...]] = []
         position = 0
         for request in requests:
-            if request.candidates is None and found is not None:
-                parts.append(found.items[found.offsets[position] : found.offsets[position + 1]])
+            if request.candidates is None and retrieved is not None:
+                parts.append(retrieved.items[retrieved.offsets[position] : retrieved.offsets[position + 1]])
                 unknown.append(())
                 position += 1
             else:

@@ -178,8 +178,8 @@ def _populations(descriptor: Descriptor, wiring: Wiring) -> Populations:
 
 def _replay(engine: Engine, folder: Path) -> None:
     expected = engine.descriptor.golden
-    found = golden(engine, [vector.request for vector in expected])
-    for number, (old, new) in enumerate(zip(expected, found, strict=True)):
+    actual = golden(engine, [vector.request for vector in expected])
+    for number, (old, new) in enumerate(zip(expected, actual, strict=True)):
         if old.response == new.response:
             continue
         place = next(

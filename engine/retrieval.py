@@ -122,21 +122,21 @@ class Als:
     @classmethod
     def load(cls, path: Path, items: Items) -> Als:
         """Read and check a file of `LAYOUT`."""
-        found = load_arrays(path, cls.LAYOUT)
-        users, own = Ids.of(found["user_ids"], f"{path}: user_ids"), Ids.of(found["item_ids"], f"{path}: item_ids")
-        shapes = [len(users), len(own), found["item_factors"].shape[1]]
-        if [*found["user_factors"].shape, *found["item_factors"].shape] != [shapes[0], shapes[2], *shapes[1:]]:
+        arrays = load_arrays(path, cls.LAYOUT)
+        users, own = Ids.of(arrays["user_ids"], f"{path}: user_ids"), Ids.of(arrays["item_ids"], f"{path}: item_ids")
+        shapes = [len(users), len(own), arrays["item_factors"].shape[1]]
+        if [*arrays["user_factors"].shape, *arrays["item_factors"].shape] != [shapes[0], shapes[2], *shapes[1:]]:
             raise ArtifactError(
-                f"{path}: factors of shapes {found['user_factors'].shape} and {found['item_factors'].shape} "
+                f"{path}: factors of shapes {arrays['user_factors'].shape} and {arrays['item_factors'].shape} "
                 f"do not belong to {len(users)} users and {len(own)} items"
             )
         return cls(
             users,
-            np.ascontiguousarray(found["user_factors"]),
-            np.ascontiguousarray(found["item_factors"]),
+            np.ascontiguousarray(arrays["user_factors"]),
+            np.ascontiguousarray(arrays["item_factors"]),
             _Local.of(own, items),
-            Penalty(float(found["regularization"]), float(found["regularization_per_item"])),
-            float(found["alpha"]),
+            Penalty(float(arrays["regularization"]), float(arrays["regularization_per_item"])),
+            float(arrays["alpha"]),
         )
 
     @cached_property
@@ -171,10 +171,10 @@ class Popularity:
     @classmethod
     def load(cls, path: Path, items: Items) -> Popularity:
         """Read and check a file of `LAYOUT`."""
-        found = load_arrays(path, cls.LAYOUT)
-        own = Ids.of(found["item_ids"], f"{path}: item_ids")
-        _same(path, item_ids=len(own), scores=len(found["scores"]))
-        return cls(found["scores"], _Local.of(own, items))
+        arrays = load_arrays(path, cls.LAYOUT)
+        own = Ids.of(arrays["item_ids"], f"{path}: item_ids")
+        _same(path, item_ids=len(own), scores=len(arrays["scores"]))
+        return cls(arrays["scores"], _Local.of(own, items))
 
     @cached_property
     def _ranked(self) -> tuple[Codes, Singles]:
@@ -217,12 +217,12 @@ class History:
     @classmethod
     def load(cls, path: Path, items: Items) -> History:
         """Read and check a file of `LAYOUT`: user `u` has `items[offsets[u]:offsets[u+1]]`, each once."""
-        found = load_arrays(path, cls.LAYOUT)
-        own = Ids.of(found["item_ids"], f"{path}: item_ids")
-        users = Ids.of(found["user_ids"], f"{path}: user_ids")
-        _same(path, items=len(found["items"]), scores=len(found["scores"]))
-        check_ragged(path, found["offsets"], found["items"], len(users), len(own))
-        return cls(users, found["offsets"], found["items"], found["scores"], _Local.of(own, items), items)
+        arrays = load_arrays(path, cls.LAYOUT)
+        own = Ids.of(arrays["item_ids"], f"{path}: item_ids")
+        users = Ids.of(arrays["user_ids"], f"{path}: user_ids")
+        _same(path, items=len(arrays["items"]), scores=len(arrays["scores"]))
+        check_ragged(path, arrays["offsets"], arrays["items"], len(users), len(own))
+        return cls(users, arrays["offsets"], arrays["items"], arrays["scores"], _Local.of(own, items), items)
 
     @cached_property
     def _keys(self) -> tuple[npt.NDArray[np.int64], Singles]:
@@ -290,11 +290,11 @@ class ItemItem:
     def load(cls, path: Path, items: Items) -> ItemItem:
         """Read and check a file of `LAYOUT`: a `History` of weights, and item `i`'s similarities as CSR rows."""
         past = History.load(path, items)
-        found = load_arrays(path, cls.LAYOUT)
+        arrays = load_arrays(path, cls.LAYOUT)
         size = len(past.local.to_catalogue)
-        _same(path, neighbours=len(found["neighbours"]), similarity=len(found["similarity"]))
-        check_ragged(path, found["starts"], found["neighbours"], size, size)
-        return cls(past, found["starts"], found["neighbours"], found["similarity"])
+        _same(path, neighbours=len(arrays["neighbours"]), similarity=len(arrays["similarity"]))
+        check_ragged(path, arrays["starts"], arrays["neighbours"], size, size)
+        return cls(past, arrays["starts"], arrays["neighbours"], arrays["similarity"])
 
     def _totals(self, number: int) -> Singles:
         own, weights = self.past.of_user(number)

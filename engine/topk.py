@@ -80,13 +80,13 @@ class Table:
         A fast product finds the candidates, with a margin for its rounding; `pair_dots` decides. So one query
         gets the same answer as among many.
         """
-        found = []
+        tops = []
         block = max(1, min(256, 2**25 // max(1, len(self.rows))))  # at most 128 MB of scores at once
         for start in range(0, len(queries), block):
             part = queries[start : start + block]
             products = part @ self.rows.T if len(part) > 1 else (self.rows @ part[0])[None, :]
-            found += [self._decide(query, row, k) for query, row in zip(part, products, strict=True)]
-        return found
+            tops += [self._decide(query, row, k) for query, row in zip(part, products, strict=True)]
+        return tops
 
     def _decide(self, query: Singles, products: Singles, k: int) -> tuple[npt.NDArray[np.int64], Singles]:
         k = min(k, len(products))

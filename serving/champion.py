@@ -38,8 +38,8 @@ def read_alias(registry: Path, pipeline: str, alias: str = "champion") -> Pointe
     """Return what the alias points at; raise `EngineError` if there is none or it is malformed."""
     path = registry / pipeline / "aliases" / f"{alias}.json"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        version, content = found["version"], found["content"]
+        pointer = json.loads(path.read_text(encoding="utf-8"))
+        version, content = pointer["version"], pointer["content"]
     except FileNotFoundError:
         raise EngineError(f"{path}: no such alias; publish a version of {pipeline!r} first") from None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tasks.checks.verdicts import Check, read_checks
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, PublishResult, verdicts_if_valid
 from tasks.runs.failures import last_words
-from tasks.runs.steps import BESIDE, CHECKS, WITH_RESULT
+from tasks.runs.steps import BESIDE, BY_NAME, CHECKS, WITH_RESULT
 from tasks.store.run_files import optional
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _state(run: Run, name: str, error: str | None, *, stopped: bool, finished: b
 
 
 def _has_result(folder: Path, name: str) -> bool:
-    if name == "train":
+    if BY_NAME[name].mapped_over:
         return any(folder.glob("*/result.json"))
     if name == GATE_STEP:
         # The gate leaves its result whatever the verdict: pages and commands show it.

@@ -18,6 +18,8 @@ def test_the_rules_of_the_sql_and_the_sentences_are_the_same(source: str) -> Non
     folder = TRANSFORMS / "models" / "staging" / source
     sql = "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.sql")))
     named = set(re.findall(r"then '(\w+)'", sql)) - {"purchase", "cancellation"}
+    assert "call ruled(" in sql
+    named |= {"exact_duplicate"} | ({"repeated_id"} if re.search(r"ruled\([^)]*\bid=", sql) else set())  # of the macro
     assert set(rules_of(source)) == named | {UNPARSEABLE}
     assert all(sentence.endswith(".") and sentence[0].isupper() for sentence in rules_of(source).values())
 

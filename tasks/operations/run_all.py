@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tasks.errors import MatineeError
+from tasks.operations.progress import WIDTH
 from tasks.runs.failures import call_step
-from tasks.runs.steps import WITH_RESULT, sequence
+from tasks.runs.steps import sequence
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
-
-
-WIDTH = max(len(step.name) for step in WITH_RESULT)
 
 
 @contextmanager

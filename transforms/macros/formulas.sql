@@ -27,6 +27,28 @@
     ({{ impressions }} - {{ unclicked }} + 1) / ({{ impressions }} + 20)
 {%- endmacro %}
 
+{#- Columns as features of an entity, whose name stands before theirs. -#}
+{% macro as_features(entity, columns) -%}
+    {%- for column in columns -%}
+        cast({{ column }} as float) as {{ entity }}_{{ column }}{{ ',\n        ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+{#- Relations of a key and as_of, joined to one that has every row wanted. -#}
+{% macro left_joined(relations, to, key) -%}
+    {%- for relation in relations %}
+    left join {{ relation }} on {{ to }}.{{ key }} = {{ relation }}.{{ key }} and {{ to }}.as_of = {{ relation }}.as_of
+    {%- endfor %}
+{%- endmacro %}
+
+{#- Rows of users as of days with totals of the user's, to make shares of. -#}
+{% macro with_user_features(relation, columns) -%}
+    select {{ relation }}.*{% for column in columns %}, users.{{ column }}{% endfor %}
+    from {{ relation }}
+    inner join {{ in_this_database(ref('feat_users')) }} as users
+        on {{ relation }}.user_id = users.user_id and {{ relation }}.as_of = users.as_of
+{%- endmacro %}
+
 {#- Totals of a joined relation, 0 where it has no row. -#}
 {% macro totals(relation, columns) -%}
     {%- for column in columns -%}

@@ -13,9 +13,27 @@
     {{ kind }} in {{ kinds(measure) }}
 {%- endmacro %}
 
-{#- The additive columns of the daily aggregates. -#}
-{% macro measures() -%}
-    {{ return(['actions', 'quantity', 'saves', 'undos', 'impressions', 'unclicked']) }}
+{#- The measures of the daily aggregates that are sums of the same measure of what they are made from; `unclicked`,
+    which depends on the pair's whole day, is each model's own. -#}
+{% macro summed_measures() -%}
+    cast(sum(actions) as integer) as actions,
+    sum(quantity) as quantity,
+    cast(sum(saves) as integer) as saves,
+    cast(sum(undos) as integer) as undos,
+    cast(sum(impressions) as integer) as impressions
+{%- endmacro %}
+
+{#- The daily rows of pairs, of the days that are loaded now, summed up for the users or the items alone. -#}
+{% macro daily_sums_of_pairs(key) %}
+    select
+        {{ key }},
+        day,
+        ds,
+        {{ summed_measures() }},
+        cast(sum(unclicked) as integer) as unclicked
+    from {{ ref('int_user_item_daily') }}
+    where ds in {{ changed_days() }}
+    group by {{ key }}, day, ds
 {%- endmacro %}
 
 {#- A value in whole 2^-20ths. Sums of such numbers are exact in DOUBLE (below 2^33), whatever their order, so

@@ -55,6 +55,13 @@
     {%- endfor %}
 {%- endmacro %}
 
+{#- The staged rows that break no rule. -#}
+{% macro accepted(staged, columns) %}
+    select {{ columns | join(', ') }}
+    from {{ staged }}
+    where rule is null
+{%- endmacro %}
+
 {#- `stg_impressions` of a source that does not know what it showed. -#}
 {% macro no_impressions() %}
     select

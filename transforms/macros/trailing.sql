@@ -1,6 +1,6 @@
 {#- Trailing windows of a daily aggregate as of every requested day (`control.as_of_days`), in one pass.
 
-    relation  daily aggregate: keys, day (occurred), ds (known), and the columns of measures()
+    relation  daily aggregate: keys, day (occurred), ds (known), and the measures that `sums` names
     keys      its key columns
     sums      {measure: [window in days, …]}; `active_days` counts the distinct days with an action
 

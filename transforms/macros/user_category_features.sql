@@ -38,18 +38,14 @@
     ),
 
     joined as (
-        select totals.*, users.user_actions_28d, users.user_actions_365d
-        from totals
-        inner join {{ in_this_database(ref('feat_users')) }} as users
-            on totals.user_id = users.user_id and totals.as_of = users.as_of
+        {{ with_user_features('totals', ['user_actions_28d', 'user_actions_365d']) }}
     )
 
     select
         user_id,
         category,
         as_of,
-        cast(actions_28d as float) as user_category_actions_28d,
-        cast(actions_365d as float) as user_category_actions_365d,
+        {{ as_features('user_category', ['actions_28d', 'actions_365d']) }},
         cast(actions_28d / greatest(user_actions_28d, 1) as float) as user_category_share_28d,
         cast(actions_365d / user_actions_365d as float) as user_category_share_365d,
         cast({{ days_since('last_action_day') }} as float) as user_category_days_since_action

@@ -55,27 +55,18 @@
     ),
 
     joined as (
-        select past.*, users.user_actions_365d, users.user_days_since_action
-        from past
-        inner join {{ in_this_database(ref('feat_users')) }} as users
-            on past.user_id = users.user_id and past.as_of = users.as_of
+        {{ with_user_features('past', ['user_actions_365d', 'user_days_since_action']) }}
     )
 
     select
         user_id,
         item_id,
         as_of,
-        cast(actions_7d as float) as user_item_actions_7d,
-        cast(actions_28d as float) as user_item_actions_28d,
-        cast(actions_90d as float) as user_item_actions_90d,
-        cast(actions_365d as float) as user_item_actions_365d,
-        cast(active_days_365d as float) as user_item_active_days_365d,
-        cast(quantity_365d as float) as user_item_quantity_365d,
-        cast(saves_28d as float) as user_item_saves_28d,
-        cast(undos_365d as float) as user_item_undos_365d,
-        cast(impressions_7d as float) as user_item_impressions_7d,
-        cast(impressions_28d as float) as user_item_impressions_28d,
-        cast(unclicked_28d as float) as user_item_unclicked_28d,
+        {{ as_features('user_item', [
+            'actions_7d', 'actions_28d', 'actions_90d', 'actions_365d', 'active_days_365d',
+            'quantity_365d', 'saves_28d', 'undos_365d', 'impressions_7d', 'impressions_28d',
+            'unclicked_28d'
+        ]) }},
         cast({{ days_since('last_action_day') }} as float) as user_item_days_since_action,
         cast({{ days_since('first_action_day') }} as float) as user_item_days_since_first_action,
         cast(

@@ -26,3 +26,11 @@
     from known
     group by user_id, item_id, as_of
 {%- endmacro %}
+
+{#- What `daily_sums_of_pairs` does, for impressions alone. -#}
+{% macro impressions_of(key) %}
+    select {{ key }}, day, ds, cast(sum(impressions) as integer) as impressions
+    from {{ ref('pair_daily') }}
+    where ds in {{ changed_days() }}
+    group by {{ key }}, day, ds
+{%- endmacro %}

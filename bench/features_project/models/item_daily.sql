@@ -1,10 +1,3 @@
 {{ config(meta={'grain': 'ds'}) }}
 
-select
-    item_id,
-    day,
-    ds,
-    cast(sum(impressions) as integer) as impressions
-from {{ ref('pair_daily') }}
-where ds in {{ changed_days() }}
-group by item_id, day, ds
+{{ impressions_of('item_id') }}

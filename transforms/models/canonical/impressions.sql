@@ -1,15 +1,5 @@
 {{ config(materialized='incremental', incremental_strategy='append', meta={'grain': 'ds'}) }}
 
-select
-    impression_id,
-    request_id,
-    user_id,
-    item_id,
-    position,
-    policy,
-    propensity,
-    shown_at,
-    known_at,
-    ds
-from {{ ref('stg_impressions') }}
-where rule is null
+{{ accepted(ref('stg_impressions'), [
+    'impression_id', 'request_id', 'user_id', 'item_id', 'position', 'policy', 'propensity', 'shown_at', 'known_at', 'ds'
+]) }}

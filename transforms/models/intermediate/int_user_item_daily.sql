@@ -49,11 +49,7 @@ select
     item_id,
     day,
     ds,
-    cast(sum(actions) as integer) as actions,
-    sum(quantity) as quantity,
-    cast(sum(saves) as integer) as saves,
-    cast(sum(undos) as integer) as undos,
-    cast(sum(impressions) as integer) as impressions,
+    {{ summed_measures() }},
     cast(case when sum(actions) = 0 then sum(impressions) else 0 end as integer) as unclicked
 from counted
 group by user_id, item_id, day, ds

@@ -59,9 +59,7 @@ joined as (
             'others_7d', 'others_28d', 'others_90d', 'others_365d', 'repeated_365d'
         ]) }}
     from known
-    left join attributes on known.item_id = attributes.item_id and known.as_of = attributes.as_of
-    left join windowed on known.item_id = windowed.item_id and known.as_of = windowed.as_of
-    left join users on known.item_id = users.item_id and known.as_of = users.as_of
+    {{ left_joined(['attributes', 'windowed', 'users'], 'known', 'item_id') }}
 
 )
 
@@ -71,21 +69,14 @@ select
     title,
     category,
     available,
-    cast(age_days as float) as item_age_days,
-    cast(actions_7d as float) as item_actions_7d,
-    cast(actions_28d as float) as item_actions_28d,
-    cast(actions_90d as float) as item_actions_90d,
-    cast(actions_365d as float) as item_actions_365d,
+    {{ as_features('item', ['age_days', 'actions_7d', 'actions_28d', 'actions_90d', 'actions_365d']) }},
     cast(others_7d as float) as item_users_7d,
     cast(others_28d as float) as item_users_28d,
     cast(others_90d as float) as item_users_90d,
     cast(others_365d as float) as item_users_365d,
     cast(repeated_365d / greatest(others_365d, 1) as float) as item_repeat_share_365d,
     cast(quantity_365d / greatest(actions_365d, 1) as float) as item_quantity_per_action_365d,
-    cast(saves_28d as float) as item_saves_28d,
-    cast(undos_365d as float) as item_undos_365d,
-    cast(impressions_7d as float) as item_impressions_7d,
-    cast(impressions_28d as float) as item_impressions_28d,
+    {{ as_features('item', ['saves_28d', 'undos_365d', 'impressions_7d', 'impressions_28d']) }},
     cast({{ click_rate('impressions_7d', 'unclicked_7d') }} as float) as item_ctr_7d,
     cast({{ click_rate('impressions_28d', 'unclicked_28d') }} as float) as item_ctr_28d,
     cast({{ trend('actions_7d', 'actions_28d') }} as float) as item_trend,

@@ -59,9 +59,7 @@ joined as (
         ]) }},
         {{ totals('items', ['others_365d', 'repeated_365d']) }}
     from known
-    left join attributes on known.user_id = attributes.user_id and known.as_of = attributes.as_of
-    left join windowed on known.user_id = windowed.user_id and known.as_of = windowed.as_of
-    left join items on known.user_id = items.user_id and known.as_of = items.as_of
+    {{ left_joined(['attributes', 'windowed', 'items'], 'known', 'user_id') }}
 
 )
 
@@ -71,18 +69,11 @@ select
     region,
     plan,
     case when tenure_days < 30 then 'new' when tenure_days < 365 then 'settled' else 'old' end as tenure_band,
-    cast(tenure_days as float) as user_tenure_days,
-    cast(actions_7d as float) as user_actions_7d,
-    cast(actions_28d as float) as user_actions_28d,
-    cast(actions_90d as float) as user_actions_90d,
-    cast(actions_365d as float) as user_actions_365d,
-    cast(active_days_28d as float) as user_active_days_28d,
-    cast(active_days_365d as float) as user_active_days_365d,
-    cast(quantity_28d as float) as user_quantity_28d,
-    cast(quantity_365d as float) as user_quantity_365d,
-    cast(saves_28d as float) as user_saves_28d,
-    cast(undos_365d as float) as user_undos_365d,
-    cast(impressions_28d as float) as user_impressions_28d,
+    {{ as_features('user', [
+        'tenure_days', 'actions_7d', 'actions_28d', 'actions_90d', 'actions_365d',
+        'active_days_28d', 'active_days_365d', 'quantity_28d', 'quantity_365d', 'saves_28d',
+        'undos_365d', 'impressions_28d'
+    ]) }},
     cast({{ click_rate('impressions_28d', 'unclicked_28d') }} as float) as user_ctr_28d,
     cast(others_365d as float) as user_items_365d,
     cast(repeated_365d / greatest(others_365d, 1) as float) as user_repeat_share_365d,

@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.sources.csv_files import LINE_NUMBER
+from tasks.sources.csv_files import LINE_NUMBER, REJECTS
 from tasks.store.database import memory
 from tasks.store.files import Home
 from tasks.store.partitions import Partition, partition_dir, store
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tasks.features.warehouse import Warehouse
 
 SQL = Path(__file__).parent / "sql"
-REJECTS = "_rejects"
 DAYS_OF_ROWS = 20
 """An absurd day has the rows of this many real ones."""
 MOST_ROWS = 200_000

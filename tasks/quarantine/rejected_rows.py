@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import MatineeError
 from tasks.features.ledger import CODE, Entry
 from tasks.features.warehouse import Tables
-from tasks.sources.released_rows import REJECTS
+from tasks.sources.csv_files import REJECTS
 from tasks.store.database import memory
 from tasks.store.files import Home, digest, locked, read_json, safe_name, write_json
 from tasks.store.partitions import partition_dir, read_manifest

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 LONGEST_LINE = 1_000_000
 LONGEST_RAW = 65_536
 LINE_NUMBER = "line_number"
+REJECTS = "_rejects"
+"""Landed beside a source's tables: the lines of its files that could not be read."""
 _BOM = b"\xef\xbb\xbf"
 
 

@@ -14,14 +14,13 @@ import numpy.typing as npt
 
 from tasks.errors import SourceError
 from tasks.runs.provenance import source_digest
-from tasks.sources.csv_files import LINE_NUMBER, Reject, read_csv, with_raw
+from tasks.sources.csv_files import LINE_NUMBER, REJECTS, Reject, read_csv, with_raw
 from tasks.sources.datasets import Dataset, Table
 from tasks.store.files import digest, sha256_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-REJECTS = "_rejects"
 DAY = timedelta(days=1)
 EPOCH = date(1970, 1, 1)
 _PER_DAY = {"epoch_seconds": 86_400, "epoch_milliseconds": 86_400_000, "timestamp": 86_400_000_000, "date": 1}

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.errors import LandingError
+from tasks.sources.csv_files import REJECTS
 from tasks.sources.registry import open_source
-from tasks.sources.released_rows import REJECTS
 from tasks.sources.source import Source
 from tasks.store.files import Home, digest, locked
 from tasks.store.partitions import Landed, Partition, partition_dir, read_manifest, read_manifests, store, whole

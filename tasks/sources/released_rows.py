@@ -18,7 +18,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.sources.csv_files import LINE_NUMBER
+from tasks.sources.csv_files import LINE_NUMBER, REJECTS
 from tasks.store.database import memory
 from tasks.store.files import Home, atomic_dir, digest, sha256_file
 from tasks.store.records import Record
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from tasks.sources.source import Source
 
 SQL = Path(__file__).parent / "sql"
-REJECTS = "_rejects"
 _AT = "_at"
 
 

@@ -25,8 +25,9 @@ from tasks.quarantine.rejected_rows import (
 )
 from tasks.quarantine.revalidate import rows_as_json
 from tasks.runs.run import Run
+from tasks.sources.csv_files import REJECTS
 from tasks.sources.land import land_range, open_source
-from tasks.sources.released_rows import REJECTS, releases_of
+from tasks.sources.released_rows import releases_of
 from tasks.spec.load import load_spec
 from tasks.store.files import Home
 from tasks.store.partitions import read_manifests

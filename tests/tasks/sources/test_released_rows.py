@@ -23,8 +23,9 @@ from tasks.quarantine.corrected_rows import CorrectedRow, Match
 from tasks.quarantine.rejected_rows import RejectedRow
 from tasks.quarantine.release import Proposal, finish_releases, propose_rows, release
 from tasks.quarantine.revalidate import Rejection, rows_as_json
+from tasks.sources.csv_files import REJECTS
 from tasks.sources.land import land_range, open_source
-from tasks.sources.released_rows import REJECTS, releases_of, with_corrections
+from tasks.sources.released_rows import releases_of, with_corrections
 from tasks.spec.spec import Spec
 from tasks.store.files import Home, read_json
 from tasks.store.partitions import partition_dir, read_manifests, store

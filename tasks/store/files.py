@@ -84,7 +84,8 @@ def default_home() -> Home:
     return Home(Path(os.environ.get("MATINEE_HOME", "var")).resolve())
 
 
-def _fsync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Flush a file, or the entries of a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -95,8 +96,8 @@ def _fsync(path: Path) -> None:
 def sync_tree(folder: Path) -> None:
     """Flush everything in a folder to the disk."""
     for path in sorted(folder.rglob("*")):
-        _fsync(path)
-    _fsync(folder)
+        sync(path)
+    sync(folder)
 
 
 @contextmanager
@@ -113,7 +114,7 @@ def atomic_dir(target: Path) -> Iterator[Path]:
         yield temporary
         sync_tree(temporary)
         _replace_dir(temporary, target)
-        _fsync(target.parent)
+        sync(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -143,9 +144,9 @@ def atomic_file(target: Path) -> Iterator[Path]:
     temporary.chmod(0o644)  # like above: mkstemp lets nobody else read
     try:
         yield temporary
-        _fsync(temporary)
+        sync(temporary)
         temporary.rename(target)
-        _fsync(target.parent)  # else the rename itself may be lost with the power
+        sync(target.parent)  # else the rename itself may be lost with the power
     finally:
         temporary.unlink(missing_ok=True)
 

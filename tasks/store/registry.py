@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import Field
 
 from tasks.errors import RegistryError
-from tasks.store.files import Home, locked, safe_name, sha256_file, sync_tree
+from tasks.store.files import Home, locked, safe_name, sha256_file, sync, sync_tree
 from tasks.store.records import Record
 
 LOCK_SECONDS = 120
@@ -112,7 +112,7 @@ def add_version(home: Home, pipeline: str, version: str, built: Path, content: s
         sync_tree(built)
         target.parent.mkdir(parents=True, exist_ok=True)
         built.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     return True
 
 
@@ -126,14 +126,6 @@ def _refuse_other_content(home: Home, pipeline: str, version: str, content: str)
             "inputs gave unequal outputs: restore the version's folder from a backup, or publish on a machine like "
             "the first one"
         )
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def alias(home: Home, pipeline: str, name: str) -> Alias | None:

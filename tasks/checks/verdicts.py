@@ -112,10 +112,10 @@ class CheckResult(Record):
     """What a check step counts."""
 
     checked: int
+    suites: tuple[str, ...]
     failed_critical: int
     failed_warning: int
     failed_info: int
-    suites: tuple[str, ...]
     warnings: tuple[str, ...]
     """Sentences of the checks of severity `warning` that failed."""
 

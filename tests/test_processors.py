@@ -88,7 +88,7 @@ def main(file: Path, home: Path) -> None:
     from tasks.examples.retrieval_models import _fit_by_implicit
     from tasks.examples.retrievers import blas_kernels
     from tasks.runs.steps import BY_NAME, run_step
-    from tasks.spec.parts import AlsRetrieval
+    from tasks.spec.retrieval import AlsRetrieval
 
     tiny = Tiny(file, BOUGHT_DAY, home)
     run = tiny.prepared()

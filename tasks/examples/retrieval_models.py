@@ -8,7 +8,7 @@ from decimal import Context, Decimal
 from typing import TYPE_CHECKING
 
 from tasks.errors import TrainingError
-from tasks.spec.parts import AlsRetrieval, ItemItemRetrieval
+from tasks.spec.retrieval import AlsRetrieval, ItemItemRetrieval
 
 if TYPE_CHECKING:
     import numpy as np

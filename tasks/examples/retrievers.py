@@ -12,11 +12,11 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
 from tasks.examples.retrieval_models import Actions, Past, confidence, fit_als, fit_ease, strength
-from tasks.spec.parts import (
+from tasks.spec.parts import Part
+from tasks.spec.retrieval import (
     AlsRetrieval,
     HistoryRetrieval,
     ItemItemRetrieval,
-    Part,
     PopularityRetrieval,
     Retrieval,
 )
@@ -151,9 +151,9 @@ RETRIEVAL_MODELS: dict[str, RetrievalModel] = {
         RetrievalModel(PopularityRetrieval, "Popularity", _popularity),
         RetrievalModel(HistoryRetrieval, "History", _history),
         RetrievalModel(ItemItemRetrieval, "ItemItem", _item_item, _fit_item_item),
-        # Add a new one here. It needs its settings in tasks/spec/parts.py (a member of `Retrieval`), and its node in
-        # engine/node_schema.py with a class in engine/retrieval.py. Import heavy libraries inside its functions: pages
-        # and DAG files read this table, too.
+        # Add a new one here. It needs its settings in tasks/spec/retrieval.py (a member of `Retrieval`), and its node
+        # in engine/node_schema.py with a class in engine/retrieval.py. Import heavy libraries inside its functions:
+        # pages and DAG files read this table, too.
     )
 }
 """The retrieval models by their names in the pipeline file."""

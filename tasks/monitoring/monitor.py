@@ -33,8 +33,8 @@ from tasks.monitoring.drift import (
 )
 from tasks.monitoring.skew import skew_checks, skew_of
 from tasks.spec.feature_catalog import MartFeature
-from tasks.spec.parts import PopularityRetrieval
 from tasks.spec.resolved_features import Feature
+from tasks.spec.retrieval import PopularityRetrieval
 from tasks.spec.spec import Spec
 from tasks.spec.windows import LONGEST_FEATURE_WINDOW, windows
 from tasks.store.database import memory

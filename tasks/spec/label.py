@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, model_validator
 
 from tasks.spec.explain import misplaced
-from tasks.spec.parts import Days, Part, SomeDays, Whole
+from tasks.spec.parts import Part
+from tasks.spec.values import Days, SomeDays, Whole
 
 if TYPE_CHECKING:
     from tasks.spec.conditions import Key

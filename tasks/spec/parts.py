@@ -2,78 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PlainSerializer,
-    StringConstraints,
-    Tag,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-
-def _cron(text: str) -> str:
-    if re.fullmatch(r"@daily|@weekly|@monthly|[0-9*/,-]+( [0-9*/,-]+){2}( [0-9A-Za-z*/,#?-]+){2}", text) is None:
-        raise ValueError(f"found {text!r}, expected @daily, or a cron expression of five fields, like 0 3 * * *")
-    return text
-
-
-def _hour(value: Any) -> str:
-    if not isinstance(value, str) or re.fullmatch(_HOUR, value) is None:
-        raise ValueError(f'found {value!r}, expected an hour of the day in UTC, in quotes, like "06:00"')
-    return value
-
-
-_HOUR = r"^([01]\d|2[0-3]):[0-5]\d$"
-
-
-def _some(days: int) -> int:
-    if days < 1:
-        raise ValueError("found 0d, expected at least 1d")
-    return days
-
-
-def _days(value: Any) -> int:
-    match = re.fullmatch(r"(\d{1,4})d", value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"found {value!r}, expected a number of days with its unit, like 28d")
-    return int(match[1])
-
-
-Days = Annotated[
-    int,
-    BeforeValidator(_days),
-    PlainSerializer(lambda days: f"{days}d", return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^\d{1,4}d$", "examples": ["28d"]}),
-]
-SomeDays = Annotated[
+from tasks.spec.values import (
+    Column,
     Days,
-    AfterValidator(_some),
-    WithJsonSchema({"type": "string", "pattern": r"^(?!0+d)\d{1,4}d$", "examples": ["28d"]}),
-]
-Whole = Annotated[int, Field(strict=True)]
-"""A number written as one: neither "7" nor true nor 7.0."""
-PositiveInt = Annotated[Whole, Field(gt=0)]
-NonNegativeInt = Annotated[Whole, Field(ge=0)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-PositiveFloat = Annotated[Number, Field(gt=0)]
-NonNegativeFloat = Annotated[Number, Field(ge=0)]
-Cron = Annotated[str, AfterValidator(_cron)]
-Hour = Annotated[
-    str, BeforeValidator(_hour), WithJsonSchema({"type": "string", "pattern": _HOUR, "examples": ["06:00"]})
-]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-Column = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    Hour,
+    Name,
+    NonNegativeFloat,
+    NonNegativeInt,
+    Number,
+    PositiveFloat,
+    PositiveInt,
+    Reason,
+    SomeDays,
+    Whole,
+)
 
 
 class Part(BaseModel):
@@ -163,73 +110,6 @@ class Populations(Part):
 
     by: Column = Field(description="User attribute that splits the populations.")
     min_groups: PositiveInt = Field(description="Fewer training groups than this: served by `*`.")
-
-
-class AlsRetrieval(Part):
-    """Implicit-feedback matrix factorization (Hu, Koren, Volinsky 2008)."""
-
-    type: Literal["als"]
-    factors: Annotated[Whole, Field(ge=1, le=1024)] = Field(default=64, description="Length of the vectors.")
-    regularization: PositiveFloat = Field(default=20.0, description="L2 penalty.")
-    regularize: Literal["plain", "by_count"] = Field(
-        default="plain",
-        description="`plain`: everybody alike; `by_count`: users and items in proportion to their actions, with the "
-        "same mean (Rendle et al. 2022).",
-    )
-    alpha: PositiveFloat = Field(default=4.0, description="Confidence of a pair is alpha * actions.")
-    iterations: PositiveInt = Field(default=15, description="Alternating sweeps.")
-    refit: SomeDays = Field(default=7, description="Item factors are fitted anew on this calendar.")
-    half_life: SomeDays | None = Field(
-        default=None, description="An action this long ago counts half; every action counts fully if absent."
-    )
-    seed: NonNegativeInt = Field(default=0, description="Seed of the starting point.")
-    solver: Literal["exact", "implicit"] = Field(
-        default="exact",
-        description="`exact`: the same bytes on every processor; `implicit`: that library, whose bytes depend on the "
-        "processor's BLAS kernel.",
-    )
-    k: PositiveInt = Field(description="Items retrieved for each user.")
-
-    @model_validator(mode="after")
-    def _penalty_of_the_library(self) -> AlsRetrieval:
-        if self.solver == "implicit" and self.regularize != "plain":
-            raise ValueError(
-                f"found regularize: {self.regularize} with solver: implicit, which knows plain only; "
-                "expected solver: exact"
-            )
-        return self
-
-
-class PopularityRetrieval(Part):
-    """The items with most actions in a trailing window."""
-
-    type: Literal["popularity"]
-    window: SomeDays = Field(default=28, description="Trailing window; one the item features have.")
-    k: PositiveInt = Field(description="Items retrieved.")
-
-
-class HistoryRetrieval(Part):
-    """The user's own items of the last year, most used first, ties by distinct users."""
-
-    type: Literal["history"]
-    k: PositiveInt = Field(description="Items retrieved for each user.")
-
-
-class ItemItemRetrieval(Part):
-    """EASE, a closed-form item-item model (Steck 2019), applied to the square roots of the user's actions."""
-
-    type: Literal["item_item"]
-    regularization: PositiveFloat = Field(default=50.0, description="L2 penalty.")
-    refit: SomeDays = Field(default=7, description="The item-item matrix is fitted anew on this calendar.")
-    half_life: SomeDays | None = Field(
-        default=None, description="An action this long ago counts half; every action counts fully if absent."
-    )
-    k: PositiveInt = Field(description="Items retrieved for each user.")
-
-
-Retrieval = Annotated[
-    AlsRetrieval | PopularityRetrieval | HistoryRetrieval | ItemItemRetrieval, Field(discriminator="type")
-]
 
 
 class LightGBM(Part):

@@ -8,34 +8,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from tasks.errors import SpecError
 from tasks.spec.feature_catalog import MartFeature, feature_catalog
-from tasks.spec.parts import Retrieval
+from tasks.spec.retrieval import Retrieval
 
 
 @dataclass(frozen=True)
-class RetrievalScore:
+class _OfRetrieval:
+    retrieval: Retrieval
+
+    SUFFIX: ClassVar[str]
+
+    @property
+    def name(self) -> str:
+        """Column of the examples, as the pipeline file spells it."""
+        return f"{self.retrieval.type}_{self.SUFFIX}"
+
+
+@dataclass(frozen=True)
+class RetrievalScore(_OfRetrieval):
     """The score that a retrieval gives a candidate; 0 for items that it did not retrieve."""
 
-    retrieval: Retrieval
-
-    @property
-    def name(self) -> str:
-        """Column of the examples, as the pipeline file spells it."""
-        return f"{self.retrieval.type}_score"
+    SUFFIX = "score"
 
 
 @dataclass(frozen=True)
-class RetrievalRank:
+class RetrievalRank(_OfRetrieval):
     """The place of a candidate in the list of a retrieval, from 1; 0 for items that it did not retrieve."""
 
-    retrieval: Retrieval
-
-    @property
-    def name(self) -> str:
-        """Column of the examples, as the pipeline file spells it."""
-        return f"{self.retrieval.type}_rank"
+    SUFFIX = "rank"
 
 
 RetrievalFeature = RetrievalScore | RetrievalRank

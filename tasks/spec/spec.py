@@ -18,21 +18,20 @@ from tasks.spec.explain import misplaced
 from tasks.spec.label import Label
 from tasks.spec.parts import (
     Alerts,
-    Cron,
     Evaluate,
     Examples,
     Gate,
     LightGBM,
     Monitor,
-    Name,
     Part,
     Populations,
     Publish,
-    Retrieval,
     Sample,
     Source,
     Tune,
 )
+from tasks.spec.retrieval import Retrieval
+from tasks.spec.values import Cron, Name
 
 if TYPE_CHECKING:
     from tasks.spec.resolved_features import Feature, RetrievalFeature

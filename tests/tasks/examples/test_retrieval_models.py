@@ -16,7 +16,7 @@ from tasks.examples.retrieval_models import Actions, Past, confidence, fit_als, 
 from tasks.features.build import build_step, needed
 from tasks.runs.run import Run
 from tasks.sources.land import land_step
-from tasks.spec.parts import AlsRetrieval, ItemItemRetrieval
+from tasks.spec.retrieval import AlsRetrieval, ItemItemRetrieval
 from tests.tasks.handmade import finish_step
 from tests.tasks.without_dbt import build_without_dbt, shop_run, write_files
 

@@ -18,7 +18,7 @@ from engine.npz import save_arrays
 from engine.retrieval import Items
 from tasks.examples.retrieval_models import Past
 from tasks.examples.retrievers import RETRIEVAL_MODELS, AsOf, RetrievalModel, model_of, refit_day
-from tasks.spec.parts import Retrieval
+from tasks.spec.retrieval import Retrieval
 
 START = date(2026, 1, 1)
 USERS = ["ana", "ana", "bo", "bo", "cy"]

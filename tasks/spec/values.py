@@ -1,0 +1,62 @@
+"""The values of a pipeline file: numbers, days with their unit (`28d`), hours, names; each with its JSON schema."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
+
+_HOUR = r"^([01]\d|2[0-3]):[0-5]\d$"
+
+
+def _cron(text: str) -> str:
+    if re.fullmatch(r"@daily|@weekly|@monthly|[0-9*/,-]+( [0-9*/,-]+){2}( [0-9A-Za-z*/,#?-]+){2}", text) is None:
+        raise ValueError(f"found {text!r}, expected @daily, or a cron expression of five fields, like 0 3 * * *")
+    return text
+
+
+def _hour(value: Any) -> str:
+    if not isinstance(value, str) or re.fullmatch(_HOUR, value) is None:
+        raise ValueError(f'found {value!r}, expected an hour of the day in UTC, in quotes, like "06:00"')
+    return value
+
+
+def _some(days: int) -> int:
+    if days < 1:
+        raise ValueError("found 0d, expected at least 1d")
+    return days
+
+
+def _days(value: Any) -> int:
+    match = re.fullmatch(r"(\d{1,4})d", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"found {value!r}, expected a number of days with its unit, like 28d")
+    return int(match[1])
+
+
+Days = Annotated[
+    int,
+    BeforeValidator(_days),
+    PlainSerializer(lambda days: f"{days}d", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{1,4}d$", "examples": ["28d"]}),
+]
+SomeDays = Annotated[
+    Days,
+    AfterValidator(_some),
+    WithJsonSchema({"type": "string", "pattern": r"^(?!0+d)\d{1,4}d$", "examples": ["28d"]}),
+]
+Whole = Annotated[int, Field(strict=True)]
+"""A number written as one: neither "7" nor true nor 7.0."""
+PositiveInt = Annotated[Whole, Field(gt=0)]
+NonNegativeInt = Annotated[Whole, Field(ge=0)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+PositiveFloat = Annotated[Number, Field(gt=0)]
+NonNegativeFloat = Annotated[Number, Field(ge=0)]
+Cron = Annotated[str, AfterValidator(_cron)]
+Hour = Annotated[
+    str, BeforeValidator(_hour), WithJsonSchema({"type": "string", "pattern": _HOUR, "examples": ["06:00"]})
+]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Column = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]

@@ -141,6 +141,15 @@ def test_arrays_are_named(connection: DuckDBPyConnection, folders: tuple[Path, P
     assert in_files(connection, folders) == ["als.npz:item_ids: 1 of 1, e.g. shape (2,) -> (1,)"]
 
 
+def test_an_array_of_one_side_only_is_named(connection: DuckDBPyConnection, folders: tuple[Path, Path]) -> None:
+    for folder, names in zip(folders, (("kept", "old"), ("kept", "new")), strict=True):
+        save_arrays(folder / "als.npz", **{name: np.zeros(2) for name in names})
+    assert in_files(connection, folders) == [
+        "als.npz:new: 1 of 1, e.g. not in the original",
+        "als.npz:old: 1 of 1, e.g. only in the original",
+    ]
+
+
 def test_json_and_text_are_compared_value_by_value_and_line_by_line(
     connection: DuckDBPyConnection, folders: tuple[Path, Path]
 ) -> None:  # fmt: skip

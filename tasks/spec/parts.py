@@ -26,6 +26,7 @@ from tasks.spec.values import (
 class Part(BaseModel):
     """A closed, frozen part of a pipeline file."""
 
+    # A misspelled key must be an error: ignored, it would leave a default in force that nobody chose.
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -130,10 +131,10 @@ class LightGBM(Part):
     feature_fraction: Annotated[Number, Field(gt=0, le=1)] = Field(
         default=1.0, description="Share of the features a tree may use."
     )
-    bagging_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
+    bagging_fraction: Annotated[Number, Field(gt=0, le=1)] = Field(
         default=1.0, description="Share of the examples a tree sees."
     )
-    max_bin: Annotated[int, Field(ge=2)] = Field(default=255, description="Values a feature is cut into.")
+    max_bin: Annotated[Whole, Field(ge=2)] = Field(default=255, description="Values a feature is cut into.")
     truncation: PositiveInt = Field(default=30, description="lambdarank_truncation_level.")
     seed: NonNegativeInt = Field(default=0, description="Seed of the learner.")
 
@@ -153,6 +154,7 @@ class Tune(Part):
         description="The plateau, not the peak (Breiman et al. 1984).",
     )
     seed: NonNegativeInt = Field(default=0, description="Seed of the choice of points.")
+    # Either, so that a number stays as it was written: LightGBM takes 31 leaves, not 31.0.
     space: dict[TunableParameter, Annotated[tuple[Whole | Number, ...], Field(min_length=1)]] = Field(
         description="Values of each ranker setting, from simple to complex."
     )

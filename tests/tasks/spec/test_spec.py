@@ -121,6 +121,7 @@ def test_schedules(schedule: str | None, accepted: bool) -> None:
         {"sample": {"groups": 10.0}}, {"sample": {"groups": 0}}, {"sample": {"groups": True}},
         {"ranker": {"type": "lightgbm", "learning_rate": float("nan")}},
         {"ranker": {"type": "lightgbm", "lambda_l2": float("inf")}},
+        {"ranker": {"type": "lightgbm", "max_bin": "255"}}, {"ranker": {"type": "lightgbm", "bagging_fraction": True}},
         {"publish": {"refit": "yes"}}, {"publish": {"alias": "../champion"}},
         {"features": []}, {"features": "item_actions_28d"}, {"retrieval": []},
         {"sample": {"strata": ["region; drop table labels"], "groups": 5}},

@@ -130,6 +130,7 @@ def _same_list(pages: Pages, ranks: npt.NDArray[np.int64], k: int) -> float | No
     top = ranks < k
     tops[lists[top], ranks[top]] = pages.items[top]
     which = np.unique(tops, axis=0, return_inverse=True)[1].reshape(-1)
+    # A user who got the same list twice counts once.
     pairs = np.unique(np.stack([which, pages.users]), axis=1)
     return float(np.bincount(pairs[0]).max() / users)
 
@@ -146,7 +147,9 @@ def agreement(pages: Pages, ours: Floats, theirs: Floats, k: int) -> Statistics:
     mine, others = pages.ranks(ours), pages.ranks(theirs)
     sizes = pages.sizes.astype(np.float64)
     several, longer = pages.sizes > 1, pages.sizes > k
+    # The 1.0 only keeps lists of one row from dividing by 0; they are left out below.
     cubes = np.where(several, sizes * (sizes**2 - 1), 1.0)
+    # The short formula, which is exact here: places have no ties.
     correlation = 1 - 6 * pages.sums((mine - others).astype(np.float64) ** 2) / cubes
     overlap = pages.sums((mine < k) & (others < k)) / k
     return {
@@ -184,6 +187,7 @@ def parts(pages: Pages, populations: npt.NDArray[np.object_]) -> Iterator[tuple[
     of_list = populations[pages.offsets[:-1]]
     yield "everybody", np.ones(len(of_list), dtype=bool)
     names = sorted(set(of_list))
+    # A single population is everybody once more.
     if len(names) > 1:
         for name in names:
             yield str(name), of_list == name

@@ -112,6 +112,7 @@ def _unknown(what: str, name: str, known: Sequence[str]) -> str:
 
 
 def _measured(column: ProfileColumn) -> ProfileColumn:
+    # SQL sees one day: of what is compared with others, it gives the sketch or the mix that is compared.
     if column.measure not in COMPARED_MEASURES:
         return column
     return column.sibling("sketch" if column.measure == "seen_before_rate" else "mix")

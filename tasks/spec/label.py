@@ -53,6 +53,7 @@ class GradeRule(Part):
         """Whether the rule needs interactions from before the cut."""
         from tasks.spec.conditions import LOOKING_BACK, facts
 
+        # A `when` sees one interaction of the horizon; only facts can count what came before.
         return self.pair is not None and any(name.endswith(LOOKING_BACK) for name in facts(self.pair))
 
     def variables(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
+# YAML 1.1 asks for a dot in such a number, and reads 1e-3 as a text.
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
@@ -59,6 +60,7 @@ def read_document(path: Path) -> Document:
     """
     try:
         text = path.read_text(encoding="utf-8")
+        # Composed for the lines and loaded for the value: a loaded value has no place any more.
         root = yaml.compose(text, Loader=_Loader)
         if not isinstance(root, yaml.MappingNode):
             raise SpecError(f"{path}:1: expected a mapping of keys, like `name: streaming`")
@@ -91,6 +93,7 @@ def _walk(
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             line = key.start_mark.line + 1
+            # To YAML 1.1, `on` and `no` are booleans, and a year is a number.
             if key.tag != "tag:yaml.org,2002:str":
                 raise SpecError(f"{path}:{line}: a key must be a plain word; found {_text(key)}")
             inner = (*place, key.value)

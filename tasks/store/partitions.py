@@ -128,6 +128,7 @@ def store(folder: Path, rows: pa.Table, *, inputs: str, rejects: int = 0) -> Lan
             temporary.write_bytes(content)
     # The file is complete before the manifest names it: killed in between, it is litter that nobody reads.
     before = read_manifest(folder)
+    # The name is the digest of the bytes: the same bytes again are no new landing.
     new = before is None or before.current != path.name
     landings = () if before is None else before.landings
     if new:
@@ -179,6 +180,7 @@ def read_manifests(
     """
     partitions: list[Partition] = []
     for table in tables:
+        # Names with ISO days in them sort like the days.
         for folder in sorted((home.landing(source_name) / table).glob("ds=*")):
             day = date.fromisoformat(folder.name.removeprefix("ds="))
             if (start is None or start <= day) and day <= end:

@@ -90,7 +90,7 @@ class Scale:
 
     def spread(self, spread: float, points: Sequence[Point], units: float) -> float:
         """The spread of days of so many units: smaller days differ more."""
-        # Only ever wider: days of the same size would differ as much as they did.
+        # Never narrower: a bigger day is allowed the spread that the earlier ones showed.
         return spread * math.sqrt(max(1.0, median(point.units for point in points) / max(units, 1)))
 
     def chance(self, center: float, points: Sequence[Point], units: float, mean_deviation: float) -> Chance:
@@ -111,7 +111,7 @@ class ShareScale(Scale):
     def chance(self, center: float, points: Sequence[Point], units: float, mean_deviation: float) -> Chance:
         """A usual share of exactly 0 or 1 is taken for the least that so many units could have shown."""
         units = max(units, 1.0)
-        # Laplace's rule of succession, for something that was never seen in so many units.
+        # Laplace's rule of succession for something never seen in that many units.
         seen = 1 / (sum(point.units for point in points) + 2)
         share = min(max(center, seen), 1 - seen)
         return Chance(math.sqrt(share * (1 - share) / units), 1 / (3 * units))

@@ -18,7 +18,7 @@ from tasks.store.sql import identifier, literal
 if TYPE_CHECKING:
     from tasks.runs.run import Run
 
-# As many as a suite looks back where it does not say (`Trailing.days`).
+# The default of `Trailing.days`: how far back a suite compares.
 MOST_DAYS = 28
 Name = Callable[[str], str]
 """Finds the relation of a table of the warehouse."""
@@ -70,7 +70,7 @@ def _keep_active(tables: Tables, relation: Name, days: Sequence[date], key: str)
 
 
 def _coverage(tables: Tables, table: str, days: Sequence[date], mart: Mart, attributes: Sequence[str]) -> list[Profile]:
-    # NULL by a name of its own: histogram() leaves it out, and those without features would be missing from the mix.
+    # histogram() skips NULL, so without a name those without features would be missing from the mix.
     mixes = "".join(f", histogram(coalesce(f.{identifier(name)}, '(none)'))" for name in attributes)
     rows = tables.rows(
         f"select a.ds, count(*), count(f.{mart.key}) / count(*){mixes} from active as a "
@@ -108,7 +108,7 @@ def _changed(tables: Tables, relation: Name) -> dict[date, float]:
 
 def labels_by_cut(tables: Tables, run: Run, relation: Name) -> list[Profile]:
     """For each of the run's latest complete cuts, how many pairs have a label, and the mix of their grades."""
-    # One more than it is compared with: the newest cut is the one that is checked.
+    # One extra: the newest cut is checked against the ones before it.
     cuts = list(run.windows.refit[-MOST_DAYS - 1 :])
     if not cuts:
         return []

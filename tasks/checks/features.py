@@ -143,7 +143,7 @@ def _check_part(connection: DuckDBPyConnection, run: Run, suite: Suite, part: st
     declared = suite.meta.measure
     measure = declared.model_copy(
         update={
-            # FLOAT, as the marts' contracts have it: a feature of another type would count as not measured.
+            # The type in the marts' contracts; a feature of any other type counts as not measured.
             "columns": {**declared.columns, **dict.fromkeys(features, "FLOAT")},
             "families": {**declared.families, "features": features},
         }

@@ -190,12 +190,12 @@ def _validate(
         import pandas as pd
 
         columns = {expectation.column.name: expectation.column for expectation in expectations.values()}
-        # A frame of pandas: over DuckDB, every aggregate expectation of Great Expectations 1.24 fails.
+        # A pandas frame, because every aggregate expectation of Great Expectations 1.24 fails over DuckDB.
         frame = pd.DataFrame({name: [profile.measures.get(name) for profile in profiles] for name in columns}).assign(
             **{_PLACE: range(len(profiles))}
         )
         context = gx.get_context(mode="ephemeral")
-        # They are written to stderr, which Airflow shows as errors.
+        # Progress bars go to stderr, which Airflow shows as errors.
         context.variables.progress_bars = {"globally": False, "metric_calculations": False}
         asset = context.data_sources.add_pandas("profiles").add_dataframe_asset(suite.name)
         batch = asset.add_batch_definition_whole_dataframe("profile").get_batch({"dataframe": frame})
@@ -204,7 +204,7 @@ def _validate(
                 gx.ExpectationSuite(name=suite.name, expectations=[_gx_json(n, e) for n, e in expectations.items()]),
                 result_format=_ONE_ROW if len(profiles) == 1 else _MANY_ROWS,
             )
-        # Whatever it is, it must not pass for a verdict.
+        # Any error at all: a suite that was not evaluated must not look like one that passed.
         except Exception as error:
             raise CheckFailed(f"suite {suite.name}: Great Expectations rejected it: {first_line(error)}") from error
     failed = {int(r.expectation_config.meta["n"]): _places(r, len(profiles)) for r in answer.results}
@@ -231,7 +231,7 @@ def _places(result: Any, rows: int) -> set[int]:
     if result.success:
         return set()
     rejected = (result.result or {}).get("unexpected_index_list")
-    # Failed without saying where: of a single row nobody asked, and of many it must not pass for none.
+    # Without places (they are not asked for with a single row), a failure counts for every row.
     return {int(entry[_PLACE]) for entry in rejected} if rejected else set(range(rows))
 
 

@@ -63,10 +63,10 @@ def check_landed(run: Run) -> CheckResult:
 def _landed_tables(run: Run) -> list[str]:
     folder = run.home.landing(run.spec.source_name)
     landed = {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
-    # `_rejects` and `_releases` lie beside the tables, and are none.
+    # `_rejects` and `_releases` lie beside the tables but are not tables of the source.
     tables = {name for name in landed if not name.startswith(("_", "."))}
     declared = tables_with_suites(run.spec.staging, suite_names())
-    # A table with a suite is missed if it never landed; only the suite of rejected rows is about none.
+    # A table that has a suite but never landed must be noticed, so the folder alone does not decide.
     tables |= {name for name in declared if name != "rejected_rows"}
     if not landed or not tables:
         raise LandingError(f"{folder}: nothing is landed there; run `matinee land {run.spec.name}` first")

@@ -147,9 +147,9 @@ def agreement(pages: Pages, ours: Floats, theirs: Floats, k: int) -> Statistics:
     mine, others = pages.ranks(ours), pages.ranks(theirs)
     sizes = pages.sizes.astype(np.float64)
     several, longer = pages.sizes > 1, pages.sizes > k
-    # The 1.0 only keeps lists of one row from dividing by 0; they are left out below.
+    # 1.0 only avoids a division by 0 for lists of one row, which are left out below.
     cubes = np.where(several, sizes * (sizes**2 - 1), 1.0)
-    # The short formula, which is exact here: places have no ties.
+    # Spearman's short formula is exact here, because places have no ties.
     correlation = 1 - 6 * pages.sums((mine - others).astype(np.float64) ** 2) / cubes
     overlap = pages.sums((mine < k) & (others < k)) / k
     return {
@@ -187,7 +187,7 @@ def parts(pages: Pages, populations: npt.NDArray[np.object_]) -> Iterator[tuple[
     of_list = populations[pages.offsets[:-1]]
     yield "everybody", np.ones(len(of_list), dtype=bool)
     names = sorted(set(of_list))
-    # A single population is everybody once more.
+    # A single population would repeat everybody.
     if len(names) > 1:
         for name in names:
             yield str(name), of_list == name

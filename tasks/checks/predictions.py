@@ -56,7 +56,7 @@ def check_predictions(run: Run) -> PredictionCheckResult:
 def _profiles(run: Run, table: pa.Table, champion: Champion) -> list[tuple[str, Statistics]]:
     refit, k = run.spec.publish.refit, cut_off(run)
     evaluated = model_scores(run, table)
-    # Without `refit`, the model that was evaluated is the one that is published.
+    # Without `refit`, the evaluated model is the one that is published.
     scores = model_scores(run, table, "published.txt") if refit else evaluated
     rival, pages, profiles = champion.scores, Pages.of(table), []
     for name, lists in parts(pages, populations_of(run, table)):

@@ -95,7 +95,7 @@ def _of_all(connection: DuckDBPyConnection, relation: Relation, plan: ProfilePla
         statement = f"select {', '.join(plan.aggregates.values())} from {relation.sql}"
     else:
         pairs = ", ".join(f"{literal(name)}: {identifier(name)}" for name in sample)
-        # A big file has over `EXACT_ROWS` rows, so every n-th is at most every 40th: n is never 0.
+        # Only files of more than `EXACT_ROWS` rows are sampled, so the divisor is at least 40, never 0.
         taken = f"list({{{pairs}}}) filter (where file_row_number % {plan.rows // SAMPLE_ROWS} = 0)"
         named = [f"{sql} as {identifier(name)}" for name, sql in {**plan.aggregates, SAMPLE: taken}.items()]
         numbered = Relation(str(relation.numbered), relation.days)
@@ -155,7 +155,7 @@ def missing_days(landed: Sequence[date]) -> str:
 
 def rows_vs_trailing(rows: int, earlier: Sequence[int]) -> float | None:
     """`rows` over the mean of the up to seven latest non-empty days before it, None without any."""
-    # Without closed days, which would make every open one look big.
+    # Empty days are left out: they would make every open day look big.
     filled = [count for count in earlier if count > 0][-TRAILING_DAYS:]
     return rows * len(filled) / sum(filled) if filled and rows else None
 
@@ -237,7 +237,7 @@ def profile_file(
 def _as_json(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()
-    # DuckDB's type of some columns, and of what is computed from them; JSON has no such number.
+    # DuckDB returns DECIMAL for some columns and aggregates; JSON has no such type.
     if isinstance(value, Decimal):
         value = float(value)
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value

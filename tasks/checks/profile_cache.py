@@ -43,7 +43,7 @@ def kept_profile(
 
 
 def _path(home: Home, source: str, suite: Suite, partition: Partition) -> Path:
-    # What is measured, not what is expected of it: another bound in a suite needs no new scan.
+    # Only what is measured, not what is expected: a new bound in a suite needs no new scan.
     columns = [column.name for column in suite.measured_columns]
     measures = [suite.meta.measure.model_dump(mode="json"), columns]
     name = digest([partition.sha256, partition.ds, measures, _measured_by()])

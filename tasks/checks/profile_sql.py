@@ -117,7 +117,7 @@ class ProfilePlan:
         self.measure, self.rows, self.types, self.visible = measure, rows, types, visible
         self.aggregates: dict[str, str] = {"rows": "count(*)"}
         if measure.unit in types:
-            # Approximate, because units only say how far chance reaches.
+            # An approximate count is enough: units only size what chance explains.
             self.aggregates["units"] = f"approx_count_distinct({identifier(str(measure.unit))})"
         self.sampled: dict[str, str] = {}
         self.counted: dict[ProfileColumn, str] = {}
@@ -210,7 +210,7 @@ class ProfilePlan:
         known = {member: of(member, measure) for member in members if of(member, measure) is not None}
         if not known:
             return {name: None}
-        # Of its columns' lowest values the lowest is the worst, of everything else the highest.
+        # The worst column has the lowest minimum, or the highest value of any other measure.
         worst = min(known, key=known.__getitem__) if measure == "min" else max(known, key=known.__getitem__)
         return {name: known[worst] / rows if measure.endswith("rate") else known[worst], column.decided_by: worst}
 
@@ -247,7 +247,7 @@ def family(measure: ProfileDeclaration, name: str, types: Mapping[str, str]) -> 
         column
         for column, kind in types.items()
         if any(
-            # Not `fnmatch`, to which case means nothing on some systems.
+            # Not `fnmatch`, which ignores case on some systems.
             kind == pattern.removeprefix("type:") if pattern.startswith("type:") else fnmatchcase(column, pattern)
             for pattern in measure.families[name]
         )

@@ -53,7 +53,7 @@ def reject_profiles(tables: Tables, run: Run, source: str, trailing: Trailing) -
     """
     day, first = run.as_of, run.as_of - timedelta(days=trailing.days)
     counts = tables.rows(
-        # The grouping set without `rule` has NULL for it: the row of all rules together.
+        # In the grouping set without `rule` it is NULL: that row counts all rules together.
         f"select table_name, coalesce(rule, {literal(ALL_RULES)}), ds, count(*) "
         f"from {source} where ds between {literal(first)} and {literal(day)} "
         "group by grouping sets ((table_name, rule, ds), (table_name, ds)) order by all"
@@ -83,7 +83,7 @@ def _profile(
 ) -> Profile:
     rows = offered.get(day)
     rate = min(1.0, count[day] / rows) if rows else None
-    # Every day that had rows, because a rate of 0 is what most rules usually have.
+    # Days without a rejected row count too: their rate of 0 is part of what is usual.
     earlier = [
         Profile(table, ds, {"rows": n, "rate": min(1.0, count.get(ds, 0) / n)})
         for ds, n in sorted(offered.items())

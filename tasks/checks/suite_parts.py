@@ -98,7 +98,7 @@ class ExpectationMeta(Part):
 class Expectation(Part):
     """One expectation of a suite, as Great Expectations writes it."""
 
-    # Of each value by itself: rows are profiles, and an aggregate would mix those of several days or tables.
+    # Only expectations on single values: rows are profiles, and an aggregate would mix several days or tables.
     type: str = Field(pattern=r"^expect_column_values_to_[a-z_]+$")
     kwargs: dict[str, Any]
     severity: Severity

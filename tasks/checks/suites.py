@@ -112,7 +112,7 @@ def _unknown(what: str, name: str, known: Sequence[str]) -> str:
 
 
 def _measured(column: ProfileColumn) -> ProfileColumn:
-    # SQL sees one day: of what is compared with others, it gives the sketch or the mix that is compared.
+    # SQL sees a single day, so it measures the sketch or mix that is compared with other days later.
     if column.measure not in COMPARED_MEASURES:
         return column
     return column.sibling("sketch" if column.measure == "seen_before_rate" else "mix")

@@ -110,7 +110,7 @@ class Comparison:
         if not mix or len(past) < self.trailing.least:
             return None
         values = sorted({value for _, earlier in past for value in earlier} | set(mix))
-        # Ids or titles, then: a value's share says nothing from day to day.
+        # With that many values it holds ids or titles, whose shares mean nothing from day to day.
         if median(len(earlier) for _, earlier in past) > CATEGORIES:
             return None
         z = math.sqrt(Z**2 + 2 * math.log(len(values)))  # as many chances to be out of bounds

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("matinee")
-# Whatever computes numbers or writes files: another version may give other bytes (ADR 6).
+# Everything that computes numbers or writes files: another version may produce other bytes (ADR 6).
 LIBRARIES = ("dbt-core", "dbt-duckdb", "duckdb", "implicit", "lightgbm", "numba", "numpy", "pyarrow", "scipy")
 
 
@@ -80,7 +80,7 @@ class BuildResult(Record):
 @cache
 def transforms_digest() -> str:
     """The digest of the SQL project; another one makes everything stale."""
-    # Without `target`: what a dbt started by hand has compiled there must not make everything stale.
+    # `target` is skipped: what dbt compiles there when run by hand must not make everything stale.
     files = sorted(p for p in TRANSFORMS.rglob("*") if p.suffix in {".sql", ".yml"} and "target" not in p.parts)
     return digest({str(path.relative_to(TRANSFORMS)): sha256_file(path) for path in files})
 
@@ -141,7 +141,7 @@ def wanted(
         partitions: the landing, up to the last of them or further.
         entities: tables whose every row counts, however old.
     """
-    # `refit` spans all windows, so the cuts of training, validation and test are among them.
+    # `refit` spans all windows, so it includes the cuts of training, validation and test.
     cuts = sorted({cut for day in days for cut in windows(spec, day).refit})
     features = {day: features_digest(spec, day, partitions, entities) for day in sorted({*cuts, *days})}
     back = labels_lookback(spec)
@@ -190,11 +190,11 @@ def build(spec: Spec, home: Home, need: BuildRequest, folder: Path) -> BuildPlan
     """
     warehouse = warehouse_of(home, spec.name)
     with warehouse.locked():
-        # Planned under the lock: whoever held it before may have built the same days.
+        # Planned under the lock, because the previous holder may have built the same days.
         plan = warehouse.prepare(need, code_of_tables(spec))
         models = [] if plan.empty else run_dbt(spec, home, folder / "dbt.log")
         if not plan.empty:
-            # The models' own entries do not suffice: a build whose tests fail, or that dies before them, is not built.
+            # The models' own entries are not enough: days whose tests failed or never ran do not count as built.
             warehouse.record_tested()
     write_json(folder / "models.json", [model.to_json() for model in models])
     return plan
@@ -230,7 +230,7 @@ def build_step(run: Run, together: Collection[date] = ()) -> BuildResult:
     Raises:
         BuildError: dbt failed; nothing is marked as built.
     """
-    # A day before the first possible one has no windows, and would fail the build of all the others.
+    # A day before the first possible one has no windows; it would fail the build for all the others.
     days = sorted({run.as_of, *(day for day in together if first_as_of(run.spec) <= day)})
     need = needed(run)
     with run.write("build") as folder:

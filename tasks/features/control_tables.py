@@ -30,7 +30,7 @@ def prepare(connection: DuckDBPyConnection, code: str) -> dict[Entry, str]:
     connection.execute(
         "create table if not exists control.ledger (model varchar, part varchar, day date, digest varchar)"
     )
-    # The entry of the code is written last: killed while it drops, the next build drops again.
+    # The code's entry is written last, so after a kill halfway the next build drops everything again.
     if read_ledger(connection).get(CODE) != code:
         _drop_everything(connection)
         connection.execute("insert into control.ledger values (?, ?, ?, ?)", [*CODE, code])
@@ -43,7 +43,7 @@ def _drop_everything(connection: DuckDBPyConnection) -> None:
         "select table_schema, table_name, table_type from information_schema.tables where table_schema <> 'control'"
     ).fetchall()
     for schema, name, kind in tables:
-        # DuckDB refuses to drop a view as a table.
+        # `drop table` on a view is an error in DuckDB, even with `if exists`.
         what = "view" if kind == "VIEW" else "table"
         connection.execute(f'drop {what} if exists "{schema}"."{name}" cascade')
 
@@ -61,7 +61,7 @@ def write_control_tables(connection: DuckDBPyConnection, plan: BuildPlan) -> Non
     )
     for table, column, days in (("as_of_days", "as_of", plan.features), ("cuts", "cut", plan.labels)):
         connection.execute(f"create or replace table control.{table} ({column} date, digest varchar)")
-        # DuckDB refuses to execute for an empty list of values.
+        # executemany() with an empty list is an error in DuckDB.
         if days:
             connection.executemany(f"insert into control.{table} values (?, ?)", sorted(days.items()))
     connection.execute("commit")
@@ -76,7 +76,7 @@ def record_tested(connection: DuckDBPyConnection) -> None:
         "cut": ("select cut from control.cuts", "select '', cut, digest from control.cuts"),
     }
     connection.execute("begin")
-    # Deleted first: the ledger has no key, so an older entry of the day would stay beside the new one.
+    # Deleted first: the ledger has no primary key, so an older entry would stay beside the new one.
     for grain, (days, entries) in by_grain.items():
         connection.execute(f"delete from control.ledger where model = ? and day in ({days})", [tests_of(grain)])
         connection.execute(f"insert into control.ledger select ?, * from ({entries})", [tests_of(grain)])

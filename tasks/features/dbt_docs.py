@@ -29,7 +29,7 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
     "img-src data:; font-src data:; base-uri 'none'; form-action 'none'"
 )
-# One thread: making a page takes a dbt, and readers of several pipelines should not start as many at once.
+# One thread, because each page starts a dbt process: readers of several pipelines must wait their turn.
 _workers = ThreadPoolExecutor(1, thread_name_prefix="sql-docs")
 _making: dict[Path, Future[Path]] = {}
 
@@ -62,7 +62,7 @@ def _manifest(spec: Spec) -> dict[str, Any]:
     """Let dbt parse the project, in a process and a folder of its own; no database is opened."""
     with tempfile.TemporaryDirectory(prefix="matinee-docs-") as folder:
         command = [
-            # The dbt of this environment, whichever comes first on the PATH.
+            # The dbt of this environment, not whichever comes first on the PATH.
             str(Path(sys.executable).parent / "dbt"), "--quiet", "--no-use-colors", "parse", "--no-partial-parse",
             "--project-dir", str(TRANSFORMS), "--profiles-dir", str(TRANSFORMS),
             "--target-path", folder, "--log-path", folder, "--vars", json.dumps(dbt_vars(spec), sort_keys=True),
@@ -102,7 +102,7 @@ def _page(manifest: Mapping[str, Any]) -> str:
     for place, content in parts.items():
         if f'"{place}"' not in text:
             raise BuildError(f"dbt's page has no place {place!r}: another version of dbt than this was written for")
-        # A `</script>` in a description would end the script that holds the JSON.
+        # A `</script>` in a description would end the script element that holds the JSON.
         text = text.replace(f'"{place}"', json.dumps(content).replace("<", "\\u003c"))
     return text
 

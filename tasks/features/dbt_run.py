@@ -77,18 +77,18 @@ def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> lis
 
     folder, warehouse = home.root / "dbt" / spec.name, warehouse_of(home, spec.name)
     command = [
-        # To dbt, a build that selects nothing is a success unless it is told otherwise.
+        # By default, dbt reports success when it selects nothing.
         "--warn-error-options", json.dumps({"error": ["NoNodesForSelectionCriteria", "NothingToDo"]}),
         "--quiet", "--no-use-colors", "build",
         "--project-dir", str(TRANSFORMS), "--profiles-dir", str(TRANSFORMS), "--target", warehouse.DBT_TARGET,
         "--target-path", str(folder / "target"), "--log-path", str(folder / "logs"),
-        # Unit tests have rows of their own and say nothing of these; tests/transforms runs them.
+        # Unit tests bring their own rows and say nothing about these; tests/transforms runs them.
         "--exclude-resource-type", "unit_test", "--vars", json.dumps(dbt_vars(spec), sort_keys=True),
         *(["--exclude-resource-type", "test", "--select", select] if select else []),
     ]  # fmt: skip
     with _environment(warehouse), log.open("w", encoding="utf-8") as out, redirect_stdout(out):
         outcome = dbtRunner().invoke(command)
-    # Where dbt cannot parse the project, there is no list of results at all.
+    # If dbt cannot parse the project, there is no list of results.
     results = [_outcome(result) for result in getattr(outcome.result, "results", [])]
     failed = [outcome for outcome in results if not outcome.ended_well]
     if outcome.exception is not None or not outcome.success or failed or not results:

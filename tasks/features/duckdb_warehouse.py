@@ -55,7 +55,7 @@ class DuckDBTables(Tables):
         if isinstance(source, Sequence):
             paths = ", ".join(literal(str(path)) for path in source)
             query = f"select * from read_parquet([{paths}])"
-            # Temporary, here and below: readers open the file read-only, and only their own schema takes new relations.
+            # Temporary, here and below, because the file is open read-only.
             self._connection.execute(f"create or replace temp view {identifier(name)} as {query}")
         else:
             self._connection.register(name, source)
@@ -132,7 +132,7 @@ class DuckDBWarehouse(Warehouse):
         """Plan from the ledger, and fill the control tables; the file is closed again, for dbt opens it itself."""
         with self.connect(read_only=False) as connection:
             plan = plan_build(need, control_tables.prepare(connection, code), code)
-            # Nothing to build leaves the file as it is: dbt will not be called to read what `control` says.
+            # With nothing to build, dbt is not called, so nobody would read the control tables.
             if not plan.empty:
                 control_tables.write_control_tables(connection, plan)
         return plan

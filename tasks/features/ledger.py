@@ -21,7 +21,7 @@ from tasks.spec.project import TRANSFORMS
 if TYPE_CHECKING:
     from tasks.store.partitions import Partition
 
-# Kept in the ledger itself: whoever clears its entries clears what vouches for them.
+# Kept in the ledger itself, so that clearing the ledger also clears what vouches for it.
 CODE = ("code", "", date(1970, 1, 1))
 Entry = tuple[str, str, date]
 """(model, part, day)."""
@@ -48,7 +48,7 @@ class BuildPlan:
     changed: frozenset[tuple[str, date]]
     features: dict[date, str]
     labels: dict[date, str]
-    # Only explains the plan: plans that build the same are equal.
+    # Only an explanation: two plans that build the same are equal.
     lacking: dict[Entry, MissingModels] = field(compare=False)
 
     @property
@@ -69,7 +69,7 @@ class MissingModels:
 @cache
 def _grains(folder: Path) -> dict[str, tuple[str, ...]]:
     by_grain: dict[str, list[str]] = {"ds": [], "as_of": [], "cut": []}
-    # Found in the text, because dbt takes seconds to start. Spelled in another way, a model is never missed here.
+    # Read from the text, because starting dbt takes seconds: a grain that is spelled differently goes unnoticed.
     for path in sorted((folder / "models").rglob("*.sql")):
         if match := re.search(r"meta=\{'grain': '(\w+)'\}", path.read_text(encoding="utf-8")):
             by_grain[match[1]].append(path.stem)

@@ -153,7 +153,7 @@ class _Point(NamedTuple):
 
 
 def _shape(points: Sequence[_Point]) -> Shape:
-    # A constant has one decile, which ends with everything: it is kept, so that the other side can lie above it.
+    # A constant has a single decile, with p = 1; it is kept so that values above it have a bin of their own.
     deciles = [point for point in points if point.decile]
     # The last decile ends with everything (p = 1), and a NaN is no end: neither separates two bins.
     ends = [point for point in deciles if point.p < 1 and math.isfinite(point.value)] or deciles[:1]

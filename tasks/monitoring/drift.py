@@ -178,11 +178,11 @@ class DriftTest:
         """
         grades = self.test(LABEL, shape, "group_id")
         before, after = rates
-        # If nothing has changed, both sides have the reference's rate, and so its variance.
+        # Under the hypothesis of no change, both sides share the reference's rate and therefore its variance.
         spread = math.sqrt(before * (1 - before) * sum(1 / count for count in self.units("group_id")))
         # Two-sided: a rate may rise or fall.
         beyond_noise = abs(after - before) > NormalDist().inv_cdf(1 - ALPHA / self.tests / 2) * spread
-        # From none to some, or from some to none, is farther than any bound.
+        # From none to some, or back, exceeds every bound.
         ratio = max(after, before) / min(after, before) if min(after, before) > 0 else math.inf
         by_rate: Level = "drifted" if ratio >= RATE_DRIFTED else "shifted" if ratio >= RATE_SHIFTED else "stable"
         level = max(grades.level, by_rate if beyond_noise else "stable", key=LEVELS.index)
@@ -197,7 +197,7 @@ def level_of(psi: float, ks: float, noise: NoiseBounds) -> Level:
         return "drifted"
     if psi >= max(PSI_SHIFTED, noise.psi) or ks >= max(KS_SHIFTED, noise.ks):
         return "shifted"
-    # Only if neither statistic could tell: where one of them can, small data is no excuse.
+    # Only if neither statistic could tell; one that can is enough.
     return "too_few" if noise.psi > PSI_DRIFTED and noise.ks > KS_DRIFTED else "stable"
 
 
@@ -240,7 +240,7 @@ class DriftContext:
 
 def drift_checks(records: Sequence[DriftRecord], context: DriftContext) -> list[Check]:
     """Records of drift in the form of all checks: one that warns of the features together, and one each."""
-    # Label and scores warn by checks of their own (`_check`).
+    # Label and scores have their own warnings (`_check`).
     expected_by_all = {*context.acknowledged, LABEL, SCORE}
     news = [r for r in records if r.level == "drifted" and r.feature not in expected_by_all and not context.again]
     features = Check(
@@ -274,7 +274,7 @@ def _check(record: DriftRecord, context: DriftContext) -> Check:
         table="predictions" if of_scores else "examples",
         type="psi_and_ks",
         column=f"{record.feature.replace(' ', '_')}__drift",
-        # Features warn together, above: one that is `info` is shown, and alerts nobody.
+        # Features share one warning, above; a failed check of severity `info` is shown but alerts nobody.
         severity="warning" if warns_alone else "info",
         success=record.level not in ("shifted", "drifted"),
         observed=f"{record.sentence} (PSI {record.psi:.2f}, KS {record.ks:.2f}; {record.level.replace('_', ' ')})",

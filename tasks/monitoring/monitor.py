@@ -148,7 +148,7 @@ def compare_with_reference(run: Run) -> Drift:
 def _files(sample: Path, paths: Mapping[str, Path], filled: set[str], spec: Spec) -> ExampleFiles:
     part = next((name for name in CURRENT if name in filled), None)
     kind = spec.monitor.reference
-    # Where validation stands in for a test window without examples, it is not its own reference.
+    # If validation stands in for an empty test window, it cannot be its own reference too.
     reference = tuple(paths[name] for name in REFERENCES[kind] if name in filled and name != part)
     if part is None or not reference:
         raise MatineeError(
@@ -208,7 +208,7 @@ def _scores(connection: DuckDBPyConnection, run: Run, files: ExampleFiles) -> Fe
         scores = pa.array(model_scores(run, table))
         connection.register(side, table.select([*UNITS, "cut", "weight"]).append_column("score", scores))
         names.append(side)
-    # Replaces `compared`, so the weekdays have to be weighed again.
+    # This replaced `compared`, so the weekdays must be weighed again.
     load_sides(connection, names, ["score"])
     _weigh(connection, files)
     return DriftTest(sides(connection), tests(run.spec)).test(SCORE, shapes(connection, ["score"])["score"], "user_id")

@@ -41,7 +41,7 @@ class PublishedEngines:
             user_id=answer.user_id,
             candidates=answer.items if answer.given else None,
             k=answer.k,
-            # The population of then: by now, the user may belong to another one.
+            # The population at the time: the user may belong to another one by now.
             context={} if by is None else {by: answer.population},
         )
         answered, why = engine.explain(request)
@@ -64,7 +64,7 @@ class PublishedEngines:
             place = (self._run.home, self._run.spec.name, version)
             folder = version_dir(*place)
             try:
-                # With the timeline's digest: a folder that was changed must not vouch for what was served.
+                # Checked against the timeline's digest: a changed folder must not vouch for what was served.
                 self._engines[version] = load(folder, content=content_of(*place))
             except EngineError as error:
                 raise MatineeError(

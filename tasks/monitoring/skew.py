@@ -111,7 +111,7 @@ def _versions(answers: Sequence[Answer]) -> tuple[ServedVersion, ...]:
 
 def _stale(run: Run, answers: Sequence[Answer]) -> str | None:
     """Say what is wrong with the version that gave the last answer of the day, if a newer one was there by then."""
-    # The version of a day is made once the day is over: on the run's own day, the newest is that of the day before.
+    # A day's version is made after the day ends, so during the run's day the newest one was that of the day before.
     before = [(day, event) for day, event in champion_by_day(run.home, run.spec).items() if day < run.as_of]
     if not before or not answers or answers[-1].as_of >= before[-1][0]:
         return None
@@ -125,7 +125,7 @@ def _features(run: Run, answers: Sequence[Answer]) -> tuple[FeatureSkew, ...]:
     tables = _from_tables(run, answers)
     engines = PublishedEngines(run)
     for number, answer in enumerate(answers):
-        # The tables win: a published version has a copy of their values, which may be what is wrong.
+        # The tables win: a published version only has a copy of their values, and the copy may be wrong.
         expected = {**engines.values(answer), **tables[number]}
         served: dict[str, Column] = {**answer.features, SCORE: answer.scores}
         for name, right in expected.items():
@@ -197,13 +197,13 @@ def _from_tables(run: Run, answers: Sequence[Answer]) -> list[dict[str, Column]]
         rows_in_order = tables.rows(
             queries.feature_values([known[name] for name in names], "served_items", type(tables))
         )
-    # The query orders by `place`, so an answer's rows stand together, in the order of its items.
+    # The query orders by `place`, so each answer's rows are consecutive, in the order of its items.
     values: list[dict[str, Column]] = []
     at = 0
     for answer in answers:
         rows_of, at = rows_in_order[at : at + len(answer.items)], at + len(answer.items)
         present = [(column, name) for column, name in enumerate(names) if name in answer.features]
-        # Like the log, which is JSON: NaN is None on both sides.
+        # The log is JSON, where NaN is null; so NaN becomes None here, too.
         values.append({name: [json_number(row[column]) for _, *row in rows_of] for column, name in present})
     return values
 

@@ -85,7 +85,7 @@ def relation_differences(
     if columns != (others := _columns(connection, theirs)):
         odd = ", ".join(sorted(set(columns) ^ set(others))) or "their order"
         return [Difference(f"{prefix}columns", len(set(columns) ^ set(others)) or 1, len(columns), odd)]
-    # Without a join: that is for telling what differs.
+    # The join below is only needed to say what differs.
     if _digest(connection, ours, columns) == _digest(connection, theirs, columns):
         return []
     _join(connection, ours, theirs, keys, columns)
@@ -130,7 +130,7 @@ def _lonely(connection: DuckDBPyConnection, keys: Sequence[str], total: int, pre
     if not count:
         return None
     names = ", ".join(map(identifier, keys))
-    # The first by key, so that a proof made again names the same row.
+    # Ordered by key, so that a repeated proof names the same row.
     row = _first(connection, f"select in_ours, {names} {one_sided} order by {names} limit 1")
     where = "only in the original" if row[0] else "not in the original"
     return Difference(f"{prefix}rows", count, total, f"{_key(keys, row[1:])} is {where}")
@@ -140,7 +140,7 @@ def _unequal(
     connection: DuckDBPyConnection, keys: Sequence[str], column: str, total: int, prefix: str
 ) -> Difference | None:  # fmt: skip
     ours, theirs = identifier(f"ours_{column}"), identifier(f"theirs_{column}")
-    # `<>` would not count a value that became NULL.
+    # `<>` would miss a value that became NULL.
     both = f"from differing where in_ours and in_theirs and {ours} is distinct from {theirs}"
     (count,) = _first(connection, f"select count(*) {both}")
     if not count:
@@ -169,7 +169,7 @@ def file_differences(
         Difference(name, 1, 1, "only in the original" if name in ours else "not in the original")
         for name in sorted(ours.keys() ^ theirs.keys())
     ]
-    # Digests first: only what differs has to be read as a table.
+    # Digests first, so that only files that differ are read.
     for name in (name for name in ours if name in theirs and sha256_file(ours[name]) != sha256_file(theirs[name])):
         inside = _inside(connection, name, ours[name], theirs[name])
         other_bytes = Difference(name, 1, 1, "other bytes, the same contents")
@@ -179,7 +179,7 @@ def file_differences(
 
 def _inside(connection: DuckDBPyConnection, name: str, ours: Path, theirs: Path) -> list[Difference]:
     if ours.suffix == ".parquet":
-        # Rows of a file without known keys are told apart by their place in it.
+        # Without known keys, rows are matched by their position in the file.
         keys = FILE_KEYS.get(ours.stem, ("file_row_number",))
         numbered = ", file_row_number = true" if keys == ("file_row_number",) else ""
         left, right = (f"read_parquet({literal(str(path))}{numbered})" for path in (ours, theirs))
@@ -218,7 +218,7 @@ def _array_differences(prefix: str, ours: Path, theirs: Path) -> list[Difference
 
     differences = []
     with np.load(ours, allow_pickle=False) as one, np.load(theirs, allow_pickle=False) as other:
-        # An array of one side only is in no pair, and must not pass for a difference of bytes alone.
+        # An array on one side only has nothing to be compared with, but is a difference too.
         for name in sorted(set(one.files) ^ set(other.files)):
             where = "only in the original" if name in one.files else "not in the original"
             differences.append(Difference(prefix + name, 1, 1, where))

@@ -66,11 +66,11 @@ def accepted_rows(tables: Warehouse, partitions: Sequence[Partition]) -> pa.Tabl
             """select ds, "row", json_keys("row") from rejected_rows where table_name = ? and rule <> 'unparseable'""",
             [filled[0].table],
         )
-        # A rejected row is kept as the JSON of its landed columns: if any is not there, no row can be found by it.
+        # A rejected row is kept as JSON of its landed columns; if a column is missing, no row can match it.
         if rejected and set(rejected[0][2]) <= set(rows.column_names):
             warehouse.add("landed", rows)
             rows = warehouse.arrow(render(SQL, "accepted_rows", table=filled[0].table, columns=list(rejected[0][2])))
-    # Every n-th row, so that all of the days are among them.
+    # Every n-th row, so that all days are represented.
     return rows.take(pa.array(range(0, rows.num_rows, 1 + rows.num_rows // MOST_ROWS), pa.int64()))
 
 
@@ -93,7 +93,7 @@ def extremes(rows: pa.Table) -> pa.Table:
     for field in rows.schema:
         column = identifier(field.name)
         if field.name == LINE_NUMBER:
-            # Numbered anew rather than made extreme: equal line numbers would make the rows copies of each other.
+            # Renumbered rather than made extreme: line numbers must still tell rows apart.
             changed.append(f"number as {column}")
         elif pt.is_integer(field.type) or pt.is_floating(field.type):
             alike = f"over (partition by {', '.join([*words, f'sign({column})'])})"
@@ -103,7 +103,7 @@ def extremes(rows: pa.Table) -> pa.Table:
         return rows
     with memory() as connection:
         connection.register("numbered", rows.append_column("number", pa.array(range(rows.num_rows), pa.int64())))
-        # Ordered, because a window function returns rows in any order.
+        # Ordered, because window functions do not preserve the order of rows.
         query = f"select * replace ({', '.join(changed)}) from numbered order by numbered.number"
         return connection.sql(query).to_arrow_table().drop_columns(["number"]).cast(rows.schema)
 
@@ -168,7 +168,7 @@ def land_absurd(
         partitions = [part for part in past if part.table == table]
         rows = extremes(accepted_rows(tables, partitions))
         if table == REJECTS:
-            # Unreadable lines are in no table: nothing could be known from them too early.
+            # Unreadable lines end up in no table, so nothing could leak from them.
             rows = rows.slice(0, 0)
         for day in (day for name, day in days if name == table):
             absurd = absurd_rows(rows, day, number, shifted=shifted)

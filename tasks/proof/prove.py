@@ -127,7 +127,7 @@ def prove(
 @contextmanager
 def work_folder(run: Run, console: Console, scratch: Path | None, keep: bool) -> Iterator[Path]:
     """Make a folder for a proof, below `scratch` or the run's home; it goes when the block ends, unless it is kept."""
-    # In the run's home, partitions can be linked: elsewhere they may have to be copied.
+    # Inside the run's home, partitions can be hard-linked; elsewhere they may have to be copied.
     parent = scratch or run.home.root
     parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"prove-{run.spec.name}-{run.as_of}-", dir=parent))
@@ -170,7 +170,7 @@ def land_ahead(run: Run, source: Source, days: int) -> date:
 
     land_range(source, run.home, run.landing_start, run.as_of)
     known = run.as_of
-    # Day by day, so that those before a day that is missing are landed.
+    # Day by day, so that the days before a missing one are landed.
     with suppress(SourceError):  # a day that is not there yet
         for number in range(1, days + 1):
             day = run.as_of + timedelta(days=number)
@@ -194,7 +194,7 @@ def compare_scenario(scenarios: Scenarios, name: str) -> dict[str, list[Differen
     with memory() as connection:
         if name == PAST:
             theirs = {f"{scenarios.cut}/{path.name}": path for path in sorted(scenarios.models_of_cut().iterdir())}
-            # The original has the models of all cuts, the other scenario those of the last one.
+            # The original has models of all cuts, this scenario only those of the last one.
             ours = {file: path for file, path in _retrieval(original).items() if file in theirs}
             differences = _tables(connection, original, run, {"features": [scenarios.cut]})
             return differences | {"retrieval": file_differences(connection, ours, theirs)}
@@ -223,7 +223,7 @@ def _tables(
             if artifact in days:
                 sides = {"ours": ours, "theirs": theirs}
                 paths = {side: Path(folder) / f"{side}-{table}.parquet" for side in sides}
-                # Copies, because the tables of two warehouses cannot be joined where they lie (ADR 20).
+                # Compared as parquet copies: two warehouses cannot be joined in place (ADR 20).
                 for side, tables in sides.items():
                     tables.write(rows_of_days(table, days[artifact]), paths[side])
                 differences[artifact] += table_differences(connection, table, paths["ours"], paths["theirs"])

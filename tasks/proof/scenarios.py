@@ -153,7 +153,7 @@ class Scenarios:
             yield from (self.make(name) for name in (ORIGINAL, *names))
             return
         # Absurd rows are derived from rows that the original's staging accepted: those scenarios wait for it.
-        # `str` says nothing, and can be sent to another process; a console cannot.
+        # `str` stands for silence and can be pickled; a console cannot.
         quiet, waiting = replace(self, say=str), [name for name in names if name in {ABSURD, LATE}]
         with _pool(jobs) as pool:
             running = {pool.submit(quiet.make, name): name for name in (ORIGINAL, *names) if name not in waiting}

@@ -72,7 +72,7 @@ def _parsed(condition: str, key: Key) -> exp.Expr:
         raise ValueError(f"found {condition!r}, which is not an SQL condition: a quote is not closed") from None
     if any(token.comments for token in tokens):
         raise ValueError(f"found a comment in {condition!r}; expected only the condition, use # in YAML")
-    # A semicolon makes two trees; a text without any SQL is one tree that is None.
+    # A semicolon gives two trees; an empty text gives one that is None.
     if len(trees) != 1 or trees[0] is None:
         raise ValueError(f"found {condition!r}, expected exactly one SQL condition")
     for part in _compared(trees[0]):
@@ -90,7 +90,7 @@ def _compared(node: exp.Expr) -> Iterator[exp.Expr]:
 
 
 def _check(condition: str, node: exp.Expr, key: Key) -> None:
-    # A flag is a condition by itself, the only column that may stand without a comparison.
+    # A flag is a condition by itself: the only column that needs no comparison.
     if isinstance(node, exp.Column) and node.name in FLAGS:
         _check_column(condition, node, key)
     elif isinstance(node, exp.Is):
@@ -154,7 +154,7 @@ def _check_column(condition: str, node: exp.Column, key: Key) -> None:
 
 
 def _is_number(node: exp.Expr) -> bool:
-    # To the parser, -1 is the negation of 1.
+    # The parser reads -1 as the negation of 1.
     if isinstance(node, exp.Neg):
         node = node.this
     # 1e999 is a number to the parser, and infinite.

@@ -49,7 +49,7 @@ def _explain(document: Document, root: type[BaseModel], problem: ErrorDetails) -
     context = problem.get("ctx", {})
     location = context.get("place", problem["loc"])
     kind, found = problem["type"], problem["input"]
-    # `[key]` is how pydantic says that a key of a dict is wrong, rather than its value.
+    # Pydantic puts `[key]` at the end when a dict's key is wrong rather than its value.
     if kind == "extra_forbidden" or location[-1:] == ("[key]",):
         names = _names(context) or sorted(_keys(root, location[:-1]))
         return f"{document.at(location)}: " + _unknown("key", str(found if _names(context) else location[-1]), names)
@@ -75,7 +75,7 @@ def _found_and_expected(problem: ErrorDetails) -> str:
     if kind == "string_pattern_mismatch":
         return f"found {found!r}, expected the form {context['pattern']}"
     expected = _EXPECTED.get(kind, re.sub("^(Input|String|Value) should ", "", problem["msg"]))
-    # Not the mapping itself: it may be the whole rest of the file.
+    # Not the mapping itself, which may be most of the file.
     shown = "keys with values" if isinstance(found, dict) else repr(found)
     return f"found {shown}, expected {expected.removeprefix('be ')}"
 

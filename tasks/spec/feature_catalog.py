@@ -68,7 +68,7 @@ def feature_catalog() -> FeatureCatalog:
     attributes: dict[str, tuple[str, ...]] = dict.fromkeys(MARTS, ())
     for path in sorted((TRANSFORMS / "models" / "marts").glob("*.yml")):
         for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", []):
-            # labels.yml lies beside the marts, and its columns are no features.
+            # labels.yml is in this folder too, but its columns are not features.
             if model["name"] in MARTS:
                 _read_mart(model, features, attributes)
     if not features:
@@ -80,7 +80,7 @@ def _read_mart(model: dict[str, Any], features: dict[str, MartFeature], attribut
     mart = model["name"]
     for column in model["columns"]:
         name, meta = column["name"], column.get("config", {}).get("meta", {})
-        # A default makes a column a feature: it is needed wherever a mart has no row.
+        # Features are the columns with a default, since they need a value where a mart has no row.
         if "default" in meta:
             if name in features:
                 other = features[name].mart

@@ -53,7 +53,7 @@ class GradeRule(Part):
         """Whether the rule needs interactions from before the cut."""
         from tasks.spec.conditions import LOOKING_BACK, facts
 
-        # A `when` sees one interaction of the horizon; only facts can count what came before.
+        # A `when` sees a single interaction in the horizon; only facts can look further back.
         return self.pair is not None and any(name.endswith(LOOKING_BACK) for name in facts(self.pair))
 
     def variables(self) -> dict[str, Any]:

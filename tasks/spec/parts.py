@@ -26,7 +26,7 @@ from tasks.spec.values import (
 class Part(BaseModel):
     """A closed, frozen part of a pipeline file."""
 
-    # A misspelled key must be an error: ignored, it would leave a default in force that nobody chose.
+    # A misspelled key must be an error: ignoring it would silently keep a default.
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -154,7 +154,7 @@ class Tune(Part):
         description="The plateau, not the peak (Breiman et al. 1984).",
     )
     seed: NonNegativeInt = Field(default=0, description="Seed of the choice of points.")
-    # Either, so that a number stays as it was written: LightGBM takes 31 leaves, not 31.0.
+    # Whole or not as written: LightGBM expects 31 leaves, not 31.0.
     space: dict[TunableParameter, Annotated[tuple[Whole | Number, ...], Field(min_length=1)]] = Field(
         description="Values of each ranker setting, from simple to complex."
     )

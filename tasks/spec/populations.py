@@ -13,9 +13,9 @@ def slug(population: str) -> str:
     """Make a folder name of a population's; names that differ stay different, by a digest where need be."""
     if population == EVERYBODY_ELSE:
         return "everybody-else"
-    # A population may be called like the folder of everybody else, which is not its own.
+    # A population may have the very name of that folder; it must not share it.
     if re.fullmatch("[A-Za-z0-9][A-Za-z0-9-]{0,39}", population) and population != "everybody-else":
         return population
     plain = re.sub("[^A-Za-z0-9]+", "-", population).strip("-")[:40] or "population"
-    # The underscore, which no plain name has, keeps these apart from the names above.
+    # Plain names have no underscore, so these never collide with the names above.
     return f"{plain}_{digest(population)[:8]}"

@@ -108,7 +108,7 @@ def _check_retrieval(spec: Spec, problems: _Problems) -> None:
         if part.type in seen:
             problems.add(("retrieval", index, "type"), f"the retrieval {part.type!r} is listed twice")
         seen.add(part.type)
-        # Popularity is read from that column, so it has no other windows than the mart.
+        # Popularity is read from that column, so it only has the mart's windows.
         if part.type == "popularity" and f"item_actions_{part.window}d" not in feature_catalog().features:
             spans = sorted(name for name in feature_catalog().features if name.startswith("item_actions_"))
             problems.add(
@@ -123,7 +123,7 @@ def _check_tune(spec: Spec, problems: _Problems) -> None:
     for name, values in {} if spec.tune is None else spec.tune.space.items():
         for index, value in enumerate(values):
             try:
-                # By the ranker's own model, so that its bounds stand in one place.
+                # Validated by the ranker's own model, so that its bounds are defined only once.
                 LightGBM.model_validate({**spec.ranker.model_dump(), name: value})
             except ValidationError as error:
                 expected = error.errors()[0]["msg"].removeprefix("Input should be ")
@@ -204,7 +204,7 @@ def _check_windows(spec: Spec, problems: _Problems) -> None:
     except SpecError as error:
         problems.add(("examples",), str(error))
         return
-    # A data set that ends before its windows fill would give a DAG without a single run that can succeed.
+    # If the data ends before the windows are full, no run of the DAG could ever succeed.
     if spec.end is not None and first > spec.end:
         problems.add(("end",), f"found {spec.end}, but the windows of `examples` are filled from {first} on only")
 

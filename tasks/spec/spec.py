@@ -72,7 +72,7 @@ class Spec(Part):
             raise misplaced(
                 ["alerts", "green_by"], "found an hour of each day, expected a daily `schedule`, like @daily"
             )
-        # Settings chosen on the test window would be evaluated on what they were chosen on.
+        # Without it, settings would be chosen on the window they are evaluated on.
         if self.tune is not None and self.examples.validation < 1:
             raise misplaced(["examples", "validation"], "found 0d, expected at least 1d, because `tune` chooses on it")
         return self
@@ -109,7 +109,7 @@ class Spec(Part):
 
     def canonical(self) -> dict[str, Any]:
         """Give the one JSON form of the spec; it loads back to an equal spec, and versions are named by its digest."""
-        # Defaults are written out, so that versions which rely on one change with it.
+        # Defaults are written out, so that a changed default changes the versions that rely on it.
         return self.model_dump(mode="json")
 
 

@@ -11,14 +11,14 @@ _HOUR = r"^([01]\d|2[0-3]):[0-5]\d$"
 
 
 def _cron(text: str) -> str:
-    # Words (JAN, MON) may stand for months and weekdays only, the last two fields.
+    # Only the last two fields, month and weekday, may have words (JAN, MON).
     if re.fullmatch(r"@daily|@weekly|@monthly|[0-9*/,-]+( [0-9*/,-]+){2}( [0-9A-Za-z*/,#?-]+){2}", text) is None:
         raise ValueError(f"found {text!r}, expected @daily, or a cron expression of five fields, like 0 3 * * *")
     return text
 
 
 def _hour(value: Any) -> str:
-    # A text: without quotes YAML reads 18:00 as a number of base 60, 1080.
+    # Quotes are needed: YAML reads a bare 18:00 as 1080, a number in base 60.
     if not isinstance(value, str) or re.fullmatch(_HOUR, value) is None:
         raise ValueError(f'found {value!r}, expected an hour of the day in UTC, in quotes, like "06:00"')
     return value
@@ -31,7 +31,7 @@ def _some(days: int) -> int:
 
 
 def _days(value: Any) -> int:
-    # A bare 28 is refused: its unit would be up to the reader. Defaults are plain numbers, since pydantic checks none.
+    # A bare 28 is refused: values carry their unit. (Defaults are plain numbers; pydantic does not validate them.)
     match = re.fullmatch(r"(\d{1,4})d", value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"found {value!r}, expected a number of days with its unit, like 28d")
@@ -47,14 +47,14 @@ Days = Annotated[
 SomeDays = Annotated[
     Days,
     AfterValidator(_some),
-    # A validator leaves no trace in the schema, so the pattern refuses 0d as well.
+    # Validators do not show in a JSON schema, so the pattern has to refuse 0d as well.
     WithJsonSchema({"type": "string", "pattern": r"^(?!0+d)\d{1,4}d$", "examples": ["28d"]}),
 ]
 Whole = Annotated[int, Field(strict=True)]
 """A number written as one: neither "7" nor true nor 7.0."""
 PositiveInt = Annotated[Whole, Field(gt=0)]
 NonNegativeInt = Annotated[Whole, Field(ge=0)]
-# YAML has .inf and .nan. JSON, by whose digest versions are named, has neither.
+# YAML has .inf and .nan, but the JSON whose digest names a version has neither.
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 PositiveFloat = Annotated[Number, Field(gt=0)]
 NonNegativeFloat = Annotated[Number, Field(ge=0)]

@@ -66,7 +66,7 @@ def _windows(spec: Spec, as_of: date) -> Windows:
     last = as_of - spec.lag
     test = _ending(spec, last, spec.examples.test)
     validation = _ending(spec, _embargo(spec, test, last), spec.examples.validation)
-    # Without a validation window, training ends an embargo before the test.
+    # Without a validation window, training ends one embargo before the test.
     train = _ending(spec, _embargo(spec, validation or test, last), spec.examples.train)
     refit = cuts_between(spec, train[0], last) if train else ()
     return Windows(train, validation, test, refit)
@@ -100,7 +100,7 @@ def first_as_of(spec: Spec) -> date:
 
 
 def _window_start(spec: Spec, cuts: Windows) -> date:
-    # The window's first day, not its first cut: of snapshots, that may lie days later.
+    # The window's first day, not its first cut, which for snapshots may be days later.
     later = (cuts.validation or cuts.test)[0]
     return later - spec.lag - timedelta(days=spec.examples.train) + DAY
 
@@ -110,7 +110,7 @@ def lookback(spec: Spec) -> timedelta:
 
     The item models of a cut were fitted up to `refit - 1` days before it, on the longest window before that day.
     """
-    # Popularity and history have nothing to fit: they are those of the cut itself.
+    # Popularity and history are not fitted; they are as of the cut itself.
     refits = [getattr(part, "refit", 1) for part in spec.retrieval]
     return LONGEST_FEATURE_WINDOW + timedelta(days=max(refits, default=1) - 1)
 
@@ -122,5 +122,5 @@ def labels_lookback(spec: Spec) -> timedelta:
 
 def landing_start(spec: Spec, as_of: date) -> date:
     """Find the first landed day on which anything of the run for `as_of` can depend."""
-    # Plus a day, because windows are open at their start: a feature of C counts the days (C - 365, C].
+    # Plus a day, because windows are open at the start: a feature as of C counts the days (C - 365, C].
     return max(spec.start, windows(spec, as_of).first - lookback(spec) + DAY)

@@ -19,7 +19,7 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
-# YAML 1.1 asks for a dot in such a number, and reads 1e-3 as a text.
+# YAML 1.1 requires a dot in such a number and would read 1e-3 as text.
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
@@ -60,7 +60,7 @@ def read_document(path: Path) -> Document:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        # Composed for the lines and loaded for the value: a loaded value has no place any more.
+        # Composed for the line numbers, loaded for the value: loaded values no longer know their lines.
         root = yaml.compose(text, Loader=_Loader)
         if not isinstance(root, yaml.MappingNode):
             raise SpecError(f"{path}:1: expected a mapping of keys, like `name: streaming`")

@@ -22,7 +22,7 @@ from typing import Any
 
 from tasks.errors import MatineeError
 
-# No dot at the beginning: `..` leads out, and hidden names are those of what is not finished yet.
+# No leading dot: `..` leads out, and hidden names are reserved for unfinished files and folders.
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=:@-]*")
 
 
@@ -109,7 +109,7 @@ def atomic_dir(target: Path) -> Iterator[Path]:
     process is killed between the two renames. Whatever is left of a failed attempt is removed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, because a rename is atomic within one file system only.
+    # Beside the target, because a rename is atomic only within one file system.
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     temporary.chmod(0o755)  # mkdtemp lets nobody else in, but reports are read by other users too
     try:
@@ -122,7 +122,7 @@ def atomic_dir(target: Path) -> Iterator[Path]:
 
 
 def _replace_dir(new: Path, target: Path) -> None:
-    # A folder with something in it cannot be renamed over: the old one has to step aside first.
+    # rename() cannot replace a folder that is not empty, so the old one is moved aside first.
     old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
     try:
         if target.exists():

@@ -128,7 +128,7 @@ def store(folder: Path, rows: pa.Table, *, inputs: str, rejects: int = 0) -> Lan
             temporary.write_bytes(content)
     # The file is complete before the manifest names it: killed in between, it is litter that nobody reads.
     before = read_manifest(folder)
-    # The name is the digest of the bytes: the same bytes again are no new landing.
+    # Names are digests of the bytes, so the same bytes again are not a new landing.
     new = before is None or before.current != path.name
     landings = () if before is None else before.landings
     if new:
@@ -180,7 +180,7 @@ def read_manifests(
     """
     partitions: list[Partition] = []
     for table in tables:
-        # Names with ISO days in them sort like the days.
+        # Names with ISO days sort by day.
         for folder in sorted((home.landing(source_name) / table).glob("ds=*")):
             day = date.fromisoformat(folder.name.removeprefix("ds="))
             if (start is None or start <= day) and day <= end:

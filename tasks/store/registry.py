@@ -151,7 +151,7 @@ def move_alias(home: Home, pipeline: str, event: TimelineEvent) -> bool:
     """
     with _locked(home.registry(pipeline)):
         current = alias(home, pipeline, event.alias)
-        # A version of the same day takes over: it was made from a corrected landing, or by other code.
+        # A new version of the same day takes over: it was made from a corrected landing or by other code.
         moves = current is None or current.as_of <= event.as_of
         moved = moves and (current is None or current.version != event.version)
         # First the timeline, then the alias: killed in between, the next publication of the version moves the alias.
@@ -176,8 +176,8 @@ def _record(home: Home, pipeline: str, event: TimelineEvent, moved: bool) -> Non
     events = [earlier for earlier in timeline(home, pipeline) if earlier.alias == event.alias]
     of_day = [earlier for earlier in events if earlier.as_of == event.as_of]
     last = next((earlier for earlier in reversed(events) if earlier.version == event.version), None)
-    # Published again, a version is news if its figures are, if another one of its day was recorded since, or if the
-    # alias comes back to it. Nothing else is, or a step that is repeated would repeat its line.
+    # A version that is published again gets a new line if its figures are new, if another version of its day was
+    # recorded since, or if the alias comes back to it. Otherwise every repeated step would add a line.
     news = last is None or last.model_copy(update={"live": event.live}) != event
     overtaken = [earlier.version for earlier in of_day][-1:] != [event.version]
     left = moved and [earlier.version for earlier in events if earlier.live][-1:] != [event.version]
@@ -216,7 +216,7 @@ def timeline(home: Home, pipeline: str) -> list[TimelineEvent]:
     Raises:
         RegistryError: a line is torn, or has other keys.
     """
-    # Without the lock: a line that is being written has no end yet, and is left out.
+    # Read without the lock: a line that is still being written has no line end, and is left out.
     path = home.registry(pipeline) / "timeline.jsonl"
     if not path.exists():
         return []

@@ -91,7 +91,7 @@ def attempt_called(home: Home, pipeline: str, name: str) -> Sequence[Attempt]:
 
 def _folders(path: Path) -> list[Path]:
     try:
-        # Hidden folders are those that a step has not finished (`atomic_dir`).
+        # Hidden folders are still being written (`atomic_dir`).
         return [entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
     except OSError:
         return []

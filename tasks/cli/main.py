@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +19,7 @@ from tasks.cli.prove import prove
 from tasks.cli.skew import skew
 from tasks.errors import GateFailed, MatineeError, SpecError
 from tasks.runs.failures import call_step, explained
+from tasks.runs.steps import BY_NAME
 
 EXIT_CODES = "Exit codes: 0 done · 1 failed · 2 wrong usage or pipeline file · 3 a gate failed."
 
@@ -44,10 +44,19 @@ def _open_run(pipeline: str, as_of: datetime, attempt: str, data: Path | None = 
     return Run.create(pipeline, as_of.date(), attempt, data=data)
 
 
-def _step(name: str, function: Callable[..., Any], run: Any, *args: Any) -> None:
+def _run_step(name: str, run: Any, *args: Any) -> None:
     from tasks.cli.render_result import render_result
 
-    console.print(render_result(call_step(run, name, function, *args)))
+    console.print(render_result(call_step(run, name, BY_NAME[name].load(), *args)))
+
+
+def _add_step(name: str, sentence: str) -> None:
+    """Add the command of a step that takes a run and nothing else; commands are listed in the order of these calls."""
+
+    def command(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
+        _run_step(name, _open_run(pipeline, as_of, attempt))
+
+    app.command(name, help=sentence, epilog=example(f"matinee {name} streaming --as-of 2026-02-25"))(command)
 
 
 @app.command(epilog=example("matinee validate streaming"))
@@ -65,25 +74,11 @@ def validate(pipeline: Pipeline) -> None:
 @app.command(epilog=example("matinee land online_retail --data ../online_retail --as-of 2011-10-31"))
 def land(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli", data: Data = None) -> None:
     """Copy the source's days into immutable partitions."""
-    from tasks.sources.land import land_step
-
-    _step("land", land_step, _open_run(pipeline, as_of, attempt, data))
+    _run_step("land", _open_run(pipeline, as_of, attempt, data))
 
 
-@app.command(epilog=example("matinee build streaming --as-of 2026-02-25"))
-def build(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
-    """Build the features of the days that were not built from the current landing."""
-    from tasks.features.build import build_step
-
-    _step("build", build_step, _open_run(pipeline, as_of, attempt))
-
-
-@app.command(epilog=example("matinee retrieve streaming --as-of 2026-02-25"))
-def retrieve(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
-    """Fit the retrieval models of each cut and write candidates and scores."""
-    from tasks.examples.candidates import retrieve_step
-
-    _step("retrieve", retrieve_step, _open_run(pipeline, as_of, attempt))
+_add_step("build", "Build the features of the days that were not built from the current landing.")
+_add_step("retrieve", "Fit the retrieval models of each cut and write candidates and scores.")
 
 
 @app.command(epilog=example("matinee labels streaming --as-of 2026-02-25 --examples 5"))
@@ -103,12 +98,7 @@ def labels(
         raise typer.Exit(1)
 
 
-@app.command(epilog=example("matinee sample streaming --as-of 2026-02-25"))
-def sample(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
-    """Draw the stratified sample of groups and join examples with features and labels."""
-    from tasks.examples.sample import sample_step
-
-    _step("sample", sample_step, _open_run(pipeline, as_of, attempt))
+_add_step("sample", "Draw the stratified sample of groups and join examples with features and labels.")
 
 
 @app.command(epilog=example("matinee train streaming --as-of 2026-02-25 --population BR"))
@@ -119,54 +109,21 @@ def train(
     population: Annotated[str | None, typer.Option(help="One population; all if absent.")] = None,
 ) -> None:
     """Train each population's model."""
-    from tasks.training.train import populations, train_step
+    from tasks.training.train import populations
 
     run = _open_run(pipeline, as_of, attempt)
     known = populations(run)
     if population is not None and population not in known:
         raise typer.BadParameter(f"unknown population {population!r}; expected one of {', '.join(known)}")
     for name in known if population is None else [population]:
-        _step("train", train_step, run, name)
+        _run_step("train", run, name)
 
 
-@app.command(epilog=example("matinee evaluate streaming --as-of 2026-02-25"))
-def evaluate(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
-    """Measure the model and its baselines on the test window."""
-    from tasks.evaluation.evaluate import evaluate_step
-
-    _step("evaluate", evaluate_step, _open_run(pipeline, as_of, attempt))
-
-
-@app.command(epilog=example("matinee gate streaming --as-of 2026-02-25"))
-def gate(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
-    """Evaluate the gates: may the model be published? Exits with 3 if not."""
-    from tasks.publishing.gates import gate_step
-
-    _step("gate", gate_step, _open_run(pipeline, as_of, attempt))
-
-
-@app.command(epilog=example("matinee publish streaming --as-of 2026-02-25"))
-def publish(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
-    """Write the version's descriptor and artifacts, and move the alias."""
-    from tasks.publishing.publish import publish_step
-
-    _step("publish", publish_step, _open_run(pipeline, as_of, attempt))
-
-
-@app.command(epilog=example("matinee monitor streaming --as-of 2026-02-25"))
-def monitor(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
-    """Compare the test examples with their reference: features, labels, scores."""
-    from tasks.monitoring.monitor import monitor_step
-
-    _step("monitor", monitor_step, _open_run(pipeline, as_of, attempt))
-
-
-@app.command(epilog=example("matinee report streaming --as-of 2026-02-25"))
-def report(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
-    """Write the run's report, one HTML page."""
-    from tasks.reports.run_report import report_step
-
-    _step("report", report_step, _open_run(pipeline, as_of, attempt))
+_add_step("evaluate", "Measure the model and its baselines on the test window.")
+_add_step("gate", "Evaluate the gates: may the model be published? Exits with 3 if not.")
+_add_step("publish", "Write the version's descriptor and artifacts, and move the alias.")
+_add_step("monitor", "Compare the test examples with their reference: features, labels, scores.")
+_add_step("report", "Write the run's report, one HTML page.")
 
 
 @app.command(epilog=example("matinee run streaming --as-of 2026-02-25"))

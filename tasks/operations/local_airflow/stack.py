@@ -1,20 +1,16 @@
 """Start, stop and inspect the local Airflow stack, through a supervisor; airflow is never imported.
 
-The supervisor (supervisord.conf) keeps api-server, scheduler and dag-processor alive. Every process of the
-stack carries `MATINEE_STACK=<state folder>` in its environment: that is how `down` finds what a component
-left behind, also after the supervisor itself was killed.
+The supervisor (supervisord.conf) keeps api-server, scheduler and dag-processor alive.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +20,7 @@ from tasks.errors import StackError
 from tasks.operations.airflow_answers import ComponentHealth
 from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.operations.local_airflow.environment import USER, airflow_home, bin_dir, full_env, password
+from tasks.operations.local_airflow.processes import supervisor_of, sweep
 from tasks.spec.project import PROJECT
 from tasks.store.records import Record
 
@@ -165,7 +162,7 @@ _VERSION = "from importlib.metadata import version; print(version('apache-airflo
 def down(home: Path, *, say: Say = _silent) -> bool:
     """Stop the stack and everything it started, and say whether there was anything to stop."""
     home = home.resolve()
-    supervisor = _supervisor(home)
+    supervisor = supervisor_of(home)
     if supervisor is not None:
         say("stopping Airflow …")
         supervisor.terminate()  # it ends its children itself, which takes up to `stopwaitsecs`
@@ -178,25 +175,10 @@ def down(home: Path, *, say: Say = _silent) -> bool:
     return supervisor is not None or orphans > 0
 
 
-def sweep(home: Path) -> int:
-    """Kill every process that belongs to the stack of `home`, and count them.
-
-    Airflow's tasks lead process groups of their own, so ending the components' groups does not end them.
-    """
-    processes = list(_processes(home))
-    for process in processes:
-        try:
-            process.send_signal(signal.SIGKILL)
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(processes, timeout=10)
-    return len(processes)
-
-
 def find(home: Path) -> Stack | None:
     """Find the running stack of `home`, if there is one."""
     home = home.resolve()
-    if _supervisor(home) is None or not _state(home).exists():
+    if supervisor_of(home) is None or not _state(home).exists():
         return None
     return Stack(home, StackState.read(_state(home)).port)
 
@@ -229,7 +211,7 @@ def _wait(stack: Stack, timeout: float) -> None:
             states = _components(api.health())
             if all(state == "healthy" for state in states.values()):
                 return api.ensure_pools()
-            if _supervisor(stack.home) is None:
+            if supervisor_of(stack.home) is None:
                 raise StackError(f"the supervisor ended; see {stack.home / 'logs' / 'supervisord.log'}")
             if time.monotonic() > limit:
                 raise StackError(_diagnosis(stack.home, states, timeout))
@@ -251,25 +233,6 @@ def _diagnosis(home: Path, states: dict[str, str], timeout: float) -> str:
 
 def _state(home: Path) -> Path:
     return airflow_home(home) / "stack.json"
-
-
-def _supervisor(home: Path) -> psutil.Process | None:
-    """Find the live supervisor; its pid file may be old, and the pid another process's by now."""
-    try:
-        process = psutil.Process(int((airflow_home(home) / "supervisord.pid").read_text(encoding="utf-8")))
-        mine = process.environ().get("MATINEE_STACK") == str(home)
-        return process if mine and process.status() != psutil.STATUS_ZOMBIE else None
-    except (OSError, ValueError, psutil.Error):
-        return None
-
-
-def _processes(home: Path) -> Iterable[psutil.Process]:
-    for process in psutil.process_iter():
-        try:
-            if process.pid != os.getpid() and process.environ().get("MATINEE_STACK") == str(home):
-                yield process
-        except (psutil.Error, OSError):
-            continue
 
 
 def _free_port(port: int | None) -> int:

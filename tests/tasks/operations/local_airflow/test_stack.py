@@ -19,6 +19,7 @@ from tasks.errors import StackError
 from tasks.operations.local_airflow import stack
 from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.operations.local_airflow.environment import airflow_env, full_env, password, socket_path
+from tasks.operations.local_airflow.processes import processes_of, supervisor_of, sweep
 from tasks.spec.project import PROJECT
 
 
@@ -154,8 +155,8 @@ def test_sweep_ends_only_processes_of_this_home(tmp_path: Path) -> None:
     ours = subprocess.Popen(sleep, env=full_env(tmp_path, 8080), start_new_session=True)
     other = subprocess.Popen(sleep, env=full_env(tmp_path / "other", 8080))
     try:
-        _until(lambda: {ours.pid} <= {process.pid for process in stack._processes(tmp_path)})
-        assert stack.sweep(tmp_path) == 1
+        _until(lambda: {ours.pid} <= {process.pid for process in processes_of(tmp_path)})
+        assert sweep(tmp_path) == 1
         assert not psutil.pid_exists(ours.pid)
         assert other.poll() is None
     finally:
@@ -195,10 +196,10 @@ def test_up_and_down_leave_no_process(tmp_path: Path) -> None:
         assert httpx.get(f"{started.url}/api/v2/dags", trust_env=False).status_code == 401
         again = stack.up(tmp_path)
         assert (again.port, again.started) == (started.port, False)
-        pids = {process.pid for process in stack._processes(tmp_path)}
+        pids = {process.pid for process in processes_of(tmp_path)}
         assert len(pids) >= 4
         # The supervisor is killed: nobody is left to end the components but `down`.
-        supervisor = stack._supervisor(tmp_path)
+        supervisor = supervisor_of(tmp_path)
         assert supervisor is not None
         supervisor.kill()
         supervisor.wait(5)
@@ -209,7 +210,7 @@ def test_up_and_down_leave_no_process(tmp_path: Path) -> None:
         assert restarted.started
     finally:
         stack.down(tmp_path)
-    assert list(stack._processes(tmp_path)) == []
+    assert list(processes_of(tmp_path)) == []
     assert stack.find(tmp_path) is None
 
 

@@ -1,0 +1,88 @@
+"""Records of options of the commands about rejected rows: which rows, how they are shown, who brings them back."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+MOST_ON_TERMINAL = 20
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Options that say which rejected rows are meant."""
+
+    as_of: Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Only this day.")] = None
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")] = None
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")] = None
+    table: Annotated[str | None, typer.Option("--table", help="Only rows of this raw table.")] = None
+    rule: Annotated[str | None, typer.Option("--rule", help="Only rows that this rule rejected.")] = None
+
+    @property
+    def span(self) -> tuple[date, date]:
+        """First and last day.
+
+        Raises:
+            BadParameter: the options contradict each other.
+        """
+        if self.as_of is not None and (self.first is not None or self.last is not None):
+            raise typer.BadParameter("--as-of: found it together with --from or --to, expected one or the other")
+        if self.as_of is not None:
+            return self.as_of.date(), self.as_of.date()
+        first, last = self.first.date() if self.first else date.min, self.last.date() if self.last else date.max
+        if first > last:
+            raise typer.BadParameter(f"--from {first} --to {last}: the first day is after the last")
+        return first, last
+
+
+@dataclass(frozen=True)
+class Output:
+    """Options of `show` that say how many rows are written, how, and where to."""
+
+    limit: Annotated[
+        int | None, typer.Option(min=1, help=f"Most rows; {MOST_ON_TERMINAL} on the terminal if absent.")
+    ] = None
+    form: Annotated[str, typer.Option("--format", help="table, jsonl or csv.")] = "table"
+    out: Annotated[Path | None, typer.Option("--out", help="File to write, to correct the rows in it.")] = None
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """Options of `release` that name the corrected rows."""
+
+    path: Annotated[
+        Path | None,
+        typer.Option("--with", help="File of corrected rows (csv, jsonl, parquet), as `show --out` writes it."),
+    ] = None
+    match: Annotated[
+        str | None,
+        typer.Option("--match", help="Column that identifies a row; rejected_id or line_number if absent."),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Options of `release` that say who releases, and why."""
+
+    why: Annotated[str, typer.Option("--why", help="Why the rows may come back; it is recorded.")]
+    who: Annotated[str | None, typer.Option("--who", help="Who releases; your user name if absent.")] = None
+
+    @property
+    def reason(self) -> str:
+        """The reason, which must not be blank."""
+        if not self.why.strip():
+            raise typer.BadParameter("--why: found nothing, expected a reason")
+        return self.why.strip()
+
+    @property
+    def person(self) -> str:
+        """The name given, or that of the user."""
+        try:
+            return self.who or getpass.getuser()
+        except (KeyError, OSError):  # a container's user may have a number and no name
+            raise typer.BadParameter("--who: this user has no name; say who releases") from None

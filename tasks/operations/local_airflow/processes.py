@@ -1,0 +1,51 @@
+"""The processes of a local Airflow stack, found by their environment.
+
+Every process of the stack carries `MATINEE_STACK=<state folder>`: that is how `down` finds what a component left
+behind, also after the supervisor itself was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+from tasks.operations.local_airflow.environment import airflow_home
+
+
+def supervisor_of(home: Path) -> psutil.Process | None:
+    """Find the live supervisor; its pid file may be old, and the pid another process's by now."""
+    try:
+        process = psutil.Process(int((airflow_home(home) / "supervisord.pid").read_text(encoding="utf-8")))
+        mine = process.environ().get("MATINEE_STACK") == str(home)
+        return process if mine and process.status() != psutil.STATUS_ZOMBIE else None
+    except (OSError, ValueError, psutil.Error):
+        return None
+
+
+def processes_of(home: Path) -> Iterable[psutil.Process]:
+    """Find the processes of the stack of `home`, but for this one."""
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get("MATINEE_STACK") == str(home):
+                yield process
+        except (psutil.Error, OSError):
+            continue
+
+
+def sweep(home: Path) -> int:
+    """Kill every process that belongs to the stack of `home`, and count them.
+
+    Airflow's tasks lead process groups of their own, so ending the components' groups does not end them.
+    """
+    processes = list(processes_of(home))
+    for process in processes:
+        try:
+            process.send_signal(signal.SIGKILL)
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(processes, timeout=10)
+    return len(processes)

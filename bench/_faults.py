@@ -97,7 +97,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict on a fault: `meant` and `others` are findings that the clean day does not have."""
+    """The verdict on a fault.
+
+    Attributes:
+        fault: what was injected.
+        outcome: how its run ended.
+        meant: new findings of the checks that are there to catch it; the clean day does not have them.
+        others: all other new findings.
+    """
 
     fault: Fault
     outcome: Outcome

@@ -19,45 +19,44 @@ from rich.console import Console
 
 from tasks.runs.run import Run
 from tasks.store.files import Home
+from tests.tasks.handmade import RETAIL, bought_within, document
 
 # Warnings that libraries raise about themselves (dbt leaves its log open) are not what these tests are about.
 in_process = pytest.mark.filterwarnings("default", "ignore::ResourceWarning")
 
 # Seed 8: a member was offline on one of the last days, so that rows of these days arrive after the run.
-SHOWN: dict[str, Any] = {
-    "name": "shown",
-    "description": "A service of 60 members, evaluated on what was shown.",
-    "start": "2026-01-01",
-    "source": {"type": "simulated", "users": 60, "items": 40, "seed": 8},
-    "label": {"horizon": "1d", "lateness": "1d", "grades": [{"grade": 2, "when": "kind = 'play' and value >= 0.5"}]},
-    "examples": {"kind": "impressions", "train": "4d", "validation": "0d", "test": "2d"},
-    "features": [
+SHOWN: dict[str, Any] = document(
+    name="shown",
+    description="A service of 60 members, evaluated on what was shown.",
+    source={"users": 60, "items": 40, "seed": 8},
+    label={"lateness": "1d", "grades": [{"grade": 2, "when": "kind = 'play' and value >= 0.5"}]},
+    examples={"train": "4d", "validation": "0d"},
+    features=[
         "item_actions_28d", "user_actions_28d", "user_category_share_28d", "user_item_actions_28d",
         "user_item_days_since_action", "als_score", "popularity_score",
     ],
-    "sample": {"strata": ["region"], "groups": 60, "allocation": "sqrt", "seed": 7},
-    "populations": {"by": "region", "min_groups": 16},
-    "retrieval": [
+    sample={"strata": ["region"], "groups": 60, "allocation": "sqrt", "seed": 7},
+    populations={"by": "region", "min_groups": 16},
+    retrieval=[
         {"type": "als", "factors": 4, "refit": "7d", "k": 10},
         {"type": "popularity", "k": 10},
         {"type": "history", "k": 10},
     ],
-    "ranker": {"type": "lightgbm", "rounds": 5, "min_data_in_leaf": 5, "num_leaves": 7},
-    "evaluate": {"metrics": ["ndcg@10"], "baselines": ["popularity", "history", "logged_order"], "slices": ["region"]},
-    "gates": [
+    ranker={"type": "lightgbm", "rounds": 5, "min_data_in_leaf": 5, "num_leaves": 7},
+    evaluate={"metrics": ["ndcg@10"], "baselines": ["popularity", "history", "logged_order"], "slices": ["region"]},
+    gates=[
         {"metric": "ndcg@10", "not_worse_than": "popularity", "margin": 1.0},
         {"metric": "ndcg@10", "not_worse_than": "champion", "margin": 1.0},
     ],
-}  # fmt: skip
+)  # fmt: skip
 BOUGHT: dict[str, Any] = {
     **SHOWN,
+    **RETAIL,
     "name": "bought",
     "description": "A shop of 30 customers, evaluated on what they buy in the next ten days.",
-    "schedule": None,
     "start": "2011-01-04",
     "end": "2011-03-31",
-    "source": {"type": "files", "dataset": "online_retail"},
-    "label": {"horizon": "10d", "lateness": "0d", "grades": [{"grade": 1, "when": "kind = 'purchase'"}]},
+    "label": bought_within("10d"),
     "examples": {"kind": "snapshots", "every": "10d", "train": "20d", "test": "10d"},
     "features": ["als_score", "history_score", "popularity_rank", "user_item_actions_28d", "item_actions_28d"],
     "populations": None,

@@ -31,14 +31,6 @@ class CorrectedRow:
     values: dict[str, str | None]
 
 
-@dataclass(frozen=True)
-class Match:
-    """A rejected row, and what it is corrected to."""
-
-    rejected: RejectedRow
-    corrected: CorrectedRow
-
-
 def read_corrected_rows(path: Path) -> list[CorrectedRow]:
     """Read a file of corrected rows: `.csv` (an empty field is a null), `.jsonl` or `.parquet`.
 
@@ -111,6 +103,14 @@ def _parquet(path: Path) -> Iterator[CorrectedRow]:
         rows = cursor.fetchall()
     for number, row in enumerate(rows, 1):
         yield CorrectedRow(f"{path}, row {number}", dict(zip(names, row, strict=True)))
+
+
+@dataclass(frozen=True)
+class Match:
+    """A rejected row, and what it is corrected to."""
+
+    rejected: RejectedRow
+    corrected: CorrectedRow
 
 
 def match_rows(corrected: Sequence[CorrectedRow], rejected: Sequence[RejectedRow], by: str | None) -> list[Match]:

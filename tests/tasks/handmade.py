@@ -30,6 +30,8 @@ IMPRESSIONS: dict[str, Any] = {
     "gates": [{"metric": "ndcg@10", "beats": "popularity"}],
 }
 CONTENT = "0" * 64
+RETAIL: dict[str, Any] = {"schedule": None, "source": {"type": "files", "dataset": "online_retail"}}
+"""What a pipeline of the shop's files has in place of the simulated source."""
 SNAPSHOTS: dict[str, Any] = {"kind": "snapshots", "every": "10d", "train": "20d", "test": "10d"}
 
 
@@ -47,6 +49,11 @@ def document(**changes: Any) -> dict[str, Any]:
         else:
             made[key] = value
     return made
+
+
+def bought_within(horizon: str) -> dict[str, Any]:
+    """The label of the shop: bought in the days after the cut."""
+    return {"horizon": horizon, "lateness": "0d", "grades": [{"grade": 1, "when": "kind = 'purchase'"}]}
 
 
 def spec_of(**changes: Any) -> Spec:

@@ -18,17 +18,16 @@ from tasks.features.ledger import models
 from tasks.runs.run import Run
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
-from tests.tasks.handmade import spec_of
+from tests.tasks.handmade import RETAIL, bought_within, spec_of
 
 MODELS = [(grain, name) for grain in ("ds", "as_of", "cut") for name in models(grain)[:-1]]
 # A run for 01-14 has the cuts 01-12 and 01-13, that of the next day 01-13 and 01-14.
 SHOP: dict[str, Any] = {
+    **RETAIL,
     "name": "shop",
-    "schedule": None,
     "start": "2011-01-04",
     "end": "2011-01-31",
-    "source": {"type": "files", "dataset": "online_retail"},
-    "label": {"horizon": "1d", "lateness": "0d", "grades": [{"grade": 1, "when": "kind = 'purchase'"}]},
+    "label": bought_within("1d"),
     "examples": {"kind": "snapshots", "every": "1d", "train": "1d", "test": "1d"},
     "evaluate": {"metrics": ["ndcg@10"], "baselines": ["popularity"]},
     "retrieval": [{"type": "popularity", "k": 5}],

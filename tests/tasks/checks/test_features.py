@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -9,7 +8,6 @@ import pytest
 from tasks.checks.features import check_examples, check_features
 from tasks.errors import CheckFailed
 from tasks.quarantine.rejected_rows import rejected_parts
-from tasks.store.files import Home
 from tasks.store.partitions import read_manifests
 from tests.tasks.checking import (
     DAY,
@@ -17,12 +15,6 @@ from tests.tasks.checking import (
     FakeRun,
     land_simulated,
 )
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> FakeRun:
-    return FakeRun(Home(tmp_path))
-
 
 # ---------------------------------------------------------------------------------------------- features
 

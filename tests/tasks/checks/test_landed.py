@@ -12,11 +12,6 @@ from tasks.store.files import Home
 from tests.tasks.checking import DAY, EVENTS, FakeRun, days_up_to, land_simulated, land_table
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> FakeRun:
-    return FakeRun(Home(tmp_path))
-
-
 def test_a_good_day_passes_and_every_check_is_recorded(run: FakeRun) -> None:
     land_simulated(run)
 

@@ -23,15 +23,8 @@ from tasks.spec.feature_catalog import MartFeature
 from tasks.spec.load import load_shape
 from tasks.spec.parts import Monitor
 from tasks.spec.resolved_features import resolve_features
-from tasks.store.files import Home
-from tests.tasks.checking import FakeRun
 
 PIPELINES = Path(__file__).resolve().parents[3] / "pipelines"
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Any:
-    return FakeRun(Home(tmp_path))
 
 
 def write(

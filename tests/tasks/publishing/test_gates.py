@@ -122,6 +122,13 @@ def evaluated(folder: Path, groups: GroupValues, *gates: dict[str, Any], refit: 
     return run
 
 
+def refusal(run: Run) -> str:
+    """The message with which the step holds a model back."""
+    with pytest.raises(GateFailed) as caught:
+        gate_step(run)
+    return str(caught.value)
+
+
 def test_gates_that_pass_let_the_run_go_on(tmp_path: Path) -> None:
     gate = {"metric": "ndcg@10", "beats": "popularity", "by": 0.01}
     run = evaluated(tmp_path, paired([0.5, 0.5], [0.4, 0.4]), gate)
@@ -136,10 +143,7 @@ def test_gates_that_fail_stop_the_run_and_are_kept(tmp_path: Path) -> None:
     low, high = ({"metric": "ndcg@10", "beats": "popularity", "by": by} for by in (0.01, 0.2))
     run = evaluated(tmp_path, paired([0.5, 0.5], [0.4, 0.4]), low, high)
 
-    with pytest.raises(GateFailed) as caught:
-        gate_step(run)
-
-    assert str(caught.value) == (
+    assert refusal(run) == (
         "tiny 2026-02-20: the model is not published, 1 of 3 gates failed; the champion stays:\n"
         "  ndcg@10 beats popularity by 0.2: difference +0.1000 [+0.1000, +0.1000] over 50 groups"
     )
@@ -178,10 +182,7 @@ def test_a_feature_suspected_of_leakage_stops_the_run(tmp_path: Path) -> None:
     run = evaluated(tmp_path, paired([0.5, 0.5], [0.4, 0.4]), GATE)
     alone(power("plays_tomorrow", **LEAK), power("honest")).write(run.step_dir("evaluate") / "leakage.json")
 
-    with pytest.raises(GateFailed) as caught:
-        gate_step(run)
-
-    assert str(caught.value) == (
+    assert refusal(run) == (
         "tiny 2026-02-20: the model is not published, 1 of 2 gates failed; the champion stays:\n"
         "  no leakage suspected: plays_tomorrow alone has ndcg@10 0.9400 and AUC 0.9900 [0.9850, 0.9950], "
         "where popularity has ndcg@10 0.4000 and a perfect ranking 1.0000; look in the SQL for rows after the cut, run "

@@ -21,11 +21,6 @@ WARNED = [
 BROKEN = [a_check(observed=0.3, success=False)]
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
-
-
 def publication(version: str, **change: Any) -> dict[str, Any]:
     return PUBLISHED.model_copy(update={"version": version, **change}).to_json()
 

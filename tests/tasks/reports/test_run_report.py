@@ -31,11 +31,6 @@ from tests.tasks.finished_runs import (
 )
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> FakeRun:
-    return FakeRun(Home(tmp_path))
-
-
 def text_of(run: FakeRun) -> str:
     report_step(run)  # type: ignore[arg-type]
     return (run.step_dir("report") / "report.html").read_text()

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tasks.reports.version_pages import (
     LineageChange,
@@ -19,11 +16,6 @@ from tasks.store.files import Home, write_json
 from tasks.store.registry import Alias, TimelineEvent, move_alias, version_dir, withdraw
 from tests.tasks.finished_runs import NASTY, Checker, plain, record
 from tests.tasks.handmade import published
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
 
 
 def event(day: int, version: str, **more: Any) -> TimelineEvent:

@@ -58,11 +58,6 @@ def day(n: int) -> date:
     return DAY + timedelta(days=n)
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
-
-
 def content(home: Home) -> dict[str, bytes]:
     """Return all files of the landing."""
     return {str(p.relative_to(home.root)): p.read_bytes() for p in home.root.rglob("*") if p.is_file()}

@@ -27,11 +27,6 @@ from tasks.store.registry import (
 from tests.tasks.handmade import CONTENT, day, published
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
-
-
 def built(home: Home, text: str, name: str = "built") -> Path:
     folder = home.root / name
     (folder / "model").mkdir(parents=True)

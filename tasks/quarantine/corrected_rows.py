@@ -74,17 +74,21 @@ def _csv(path: Path) -> Iterator[CorrectedRow]:
 
 
 def _jsonl(path: Path) -> Iterator[CorrectedRow]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        place = f"{path}:{number}"
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise SourceError(f"{place}: not JSON ({error}); expected one object per line") from None
-        if not isinstance(row, dict) or any(isinstance(value, dict | list) for value in row.values()):
-            raise SourceError(f"{place}: expected one flat object: the columns of a row and their values")
-        yield CorrectedRow(place, {name: _text(value) for name, value in row.items()})
+    with path.open(encoding="utf-8") as stream:
+        # Not splitlines: U+2028 and its like stand in JSON as they are, and would end a line there.
+        for number, line in enumerate(stream, 1):
+            if line.strip():
+                yield _json_row(f"{path}:{number}", line)
+
+
+def _json_row(place: str, line: str) -> CorrectedRow:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise SourceError(f"{place}: not JSON ({error}); expected one object per line") from None
+    if not isinstance(row, dict) or any(isinstance(value, dict | list) for value in row.values()):
+        raise SourceError(f"{place}: expected one flat object: the columns of a row and their values")
+    return CorrectedRow(place, {name: _text(value) for name, value in row.items()})
 
 
 def _text(value: Any) -> str | None:

@@ -110,8 +110,10 @@ def _resolved(run: Run, existing: Sequence[Message], passed: set[str], run_id: s
         for rule in message.faults:
             if message.kind == "resolved":
                 resolved[rule] = max(message.day, resolved.get(rule, ""))
+            # Only of this day and earlier ones: a backfilled day that passes says nothing of the days after it.
             elif first <= message.day <= day and message.day >= (last[rule].day if rule in last else ""):
                 last[rule] = message
+    # One that was called resolved on its last day or later has had its message.
     again = {rule: message for rule, message in last.items() if rule in passed and resolved.get(rule, "") < message.day}
     for severity in sorted({message.severity for message in again.values()}):
         rules = {rule: m.faults[rule] for rule, m in sorted(again.items()) if m.severity == severity}

@@ -68,6 +68,7 @@ def faults_of(folder: Path, failed_tasks: Iterable[str] = ()) -> list[Fault]:
     # A step that fails because of its checks also leaves an error that says so: one fault is enough.
     explained = {fault.step for fault in faults if fault.severity == "critical"}
     faults += [fault for fault in _error_faults(folder) if fault.step not in explained]
+    # Once more, for the errors just added: a task that left one was not silent.
     explained |= {fault.step for fault in faults if fault.severity == "critical"}
     # Airflow numbers the tasks of a mapped step: train_0, train_1.
     silent = sorted({_step(re.sub(r"_\d+$", "", task)) for task in failed_tasks} - explained)

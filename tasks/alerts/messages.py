@@ -108,6 +108,7 @@ def _title(pipeline: str, day: date, severity: str, brief: str) -> str:
 
 def clean(text: str, longest: int = LONGEST_PART) -> str:
     """Strip control characters, markup, and mentions that would ping a whole channel (`@everyone`, `<!here>`)."""
+    # Before the next line, which drops what is not printable: a tab would go, and its words would run together.
     text = re.sub(r"[^\S\n]", " ", text)
     text = "".join(c for c in text if c.isprintable() or c == "\n")
     text = text.replace("<", "‹").replace(">", "›")

@@ -53,6 +53,7 @@ class Message(Record):
     @property
     def id(self) -> str:
         """Name of its file, derived from what it is about: two processes that write the same message write one file."""
+        # The severities are part of it: a fault that got worse is another message.
         return digest([self.pipeline, self.day, self.kind, dict(self.faults)])[:16]
 
 
@@ -135,7 +136,7 @@ class Outbox:
     def _read(self, state: State, pipeline: str | None) -> Iterator[OutboxEntry]:
         folder = self.root / state / (safe_name(pipeline) if pipeline else "")
         for path in folder.rglob("*.json"):
-            if not path.name.startswith("."):
+            if not path.name.startswith("."):  # those are files that are being written
                 with suppress(MatineeError):  # gone since it was listed: another process has settled it
                     yield OutboxEntry.read(path)
 
@@ -149,18 +150,20 @@ class Outbox:
 
     def settle(self, sinks_of: Callable[[Message], set[str]]) -> None:
         """Move the messages out of `waiting` that all of the sinks have that want them (`sinks_of`, by id)."""
+        # Asked without the lock, as most runs find nothing that waits.
         if not any((self.root / "waiting").glob("*/*/*.json")):
             return
         with self._locked():
             for entry in self._read("waiting", None):
                 if sinks_of(entry.message) <= set(entry.delivered):
+                    # In this order: of a message that stands in both folders, the settled copy is the one that counts.
                     self._write(entry, "settled")
                     self._path(entry.message, "waiting").unlink(missing_ok=True)
 
     def _change(self, message: Message, change: Callable[[OutboxEntry], Mapping[str, Mapping[str, object]]]) -> None:
         with self._locked():
             path = self._path(message, "waiting")
-            if path.exists():
+            if path.exists():  # else another process has settled it meanwhile
                 entry = OutboxEntry.read(path)
                 self._write(entry.model_copy(update=change(entry)), "waiting")
 

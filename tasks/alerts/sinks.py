@@ -95,6 +95,7 @@ def send(sink: Sink, message: Message) -> str | None:
         )
     kind = "success" if message.kind == "resolved" else _TYPES[message.severity]
     order = SendOrder(url=sink.url, title=message.title, body=message.body, type=kind)
+    # A warning could be the last line of stderr, which is shown if the process ends without a word on stdout.
     command = [sys.executable, "-W", "ignore", "-m", f"{__package__}.sender"]
     try:
         # The URL goes through standard input: arguments can be read by every user of the machine.

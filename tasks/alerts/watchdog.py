@@ -119,6 +119,7 @@ class Watch:
             if silence.is_alarming(now):
                 self._notify(AIRFLOW, silence.day, silence.rule(name), f"the {name} is silent", silent[name].detail)
         back = {name: silence for name, silence in before.items() if name not in after}
+        # Without an address (`make down`) nothing answers, so nothing is known to be back.
         if back and url:
             notify(self.home, AIRFLOW, lambda existing: _resolved(existing, back, now))
 

@@ -29,9 +29,11 @@ def list_(days: Annotated[int, typer.Option(min=1, help="Show alerts of the last
     table = Table("written", "message", "sinks")
     for entry in outbox.entries():
         message = entry.message
+        # Times in UTC and ISO form sort as texts.
         if message.at >= first:
             missing = [sink.name for sink in sinks if sink.wants(message.severity) and sink.id not in entry.delivered]
             sent = f"sent to {len(entry.delivered)}"
+            # A message that no sink misses may still wait: to be settled, by whichever process delivers next.
             status = sent if outbox.is_settled(message) or not missing else f"{sent}, {', '.join(missing)} waiting"
             table.add_row(message.at[:16].replace("T", " "), escape(message.title), status)
     console.print(table if table.row_count else f"no alerts in the last {days} days")
@@ -84,6 +86,7 @@ def retry() -> None:
     from tasks.store.files import default_home
 
     outbox, sinks = Outbox(default_home()), configured_sinks()
+    # Longer than a run may take for it: whoever calls this waits for the messages alone.
     sent = deliver(outbox, sinks, force=True, seconds=600)
     waiting = len(outbox.waiting())
     console.print(f"sent {sent}, waiting {waiting}")

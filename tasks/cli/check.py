@@ -15,6 +15,7 @@ from tasks.runs.steps import CHECKS
 if TYPE_CHECKING:
     from tasks.runs.run import Run
 
+# By step, not by line of defense: features and examples are one line, but are asked for one by one.
 WHAT = {step.name.removeprefix("check_"): step for step in CHECKS}
 """Values of `--what`, and the step that checks it."""
 
@@ -40,6 +41,7 @@ def check(
         f"[bold]{run.spec.name}[/bold] as of {run.as_of}, sample and models of the attempt {run.attempt}",
         highlight=False,
     )
+    # All of them, also behind a critical one: unlike a run, the command is to show everything that is wrong.
     problems = {name: _check(run, name, failed_only=failed, alone=what != "all") for name in chosen}
     console.print(_summary(run, chosen, [name for name, problem in problems.items() if problem]), highlight=False)
     if any(problems.values()):
@@ -77,6 +79,7 @@ def _check(run: Run, what: str, *, failed_only: bool, alone: bool) -> str | None
     except MatineeError as error:
         if alone:
             raise
+        # A check that cannot run hides none of the others, but counts as critical: it has not passed.
         console.print(Text(f"{what}: {error}", "red"), soft_wrap=True)
         return str(error)
     # A step that fails before it has measured anything leaves an earlier call's file, which must not pass for its own.

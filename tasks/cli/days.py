@@ -34,6 +34,7 @@ def plan(pipeline: Pipeline, as_of: AsOf, data: Data = None) -> None:
     from tasks.operations.plan import plan_run
     from tasks.runs.run import Run
 
+    # The attempt is only a name: nothing is written, so there will be no such folder.
     run = Run.create(pipeline, as_of.date(), "plan", data=data)
     console.print(render_plan(run.spec, plan_run(run), outdated_verdicts(run.home, run.spec)), soft_wrap=True)
 
@@ -58,6 +59,7 @@ def backfill(
 
     as_of_days = days_between(load_spec(pipeline_path(pipeline)), days.first.date(), days.last.date())
     runs = [Run.create(pipeline, day, ATTEMPT, data=data) for day in as_of_days]
+    # Without the lock, because a survey only reads: it may be made while a backfill runs.
     if dry_run:
         _print_survey(runs, days.parallel, again=again)
         return
@@ -93,7 +95,7 @@ def _backfill(runs: list[Run], parallel: int, *, again: bool) -> int:
             after = run_days(runs, before, parallel, progress.tick)
     except KeyboardInterrupt:
         console.print("Stopped. Finished days are kept; run the same command again to continue.")
-        return 130
+        return 130  # 128 + SIGINT, as a shell reports what Ctrl-C has ended
     console.print(render_outcome(after, before, time.monotonic() - started))
     states = {day.state for day in after}
     return 1 if DayState.FAILED in states else 3 if DayState.GATE_FAILED in states else 0

@@ -21,6 +21,8 @@ from tasks.errors import GateFailed, MatineeError, SpecError
 from tasks.runs.failures import call_step, explained
 from tasks.runs.steps import BY_NAME
 
+# Commands import what they run themselves: dbt, Great Expectations and LightGBM take seconds to load, and --help
+# needs none of them.
 EXIT_CODES = "Exit codes: 0 done · 1 failed · 2 wrong usage or pipeline file · 3 a gate failed."
 
 app = typer.Typer(
@@ -197,14 +199,18 @@ def main() -> None:
     # Before anything imports NumPy: OpenBLAS reads it once, when it is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads slow trainings side by side 30-fold
+    # Great Expectations reports its use over the network unless it is told not to.
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     warnings.simplefilter("ignore", DeprecationWarning)
     try:
+        # The name is given because `python -m tasks.cli` would otherwise call itself that in every usage line.
         app(prog_name="matinee")
     except Exception as error:
         explanation = explained(error)
         if explanation is None:  # a bug: its traceback is what helps
             raise
         errors.print(f"[bold red]matinee: {type(explanation).__name__}[/bold red]", highlight=False)
+        # Messages quote paths, SQL and brackets: no markup, and no line breaks inside of what people copy.
         errors.print(str(explanation), markup=False, highlight=False, soft_wrap=True)
+        # 2 is also how click ends on wrong usage.
         sys.exit(2 if isinstance(error, SpecError) else 3 if isinstance(error, GateFailed) else 1)

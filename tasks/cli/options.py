@@ -18,6 +18,7 @@ errors = Console(stderr=True)
 Pipeline = Annotated[str, typer.Argument(help="Name in pipelines/, or path of a pipeline file.")]
 AsOf = Annotated[
     datetime,
+    # Without `formats` typer takes times of day, too, which would be cut off without a word.
     typer.Option("--as-of", formats=["%Y-%m-%d"], help="UTC day; everything known by its end counts."),
 ]
 Attempt = Annotated[str, typer.Option(help="Folder of the run's files; steps of one run share it.")]
@@ -44,6 +45,7 @@ def grouped_options(command: Callable[..., None]) -> Callable[..., None]:
             continue
         field_hints = get_type_hints(records[name], include_extras=True)
         for field in fields(records[name]):
+            # Not `field.default`: of a required field that is MISSING, which would count as a default.
             default = inspect.signature(records[name]).parameters[field.name].default
             kind = inspect.Parameter.KEYWORD_ONLY  # these may mix required and optional ones in any order
             parameters.append(inspect.Parameter(field.name, kind, default=default, annotation=field_hints[field.name]))
@@ -70,4 +72,5 @@ def renamed(old: str, new: str, command: Callable[..., None]) -> Callable[..., N
         errors.print(hint, soft_wrap=True, highlight=False)
         command(*args, **values)
 
+    # typer finds the options through `__wrapped__`, which `wraps` has set: they are those of the new name.
     return hinted

@@ -26,6 +26,7 @@ def overview(
     if out is not None:
         console.print(str(write_overview(home, pipeline, out, days)), highlight=False, soft_wrap=True)
         return
+    # soft_wrap: a path that is broken into two lines cannot be copied.
     for path in write_pages(home, pipeline, days):
         console.print(str(path), highlight=False, soft_wrap=True)
 

@@ -45,6 +45,7 @@ def list_(
     spec, home = _spec(pipeline)
     _check_names(spec, home, selection)
     parts = rejected_parts(home, spec.name, *selection.span, selection.table)
+    # A rule is first seen on the first day of all, not on the first one that is selected.
     everything = rejected_parts(home, spec.name, date.min, date.max)
     counts = render_quarantine.count_by_rule(parts, everything, selection.rule)
     releases = releases_of(home, spec.source_name)
@@ -85,6 +86,7 @@ def show(
     rule = selection.rule
     parts = rejected_parts(home, spec.name, *selection.span, selection.table, earlier=earlier)
     total = sum(part.rules.get(rule, 0) if rule else part.rejected for part in parts)
+    # Only the terminal has a limit of its own: rows that are missing in a file could not be corrected in it.
     rows = read_rejected_rows(parts, rule, output.limit or (MOST_ON_TERMINAL if as_table else None))
     if as_table:
         console.print(render_rejected_rows(spec, rows) if rows else "The quarantine is empty.", highlight=False)
@@ -127,10 +129,10 @@ def release_(
 
     spec, home = _spec(pipeline)
     _check_names(spec, home, selection)
-    person, reason = signature.person, signature.reason
+    person, reason = signature.person, signature.reason  # a blank reason is wrong usage: before anything slow
     source = open_source(spec, home, data)
     if not dry_run:
-        finish_releases(home, source)
+        finish_releases(home, source)  # one that was killed has left days to land; the proposal reads the landing
     with console.status("checking the rows again …"):
         proposal = _propose(spec, home, source, selection, corrected)
     # Corrected rows that were released are found one by one; for a corrected rule the release as a whole is.
@@ -138,7 +140,7 @@ def release_(
     if earlier is not None:
         console.print(f"already released: {earlier.name}, {earlier.record.made_at}, by {earlier.record.who}")
         return
-    parts = proposal.parts or sorted({(row.table, row.ds) for row in proposal.accepted})
+    parts = proposal.parts or sorted({(row.table, row.ds) for row in proposal.accepted})  # a new rule changes none
     stale = stale_after(spec, home, source, parts, data)
     _print_proposal(proposal, stale, parts)
     if proposal.accepted and not dry_run:
@@ -177,6 +179,7 @@ def _propose(spec: Spec, home: Home, source: Source, selection: Selection, corre
         return propose_rule(spec, home, source, rows)
     matches = match_rows(read_corrected_rows(corrected.path), rows, corrected.match)
     touched = {(match.rejected.table, match.rejected.ds) for match in matches}
+    # Of every rule: staging checks whole days, so rows of the other rules are rejected again and are not news.
     before = read_rejected_rows([part for part in parts if (part.table, part.ds) in touched])
     return propose_rows(spec, home, source, matches, before)
 

@@ -34,6 +34,7 @@ class Selection:
             raise typer.BadParameter("--as-of: found it together with --from or --to, expected one or the other")
         if self.as_of is not None:
             return self.as_of.date(), self.as_of.date()
+        # An end that is left open means all days.
         first, last = self.first.date() if self.first else date.min, self.last.date() if self.last else date.max
         if first > last:
             raise typer.BadParameter(f"--from {first} --to {last}: the first day is after the last")

@@ -68,6 +68,7 @@ def _value_text(value: dict[str, Any]) -> str:
     """Abbreviate the schema of a value."""
     if "$ref" in value:
         name = str(value["$ref"]).rsplit("/", maxsplit=1)[-1]
+        # `_reference` writes no section for an object without properties, such as JsonValue: a link would lead nowhere.
         return "any JSON value" if name == "JsonValue" else f"[{name}](#{name.lower()})"
     if "const" in value:
         return f"`{value['const']}`"
@@ -80,6 +81,7 @@ def _value_text(value: dict[str, Any]) -> str:
         return f"list of {_value_text(value.get('items', {}))}"
     if value.get("type") == "object" and isinstance(value.get("additionalProperties"), dict):
         return f"map to {_value_text(value['additionalProperties'])}"
+    # The pattern of a span of days in the spec's parts; the type alone, string, would not tell.
     if value.get("pattern") == r"^\d{1,4}d$":
         return "days, like `28d`"
     return str(value.get("format") or value.get("type") or "any value")

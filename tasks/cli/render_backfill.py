@@ -70,10 +70,11 @@ class BackfillProgress:
     def __init__(self, console: Console, days: Sequence[BackfillDay]) -> None:
         self.console = console
         self.skipped = {day.as_of for day in days if day.done}
-        self.printed = set(self.skipped)
+        self.printed = set(self.skipped)  # the survey has listed these; they get no line of their own
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self.bar = Progress(*columns, console=console)
         self.task = self.bar.add_task("days", total=len(days) - len(self.skipped))
+        # transient: the bar vanishes at the end, and leaves the lines of the days that were printed above it.
         self.live = Live(self.bar, console=console, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> BackfillProgress:

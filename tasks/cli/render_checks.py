@@ -17,13 +17,13 @@ LINES = {
 }
 SIGNS = {"critical": ("✗", "bold red"), "warning": ("!", "yellow"), "info": ("i", "cyan")}
 BLOCKS = "▁▂▃▄▅▆▇█"
-WIDEST = 13
+WIDEST = 13  # trailing days that are drawn: with the day itself, two weeks
 
 
 def render_checks(line: str, checks: Sequence[Check], *, failed_only: bool = False) -> RenderableType:
     """Lay out a line of defense: what failed first, then each other measure once, with its narrowest bounds."""
     failed = [check for check in checks if not check.success]
-    failed.sort(key=lambda check: SEVERITIES.index(check.severity))
+    failed.sort(key=lambda check: SEVERITIES.index(check.severity))  # stable: equals keep their order
     rows = failed if failed_only else [*failed, *_once(checks, failed)]
     heading = Text.assemble((LINES[line], "bold"), f"  {summary(checks)}")
     return Group(heading, _table(rows)) if rows else heading
@@ -81,5 +81,6 @@ def sparkline(check: Check) -> str:
     if isinstance(check.observed, int | float):
         values.append(float(check.observed))
     low, high = min(values), max(values)
+    # A series of equal values is a flat line at the bottom.
     steps = (len(BLOCKS) - 1) / (high - low) if high > low else 0.0
     return "".join(BLOCKS[round((value - low) * steps)] for value in values)

@@ -195,7 +195,7 @@ def _by_day(counts: Sequence[RuleCount]) -> Table:
 
 def rate_bars(rates: Sequence[float | None]) -> str:
     """Draw days as bars from 0 to the highest of them, which is full."""
-    known = [rate or 0.0 for rate in rates]
+    known = [rate or 0.0 for rate in rates]  # unknown days keep their places, at zero
     top = max(known, default=0.0)
     return "".join(BARS[round(rate / top * (len(BARS) - 1))] if top else BARS[0] for rate in known)
 
@@ -227,9 +227,9 @@ def rejected_rows_jsonl(rows: Sequence[RejectedRow]) -> str:
 def rejected_rows_csv(rows: Sequence[RejectedRow]) -> str:
     """Write rows as CSV with every column that one of them has."""
     records = [_file_row(row) for row in rows]
-    names = list(dict.fromkeys(name for record in records for name in record))
+    names = list(dict.fromkeys(name for record in records for name in record))  # absent ones are left empty
     stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, names, lineterminator="\n")
+    writer = csv.DictWriter(stream, names, lineterminator="\n")  # else lines end in \r\n
     writer.writeheader()
     writer.writerows(records)
     return stream.getvalue()
@@ -278,7 +278,7 @@ def render_proposal(proposal: Proposal, stale: StaleDays, days: Sequence[date]) 
         for table, rule in sorted(set(keys)):
             counts.add_row(word, table, rule, f"{keys.count((table, rule)):,}")
     lines: list[RenderableType] = [counts]
-    named = proposal.rejected[:MOST_NAMED]
+    named = proposal.rejected[:MOST_NAMED]  # the table above counts them all
     lines += [Text(f"rejected again: {row.table} {row.ds} {row.id}: {rule}") for row, rule in named]
     if proposal.newly_rejected:
         lines.append(

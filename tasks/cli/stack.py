@@ -69,7 +69,7 @@ def status() -> None:
         "matinee stack airflow backfill create --dag-id streaming --from-date 2026-03-01 --to-date 2026-03-05"
     ),
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    add_help_option=False,
+    add_help_option=False,  # so that --help reaches Airflow, too
 )
 def airflow(context: typer.Context) -> None:
     """Run Airflow's own command line against this state folder: everything after `airflow` is passed on."""
@@ -82,6 +82,7 @@ def airflow(context: typer.Context) -> None:
     home = default_home().root
     running = stack.find(home)
     program = str(bin_dir() / "airflow")
+    # exec rather than a child: signals and the exit code are then Airflow's own.
     os.execve(program, [program, *context.args], full_env(home, running.port if running else 8080))  # noqa: S606
 
 

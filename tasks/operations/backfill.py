@@ -155,7 +155,7 @@ def _failed_gates(run: Run, version: str) -> str | None:
     for path in sorted(run.home.runs(run.spec.name, run.as_of).glob("*/gate/result.json")):
         result = GateResult.read(path)
         if result.version == version and not result.passed:
-            if has_champion_gate(run.spec) and result.champion != champion_before(run):
+            if has_champion_gate(run.spec) and result.champion != champion_before(run):  # stale: against another rival
                 continue
             return "; ".join(str(verdict) for verdict in result.gates if not verdict.passed)
     return None
@@ -238,7 +238,7 @@ def _run_queue(
             else:
                 evaluating[workers.submit(evaluate_day, runs[day.as_of], day)] = day.as_of
             continue
-        done, _ = wait([*training, *evaluating], timeout=0.3, return_when=FIRST_COMPLETED)
+        done, _ = wait([*training, *evaluating], timeout=0.3, return_when=FIRST_COMPLETED)  # else no progress is drawn
         running = [day for future, day in [*training.items(), *evaluating.items()] if future.running()]
         busy({day: _current_step(runs[day]) for day in running})
         for future in done:

@@ -88,6 +88,7 @@ def plan_run(run: Run) -> RunPlan:
 
 def placeholders(missing: Unlanded) -> list[Partition]:
     """Make partitions of unknown content for those that are not landed yet."""
+    # A text that is no digest equals none in the ledger: whatever would read the partition counts as stale.
     return [Partition(table, day, Path(), UNKNOWN, 0) for table, day in missing]
 
 
@@ -107,6 +108,7 @@ def _to_load(plan: BuildPlan, missing: Unlanded, *, other_code: bool) -> Iterato
 
 
 def _why_loaded(plan: BuildPlan, table: str, day: date) -> str:
+    # A day that only some of the models lack is one in which dbt was stopped.
     lacking = plan.lacking["ds", table, day]
     if len(lacking.missing) < lacking.models:
         return f"a build ended before {', '.join(lacking.missing[:NAMED])}"

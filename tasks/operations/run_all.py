@@ -55,6 +55,7 @@ def run_all(run: Run, console: Console) -> None:
             with _timed(console, name, seconds):
                 call_step(run, name, step)
     except Exception:
+        # The step that failed is the first without a time: `_timed` enters it only when the step has succeeded.
         console.print(f"  [red]✗[/red] {next(name for name in steps if name not in seconds)}", highlight=False)
         report_quietly(run)
         raise

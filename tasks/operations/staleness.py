@@ -47,6 +47,7 @@ def stale_after(
     ledger = warehouse_of(home, spec.name).ledger()
     code = code_of_tables(spec)
     if not runs or ledger.get(CODE) != code:
+        # Without a ledger nothing is built, so no other code has built it.
         return StaleDays(runs, (), (), other_code=bool(ledger) and ledger.get(CODE) != code)
     # What the change adds to the next build: the same plan twice, the second time with the parts' content unknown.
     before = plan_build(needed_by(spec, home, runs, data), ledger, code)

@@ -81,6 +81,7 @@ def metrics_table(records: Sequence[EvaluationRecord], names: Sequence[str]) -> 
         names: metrics in the order of the pipeline file.
     """
     measured = [record for record in select(records, is_overall=True) if record.metric in names]
+    # The sort is stable: behind the model, contenders keep the order in which they were recorded.
     contenders = sorted(dict.fromkeys(record.of for record in measured), key=lambda of: of != MODEL)
     table = _start_table("metric")
     for contender in contenders:

@@ -77,6 +77,7 @@ def _read_table(dataset: Dataset, name: str, texts: Sequence[tuple[RejectedRow, 
         path = Path(folder) / "corrected.csv"
         with path.open("w", encoding="utf-8", newline="") as stream:
             csv.writer(stream, delimiter=table.delimiter, lineterminator="\n").writerow(table.layout.header)
+            # As they are, not through the csv writer: broken quotes must fail here as they would in the file.
             stream.writelines(f"{text}\n" for _, text in texts)
         # The reader of the landing: what it accepts here it would have accepted there.
         rows, rejects = read_csv(path, table.layout, connection)

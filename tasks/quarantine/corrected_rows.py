@@ -61,7 +61,7 @@ def _current_name(column: str) -> str:
 
 def _csv(path: Path) -> Iterator[CorrectedRow]:
     with path.open(encoding="utf-8-sig", newline="") as stream:  # spreadsheets begin UTF-8 files with a BOM
-        reader = csv.DictReader(stream, strict=True)
+        reader = csv.DictReader(stream, strict=True)  # strict: else an open quote swallows the rest of the file
         try:
             for row in reader:
                 place = f"{path}:{reader.line_num}"
@@ -100,6 +100,7 @@ def _parquet(path: Path) -> Iterator[CorrectedRow]:
 
     with memory() as connection:
         try:
+            # All as text, like the other kinds of files: the landing's types decide, in one place (corrections.py).
             cursor = connection.execute(f"select cast(columns(*) as varchar) from read_parquet({literal(str(path))})")
         except duckdb.Error as error:
             raise SourceError(f"{path}: not a parquet file ({first_line(error)})") from None

@@ -117,6 +117,7 @@ def _add_rows(
     after = _typed(landed.schema, before, [match.corrected for match in matches])
     for match, old, new in zip(matches, before, after, strict=True):
         row = match.rejected
+        # It would break the same rule again; nobody has to ask staging.
         if old == new:
             corrections.unusable.append((row, row.rule))
         else:
@@ -135,6 +136,7 @@ def _places(landed: pa.Table, rows: Sequence[RejectedRow]) -> dict[str, int]:
     positions: dict[str, list[int]] = {}
     for position, text in enumerate(rows_as_json(landed, rows[0].text)):
         positions.setdefault(text, []).append(position)
+    # From the end: of equal rows staging accepts the first and rejects the later ones as duplicates.
     return {row.id: positions[row.text].pop() for row in rows if positions.get(row.text)}
 
 
@@ -180,6 +182,7 @@ def _cast(kind: str) -> str:
     """SQL that turns a given text into a landed type; times with an offset become UTC, as they do in files."""
     if kind == "TIMESTAMP":
         time = "try_cast(given as timestamptz)"
+        # 'infinity' is a time to DuckDB.
         return f"case when isfinite({time}) then {time} at time zone 'UTC' end"
     return f"try_cast(given as {kind})"
 

@@ -200,7 +200,7 @@ def _update(run: Run, rejections: _Rejections, part: Part, rules: dict[str, int]
         return
     name = f"{digest([made_of, rejections.code])[:16]}.parquet" if rules else None
     if name is not None:
-        rejections.write(part, made_of, folder / name)
+        rejections.write(part, made_of, folder / name)  # before the manifest, which must not name what is absent
     entry = ManifestEntry(
         file=name,
         made_of=made_of,
@@ -278,6 +278,7 @@ def read_rejected_rows(
                 )
             where = f"where rule = {literal(rule)}" if rule is not None else ""
             count = f"limit {limit - len(rows)}" if limit is not None else ""
+            # No `order by`: DuckDB keeps the order of a file, and rejected_rows.sql has sorted it.
             query = f'select id, table_name, rule, ds, line, error, "row" from read_parquet({literal(str(part.path))})'
             for id_, table, name, ds, line, error, text in connection.execute(f"{query} {where} {count}").fetchall():
                 rows.append(RejectedRow(id_, table, name, ds, line, error, text, part.run))

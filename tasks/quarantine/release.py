@@ -74,6 +74,7 @@ class Proposal:
     @property
     def digest(self) -> str:
         """Identifies a release: the rows that come back, and the values they come back with."""
+        # Neither who nor when: the same rows are recognized however often, and by whomever, they are released.
         corrections = {one.row.id: [one.ds, {name: str(value) for name, value in one.after.items()}]
                        for one in self.corrections}  # fmt: skip
         return digest([sorted(row.id for row in self.accepted), corrections])
@@ -120,7 +121,7 @@ def propose_rows(
         return Proposal([], corrections.unusable, corrections.released)
     # Staging checks whole days: a rule such as "no duplicates" cannot be decided for a row alone.
     rows = _partitions(home, source, _files(home, source.name, ready), ready)
-    days = {ds for _, ds in rows} | {one.row.ds for one in ready}
+    days = {ds for _, ds in rows} | {one.row.ds for one in ready}  # a line may move to another day
     rejected = rejected_now(spec, home, source.tables, days, rows)
     rules = _rules_broken_again(home, source.name, ready, rejected, rejected_before)
     good = [one for one in ready if one.row.id not in rules]
@@ -196,6 +197,7 @@ def _rules_broken_again(
         of_part = [one for one in corrections if (one.row.table, one.ds) == part]
         rows = pa.Table.from_pylist([one.after for one in of_part], landed_schema(home, source, part[0]))
         remaining = Counter(one.text for one in again)
+        # Unlike `subtract`, this drops what falls below zero: rows that were rejected before and are not any more.
         remaining -= Counter(row.text for row in before if (row.table, row.ds) == part)
         # Backwards, as staging does: of equal rows it accepts the first and rejects the later ones as duplicates.
         for one, text in reversed(list(zip(of_part, rows_as_json(rows, again[0].text), strict=True))):

@@ -54,7 +54,7 @@ def rejected_now(
     landed = read_manifests(home, spec.source_name, tables, min(days), max(days))
     with tempfile.TemporaryDirectory(prefix="matinee-") as folder:
         scratch = Home(Path(folder))
-        parts = [p for p in landed if p.ds in days and (p.table, p.ds) not in instead]
+        parts = [p for p in landed if p.ds in days and (p.table, p.ds) not in instead]  # manifests are read as a range
         for (table, ds), rows in instead.items():
             stored = store(partition_dir(scratch, spec.source_name, table, ds), rows, inputs="proposed")
             parts.append(Partition(table, ds, stored.path, stored.sha256, stored.rows))

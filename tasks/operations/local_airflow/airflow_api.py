@@ -73,6 +73,7 @@ class Airflow:
                 if attempt == 3:
                     raise StackError(f"{self.url} does not answer ({error}); see `matinee stack status`") from None
             else:
+                # Only once: a token that is refused although it was just drawn has not expired.
                 if answer.status_code == 401 and attempt == 0:
                     self._headers = {}  # the token has expired: log in again
                     continue

@@ -76,6 +76,7 @@ def run_days(request: RunRequest, home: Home, console: Console) -> bool:
     with _stack(request, spec, home, console) as running:
         api = Airflow(running.home, running.port)
         try:
+            # An Airflow that was not running has no live runs: what is unfinished in its database was interrupted.
             ran = _through_airflow(api, spec, days, request.parallel, console, interrupted=running.started)
             for day in (day for day in ran if not day.succeeded):
                 console.print(failure(day, _errors(api, spec.name, day)), soft_wrap=True)
@@ -134,9 +135,8 @@ def _through_airflow(
             if days[:-1]:
                 api.backfill(spec.name, days[0], days[-2], parallel=parallel)
                 ran = _follow(api, spec.name, days[:-1], ran, progress)
-            if all(
-                day.succeeded for day in ran
-            ):  # else its gate would compare with a champion that a failed day never published
+            # Else the last day's gate would compare with a champion that a failed day never published.
+            if all(day.succeeded for day in ran):
                 _start_one(api, spec.name, days[-1])
                 ran = _follow(api, spec.name, days[-1:], ran, progress)
     finally:
@@ -150,6 +150,7 @@ def _wait_for_dag(api: Airflow, pipeline: str, timeout: float = 60) -> Dag:
     limit = time.monotonic() + timeout
     while True:
         dag, errors = api.dag(pipeline), api.import_errors()
+        # The DAG bundle writes a file of this name for each pipeline file (dags/bundle.py).
         if f"{pipeline}.py" in errors:
             raise StackError(f"Airflow cannot load the pipeline {pipeline}:\n{errors[f'{pipeline}.py']}")
         if dag is not None and not dag.is_stale:
@@ -171,6 +172,7 @@ def _fail_interrupted(api: Airflow, pipeline: str, days: Sequence[date]) -> None
 
 
 def _start_one(api: Airflow, pipeline: str, day: date) -> None:
+    # Airflow has at most one run of a DAG for a logical date; a second one would be refused.
     existing = api.runs(pipeline, day, day)
     if existing:
         api.clear(pipeline, existing[0].dag_run_id)

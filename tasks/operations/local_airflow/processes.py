@@ -32,7 +32,7 @@ def processes_of(home: Path) -> Iterable[psutil.Process]:
         try:
             if process.pid != os.getpid() and process.environ().get("MATINEE_STACK") == str(home):
                 yield process
-        except (psutil.Error, OSError):
+        except (psutil.Error, OSError):  # it has ended meanwhile, or is another user's
             continue
 
 

@@ -132,7 +132,7 @@ def _start(stack: Stack, env: dict[str, str], timeout: float, say: Say) -> Stack
     _checked(command, env)
     try:
         _wait(stack, timeout)
-    except BaseException:
+    except BaseException:  # Ctrl-C, too: a half-started Airflow must not stay behind
         down(home)
         raise
     return stack
@@ -148,6 +148,7 @@ def prepare(home: Path, port: int, say: Say = _silent) -> None:
     airflow_home(home).mkdir(mode=0o700, exist_ok=True)
     env = full_env(home, port)
     version = _checked([str(bin_dir() / "python"), "-c", _VERSION], env).strip()
+    # `db migrate` takes 6 to 8 s: it runs again only when the version of Airflow is another one.
     stamp = airflow_home(home) / f"migrated-{hashlib.sha256(version.encode()).hexdigest()[:16]}"
     if stamp.exists() and (airflow_home(home) / "airflow.db").exists():
         return
@@ -210,7 +211,7 @@ def _wait(stack: Stack, timeout: float) -> None:
         while True:
             states = _components(api.health())
             if all(state == "healthy" for state in states.values()):
-                return api.ensure_pools()
+                return api.ensure_pools()  # here, as only a healthy server can be asked
             if supervisor_of(stack.home) is None:
                 raise StackError(f"the supervisor ended; see {stack.home / 'logs' / 'supervisord.log'}")
             if time.monotonic() > limit:

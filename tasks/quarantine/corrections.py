@@ -147,7 +147,9 @@ def _typed(
     types = _column_types(schema)
     columns = [name for name in corrected[0].values if name in types and name != LINE_NUMBER]
     for row in corrected:
-        if unknown := [name for name in row.values if name not in types and name not in {*DESCRIBING, RAW}]:
+        # A file with rows of several tables has the columns of all of them: those of the others are empty here.
+        given = [name for name, text in row.values.items() if text is not None]
+        if unknown := [name for name in given if name not in types and name not in {*DESCRIBING, RAW}]:
             raise SourceError(
                 f"{row.place}: unknown column {unknown[0]!r}; expected some of {', '.join(types)}"
                 f"{nearest(unknown[0], types)}"

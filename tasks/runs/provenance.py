@@ -1,18 +1,20 @@
 """Which code a result was made by: a digest of the modules that have a part in it, and of no others.
 
 A new command or another color in the report must not name a new version. So the modules are found by following the
-imports, wherever in a file they stand, from the steps whose files end up in a version.
+imports, wherever in a file they stand, from the steps whose files end up in a version. Of the table of steps itself,
+which everything imports, only the functions of those steps count: a reworded sentence must name no new version either.
 """
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from tasks.errors import MatineeError
-from tasks.runs.steps import ROOT, STEPS
+from tasks.runs.steps import ROOT, STEPS, Step
 from tasks.spec.project import PROJECT
 from tasks.store.files import digest, sha256_file
 
@@ -70,17 +72,18 @@ def _imported(name: str, path: Path) -> list[str]:
         if isinstance(node, ast.ImportFrom):
             module = node.module or ""
             if node.level:
-                base = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
-                module = f"{base}.{module}".rstrip(".")
+                # One dot is the package itself (nothing is split off), each further one a folder above it.
+                module = f"{package.rsplit('.', node.level - 1)[0]}.{module}".rstrip(".")
+            # `from a import b` may name a module as well as a function: what is no module has no file, and is dropped.
             names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
     return [imported for imported in names if imported.split(".")[0] in OWN]
 
 
-def makers() -> tuple[str, ...]:
+def makers(steps: Sequence[Step] = STEPS) -> tuple[str, ...]:
     """Name the modules of the steps that have a part in a version."""
-    return tuple(step.module for step in STEPS if step.makes_version)
+    return tuple(step.module for step in steps if step.makes_version)
 
 
 def source_digest(*names: str) -> str:
@@ -105,7 +108,22 @@ def _required(name: str, project: Path) -> Path:
 @cache
 def code_digest() -> str:
     """Digest of the code that makes results: the steps up to publishing, all that they import, and their SQL."""
-    files = modules(makers())
+    # Cached, since a process asks for each step: code that is edited meanwhile is not the code that is loaded.
+    return digest_of_steps(STEPS)
+
+
+def digest_of_steps(steps: Sequence[Step], project: Path = PROJECT) -> str:
+    """Digest the code of the steps that make a version, whatever the table of steps says about them.
+
+    Args:
+        steps: the table.
+        project: folder that holds `tasks` and `engine`.
+    """
+    files = modules(makers(steps), project)
+    # Instead of the table's text: sentences, lines and trigger rules are for people and for schedulers.
+    files.pop(Step.__module__, None)
+    functions = sorted(step.function for step in steps if step.makes_version)
     statements = {path for file in files.values() for path in (file.parent / "sql").glob("*.sql")}
     sql = {f"{path.parts[-3]}/sql/{path.name}": sha256_file(path) for path in statements}
-    return digest({**{name: sha256_file(path) for name, path in files.items()}, **sql})
+    code = {name: sha256_file(path) for name, path in files.items()}
+    return digest({"code": code, "sql": sql, "steps": functions})

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tasks.errors import MatineeError
-from tasks.runs.provenance import makers, modules
+from tasks.runs.provenance import code_digest, digest_of_steps, makers, modules
+from tasks.runs.steps import STEPS, Step
+from tasks.spec.project import PROJECT
 
 
 def test_modules_are_followed_wherever_they_are_imported(tmp_path: Path) -> None:
@@ -56,3 +60,56 @@ def test_what_makes_results_counts_and_what_shows_them_does_not() -> None:
         }
         & found.keys()
     )
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The project's code, to edit."""
+    for name in ("tasks", "engine"):
+        shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_what_the_table_of_steps_says_is_not_in_the_digest(copy: Path) -> None:
+    assert digest_of_steps(STEPS, copy) == code_digest()
+
+    edit(copy / "tasks/runs/steps.py", "Draws the stratified sample of groups, with its weights.", "Draws.")
+
+    assert digest_of_steps(STEPS, copy) == code_digest()
+    reworded = [replace(step, does="Otherwise.", line="", group="data", runs="all_done") for step in STEPS]
+    assert digest_of_steps(reworded) == code_digest()
+
+
+@pytest.mark.parametrize("name", ["tasks/examples/sample.py", "tasks/runs/run.py", "engine/trees.py"])
+def test_what_a_step_does_is_in_the_digest(copy: Path, name: str) -> None:
+    with (copy / name).open("a") as file:
+        file.write("# another line\n")
+    assert digest_of_steps(STEPS, copy) != code_digest()
+
+
+def test_a_statement_of_a_step_is_in_the_digest(copy: Path) -> None:
+    statement = next((copy / "tasks/examples/sql").glob("*.sql"))
+    statement.write_text(statement.read_text() + "-- another line\n")
+    assert digest_of_steps(STEPS, copy) != code_digest()
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if step.makes_version], ids=lambda step: step.name)
+def test_which_steps_make_a_version_is_in_the_digest(step: Step) -> None:
+    assert step.module in modules(makers())
+    without = [replace(other, makes_version=other.makes_version and other != step) for other in STEPS]
+    assert digest_of_steps(without) != code_digest()
+    moved = [replace(other, function="runs.run:another") if other == step else other for other in STEPS]
+    assert digest_of_steps(moved) != code_digest()
+
+
+def test_a_further_step_that_makes_a_version_is_in_the_digest() -> None:
+    land = next(step for step in STEPS if step.name == "land")
+    assert not land.makes_version
+    more = [replace(step, makes_version=True) if step == land else step for step in STEPS]
+    assert digest_of_steps(more) != code_digest()

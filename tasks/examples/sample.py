@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from tasks.runs.run import Run
 
+STRATA_FILE = "strata.json"
+
 
 class StratumDraw(Record):
     """A stratum: its values, the groups it has that can be drawn, and how many of them were."""
@@ -117,7 +119,7 @@ def sample_step(run: Run) -> SampleResult:
             populations=_population_counts(tables, spec),
             serving=_serving_features(tables, run, folder.path / "serving"),
         )
-        write_json(folder.path / "strata.json", [stratum.to_json() for stratum in strata])
+        write_json(folder.path / STRATA_FILE, [stratum.to_json() for stratum in strata])
     return result
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from pydantic import ConfigDict
+
 from engine.evaluation import MODEL, EvaluationRecord, select
 from tasks.checks.verdicts import Check, read_checks
 from tasks.evaluation import results as evaluation
@@ -16,7 +18,8 @@ from tasks.monitoring.drift import Drift
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, PublishResult
 from tasks.reports.run_report_data import STEPS_WITH_CHECKS, rejected_counts, rejected_share
 from tasks.sources.land import LandResult
-from tasks.store.run_files import Attempt, optional
+from tasks.store.records import Record
+from tasks.store.run_files import Attempt
 
 LEVELS = ("ok", "info", "warning", "critical")
 """From good to bad; a day on which a check did not run has none."""
@@ -69,6 +72,16 @@ class DaySummary:
     is_live: bool
 
 
+class FailedCounts(Record):
+    """What the results of all check steps have in common, whatever else each has."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    failed_critical: int
+    failed_warning: int
+    failed_info: int
+
+
 def latest_reported(attempts: Sequence[Attempt]) -> Attempt | None:
     """Choose the attempt that represents a day: the latest that came to its report, or else the latest."""
     reported = [attempt for attempt in attempts if (attempt.step_dir("report") / "result.json").exists()]
@@ -99,9 +112,9 @@ def summarize_attempt(attempt: Attempt) -> DaySummary:
 
 def _failed_checks(attempt: Attempt, step: str) -> list[Check] | None:
     """The checks of a step that failed; None if the step has no verdicts."""
-    result = optional(attempt.step_dir(step) / "result.json")
+    counts = FailedCounts.read_if_valid(attempt.step_dir(step) / "result.json")
     # A year of days is hundreds of large files of verdicts: where all passed, the small file of counts is enough.
-    if result and [result.get(f"failed_{level}") for level in LEVELS[1:]] == [0, 0, 0]:
+    if counts == FailedCounts(failed_critical=0, failed_warning=0, failed_info=0):
         return []
     checks = read_checks(attempt.step_dir(step))
     return None if checks is None else [check for check in checks if not check.success]

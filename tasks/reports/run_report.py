@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.errors import MatineeError
+from tasks.examples.sample import STRATA_FILE, StratumDraw
 from tasks.publishing.results import GateVerdict, verdicts_if_valid
 from tasks.reports.html import page
 from tasks.reports.run_report_data import (
@@ -45,8 +46,8 @@ from tasks.reports.run_report_tiles import (
 )
 from tasks.reports.run_verdict import StepState, Verdict, step_states, verdict_on, why_missing
 from tasks.runs.outcome import ReportResult
+from tasks.store.records import read_list_if_valid
 from tasks.store.registry import Alias, alias
-from tasks.store.run_files import optional
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
@@ -90,7 +91,7 @@ class RunReport:
     labels: LabelMix | None
     drift: DriftSection | None
     skew: SkewSection | None
-    sample: Any
+    sample: Sequence[StratumDraw] | None
     metrics: tuple[MetricPanel, ...] | None
     gates: Sequence[GateVerdict] | None
     alone: FeaturesAlone | None
@@ -165,7 +166,7 @@ def collect_report(run: Run, *, finished: bool = True) -> RunReport:
         labels=label_mix(run),
         drift=drift_section(run),
         skew=skew_section(run),
-        sample=optional(run.step_dir("sample") / "strata.json"),
+        sample=read_list_if_valid(run.step_dir("sample") / STRATA_FILE, StratumDraw),
         metrics=metric_panels(run),
         gates=verdicts_if_valid(run.dir),
         alone=features_alone(run),

@@ -10,11 +10,13 @@ from engine.evaluation import MODEL, EvaluationRecord, overall, select
 from tasks.evaluation import results as evaluation
 from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage
 from tasks.evaluation.results import records_if_valid
+from tasks.examples.candidates import RetrieveResult
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, PublishResult
 from tasks.reports.svg_comparisons import Intervals, PowerRow, place_marks, plot_intervals, plot_powers
 from tasks.sources.land import LandResult
 from tasks.store.files import canonical_json
 from tasks.store.run_files import RunFiles, optional
+from tasks.training.train import TrainResult
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
@@ -81,8 +83,8 @@ class ModelPanel:
     """The model of one population: what it was trained on, its settings, and its features by gain."""
 
     population: str
-    examples: int | None
-    groups: int | None
+    examples: int
+    groups: int
     settings: Mapping[str, Any]
     gains: tuple[FeatureGain, ...]
     unused: tuple[str, ...]
@@ -171,16 +173,18 @@ def model_panels(run: RunFiles) -> tuple[ModelPanel, ...]:
     """Read each population's model."""
     panels = []
     for path in sorted(run.step_dir("train").glob("*/result.json")):
-        result = optional(path) or {}
-        gains = sorted(result.get("importance", {}).items(), key=lambda pair: (-pair[1], pair[0]))
+        result = TrainResult.read_if_valid(path)
+        if result is None:
+            continue
+        gains = sorted(result.importance.items(), key=lambda pair: (-pair[1], pair[0]))
         total = sum(gain for _, gain in gains) or 1.0
         greatest = max((gain for _, gain in gains), default=0.0) or 1.0
         panels.append(
             ModelPanel(
-                population=result.get("population", path.parent.name),
-                examples=result.get("examples"),
-                groups=result.get("groups"),
-                settings=result.get("settings") or {},
+                population=result.population,
+                examples=result.examples,
+                groups=result.groups,
+                settings=dict(sorted(result.settings.model_dump(mode="json").items())),
                 gains=tuple(FeatureGain(name, gain / total, gain / greatest) for name, gain in gains[:TOP_FEATURES]),
                 unused=tuple(name for name, gain in gains if gain == 0),
             )
@@ -203,7 +207,7 @@ def lineage(run: Run) -> Lineage | None:
     None if not even the landing is there.
     """
     land = LandResult.read_if_valid(run.step_dir("land") / "result.json")
-    retrieve = optional(run.step_dir("retrieve") / "result.json")
+    retrieve = RetrieveResult.read_if_valid(run.step_dir("retrieve") / "result.json")
     published = PublishResult.read_if_valid(run.step_dir(PUBLISH_STEP) / "result.json")
     gate = GateResult.read_if_valid(run.step_dir(GATE_STEP) / "result.json")
     if land is None and retrieve is None and published is None:
@@ -216,7 +220,7 @@ def lineage(run: Run) -> Lineage | None:
         champion=None if gate is None else gate.champion,
         descriptor=version.path,
         artifacts=version.artifacts,
-        data=version.lineage.get("data") or (retrieve or {}).get("data"),
+        data=version.lineage.get("data") or (None if retrieve is None else retrieve.data),
         code=version.lineage.get("code"),
         libraries=version.lineage.get("libraries", {}),
         spec=None if spec is None else canonical_json(spec),

@@ -15,12 +15,15 @@ from tasks.checks.features import FeatureCheckResult
 from tasks.checks.rejection_rates import RejectedCount
 from tasks.checks.verdicts import Check
 from tasks.evaluation.leakage import FeaturePower, Leakage, Reference, Thresholds
+from tasks.examples.sample import StratumDraw
 from tasks.monitoring.distributions import Bin
 from tasks.monitoring.drift import CurrentExamples, Drift, FeatureDrift, LabelRate, Level, ReferenceExamples
 from tasks.publishing.results import GateResult, GateVerdict, PublishResult
 from tasks.runs.steps import WITH_RESULT
 from tasks.sources.land import LandResult
+from tasks.spec.parts import LightGBM
 from tasks.store.files import write_json
+from tasks.training.train import TrainResult
 from tests.tasks.checking import FakeRun
 
 STEPS = tuple(step.name for step in WITH_RESULT)
@@ -96,6 +99,14 @@ LANDED = LandResult(
     rows_of_day={"events": 100},
     rejects=0,
     digest="d" * 64,
+)
+TRAINED = TrainResult(
+    population="*",
+    examples=120_000,
+    groups=6000,
+    settings=LightGBM(type="lightgbm", rounds=100),
+    trials=0,
+    importance={"als_score": 900.0, "item_ctr_28d": 500.5, "user_item_actions_28d": 120.0, "unused": 0.0},
 )
 PUBLISHED = PublishResult(
     version="2026-02-10.3f9ac2d1",
@@ -195,25 +206,14 @@ def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
         "check_examples": {"checks.json": [a_check(table="train", column="positive__rate", observed=0.081)]},
         "sample": {
             "strata.json": [
-                {"stratum": {"region": region, "tenure_band": band}, "groups": 900 * n, "drawn": 300}
+                StratumDraw(stratum={"region": region, "tenure_band": band}, groups=900 * n, drawn=300).to_json()
                 for n, region in enumerate(regions, 1)
                 for band in ("new", "old")
             ]
         },
         "monitor": {"drift.json": DRIFT.to_json()},
         "train/all": {
-            "result.json": {
-                "population": "*",
-                "examples": 120_000,
-                "groups": 6000,
-                "settings": {"num_leaves": 31, "rounds": 100},
-                "importance": {
-                    "als_score": 900.0,
-                    "item_ctr_28d": 500.5,
-                    "user_item_actions_28d": 120.0,
-                    "unused": 0.0,
-                },
-            }
+            "result.json": TRAINED.to_json(),
         },
         "evaluate": {
             "records.json": plain(RECORDS),

@@ -232,9 +232,9 @@ FREE = (
 
 
 def with_text(value: Any, text: str, key: str = "") -> Any:
-    """Put a text where words come from data; in names of settings and of strata, too."""
+    """Put a text where words come from data; in names of features and of strata, too."""
     if isinstance(value, dict):
-        named = key in ("settings", "stratum", "slice")
+        named = key in ("importance", "stratum", "slice")
         return {f"{k}{text}" if named else k: with_text(v, text, "table" if named else k) for k, v in value.items()}
     if isinstance(value, list):
         return [with_text(item, text, key) for item in value]

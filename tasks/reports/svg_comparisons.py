@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.reports.svg_plots import Box
+
 if TYPE_CHECKING:
     from engine.evaluation import EvaluationRecord
     from tasks.evaluation.leakage import FeaturePower
@@ -48,16 +50,11 @@ class PowerRow:
 
 @dataclass(frozen=True)
 class BarPair:
-    """The two bars of a bin: the reference's begins at `x`, the current one at `middle`."""
+    """The two bars of a bin, side by side."""
 
     bin: Bin
-    x: float
-    middle: float
-    width: float
-    reference_y: float
-    reference_height: float
-    current_y: float
-    current_height: float
+    reference: Box
+    current: Box
 
 
 @dataclass(frozen=True)
@@ -111,24 +108,12 @@ def plot_pairs(bins: Sequence[Bin]) -> PairedBins | None:
     top = max(max(bin_.reference, bin_.current) for bin_ in bins) or 1.0
     step = PAIR_WIDTH / len(bins)
 
-    def height(share: float) -> float:
-        return round(PAIR_HEIGHT * share / top, 2)
-
-    def above(share: float) -> float:
-        # SVG counts from the top down.
-        return round(PAIR_HEIGHT - PAIR_HEIGHT * share / top, 2)
+    def bar(x: float, share: float) -> Box:
+        height = PAIR_HEIGHT * share / top
+        return Box(round(x, 2), round(PAIR_HEIGHT - height, 2), round(0.4 * step, 2), round(height, 2))
 
     pairs = tuple(
-        BarPair(
-            bin=bin_,
-            x=round(n * step + 0.1 * step, 2),
-            middle=round(n * step + 0.5 * step, 2),
-            width=round(0.4 * step, 2),
-            reference_y=above(bin_.reference),
-            reference_height=height(bin_.reference),
-            current_y=above(bin_.current),
-            current_height=height(bin_.current),
-        )
+        BarPair(bin_, bar(n * step + 0.1 * step, bin_.reference), bar(n * step + 0.5 * step, bin_.current))
         for n, bin_ in enumerate(bins)
     )
     return PairedBins(top, pairs)

@@ -18,15 +18,32 @@ SPAN_HEIGHT = 28.0
 
 
 @dataclass(frozen=True)
+class Box:
+    """A rectangle; `x` and `y` are its upper left corner, since SVG counts from the top down."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """What plots over days have in common: a view box, and what the ends of the axis are labeled with."""
+
+    first: str
+    last: str
+    width: float = WIDTH
+    height: float = HEIGHT
+
+
+@dataclass(frozen=True)
 class Bar:
     """One column; a value of None is a gap."""
 
     name: str
     value: float | None
-    x: float
-    y: float
-    width: float
-    height: float
+    box: Box
     is_last: bool
 
     @property
@@ -35,16 +52,12 @@ class Bar:
         return self.value is None
 
 
-@dataclass(frozen=True)
-class Bars:
+@dataclass(frozen=True, kw_only=True)
+class Bars(Plot):
     """Columns on one axis from 0 to `top`."""
 
     top: float
-    first: str
-    last: str
     bars: tuple[Bar, ...]
-    width: float = WIDTH
-    height: float = HEIGHT
 
 
 @dataclass(frozen=True)
@@ -55,16 +68,14 @@ class Band:
     height: float
 
 
-@dataclass(frozen=True)
-class Spark:
+@dataclass(frozen=True, kw_only=True)
+class Spark(Plot):
     """A small line with its last point (`x`, `y`), and the band of expected values where there is one."""
 
     path: str
     x: float
     y: float
     band: Band | None
-    first: str
-    last: str
     lowest: float
     highest: float
     width: float = SPARK_WIDTH
@@ -78,21 +89,14 @@ class StackPart:
     name: str
     part: int
     value: float
-    x: float
-    y: float
-    width: float
-    height: float
+    box: Box
 
 
-@dataclass(frozen=True)
-class Stack:
+@dataclass(frozen=True, kw_only=True)
+class Stack(Plot):
     """Columns of parts that stand upon each other."""
 
-    first: str
-    last: str
     parts: tuple[StackPart, ...]
-    width: float = WIDTH
-    height: float = HEIGHT
 
 
 @dataclass(frozen=True)
@@ -126,18 +130,14 @@ class CoursePiece:
     band: str
 
 
-@dataclass(frozen=True)
-class Course:
+@dataclass(frozen=True, kw_only=True)
+class Course(Plot):
     """A line over days, in pieces where days have no value."""
 
     lowest: float
     highest: float
-    first: str
-    last: str
     points: tuple[CoursePoint, ...]
     pieces: tuple[CoursePiece, ...]
-    width: float = WIDTH
-    height: float = HEIGHT
 
 
 @dataclass(frozen=True)
@@ -149,14 +149,11 @@ class Span:
     width: float
 
 
-@dataclass(frozen=True)
-class Spans:
-    """Blocks that follow each other on one line; `first` and `last` label its ends."""
+@dataclass(frozen=True, kw_only=True)
+class Spans(Plot):
+    """Blocks that follow each other on one line."""
 
-    first: str
-    last: str
     spans: tuple[Span, ...]
-    width: float = WIDTH
     height: float = SPAN_HEIGHT
 
 
@@ -164,20 +161,23 @@ def plot_bars(rows: Sequence[tuple[str, float | None]]) -> Bars:
     """Draw a bar for each (name, value); there must be at least one row. The last one is marked."""
     # A top of 0 would divide by zero: the bars of an axis of zeros have no height, whatever the scale.
     top = max((value for _, value in rows if value is not None), default=0.0) or 1.0
-    step = WIDTH / len(rows)
+    heights = [HEIGHT * (value or 0.0) / top for _, value in rows]
     bars = tuple(
-        Bar(
-            name=name,
-            value=value,
-            x=round(n * step + GAP * step / 2, 2),
-            y=round(HEIGHT - HEIGHT * (value or 0.0) / top, 2),
-            width=round(step * (1 - GAP), 2),
-            height=round(HEIGHT * (value or 0.0) / top, 2),
-            is_last=n == len(rows) - 1,
-        )
-        for n, (name, value) in enumerate(rows)
+        Bar(name, value, _column(n, len(rows), height, top=height), is_last=n == len(rows) - 1)
+        for n, ((name, value), height) in enumerate(zip(rows, heights, strict=True))
     )
     return Bars(top=top, first=rows[0][0], last=rows[-1][0], bars=bars)
+
+
+def _column(n: int, count: int, height: float, *, top: float) -> Box:
+    """Place the `n`-th of `count` columns, or a part of it; `top` is how high above the axis it ends."""
+    step = WIDTH / count
+    return Box(
+        x=round(n * step + GAP * step / 2, 2),
+        y=round(HEIGHT - top, 2),
+        width=round(step * (1 - GAP), 2),
+        height=round(height, 2),
+    )
 
 
 def plot_spark(rows: Sequence[tuple[str, float]], low: float | None = None, high: float | None = None) -> Spark | None:
@@ -220,23 +220,13 @@ def _spark_axis(values: Sequence[float], bounds: Sequence[float]) -> tuple[float
 
 def plot_stack(rows: Sequence[tuple[str, Sequence[float]]], top: float) -> Stack:
     """Draw a column for each (name, shares), its parts upon each other, on an axis from 0 to `top`."""
-    step, parts = WIDTH / len(rows), []
+    parts = []
     for n, (name, shares) in enumerate(rows):
         base = 0.0
         for part, share in enumerate(shares):
             height = HEIGHT * share / top
             base += height
-            parts.append(
-                StackPart(
-                    name=name,
-                    part=part,
-                    value=share,
-                    x=round(n * step + GAP * step / 2, 2),
-                    y=round(HEIGHT - base, 2),
-                    width=round(step * (1 - GAP), 2),
-                    height=round(height, 2),
-                )
-            )
+            parts.append(StackPart(name, part, share, _column(n, len(rows), height, top=base)))
     return Stack(first=rows[0][0], last=rows[-1][0], parts=tuple(parts))
 
 
@@ -295,4 +285,4 @@ def plot_spans(rows: Sequence[tuple[str, float, float]], length: float, *, first
     """Draw a block for each (name, begin, end) on one line from 0 to `length`."""
     scale = WIDTH / (length or 1.0)
     spans = tuple(Span(name, round(scale * begin, 2), round(scale * (end - begin), 2)) for name, begin, end in rows)
-    return Spans(first, last, spans)
+    return Spans(first=first, last=last, spans=spans)

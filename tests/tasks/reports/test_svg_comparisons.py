@@ -11,8 +11,8 @@ def test_paired_bins_have_one_axis() -> None:
     )
 
     assert plot is not None
-    assert [pair.current_height for pair in plot.pairs] == [20.0, 80.0]
-    assert all(pair.x + pair.width == pair.middle for pair in plot.pairs)
+    assert [pair.current.height for pair in plot.pairs] == [20.0, 80.0]
+    assert all(pair.reference.x + pair.reference.width == pair.current.x for pair in plot.pairs)
     assert plot_pairs([]) is None
 
 

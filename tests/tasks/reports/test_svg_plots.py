@@ -6,17 +6,17 @@ from tasks.reports.svg_plots import Band, Reading, plot_bars, plot_course, plot_
 def test_bars_fill_the_height_and_mark_the_last() -> None:
     plot = plot_bars([("2026-01-01", 5), ("2026-01-02", 10)])
 
-    assert [(bar.height, bar.is_last) for bar in plot.bars] == [(45.0, False), (90.0, True)]
+    assert [(bar.box.height, bar.is_last) for bar in plot.bars] == [(45.0, False), (90.0, True)]
 
 
 def test_a_day_without_a_value_is_a_gap() -> None:
     plot = plot_bars([("2026-01-01", 5), ("2026-01-02", None), ("2026-01-03", 0)])
 
-    assert [(bar.height, bar.is_missing) for bar in plot.bars] == [(90.0, False), (0.0, True), (0.0, False)]
+    assert [(bar.box.height, bar.is_missing) for bar in plot.bars] == [(90.0, False), (0.0, True), (0.0, False)]
 
 
 def test_plots_of_nothing_but_zeros() -> None:
-    assert plot_bars([("2026-01-01", 0)]).bars[0].height == 0
+    assert plot_bars([("2026-01-01", 0)]).bars[0].box.height == 0
     assert plot_spark([("2026-01-01", 0.0)]) is None
     assert plot_spark([("2026-01-01", 0.0), ("2026-01-02", 0.0)]) is not None
     assert plot_course([Reading("2026-01-01", None)], ["2026-01-01"]) is None
@@ -34,7 +34,7 @@ def test_a_spark_rises_with_its_values_and_shows_the_band_as_far_as_it_reaches()
 def test_stacked_parts_stand_upon_each_other() -> None:
     plot = plot_stack([("a", [0.1, 0.2])], top=0.3)
 
-    assert [(part.y, part.height) for part in plot.parts] == [(60.0, 30.0), (0.0, 60.0)]
+    assert [(part.box.y, part.box.height) for part in plot.parts] == [(60.0, 30.0), (0.0, 60.0)]
 
 
 def test_a_course_breaks_where_a_day_is_missing() -> None:

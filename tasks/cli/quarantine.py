@@ -138,7 +138,7 @@ def release_(
     # Corrected rows that were released are found one by one; for a corrected rule the release as a whole is.
     earlier = None if proposal.corrections else earlier_release(home, source.name, proposal)
     if earlier is not None:
-        console.print(f"already released: {earlier.name}, {earlier.record.made_at}, by {earlier.record.who}")
+        console.print(f"already released: {earlier.folder.name}, {earlier.record.made_at}, by {earlier.record.who}")
         return
     parts = proposal.parts or sorted({(row.table, row.ds) for row in proposal.accepted})  # a new rule changes none
     stale = stale_after(spec, home, source, parts, data)
@@ -146,7 +146,7 @@ def release_(
     if proposal.accepted and not dry_run:
         with console.status("landing the days again …"):
             released = release(spec, home, source, proposal, person, reason)
-        console.print(f"released   {released.name}", highlight=False)
+        console.print(f"released   {released.folder.name}", highlight=False)
     _print_next(pipeline, proposal, stale.runs, dry_run=dry_run, corrected=corrected.path is not None)
     raise typer.Exit(1 if proposal.rejected or not (proposal.accepted or proposal.released) else 0)
 

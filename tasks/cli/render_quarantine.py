@@ -128,7 +128,7 @@ def quarantine_json(spec: Spec, counts: Sequence[RuleCount], releases: Sequence[
             }
             for count in counts
         ],
-        "releases": [{"name": release.name, **release.record.to_json()} for release in releases],
+        "releases": [{"name": release.folder.name, **release.record.to_json()} for release in releases],
     }
 
 
@@ -207,7 +207,7 @@ def _releases(releases: Sequence[RowRelease]) -> Table:
         what = ", ".join(f"{name}: {rule} {count}" for name, rule, count in record.rows)
         rows = sum(count for *_, count in record.rows)
         day, days = record.made_at[:10], format_days(record.days)
-        table.add_row(release.name, day, record.who, f"{rows:,}", what, days, record.why)
+        table.add_row(release.folder.name, day, record.who, f"{rows:,}", what, days, record.why)
     return table
 
 

@@ -67,7 +67,7 @@ def sort_corrections(spec: Spec, home: Home, matches: Sequence[Match]) -> Sorted
         row = match.rejected
         table = REJECTS if row.rule == UNPARSEABLE else row.table
         by_partition.setdefault((table, (row.table, row.ds)), []).append(match)
-    release_ids = {release.name: release.ids for release in releases_of(home, spec.source_name)}
+    release_ids = {release.folder.name: release.ids for release in releases_of(home, spec.source_name)}
     for (table, part), of_part in by_partition.items():
         landed = _landed(home, spec.source_name, table, part[1])
         places = _places(landed, [match.rejected for match in of_part])

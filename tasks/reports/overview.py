@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from tasks.checks.profile_columns import ProfileColumn, shown
 from tasks.checks.verdicts import Check
@@ -25,8 +26,7 @@ Summaries = Mapping[str, DaySummary]
 """By day, in ISO form; days that were not run are missing."""
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """A day in a row of the heat map: its level, and its tooltip."""
 
     level: str
@@ -66,22 +66,6 @@ class HeatMap:
 
 
 @dataclass(frozen=True)
-class VolumePlot:
-    """Landed rows of a table by day."""
-
-    table: str
-    plot: Bars
-
-
-@dataclass(frozen=True)
-class CoursePlot:
-    """A figure over days."""
-
-    name: str
-    plot: Course
-
-
-@dataclass(frozen=True)
 class Overview:
     """Everything that the page shows.
 
@@ -91,9 +75,9 @@ class Overview:
         summaries: what ran.
         links: the report of each day that has one.
         heat: the heat map of checks.
-        volumes: landed rows.
-        rates: rejected rows and label rate.
-        metrics: the model's metrics, marked where its version became champion.
+        volumes: landed rows, by table.
+        rates: rejected rows and label rate, by name.
+        metrics: the model's metrics, by name, marked where its version became champion.
     """
 
     pipeline: str
@@ -101,9 +85,9 @@ class Overview:
     summaries: Summaries
     links: Mapping[str, str]
     heat: HeatMap
-    volumes: tuple[VolumePlot, ...]
-    rates: tuple[CoursePlot, ...]
-    metrics: tuple[CoursePlot, ...]
+    volumes: Mapping[str, Bars]
+    rates: Mapping[str, Course]
+    metrics: Mapping[str, Course]
 
     @property
     def latest(self) -> DaySummary | None:
@@ -209,36 +193,38 @@ def _line_cell(failed: Sequence[Check]) -> Cell:
     return Cell(max(severities, key=LEVELS.index), ", ".join(counts))
 
 
-def _volumes(summaries: Summaries, names: Sequence[str]) -> tuple[VolumePlot, ...]:
+def _volumes(summaries: Summaries, names: Sequence[str]) -> dict[str, Bars]:
     tables = sorted({table for summary in summaries.values() for table in summary.landed})
-    return tuple(
-        VolumePlot(
-            table,
-            plot_bars([(day, summaries[day].landed.get(table) if day in summaries else None) for day in names]),
-        )
+    return {
+        table: plot_bars([(day, summaries[day].landed.get(table) if day in summaries else None) for day in names])
         for table in tables
-    )
+    }
 
 
-def _rates(summaries: Summaries, names: Sequence[str]) -> tuple[CoursePlot, ...]:
+def _rates(summaries: Summaries, names: Sequence[str]) -> dict[str, Course]:
     rates = {
         "rejected rows": {day: summary.rejected for day, summary in summaries.items()},
         "positive examples at the last cut": {day: summary.positive for day, summary in summaries.items()},
     }
-    plots = []
-    for name, values in rates.items():
-        plot = plot_course([Reading(day, v, text=shown(v, rate=True)) for day, v in values.items()], names)
-        plots += [CoursePlot(name, plot)] if plot else []
-    return tuple(plots)
+    readings = {
+        name: [Reading(day, share, text=shown(share, rate=True)) for day, share in shares.items()]
+        for name, shares in rates.items()
+    }
+    return _courses(readings, names)
 
 
-def _metrics(summaries: Summaries, names: Sequence[str]) -> tuple[CoursePlot, ...]:
-    plots = []
-    for metric in dict.fromkeys(metric for summary in summaries.values() for metric in summary.metrics):
-        readings = [_reading(day, summary, metric) for day, summary in summaries.items() if metric in summary.metrics]
-        plot = plot_course(readings, names)
-        plots += [CoursePlot(metric, plot)] if plot else []
-    return tuple(plots)
+def _metrics(summaries: Summaries, names: Sequence[str]) -> dict[str, Course]:
+    metrics = dict.fromkeys(metric for summary in summaries.values() for metric in summary.metrics)
+    readings = {
+        metric: [_reading(day, summary, metric) for day, summary in summaries.items() if metric in summary.metrics]
+        for metric in metrics
+    }
+    return _courses(readings, names)
+
+
+def _courses(readings: Mapping[str, Sequence[Reading]], names: Sequence[str]) -> dict[str, Course]:
+    plots = {name: plot_course(members, names) for name, members in readings.items()}
+    return {name: plot for name, plot in plots.items() if plot is not None}
 
 
 def _reading(day: str, summary: DaySummary, metric: str) -> Reading:

@@ -65,15 +65,6 @@ class CheckRow:
 
 
 @dataclass(frozen=True)
-class SeverityCount:
-    """Checks of one severity: how many there were, and how many failed."""
-
-    severity: Severity
-    failed: int
-    total: int
-
-
-@dataclass(frozen=True)
 class DefenseLine:
     """The checks of one line of defense."""
 
@@ -82,6 +73,15 @@ class DefenseLine:
     failed: tuple[CheckRow, ...]
     noted: tuple[CheckRow, ...]
     passed: tuple[CheckRow, ...]
+
+
+@dataclass(frozen=True)
+class SeverityCount:
+    """Checks of one severity: how many there were, and how many failed."""
+
+    severity: Severity
+    failed: int
+    total: int
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,10 @@ class DriftRow:
 class DriftSection:
     """All comparisons of a run, the worst first, and which examples were compared, in words."""
 
+    rows: tuple[DriftRow, ...]
     reference: str
     current: str
     problem: str | None
-    rows: tuple[DriftRow, ...]
 
     @property
     def unstable(self) -> list[DriftRow]:
@@ -91,7 +91,7 @@ def drift_section(run: RunFiles) -> DriftSection | None:
         return None
     rows = [DriftRow(record, _plot(record)) for record in drift.compared]
     rows.sort(key=lambda row: (-LEVELS.index(row.drift.level), -row.drift.psi, row.drift.feature))
-    return DriftSection(_side(drift.reference), _side(drift.current), drift.problem, tuple(rows))
+    return DriftSection(tuple(rows), _side(drift.reference), _side(drift.current), drift.problem)
 
 
 def _plot(record: DriftRecord) -> PairedBins | None:

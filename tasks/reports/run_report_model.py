@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.evaluation import MODEL, EvaluationRecord, overall, select
 from tasks.evaluation import results as evaluation
@@ -25,16 +25,6 @@ TOP_FEATURES = 20
 
 
 @dataclass(frozen=True)
-class SliceRow:
-    """One population or slice: its lists, and the value of each contender."""
-
-    population: str
-    slice: str
-    groups: int
-    values: Mapping[str, float | None]
-
-
-@dataclass(frozen=True)
 class MetricPanel:
     """One metric: its definition, the contenders over all lists, and the same by population and slice."""
 
@@ -48,6 +38,16 @@ class MetricPanel:
         """The value of a contender over all lists; None if it was not measured."""
         record = overall(self.contenders, self.metric, contender)
         return None if record is None else record.value
+
+
+@dataclass(frozen=True)
+class SliceRow:
+    """One population or slice: its lists, and the value of each contender."""
+
+    population: str
+    slice: str
+    groups: int
+    values: Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ class FeaturesAlone:
     marks: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class FeatureGain:
+class FeatureGain(NamedTuple):
     """A feature's share of the model's gain, and its bar relative to the longest."""
 
     name: str

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.checks.verdicts import Check, read_checks
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, PublishResult, verdicts_if_valid
@@ -31,8 +31,7 @@ class State(StrEnum):
     MISSING = "missing"
 
 
-@dataclass(frozen=True)
-class StepFile:
+class StepFile(NamedTuple):
     """A file that a step left: its path below the run's folder, and its size in bytes."""
 
     path: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.reports.svg_plots import Box
 
@@ -20,7 +20,16 @@ PAIR_WIDTH, PAIR_HEIGHT = 300.0, 80.0
 
 
 @dataclass(frozen=True)
-class IntervalRow:
+class Intervals:
+    """Dots with intervals on one axis, which begins at `left`."""
+
+    rows: tuple[IntervalRow, ...]
+    height: float
+    width: float = NARROW
+    left: float = LEFT
+
+
+class IntervalRow(NamedTuple):
     """A contender: its record, its dot (`x`, `y`), and the ends of its interval."""
 
     record: EvaluationRecord
@@ -31,33 +40,6 @@ class IntervalRow:
 
 
 @dataclass(frozen=True)
-class Intervals:
-    """Dots with intervals on one axis, which begins at `left`."""
-
-    rows: tuple[IntervalRow, ...]
-    height: float
-    width: float = NARROW
-    left: float = LEFT
-
-
-@dataclass(frozen=True)
-class PowerRow:
-    """A feature alone, and the length of its bar, at most 100."""
-
-    power: FeaturePower
-    width: float
-
-
-@dataclass(frozen=True)
-class BarPair:
-    """The two bars of a bin, side by side."""
-
-    bin: Bin
-    reference: Box
-    current: Box
-
-
-@dataclass(frozen=True)
 class PairedBins:
     """Two histograms in one, on an axis from 0 to `top`."""
 
@@ -65,6 +47,21 @@ class PairedBins:
     pairs: tuple[BarPair, ...]
     width: float = PAIR_WIDTH
     height: float = PAIR_HEIGHT
+
+
+class PowerRow(NamedTuple):
+    """A feature alone, and the length of its bar, at most 100."""
+
+    power: FeaturePower
+    width: float
+
+
+class BarPair(NamedTuple):
+    """The two bars of a bin, side by side."""
+
+    bin: Bin
+    reference: Box
+    current: Box
 
 
 def plot_intervals(records: Sequence[EvaluationRecord]) -> Intervals | None:

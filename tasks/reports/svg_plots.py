@@ -38,12 +38,18 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class Bar:
-    """One column; a value of None is a gap."""
+class Block:
+    """A rectangle that stands for something; its name is its tooltip."""
 
     name: str
-    value: float | None
     box: Box
+
+
+@dataclass(frozen=True)
+class Bar(Block):
+    """One column; a value of None is a gap."""
+
+    value: float | None
     is_last: bool
 
     @property
@@ -60,14 +66,6 @@ class Bars(Plot):
     bars: tuple[Bar, ...]
 
 
-@dataclass(frozen=True)
-class Band:
-    """A stripe across a plot."""
-
-    y: float
-    height: float
-
-
 @dataclass(frozen=True, kw_only=True)
 class Spark(Plot):
     """A small line with its last point (`x`, `y`), and the band of expected values where there is one."""
@@ -75,7 +73,7 @@ class Spark(Plot):
     path: str
     x: float
     y: float
-    band: Band | None
+    band: Box | None
     lowest: float
     highest: float
     width: float = SPARK_WIDTH
@@ -83,13 +81,11 @@ class Spark(Plot):
 
 
 @dataclass(frozen=True)
-class StackPart:
+class StackPart(Block):
     """One part of a column; `part` is its number, from the bottom."""
 
-    name: str
     part: int
     value: float
-    box: Box
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,20 +136,11 @@ class Course(Plot):
     pieces: tuple[CoursePiece, ...]
 
 
-@dataclass(frozen=True)
-class Span:
-    """A block on a line of time."""
-
-    name: str
-    x: float
-    width: float
-
-
 @dataclass(frozen=True, kw_only=True)
 class Spans(Plot):
     """Blocks that follow each other on one line."""
 
-    spans: tuple[Span, ...]
+    spans: tuple[Block, ...]
     height: float = SPAN_HEIGHT
 
 
@@ -163,7 +150,7 @@ def plot_bars(rows: Sequence[tuple[str, float | None]]) -> Bars:
     top = max((value for _, value in rows if value is not None), default=0.0) or 1.0
     heights = [HEIGHT * (value or 0.0) / top for _, value in rows]
     bars = tuple(
-        Bar(name, value, _column(n, len(rows), height, top=height), is_last=n == len(rows) - 1)
+        Bar(name, _column(n, len(rows), height, top=height), value, is_last=n == len(rows) - 1)
         for n, ((name, value), height) in enumerate(zip(rows, heights, strict=True))
     )
     return Bars(top=top, first=rows[0][0], last=rows[-1][0], bars=bars)
@@ -203,7 +190,7 @@ def plot_spark(rows: Sequence[tuple[str, float]], low: float | None = None, high
         path=" ".join(f"{x},{y}" for x, y in points),
         x=points[-1][0],
         y=points[-1][1],
-        band=None if low is None and high is None else Band(upper, round(lower - upper, 2)),
+        band=None if low is None and high is None else Box(0.0, upper, SPARK_WIDTH, round(lower - upper, 2)),
         first=rows[0][0],
         last=rows[-1][0],
         lowest=min(values),
@@ -226,7 +213,7 @@ def plot_stack(rows: Sequence[tuple[str, Sequence[float]]], top: float) -> Stack
         for part, share in enumerate(shares):
             height = HEIGHT * share / top
             base += height
-            parts.append(StackPart(name, part, share, _column(n, len(rows), height, top=base)))
+            parts.append(StackPart(name, _column(n, len(rows), height, top=base), part, share))
     return Stack(first=rows[0][0], last=rows[-1][0], parts=tuple(parts))
 
 
@@ -284,5 +271,8 @@ def _piece(points: Sequence[CoursePoint]) -> CoursePiece:
 def plot_spans(rows: Sequence[tuple[str, float, float]], length: float, *, first: str, last: str) -> Spans:
     """Draw a block for each (name, begin, end) on one line from 0 to `length`."""
     scale = WIDTH / (length or 1.0)
-    spans = tuple(Span(name, round(scale * begin, 2), round(scale * (end - begin), 2)) for name, begin, end in rows)
+    spans = tuple(
+        Block(name, Box(round(scale * begin, 2), 0.0, round(scale * (end - begin), 2), SPAN_HEIGHT))
+        for name, begin, end in rows
+    )
     return Spans(first=first, last=last, spans=spans)

@@ -57,8 +57,8 @@ class LandedRange:
     source: str
     start: date
     end: date
-    landed: tuple[Landed, ...]
     unchanged: int
+    landed: tuple[Landed, ...]
 
     @property
     def rows(self) -> dict[str, int]:
@@ -117,7 +117,7 @@ def land_range(source: Source, home: Home, start: date, end: date, *, progress: 
         # Under the lock: another process may just have landed the same days.
         stale, current = _stale(source, home, start, end)
         landed = _land(source, home, stale, progress)
-    return LandedRange(source.name, start, end, tuple(landed), current)
+    return LandedRange(source.name, start, end, current, tuple(landed))
 
 
 def unlanded(source: Source, home: Home, start: date, end: date) -> dict[tuple[str, date], bool]:

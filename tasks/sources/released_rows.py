@@ -66,7 +66,7 @@ class RowRelease:
     """A release that has been made.
 
     Attributes:
-        folder: where it is.
+        folder: where it is; its name is the release's.
         record: what `release.json` says.
         digest: of everything that the landing takes from it.
     """
@@ -74,11 +74,6 @@ class RowRelease:
     folder: Path
     record: ReleaseRecord
     digest: str
-
-    @property
-    def name(self) -> str:
-        """Its folder's name."""
-        return self.folder.name
 
     def touches(self, table: str, day: date) -> bool:
         """Tell whether it changes a partition."""
@@ -153,7 +148,7 @@ class ReleasedSource:
         # Looked up each time, because people release rows while a backfill is landing.
         folder = _folder(self.home, self.name)
         names = sorted(path.name for path in folder.glob("[0-9]*-*")) if folder.is_dir() else []
-        if names != [release.name for release in self._known]:
+        if names != [release.folder.name for release in self._known]:
             self._known = releases_of(self.home, self.name)
         return [release for release in self._known if release.touches(table, day)]
 

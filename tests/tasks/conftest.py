@@ -1,13 +1,16 @@
-"""Fixtures of several rooms: an empty state folder, and a run in it."""
+"""Fixtures that tests of several rooms share."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tasks.store.files import Home
-from tests.tasks.checking import FakeRun
+
+if TYPE_CHECKING:
+    from tests.tasks.checking import FakeRun
 
 
 @pytest.fixture
@@ -18,5 +21,7 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.fixture
 def run(home: Home) -> FakeRun:
-    """A run that has done nothing yet."""
+    """A run that has left nothing yet."""
+    from tests.tasks.checking import FakeRun
+
     return FakeRun(home)

@@ -109,23 +109,23 @@ def test_volumes_rates_and_metrics_over_time(home: Home) -> None:
 
     page = collected(home)
 
-    (volume,) = page.volumes
-    assert [(bar.value, bar.is_missing) for bar in volume.plot.bars] == [(100, False), (None, True), (50, False)]
-    assert {row.name: [p.reading.value for p in row.plot.points] for row in page.rates} == {
+    (volume,) = page.volumes.values()
+    assert [(bar.value, bar.is_missing) for bar in volume.bars] == [(100, False), (None, True), (50, False)]
+    assert {name: [p.reading.value for p in plot.points] for name, plot in page.rates.items()} == {
         "rejected rows": [0.01, 0.01],
         "positive examples at the last cut": [0.1, 0.1],
     }
-    (metric,) = page.metrics
-    assert [(p.reading.value, p.reading.is_live) for p in metric.plot.points] == [(0.5, True), (0.6, False)]
-    assert metric.plot.points[0].reading.text == "0.5000 [0.4900, 0.5100], v, became champion"
-    assert len(metric.plot.pieces) == 2  # broken where the second day is missing
+    (metric,) = page.metrics.values()
+    assert [(p.reading.value, p.reading.is_live) for p in metric.points] == [(0.5, True), (0.6, False)]
+    assert metric.points[0].reading.text == "0.5000 [0.4900, 0.5100], v, became champion"
+    assert len(metric.pieces) == 2  # broken where the second day is missing
 
 
 def test_the_attempt_that_came_to_its_report_represents_the_day(home: Home) -> None:
     leave(home, 1, published(rows=7))
     leave(home, 1, {"land/result.json": landing(9)}, attempt="later")
 
-    assert collected(home).volumes[0].plot.top == 7
+    assert next(iter(collected(home).volumes.values())).top == 7
 
 
 @pytest.mark.parametrize(("last", "first"), [(1, "2026-02-09"), (3, "2026-02-07"), (90, "2026-02-01")])

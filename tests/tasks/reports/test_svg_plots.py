@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tasks.reports.svg_plots import Band, Reading, plot_bars, plot_course, plot_spans, plot_spark, plot_stack
+from tasks.reports.svg_plots import Box, Reading, plot_bars, plot_course, plot_spans, plot_spark, plot_stack
 
 
 def test_bars_fill_the_height_and_mark_the_last() -> None:
@@ -28,7 +28,7 @@ def test_a_spark_rises_with_its_values_and_shows_the_band_as_far_as_it_reaches()
 
     assert plot is not None
     assert plot.path == "3.0,23.0 117.0,3.0"
-    assert plot.band == Band(3.0, 10.0)
+    assert plot.band == Box(0.0, 3.0, plot.width, 10.0)
 
 
 def test_stacked_parts_stand_upon_each_other() -> None:
@@ -51,4 +51,4 @@ def test_a_course_breaks_where_a_day_is_missing() -> None:
 def test_spans_share_the_line() -> None:
     plot = plot_spans([("a", 0, 3), ("b", 3, 4)], 4, first="2026-01-01", last="2026-01-04")
 
-    assert [(span.x, span.width) for span in plot.spans] == [(0.0, 450.0), (450.0, 150.0)]
+    assert [(span.box.x, span.box.width) for span in plot.spans] == [(0.0, 450.0), (450.0, 150.0)]

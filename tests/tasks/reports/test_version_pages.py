@@ -63,7 +63,7 @@ def test_champion_periods_last_to_the_next_champion() -> None:
     periods = champion_periods(standings([event(1, "a"), event(5, "b"), event(5, "c")], None))
 
     assert periods is not None
-    assert [(span.name, span.width) for span in periods.spans] == [("a", 480.0), ("c", 120.0)]
+    assert [(span.name, span.box.width) for span in periods.spans] == [("a", 480.0), ("c", 120.0)]
     assert champion_periods([]) is None
 
 

@@ -119,7 +119,7 @@ def test_a_release_one_after_the_other_ends_as_both_at_once(tmp_path: Path) -> N
     both = Shop(tmp_path / "b", NOBODY, TORN, GOOD)
     both.release((2, CUSTOMER), (3, LINE))
     assert shop.sha256() == both.sha256()
-    assert [one.name[:4] for one in releases_of(shop.home, "online_retail")] == ["0001", "0002"]
+    assert [one.folder.name[:4] for one in releases_of(shop.home, "online_retail")] == ["0001", "0002"]
 
 
 def test_who_when_why_and_what_is_kept(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_released_rows_are_said_to_be(tmp_path: Path) -> None:
     source = open_source(RETAIL, shop.home, shop.files)
     again = [Match(row, CorrectedRow("m.csv:2", CUSTOMER)), Match(line, CorrectedRow("m.csv:3", LINE))]
     proposal = propose_rows(RETAIL, shop.home, source, again, [])
-    name = releases_of(shop.home, "online_retail")[0].name
+    name = releases_of(shop.home, "online_retail")[0].folder.name
     assert (proposal.accepted, proposal.rejected, proposal.released) == ([], [], [(row, name), (line, name)])
     assert shop.sha256() == before
 

@@ -15,6 +15,8 @@ MatineeError            any failure matinee explains in plain words
 from __future__ import annotations
 
 
+# None of these takes more than its message: with other arguments an error does not survive the way
+# back from a worker process, and ends the pool that was waiting for it.
 class MatineeError(Exception):
     """A failure explained in plain words: what, where, found, expected, and what to do next."""
 
@@ -57,4 +59,5 @@ class StackError(MatineeError):
 
 def first_line(error: BaseException) -> str:
     """Shorten a library's error to its first line with text, or to its type where it says nothing."""
+    # Some errors have no text at all: `str(TimeoutError())` is empty.
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

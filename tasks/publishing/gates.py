@@ -68,6 +68,8 @@ def _difference(groups: GroupValues, metric: str, ours: str, theirs: str) -> Int
     our_values, their_values = groups.of(metric, ours), groups.of(metric, theirs)
     if our_values is None or their_values is None:
         return None
+    # By users, not by lists, because the lists of a user are alike; with the seed of the evaluation, so that
+    # the intervals are those that it shows.
     return paired_interval(our_values, their_values, user_blocks(groups.users, INTERVAL_SEED), INTERVAL_SEED)
 
 
@@ -130,6 +132,7 @@ def gate_step(run: Run) -> GateResult:
     groups = GroupValues.read(folder / GROUPS_FILE)
     verdicts = [_verdict(run, gate, groups, evaluated.champion) for gate in run.spec.gates]
     if run.spec.publish.refit:
+        # The metric of the first gate is the primary one, here as in the test for leakage.
         verdicts.append(evaluate_refit(run.spec.gates[0].metric, groups))
     verdicts.append(evaluate_leakage(Leakage.read(folder / LEAKAGE_FILE), run.spec.name, run.as_of))
     failed = [verdict for verdict in verdicts if not verdict.passed]
@@ -139,10 +142,12 @@ def gate_step(run: Run) -> GateResult:
         version=this_version(run),
         champion=None if evaluated.champion is None else evaluated.champion.version,
     )
+    # Before the error: pages show these verdicts, and a backfill takes a day with a failed gate for finished.
     with run.write(GATE_STEP) as target:
         write_list(target.path / VERDICTS_FILE, verdicts)
         target.result = result
     if failed:
+        # The day may have been published when it was evaluated earlier, against another champion.
         withdraw_version(run)
         raise GateFailed(
             f"{run.spec.name} {run.as_of}: the model is not published, {len(failed)} of {len(verdicts)} gates failed; "
@@ -158,8 +163,10 @@ def _verdict(
     verdict = evaluate_gate(gate, groups)
     if champion is None or not against_champion(gate):
         return verdict
+    # Or a pipeline could never publish its first version.
     if champion.version is None:
         return verdict.model_copy(update={"passed": True, "detail": f"no {CHAMPION} before {run.as_of}"})
+    # What could not be compared is not known to be no worse.
     if champion.problem is not None:
         detail = f"inconclusive: {champion.version} cannot be compared: {champion.problem}"
         return verdict.model_copy(update={"passed": False, "detail": detail})

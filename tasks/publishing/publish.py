@@ -53,6 +53,7 @@ def lineage(run: Run, data: str) -> dict[str, Any]:
         "data": data,
         "code": digest([code_digest(), transforms_digest()]),
         "libraries": libraries(),
+        # Without the attempt: whichever makes the version, it has the same name.
         "run": f"{run.spec.name}/{run.as_of}",
     }
 
@@ -177,10 +178,12 @@ def golden_requests(folder: Path) -> list[Request]:
 
     from engine.descriptor import Request
 
+    # By digest: an arbitrary choice, yet the same in whatever order the rows are.
     known = sorted(
         pq.read_table(folder / "features" / "user.parquet", columns=["user_id"])["user_id"].to_pylist(), key=digest
     )
     items = pq.read_table(folder / "catalogue.parquet", columns=["item_id"])["item_id"].to_pylist()
+    # More than are asked for, so that the answer shows what is cut off as well.
     some = tuple(sorted(items, key=digest)[: 2 * GOLDEN_LENGTH])
     requests = [Request(user_id=user, k=GOLDEN_LENGTH) for user in known[:GOLDEN_USERS]]
     requests += [Request(user_id=user, k=GOLDEN_LENGTH, candidates=some) for user in known[:1]]
@@ -194,6 +197,7 @@ def write_version(run: Run, folder: Path, version: str, made_from: dict[str, Any
 
     descriptor = describe(run, folder, copy_artifacts(run, folder), version, made_from)
     write_descriptor(folder, descriptor)
+    # A version without golden answers is refused, so it is loaded as an unpublished one to give them.
     answers = golden(load(folder, unpublished=True), golden_requests(folder))
     write_descriptor(folder, descriptor.model_copy(update={"golden": answers}))
     load(folder)
@@ -207,6 +211,7 @@ def publish_step(run: Run) -> PublishResult:
         GateFailed: one did not; nothing is published.
         RegistryError: the disk is full, or the same version is there with other contents.
     """
+    # A gate leaves a result when it fails, too, and a single step can be called from the shell.
     if not run.read(GATE_STEP, GateResult).passed:
         raise GateFailed(f"{run.spec.name} {run.as_of}: a gate failed, so nothing is published")
     made_from = lineage(run, run.read("retrieve", RetrieveResult).data)
@@ -224,6 +229,7 @@ def publish_step(run: Run) -> PublishResult:
         metrics=event.metrics,
         to_judge_again=tuple(day for day in outdated_verdicts(run.home, run.spec) if day > run.as_of),
     )
+    # Last: killed before, the step is run again, finds the version there, and moves the alias nowhere else.
     with run.write(PUBLISH_STEP) as folder:
         folder.result = result
     return result
@@ -243,6 +249,7 @@ def _build_version(run: Run, version: str, made_from: dict[str, Any]) -> tuple[s
     # On the file system of the registry: only there is adding the version one rename.
     building = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
     try:
+        # mkdtemp lets nobody else in, but servers may run as another user.
         building.chmod(0o755)
         content = write_version(run, building, version, made_from)
         return content, add_version(run.home, run.spec.name, version, building, content)
@@ -252,6 +259,7 @@ def _build_version(run: Run, version: str, made_from: dict[str, Any]) -> tuple[s
             "alias has not moved. Free some space, or fix the disk, then run this step again"
         ) from None
     finally:
+        # Once the version has been added there is nothing here: adding it has renamed the folder.
         shutil.rmtree(building, ignore_errors=True)
 
 

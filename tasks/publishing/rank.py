@@ -51,6 +51,8 @@ def rank_user(pipeline: str, user: str, k: int, version: str | None) -> Renderab
     for position, (item, score) in enumerate(zip(response.items, response.scores, strict=True), start=1):
         table.add_row(str(position), f"{score:.4f}", item, response.titles[position - 1])
     users = engine.wiring.table("features/user.parquet", "user").users
+    # Ids that the table does not have are numbered below 0.
     if users is None or users.numbers([user])[0] >= 0:
         return table
+    # A version's name begins with its as-of day.
     return Group(Text(f"user {user!r} is not known as of {version[:10]}: popular items", style="yellow"), table)

@@ -20,6 +20,23 @@ PAIR_WIDTH, PAIR_HEIGHT = 300.0, 80.0
 
 
 @dataclass(frozen=True)
+class PairedBins:
+    """Two histograms in one, on an axis from 0 to `top`."""
+
+    top: float
+    pairs: tuple[BarPair, ...]
+    width: float = PAIR_WIDTH
+    height: float = PAIR_HEIGHT
+
+
+class PowerRow(NamedTuple):
+    """A feature alone, and the length of its bar, at most 100."""
+
+    power: FeaturePower
+    width: float
+
+
+@dataclass(frozen=True)
 class Intervals:
     """Dots with intervals on one axis, which begins at `left`."""
 
@@ -37,23 +54,6 @@ class IntervalRow(NamedTuple):
     y: float
     low: float
     high: float
-
-
-@dataclass(frozen=True)
-class PairedBins:
-    """Two histograms in one, on an axis from 0 to `top`."""
-
-    top: float
-    pairs: tuple[BarPair, ...]
-    width: float = PAIR_WIDTH
-    height: float = PAIR_HEIGHT
-
-
-class PowerRow(NamedTuple):
-    """A feature alone, and the length of its bar, at most 100."""
-
-    power: FeaturePower
-    width: float
 
 
 class BarPair(NamedTuple):

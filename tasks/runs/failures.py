@@ -45,6 +45,7 @@ def call_step(run: Run, step: str, function: Callable[..., Result], *args: Any) 
         if said is None or said is error:
             raise
         raise said from error
+    # A try that succeeds takes back what an earlier one said; the report would quote it otherwise.
     path.unlink(missing_ok=True)
     return result
 
@@ -59,6 +60,7 @@ def error_file(run: Run, step: str, *args: Any) -> Path:
 def last_words(run: Run, step: str) -> str | None:
     """Read the error message of a step, of each of its mapped tasks; None if it did not fail."""
     folder = run.dir / "errors"
+    # No step has a hyphen in its name, so that none is taken for a task of another.
     paths = [folder / f"{step}.txt", *sorted(folder.glob(f"{step}-*.txt"))]
     texts = [path.read_text(encoding="utf-8", errors="replace") for path in paths if path.is_file()]
     return "\n".join(texts) or None
@@ -75,6 +77,7 @@ def explained(error: Exception, place: str = "") -> MatineeError | None:
             f"{place}the data could not be read or computed: {first_line(error)}; check the files it names "
             "(`matinee check` names a damaged landing), then run this step again"
         )
+    # Before OSError, which it is one of: a missing file is no fault of the disk.
     if isinstance(error, FileNotFoundError):
         return MatineeError(
             f"{place}{error.filename or error}: no such file; expected what an earlier step leaves there. Run the "

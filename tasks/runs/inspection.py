@@ -18,6 +18,7 @@ class InspectedRun(Run):
 
     def step_dir(self, step: str) -> Path:
         """Locate the folder of a step's results; that of a check belongs to the inspection."""
+        # Or a look at a published run would replace the verdicts it was published by.
         if step.startswith("check_"):
             return self.home.run_dir(self.spec.name, self.as_of, INSPECTION) / step
         return super().step_dir(step)
@@ -31,6 +32,7 @@ def run_to_inspect(pipeline: str, as_of: date, attempt: str | None) -> Run:
 
 def latest_attempt(run: Run) -> str:
     """Name the attempt at the run's day that drew its sample last: the nearest to what is landed now."""
+    # `result.json` is there only once the sample is whole. Clocks of file systems are coarse: names break ties.
     samples = sorted(
         run.home.runs(run.spec.name, run.as_of).glob("*/sample/result.json"),
         key=lambda path: (path.stat().st_mtime_ns, path.parent.parent.name),

@@ -94,6 +94,7 @@ class Run:
         with atomic_dir(self.step_dir(step)) as path:
             folder = StepFolder(path)
             yield folder
+            # Without a result the folder would pass for a finished step with whoever only looks whether it is there.
             if folder.result is None:
                 raise ValueError(f"the step {step!r} ended without a result")
             # Beside the result, not in it: equal inputs are to give equal results whatever code made them.
@@ -117,6 +118,7 @@ class Run:
                 f"the step {step!r} of {self.spec.name} {self.as_of} has not run in the attempt "
                 f"{self.attempt!r} (no {path}); run it first, or `matinee run` for all steps"
             )
+        # A sample by one definition and a model by another must not become one version.
         if read_json(path.with_name("made_by.json")) != self.made_by:
             raise MatineeError(
                 f"the pipeline file or the code has changed since the step {step!r} of {self.spec.name} {self.as_of} "

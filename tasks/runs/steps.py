@@ -69,6 +69,7 @@ class Step:
 STEPS: tuple[Step, ...] = (
     Step(
         "land",
+        # It makes no version: what was landed is in a version's name by the digest of the rows, not of the code.
         "Turns the source's day into immutable parquet partitions.",
         "sources.land:land_step",
         group="data",
@@ -129,6 +130,7 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         "populations",
+        # A task of its own, because Airflow maps a task only over what another one returned.
         "Lists the populations that have enough groups for a model of their own.",
         "training.train:populations",
         after=("sample",),
@@ -221,6 +223,7 @@ def stopped_by(name: str, *, in_airflow: bool) -> list[str]:
     if name in BESIDE:
         return []
     order = [step.name for step in WITH_RESULT]
+    # `matinee run` ends at the first error, so there everything behind it stops.
     behind = dependents(name) if in_airflow else {step.name for step in STEPS[list(BY_NAME).index(name) + 1 :]}
     return [other for other in order if other in behind and other not in BESIDE]
 
@@ -243,4 +246,5 @@ def sequence() -> dict[str, Callable[[Any], Any]]:
 
 
 def _bound(step: Step) -> Callable[[Any], Any]:
+    # Not a lambda within the comprehension: all of them would run its last step.
     return lambda run: run_step(run, step)

@@ -29,6 +29,7 @@ def _branch(name: str, node: Any) -> Branch:
     if isinstance(node, Mapping):
         plain = {key: value for key, value in node.items() if not isinstance(value, Mapping | list)}
         below = [_branch(str(key), value) for key, value in node.items() if isinstance(value, Mapping | list) and value]
+        # A `$ref` is a plain value: the ranker that it names is shown beside, not again below.
         kind = str(plain.pop("type", ""))
         return Branch(name, kind, ", ".join(f"{key} {value}" for key, value in plain.items()), tuple(below))
     if isinstance(node, list):

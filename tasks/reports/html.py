@@ -35,6 +35,7 @@ def _environment() -> Environment:
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
+        # Not by name: jinja's own rule escapes *.html, and these end in .j2.
         autoescape=True,
         undefined=StrictUndefined,  # a typo in a template must fail a test, not leave a hole in a page
         trim_blocks=True,
@@ -46,6 +47,7 @@ def _environment() -> Environment:
 
 def link(target: Path, here: Path) -> str:
     """The relative link from the page `here` to a file."""
+    # Relative, so that it leads to the same file on disk and served.
     return Path(os.path.relpath(target, here.parent)).as_posix()
 
 
@@ -68,4 +70,5 @@ def size(count: int) -> str:
 
 def short(digest: str) -> str:
     """Shorten a digest to what tells it from others."""
+    # 48 bits: two digests of one pipeline that begin alike are out of the question.
     return digest[:12]

@@ -154,6 +154,7 @@ def heat_map(summaries: Summaries) -> HeatMap:
     ran: dict[str, set[str]] = {}
     for day, summary in summaries.items():
         for step, failed in summary.failed_checks.items():
+            # Also the line of the step itself: that all of its checks passed is worth a cell.
             for line in {line_of(step), *(line_of(step, check) for check in failed)}:
                 ran.setdefault(line, set()).add(day)
                 members = [check for check in failed if line_of(step, check) == line]
@@ -166,6 +167,7 @@ def heat_map(summaries: Summaries) -> HeatMap:
         _heat_row(f"{table}: {ProfileColumn.parse(column).title}", cells, ran[line])
         for (line, table, column), cells in checks.items()
     ]
+    # The name decides last, so that the order is the same each time the page is made.
     rows.sort(key=lambda row: (-row.worst, -row.bad_days, row.name))
     noted = LEVELS.index("info")
     return HeatMap(
@@ -177,10 +179,12 @@ def heat_map(summaries: Summaries) -> HeatMap:
 
 def _heat_row(name: str, cells: Mapping[str, Cell], ran: set[str]) -> HeatRow:
     """Fill in the days on which the line ran and nothing failed."""
+    # Not on all days: a check that did not run has not passed.
     return HeatRow(name, dict.fromkeys(ran, Cell("ok", "passed")) | dict(cells))
 
 
 def _keep_worse(cells: dict[str, Cell], day: str, cell: Cell) -> None:
+    # Checks of several days of data, or suites, can fall into one cell.
     if day not in cells or cell.rank > cells[day].rank:
         cells[day] = cell
 
@@ -245,6 +249,7 @@ def _pipeline_row(home: Home, pipeline: str) -> PipelineRow:
     attempt = latest_reported(attempts(home, pipeline, latest)) if latest else None
     outcome = summarize_attempt(attempt).outcome if attempt else None
     events = timeline(home, pipeline)
+    # The name in the last event, since the pipeline file may be gone, or name another one meanwhile.
     served = alias(home, pipeline, events[-1].alias) if events else None
     return PipelineRow(
         pipeline=pipeline,

@@ -84,6 +84,7 @@ class FailedCounts(Record):
 
 def latest_reported(attempts: Sequence[Attempt]) -> Attempt | None:
     """Choose the attempt that represents a day: the latest that came to its report, or else the latest."""
+    # An attempt that is still running has no report, and would show a finished day as unfinished.
     reported = [attempt for attempt in attempts if (attempt.step_dir("report") / "result.json").exists()]
     return next(iter([*reported, *attempts]), None)
 
@@ -123,6 +124,7 @@ def _failed_checks(attempt: Attempt, step: str) -> list[Check] | None:
 def _outcome(attempt: Attempt, failed: Iterable[Check], published: PublishResult | None) -> Outcome:
     if published:
         return Outcome.PUBLISHED
+    # In this order, because a gate that failed and a check that stops a run leave an error, too.
     gate = GateResult.read_if_valid(attempt.step_dir(GATE_STEP) / "result.json")
     if gate is not None and not gate.passed:
         return Outcome.REJECTED

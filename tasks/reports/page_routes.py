@@ -26,6 +26,7 @@ from tasks.store.run_files import attempt_called, pipelines
 if TYPE_CHECKING:
     from tasks.runs.run import Run
 
+# No HTML: of pages on disk only reports are served, in which everything from data is escaped.
 KINDS = {
     ".json": "application/json",
     ".jsonl": "text/plain; charset=utf-8",
@@ -138,6 +139,7 @@ def report_of(home: Home, pipeline: str, day: str, attempt: str, load: Callable[
         attempt: name of the attempt.
         load: creates a `Run` of pipeline, day and attempt; a MatineeError means that there is no page.
     """
+    # As it was written: a run's report is of its own time, whatever has changed since.
     written = file_at(home, "runs", pipeline, "/".join([day, attempt, *REPORT]))
     if written is not None:
         return written.read_text(encoding="utf-8")

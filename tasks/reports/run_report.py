@@ -178,6 +178,7 @@ def collect_report(run: Run, *, finished: bool = True) -> RunReport:
 def live_version(run: Run) -> Alias | None:
     """Read what the alias points at while the page is made; None if there is nothing, or it is damaged."""
     try:
+        # A damaged pointer is a fault of the registry, and no reason for a run to have no report.
         return alias(run.home, run.spec.name, run.spec.publish.alias)
     except MatineeError:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import median
-from typing import TYPE_CHECKING, Any, Literal, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeGuard
 
 from tasks.checks.features import FeatureCheckResult
 from tasks.checks.rejection_rates import ALL_RULES, RejectedCount
@@ -76,15 +76,6 @@ class DefenseLine:
 
 
 @dataclass(frozen=True)
-class SeverityCount:
-    """Checks of one severity: how many there were, and how many failed."""
-
-    severity: Severity
-    failed: int
-    total: int
-
-
-@dataclass(frozen=True)
 class RejectedRow:
     """Rejected rows of one table and rule, with their share on the days before.
 
@@ -125,8 +116,17 @@ class LabelMix:
     last_rate: float
 
 
+class SeverityCount(NamedTuple):
+    """Checks of one severity: how many there were, and how many failed."""
+
+    severity: Severity
+    failed: int
+    total: int
+
+
 def line_of(step: str, check: Check | None = None) -> str:
     """Name the line of defense of a check, or of a step's checks that do not name theirs."""
+    # The monitor is on no line; what it compares are features.
     return (check.line if check else None) or BY_NAME[step].line or "features"
 
 
@@ -157,6 +157,7 @@ def _volume(table: str, rows: Mapping[date, int], as_of: date) -> LandedTable:
         table=table,
         plot=plot_bars([(day.isoformat(), rows.get(day)) for day in days]),
         latest=rows.get(as_of),
+        # A median: one day of outage among the seven does not change what is usual.
         usual=median(before) if before else None,
     )
 
@@ -188,6 +189,7 @@ def _check_row(check: Check, as_of: date) -> CheckRow:
 
 
 def _is_finite(value: Any) -> TypeGuard[float]:
+    # A bool is an int to Python, and no point of a trend.
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -213,6 +215,7 @@ def rejected_rows(run: Run) -> tuple[RejectedRow, ...] | None:
     if counts is None:
         return None
     trends = _rejected_before(run)
+    # Bars of nothing but zeros have no length, whatever they are divided by.
     top = max((count.rate or 0.0 for count in counts), default=0.0) or 1.0
     rows = []
     for count in counts:
@@ -270,6 +273,7 @@ def label_mix(run: Run) -> LabelMix | None:
     try:
         with memory() as connection:
             rows = connection.execute(query).fetchall()
+    # A torn file costs the page this section, not the page.
     except (duckdb.Error, MatineeError):
         return None
     return _mix([(str(cut), part, int(grade), float(weight)) for cut, part, grade, weight in rows])
@@ -286,4 +290,5 @@ def _mix(rows: Sequence[tuple[str, str, int, float]]) -> LabelMix | None:
     shares = [[weights.get((*pair, grade), 0.0) / totals[pair] for grade in grades] for pair in cuts]
     top = max(sum(parts) for parts in shares)
     columns = [(f"{cut} ({part})", parts) for (cut, part), parts in zip(cuts, shares, strict=True)]
+    # A twentieth of air, so that the highest column does not end at the edge.
     return LabelMix(plot_stack(columns, top * 1.05), top, tuple(grades), sum(shares[-1]))

@@ -90,11 +90,13 @@ def drift_section(run: RunFiles) -> DriftSection | None:
     if drift is None:
         return None
     rows = [DriftRow(record, _plot(record)) for record in drift.compared]
+    # The worst first; the name decides last, so that the order is the same each time.
     rows.sort(key=lambda row: (-LEVELS.index(row.drift.level), -row.drift.psi, row.drift.feature))
     return DriftSection(tuple(rows), _side(drift.reference), _side(drift.current), drift.problem)
 
 
 def _plot(record: DriftRecord) -> PairedBins | None:
+    # The label is kept without its bins.
     return plot_pairs(record.bins) if isinstance(record, FeatureDrift) else None
 
 

@@ -128,6 +128,7 @@ def by_metric(records: Sequence[EvaluationRecord]) -> tuple[MetricPanel, ...]:
     """Arrange records by metric, in the order of the records; the model comes before its baselines."""
     panels = []
     for metric in dict.fromkeys(record.metric for record in records):
+        # sorted() is stable: behind the model, contenders stay in the order of the records.
         contenders = sorted(select(records, metric=metric, is_overall=True), key=lambda record: record.of != MODEL)
         panels.append(
             MetricPanel(
@@ -175,7 +176,9 @@ def model_panels(run: RunFiles) -> tuple[ModelPanel, ...]:
         result = TrainResult.read_if_valid(path)
         if result is None:
             continue
+        # By name where gains are equal, so that a page is the same each time it is made.
         gains = sorted(result.importance.items(), key=lambda pair: (-pair[1], pair[0]))
+        # Trees that never split have no gain at all.
         total = sum(gain for _, gain in gains) or 1.0
         greatest = max((gain for _, gain in gains), default=0.0) or 1.0
         panels.append(
@@ -183,6 +186,7 @@ def model_panels(run: RunFiles) -> tuple[ModelPanel, ...]:
                 population=result.population,
                 examples=result.examples,
                 groups=result.groups,
+                # In the order in which they are on disk.
                 settings=dict(sorted(result.settings.model_dump(mode="json").items())),
                 gains=tuple(FeatureGain(name, gain / total, gain / greatest) for name, gain in gains[:TOP_FEATURES]),
                 unused=tuple(name for name, gain in gains if gain == 0),

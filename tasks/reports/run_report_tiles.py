@@ -35,10 +35,12 @@ class Tile:
 
 def landed_tile(tables: Sequence[LandedTable]) -> Tile | None:
     """Rows of the day, relative to the days before."""
+    # A table with a torn manifest says so in its section; the sum is of the others.
     known = [table for table in tables if table.problem is None]
     rows = sum(table.latest or 0 for table in known)
     usual = sum(table.usual or 0 for table in known)
     note = f"{rows / usual:.2f} × the days before" if usual else "rows of the day"
+    # Nothing landed is bad; how much is usual is a matter of the checks, not of the tile.
     return Tile("landed", "landed", f"{rows:,}", note, "" if rows else "bad") if known else None
 
 

@@ -95,6 +95,7 @@ def _state(run: Run, name: str, error: str | None, *, stopped: bool, finished: b
         return State.MISSING
     if error is None and name == WITH_RESULT[0].name and not run.step_dir(name).exists():
         return State.MISSING  # nothing has run at all
+    # In a run that is over it failed without a word: its process was killed, or ran out of time.
     if error is None and not finished and not _has_failed_verdict(run, name):
         return State.OPEN
     return State.FAILED
@@ -137,6 +138,7 @@ def _first(steps: Sequence[StepState], state: State) -> StepState | None:
 
 def verdict_on(run: Run, steps: Sequence[StepState]) -> Verdict:
     """Say how the run ended, why, and what to do next."""
+    # First, because a step beside the others may fail in a run that publishes.
     published = PublishResult.read_if_valid(run.step_dir(PUBLISH_STEP) / "result.json")
     if published:
         state = f"is now {published.alias}" if published.alias_moved else "was published; the alias stays where it is"
@@ -153,6 +155,7 @@ def verdict_on(run: Run, steps: Sequence[StepState]) -> Verdict:
         return Verdict(text, False, reasons, failed.error, (f"docs/runbooks/{runbook}",))
     if failed.name in CHECK_STEPS:
         checks = _failed_critically(run, failed.name)
+        # Several checks can ask for the same; in order, since the list is cut.
         actions = tuple(dict.fromkeys(check.next for check in checks))[:MOST_NAMED]
         text = f"Stopped: {failed.name} found critical faults in the data."
         return Verdict(text, False, _named(checks), failed.error, (*actions, "docs/runbooks/check-failed.md"))

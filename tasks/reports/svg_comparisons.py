@@ -69,6 +69,7 @@ def plot_intervals(records: Sequence[EvaluationRecord]) -> Intervals | None:
     known = [(record, record.value) for record in records if record.value is not None]
     if not known:
         return None
+    # A record of too few lists has no interval: its dot is all that is drawn.
     top = max(value if record.high is None else record.high for record, value in known)
     scale = (NARROW - LEFT - RIGHT) / (top or 1.0)
 
@@ -110,6 +111,7 @@ def plot_pairs(bins: Sequence[Bin]) -> PairedBins | None:
         return Box(round(x, 2), round(PAIR_HEIGHT - height, 2), round(0.4 * step, 2), round(height, 2))
 
     pairs = tuple(
+        # A tenth of the bin is left empty on both sides, and the bars of a pair touch.
         BarPair(bin_, bar(n * step + 0.1 * step, bin_.reference), bar(n * step + 0.5 * step, bin_.current))
         for n, bin_ in enumerate(bins)
     )

@@ -184,6 +184,7 @@ def plot_spark(rows: Sequence[tuple[str, float]], low: float | None = None, high
 
     step = (SPARK_WIDTH - 2 * SPARK_MARGIN) / (len(rows) - 1)
     points = [(round(SPARK_MARGIN + n * step, 2), height(value)) for n, value in enumerate(values)]
+    # Where a bound is missing, the band reaches to the edge of the plot.
     upper = 0.0 if high is None else height(high)
     lower = SPARK_HEIGHT if low is None else height(low)
     return Spark(
@@ -199,6 +200,7 @@ def plot_spark(rows: Sequence[tuple[str, float]], low: float | None = None, high
 
 
 def _spark_axis(values: Sequence[float], bounds: Sequence[float]) -> tuple[float, float]:
+    # A flat line has no range: it gets half its value on both sides, and a line of zeros 1.
     room = (max(values) - min(values)) / 2 or abs(values[0]) / 2 or 1.0
     near = [bound for bound in bounds if min(values) - room <= bound <= max(values) + room]
     bottom, top = min([*values, *near]), max([*values, *near])
@@ -213,6 +215,7 @@ def plot_stack(rows: Sequence[tuple[str, Sequence[float]]], top: float) -> Stack
         for part, share in enumerate(shares):
             height = HEIGHT * share / top
             base += height
+            # The sum is not rounded: rounded heights would leave gaps between the parts, or overlap.
             parts.append(StackPart(name, _column(n, len(rows), height, top=base), part, share))
     return Stack(first=rows[0][0], last=rows[-1][0], parts=tuple(parts))
 
@@ -229,6 +232,7 @@ def plot_course(readings: Sequence[Reading], days: Sequence[str]) -> Course | No
     highs = [value if reading.high is None else reading.high for reading, value in known]
     room = (max(highs) - min(lows)) * 0.1 or abs(max(highs)) * 0.1 or 1.0
     bottom, top = min(lows) - room, max(highs) + room
+    # In the middle of its day's column, so that plots of lines and of bars line up.
     places = {day: round(WIDTH * (n + 0.5) / len(days), 2) for n, day in enumerate(days)}
 
     def height(value: float) -> float:
@@ -239,6 +243,7 @@ def plot_course(readings: Sequence[Reading], days: Sequence[str]) -> Course | No
         for (reading, value), low, high in zip(known, lows, highs, strict=True)
     ]
     return Course(
+        # What is written beside the plot is of the values, without the room around them.
         lowest=bottom + room,
         highest=top - room,
         first=days[0],

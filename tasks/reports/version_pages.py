@@ -140,6 +140,7 @@ def _metrics(home: Home, pipeline: str, entries: Sequence[VersionStanding]) -> l
     latest = (read_descriptor(home, pipeline, entries[-1].event.version) if entries else None) or {}
     ordered = [record.metric for record in _records(latest)]
     named = [name for entry in entries for name in entry.event.metrics]
+    # Then those that only earlier versions were measured by.
     return list(dict.fromkeys([name for name in ordered if name in named] + named))
 
 
@@ -162,6 +163,7 @@ def standings(events: Sequence[TimelineEvent], current: Alias | None) -> list[Ve
         last.pop(event.version, None)  # or the version would keep its first place in the dict
         last[event.version] = event
     ordered = sorted(last.values(), key=lambda event: event.as_of)
+    # Of versions of one day the one published last counts: it comes last, because sorted() is stable.
     champions = {event.as_of: event.version for event in ordered if not event.withdrawn}
     live = {event.version for event in events if event.live}
     served = None if current is None else current.version
@@ -176,6 +178,7 @@ def standings(events: Sequence[TimelineEvent], current: Alias | None) -> list[Ve
 
 
 def _standing(event: TimelineEvent, champion: str | None, served: str | None, *, was_live: bool) -> Standing:
+    # First, because the alias never moves backwards: a version that was withdrawn can still be served.
     if event.version == served:
         return Standing.SERVED_THOUGH_WITHDRAWN if event.withdrawn else Standing.SERVED
     if event.withdrawn:
@@ -214,6 +217,7 @@ def read_descriptor(home: Home, pipeline: str, version: str) -> dict[str, Any] |
 
     It is not parsed: the pages also show versions whose nodes this engine does not know.
     """
+    # A version can come from an address, and must not lead out of the folder.
     descriptor = optional(home.registry(pipeline) / "versions" / safe_name(version) / "descriptor.json")
     return descriptor if isinstance(descriptor, dict) else None
 

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
+# Well below DuckDB's own limit of 2 MB, so that this one decides.
 LONGEST_LINE = 1_000_000
 LONGEST_RAW = 65_536
 LINE_NUMBER = "line_number"
 REJECTS = "_rejects"
 """Landed beside a source's tables: the lines of its files that could not be read."""
+# Excel's UTF-8 files begin with it, and the first column would have another name; DuckDB skips it by itself.
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -79,6 +81,7 @@ def read_csv(path: Path, layout: Layout, connection: DuckDBPyConnection) -> tupl
             copy = Path(folder) / "readable.csv"
             _copy_without(path, copy, odd)
             rows, refused = _parse(copy, layout, connection)
+    # DuckDB counts the lines of the copy; `numbers` has the line of the file for each of them.
     numbers = np.delete(np.arange(2, lines + 2), np.asarray(sorted(odd), dtype=np.int64) - 2)
     if refused and (max(refused) - 2 >= len(numbers) or min(refused) < 2):
         raise SourceError(f"{path}: DuckDB names a line that the file does not have; is the file being written?")
@@ -200,6 +203,7 @@ def _parse(path: Path, layout: Layout, connection: DuckDBPyConnection) -> tuple[
     # read_csv takes a glob; a folder may have these characters in its name.
     pattern = "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
     query = (
+        # Nothing is left to the sniffer: it reads a malformed file as one column of text, without an error.
         f"{chosen} from read_csv({literal(pattern)}, auto_detect = false, header = true, parallel = false, "
         f"delim = {literal(layout.delimiter)}, quote = '\"', escape = '\"', nullstr = '', strict_mode = true, "
         f"columns = {{{columns}}}, store_rejects = true, rejects_table = 'refused', rejects_scan = 'scans'{options})"
@@ -209,6 +213,7 @@ def _parse(path: Path, layout: Layout, connection: DuckDBPyConnection) -> tuple[
         connection.execute("drop table if exists refused; drop table if exists scans")
         rows = connection.sql(query).to_arrow_table()
         refused = connection.execute(
+            # A line can have an error in each of its columns, and is one reject.
             "select line, any_value(column_name order by column_idx), "
             "string_agg(error_message, ' ' order by column_idx) from refused group by line"
         ).fetchall()

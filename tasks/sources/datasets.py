@@ -58,9 +58,11 @@ class Table(_Part):
         kinds = ("{ds}" in self.file) + (self.day is not None) + self.static
         if kinds != 1:
             raise ValueError("expected exactly one of: a file name with {ds}, `day`, `static: true`")
+        # A declaration must not make a file from elsewhere part of the landing.
         if Path(self.file).is_absolute() or ".." in Path(self.file).parts:
             raise ValueError(f"file: found {self.file!r}, expected a path below the data folder")
         names = [column.name for column in self.columns]
+        # Both are taken: the line that a row was read from, and the day of its partition.
         if len(set(names)) < len(names) or {LINE_NUMBER, "ds"} & set(names):
             raise ValueError(f"columns: names must differ, and none may be `{LINE_NUMBER}` or `ds`")
         if self.day is not None:
@@ -98,6 +100,7 @@ class Closed(_Part):
 
     def on(self, day: date) -> bool:
         """Tell whether a day without a file is an empty day."""
+        # Closed days are declared, since a lost file must not pass for a quiet day.
         return WEEKDAYS[day.weekday()] in self.weekdays or day in self.days
 
 

@@ -21,6 +21,7 @@ from tasks.store.files import atomic_dir, sha256_file
 
 ATTEMPTS = 6
 TIMEOUT = httpx.Timeout(30.0)
+# Any other status, such as 404, would be the same a second later.
 _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -78,6 +79,7 @@ def fetch(url: str, target: Path, sha256: str, *, console: Console | None = None
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
+    # Killed between its last byte and its name.
     if part.is_file() and sha256_file(part) == sha256:
         return _accept(url, part, target, sha256)
     retrying = Retrying(
@@ -116,8 +118,10 @@ def _fetch_rest(client: httpx.Client, url: str, part: Path, bar: Progress) -> No
     """Append what is missing of a file to `part`, or all of it if the server's file is another one."""
     have = part.stat().st_size if part.exists() else 0
     mark = _mark(part).read_text(encoding="utf-8") if have and _mark(part).exists() else ""
+    # Ranges and the checksum are of the file's bytes, not of a compressed transfer of them.
     headers = {"Accept-Encoding": "identity"}
     if have and mark:
+        # If-Range: a server whose file has changed sends all of it, instead of a rest that belongs to another.
         headers |= {"Range": f"bytes={have}-", "If-Range": mark}
     with client.stream("GET", url, headers=headers) as response:
         if response.status_code in _TRY_AGAIN:
@@ -130,6 +134,7 @@ def _fetch_rest(client: httpx.Client, url: str, part: Path, bar: Progress) -> No
         if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             _mark(part).unlink(missing_ok=True)
             raise _BrokenOffError("the server sent another range than the one asked for; starting over")
+        # Before the bytes, which can break off at any time: a part without its mark could not be continued.
         _mark(part).write_text(_version(response), encoding="utf-8")
         _receive(response, part, have if resumed else 0, bar)
 

@@ -22,6 +22,7 @@ from tasks.sources.datasets import Dataset, Download, Table
 _SHEET = "xl/worksheets/sheet1.xml"
 _STRINGS = "xl/sharedStrings.xml"
 _NS = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+# Not 1899-12-31: Excel counts a 29 February 1900 that never was, so later days are one too high.
 _SERIAL_ZERO = datetime(1899, 12, 30)  # noqa: DTZ001 - as everywhere: naive UTC
 
 
@@ -89,6 +90,7 @@ def _rows(sheet: IO[bytes], strings: list[str], width: int) -> Iterator[list[str
     for _, element in ElementTree.iterparse(sheet):  # noqa: S314 - see above
         if element.tag == f"{_NS}row":
             cells = [""] * width
+            # Empty cells are left out of a row, so that a cell's place is in its reference, not in its order.
             for cell in element:
                 column = _column(cell.get("r", ""))
                 if column < width:
@@ -120,9 +122,11 @@ def _text(value: str, kind: str) -> str:
     if not value:
         return ""
     if kind == "TIMESTAMP":
+        # A time is a fraction of a day, which floats hold only nearly; the whole second is what was meant.
         moment = _SERIAL_ZERO + timedelta(seconds=round(float(value) * 86_400))
         return moment.isoformat(sep=" ")
     if kind == "INTEGER":
+        # Excel has no whole numbers: 6 may stand there as 6.0 or as 6E0.
         return str(int(float(value)))
     if kind == "DOUBLE":
         return repr(float(value))

@@ -69,6 +69,7 @@ class FileSource:
         names = self.dataset.tables if table == REJECTS else {table: self.dataset.tables[table]}
         files = {name: self._file_digest(declared, day) for name, declared in names.items()}
         shape = {name: declared.model_dump(mode="json") for name, declared in names.items()}
+        # The first day takes the static tables and the lines without a day: moving it moves them.
         return digest({"files": files, "tables": shape, "first": self.dataset.first_day, "reader": self._reader})
 
     @cached_property
@@ -111,6 +112,7 @@ class FileSource:
             SourceError: a file is missing or is not what is declared.
         """
         wanted = list(tables)
+        # The lines that cannot be read are known only once the tables they stand in have been read.
         names = list(self.dataset.tables) if REJECTS in wanted else wanted
         result: dict[str, pa.Table] = {}
         rejects: list[tuple[str, Reject]] = []
@@ -174,6 +176,8 @@ def split_days(dataset: Dataset, table: Table, path: Path, rows: pa.Table, rejec
     column = rows[table.day.column]
     whole = pc.cast(column, pa.int32()) if table.day.unit == "date" else column
     missing = column.is_null().to_numpy()
+    # Filled, because Arrow hands over integers with nulls as floats, which are exact up to 2^53 only; `missing`
+    # takes those rows out below. Floored, because an instant before 1970 belongs to the day before.
     days = pc.fill_null(pc.cast(whole, pa.int64()), 0).to_numpy() // _PER_DAY[table.day.unit]
     first, last = ((day - EPOCH).days for day in (dataset.first_day, dataset.last_day))
     outside = ~missing & ((days < first) | (days > last))

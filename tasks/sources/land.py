@@ -158,6 +158,7 @@ def land_parts(source: Source, home: Home, parts: Iterable[tuple[str, date]]) ->
 def _is_current(source: Source, home: Home, day: date, table: str, inputs: str) -> bool:
     folder = partition_dir(home, source.name, table, day)
     manifest = read_manifest(folder)
+    # By its size alone, as this is asked for every day of a run's past.
     return manifest is not None and manifest.inputs == inputs and whole(folder, manifest)
 
 
@@ -166,6 +167,7 @@ def _land(source: Source, home: Home, inputs: dict[tuple[date, str], str], progr
     landed: list[Landed] = []
     writing: deque[tuple[date, list[Future[Landed]]]] = deque()
     tables: dict[date, list[str]] = {}
+    # By the day alone: the sort is stable, and leaves the tables in the source's order.
     for day, table in sorted(inputs, key=lambda key: key[0]):
         tables.setdefault(day, []).append(table)
 
@@ -229,6 +231,7 @@ def land_step(run: Run, progress: Progress | None = None) -> LandResult:
         rows={t: sum(p.rows for p in partitions if p.table == t) for t in source.tables},
         rows_of_day={p.table: p.rows for p in partitions if p.ds == run.as_of},
         rejects=sum(p.rejects for p in partitions),
+        # Of bytes, not of inputs: a source that gives the same rows by other code makes nothing stale.
         digest=digest([[p.table, p.ds, p.sha256] for p in partitions]),
     )
     with run.write("land") as folder:

@@ -104,6 +104,7 @@ class RowRelease:
 def releases_of(home: Home, source: str) -> list[RowRelease]:
     """Read the releases of a source in the order in which they were made."""
     releases = []
+    # One that is being written begins with a dot. Four digits, so that names sort as the numbers do.
     for folder in sorted(_folder(home, source).glob("[0-9]*-*")):
         record = ReleaseRecord.read(folder / "release.json")
         files = {path.name: sha256_file(path) for path in sorted(folder.glob("*.parquet"))}
@@ -160,6 +161,7 @@ class ReleasedSource:
         """Hash what makes a partition: what the source says, and the releases that touch it."""
         made_of = self.source.inputs(table, day)
         released = [release.digest for release in self._releases(table, day)]
+        # Untouched partitions keep the source's own digest: a release makes stale only what it changes.
         return digest({"source": made_of, "releases": released}) if released else made_of
 
     def read(self, day: date, tables: Iterable[str]) -> dict[str, pa.Table]:
@@ -224,6 +226,7 @@ def with_corrections(rows: pa.Table, corrections: pa.Table, unread: set[tuple[in
     new = corrections.filter(pa.array([key in unread for key in keys], pa.bool_()))
     line = LINE_NUMBER if LINE_NUMBER in rows.column_names else ""
     with memory() as connection:
+        # A query has no order of its own: the rows get their numbers along, and come back by them.
         connection.register("landed", rows.append_column(_AT, pa.array(range(rows.num_rows), pa.int64())))
         connection.register("corrections", corrections.filter(readable))
         connection.register("new", new)

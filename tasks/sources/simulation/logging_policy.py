@@ -51,6 +51,7 @@ def draw_pages(weights: Floats, size: int, rng: np.random.Generator) -> tuple[In
     # Exponential clocks: the order in which they ring is a Plackett-Luce draw, without a loop over positions.
     with np.errstate(divide="ignore"):
         clock = rng.standard_exponential(weights.shape) / weights
+    # A weight of 0 has a clock that never rings (infinity), so it is on no page.
     nearest = np.argpartition(clock, size - 1, axis=1)[:, :size]
     order = np.argsort(np.take_along_axis(clock, nearest, 1), axis=1, kind="stable")
     titles = np.take_along_axis(nearest, order, 1)
@@ -62,8 +63,10 @@ def draw_pages(weights: Floats, size: int, rng: np.random.Generator) -> tuple[In
 def policy_weights(world: World, users: Ints, policy: Ints, day: int) -> Floats:
     """Weights that the logging policy gives titles, shape (len(users), titles); rows sum to 1."""
     released = world.titles.released <= day
+    # Before the first release there is nothing to divide among.
     uniform = released / max(1, int(released.sum()))
     score = _policy_score(world, users, day)
+    # Softmax is the same for shifted scores, and exp() of a large one overflows.
     score -= score.max(axis=1, keepdims=True)
     weights = np.exp(score) * released
     weights /= weights.sum(axis=1, keepdims=True)

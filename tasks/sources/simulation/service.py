@@ -45,8 +45,11 @@ KINDS = ("play", "rating", "list_add")
 PLAY, RATING, LIST_ADD = range(3)
 LATEST = 3
 _LATE_DAYS = (0.7, 0.2, 0.1)
+# Bounds the matrix of members by titles. It is part of the log: draws go chunk by chunk, so that with another
+# size the same seed gives other days.
 _CHUNK = 4096
 _LAST_SECOND = 86_399
+# 22:00: a rating comes at most 110 minutes after its request, and so on the day whose log it is in.
 _REQUESTS_END = 79_200
 
 # What a random stream is for; a day's streams are independent of each other, so that changing the rate of one
@@ -146,6 +149,7 @@ class Activity:
 
 def active_members(world: World, rng: np.random.Generator, day: int) -> Ints:
     """Draw who opens the service on a day; a member is seen from the day after joining."""
+    # A mean week has the members' own activity: 2 × 1.08 + 5 × 0.97 = 7.01.
     weekend = (OPENS.weekday() + day) % 7 >= 5
     chance = world.members.activity * (1.08 if weekend else 0.97)
     return np.flatnonzero((rng.random(len(chance)) < chance) & (world.members.joined < day))
@@ -163,6 +167,7 @@ def simulate(source: Service, day: int) -> Activity:
     searches = stream(source.seed, _SEARCHES, day)
     shown: list[Columns] = []
     events: list[Columns] = []
+    # Once even for nobody: a day without activity has empty tables, not none.
     for first in range(0, max(1, len(users)), _CHUNK):
         part = slice(first, first + _CHUNK)
         appeal = world.appeal(users[part], day)
@@ -270,7 +275,9 @@ def _delays(users: int, late: float, rng: np.random.Generator) -> Ints:
 
 def _arrive(rows: Columns, users: Ints, delay: Ints) -> None:
     """Add the column `known`: a few seconds after the fact, or on the day the device was online again."""
+    # `users` is sorted, as `active_members` gives it.
     lag = delay[np.searchsorted(users, rows["user"].astype(np.int64))]
     second = rows["second"].astype(np.int64)
+    # What is reported at once is not late, so it must not arrive after midnight.
     on_day = np.minimum(second + 2, _LAST_SECOND)
     rows["known"] = np.where(lag == 0, on_day, lag // 86_400 * 86_400 + (second + lag % 86_400) % 86_400)

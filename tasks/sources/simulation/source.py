@@ -97,6 +97,7 @@ class SimulatedSource:
         impressions = pa.concat_tables([_impressions(then, rows.impressions) for then, rows in parts])
         events = pa.concat_tables([_event_rows(then, rows.events) for then, rows in parts])
         return {
+            # The two share a generator, so their order is part of the log.
             "impressions": self._soil(impressions.sort_by("impression_id"), rng),
             "events": self._soil(self._soil_values(events.sort_by("event_id"), rng), rng),
         }
@@ -170,6 +171,7 @@ def title(index: int) -> str:
 def _generator_digest(service: Service) -> str:
     code = source_digest(*(f"sources.simulation.{name}" for name in ("source", "service", "logging_policy", "world")))
     parameters = {"users": service.users, "items": service.items, "seed": service.seed}
+    # numpy does not promise that another version draws the same numbers from a seed (NEP 19).
     return digest({"code": code, "numpy": np.__version__, **parameters, "dirt": vars(service.dirt)})
 
 

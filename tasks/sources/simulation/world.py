@@ -124,6 +124,7 @@ class World:
         result += LOCAL_BONUS * (region[:, None] == titles.origin)
         result += np.array(REGION_NOVELTY)[region, None] * self.freshness(day)
         rows = np.arange(len(users))[:, None]
+        # Fancy indexing adds once, even where a member's comfort titles repeat.
         result[rows, self.members.comfort[users]] += COMFORT_BONUS
         return result
 
@@ -155,6 +156,7 @@ def build_world(users: int, items: int, seed: int) -> World:
             f"simulated source: found users={users}, items={items}; expected at least 1 user and {COMFORT_TITLES} items"
         )
     rng = stream(seed, 0)
+    # One generator draws all of it: in another order, the same seed would be another world.
     titles = _titles(items, rng)
     members = _members(users, titles, rng)
     region_taste = rng.normal(0.0, 0.8, (len(REGIONS), len(CATEGORIES)))
@@ -165,6 +167,7 @@ def _titles(count: int, rng: np.random.Generator) -> Titles:
     released = np.where(rng.random(count) < 0.88, rng.integers(-1800, 0, count), rng.integers(0, 365, count)).astype(
         np.int64
     )
+    # Some titles are old whatever the seed, or the first members would have no comfort titles to choose from.
     released[:COMFORT_TITLES] = np.minimum(released[:COMFORT_TITLES], -1)
     category = rng.integers(0, len(CATEGORIES), count)
     second = (category + rng.integers(1, len(CATEGORIES), count)) % len(CATEGORIES)

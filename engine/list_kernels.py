@@ -96,21 +96,24 @@ def _rank_by_sorting(scores: Scores, grades: Grades, ties: Offsets, ranks: Offse
 
 @kernel
 def relevant_ranks(
-    scores: Scores, grades: Grades, edges: Offsets, ties: Offsets, out: Offsets, ranks: Offsets, ranked: Grades
+    scores: Scores, grades: Grades, edges: Offsets, ties: Offsets, out: tuple[Offsets, Offsets, Grades]
 ) -> int:
-    """Write rank (from 1) and grade of the relevant items of each group, by rank, to rows `out[g]:out[g+1]`.
+    """Write ranks (from 1) and grades of the relevant items of each group, by rank; `out`: offsets, ranks, grades.
 
     Returns the first group with a NaN score, or -1.
     """
+    offsets, all_ranks, all_ranked = out
     for group in range(len(edges) - 1):
-        low, high, first, last = edges[group], edges[group + 1], out[group], out[group + 1]
+        low, high = edges[group], edges[group + 1]
         if _nans(scores[low:high]):
             return group
         own = ties[low:high]  # stays empty where there are none
+        first, last = offsets[group], offsets[group + 1]
+        ranks, ranked = all_ranks[first:last], all_ranked[first:last]
         if _few(last - first, high - low):
-            _rank_by_counting(scores[low:high], grades[low:high], own, ranks[first:last], ranked[first:last])
+            _rank_by_counting(scores[low:high], grades[low:high], own, ranks, ranked)
         else:
-            _rank_by_sorting(scores[low:high], grades[low:high], own, ranks[first:last], ranked[first:last])
+            _rank_by_sorting(scores[low:high], grades[low:high], own, ranks, ranked)
     return -1
 
 
@@ -140,7 +143,6 @@ def ndcg(
     offsets: Offsets, ranks: Offsets, grades: Grades, ideals: tuple[Offsets, Grades], gain: Floats, k: int
 ) -> Floats:
     """DCG / ideal DCG per group; NaN without a relevant item. `ideals`: offsets and grades, highest first."""
-    ideal_offsets, ideal = ideals
     ideal_offsets, ideal = ideals
     longest = 1
     for group in range(len(offsets) - 1):

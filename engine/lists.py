@@ -93,7 +93,8 @@ class Lists:
         edges = offsets_of(self.listed)
         ranks = np.empty(edges[-1], dtype=np.int64)
         ranked = np.empty(edges[-1], dtype=np.uint8)
-        bad = list_kernels.relevant_ranks(self.scores, self.grades, self.offsets, self.ties, edges, ranks, ranked)
+        out = (edges, ranks, ranked)
+        bad = list_kernels.relevant_ranks(self.scores, self.grades, self.offsets, self.ties, out)
         if bad >= 0:
             raise MetricError(f"group {bad} has a NaN score: every item to be ranked must have a score")
         if self.all_grades is self.grades:

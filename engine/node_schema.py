@@ -31,36 +31,34 @@ class Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
-class AlsNode(Closed):
+class _RetrieverNode(Closed):
+    type: str
+    k: Count
+    artifact: ArtifactName
+
+
+class AlsNode(_RetrieverNode):
     """Retrieves the k items with the largest dot product of factors. File: `engine.retrieval.Als.LAYOUT`."""
 
     type: Literal["ALS"] = "ALS"
-    k: Count
-    artifact: ArtifactName
 
 
-class PopularityNode(Closed):
+class PopularityNode(_RetrieverNode):
     """Retrieves the k most popular items. File: `engine.retrieval.Popularity.LAYOUT`."""
 
     type: Literal["Popularity"] = "Popularity"
-    k: Count
-    artifact: ArtifactName
 
 
-class HistoryNode(Closed):
+class HistoryNode(_RetrieverNode):
     """Retrieves the k best items of the user's own past. File: `engine.retrieval.History.LAYOUT`."""
 
     type: Literal["History"] = "History"
-    k: Count
-    artifact: ArtifactName
 
 
-class ItemItemNode(Closed):
+class ItemItemNode(_RetrieverNode):
     """Retrieves the k items most similar to the user's past. File: `engine.retrieval.ItemItem.LAYOUT`."""
 
     type: Literal["ItemItem"] = "ItemItem"
-    k: Count
-    artifact: ArtifactName
 
 
 RetrieverNode = Annotated[

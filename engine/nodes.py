@@ -153,10 +153,9 @@ def diversify(scores: Floats, offsets: Offsets, category: Codes, strength: float
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Ranked items of many requests: request `r` owns `offsets[r]:offsets[r+1]`, best first."""
+    """Ranked items of many requests, best first, with the score of each."""
 
-    offsets: Offsets
-    items: Codes
+    ranked: Candidates
     scores: Floats
     unknown: list[tuple[str, ...]]
     features: Singles | None
@@ -192,7 +191,7 @@ class ScoringRanker:
         top = place < limits[candidates.rows]
         ranked = _kept(Candidates(candidates.offsets, items), top)
         features = matrix[order[top]] if explain else None
-        return Answers(ranked.offsets, ranked.items, scores[top], unknown, features)
+        return Answers(ranked, scores[top], unknown, features)
 
     def _candidates(self, requests: Sequence[Request], users: Strings) -> tuple[Candidates, list[tuple[str, ...]]]:
         retrieve = np.array([request.candidates is None for request in requests], dtype=np.bool_)

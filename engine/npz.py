@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from engine.errors import ArtifactError
 
+Layout = dict[str, str]
+"""The type and the dimensions of each array of a file, by its name, e.g. `f4:2`."""
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -23,8 +25,8 @@ def save_arrays(path: Path, **arrays: npt.ArrayLike) -> None:
                 np.lib.format.write_array(stream, np.asanyarray(arrays[name]), allow_pickle=False)
 
 
-def load_arrays(path: Path, kinds: dict[str, str]) -> dict[str, npt.NDArray[Any]]:
-    """Read the arrays named in `kinds`, which maps each to its layout: type and dimensions, e.g. `f4:2`.
+def load_arrays(path: Path, layout: Layout) -> dict[str, npt.NDArray[Any]]:
+    """Read the arrays named in `layout`.
 
     Types: `f4`, `f8`, `i4`, `i8`, `U` (fixed-width text). Raises `ArtifactError` where one is missing, of
     another layout, holds NaN or infinity, or where the file is damaged.
@@ -32,18 +34,18 @@ def load_arrays(path: Path, kinds: dict[str, str]) -> dict[str, npt.NDArray[Any]
     arrays: dict[str, npt.NDArray[Any]] = {}
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            for name in kinds:
+            for name in layout:
                 if name not in archive:
                     raise ArtifactError(
                         f"{path}: no array {name!r}; found {', '.join(sorted(archive.files)) or 'none'}"
                     )
                 arrays[name] = archive[name]
     except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file; expected arrays {', '.join(kinds)}") from None
+        raise ArtifactError(f"{path}: no such file; expected arrays {', '.join(layout)}") from None
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, TypeError, AttributeError) as error:
         raise ArtifactError(f"{path}: not readable as arrays ({error}); publish the version again") from None
-    for name, layout in kinds.items():
-        kind, _, dimensions = layout.partition(":")
+    for name, wanted in layout.items():
+        kind, _, dimensions = wanted.partition(":")
         array = arrays[name]
         if array.dtype.kind + ("" if kind == "U" else str(array.dtype.itemsize)) != kind:
             raise ArtifactError(f"{path}: array {name!r} is of type {array.dtype}; expected {kind}")

@@ -111,8 +111,8 @@ class Engine:
         catalogue = self.wiring.catalogue
         responses = []
         for number, unknown in enumerate(answers.unknown):
-            own = slice(answers.offsets[number], answers.offsets[number + 1])
-            items = answers.items[own]
+            own = slice(answers.ranked.offsets[number], answers.ranked.offsets[number + 1])
+            items = answers.ranked.items[own]
             responses.append(
                 Response(
                     items=catalogue.items.ids.values[items].tolist(),

@@ -18,50 +18,12 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engine.als import Penalty
-from engine.arrays import Bools, Codes, Offsets, Singles, Strings, offsets_of
+from engine.arrays import Codes, Offsets, Singles, Strings
 from engine.errors import ArtifactError
 from engine.ids import Ids
-from engine.npz import load_arrays
+from engine.items import Items, LocalItems, Ragged, check_lengths, check_ragged, read_file
+from engine.npz import Layout, load_arrays
 from engine.topk import Table, pair_dots, sparse_scores, top_k
-
-
-@dataclass(frozen=True, eq=False)
-class Items:
-    """The catalogue: item ids in ascending order, and which of them may be shown."""
-
-    ids: Ids
-    available: Bools
-
-    @classmethod
-    def all(cls, ids: Strings) -> Items:
-        """Return a catalogue in which every item may be shown."""
-        return cls(Ids.of(ids, "catalogue"), np.ones(len(ids), dtype=np.bool_))
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
-@dataclass(frozen=True, eq=False)
-class Ragged:
-    """Scored items of many users: user `u` owns `offsets[u]:offsets[u+1]` of `items` and `scores`."""
-
-    offsets: Offsets
-    items: Codes
-    scores: Singles
-
-    @classmethod
-    def of(cls, lists: list[tuple[Codes, Singles]]) -> Ragged:
-        """Join one list per user."""
-        if not lists:
-            return cls(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
-        items, scores = zip(*lists, strict=True)
-        lengths = np.array([len(part) for part in items])
-        return cls(
-            offsets_of(lengths),
-            np.concatenate(items).astype(np.int32),
-            np.concatenate(scores).astype(np.float32),
-        )
 
 
 class Retriever(Protocol):
@@ -80,63 +42,50 @@ _NOTHING = (np.empty(0, np.int32), np.empty(0, np.float32))
 
 
 @dataclass(frozen=True, eq=False)
-class _Local:
-    """Numbers of a file's items in the catalogue, and the other way round (-1 = not there)."""
+class _OfUsers:
+    """What files have in common that hold something of each user."""
 
-    to_catalogue: Codes
-    from_catalogue: Codes
-    shown: npt.NDArray[np.int64]  # the file's items that may be shown, ascending
+    LAYOUT: ClassVar[Layout] = {"user_ids": "U:1", "item_ids": "U:1"}
+
+    users: Ids
+    local: LocalItems
 
     @classmethod
-    def of(cls, ids: Ids, items: Items) -> _Local:
-        to_catalogue = items.ids.numbers(ids.values)
-        known = np.flatnonzero(to_catalogue >= 0)
-        back = np.full(len(items), -1, dtype=np.int32)
-        back[to_catalogue[known]] = known
-        return cls(to_catalogue, back, known[items.available[to_catalogue[known]]])
+    def _read(cls, path: Path, items: Items) -> tuple[dict[str, npt.NDArray[Any]], Ids, LocalItems]:
+        arrays, local = read_file(path, cls.LAYOUT, items)
+        return arrays, Ids.of(arrays["user_ids"], f"{path}: user_ids"), local
 
 
 @dataclass(frozen=True, eq=False)
-class Als:
+class Als(_OfUsers):
     """Dot products of user and item factors (Hu, Koren & Volinsky, 2008)."""
 
     slug: ClassVar[str] = "als"
-    LAYOUT: ClassVar[dict[str, str]] = {
-        "user_ids": "U:1",
-        "item_ids": "U:1",
+    LAYOUT: ClassVar[Layout] = {
+        **_OfUsers.LAYOUT,
         "user_factors": "f4:2",
         "item_factors": "f4:2",
+        # What a new user is folded in by (`engine.folding`); to rank, factors are enough.
         "regularization": "f8:0",
         "regularization_per_item": "f8:0",
         "alpha": "f8:0",
     }
 
-    users: Ids
     user_factors: Singles
     item_factors: Singles
-    local: _Local
-    penalty: Penalty
-    """Of a user who is folded in."""
-    alpha: float
 
     @classmethod
     def load(cls, path: Path, items: Items) -> Als:
         """Read and check a file of `LAYOUT`."""
-        arrays = load_arrays(path, cls.LAYOUT)
-        users, own = Ids.of(arrays["user_ids"], f"{path}: user_ids"), Ids.of(arrays["item_ids"], f"{path}: item_ids")
-        shapes = [len(users), len(own), arrays["item_factors"].shape[1]]
+        arrays, users, local = cls._read(path, items)
+        shapes = [len(users), len(local.to_catalogue), arrays["item_factors"].shape[1]]
         if [*arrays["user_factors"].shape, *arrays["item_factors"].shape] != [shapes[0], shapes[2], *shapes[1:]]:
             raise ArtifactError(
                 f"{path}: factors of shapes {arrays['user_factors'].shape} and {arrays['item_factors'].shape} "
-                f"do not belong to {len(users)} users and {len(own)} items"
+                f"do not belong to {len(users)} users and {shapes[1]} items"
             )
         return cls(
-            users,
-            np.ascontiguousarray(arrays["user_factors"]),
-            np.ascontiguousarray(arrays["item_factors"]),
-            _Local.of(own, items),
-            Penalty(float(arrays["regularization"]), float(arrays["regularization_per_item"])),
-            float(arrays["alpha"]),
+            users, local, np.ascontiguousarray(arrays["user_factors"]), np.ascontiguousarray(arrays["item_factors"])
         )
 
     @cached_property
@@ -163,18 +112,17 @@ class Popularity:
     """The same list for everybody."""
 
     slug: ClassVar[str] = "popularity"
-    LAYOUT: ClassVar[dict[str, str]] = {"item_ids": "U:1", "scores": "f4:1"}
+    LAYOUT: ClassVar[Layout] = {"item_ids": "U:1", "scores": "f4:1"}
 
     scores: Singles
-    local: _Local
+    local: LocalItems
 
     @classmethod
     def load(cls, path: Path, items: Items) -> Popularity:
         """Read and check a file of `LAYOUT`."""
-        arrays = load_arrays(path, cls.LAYOUT)
-        own = Ids.of(arrays["item_ids"], f"{path}: item_ids")
-        _same(path, item_ids=len(own), scores=len(arrays["scores"]))
-        return cls(arrays["scores"], _Local.of(own, items))
+        arrays, local = read_file(path, cls.LAYOUT, items)
+        check_lengths(path, item_ids=len(local.to_catalogue), scores=len(arrays["scores"]))
+        return cls(arrays["scores"], local)
 
     @cached_property
     def _ranked(self) -> tuple[Codes, Singles]:
@@ -195,34 +143,23 @@ class Popularity:
 
 
 @dataclass(frozen=True, eq=False)
-class History:
+class History(_OfUsers):
     """Items of a user's own past with a score each, also used as the list of what a user has seen."""
 
     slug: ClassVar[str] = "history"
-    LAYOUT: ClassVar[dict[str, str]] = {
-        "user_ids": "U:1",
-        "item_ids": "U:1",
-        "offsets": "i8:1",
-        "items": "i4:1",
-        "scores": "f4:1",
-    }
+    LAYOUT: ClassVar[Layout] = {**_OfUsers.LAYOUT, "offsets": "i8:1", "items": "i4:1", "scores": "f4:1"}
 
-    users: Ids
     offsets: Offsets
     items: Codes
     scores: Singles
-    local: _Local
-    catalogue: Items
 
     @classmethod
     def load(cls, path: Path, items: Items) -> History:
         """Read and check a file of `LAYOUT`: user `u` has `items[offsets[u]:offsets[u+1]]`, each once."""
-        arrays = load_arrays(path, cls.LAYOUT)
-        own = Ids.of(arrays["item_ids"], f"{path}: item_ids")
-        users = Ids.of(arrays["user_ids"], f"{path}: user_ids")
-        _same(path, items=len(arrays["items"]), scores=len(arrays["scores"]))
-        check_ragged(path, arrays["offsets"], arrays["items"], len(users), len(own))
-        return cls(users, arrays["offsets"], arrays["items"], arrays["scores"], _Local.of(own, items), items)
+        arrays, users, local = cls._read(path, items)
+        check_lengths(path, items=len(arrays["items"]), scores=len(arrays["scores"]))
+        check_ragged(path, arrays["offsets"], arrays["items"], len(users), len(local.to_catalogue))
+        return cls(users, local, arrays["offsets"], arrays["items"], arrays["scores"])
 
     @cached_property
     def _keys(self) -> tuple[npt.NDArray[np.int64], Singles]:
@@ -230,7 +167,7 @@ class History:
         user = np.repeat(np.arange(len(self.users)), np.diff(self.offsets))
         item = self.local.to_catalogue[self.items].astype(np.int64)
         keep = item >= 0
-        keys = user[keep] * len(self.catalogue) + item[keep]
+        keys = user[keep] * len(self.local.catalogue) + item[keep]
         order = np.argsort(keys, kind="stable")
         return keys[order], self.scores[keep][order]
 
@@ -247,7 +184,7 @@ class History:
         for number in self.users.numbers(users):
             own, scores = self.of_user(int(number))
             items = self.local.to_catalogue[own]
-            keep = (items >= 0) & self.catalogue.available[items]
+            keep = (items >= 0) & self.local.catalogue.available[items]
             items, scores = items[keep], scores[keep]
             best = np.lexsort((items, -scores))[:k]
             lists.append((items[best], scores[best]))
@@ -257,7 +194,7 @@ class History:
         """Return the scores of the pairs that are in the past."""
         keys, scores = self._keys
         numbers = self.users.numbers(users)[rows].astype(np.int64)
-        wanted = numbers * len(self.catalogue) + items
+        wanted = numbers * len(self.local.catalogue) + items
         if len(keys) == 0:
             return np.full(len(wanted), np.nan, dtype=np.float32)
         at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
@@ -270,16 +207,7 @@ class ItemItem:
     """Item similarities summed over the user's past: score = Σ weight × similarity (EASE, SAR, item-kNN)."""
 
     slug: ClassVar[str] = "item_item"
-    LAYOUT: ClassVar[dict[str, str]] = {
-        "user_ids": "U:1",
-        "item_ids": "U:1",
-        "offsets": "i8:1",
-        "items": "i4:1",
-        "scores": "f4:1",
-        "starts": "i8:1",
-        "neighbours": "i4:1",
-        "similarity": "f4:1",
-    }
+    LAYOUT: ClassVar[Layout] = {**History.LAYOUT, "starts": "i8:1", "neighbours": "i4:1", "similarity": "f4:1"}
 
     past: History
     starts: Offsets
@@ -289,10 +217,9 @@ class ItemItem:
     @classmethod
     def load(cls, path: Path, items: Items) -> ItemItem:
         """Read and check a file of `LAYOUT`: a `History` of weights, and item `i`'s similarities as CSR rows."""
-        past = History.load(path, items)
-        arrays = load_arrays(path, cls.LAYOUT)
+        past, arrays = History.load(path, items), load_arrays(path, cls.LAYOUT)
         size = len(past.local.to_catalogue)
-        _same(path, neighbours=len(arrays["neighbours"]), similarity=len(arrays["similarity"]))
+        check_lengths(path, neighbours=len(arrays["neighbours"]), similarity=len(arrays["similarity"]))
         check_ragged(path, arrays["starts"], arrays["neighbours"], size, size)
         return cls(past, arrays["starts"], arrays["neighbours"], arrays["similarity"])
 
@@ -327,17 +254,3 @@ class ItemItem:
                 totals = np.append(self._totals(int(numbers[rows[part[0]]])), np.float32(np.nan))
                 scores[part] = totals[own[part]]
         return scores
-
-
-def _same(path: Path, **lengths: int) -> None:
-    if len(set(lengths.values())) > 1:
-        text = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise ArtifactError(f"{path}: arrays of different lengths ({text}); expected one value for each")
-
-
-def check_ragged(path: Path, offsets: Offsets, members: Codes, groups: int, limit: int) -> None:
-    """Raise `ArtifactError` unless `offsets` divides `members` (each 0 .. limit-1) into `groups`."""
-    if len(offsets) != groups + 1 or offsets[0] != 0 or offsets[-1] != len(members) or (np.diff(offsets) < 0).any():
-        raise ArtifactError(f"{path}: offsets do not divide {len(members)} entries among {groups} owners")
-    if len(members) and (members.min() < 0 or members.max() >= limit):
-        raise ArtifactError(f"{path}: an entry is outside 0 .. {limit - 1}")

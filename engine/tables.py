@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from engine.arrays import Codes, Singles, Strings
 from engine.errors import ArtifactError, nearest
 from engine.ids import Ids
-from engine.retrieval import Items
+from engine.items import Items
 
 KEYS = {
     "user": ("user_id",),

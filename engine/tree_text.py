@@ -31,6 +31,7 @@ class Tree:
     right: Offsets
     leaf_value: Floats
     depth: int
+    """Steps from the root to the deepest leaf."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from engine.retrieval import Items, Retriever
+    from engine.items import Items
+    from engine.retrieval import Retriever
     from tasks.runs.run import Run
 
 CANDIDATES = "candidates.parquet"
@@ -204,8 +205,8 @@ def load_retrievers(spec: Spec, folder: Path) -> tuple[Items, list[tuple[Retriev
     import pyarrow.parquet as pq
 
     from engine.ids import Ids
+    from engine.items import Items
     from engine.loader import RETRIEVERS
-    from engine.retrieval import Items
 
     catalogue = pq.read_table(folder / "catalogue.parquet")
     items = Items(Ids.of(_texts(catalogue["item_id"]), "catalogue"), catalogue["available"].to_numpy())

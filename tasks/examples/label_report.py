@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.errors import BuildError
 from tasks.examples import queries
@@ -27,8 +27,7 @@ Counts = dict[str, int]
 """Pairs or examples by the mart's `holds`; `NOTHING` where no row of the pair followed."""
 
 
-@dataclass(frozen=True)
-class Interaction:
+class Interaction(NamedTuple):
     """One thing that a pair's user did to its item; `ahead` of the cut, or before it."""
 
     kind: str
@@ -37,8 +36,7 @@ class Interaction:
     ahead: bool
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """A labelled pair with its interactions, in order of time."""
 
     user_id: str

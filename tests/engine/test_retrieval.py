@@ -13,19 +13,15 @@ from hypothesis import strategies as st
 from engine.candidates import scores_of, union
 from engine.errors import ArtifactError
 from engine.ids import Ids
+from engine.items import Items
 from engine.npz import load_arrays, save_arrays
-from engine.retrieval import Als, History, ItemItem, Items, Popularity
+from engine.retrieval import Als, History, ItemItem, Popularity
 from engine.topk import Table, top_k
+from tests.engine.tiny import history_arrays
 
 USERS = np.array(["u1", "u2"])
 ITEMS = np.array(["a", "b", "c", "d"])
-PAST = {
-    "user_ids": USERS,
-    "item_ids": ITEMS,
-    "offsets": np.array([0, 2, 3]),
-    "items": np.array([2, 0, 3], dtype=np.int32),
-    "scores": np.array([5.0, 7.0, 1.0], dtype=np.float32),
-}
+PAST = history_arrays(USERS, ITEMS, [{2: 5.0, 0: 7.0}, {3: 1.0}])
 FACTORS = {
     "user_ids": USERS,
     "item_ids": ITEMS,

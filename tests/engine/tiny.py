@@ -118,14 +118,19 @@ def tables(folder: Path) -> None:
     write("features/user_category.parquet", user_id=["ana"], category=["drama"], share_28d=real(0.75))
 
 
-def arrays(folder: Path) -> None:
-    past = {
-        "user_ids": USERS,
-        "item_ids": ITEMS,
-        "offsets": np.array([0, 2, 3]),
-        "items": np.array([2, 0, 0], dtype=np.int32),
-        "scores": np.array([2.0, 1.0, 4.0], dtype=np.float32),
+def history_arrays(users: Any, items: Any, pasts: list[dict[int, float]]) -> dict[str, Any]:
+    """The file of a `History`: the score of each item number in the past of each user."""
+    return {
+        "user_ids": users,
+        "item_ids": items,
+        "offsets": np.cumsum([0, *map(len, pasts)]),
+        "items": np.array([item for past in pasts for item in past], dtype=np.int32),
+        "scores": np.array([score for past in pasts for score in past.values()], dtype=np.float32),
     }
+
+
+def arrays(folder: Path) -> None:
+    past = history_arrays(USERS, ITEMS, [{2: 2.0, 0: 1.0}, {0: 4.0}])
     random = np.random.default_rng(0)
     save_arrays(folder / "history.npz", **past)
     save_arrays(

@@ -12,10 +12,10 @@ import pytest
 from pydantic import TypeAdapter
 
 from engine.ids import Ids
+from engine.items import Items
 from engine.loader import RETRIEVERS
 from engine.node_schema import RetrieverNode
 from engine.npz import save_arrays
-from engine.retrieval import Items
 from tasks.examples.retrieval_models import Past
 from tasks.examples.retrievers import RETRIEVAL_MODELS, AsOf, RetrievalModel, model_of, refit_day
 from tasks.spec.retrieval import Retrieval

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from engine.arrays import Codes, Floats, Offsets, Singles, kernel
 from engine.exact import add_rows, dot, gram
 
-_STEPS = 3
+_STEPS = 3  # of conjugate gradient a sweep: `implicit`'s `cg_steps`
 _SOLVED = 1e-20
 """Squared residual from which on a row is left as it is."""
 _SHARES = 4
@@ -156,9 +156,11 @@ def _solve(first: int, last: int, side: Side, fixed: Floats, shared: Floats, fac
         entries = slice(side.offsets[row], side.offsets[row + 1])
         members, confidence = side.members[entries], side.confidence[entries]
         if len(members) == 0:
+            # Their solution; a few steps from the random start would stop short of it.
             factors[row] = 0.0
             continue
         size = len(members) * fixed.shape[1]
+        # Reshaped from the beginning, not cut out of a wider table: `add_rows` wants its rows contiguous.
         own = space[0, :size].reshape((len(members), fixed.shape[1]))
         turned = space[1, :size].reshape((fixed.shape[1], len(members)))
         _gather(fixed, members, own, turned)
@@ -178,29 +180,37 @@ def fit(confidence: Any, penalties: tuple[Penalty, Penalty], settings: Settings)
     random = np.random.default_rng(settings.seed)
     users, items = (_start(random, rows, settings.factors) for rows in shape[:2])
     by_user, by_item = _side(confidence, penalties[0]), _side(confidence.T.tocsr(), penalties[1])
+    # Python's threads, for which `kernel` lets go of the GIL: numba's own survive neither forks nor concurrent callers.
     with ThreadPoolExecutor(settings.threads) as pool:
         for _ in range(settings.iterations):
             _sweep(pool, settings.threads, by_user, items, users)
             _sweep(pool, settings.threads, by_item, users, items)
+    # The only rounding to 32 bits: sums and sweeps are 64 bits wide.
     return users.astype(np.float32), items.astype(np.float32)
 
 
 def _start(random: np.random.Generator, rows: int, factors: int) -> Floats:
+    # Drawn in 32 bits, as `implicit` does, so that both start from the same numbers.
     small: npt.NDArray[np.float32] = random.random((rows, factors), dtype=np.float32) * np.float32(0.01)
     return small.astype(np.float64)
 
 
 def _side(matrix: Any, penalty: Penalty) -> Side:
     return Side(
-        matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data.astype(np.float64), penalty
+        # Scipy chooses 32 or 64 bits by size, and a kernel compiles again for every type.
+        matrix.indptr.astype(np.int64),
+        matrix.indices.astype(np.int32),
+        matrix.data.astype(np.float64),
+        penalty,
     )
 
 
 def _sweep(pool: ThreadPoolExecutor, threads: int, side: Side, fixed: Floats, factors: Floats) -> None:
     shared = gram(fixed)
+    # A row depends on no other of its side, so however rows are shared out, no bit changes.
     bounds = np.linspace(0, len(factors), threads * _SHARES + 1 if threads > 1 else 2).astype(np.int64)
     parts = [
         pool.submit(_solve, first, last, side, fixed, shared, factors) for first, last in itertools.pairwise(bounds)
     ]
     for part in parts:
-        part.result()
+        part.result()  # raises what went wrong in the thread

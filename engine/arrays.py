@@ -27,6 +27,7 @@ def kernel(function: F) -> F:
     One thread, no fast-math: the same bits on every machine and for every batch size.
     """
     try:
+        # With numpy's error model a division by zero gives infinity or NaN: no loop needs a branch that raises.
         compiled: F = njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # nowhere to keep it (read-only installation without a home folder)
         compiled = njit(nogil=True, error_model="numpy")(function)

@@ -30,9 +30,11 @@ def union(retrievers: Sequence[tuple[Retriever, int]], users: Strings) -> Candid
     lists = [retriever.retrieve(users, k) for retriever, k in retrievers]
     owners = np.concatenate([group_of_row(part.offsets) for part in lists] or [np.empty(0, np.int64)])
     items = np.concatenate([part.items for part in lists] or [np.empty(0, np.int32)])
+    # Stable, so that a user's items stay in the order of the retrievers.
     by_user = np.argsort(owners, kind="stable")
     owners, items = owners[by_user], items[by_user]
     keys = owners * (np.int64(items.max(initial=0)) + 1) + items
+    # `unique` lists first occurrences in the order of the keys; sorted, they are in that of the lists again.
     first = np.sort(np.unique(keys, return_index=True)[1])
     return Candidates(offsets_of(np.bincount(owners[first], minlength=len(users))), items[first])
 
@@ -52,6 +54,7 @@ def ranks_of(candidates: Candidates, scores: Singles) -> Singles:
     """
     rows = candidates.rows
     order = np.lexsort((candidates.items, -np.nan_to_num(scores, nan=-np.inf), rows))
+    # Features are 32 bits wide, which hold every rank up to 2^24.
     ranks = np.empty(len(scores), dtype=np.float32)
     ranks[order] = np.arange(len(scores)) - candidates.offsets[:-1][rows]
     return ranks

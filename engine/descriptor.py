@@ -105,6 +105,7 @@ def content_digest(artifacts: Mapping[str, ArtifactEntry]) -> str:
 
     A version is named after what it is made from; this is what it is made of.
     """
+    # The spelling is part of the digest: with another one, no published version would load any more.
     listed = [[name, artifacts[name].sha256] for name in sorted(artifacts)]
     text = json.dumps(listed, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
@@ -148,6 +149,7 @@ def write_descriptor(folder: Path, descriptor: Descriptor) -> Path:
     with temporary.open("w", encoding="utf-8") as stream:
         stream.write(descriptor_text(descriptor))
         stream.flush()
+        # Before the rename: after a power cut the name must not stand for an empty file.
         os.fsync(stream.fileno())
     temporary.replace(target)
     return target
@@ -157,8 +159,9 @@ def parse_descriptor(text: str | bytes, source: str) -> Descriptor:
     """Parse and check a descriptor; `DescriptorError` names `source`, the place and what was found."""
     try:
         plain = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # the second: brackets nested thousands deep
         raise DescriptorError(f"{source}: not JSON ({error})") from None
+    # Asked first: of another format, validation would only list all keys that it does not know.
     written = plain.get("format") if isinstance(plain, dict) else None
     if written != FORMAT:
         raise DescriptorError(f"{source}: format {written!r}; this engine reads {FORMAT!r}")
@@ -205,6 +208,7 @@ def check_artifacts(folder: Path, descriptor: Descriptor, content: str | None = 
     root = folder.resolve()
     for name, expected in descriptor.artifacts.items():
         path = folder / name
+        # The schema keeps names inside the folder, but a link may still lead out of it.
         if not path.resolve().is_relative_to(root):
             raise ArtifactError(f"{path}: leads out of the version's folder; expected a file inside it")
         actual = artifact_entry(path)

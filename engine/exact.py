@@ -27,6 +27,7 @@ def add_rows(out: Floats, weights: Floats, rows: Floats, left: int) -> None:
     """
     # Four rows a pass read and write `out` a quarter as often; each element's sum keeps the order of the rows.
     whole = len(weights) - len(weights) % 4
+    # Unsigned, for twice the speed: numba lets signed indices count from the end, which keeps columns apart.
     begin, end = np.uint64(left), np.uint64(len(out))
     for n in range(0, whole, 4):
         a, b, c, d = weights[n], weights[n + 1], weights[n + 2], weights[n + 3]
@@ -71,6 +72,7 @@ def add_outer(total: Floats, weights: Floats, rows: Floats) -> None:
             for k in range(rows.shape[1]):
                 turned[k, n] = weights[start + n] * band[n, k]
         for k in range(rows.shape[1]):
+            # From a multiple of the band on, so that the compiler takes whole groups of columns: hence the scratch.
             add_rows(total[k], turned[k, : len(band)], band, k - k % _BAND)
 
 
@@ -82,7 +84,7 @@ def gram(rows: Floats) -> Floats:
     add_outer(total, np.ones(len(rows)), rows)
     for k in range(size):
         for other in range(k):
-            total[k, other] = total[other, k]
+            total[k, other] = total[other, k]  # overwrites the scratch of `add_outer`, too
     return total
 
 
@@ -136,10 +138,11 @@ def invert_positive(matrix: Floats) -> bool:
         band, inverse = np.empty((end - start, size)), np.zeros((end - start, end - start))
         for n in range(len(band)):
             for k in range(size):
+                # Below the diagonal nothing is kept current: read its mirror image.
                 band[n, k] = matrix[start + n, k] if k >= start + n else matrix[k, start + n]
         for n in range(len(band)):
             inverse[n, n] = 1.0
-            if not solve_positive(band[:, start:end].copy(), inverse[n]):
+            if not solve_positive(band[:, start:end].copy(), inverse[n]):  # which overwrites its matrix
                 return False
         solved = np.zeros(band.shape)
         for n in range(len(band)):
@@ -151,6 +154,7 @@ def invert_positive(matrix: Floats) -> bool:
             matrix[start + n, end:] = solved[n, end:]
     for row in range(size):
         for k in range(row, size):
+            # Sweeping every row leaves the negative inverse.
             matrix[row, k] = -matrix[row, k]
             matrix[k, row] = matrix[row, k]
     return True
@@ -162,6 +166,7 @@ def _eliminate(matrix: Floats, band: Floats, solved: Floats) -> None:
     weights = np.empty(len(band))
     for left in range(0, len(matrix), _TILE):
         right = min(left + _TILE, len(matrix))
+        # Copied to be contiguous, as `add_rows` wants rows.
         tile = solved[:, left:right].copy()
         for row in range(right):
             for n in range(len(band)):

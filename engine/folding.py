@@ -82,9 +82,10 @@ def _fold(items: Singles, confidence: Floats, shared: Floats, penalty: float, fa
     matrix = shared.copy()
     for k in range(len(matrix)):
         matrix[k, k] += penalty
+    # Minus the 1 that every pair has already in `shared`.
     add_outer(matrix, confidence - 1.0, own)
     if not solve_positive(matrix, right):
         return False
     for k in range(len(right)):
-        factors[k] = right[k]
+        factors[k] = right[k]  # the one rounding to 32 bits
     return True

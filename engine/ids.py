@@ -33,9 +33,9 @@ class Ids:
         array = np.asarray(wanted, dtype=np.str_)
         if len(self.values) == 0 or len(array) == 0:
             return np.full(len(array), -1, dtype=np.int32)
-        width = self.values.dtype.itemsize // 4
+        width = self.values.dtype.itemsize // 4  # numpy keeps four bytes a character
         # Numpy would widen the whole table for one longer id, which cannot be in it.
         fits = np.char.str_len(array) <= width
-        narrow = array.astype(self.values.dtype)
+        narrow = array.astype(self.values.dtype)  # cuts longer ids, which may then look known: `fits` tells
         at = np.minimum(np.searchsorted(self.values, narrow), len(self.values) - 1)
         return np.where(fits & (self.values[at] == narrow), at, -1).astype(np.int32)

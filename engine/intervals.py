@@ -39,6 +39,7 @@ def user_blocks(users: npt.ArrayLike, seed: int, blocks: int = BLOCKS) -> npt.ND
     The result depends on which users come first, so give groups in a fixed order.
     """
     codes, count = _codes(np.asarray(users))
+    # The second number makes it another stream than that of the weights, which have the same seed.
     dealt = np.random.default_rng([seed, 0xB10C]).permutation(count) % max(1, min(blocks, count))
     return dealt[codes] if count else np.empty(0, dtype=np.int64)
 
@@ -53,6 +54,7 @@ def _codes(users: npt.NDArray[Any]) -> tuple[npt.NDArray[np.integer[Any]], int]:
     return encoded.indices.to_numpy(zero_copy_only=False), len(encoded.dictionary)
 
 
+# Kept, as every figure of an evaluation asks for the same 8 MB.
 @lru_cache(maxsize=4)
 def _weights(blocks: int, seed: int) -> Floats:
     return np.random.default_rng([seed, blocks]).poisson(1.0, (REPLICATES, blocks)).astype(np.float64)
@@ -76,10 +78,13 @@ def interval(values: Floats, blocks: npt.NDArray[np.integer[Any]], seed: int, le
     sums = np.bincount(blocks, np.where(defined, values, 0.0), minlength=size)
     counts = np.bincount(blocks, weight, minlength=size)
     mean = float(sums.sum() / groups)
+    # One block alone gives every replicate the same mean, and an interval without width.
     if np.count_nonzero(counts) < 2:
         return Interval(mean, float("nan"), float("nan"), groups)
     weights = _weights(size, seed)
+    # BLAS may add `weights @ sums` in another order elsewhere: whoever writes figures to disk rounds them.
     total = weights @ counts
+    # A replicate may have drawn no block with a value.
     replicates = (weights @ sums)[total > 0] / total[total > 0]
     low, high = np.quantile(replicates, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     return Interval(mean, float(low), float(high), groups)

@@ -66,6 +66,7 @@ class LocalItems:
     def of(cls, ids: Ids, items: Items) -> LocalItems:
         """Number a file's items, whose `ids` ascend, in the catalogue."""
         to_catalogue = items.ids.numbers(ids.values)
+        # -1 must not get through: as an index it is the last item.
         known = np.flatnonzero(to_catalogue >= 0)
         back = np.full(len(items), -1, dtype=np.int32)
         back[to_catalogue[known]] = known

@@ -33,6 +33,7 @@ def count_relevant(grades: Grades, offsets: Offsets) -> Offsets:
 def _nans(scores: Scores) -> int:
     total = np.int32(0)
     for row in range(len(scores)):
+        # Counts to the end: a loop that may stop at the first NaN compiles to no vector compares.
         total = np.int32(total + np.int32(scores[row] != scores[row]))
     return int(total)
 
@@ -60,6 +61,7 @@ def _better(scores: Scores, ties: Offsets, row: int) -> int:
 def _sorted_rows(scores: Scores, ties: Offsets) -> Offsets:
     if len(ties) == 0:
         return np.argsort(-scores, kind="mergesort")
+    # Numba has no lexsort: two stable sorts order by score, then by tie.
     by_tie = np.argsort(ties, kind="mergesort")
     return by_tie[np.argsort(-scores[by_tie], kind="mergesort")]
 
@@ -76,7 +78,7 @@ def _rank_by_counting(scores: Scores, grades: Grades, ties: Offsets, ranks: Offs
     for row in range(len(scores)):
         if grades[row] > 0:
             rank = 1 + _better(scores, ties, row)
-            hole = at
+            hole = at  # insertion sort: there are few, and they come by row, not by rank
             while hole > 0 and ranks[hole - 1] > rank:
                 ranks[hole], ranked[hole] = ranks[hole - 1], ranked[hole - 1]
                 hole -= 1
@@ -134,7 +136,7 @@ def ideal_grades(grades: Grades, offsets: Offsets, out: Offsets) -> Grades:
             for _ in range(counts[grade]):
                 ideal[at] = grade
                 at += 1
-            counts[grade] = 0
+            counts[grade] = 0  # ready for the next group
     return ideal
 
 
@@ -149,6 +151,7 @@ def ndcg(
         longest = max(longest, min(k, ideal_offsets[group + 1] - ideal_offsets[group]))
         if offsets[group + 1] > offsets[group]:
             longest = max(longest, min(k, ranks[offsets[group + 1] - 1]))
+    # No longer than the deepest rank that counts: without a cutoff k is 2^31 - 1.
     discount = 1.0 / np.log2(np.arange(longest) + 2.0)
     values = np.full(len(offsets) - 1, np.nan)
     for group in range(len(values)):
@@ -200,6 +203,7 @@ def _concordant_counting(scores: Scores, grades: Grades) -> tuple[int, int]:
             for other in range(len(scores)):
                 lower = grades[other] < grade
                 pairs += int(lower)
+                # Twice the concordant pairs, so that the half of a tie is a whole number.
                 twice += int(lower & (scores[other] < score)) + int(lower & (scores[other] <= score))
     return twice, pairs
 

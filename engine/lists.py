@@ -68,6 +68,7 @@ class Lists:
         edges = _offsets(offsets, len(own), "offsets")
         if len(checked) != len(own):
             raise MetricError(f"{len(own)} scores but {len(checked)} grades: expected one grade per score")
+        # Empty rather than None: kernels are compiled for each type they meet.
         ties = np.empty(0, dtype=np.int64) if order is None else np.ascontiguousarray(order, dtype=np.int64)
         if order is not None and len(ties) != len(own):
             raise MetricError(f"{len(own)} scores but an order of {len(ties)} items: expected one per score")
@@ -97,7 +98,7 @@ class Lists:
         bad = list_kernels.relevant_ranks(self.scores, self.grades, self.offsets, self.ties, out)
         if bad >= 0:
             raise MetricError(f"group {bad} has a NaN score: every item to be ranked must have a score")
-        if self.all_grades is self.grades:
+        if self.all_grades is self.grades:  # `of` was given no others
             return Relevant(edges, ranks, ranked, edges, list_kernels.ideal_grades(ranked, edges, edges))
         counts = list_kernels.count_relevant(self.all_grades, self.all_offsets)
         if (counts < self.listed).any():
@@ -124,6 +125,7 @@ def _grades(values: npt.ArrayLike) -> Grades:
     array: npt.NDArray[Any] = np.ascontiguousarray(values)
     if array.dtype == np.uint8:
         return array
+    # The cast wraps 256 to 0 and cuts fractions, which the comparison finds; of NaN it would warn.
     whole = array.astype(np.uint8, casting="unsafe") if np.isfinite(array).all() else array
     if whole.dtype != np.uint8 or not (whole == array).all():
         raise MetricError("grades must be whole numbers from 0 to 255")

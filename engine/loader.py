@@ -64,7 +64,7 @@ class Wiring:
         seen, strengths = [], []
         for rule in node.rerank:
             if isinstance(rule, ExcludeSeenNode):
-                seen.append(ExcludeSeen(History.load(self.folder / rule.artifact, self.catalogue.items)))
+                seen.append(ExcludeSeen(self.retriever("History", rule.artifact)))
             elif isinstance(rule, DiversifyNode):
                 strengths.append(rule.strength)
         return ScoringRanker(
@@ -87,7 +87,7 @@ class Wiring:
     def _feature(self, node: FeatureNode, by_type: dict[str, Retriever]) -> Lookup | Score | Rank:
         if isinstance(node, RankNode):
             return Rank(by_type[node.of])
-        default = float("nan") if node.default is None else node.default
+        default = float("nan") if node.default is None else node.default  # JSON has no NaN
         if isinstance(node, LookupNode):
             table = self.table(node.artifact, node.entity)
             return Lookup(table, table.feature(node.name), default)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from engine.lists import Lists
 
 _NAME = re.compile(r"([a-z_]+)(?:@([1-9][0-9]{0,5}))?")
-_WHOLE = 2**31 - 1
+_WHOLE = 2**31 - 1  # the cutoff of a metric without one
 Cutoff = Literal["required", "optional", "none"]
 
 
@@ -50,6 +50,7 @@ def mrr(lists: Lists, k: int) -> Floats:
     relevant = lists.relevant
     values = np.zeros(len(lists))
     listed = np.diff(relevant.offsets) > 0
+    # Ranks ascend within a group, so its first is its best.
     first = relevant.ranks[relevant.offsets[:-1][listed]]
     values[listed] = np.where(first <= k, 1.0 / first, 0.0)
     return _where_relevant(lists, values)
@@ -62,6 +63,7 @@ def recall(lists: Lists, k: int) -> Floats:
     """
     import numpy as np
 
+    # At least 1 keeps the division defined; groups without a relevant item become NaN at the end.
     return _where_relevant(lists, _hits(lists, k) / np.maximum(np.minimum(lists.relevant.counts, k), 1))
 
 

@@ -14,7 +14,9 @@ _ARTIFACT_NAME_LENGTH = 400
 
 def _inside(name: str) -> str:
     path = PurePosixPath(name)
+    # One spelling a file: `a//b` and `./a` are refused, too.
     plain = name == str(path) and not path.is_absolute() and ".." not in path.parts and name != "."
+    # A backslash separates folders on Windows, a zero byte ends a path in C.
     if not plain or "\\" in name or "\0" in name or len(name) > _ARTIFACT_NAME_LENGTH:
         raise ValueError(f"{name!r} is no path inside the version's folder: expected e.g. 'BR/trees.txt'")
     return name
@@ -32,7 +34,7 @@ class Closed(BaseModel):
 
 
 class _RetrieverNode(Closed):
-    type: str
+    type: str  # narrowed by each type; declared here to come first in the schema
     k: Count
     artifact: ArtifactName
 
@@ -193,6 +195,7 @@ class ScoringRankerNode(Closed):
 
     @model_validator(mode="after")
     def _sources(self) -> ScoringRankerNode:
+        # Features name a retriever by its type.
         types = [retriever.type for retriever in self.retrieve.of]
         if len(set(types)) < len(types):
             raise ValueError("a retriever type stands twice in one union; each may stand once")
@@ -210,6 +213,7 @@ class Ref(Closed):
     @classmethod
     def to(cls, name: str) -> Ref:
         """Return the pointer to the ranker of this name."""
+        # RFC 6901: `~` is escaped first and restored last, or `~1` would be taken apart.
         return cls.model_validate({"$ref": "#/rankers/" + name.replace("~", "~0").replace("/", "~1")})
 
     @property

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from engine.arrays import Bools, Codes, Floats, Offsets, Singles, Strings, kernel, offsets_of
 from engine.candidates import Candidates, ranks_of, union
 from engine.descriptor import Request
-from engine.retrieval import History, Retriever
+from engine.retrieval import Retriever
 from engine.tables import Catalog, FeatureTable
 from engine.trees import Trees
 
@@ -34,6 +34,7 @@ class Linear:
     def predict(self, matrix: npt.NDArray[Any]) -> Floats:
         """Return the scores."""
         scores = np.full(len(matrix), self.intercept)
+        # A matrix product would add in an order that depends on the processor's BLAS.
         for column, weight in enumerate(self.weights):
             scores += weight * np.nan_to_num(matrix[:, column].astype(np.float64), nan=0.0)
         return scores
@@ -87,6 +88,7 @@ class FeatureScorer:
         """Return the features of each candidate (candidates × features)."""
         owner = candidates.rows
         matrix = np.empty((len(candidates.items), len(self.features)), dtype=np.float32)
+        # By identity: features share tables and retrievers, which are looked up once for all of them.
         rows: dict[int, npt.NDArray[np.int64]] = {}
         scores: dict[int, Singles] = {}
         for column, feature in enumerate(self.features):
@@ -105,6 +107,7 @@ class FeatureScorer:
             if id(table) not in rows:
                 rows[id(table)] = table.rows(users, owner, candidates.items, self.catalogue.category)
             at = rows[id(table)]
+            # Row -1 reads the NaN at the end of the column, which the default replaces.
             matrix[:, column] = np.where(at < 0, default, feature.values[at])
         return matrix
 
@@ -113,7 +116,7 @@ class FeatureScorer:
 class ExcludeSeen:
     """Tells which candidates a user has not seen."""
 
-    seen: History
+    seen: Retriever
 
     def keep(self, users: Strings, candidates: Candidates) -> Bools:
         """Return True for candidates that are not in the user's past."""
@@ -124,7 +127,7 @@ class ExcludeSeen:
 def diversify(scores: Floats, offsets: Offsets, category: Codes, strength: float, k: int) -> Offsets:
     """Return positions in the new order; each list must be sorted by score, best first.
 
-    Only the best item left of each category can be next, so a step costs one look at the categories of a list.
+    Each of the k places costs one look at the list.
     """
     order = np.arange(len(scores))
     for group in range(len(offsets) - 1):
@@ -138,6 +141,7 @@ def diversify(scores: Floats, offsets: Offsets, category: Codes, strength: float
             for row in range(size):
                 if not taken[row]:
                     value = scores[low + row] - strength * spread * count[category[low + row]]
+                    # The first counts even at -∞; of equal ones the one that scored higher stays.
                     if best < 0 or value > best_value:
                         best, best_value = row, value
             taken[best] = True
@@ -180,7 +184,7 @@ class ScoringRanker:
             candidates = _kept(candidates, rule.keep(users, candidates))
         matrix = self.scorer.matrix(users, candidates)
         scores = self.scorer.function.predict(matrix)
-        order = np.lexsort((candidates.items, -scores, candidates.rows))
+        order = np.lexsort((candidates.items, -scores, candidates.rows))  # lexsort's last key is the first to sort by
         items, scores = candidates.items[order], scores[order]
         limits = np.array([request.k for request in requests], dtype=np.int64)
         for strength in self.diversify:
@@ -215,6 +219,7 @@ class ScoringRanker:
         """Return the numbers of the given items that may be shown, each once, and the ids left out."""
         distinct = tuple(dict.fromkeys(wanted))
         numbers = self.catalogue.items.ids.numbers(distinct)
+        # An unknown item (-1) reads the last one's flag, to no effect; an empty catalog has no flag to read.
         good = (numbers >= 0) & self.catalogue.items.available[numbers] if len(self.catalogue.items) else numbers >= 0
         return numbers[good], tuple(item for item, fine in zip(distinct, good, strict=True) if not fine)
 

@@ -13,7 +13,7 @@ from engine.errors import ArtifactError
 
 Layout = dict[str, str]
 """The type and the dimensions of each array of a file, by its name, e.g. `f4:2`."""
-_DATE = (1980, 1, 1, 0, 0, 0)
+_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can hold
 
 
 def save_arrays(path: Path, **arrays: npt.ArrayLike) -> None:
@@ -21,6 +21,7 @@ def save_arrays(path: Path, **arrays: npt.ArrayLike) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(arrays):
             entry = zipfile.ZipInfo(f"{name}.npy", date_time=_DATE)
+            # A stream's size is not known beforehand; without ZIP64 an array over 2 GiB fails at its end.
             with archive.open(entry, "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, np.asanyarray(arrays[name]), allow_pickle=False)
 

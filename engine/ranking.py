@@ -71,6 +71,7 @@ class Populations:
         values = [""] * len(requests)
         if self.users is not None and self.users.users is not None:
             numbers = self.users.users.numbers([request.user_id for request in requests])
+            # Row -1, an unknown user, reads the empty text at the end.
             values = [self.values[row] for row in self.users.find(numbers.astype(np.int64))]
         chosen = [request.context.get(self.by, value) for request, value in zip(requests, values, strict=True)]
         return [value if value in self.rankers else "*" for value in chosen]
@@ -180,9 +181,11 @@ def _replay(engine: Engine, folder: Path) -> None:
     expected = engine.descriptor.golden
     actual = golden(engine, [vector.request for vector in expected])
     for number, (old, new) in enumerate(zip(expected, actual, strict=True)):
+        # Scores are compared exactly: a rounding that differs shows another library or processor.
         if old.response == new.response:
             continue
         place = next(
+            # One may be the beginning of the other: they then differ where it ends.
             (n for n, (a, b) in enumerate(zip(old.response, new.response, strict=False)) if a != b),
             min(len(old.response), len(new.response)),
         )

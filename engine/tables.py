@@ -65,6 +65,7 @@ class Catalog:
         available = table.column("available")
         if not pa.types.is_boolean(available.type):
             raise ArtifactError(f"{path}: column 'available' is {available.type}; expected boolean")
+        # An item of which nothing is known is not shown.
         shown = np.array(pc.fill_null(available, False).to_pylist(), dtype=np.bool_)
         ids = Ids.of(_texts(table, "item_id"), f"{path}: item_id")
         category = _texts(table, "category")
@@ -93,6 +94,7 @@ class FeatureTable:
         width = 1
         for name in KEYS[entity]:
             if name == "user_id":
+                # Distinct ids first: a numpy text array is as wide as its longest element, in every row.
                 encoded = table.column(name).combine_chunks().cast(pa.string()).dictionary_encode()
                 ids, inverse = np.unique(np.array(encoded.dictionary.to_pylist(), dtype=np.str_), return_inverse=True)
                 users = Ids(ids)
@@ -101,6 +103,7 @@ class FeatureTable:
                 other = catalogue.items.ids if name == "item_id" else catalogue.categories
                 numbers, width = other.numbers(_texts(table, name)), max(1, len(other))
                 keep &= numbers >= 0
+            # Where a number is -1 the key means nothing; those rows are left out below.
             keys = keys * width + numbers
         kept = np.flatnonzero(keep)
         order = kept[np.argsort(keys[kept], kind="stable")]
@@ -117,6 +120,7 @@ class FeatureTable:
         wanted = part.astype(np.int64)
         if self.users is not None:
             numbers = self.users.numbers(users).astype(np.int64)[owner]
+            # -1 is no key: `find` has no row for it.
             wanted = np.where(numbers < 0, -1, numbers if self.entity == "user" else numbers * self.width + part)
         return self.find(wanted)
 

@@ -23,6 +23,7 @@ def candidates_above(scores: Scores, k: int) -> npt.NDArray[np.int64]:
     if total > 4 * _SAMPLE and k * 8 < total:
         sample = scores[:: total // _SAMPLE]
         expected = k * len(sample) / total
+        # Four standard deviations more than expected: a threshold too high costs a second scan.
         keep = min(len(sample), int(expected + 4.0 * np.sqrt(expected) + 4.0))
         passed = np.flatnonzero(scores >= np.partition(sample, len(sample) - keep)[len(sample) - keep])
         if k <= len(passed) < total // 4:
@@ -36,6 +37,7 @@ def top_k(scores: Scores, k: int) -> npt.NDArray[np.int64]:
     if k == 0:
         return np.empty(0, dtype=np.int64)
     passed = candidates_above(scores, k)
+    # Positions ascend, so a stable sort leaves equal scores in their order.
     order: npt.NDArray[Any] = np.argsort(-scores[passed], kind="stable")[:k]
     best: npt.NDArray[np.int64] = passed[order]
     return best
@@ -95,6 +97,7 @@ class Table:
         passed = candidates_above(products, k)
         worst = float(np.partition(products[passed], len(passed) - k)[len(passed) - k])
         rounding = (len(query) + 2) * float(np.finfo(np.float32).eps) * float(np.linalg.norm(query)) * self.longest
+        # The k-th best and its rival may each be off by the bound: two would do, four are safe.
         floor = np.nextafter(np.float32(worst - 4.0 * rounding), np.float32(-np.inf))
         passed = np.flatnonzero(products >= floor)
         zeros = np.zeros(len(passed), dtype=np.int32)

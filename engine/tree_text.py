@@ -16,7 +16,7 @@ import numpy.typing as npt
 from engine.arrays import Floats, Offsets
 from engine.errors import ArtifactError
 
-_CATEGORICAL, _DEFAULT_LEFT = 1, 2
+_CATEGORICAL, _DEFAULT_LEFT = 1, 2  # bits of LightGBM's decision_type; the two after them are `Tree.missing`
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ class _Reader:
             values = np.array(words, dtype=str).astype(kind) if words else np.empty(0, dtype=kind)
         except (ValueError, OverflowError):
             self.refuse(f"{key} holds something that is no number", "numbers")
+        # Nothing is less than a NaN threshold: every row would silently go right.
         if values.dtype.kind == "f" and np.isnan(values).any():
             self.refuse(f"{key} holds an undefined value", "numbers")
         return values
@@ -101,6 +102,7 @@ def parse_model(text: str, source: str) -> Model:
     if len(blocks) != len(header.text("tree_sizes").split()):
         header.refuse(f"{len(blocks)} trees", f"{len(header.text('tree_sizes').split())} (tree_sizes)")
     if blocks:
+        # Importances and parameters follow, which nobody needs to score.
         blocks[-1], end, _ = blocks[-1].partition("\nend of trees")
         if not end:
             header.refuse("no 'end of trees'", "a complete text")
@@ -147,9 +149,11 @@ def _depth(reader: _Reader, left: Offsets, right: Offsets) -> int:
     """Return the depth of the deepest leaf; refuse children that do not make one tree of all nodes."""
     splits = len(left)
     seen: set[int] = set()
+    # No recursion: a tree may be as deep as it has splits.
     stack, deepest = [(0, 0)], 0
     while stack:
         node, depth = stack.pop()
+        # A child that is its own ancestor would be walked forever.
         if node in seen or not -splits - 1 <= node < splits:
             reader.refuse(f"child {node} is out of range or has two parents", "a tree")
         seen.add(node)

@@ -62,6 +62,7 @@ def _walk(node: Nodes, depth: int, columns: Floats, column: Nodes, threshold: Fl
     for _ in range(depth):
         for row in range(len(node)):
             at = node[row]
+            # `not <=` rather than `>`: a NaN goes right.
             node[row] = child[2 * at + np.uint32(not (columns[column[at], row] <= threshold[at]))]
 
 
@@ -83,7 +84,7 @@ def _score(matrix: Scores, arrays: tuple[Any, ...], block: int) -> Floats:
             _walk(node[:rows], forest.depths[tree], columns, column, threshold, forest.child[2 * low : 2 * high])
             values = forest.value[low:high]
             for row in range(rows):
-                scores[start + row] += values[node[row]]
+                scores[start + row] += values[node[row]]  # tree after tree, as LightGBM adds them
     return scores
 
 
@@ -116,8 +117,9 @@ class Trees:
         columns, thresholds, children, values, roots = [], [], [], [], [0]
         for tree in model.trees:
             splits = len(tree.feature)
+            # The default side means nothing where nothing is missing: without it, fewer columns are filled.
             keys = np.column_stack([tree.feature, tree.missing, tree.default_left & (tree.missing > 0)])
-            leaf = np.zeros(splits + 1)
+            leaf = np.zeros(splits + 1)  # whatever a leaf compares, both its children are itself
             columns.append([*(plan.setdefault((*key,), len(plan)) for key in keys.tolist()), *leaf.astype(int)])
             thresholds.append(np.concatenate([tree.threshold, leaf + np.inf]))
             children.append(_children(tree))

@@ -54,6 +54,7 @@ def create_app(champion: Champion, *, poll_seconds: float = 5.0, log: FeatureLog
             log.start()
         yield
         stop.set()
+        # In another thread: it may be loading a version, and the event loop must go on.
         await run_in_threadpool(watcher.join)
         if log is not None:
             await run_in_threadpool(log.stop)
@@ -88,6 +89,7 @@ def _routes(champion: Champion, log: FeatureLog | None) -> list[Route]:
     async def rank(http: HttpRequest) -> JSONResponse:
         request = _parsed(await _body(http))
         loaded = champion.current
+        # Taken once above: the version named is the one that ranked, whatever is loaded meanwhile.
         if log is not None and log.wants(request.user_id):
             answer, explanation = await run_in_threadpool(loaded.engine.explain, request)
             log.offer(loaded, request, answer, explanation)
@@ -130,6 +132,7 @@ async def _refused(http: HttpRequest, error: Exception) -> JSONResponse:
 async def _failed(http: HttpRequest, error: Exception) -> JSONResponse:
     if isinstance(error, RequestError):
         return JSONResponse({"error": str(error)}, 422)
+    # The error's own text may name files: it goes to the log, not to the client.
     logging.getLogger("matinee.serving").error("%s %s failed", http.method, http.url.path, exc_info=error)
     return JSONResponse({"error": "the request could not be answered; the server's log says why"}, 500)
 

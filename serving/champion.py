@@ -14,7 +14,7 @@ from engine.ranking import Engine, load
 
 _LOG = logging.getLogger("matinee.serving")
 _CONTENT = re.compile(r"[0-9a-f]{64}")
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=:@-]*")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=:@-]*")  # a folder's name: no slash, no dot first
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Champion:
     @property
     def current(self) -> Loaded:
         """The served version."""
+        # Replaced as a whole by one assignment, so readers need no lock.
         return self._loaded
 
     def follow(self) -> bool:
@@ -79,7 +80,7 @@ class Champion:
                     return False
                 self._loaded = Loaded(self._load(pointer), pointer.version)
             except EngineError as error:
-                if served.refused != str(error):
+                if served.refused != str(error):  # once, not at every poll
                     _LOG.error("%s is still served: %s", served.version, error)
                 self._loaded = Loaded(served.engine, served.version, str(error))
                 return False
@@ -88,10 +89,11 @@ class Champion:
 
     def _moved(self) -> Pointer | None:
         """Return what the alias points at if it is neither the served version nor the one refused last."""
+        # Forgotten while the alias is read: if that fails, the next version that is read counts as new.
         served, tried, self._tried = self._loaded, self._tried, None
         self._tried = pointer = read_alias(self._registry, self._pipeline)
         if pointer == Pointer(served.version, served.engine.descriptor.content):
-            self._loaded = Loaded(served.engine, served.version)
+            self._loaded = Loaded(served.engine, served.version)  # the alias moved back: nothing is refused
             return None
         return None if pointer == tried else pointer
 
@@ -103,6 +105,7 @@ class Champion:
     def _load(self, pointer: Pointer) -> Engine:
         folder = self._registry / self._pipeline / "versions" / pointer.version
         engine = load(folder, content=pointer.content)
+        # The content digest covers the artifacts, not the name that the descriptor gives itself.
         if engine.descriptor.version != pointer.version:
             raise EngineError(f"the folder of {pointer.version} holds version {engine.descriptor.version}: not served")
         return engine

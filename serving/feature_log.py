@@ -92,6 +92,7 @@ class FeatureLog:
         self.unlogged = 0
         self._waiting: queue.Queue[_Entry | None] = queue.Queue(self.limits.waiting)
         self._thread = threading.Thread(target=self._run, name="feature-log", daemon=True)
+        # A pid alone comes again: in a container it may be the same at every start.
         self._process = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._number = 0
         self._file: BinaryIO | None = None
@@ -117,13 +118,14 @@ class FeatureLog:
 
     def stop(self) -> None:
         """Write what waits, and end."""
-        self._waiting.put(None)
+        self._waiting.put(None)  # waits for room, unlike `offer`: the end must get through
         self._thread.join()
 
     def _run(self) -> None:
         going = True
         while going:
             try:
+                # Without a timeout an old file would stay hidden until the next answer.
                 entry = self._waiting.get(timeout=min(1.0, self.limits.file_seconds))
                 going = entry is not None
                 if entry is not None:
@@ -158,7 +160,7 @@ class FeatureLog:
         self._target = folder / f"{self._process}-{self._number:06}.jsonl"
         self._temporary = self._target.with_name(f".{self._target.name}")
         self._file = self._temporary.open("wb")
-        self._opened = time.monotonic()
+        self._opened = time.monotonic()  # a clock that is set back would keep the file open
 
     def _drop(self) -> None:
         file, self._file = self._file, None
@@ -177,7 +179,7 @@ class FeatureLog:
         try:
             with file:
                 file.flush()
-                os.fsync(file.fileno())
+                os.fsync(file.fileno())  # before the rename: a name that is seen has its bytes
             self._temporary.rename(self._target)
         except OSError:
             _LOG.exception("%s could not be kept", self._target)

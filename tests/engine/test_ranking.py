@@ -237,6 +237,12 @@ def test_a_model_of_other_features_is_refused(version: Path) -> None:
         load(version)
 
 
+def test_the_past_that_is_retrieved_from_is_the_one_that_is_excluded(tmp_path: Path) -> None:
+    plain = {**document()["rankers"]["*"], "rerank": [{"type": "ExcludeSeen", "artifact": "history.npz"}]}
+    ranker = load(publish(tmp_path / "v", {"ranker": plain, "rankers": {}})).populations.rankers["*"]
+    assert any(ranker.exclude[0].seen is retriever for retriever, _ in ranker.retrievers)  # a file is loaded once
+
+
 def test_a_ranker_needs_no_populations(tmp_path: Path) -> None:
     plain = document()["rankers"]["*"]
     version = publish(tmp_path / "v", {"ranker": plain, "rankers": {}})

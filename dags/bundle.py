@@ -68,5 +68,6 @@ def _stub(path: Path) -> str:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:  # loading the file will say the same, as the import error of this pipeline alone
         lines = [str(error)]
+    # A zero byte, say, is a syntax error even in a comment, and would hide what is wrong with the YAML.
     shown = ("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line) for line in lines)
     return STUB.format(name=path.stem, source="".join(f"# {line}".rstrip() + "\n" for line in shown))

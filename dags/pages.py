@@ -98,10 +98,12 @@ def run(request: Request, dag_id: str, run_id: str) -> Response:
     return RedirectResponse(f"{request.scope['root_path']}/{address}")
 
 
+# Before the route of the other pages, which would take this address, too.
 @app.get("/pages/{dag_id}/sql.html", dependencies=[READS_DAG])
 def sql(dag_id: str) -> Response:
     """Show the pipeline's tables as dbt documents them; rendered in the background at the first call."""
     path = pipeline_path(dag_id)
+    # Looked for among the files there are: the name comes out of an address.
     if path not in pipelines_folder().glob("*.yaml"):
         raise HTTPException(404, "There is no such pipeline.")
     document = dbt_docs.docs_or_begin(_home(), load_spec(path))

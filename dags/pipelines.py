@@ -53,6 +53,7 @@ def pipeline_dag(name: str) -> DAG:
 
 def _wire(name: str) -> None:
     tasks: dict[str, XComArg] = {}
+    # Task ids stay the names of the steps, by which the report and the alerts know them.
     groups = {group: TaskGroup(group, prefix_group_id=False, tooltip=text) for group, text in GROUPS.items()}
     for each in STEPS:
         with groups[each.group] if each.group else nullcontext():

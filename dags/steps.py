@@ -65,7 +65,7 @@ def step(pipeline: str, what: str, as_of: str, population: str | None = None) ->
     """Run one step; its result (paths, counts, digests) becomes the XCom and the asset event's extra."""
     context: Any = get_current_context()
     if population is not None:
-        context["population"] = population
+        context["population"] = population  # what `map_index_template` names the mapped task by
     began = time.monotonic()
     args: list[Any] = [] if population is None else [population]
     if what == "build":
@@ -93,6 +93,7 @@ def report(pipeline: str, as_of: str) -> dict[str, Any]:
         result: dict[str, Any] = call(pipeline, "report")
     finally:
         notify(context, finished=True)
+        # A last task that succeeds makes a run green, whatever failed before it: Airflow looks at leaves alone.
         raise_if_red(states)
     return result
 

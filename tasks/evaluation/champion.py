@@ -66,6 +66,7 @@ def against_champion(gate: BeatsGate | NotWorseGate) -> bool:
 
 def champion_before(run: Run) -> str | None:
     """Find the version that was champion when the run's day began, by as-of days alone; None if there was none."""
+    # Not of the day itself: it may have run before, and its version would be compared with itself.
     before = [event for day, event in champion_by_day(run.home, run.spec).items() if day < run.as_of]
     return before[-1].version if before else None
 
@@ -80,6 +81,7 @@ def valid_versions(home: Home, spec: Spec) -> list[TimelineEvent]:
         if event.alias == spec.publish.alias:
             last.pop(event.version, None)  # or the version would keep its first place in the dict
             last[event.version] = event
+    # A stable sort: of one day the latest event stays last, and is the one that `champion_by_day` keeps.
     return sorted((event for event in last.values() if not event.withdrawn), key=lambda event: event.as_of)
 
 
@@ -126,6 +128,7 @@ def champion_scores(run: Run, table: pa.Table) -> Champion:
         descriptor = read_descriptor(folder)
         check_artifacts(folder, descriptor, content_of(run.home, run.spec.name, version))
         return Champion(version, _scores(run.spec, descriptor, folder, table), _new_since(descriptor))
+    # A damaged champion is no error of this run: its gate fails, and says why.
     except (_Incomparable, EngineError) as error:
         return Champion(version, problem=str(error))
 

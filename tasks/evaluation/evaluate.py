@@ -128,6 +128,7 @@ def parts(spec: Spec, groups: Groups) -> Iterator[tuple[str, str | None, npt.NDA
     yield EVERYBODY, None, np.ones(len(groups.users), dtype=bool)
     if spec.populations is not None:
         of = np.asarray(groups.population, dtype=object)
+        # `*` is left out: its figures would have the name of those over all groups.
         for name in sorted(set(groups.population) - {EVERYBODY_ELSE}):
             yield name, None, of == name
     for attribute, column in groups.attributes.items():
@@ -146,7 +147,7 @@ def records(spec: Spec, groups: Groups) -> list[EvaluationRecord]:
     figures = []
     for population, piece, mask in parts(spec, groups):
         for (metric, contender), values in groups.values.items():
-            if contender == REFIT:
+            if contender == REFIT:  # it was trained on these lists
                 continue
             # Groups outside of the part become undefined instead of being dropped, so that all parts share the blocks.
             span = interval(np.where(mask, values, np.nan), blocks, INTERVAL_SEED)
@@ -210,7 +211,7 @@ def _truth(run: Run) -> pa.Table | None:
     if run.spec.examples.kind != "snapshots":
         return None
     truth = pq.read_table(run.step_dir("sample") / "truth.parquet")
-    cuts = pa.array(sorted(set(run.windows.test)), pa.date32())
+    cuts = pa.array(sorted(set(run.windows.test)), pa.date32())  # the file has those to validate on, too
     return truth.filter(pa.compute.is_in(truth["cut"], cuts))
 
 

@@ -53,6 +53,7 @@ class HeldOut:
 
         from engine.lists import Lists
 
+        # What was shown is the list of an impression, whichever items a contender would have listed.
         if self.relevant is None or listed is None:
             return Lists.of(scores, self.grades, self.offsets, relevant=self.relevant)
         kept = np.concatenate([[0], np.cumsum(listed)])[self.offsets]
@@ -68,6 +69,7 @@ class HeldOut:
         from engine.list_kernels import concordant
         from engine.lists import Lists
 
+        # Between two grades the share of concordant pairs is the AUC.
         lists = Lists.of(scores, np.minimum(self.grades, 1), self.offsets)
         return concordant(lists.scores, lists.grades, lists.offsets, lists.listed)
 
@@ -83,6 +85,7 @@ def baseline_rows(table: pa.Table, baseline: str) -> tuple[npt.NDArray[np.float6
     if baseline == LOGGED_ORDER:
         return -table["position"].to_numpy().astype(np.float64), np.ones(table.num_rows, dtype=bool)
     scores = table[f"{baseline}_score"].to_numpy().astype(np.float64)
+    # Examples have 0 where a retrieval has no score.
     return scores, scores > 0 if baseline == "history" else np.ones(table.num_rows, dtype=bool)
 
 

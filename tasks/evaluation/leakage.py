@@ -152,6 +152,7 @@ def leakage_of(spec: Spec, held_out: HeldOut, baselines: Mapping[str, Floats]) -
         suspicious_from=Thresholds(
             closes=round(CLOSES, DIGITS), auc=round(yardstick.least_auc, DIGITS), groups=LEAST_GROUPS
         ),
+        # By name last, so that equals have one order.
         features=sorted(powers, key=lambda power: (-(power.value or 0.0), -(power.auc or 0.0), power.feature)),
     )
 
@@ -174,7 +175,7 @@ def _yardstick(spec: Spec, held_out: HeldOut, baselines: Mapping[str, Floats]) -
         of=best,
         reference=references[best],
         perfect=metric(held_out.lists(held_out.grades.astype(np.float64))),
-        auc=max([0.5, *aucs]),
+        auc=max([0.5, *aucs]),  # chance, where there is no baseline
         blocks=user_blocks(held_out.group_rows["user_id"].to_pylist(), INTERVAL_SEED),
     )
 
@@ -184,7 +185,9 @@ def _power(yardstick: Yardstick, held_out: HeldOut, name: str, acknowledged: str
 
     direction, values, aucs = _alone(yardstick, held_out, held_out.table[name].to_numpy().astype("float64"))
     auc = interval(aucs, yardstick.blocks, INTERVAL_SEED)
+    # Without a gap the best baseline is perfect already, and there is nothing to close.
     closes = (_mean(values) - _mean(yardstick.reference)) / yardstick.gap if yardstick.gap > 0 else math.nan
+    # A value for each group, so that the interval is that of a paired difference.
     threshold = yardstick.reference + CLOSES * (yardstick.perfect - yardstick.reference)
     # The mean alone would name an honest feature on a small sample: the whole interval must be beyond the threshold.
     beyond = closes > CLOSES and paired_interval(values, threshold, yardstick.blocks, INTERVAL_SEED).low > 0
@@ -211,6 +214,7 @@ def _alone(yardstick: Yardstick, held_out: HeldOut, column: Floats) -> tuple[Dir
     import numpy as np
 
     column = np.where(np.isnan(column), -np.inf, column)  # an unknown value is the lowest: being missing can leak, too
+    # Without empty groups: `reduceat` gives them the first value of the next one.
     starts = held_out.offsets[:-1][np.diff(held_out.offsets) > 0]
     if (np.maximum.reduceat(column, starts) == np.minimum.reduceat(column, starts)).all():
         return "none", yardstick.no_order, yardstick.no_order_auc

@@ -29,7 +29,7 @@ def allocate(counts: Mapping[tuple[str, ...], int], total: int, rule: Rule, floo
         name: {"proportional": float(counts[name]), "sqrt": math.sqrt(counts[name]), "equal": 1.0}[rule]
         for name in names
     }
-    left = min(total, sum(counts.values())) - sum(sizes.values())
+    left = min(total, sum(counts.values())) - sum(sizes.values())  # negative where the floors exceed the total
     while left > 0:
         open_strata = [name for name in names if sizes[name] < counts[name]]
         left -= _share_out(open_strata, weight, counts, sizes, left)
@@ -48,12 +48,11 @@ def _share_out(
     shares = {name: left * weight[name] / whole for name in names}
     given = {name: min(math.floor(shares[name]), counts[name] - sizes[name]) for name in names}
     spare = left - sum(given.values())
+    # Where a stratum is full, what it could not take goes to the others before remainders are looked at.
     if not any(given[name] == counts[name] - sizes[name] for name in names):
         by_fraction = sorted(names, key=lambda name: (math.floor(shares[name]) - shares[name], name))
         for name in by_fraction[:spare]:
             given[name] += 1
-    elif not sum(given.values()):
-        given[names[0]] = 1
     for name in names:
         sizes[name] += given[name]
     return sum(given.values())

@@ -18,7 +18,7 @@ def matrix(table: pa.Table, features: Sequence[str]) -> npt.NDArray[np.float32]:
     """The features of a table of examples as a (rows, features) array."""
     import numpy as np
 
-    values = np.empty((table.num_rows, len(features)), dtype=np.float32)
+    values = np.empty((table.num_rows, len(features)), dtype=np.float32)  # as the engine's scorer has them
     for index, name in enumerate(features):
         values[:, index] = table[name].to_numpy()
     return values
@@ -29,6 +29,7 @@ def group_ends(table: pa.Table) -> npt.NDArray[np.int64]:
     import numpy as np
     import pyarrow.compute as pc
 
+    # Of one chunk: runs are counted in each, so a group across two would end twice.
     ends = pc.run_end_encode(table["group_id"].combine_chunks()).run_ends
     return np.asarray(ends.to_numpy(), dtype=np.int64)
 

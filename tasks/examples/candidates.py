@@ -73,6 +73,7 @@ def cut_folders(run: Run, need: BuildRequest, kernels: list[str] | None = None) 
         kernels: the BLAS kernels that the models' bits depend on; those of this processor if absent.
     """
     canonical = run.spec.canonical()
+    # `start` is among them: the days on which item models are fitted anew count from it.
     made_by = {
         "kernels": blas_kernels(run.spec.retrieval) if kernels is None else kernels,
         "code": [code_digest(), transforms_digest(), libraries()],
@@ -80,6 +81,7 @@ def cut_folders(run: Run, need: BuildRequest, kernels: list[str] | None = None) 
     }
     folders = {}
     for day, value in need.features.items():
+        # What is shown follows the cut; the labels' digest covers the days up to which it may become known.
         shown = need.labels.get(day, "") if run.spec.examples.kind == "impressions" else ""
         name = digest([made_by, value, shown])[:16]
         folders[day] = run.home.retrieval(run.spec.name) / f"cut={day}" / name
@@ -227,6 +229,7 @@ def _write_candidates(tables: Tables, spec: Spec, cut: date, folder: Path) -> No
     else:
         rows, users, pairs = _snapshot(tables, cut, items, retrievers)
     scores = scores_of(retrievers, users, pairs)
+    # NaN becomes null, for which SQL puts the default; NaN it takes for a number.
     columns = {name: pa.array(values, from_pandas=True) for name, values in scores.items()}
     if spec.examples.kind == "snapshots":
         for part in spec.retrieval:
@@ -274,9 +277,10 @@ def _shown(tables: Tables, spec: Spec, cut: date, items: Items) -> tuple[dict[st
     from engine.candidates import Candidates
 
     table = tables.arrow(queries.shown(spec, cut))
+    # The query orders rows by user, byte by byte, which is `unique`'s order of code points.
     names, counts = np.unique(_texts(table["user_id"]), return_counts=True)
     numbers = items.ids.numbers(_texts(table["item_id"]))
-    keep = numbers >= 0
+    keep = numbers >= 0  # an item that is not known as of the cut has no features then
     owners = np.repeat(np.arange(len(names)), counts)[keep]
     lengths = np.bincount(owners, minlength=len(names))
     rows = table.filter(keep)

@@ -128,11 +128,12 @@ def _tally(number: int, pairs: Counts, shown: Counts | None, chosen: Mapping[int
 
 
 def _decided(number: int, counts: Counts) -> int:
+    # A pair of which nothing followed is told apart from one that no rule matches.
     return sum(count for holds, count in counts.items() if holds != NOTHING and _first(holds) == number)
 
 
 def _first(holds: str) -> int:
-    return holds.find("1") + 1
+    return holds.find("1") + 1  # `UNDECIDED` where no rule matches
 
 
 def _require_labels(run: Run, tables: Tables, cuts: tuple[date, ...]) -> None:

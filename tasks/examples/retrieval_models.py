@@ -64,13 +64,13 @@ class Past:
             weight = weight * _decay(half_life, int(self.age.max(initial=0)))[self.age]
         columns = self.items if items is None else items
         at = np.searchsorted(columns, self.items) if len(columns) else np.zeros(len(self.items), dtype=np.int64)
-        known = at < len(columns)
+        known = at < len(columns)  # `searchsorted` gives the length for what would come after the last
         known[known] = columns[at[known]] == self.items[known]
         keep = known[self.item]
         user, item = self.user[keep], at[self.item[keep]]
-        starts = np.flatnonzero(np.diff(user * (len(columns) + 1) + item, prepend=-1))
+        starts = np.flatnonzero(np.diff(user * (len(columns) + 1) + item, prepend=-1))  # -1 is no pair
         sums = np.add.reduceat(weight[keep], starts) if len(starts) else np.empty(0)
-        names, row = np.unique(user[starts], return_inverse=True)
+        names, row = np.unique(user[starts], return_inverse=True)  # users left without an item have no row
         matrix = sp.csr_matrix((sums.astype(np.float32), (row, item[starts])), shape=(len(names), len(columns)))
         matrix.sort_indices()
         return Actions(self.users[names], columns, matrix)
@@ -126,11 +126,12 @@ def _fit_by_implicit(weights: sp.csr_matrix, part: AlsRetrieval) -> npt.NDArray[
     from implicit.cpu.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
 
+    # `implicit` warns where BLAS has threads of its own: they compete with the library's.
     with threadpool_limits(1, "blas"):
         model = AlternatingLeastSquares(
             factors=part.factors,
             regularization=part.regularization,
-            alpha=1.0,
+            alpha=1.0,  # the weights are confidences already
             iterations=part.iterations,
             random_state=part.seed,
             num_threads=1,
@@ -170,9 +171,10 @@ def fit_ease(actions: Actions, part: ItemItemRetrieval) -> npt.NDArray[np.float3
     if not actions.counts.nnz:
         raise TrainingError("item_item: no action of any user on any item is known yet; start the pipeline later")
     seen = strength(actions.counts).astype(np.float64)
+    # A product of sparse matrices: scipy's own loops, no BLAS that chooses the order of the sums.
     inverse = np.ascontiguousarray((seen.T @ seen).toarray())
     inverse[np.diag_indices_from(inverse)] += part.regularization
     invert_positive(inverse)  # X'X + λI is positive definite: λ > 0
-    weights = inverse / -np.diag(inverse)
+    weights = inverse / -np.diag(inverse)  # by column
     np.fill_diagonal(weights, 0.0)
     return weights.astype(np.float32)

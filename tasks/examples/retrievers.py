@@ -87,6 +87,7 @@ def _als(part: AlsRetrieval, now: AsOf, fitted: Any) -> Arrays:
 
     item_ids, factors, penalty = fitted
     actions = now.past.matrix(part.half_life, item_ids)
+    # Of the items that were fitted: a newer one has no factors until the next refit day.
     trust = confidence(actions.counts, part.alpha)
     return {
         "user_ids": actions.users,
@@ -134,7 +135,7 @@ def _history(part: HistoryRetrieval, now: AsOf, fitted: None) -> Arrays:
 
     actions = now.past.matrix(None, now.item_ids)
     users = now.items["item_users_365d"].to_numpy().astype(np.float64)
-    fraction = users / (users.max(initial=0.0) + 1.0)
+    fraction = users / (users.max(initial=0.0) + 1.0)  # below 1, so that it never outweighs an action
     return {
         "user_ids": actions.users,
         "item_ids": actions.items,

@@ -100,6 +100,7 @@ def sample_step(run: Run) -> SampleResult:
         TrainingError: no group has a positive label.
     """
     spec, windows = run.spec, run.windows
+    # Validation examples are drawn, as they are trained on in the end; the truth of both windows is whole.
     fit, held_out = (*windows.train, *windows.validation), (*windows.validation, *windows.test)
     with warehouse_of(run.home, spec.name).open() as tables, run.write("sample") as folder:
         tables.add("candidates", list(candidate_files(run).values()))
@@ -129,6 +130,7 @@ def _write_examples(tables: Tables, run: Run, folder: Path) -> dict[str, int]:
     parts = {
         "train": ("fit", windows.train),
         "validation": ("fit", windows.validation),
+        # Nothing is drawn to evaluate on: every group counts, with the weight 1.
         "test": ("judged", windows.test),
         **({"refit": ("refit", windows.refit)} if run.spec.publish.refit else {}),
     }

@@ -30,7 +30,7 @@ class TrainedTrees:
         """The trees as the engine executes them."""
         from engine.trees import Trees
 
-        return Trees.parse(self.booster.model_to_string(num_iteration=-1))
+        return Trees.parse(self.booster.model_to_string(num_iteration=-1))  # -1: all trees, not up to a best one
 
     def importance(self) -> dict[str, float]:
         """Gain of each feature, summed over the splits."""
@@ -53,11 +53,13 @@ def parameters(ranker: LightGBM) -> dict[str, Any]:
         "lambda_l2": ranker.lambda_l2,
         "feature_fraction": ranker.feature_fraction,
         "bagging_fraction": ranker.bagging_fraction,
+        # A fraction without a frequency does nothing; 0 turns bagging off.
         "bagging_freq": int(ranker.bagging_fraction < 1.0),
         "max_bin": ranker.max_bin,
         "lambdarank_truncation_level": ranker.truncation,
         "seed": ranker.seed,
         "deterministic": True,
+        # Or LightGBM times both layouts of the data and keeps the faster, which is another one on another day.
         "force_row_wise": True,
         "num_threads": int(os.environ.get("MATINEE_THREADS", "2")),
         "verbosity": -1,

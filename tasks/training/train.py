@@ -93,6 +93,7 @@ def train_step(run: Run, population: str) -> TrainResult:
     with run.write(f"train/{slug(population)}") as target:
         try:
             chosen, trials = choose(run.spec, read)
+            # The validation window has chosen the settings; only the test window is still unseen.
             examples = read("train", "validation")
             judged = train_ranker(examples, run.spec, chosen)
             published = train_ranker(read("refit"), run.spec, chosen) if run.spec.publish.refit else judged

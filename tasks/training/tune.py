@@ -42,6 +42,7 @@ def points(tune: Tune) -> list[Point]:
     names = sorted(tune.space)
     grid = list(itertools.product(*(range(len(tune.space[name])) for name in names)))
     if len(grid) > tune.trials:
+        # The second number makes it another stream than those of other draws with the same seed.
         kept = np.random.default_rng([tune.seed, 0x70E]).permutation(len(grid))[: tune.trials]
         grid = [grid[i] for i in sorted(kept)]
     grid.sort(key=lambda place: (sum(place), place))
@@ -60,7 +61,7 @@ def simplest(trials: Sequence[Trial], rule: str) -> Trial:
     if rule == "best":
         return best
     least = best.value - best.standard_error
-    return next(trial for trial in trials if trial.value >= least)
+    return next(trial for trial in trials if trial.value >= least)  # trials come simplest first
 
 
 def choose(spec: Spec, read: Callable[[str], pa.Table]) -> tuple[LightGBM, list[Trial]]:
@@ -99,6 +100,7 @@ def _measure(spec: Spec, metric: str, ranker: LightGBM, train: pa.Table, validat
     lists = Lists.of(scores, validation["grade"].to_numpy(), group_offsets(validation))
     values = parse_metric(metric)(lists)
     values = values[~np.isnan(values)]
+    # No list with anything to find: all settings are equal, and the simplest is taken.
     if not len(values):
         return 0.0, 0.0
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0

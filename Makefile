@@ -2,7 +2,7 @@
 # Everything runs in .venv, which is created from requirements.lock at first, and again whenever that file changes.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run prove up down status test check docs bench lock clean ci
+.PHONY: help setup run prove up down status test test-slow check docs bench lock clean ci
 
 # Values reach the recipes through the environment, as they were typed: spaces, quotes and dollars are harmless.
 PIPELINE ?= streaming
@@ -30,7 +30,7 @@ READY := .venv/.installed
 
 help: ## List the targets
 	@echo "make <target> [PIPELINE=streaming] [DATA=folder] [AS_OF=YYYY-MM-DD] [DAYS=3] [PORT=8080] [ARGS=…]"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## Create or update .venv from requirements.lock
 
@@ -56,8 +56,11 @@ down: $(READY) ## Stop Airflow and everything it started
 status: $(READY) ## Show whether Airflow runs, and the state of its components
 	@exec $(BIN)/matinee stack status
 
-test: $(READY) ## Run the tests (ARGS="-k name" to choose)
-	@PYTEST_ADDOPTS="$$ARGS" exec $(BIN)/python -m pytest -n 2
+test: $(READY) ## Run the tests but the slow ones (ARGS="-k name" to choose)
+	@PYTEST_ADDOPTS="$$ARGS" exec $(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-slow: $(READY) ## Run the slow tests: whole pipelines, proofs, benchmarks at a tiny size
+	@PYTEST_ADDOPTS="$$ARGS" exec $(BIN)/python -m pytest -n 2 -m slow
 
 check: $(READY) ## Lint, format, types, import contracts, SQL, generated docs
 	$(BIN)/ruff check .

@@ -48,6 +48,7 @@ def poll(home: Path, hours: int) -> None:
     Watch(Home(home), nothing).poll(datetime.now(UTC) + timedelta(hours=hours))
 
 
+@pytest.mark.slow
 def test_each_fault_arrives_once(
     tmp_path: Path, mail: Receiver, webhook: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +99,7 @@ def test_each_fault_arrives_once(
     assert Outbox(Home(home)).waiting() == []
 
 
+@pytest.mark.slow
 def test_a_message_says_what_one_needs_to_know(
     tmp_path: Path, webhook: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

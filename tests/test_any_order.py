@@ -39,12 +39,13 @@ from tests.killable import KILLED, Job, Workers
 from tests.tiny_pipelines import pipeline_file, tree
 
 THOROUGH = bool(os.environ.get("MATINEE_THOROUGH"))
-pytestmark = pytest.mark.timeout(0 if THOROUGH else 600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(0 if THOROUGH else 600)]
 COMMON = settings(
     derandomize=not THOROUGH,
     database=None,
     deadline=None,
-    phases=[Phase.explicit, Phase.generate],  # to shrink a history takes hours; it is printed as it is
+    # Each history takes half a minute; to shrink one takes hours, so it is printed as it is.
+    phases=[Phase.explicit, Phase.generate] if THOROUGH else [Phase.explicit],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -199,7 +200,7 @@ def check_that_it_ends_like_a_forward_run(place: Place, history: History) -> Non
         assert wild[what] == clean[what], what
 
 
-@settings(COMMON, max_examples=60 if THOROUGH else 1)
+@settings(COMMON, max_examples=60)
 @given(history=histories(SHOP))
 @example(history=CORRECTED)
 @example(history=GATED)

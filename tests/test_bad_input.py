@@ -303,6 +303,7 @@ def test_a_population_with_too_few_groups(shown: Tiny) -> None:
         assert len(answer.items) == 5
 
 
+@pytest.mark.slow
 def test_a_single_class_label(shown: Tiny, tmp_path: Path, cli: Cli) -> None:
     rules = [{"grade": 1, "when": "kind = 'play' and value > 2"}]
     file = pipeline_file(tmp_path, SHOWN, label={**SHOWN["label"], "grades": rules})
@@ -396,6 +397,7 @@ def killed(tiny: Tiny, command: str, begun: Callable[[], bool]) -> None:
         process.wait()
 
 
+@pytest.mark.slow
 def test_a_killed_build(bought: Tiny, tmp_path: Path, cli: Cli) -> None:
     tiny = bought.copied(tmp_path / "home")
     for name in ("warehouse", "retrieval", "registry", "dbt", "runs"):

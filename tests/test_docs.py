@@ -68,7 +68,7 @@ def anchor(heading: str) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
 def test_the_commands_a_page_names_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     variables = {"PIPELINE", "DATA", "AS_OF", "DAYS", "PORT", "ARGS", "PYTHON"}
 
     wrong = [error for words in commands(text, "matinee") if (error := problem(words))]

@@ -163,22 +163,25 @@ def retrieved(run: Run, users: list[str]) -> pa.Table:
     )
 
 
-def test_the_same_run_elsewhere_is_the_same_version_byte_for_byte(tiny: Tiny, tmp_path: Path) -> None:
-    again = tiny.elsewhere(tmp_path / "other home")
+@pytest.mark.slow
+def test_the_same_run_elsewhere_is_the_same_version_byte_for_byte(shown: Tiny, tmp_path: Path) -> None:
+    """The other kind of examples: see `test_processors`."""
+    again = shown.elsewhere(tmp_path / "other home")
     again.run(attempt="another-attempt", cores=1)
-    assert again.versions == tiny.versions
+    assert again.versions == shown.versions
 
 
-def test_a_run_again_publishes_nothing_new(tiny: Tiny, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_run_again_publishes_nothing_new(bought: Tiny, tmp_path: Path) -> None:
     """Also with the warehouse and the retrieval models gone: they are a cache of the landing."""
-    again = tiny.copied(tmp_path / "home")
+    again = bought.copied(tmp_path / "home")
     shutil.rmtree(tmp_path / "home" / "warehouse")
     shutil.rmtree(tmp_path / "home" / "retrieval")
     run = again.run(attempt="2")
     assert run.read("publish", PublishResult).new is False
-    assert again.versions == tiny.versions
+    assert again.versions == bought.versions
     assert len(timeline(run.home, run.spec.name)) == 1
-    assert tables(again) == tables(tiny)
+    assert tables(again) == tables(bought)
 
 
 def tables(tiny: Tiny) -> dict[str, list[tuple[Any, ...]]]:
@@ -190,35 +193,34 @@ def tables(tiny: Tiny) -> dict[str, list[tuple[Any, ...]]]:
         return {name: tables.rows(f"select * from {name} order by all") for name in names}
 
 
-def test_days_in_any_order_end_in_the_same_versions_and_tables(tiny: Tiny, tmp_path: Path) -> None:
-    before = tiny.as_of - timedelta(days=2)
-    forward, backward = tiny.elsewhere(tmp_path / "forward"), tiny.copied(tmp_path / "backward")
-    forward.run(before)
-    forward.run()
+@pytest.mark.slow
+def test_days_in_any_order_end_in_the_same_versions_and_tables(shown: Tiny, tmp_path: Path) -> None:
+    """The other kind of examples: see `test_any_order`."""
+    before = shown.as_of - timedelta(days=1)
+    forward, backward = shown.elsewhere(tmp_path / "forward"), shown.copied(tmp_path / "backward")
+    first = forward.run(before).read("publish", PublishResult).version
+    run = forward.run()
     backward.run(before)
     assert len(forward.versions) == 2
     assert forward.versions == backward.versions
     assert tables(forward) == tables(backward)
-    champion = alias(Home(backward.home), tiny.file.stem, "champion")
+    champion = alias(Home(backward.home), "shown", "champion")
     assert champion is not None
-    assert champion.as_of == tiny.as_of  # a day that is caught up on does not move it backwards
+    assert champion.as_of == shown.as_of  # a day that is caught up on does not move it backwards
+    assert_champion_left_no_trace(shown, forward, run, first)
 
 
-def test_a_version_does_not_depend_on_who_was_champion(shown: Tiny, tmp_path: Path) -> None:
+def assert_champion_left_no_trace(shown: Tiny, forward: Tiny, run: Run, first: str) -> None:
     """The champion is evaluated as of the day, and recorded only in the run and in the timeline."""
-    tiny = shown.elsewhere(tmp_path / "home")
-    first = tiny.run(tiny.as_of - timedelta(days=1)).read("publish", PublishResult).version
-    run = tiny.run()
-
     evaluated = run.read("evaluate", EvaluateResult)
     assert evaluated.champion is not None
     assert (evaluated.champion.version, evaluated.champion.problem) == (first, None)
     assert 0.0 < (evaluated.metrics["ndcg@10"]["champion"] or 0.0) < 1.0
     none, compared = (event.against_champion[0] for event in timeline(run.home, "shown"))
-    assert none["detail"] == f"no champion before {tiny.as_of - timedelta(days=1)}"
+    assert none["detail"] == f"no champion before {shown.as_of - timedelta(days=1)}"
     assert compared["detail"].endswith(f"new to the champion {first}")
     version = run.read("publish", PublishResult).version
-    assert tiny.versions[version] == shown.versions[version]
+    assert forward.versions[version] == shown.versions[version]
 
 
 def built(tiny: Tiny, as_of: date) -> None:
@@ -236,6 +238,7 @@ def built(tiny: Tiny, as_of: date) -> None:
     assert after > known_late > 0
 
 
+@pytest.mark.slow
 def test_what_arrives_later_does_not_exist_for_the_day(shown: Tiny, tmp_path: Path) -> None:
     """Members' devices report up to three days late: those rows are in the warehouse already when the day is run."""
     later = shown.elsewhere(tmp_path / "home")
@@ -244,6 +247,7 @@ def test_what_arrives_later_does_not_exist_for_the_day(shown: Tiny, tmp_path: Pa
     assert later.versions == shown.versions
 
 
+@pytest.mark.slow
 def test_absurd_rows_after_the_day_change_nothing(bought: Tiny, tmp_path: Path) -> None:
     """Every customer buys a thousand of everything on the next days, and on days long past that become known then."""
     data = shop(tmp_path / "shop")
@@ -261,6 +265,7 @@ def test_absurd_rows_after_the_day_change_nothing(bought: Tiny, tmp_path: Path) 
     assert later.versions == bought.versions
 
 
+@pytest.mark.slow
 def test_a_corrected_day_is_another_version(bought: Tiny, tmp_path: Path) -> None:
     """The counterpart of the tests above: what is part of the day's past does matter."""
     corrected = Tiny(bought.file, bought.as_of, tmp_path / "home", shop(tmp_path / "shop"))

@@ -16,7 +16,7 @@ from tasks.store.files import Home, read_json
 from tasks.store.registry import alias
 from tests.tiny_pipelines import BOUGHT, SHOWN, Tiny, in_process, pipeline_file
 
-pytestmark = in_process
+pytestmark = [in_process, pytest.mark.slow]
 LEAKY = "user_item_actions_28d"
 HONEST = f'coalesce(feat_user_items."{LEAKY}", 0.0)'
 DOCUMENTS = {"shown": SHOWN, "bought": BOUGHT}

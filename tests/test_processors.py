@@ -71,6 +71,7 @@ def made_on(processor: dict[str, str], bought: Tiny, folder: Path) -> dict[str, 
 
 @in_process
 @pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="knows the kernels of x86-64 alone")
+@pytest.mark.slow
 def test_every_processor_makes_the_same_bytes(bought: Tiny, tmp_path: Path) -> None:
     made = {name: made_on(added, bought, tmp_path / name) for name, added in processors().items()}
 

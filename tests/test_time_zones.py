@@ -68,6 +68,7 @@ def contents(home: Home) -> dict[str, list[tuple[Any, ...]]]:
         return {name: tables.rows(f"select * from {name} order by all") for name in TABLES}
 
 
+@pytest.mark.slow
 def test_partitions_and_tables_are_the_same_in_every_time_zone(homes: list[Home]) -> None:
     landed = [
         {name: content for name, content in tree(home.landing("online_retail")).items() if name.endswith(".parquet")}
@@ -80,6 +81,7 @@ def test_partitions_and_tables_are_the_same_in_every_time_zone(homes: list[Home]
     assert tables[0] == tables[1]
 
 
+@pytest.mark.slow
 def test_times_are_those_of_the_files_in_utc(homes: list[Home], data: Path) -> None:
     written: dict[date, list[datetime]] = {}
     for path in data.iterdir():
@@ -97,6 +99,7 @@ def test_times_are_those_of_the_files_in_utc(homes: list[Home], data: Path) -> N
     assert {day: times for day, times in landed.items() if times} == written
 
 
+@pytest.mark.slow
 def test_a_row_belongs_to_the_utc_day_on_which_it_happened(homes: list[Home]) -> None:
     with warehouse_of(homes[0], "bought").open() as tables:
         query = "select user_id, cast(occurred_at as date), ds from interactions where interaction_id like '%/5990%'"

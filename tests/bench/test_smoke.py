@@ -57,6 +57,7 @@ def test_every_private_module_belongs_to_a_benchmark(name: str) -> None:
 
 
 @in_process
+@pytest.mark.slow
 def test_online_retail_runs(bought: Tiny, tmp_path: Path, capsys: Printed) -> None:
     evaluate = {"metrics": ["ndcg@20", "mrr"], "baselines": ["popularity", "history"]}
     gates = [{"metric": "ndcg@20", "beats": "popularity", "by": 0.0}]
@@ -82,6 +83,7 @@ def test_online_retail_needs_its_data(tmp_path: Path, capsys: Printed) -> None:
 
 
 @in_process
+@pytest.mark.slow
 def test_streaming_runs(shown: Tiny, capsys: Printed) -> None:
     streaming.main(
         ["--pipeline", str(shown.file), "--as-of", str(SHOWN_DAY), "--home", str(shown.home), "--attempt", "1"]
@@ -98,6 +100,7 @@ def test_serving_runs(capsys: Printed) -> None:
     assert len(capsys.readouterr().out.splitlines()) == 8
 
 
+@pytest.mark.slow
 def test_features_runs(tmp_path: Path, capsys: Printed) -> None:
     features.main(["--rows", "1000", "--folder", str(tmp_path)])
     table = rows(capsys.readouterr().out)
@@ -106,6 +109,7 @@ def test_features_runs(tmp_path: Path, capsys: Printed) -> None:
     assert "Polars, left join: not installed" in measured
 
 
+@pytest.mark.slow
 def test_features_runs_its_peers(tmp_path: Path) -> None:
     """The peers that are installed here; the others need a Python of their own."""
     _impressions.write(tmp_path / "data", 1_000, 30)
@@ -117,11 +121,13 @@ def test_features_runs_its_peers(tmp_path: Path) -> None:
 
 
 @in_process
+@pytest.mark.slow
 def test_checks_runs(capsys: Printed) -> None:
     checks.main(["--rows", "2000", "--repeats", "1"])
     assert [row[0] for row in rows(capsys.readouterr().out)] == ["suite", *checks.SUITES]
 
 
+@pytest.mark.slow
 def test_backfill_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
     """Without dbt, and in this process: the fifteen builds would take a minute."""
 
@@ -209,6 +215,7 @@ def stage(shown: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _faul
 
 @in_process
 @pytest.mark.usefixtures("stage")
+@pytest.mark.slow
 def test_faults_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
     monkeypatch.setattr(faults, "FAULTS", {"shown": FAULTS})
     chosen = ["constant scores", "extra column"]

@@ -129,6 +129,7 @@ for kernel, arguments in calls.items():
 
 
 @pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="compiles for another x86-64 processor")
+@pytest.mark.slow
 def test_no_product_is_fused_with_an_addition(tmp_path: Path) -> None:
     """A fused product is rounded once instead of twice; processors with AVX-512 have it, and vectors of eight."""
     environment = {

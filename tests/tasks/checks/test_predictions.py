@@ -60,6 +60,7 @@ def test_a_model_that_says_the_same_of_everything_stops_the_run(shown: Tiny, tmp
     assert not (run.step_dir("check_predictions") / "result.json").exists()
 
 
+@pytest.mark.slow
 def test_the_champion_as_of_the_day_before_is_executed_on_the_same_examples(shown: Tiny, tmp_path: Path) -> None:
     tiny = shown.copied(tmp_path / "home")
     run = tiny.run(tiny.as_of.replace(day=tiny.as_of.day + 1))

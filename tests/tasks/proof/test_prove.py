@@ -79,6 +79,7 @@ def text_of(proof: Proof) -> str:
     return console.file.getvalue()
 
 
+@pytest.mark.slow
 def test_the_proof_of_a_pipeline_of_impressions_passes(tiny_shown: Tiny, tmp_path: Path) -> None:
     proof = proof_of(tiny_shown, *OTHERS, scratch=tmp_path)
     assert [line.rstrip() for line in text_of(proof).splitlines()[1:]] == [
@@ -125,6 +126,7 @@ def every_absurd_row_is_accepted(home: Home, day: date, last: date, latest: date
     assert (happened, most) == (latest, 5.0)
 
 
+@pytest.mark.slow
 def test_the_command_proves_a_pipeline_of_snapshots(tiny_bought: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     """In two processes, and with a registry that is left alone."""
     monkeypatch.setenv("MATINEE_HOME", str(tiny_bought.home))
@@ -177,6 +179,7 @@ def leak(file: Path, honest: str, leaking: str) -> None:
     file.write_text(text.replace(honest, leaking), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_feature_that_uses_the_label_day_is_named(tiny_bought: Tiny, transforms: Path) -> None:
     """Trailing windows that end a day too late: only a scenario that ends with a cut tells of past cuts."""
     macros = transforms / "macros"
@@ -193,6 +196,7 @@ def test_a_feature_that_uses_the_label_day_is_named(tiny_bought: Tiny, transform
     assert "past · features: feat_users." in text_of(proof)
 
 
+@pytest.mark.slow
 def test_a_user_attribute_that_is_overwritten_later_is_named(tiny_shown: Tiny, transforms: Path) -> None:
     honest = "changes.valid_from <= days.as_of and (changes.valid_until is null or days.as_of < changes.valid_until)"
     leak(transforms / "macros" / "attributes.sql", honest, "changes.valid_until is null")
@@ -204,6 +208,7 @@ def test_a_user_attribute_that_is_overwritten_later_is_named(tiny_shown: Tiny, t
     assert "late · features: feat_users.region: " in text_of(proof)
 
 
+@pytest.mark.slow
 def test_item_factors_that_are_fitted_past_the_cut_are_named(
     tiny_shown: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip

@@ -33,7 +33,7 @@ from tests.tasks.handmade import spec_of
 from tests.tasks.without_dbt import january, shop_run, write_files
 from tests.tiny_pipelines import in_process, threads
 
-pytestmark = in_process
+pytestmark = [in_process, pytest.mark.slow]
 EARLY, DIRTY, LATE = 11, 12, 14
 LINES = {
     "nobody": "500001,20002,CUP,1,2011-01-12 11:00:00,2.5,,France",

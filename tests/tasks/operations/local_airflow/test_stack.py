@@ -182,6 +182,7 @@ def test_unreachable_server_is_said_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.slow
 def test_up_and_down_leave_no_process(tmp_path: Path) -> None:
     """The real stack: healthy, its pool there, an anonymous caller refused; then gone, also after a kill -9."""
     import httpx

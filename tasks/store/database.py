@@ -30,6 +30,8 @@ def connect(path: Path | str, *, read_only: bool = False) -> DuckDBPyConnection:
     connection = duckdb.connect(path, read_only=read_only, config={**SETTINGS, **limits()})
     # Global, because a cursor of the connection is a session of its own, with the machine's time zone.
     connection.execute("set global TimeZone = 'UTC'")
+    # DuckDB takes a process without a main file, like a pool's worker, for a shell, and draws on its output.
+    connection.execute("set enable_progress_bar = false")
     return connection
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from tasks.spec.project import PROJECT
 from tasks.store.database import connect, memory
 
 INSTANT = "select cast(timestamptz '2026-02-28 23:30:00-05:00' as date)::varchar"
@@ -37,3 +40,13 @@ def test_a_reader_cannot_write(tmp_path: Path) -> None:
         with pytest.raises(duckdb.InvalidInputException, match="read-only"):
             connection.execute("insert into numbers values (2)")
         assert connection.execute("select * from numbers").fetchall() == [(1,)]
+
+
+def test_a_worker_process_draws_no_progress(tmp_path: Path) -> None:
+    """`-c` has no main file, as the workers of a pool have none."""
+    code = (
+        "from tasks.store.database import connect\n"
+        "with connect(':memory:') as c: print(c.execute(\"select current_setting('enable_progress_bar')\").fetchone())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT)
+    assert done.stdout.strip() == "(False,)"

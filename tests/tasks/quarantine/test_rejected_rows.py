@@ -278,13 +278,13 @@ def test_corrected_rows_are_released_once(shop: Shop, tmp_path: Path) -> None:
     words = ("release", "--with", str(tmp_path / "m.csv"), "--who", "ann", "--why", "a log")
     code, said = shop.call(*words)
     (made,) = releases_of(shop.home, "online_retail")
-    assert (code, made.name in said) == (0, True)
+    assert (code, made.folder.name in said) == (0, True)
     assert (made.record.who, made.record.why) == ("ann", "a log")
     landed = read_manifests(shop.home, "online_retail", ["lines"], january(4), january(6))
     assert [(part.rows, part.rejects) for part in landed] == [(3, 0), (3, 0), (2, 1)]
 
     code, said = shop.call(*words)
-    assert (code, f"no_customer, {made.name}" in said) == (0, True)
+    assert (code, f"no_customer, {made.folder.name}" in said) == (0, True)
     assert len(releases_of(shop.home, "online_retail")) == 1
 
     said = shop.call("list")[1]

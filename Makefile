@@ -81,7 +81,7 @@ ci: ## Run what CI runs: install from the lock, check, test, prove
 	@exec .ci/run
 
 lock: ## Resolve pyproject.toml into requirements.lock (needs uv)
-	uv pip compile pyproject.toml --extra postgres --group dev --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --excludes lock-excludes.txt \
 	  --quiet --output-file requirements.lock
 	@! grep -nE 'https?://|^--' requirements.lock || { echo "requirements.lock names a host"; exit 1; }

@@ -6,16 +6,16 @@ Nothing here imports airflow. Secrets are drawn once per state folder and kept i
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
 import secrets
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import StackError
+from tasks.operations.local_airflow.metadata import metadata
+from tasks.operations.local_airflow.sockets import socket_path
 from tasks.spec.project import PREFIX, PROJECT
 
 USER = "admin"
@@ -40,22 +40,6 @@ def bin_dir() -> Path:
 def airflow_home(home: Path) -> Path:
     """Locate Airflow's own folder in the state folder."""
     return home / "airflow"
-
-
-def socket_path(home: Path) -> Path:
-    """Locate the supervisor's control socket: in the state folder, if its name fits into a socket address.
-
-    Socket addresses hold 104 (macOS) to 108 (Linux) bytes; the supervisor adds up to ten while it binds.
-    """
-    path = airflow_home(home) / "supervisor.sock"
-    if len(os.fsencode(path)) <= 90:
-        return path
-    key = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
-    folder = Path(tempfile.gettempdir()) / f"matinee-{os.getuid()}-{key}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o077:
-        raise StackError(f"{folder} belongs to somebody else or is open to others; remove it, or set MATINEE_HOME")
-    return folder / "supervisor.sock"
 
 
 def _private_json(path: Path, first: dict[str, str]) -> dict[str, str]:
@@ -104,14 +88,13 @@ def airflow_env(home: Path, port: int, *, scheduled: bool = True) -> dict[str, s
     settings = {
         **_secret_settings(home),
         **_place_settings(home, port),
+        **metadata(home).settings(),
         ("core", "executor"): "LocalExecutor",
         ("core", "parallelism"): 4,  # idle memory: 0.55 GB with 4, 1.0 GB with 32
         ("core", "load_examples"): False,
         ("core", "simple_auth_manager_users"): f"{USER}:admin",
         ("core", "dagbag_import_error_tracebacks"): False,  # the message of a SpecError is complete
         ("core", "min_serialized_dag_update_interval"): 5,
-        ("database", "sql_alchemy_connect_args"): f"{PREFIX}dags.sqlite_options.CONNECT",
-        ("database", "sql_alchemy_connect_args_async"): f"{PREFIX}dags.sqlite_options.CONNECT",
         ("dag_processor", "dag_bundle_config_list"): json.dumps([BUNDLE]),
         ("dag_processor", "parsing_processes"): 1,
         ("dag_processor", "print_stats_interval"): 0,
@@ -147,7 +130,6 @@ def _place_settings(home: Path, port: int) -> dict[tuple[str, str], Any]:
     return {
         ("core", "plugins_folder"): PROJECT / "dags" / "plugins",
         ("core", "execution_api_server_url"): f"http://127.0.0.1:{port}/execution/",  # does not follow the port
-        ("database", "sql_alchemy_conn"): f"sqlite:///{state / 'airflow.db'}",
         ("api", "host"): "127.0.0.1",  # Airflow's own default is 0.0.0.0
         ("api", "port"): port,
         ("dag_processor", "dag_bundle_storage_path"): state / "bundles",
@@ -169,5 +151,6 @@ def full_env(home: Path, port: int, *, scheduled: bool = True) -> dict[str, str]
         "MATINEE_BIN": str(bin_dir()),
         "MATINEE_PROJECT": str(PROJECT),
         "MATINEE_SOCKET": str(socket_path(home)),
+        **metadata(home).supervised(),
     }
     return kept | proxies | airflow_env(home, port, scheduled=scheduled) | supervisor

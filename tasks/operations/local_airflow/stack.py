@@ -21,6 +21,7 @@ from tasks.operations.airflow_answers import ComponentHealth
 from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.operations.local_airflow.environment import USER, airflow_home, bin_dir, full_env, password
 from tasks.operations.local_airflow.processes import supervisor_of, sweep
+from tasks.operations.local_airflow.metadata import metadata
 from tasks.spec.project import PROJECT
 from tasks.store.records import Record
 
@@ -146,14 +147,18 @@ def prepare(home: Path, port: int, say: Say = _silent) -> None:
     """
     (home / "logs").mkdir(parents=True, exist_ok=True)
     airflow_home(home).mkdir(mode=0o700, exist_ok=True)
-    env = full_env(home, port)
+    env, database = full_env(home, port), metadata(home)
+    if database.warning is not None:
+        say(f"warning: {database.warning}")
     version = _checked([str(bin_dir() / "python"), "-c", _VERSION], env).strip()
-    # `db migrate` takes 6 to 8 s: it runs again only when the version of Airflow is another one.
-    stamp = airflow_home(home) / f"migrated-{hashlib.sha256(version.encode()).hexdigest()[:16]}"
-    if stamp.exists() and (airflow_home(home) / "airflow.db").exists():
+    # `db migrate` takes 6 to 8 s, so once for each version and address: what lies at another address has not been migrated yet.
+    key = f"{version} {database.url}"
+    stamp = airflow_home(home) / f"migrated-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    if not database.create() and stamp.exists():
         return
     say("preparing Airflow's database …")
-    _checked([str(bin_dir() / "airflow"), "db", "migrate"], env)
+    with database.running(env):
+        _checked([str(bin_dir() / "airflow"), "db", "migrate"], env)
     stamp.touch()
 
 

@@ -1,26 +1,28 @@
 """One Airflow DAG per pipeline file: which step follows which, and nothing else.
 
 A run's data interval is `[D, D + 1 day)`; every task gets `as_of = D` as a rendered argument. Tasks that open the
-pipeline's DuckDB file share the pool `warehouse`, which has one slot.
+pipeline's tables share a pool, which has one slot; pipelines do not wait for each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from datetime import UTC, datetime, time, timedelta
+from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, XComArg, chain
+from airflow.sdk import DAG, Asset, TaskGroup, XComArg, chain
 
 from dags.alerts import notify
 from dags.steps import AS_OF, populations_of, report, step
 from dags.texts import page
+from dags.timetable import DayTimetable
+from tasks.operations.pools import pool_of
 from tasks.runs.steps import GROUPS, STEPS, Step
 from tasks.spec.load import load_shape
 from tasks.spec.project import pipeline_path
+from tasks.spec.windows import first_as_of
 
-POOL = "warehouse"
 DEFAULTS = {
     "owner": "matinee",
     "retries": 1,
@@ -37,9 +39,8 @@ def pipeline_dag(name: str) -> DAG:
         dag_id=spec.name,
         description=spec.description,
         # A history (schedule: null) has days to backfill and an end in the past: nothing starts by itself.
-        schedule=CronDataIntervalTimetable(spec.schedule or "@daily", timezone="UTC"),
-        start_date=datetime.combine(spec.start, time(), UTC),
-        end_date=datetime.combine(spec.end, time(), UTC) if spec.end else None,
+        schedule=DayTimetable(spec.schedule or "@daily", first_as_of(spec), spec.end, spec.catch_up),
+        # No start and end here: a run outside of them would have no task, and be green. The timetable has them.
         catchup=False,
         max_active_runs=2,
         default_args=DEFAULTS,
@@ -65,7 +66,7 @@ def _wire(name: str) -> None:
 def _task(pipeline: str, each: Step, before: Mapping[str, XComArg]) -> XComArg:
     """Create the task of a step; a mapped one depends on the list it is mapped over."""
     options: dict[str, Any] = {"task_id": each.name, "doc_md": each.does, "trigger_rule": each.runs}
-    options |= {"pool": POOL} if each.reads_tables else {}
+    options |= {"pool": pool_of(pipeline)} if each.reads_tables else {}
     options |= {"outlets": [Asset(f"matinee://{pipeline}/{each.asset}")]} if each.asset else {}
     if each.runs == "all_done":
         return report.override(**options)(pipeline, AS_OF)

@@ -27,7 +27,8 @@ from tasks.store.records import Record
 # The same inputs would fail again: no retry.
 FINAL = (SpecError, SourceError, LandingError, CheckFailed, TrainingError, GateFailed)
 # An argument that Airflow renders, so that the UI shows it; `call` takes the day from the interval itself.
-AS_OF = "{{ data_interval_start | ds if data_interval_start else '' }}"
+# Without a logical date the interval is undefined, and an undefined name would end the task in Jinja's words.
+AS_OF = "{{ data_interval_start | ds if data_interval_start is defined and data_interval_start else '' }}"
 
 
 log = logging.getLogger("matinee")

@@ -1,6 +1,6 @@
-"""Airflow loads this file in each of its processes: views, a link on every task, and the application behind them.
+"""Airflow loads this file in each of its processes: the timetable, views, a link on every task, and pages.
 
-The application is imported when it is first asked for something, which only happens in the API server.
+The pages are imported when it is first asked for something, which only happens in the API server.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from urllib.parse import quote, urlsplit
 from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseOperatorLink
+
+from dags.timetable import DayTimetable
 
 if TYPE_CHECKING:
     from airflow.models.taskinstancekey import TaskInstanceKey
@@ -64,4 +66,5 @@ class MatineePlugin(AirflowPlugin):
         _view("Champion", "matinee-champion", "dag", "pages/{DAG_ID}/champion.html"),
         _view("matinee", "matinee", "nav", "") | {"nav_top_level": True},
     ]
+    timetables: ClassVar = [DayTimetable]
     global_operator_extra_links: ClassVar = [RunReport()]

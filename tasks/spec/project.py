@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 TRANSFORMS = PROJECT / "transforms"
 PREFIX = __name__.partition("tasks.")[0]
 """What stands before the names of our packages: nothing here, `matinee.` in an installed wheel (ADR 21)."""
+
+PIPELINE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def pipelines_folder() -> Path:

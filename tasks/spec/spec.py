@@ -31,7 +31,7 @@ from tasks.spec.parts import (
     Tune,
 )
 from tasks.spec.retrieval import Retrieval
-from tasks.spec.values import Cron, Name
+from tasks.spec.values import Cron, Days, Name
 
 if TYPE_CHECKING:
     from tasks.spec.resolved_features import Feature, RetrievalFeature
@@ -45,6 +45,9 @@ class Spec(Part):
     schedule: Cron | None = Field(default="@daily", description="Cron expression in UTC, or null.")
     start: date = Field(description="First day the pipeline covers.")
     end: date | None = Field(default=None, description="Last day, for data that has one.")
+    catch_up: Days = Field(
+        default=0, description="How many missed days, before the last one, the schedule still runs after an outage."
+    )
     source: Source = Field(description="Where the data comes from.")
     label: Label = Field(description="What a positive is.")
     examples: Examples = Field(description="What is ranked, and the windows in time.")

@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, St
 
 _HOUR = r"^([01]\d|2[0-3]):[0-5]\d$"
 
+from tasks.spec.project import PIPELINE_NAME
+
 
 def _cron(text: str) -> str:
     # Only the last two fields, month and weekday, may have words (JAN, MON).
@@ -62,6 +64,6 @@ Cron = Annotated[str, AfterValidator(_cron)]
 Hour = Annotated[
     str, BeforeValidator(_hour), WithJsonSchema({"type": "string", "pattern": _HOUR, "examples": ["06:00"]})
 ]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Name = Annotated[str, Field(pattern=rf"^{PIPELINE_NAME.pattern}$")]
 Column = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]

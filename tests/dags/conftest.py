@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tasks.operations.local_airflow.environment import airflow_env, bin_dir
+from tasks.operations.local_airflow.metadata import metadata
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -24,11 +25,17 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     patch = pytest.MonkeyPatch()
     for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
         patch.delenv(name)
-    for name, value in airflow_env(home, 8080).items():
+    database, env = metadata(home), airflow_env(home, 8080)
+    for name, value in env.items():
         patch.setenv(name, value)
     patch.setenv("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
-    subprocess.run([bin_dir() / "airflow", "db", "migrate"], check=True, capture_output=True)
-    yield home
+    database.create()
+    with database.running(dict(os.environ)):
+        subprocess.run([bin_dir() / "airflow", "db", "migrate"], check=True, capture_output=True)
+        yield home
+        from airflow import settings
+
+        settings.dispose_orm()  # else sessions that are still open complain that their server has gone
     patch.undo()
 
 

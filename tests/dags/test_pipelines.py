@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks.operations.local_airflow.environment import POOLS
+from tasks.operations.pools import pools
 
 PROJECT = Path(__file__).resolve().parents[2]
 Load = Callable[[Path], Any]
@@ -56,10 +56,10 @@ def test_training_is_mapped_over_populations(pipelines: Make, bag: Load) -> None
 
 def test_one_task_at_a_time_opens_the_warehouse(pipelines: Make, bag: Load) -> None:
     dag = bag(pipelines("streaming")).dags["streaming"]
-    pools = {task.task_id: task.pool for task in dag.tasks}
+    used = {task.task_id: task.pool for task in dag.tasks}
     inside = {"build", "check_features", "retrieve", "sample", "monitor"}
-    assert {name for name, pool in pools.items() if pool == "warehouse"} == inside
-    assert set(pools.values()) - {"default_pool"} <= set(POOLS)
+    assert {name for name, pool in used.items() if pool == "streaming.tables"} == inside
+    assert set(used.values()) - {"default_pool"} <= set(pools())
 
 
 def test_tasks_show_their_day(pipelines: Make, bag: Load) -> None:
@@ -79,10 +79,12 @@ def test_dag_covers_the_days_of_the_file(pipelines: Make, bag: Load) -> None:
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("end:")]
     path.write_text("\n".join(["end: 2026-03-31", *lines]), encoding="utf-8")
     dag = bag(folder).dags["streaming"]
-    assert dag.start_date == datetime(2026, 1, 1, tzinfo=UTC)
-    assert dag.end_date == datetime(2026, 3, 31, tzinfo=UTC)
-    assert dag.catchup is False
-    assert dag.timetable.expression == "0 0 * * *"
+    assert (dag.start_date, dag.end_date, dag.catchup) == (None, None, False)
+    assert (dag.timetable.cron, dag.timetable.first, dag.timetable.last) == (
+        "@daily",
+        date(2026, 2, 25),
+        date(2026, 3, 31),
+    )
 
 
 def test_history_without_schedule_needs_an_end(pipelines: Make, bag: Load) -> None:

@@ -63,8 +63,7 @@ def run_dag(name: str) -> Any:
     from dags.pipelines import pipeline_dag
 
     dag: DAG = pipeline_dag(name)
-    # A run by hand is for the last interval that is complete at its logical date: the day before.
-    return dag.test(logical_date=DAY + timedelta(days=1))
+    return dag.test(logical_date=DAY)
 
 
 @in_process
@@ -165,10 +164,11 @@ from airflow.timetables.base import TimeRestriction
 from dags.pipelines import pipeline_dag
 
 table = DagSerialization.from_dict(DagSerialization.to_dict(pipeline_dag("streaming"))).timetable
-last = table.infer_manual_data_interval(run_after=datetime.datetime(2026, 3, 8, tzinfo=datetime.UTC))
+first = datetime.datetime(2026, 3, 8, tzinfo=datetime.UTC)
+last = None
 for _ in range(3):
     last = table.next_dagrun_info(
-        last_automated_data_interval=last, restriction=TimeRestriction(None, None, True)
+        last_automated_data_interval=last, restriction=TimeRestriction(first, None, True)
     ).data_interval
     print(last.start.isoformat(), last.end.isoformat())
 """

@@ -13,7 +13,8 @@ import httpx
 
 from tasks.errors import StackError
 from tasks.operations.airflow_answers import ComponentHealth, Dag, DagRun, Task
-from tasks.operations.local_airflow.environment import POOLS, USER, password
+from tasks.operations.local_airflow.environment import USER, password
+from tasks.operations.pools import pools
 
 Json = dict[str, Any]
 
@@ -64,7 +65,7 @@ class Airflow:
         params: Json | None = None,
         missing_ok: bool = False,
     ) -> Any:
-        for attempt in range(4):  # a busy SQLite makes the server answer 500 now and then
+        for attempt in range(4):  # the server is being restarted, or its database is
             try:
                 if not self._headers:
                     self._login()
@@ -93,7 +94,7 @@ class Airflow:
 
     def ensure_pools(self) -> None:
         """Create the pools that the DAGs name; a task in a pool that does not exist would wait forever."""
-        for name, description in POOLS.items():
+        for name, description in pools().items():
             body = {"name": name, "slots": 1, "description": description, "include_deferred": False}
             if self._ask("GET", f"/pools/{name}", missing_ok=True) is None:
                 self._ask("POST", "/pools", json=body)
@@ -113,29 +114,20 @@ class Airflow:
         self._ask("PATCH", f"/dags/{quote(pipeline)}", json={"is_paused": paused})
 
     def runs(self, pipeline: str, first: date, last: date) -> list[DagRun]:
-        """List the DAG runs for the days in `[first, last]`, oldest day first.
-
-        Only runs whose logical date is the as-of day: backfills, scheduled runs and ours. A run that was started in
-        the UI for a date is for the day before it, and nobody waits for it here.
-        """
+        """List the DAG runs for the days in `[first, last]`, oldest day first, however they were started."""
         params: dict[str, Any] = {
             "logical_date_gte": midnight(first),
-            "logical_date_lte": midnight(last),
+            # A run that was started in the UI has a logical date with a time of day.
+            "logical_date_lt": midnight(last + timedelta(days=1)),
             "order_by": "logical_date",
             "limit": 100,
         }
         answer = self._ask("GET", f"/dags/{quote(pipeline)}/dagRuns", params=params)
-        runs = [DagRun.model_validate(run) for run in answer["dag_runs"]]
-        return [run for run in runs if run.logical_date == run.data_interval_start]
+        return [DagRun.model_validate(run) for run in answer["dag_runs"]]
 
-    def trigger(self, pipeline: str, day: date, run_id: str) -> str:
+    def trigger(self, pipeline: str, day: date) -> str:
         """Start a run for one as-of day, and return its id."""
-        body = {
-            "dag_run_id": run_id,
-            "logical_date": midnight(day),
-            "data_interval_start": midnight(day),
-            "data_interval_end": midnight(day + timedelta(days=1)),
-        }
+        body = {"logical_date": midnight(day)}
         return str(self._ask("POST", f"/dags/{quote(pipeline)}/dagRuns", json=body)["dag_run_id"])
 
     def backfill(self, pipeline: str, first: date, last: date, *, parallel: int) -> int:

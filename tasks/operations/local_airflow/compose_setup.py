@@ -8,13 +8,14 @@ import subprocess
 from pathlib import Path
 
 from tasks.errors import StackError
-from tasks.operations.local_airflow.environment import POOLS, USER
+from tasks.operations.local_airflow.environment import USER
+from tasks.operations.pools import pools
 
 
 def commands() -> list[list[str]]:
     """List the Airflow commands that set up an empty database."""
-    pools = [["airflow", "pools", "set", name, "1", text] for name, text in POOLS.items()]
-    return [["airflow", "db", "migrate"], *pools]
+    wanted = [["airflow", "pools", "set", name, "1", text] for name, text in pools().items()]
+    return [["airflow", "db", "migrate"], *wanted]
 
 
 def write_passwords(path: Path, password: str) -> None:

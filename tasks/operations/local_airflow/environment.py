@@ -19,7 +19,6 @@ from tasks.operations.local_airflow.sockets import socket_path
 from tasks.spec.project import PREFIX, PROJECT
 
 USER = "admin"
-POOLS = {"warehouse": "One slot: only one task at a time may open a pipeline's DuckDB file."}
 HEARTBEAT_LOST = 120  # seconds until Airflow restarts a killed task; its default of 300 s is a long wait
 BUNDLE = {"name": "pipelines", "classpath": f"{PREFIX}dags.bundle.PipelineBundle", "kwargs": {"refresh_interval": 10}}
 LIBRARIES = {

@@ -177,7 +177,7 @@ def _start_one(api: Airflow, pipeline: str, day: date) -> None:
     if existing:
         api.clear(pipeline, existing[0].dag_run_id)
     else:
-        api.trigger(pipeline, day, f"manual__{day}T00:00:00+00:00")
+        api.trigger(pipeline, day)
 
 
 def _follow(

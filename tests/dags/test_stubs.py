@@ -1,15 +1,17 @@
-"""The bundle: one Python file per pipeline file."""
+"""The stubs of the bundle: one Python file per pipeline file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.dags.conftest import PROJECT
 
 
 def test_each_pipeline_file_gets_a_python_file(pipelines: Callable[..., Path], tmp_path: Path) -> None:
-    from dags.bundle import write_stubs
+    from dags.stubs import write_stubs
 
     write_stubs(pipelines("one", "two"), tmp_path / "bundle")
     assert sorted(path.name for path in (tmp_path / "bundle").iterdir()) == ["one.py", "two.py"]
@@ -20,7 +22,7 @@ def test_each_pipeline_file_gets_a_python_file(pipelines: Callable[..., Path], t
 
 
 def test_refresh_touches_only_what_changed(pipelines: Callable[..., Path], tmp_path: Path) -> None:
-    from dags.bundle import write_stubs
+    from dags.stubs import write_stubs
 
     folder, target = pipelines("one", "two"), tmp_path / "bundle"
     write_stubs(folder, target)
@@ -36,7 +38,7 @@ def test_refresh_touches_only_what_changed(pipelines: Callable[..., Path], tmp_p
 
 
 def test_removed_pipeline_disappears(pipelines: Callable[..., Path], tmp_path: Path) -> None:
-    from dags.bundle import write_stubs
+    from dags.stubs import write_stubs
 
     folder, target = pipelines("one", "two"), tmp_path / "bundle"
     write_stubs(folder, target)
@@ -46,7 +48,7 @@ def test_removed_pipeline_disappears(pipelines: Callable[..., Path], tmp_path: P
 
 
 def test_file_that_is_no_text_does_not_stop_the_others(pipelines: Callable[..., Path], tmp_path: Path) -> None:
-    from dags.bundle import write_stubs
+    from dags.stubs import write_stubs
 
     folder, target = pipelines("one"), tmp_path / "bundle"
     (folder / "rubbish.yaml").write_bytes(b"\xff\xfe\x00\r\x85")
@@ -54,6 +56,38 @@ def test_file_that_is_no_text_does_not_stop_the_others(pipelines: Callable[..., 
     write_stubs(folder, target)
     for path in target.iterdir():
         compile(path.read_text(encoding="utf-8"), str(path), "exec")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a'); import os; os.mkdir('PWNED",
+        '"""\nimport os; os.mkdir("PWNED")\n"""',
+        "My Shop",
+        "con.fig",
+        "{source}",
+        "-x",
+        "été",
+        "a" * 64,
+    ],
+)
+def test_a_name_is_never_code(
+    name: str, pipelines: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dags.stubs import write_stubs
+    from tasks.errors import SpecError
+
+    monkeypatch.chdir(tmp_path)
+    folder, target = pipelines("one"), tmp_path / "bundle"
+    (folder / f"{name}.yaml").write_text("name: one\n", encoding="utf-8")
+    write_stubs(folder, target)
+    (stub,) = [path for path in target.iterdir() if path.name != "one.py"]
+    assert stub.stem.startswith("refused_")
+    with pytest.raises(SpecError, match=r"no name of a pipeline; expected .* like my_shop\.yaml"):
+        exec(compile(stub.read_text(encoding="utf-8"), str(stub), "exec"), {})
+    assert not (tmp_path / "PWNED").exists()
+    write_stubs(folder, target)
+    assert len(list(target.iterdir())) == 2
 
 
 def test_pipelines_lie_beside_the_package_by_default() -> None:

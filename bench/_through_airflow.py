@@ -79,7 +79,7 @@ def start(api: Airflow, running: stack.Stack, mode: str, days: list[date]) -> li
     if mode == "interleaved":
         later = days[-max(1, len(days) // 10) :]
         inside = days[len(days) // 2]
-        api.trigger(PIPELINE, inside, f"daily__{inside}")
+        api.trigger(PIPELINE, inside)
     days = days[: len(days) - len(later)]
     command = [
         str(bin_dir() / "airflow"), "backfill", "create", "--dag-id", PIPELINE,
@@ -102,9 +102,9 @@ def follow(api: Airflow, days: Sequence[date], daily: list[date]) -> None:
         if ended != done:
             done = ended
             print(f"  {time.strftime('%H:%M:%S')} {done} of {len(days)} runs have ended", flush=True)
-        if all(state in ENDED for name, state in states.items() if name.startswith("daily__")) and daily:
+        if all(state in ENDED for name, state in states.items() if name.startswith("manual__")) and daily:
             day = daily.pop(0)
-            api.trigger(PIPELINE, day, f"daily__{day}")
+            api.trigger(PIPELINE, day)
         elif done == len(days):
             return
         time.sleep(3)

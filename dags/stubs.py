@@ -57,8 +57,8 @@ def _stub_name(path: Path) -> str:
 
 def _stub(path: Path) -> str:
     if not PIPELINE_NAME.fullmatch(path.stem):
-        shown = path.name.encode("utf-8", "replace").decode()
-        message = f"{shown!r}: no name of a pipeline; expected {PIPELINE_NAME.pattern} and .yaml, like my_shop.yaml"
+        name = path.name.encode("utf-8", "replace").decode()
+        message = f"{name!r}: no name of a pipeline; expected {PIPELINE_NAME.pattern} and .yaml, like my_shop.yaml"
         return REFUSAL.format(message=message)
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()

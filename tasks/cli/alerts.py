@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,6 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from tasks.cli.options import example
+
+if TYPE_CHECKING:
+    from tasks.store.files import Home
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 console = Console()
@@ -98,6 +101,34 @@ def retry() -> None:
         raise typer.Exit(1)
 
 
+def _ensure_pools(home: Home, url: str | None, known: frozenset[str]) -> frozenset[str]:
+    """Create the pools of pipeline files that came after Airflow's start; their tasks would wait for ever.
+
+    Args:
+        home: the state folder.
+        url: address of Airflow's API server; None: none runs.
+        known: pools that exist.
+
+    Returns:
+        The pools that exist now.
+    """
+    from tasks.errors import StackError
+    from tasks.operations.local_airflow.airflow_api import Airflow
+    from tasks.operations.pools import pools
+
+    wanted = frozenset(pools())
+    if url is None or wanted <= known:
+        return known
+    api = Airflow(home.root, url)
+    try:
+        api.ensure_pools()
+    except StackError:  # it is starting, or being restarted: the next poll may find it
+        return known
+    finally:
+        api.close()
+    return wanted
+
+
 def watch(
     once: Annotated[bool, typer.Option("--once", help="Poll once and end, for cron.")] = False,
     every: Annotated[int, typer.Option(min=1, help="Seconds between two polls.")] = 30,
@@ -106,14 +137,17 @@ def watch(
     ] = None,
 ) -> None:
     """Notify of missing runs and of a dead scheduler, and send what waits."""
+    from tasks.alerts.airflow_health import local_url
     from tasks.alerts.watchdog import Watch
     from tasks.errors import MatineeError
     from tasks.store.files import default_home
 
-    watcher = Watch(default_home(), url=airflow)
+    home, known = default_home(), frozenset[str]()
+    watcher = Watch(home, url=airflow)
     while True:
         try:
             watcher.poll(datetime.now(UTC))
+            known = _ensure_pools(home, airflow or local_url(home), known)
         except (MatineeError, OSError) as error:  # a full disk, a lock: the next poll may succeed
             if once:
                 raise

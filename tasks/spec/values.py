@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
 
-_HOUR = r"^([01]\d|2[0-3]):[0-5]\d$"
-
 from tasks.spec.project import PIPELINE_NAME
+
+_HOUR = r"^([01]\d|2[0-3]):[0-5]\d$"
 
 
 def _cron(text: str) -> str:

@@ -28,22 +28,22 @@ class Runs:
 
     def runs(self, _pipeline: str, _first: date, _last: date) -> list[DagRun]:
         waiting = [name for name, state in self.all.items() if state == "queued"]
-        self.most = max(self.most, sum(name.startswith("daily") for name in waiting))
+        self.most = max(self.most, sum(name.startswith("manual") for name in waiting))
         self.all |= dict.fromkeys(waiting[:1], "success")
         return [
             DagRun(dag_run_id=name, state=state, logical_date=None, data_interval_start=None)
             for name, state in self.all.items()
         ]
 
-    def trigger(self, _pipeline: str, _day: date, name: str) -> None:
-        self.all[name] = "queued"
+    def trigger(self, _pipeline: str, day: date) -> None:
+        self.all[f"manual__{day}"] = "queued"
 
 
 def test_daily_runs_follow_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
     airflow = Runs(DAYS[0])
     scheduler.follow(cast(Airflow, airflow), DAYS, DAYS[1:])
-    assert set(airflow.all) == {"backfill__2026-03-01", "daily__2026-03-02", "daily__2026-03-03"}
+    assert set(airflow.all) == {"backfill__2026-03-01", "manual__2026-03-02", "manual__2026-03-03"}
     assert set(airflow.all.values()) == {"success"}
     assert airflow.most == 1
 

@@ -165,8 +165,8 @@ class FakeAirflow:
     def pause(self, _pipeline: str, _paused: bool) -> None:
         return
 
-    def trigger(self, _pipeline: str, _day: date, name: str) -> None:
-        self.names.append(name)
+    def trigger(self, _pipeline: str, day: date) -> None:
+        self.names.append(f"manual__{day}")
 
     def runs(self, _pipeline: str, first: date, last: date) -> list[DagRun]:
         created = {name.partition("__")[2] for name in self.names}

@@ -30,8 +30,14 @@ class Airflow:
     Every method raises `StackError` if the server cannot be reached or answers with an error.
     """
 
-    def __init__(self, home: Path, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(self, home: Path, address: int | str) -> None:
+        """Prepare a session.
+
+        Args:
+            home: state folder, which holds the password.
+            address: port on 127.0.0.1, or the server's URL.
+        """
+        self.url = address if isinstance(address, str) else f"http://127.0.0.1:{address}"
         self._password = password(home)
         # trust_env=False: a proxy named in the environment has no business with 127.0.0.1.
         self._client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)

@@ -72,7 +72,7 @@ class Server:
         """Command line that runs the server in the foreground."""
         settings = {
             "listen_addresses": "",
-            "unix_socket_directories": f'"{self.socket}"',
+            "unix_socket_directories": '"{}"'.format(str(self.socket).replace('"', '""')),
             "unix_socket_permissions": "0700",
             "shared_buffers": "64MB",
         }
@@ -90,9 +90,8 @@ def programs() -> Programs:
     folder = _folder()
     if folder is None:
         raise StackError("no PostgreSQL server: neither in this Python environment nor a `postgres` on PATH")
-    prefix, uid = (), os.geteuid()
-    if uid == 0:
-        prefix, uid = _unprivileged()
+    uid = os.geteuid()
+    prefix, uid = _unprivileged() if uid == 0 else ((), uid)
     try:
         found = Programs(folder, prefix, pwd.getpwuid(uid).pw_name)
     except KeyError:

@@ -36,6 +36,18 @@ def processes_of(home: Path) -> Iterable[psutil.Process]:
             continue
 
 
+def cpu_seconds(home: Path) -> float:
+    """Sum the CPU seconds, user and system, of the stack's live processes."""
+    total = 0.0
+    for process in processes_of(home):
+        try:
+            times = process.cpu_times()
+        except psutil.Error:
+            continue
+        total += times.user + times.system
+    return total
+
+
 def sweep(home: Path) -> int:
     """Kill every process that belongs to the stack of `home`, and count them.
 

@@ -6,6 +6,7 @@ The supervisor (supervisord.conf) keeps api-server, scheduler and dag-processor 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import socket
 import subprocess
@@ -21,11 +22,14 @@ from tasks.operations.airflow_answers import ComponentHealth
 from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.operations.local_airflow.environment import USER, airflow_home, bin_dir, full_env, password
 from tasks.operations.local_airflow.metadata import metadata
-from tasks.operations.local_airflow.processes import supervisor_of, sweep
+from tasks.operations.local_airflow.processes import cpu_seconds, supervisor_of, sweep
 from tasks.spec.project import PROJECT
 from tasks.store.records import Record
 
 PORTS = range(8080, 8180)
+# A start takes about 30 CPU seconds. Components that have had three times as much, and are not healthy, will not be.
+START_CPU = 90.0
+LONGEST_START = 900.0
 COMPONENTS = ("api-server", "scheduler", "dag-processor")
 Say = Callable[[str], None]
 
@@ -99,7 +103,7 @@ def up(
         port: port on 127.0.0.1; None: the one it runs on, or the first free one from 8080.
         scheduled: whether due runs start by themselves.
         extra: more environment for the components and the tasks, if they are started.
-        timeout: seconds to wait for health.
+        timeout: seconds to wait for health; on a busy machine, where the components get little of it, longer.
         say: prints a line of text at each stage.
 
     Raises:
@@ -115,7 +119,7 @@ def up(
         if port not in (None, running.port):
             raise StackError(f"the stack of {home} runs on port {running.port}, not {port}; `make down` ends it")
         say(f"Airflow is already running: {running.url}")
-        _wait(running, timeout)
+        _wait(running, timeout, say)
         return running
     chosen = _free_port(port)
     return _start(
@@ -132,7 +136,7 @@ def _start(stack: Stack, env: dict[str, str], timeout: float, say: Say) -> Stack
     command = [str(bin_dir() / "supervisord"), "--configuration", str(PROJECT / "supervisord.conf")]
     _checked(command, env)
     try:
-        _wait(stack, timeout)
+        _wait(stack, timeout, say)
     except BaseException:  # Ctrl-C, too: a half-started Airflow must not stay behind
         down(home)
         raise
@@ -151,7 +155,7 @@ def prepare(home: Path, port: int, say: Say = _silent) -> None:
     if database.warning is not None:
         say(f"warning: {database.warning}")
     version = _checked([str(bin_dir() / "python"), "-c", _VERSION], env).strip()
-    # `db migrate` takes 6 to 8 s, so once for each version and address: what lies at another address has not been migrated yet.
+    # `db migrate` takes 6 to 8 s: it runs again only for another version of Airflow, or another database.
     key = f"{version} {database.url}"
     stamp = airflow_home(home) / f"migrated-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     if not database.create() and stamp.exists():
@@ -210,8 +214,8 @@ def _components(health: dict[str, ComponentHealth]) -> dict[str, str]:
     return {name: state or "no heartbeat yet" for name, state in states.items()}
 
 
-def _wait(stack: Stack, timeout: float) -> None:
-    api, limit = Airflow(stack.home, stack.port), time.monotonic() + timeout
+def _wait(stack: Stack, timeout: float, say: Say) -> None:
+    api, began, told = Airflow(stack.home, stack.port), time.monotonic(), 0.0
     try:
         while True:
             states = _components(api.health())
@@ -219,8 +223,13 @@ def _wait(stack: Stack, timeout: float) -> None:
                 return api.ensure_pools()  # here, as only a healthy server can be asked
             if supervisor_of(stack.home) is None:
                 raise StackError(f"the supervisor ended; see {stack.home / 'logs' / 'supervisord.log'}")
-            if time.monotonic() > limit:
-                raise StackError(_diagnosis(stack.home, states, timeout))
+            waited = time.monotonic() - began
+            if waited > LONGEST_START or (waited > timeout and cpu_seconds(stack.home) > START_CPU):
+                raise StackError(_diagnosis(stack.home, states, waited))
+            if waited - told > 20:
+                told = waited
+                missing = ", ".join(f"{name} ({state})" for name, state in states.items() if state != "healthy")
+                say(f"  {waited:.0f} s, load {os.getloadavg()[0]:.1f}: waiting for {missing}")
             time.sleep(0.3)
     finally:
         api.close()

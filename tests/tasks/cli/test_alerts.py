@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 
 from tasks.alerts.outbox import Message, Outbox
 from tasks.alerts.sinks import Sink
+from tasks.cli import alerts
 from tasks.cli.main import app
-from tasks.errors import MatineeError
+from tasks.errors import MatineeError, StackError
 from tasks.store.files import Home
 from tests.alerting import check, leave, message, run_of
 
@@ -59,6 +60,37 @@ def test_what_was_sent_and_what_waits(home: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("MATINEE_ALERTS", "json://good warning=json://fixed")
     assert call("alerts", "retry") == (0, "sent 2, waiting 0\n")
     assert Outbox(Home(home)).waiting() == []
+
+
+def test_pools_of_new_pipeline_files_are_created_once(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks in a pool that does not exist wait for ever."""
+    asked: list[str] = []
+
+    class Server:
+        def __init__(self, _home: Path, _url: str) -> None:
+            self.answers = bool(asked)
+            asked.append(_url)
+
+        def ensure_pools(self) -> None:
+            if not self.answers:
+                raise StackError("does not answer")
+
+        def close(self) -> None:
+            return
+
+    monkeypatch.setattr("tasks.operations.local_airflow.airflow_api.Airflow", Server)
+    monkeypatch.setenv("MATINEE_PIPELINES", str(tmp_path))
+    (tmp_path / "tiny.yaml").touch()
+    (tmp_path / "No Name.yaml").touch()
+    none = frozenset[str]()
+    assert alerts._ensure_pools(Home(home), None, none) == none
+    assert alerts._ensure_pools(Home(home), "http://x", none) == none, "the next poll tries again"
+    known = alerts._ensure_pools(Home(home), "http://x", none)
+    assert known == {"tiny.tables"}
+    assert alerts._ensure_pools(Home(home), "http://x", known) == known
+    assert asked == ["http://x"] * 2
 
 
 def test_a_poll_from_cron_sends_what_waits(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

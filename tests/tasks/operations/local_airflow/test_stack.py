@@ -96,7 +96,11 @@ def test_supervisor_runs_the_components_and_the_watch_and_ends_their_children() 
     parser = configparser.RawConfigParser(inline_comment_prefixes=(";",))
     parser.read(PROJECT / "supervisord.conf", encoding="utf-8")
     programs = [name.removeprefix("program:") for name in parser.sections() if name.startswith("program:")]
-    assert programs == [*stack.COMPONENTS, "watch"]
+    assert programs == ["postgres", *stack.COMPONENTS, "watch"]
+    # Of two groups the one with the higher number ends first, and its programs need the database until then.
+    assert int(parser["group:airflow"]["priority"]) > int(parser["program:postgres"]["priority"])
+    assert parser["program:postgres"]["stopsignal"] == "INT"
+    programs.remove("postgres")
     for name in programs:
         section = parser[f"program:{name}"]
         assert (section["autorestart"], section["stopasgroup"], section["killasgroup"]) == ("true",) * 3
@@ -119,7 +123,7 @@ def test_supervisor_accepts_the_file(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert done.stdout.split() == sorted([*stack.COMPONENTS, "watch"]), done.stderr
+    assert done.stdout.split() == sorted([*stack.COMPONENTS, "postgres", "watch"]), done.stderr
 
 
 def test_taken_port_is_refused(tmp_path: Path) -> None:
@@ -191,7 +195,7 @@ def test_up_and_down_leave_no_process(tmp_path: Path) -> None:
     try:
         assert stack.status(tmp_path).healthy
         api = Airflow(tmp_path, started.port)
-        assert api._ask("GET", "/pools/warehouse")["slots"] == 1
+        assert api._ask("GET", "/pools/streaming.tables")["slots"] == 1
         api.ensure_pools()
         api.close()
         assert httpx.get(f"{started.url}/api/v2/dags", trust_env=False).status_code == 401

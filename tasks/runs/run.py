@@ -14,7 +14,7 @@ from tasks.runs.provenance import code_digest
 from tasks.spec.load import load_spec
 from tasks.spec.project import pipeline_path
 from tasks.spec.spec import Spec
-from tasks.spec.windows import Windows, landing_start, windows
+from tasks.spec.windows import Windows, landing_start, last_whole_day, windows
 from tasks.store.files import Home, atomic_dir, default_home, digest, read_json, write_json
 from tasks.store.records import Record
 
@@ -58,9 +58,14 @@ class Run:
             SpecError: the file is wrong, or the day lies outside of what it covers.
         """
         spec = load_spec(pipeline_path(pipeline))
+        if as_of > last_whole_day():
+            raise SpecError(
+                f"pipeline {spec.name!r}: found as-of day {as_of}, which is not over yet in UTC; "
+                f"expected {last_whole_day()} or earlier"
+            )
         if as_of < spec.start or (spec.end is not None and as_of > spec.end):
             raise SpecError(
-                f"pipeline {spec.name!r} covers {spec.start} to {spec.end or 'today'}; found as-of day {as_of}. "
+                f"pipeline {spec.name!r} covers {spec.start} to {spec.end or 'yesterday'}; found as-of day {as_of}. "
                 "Choose a day it covers, or change `start` and `end` in the pipeline file"
             )
         return cls(spec, home or default_home(), as_of, attempt, data)

@@ -9,7 +9,7 @@ on the day of the first cut of the later one: the test is the future of a model 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from tasks.errors import SpecError
 from tasks.spec.parts import SnapshotExamples
@@ -78,6 +78,11 @@ def _ending(spec: Spec, last: date, days: int) -> tuple[date, ...]:
 
 def _embargo(spec: Spec, later: tuple[date, ...], last: date) -> date:
     return (later[0] if later else last) - spec.lag
+
+
+def last_whole_day() -> date:
+    """Give the last day that is over in UTC: data of a later one can't be complete."""
+    return datetime.now(UTC).date() - timedelta(days=1)
 
 
 def first_as_of(spec: Spec) -> date:

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from tasks.errors import SpecError
 from tasks.spec.spec import Spec
-from tasks.spec.windows import first_as_of
+from tasks.spec.windows import first_as_of, last_whole_day
 from tasks.store.files import Home
 
 DAY = timedelta(days=1)
@@ -31,23 +31,19 @@ def days_to_run(spec: Spec, days: int, as_of: date | None, published: list[date]
     Raises:
         SpecError: the pipeline does not cover such a day.
     """
-    first = first_as_of(spec)
+    first, last = first_as_of(spec), min(spec.end or date.max, last_whole_day())
     if days < 1:
         raise SpecError(f"DAYS: found {days}, expected at least 1")
     if as_of is not None:
-        if as_of < first or (spec.end is not None and as_of > spec.end):
-            raise SpecError(
-                f"AS_OF: found {as_of}, but {spec.name} can be run for {first} to {spec.end or 'yesterday'}"
-            )
-        start, count = max(first, as_of - (days - 1) * DAY), days
-        return [start + n * DAY for n in range(count) if start + n * DAY <= as_of]
-    if published:
-        start, days = published[-1] + DAY, 1
-    else:
-        start = first
-    if spec.end is not None and start > spec.end:
+        if not first <= as_of <= last:
+            raise SpecError(f"AS_OF: found {as_of}, but {spec.name} can be run for {first} to {last}")
+        start = max(first, as_of - (days - 1) * DAY)
+        return [start + n * DAY for n in range((as_of - start).days + 1)]
+    start, count = (published[-1] + DAY, 1) if published else (first, days)
+    if start > last:
+        why = f"{spec.name} ends on {spec.end}" if last == spec.end else f"{last} is the last day that is over"
         raise SpecError(
-            f"{spec.name} ends on {spec.end}, and {published[-1] if published else 'no day'} was the last one "
-            "published; give AS_OF=YYYY-MM-DD to run a day again"
+            f"{why}, and {published[-1] if published else 'no day'} was the last one published; "
+            "give AS_OF=YYYY-MM-DD to run a day again"
         )
-    return [start + n * DAY for n in range(days) if spec.end is None or start + n * DAY <= spec.end]
+    return [start + n * DAY for n in range(count) if start + n * DAY <= last]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import SpecError
+from tasks.operations.local_airflow import run_days
 from tasks.operations.local_airflow.run_days import days_to_run, published_days
 from tasks.spec.load import load_shape
 from tasks.spec.project import PROJECT
@@ -60,3 +61,14 @@ def test_published_days_come_from_the_registry(tmp_path: Path) -> None:
     for name in ("2026-03-02.aa11", "2026-03-01.bb22", ".2026-03-09.cc33-tmp", "notes"):
         (home.registry("streaming") / "versions" / name).mkdir(parents=True)
     assert published_days(home, "streaming") == [date(2026, 3, 1), date(2026, 3, 2)]
+
+
+def test_a_service_that_goes_on_is_run_up_to_yesterday(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    service, yesterday = spec.model_copy(update={"end": None}), date(2026, 3, 9)
+    monkeypatch.setattr(run_days, "last_whole_day", lambda: yesterday)
+    assert days_to_run(service, 3, None, [yesterday - DAY]) == [yesterday]
+    with pytest.raises(SpecError, match="2026-03-09 is the last day that is over, and 2026-03-09 was the last one"):
+        days_to_run(service, 3, None, [yesterday])
+    with pytest.raises(SpecError, match=r"AS_OF: found 2026-03-10, but streaming can be run for .* to 2026-03-09"):
+        days_to_run(service, 1, yesterday + DAY, [])
+    assert days_to_run(service, 100, None, [])[-1] == yesterday

@@ -31,27 +31,33 @@ REMEMBERED = timedelta(days=60)
 log = logging.getLogger("matinee")
 
 
-def send_alerts(
-    run: Run,
-    *,
-    run_id: str | None = None,
-    failed_tasks: Iterable[str] = (),
-    finished: bool = False,
-    seconds: float = PASS_SECONDS,
-) -> None:
+def send_alerts(run: Run, *, finished: bool = False, seconds: float = PASS_SECONDS) -> None:
     """Notify of what is wrong with a run so far; never raises.
+
+    Args:
+        run: the run.
+        finished: whether the run is over, so that rules which pass again can be called resolved.
+        seconds: no message is begun later than this; what is left waits for the next run or `matinee watch`.
+    """
+    hand_over(run, finished=finished)
+    try:
+        deliver(Outbox(run.home), configured_sinks(), seconds=seconds)
+    except Exception as error:
+        log.warning("alerts of %s %s: %s: %s", run.spec.name, run.as_of, type(error).__name__, error)
+
+
+def hand_over(run: Run, *, run_id: str | None = None, failed_tasks: Iterable[str] = (), finished: bool = False) -> None:
+    """Write the alerts of a run to the outbox, from where `matinee watch` sends them; takes no time, never raises.
 
     Args:
         run: the run.
         run_id: Airflow's name of it.
         failed_tasks: tasks that the scheduler calls failed; one that left no error was killed or timed out.
         finished: whether the run is over, so that rules which pass again can be called resolved.
-        seconds: no message is begun later than this; what is left waits for the next run or `matinee watch`.
     """
     try:
-        outbox, sinks = Outbox(run.home), configured_sinks()
-        write_messages(run, outbox, run_id=run_id, failed_tasks=failed_tasks, finished=finished, has_sinks=bool(sinks))
-        deliver(outbox, sinks, seconds=seconds)
+        outbox, has_sinks = Outbox(run.home), bool(configured_sinks())
+        write_messages(run, outbox, run_id=run_id, failed_tasks=failed_tasks, finished=finished, has_sinks=has_sinks)
     except Exception as error:  # an alert that fails must not turn a green run red, nor hide why a run is red
         log.warning("alerts of %s %s: %s: %s", run.spec.name, run.as_of, type(error).__name__, error)
 

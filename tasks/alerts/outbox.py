@@ -10,6 +10,7 @@ faults: once a message of a day names a fault with a severity, no other message 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -90,6 +91,13 @@ class Outbox:
     def prepare(self) -> None:
         """Create the folder, readable for its owner only: messages quote data and errors."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def changed_at(self) -> float:
+        """Time at which a message was last written or settled, in seconds since the epoch; 0: none waits."""
+        days = (self.root / "waiting").glob("*/*")
+        with suppress(FileNotFoundError):  # another process settled the last message of a day
+            return max((day.stat().st_mtime for day in days), default=0.0)
+        return time.time()
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

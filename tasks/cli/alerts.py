@@ -14,6 +14,7 @@ from rich.table import Table
 from tasks.cli.options import example
 
 if TYPE_CHECKING:
+    from tasks.alerts.outbox import Outbox
     from tasks.store.files import Home
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -101,6 +102,15 @@ def retry() -> None:
         raise typer.Exit(1)
 
 
+def _wait(outbox: Outbox, seconds: int) -> None:
+    """Wait until the next poll is due, or a message is written: tasks hand their alerts over and don't send them."""
+    before = outbox.changed_at()
+    for _ in range(seconds):
+        time.sleep(1)
+        if outbox.changed_at() != before:
+            return
+
+
 def _ensure_pools(home: Home, url: str | None, known: frozenset[str]) -> frozenset[str]:
     """Create the pools of pipeline files that came after Airflow's start; their tasks would wait for ever.
 
@@ -138,6 +148,7 @@ def watch(
 ) -> None:
     """Notify of missing runs and of a dead scheduler, and send what waits."""
     from tasks.alerts.airflow_health import local_url
+    from tasks.alerts.outbox import Outbox
     from tasks.alerts.watchdog import Watch
     from tasks.errors import MatineeError
     from tasks.store.files import default_home
@@ -154,4 +165,4 @@ def watch(
             _print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {error}")
         if once:
             return
-        time.sleep(every)
+        _wait(Outbox(home), every)

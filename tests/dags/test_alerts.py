@@ -91,3 +91,14 @@ def test_every_dag_notifies_of_its_failures(pipelines: Make) -> None:
     for task in dag.tasks:
         callbacks = task.on_failure_callback if not task.is_mapped else task.partial_kwargs["on_failure_callback"]
         assert notify in (callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]), task.task_id
+
+
+def test_a_task_hands_its_alerts_over_and_sends_none(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sink that does not answer would keep the task alive until Airflow kills it."""
+    from dags.alerts import notify
+
+    monkeypatch.setenv("MATINEE_ALERTS", "json://127.0.0.1:1")
+    monkeypatch.setattr("tasks.alerts.sinks.send", lambda *_: pytest.fail("a task sent a message"))
+    leave(run_of(home, attempt="scheduled__2026-03-05T000000Z"), errors={"build": "no such table"})
+    notify(context({"land": "success", "build": "failed"}))
+    assert len(Outbox(Home(home)).waiting()) == 1

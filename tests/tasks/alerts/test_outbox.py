@@ -231,3 +231,15 @@ def test_what_is_kept_of_a_message_is_plain(tmp_path: Path) -> None:
     assert "hunter2" not in text
     assert "token" not in text
     assert json.loads(next((tmp_path / "alerts").glob("waiting/**/*.json")).read_text())["message"]["title"]
+
+
+def test_the_watch_sees_that_a_message_was_written(tmp_path: Path) -> None:
+    outbox = Outbox(Home(tmp_path))
+    assert outbox.changed_at() == 0.0
+    write_messages(leave(run_of(tmp_path, "03-05"), [check("rows")]), outbox)
+    first = outbox.changed_at()
+    assert first > 0.0
+    os.utime(next((tmp_path / "alerts" / "waiting").glob("*/*")), (1, 1))
+    assert outbox.changed_at() == 1.0
+    write_messages(leave(run_of(tmp_path, "03-05", "2"), [check("rows"), check("n")]), outbox)
+    assert outbox.changed_at() >= first

@@ -151,6 +151,7 @@ def watch(
     from tasks.alerts.outbox import Outbox
     from tasks.alerts.watchdog import Watch
     from tasks.errors import MatineeError
+    from tasks.operations.local_airflow.processes import end_idle_orphans
     from tasks.store.files import default_home
 
     home, known = default_home(), frozenset[str]()
@@ -159,6 +160,7 @@ def watch(
         try:
             watcher.poll(datetime.now(UTC))
             known = _ensure_pools(home, airflow or local_url(home), known)
+            end_idle_orphans(home.root)
         except (MatineeError, OSError) as error:  # a full disk, a lock: the next poll may succeed
             if once:
                 raise

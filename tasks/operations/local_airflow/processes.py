@@ -48,6 +48,25 @@ def cpu_seconds(home: Path) -> float:
     return total
 
 
+def end_idle_orphans(home: Path) -> int:
+    """End the workers of a killed scheduler that have nothing to do, and count them.
+
+    A worker outlives its scheduler: it finishes its task, which is wanted, and then waits for ever for another one.
+    """
+    processes = {process.pid: process for process in processes_of(home)}
+    ended = 0
+    for process in processes.values():
+        try:
+            title = " ".join(process.cmdline()).strip()
+            # A worker shows what it does in its title; nothing else in the stack is called so.
+            if "LocalExecutor" in title and title.endswith("<idle>") and process.ppid() not in processes:
+                process.kill()
+                ended += 1
+        except psutil.Error:
+            continue
+    return ended
+
+
 def sweep(home: Path) -> int:
     """Kill every process that belongs to the stack of `home`, and count them.
 

@@ -19,7 +19,7 @@ from tasks.errors import StackError
 from tasks.operations.local_airflow import stack
 from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.operations.local_airflow.environment import airflow_env, full_env, password, socket_path
-from tasks.operations.local_airflow.processes import processes_of, supervisor_of, sweep
+from tasks.operations.local_airflow.processes import end_idle_orphans, processes_of, supervisor_of, sweep
 from tasks.spec.project import PROJECT
 
 
@@ -168,6 +168,44 @@ def test_sweep_ends_only_processes_of_this_home(tmp_path: Path) -> None:
         other.kill()
         ours.wait()
         other.wait()
+
+
+def test_idle_workers_of_a_killed_scheduler_are_ended(tmp_path: Path) -> None:
+    """Those of a living one, and those that still have a task, are left alone."""
+    worker = (
+        "import sys, time; from setproctitle import setproctitle; "
+        "setproctitle('airflow worker -- LocalExecutor: ' + sys.argv[1]); time.sleep(60)"
+    )
+    parent = (
+        "import subprocess, sys, time; c = [sys.executable, '-c', sys.argv[1]]\n"
+        "for title in ('<idle>', 'a task'): print(subprocess.Popen([*c, title]).pid, flush=True)\n"
+        "time.sleep(60 if sys.argv[2] == 'lives' else 1)"
+    )
+    schedulers = {
+        kind: subprocess.Popen(
+            [sys.executable, "-c", parent, worker, kind],
+            env=full_env(tmp_path, 8080),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for kind in ("lives", "dies")
+    }
+    pids: dict[str, list[int]] = {}
+    try:
+        for kind, scheduler in schedulers.items():
+            assert scheduler.stdout is not None
+            pids[kind] = [int(scheduler.stdout.readline()) for _ in range(2)]
+            _until(lambda: all("LocalExecutor" in str(psutil.Process(pid).cmdline()) for pid in pids[kind]))
+        schedulers["dies"].wait()
+        assert end_idle_orphans(tmp_path) == 1
+        _until(lambda: not _alive(pids["dies"][0]))
+        assert all(_alive(pid) for pid in [pids["dies"][1], *pids["lives"]])
+    finally:
+        sweep(tmp_path)
+        for scheduler in schedulers.values():
+            scheduler.wait()
+            assert scheduler.stdout is not None
+            scheduler.stdout.close()
 
 
 def _until(condition: object, timeout: float = 10) -> None:

@@ -195,7 +195,8 @@ def test_idle_workers_of_a_killed_scheduler_are_ended(tmp_path: Path) -> None:
         for kind, scheduler in schedulers.items():
             assert scheduler.stdout is not None
             pids[kind] = [int(scheduler.stdout.readline()) for _ in range(2)]
-            _until(lambda: all("LocalExecutor" in str(psutil.Process(pid).cmdline()) for pid in pids[kind]))
+        titled = [pid for both in pids.values() for pid in both]
+        _until(lambda: all("LocalExecutor" in str(psutil.Process(pid).cmdline()) for pid in titled))
         schedulers["dies"].wait()
         assert end_idle_orphans(tmp_path) == 1
         _until(lambda: not _alive(pids["dies"][0]))

@@ -14,7 +14,7 @@ def day_of(context: dict[str, Any]) -> date:
     """The as-of day of a run: the first day of its data interval, in UTC.
 
     Raises:
-        AirflowFailException: the run has no data interval.
+        AirflowFailException: the run has no data interval, or one that its logical date does not mean.
     """
     start = context.get("data_interval_start")
     if start is None:
@@ -23,6 +23,14 @@ def day_of(context: dict[str, Any]) -> date:
             "start it with a logical date (a backfill, the schedule, or Trigger with a date)"
         )
     day: date = start.astimezone(UTC).date()
+    chosen = context.get("logical_date")
+    # `airflow dags trigger` derives the interval from the present instant, whatever date it is given.
+    if chosen is not None and chosen.astimezone(UTC).date() not in (day, day + timedelta(days=1)):
+        raise AirflowFailException(
+            f"run {context['run_id']}: its logical date is {chosen:%Y-%m-%d}, but Airflow gave it the data interval of "
+            f"{day}, as `airflow dags trigger` does; start {chosen:%Y-%m-%d} in the UI, over the REST API, "
+            f"or with `matinee stack run {context['dag'].dag_id} --days 1 --as-of {chosen:%Y-%m-%d}`"
+        )
     return day
 
 

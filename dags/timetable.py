@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
+from airflow.utils.types import DagRunType
 from croniter import croniter
 from pendulum import DateTime
 
@@ -23,14 +24,16 @@ class DayTimetable(Timetable):  # type: ignore[misc,unused-ignore]
     Each time of the cron expression is a run for the day before; of several times on one day the first counts.
 
     Args:
+        pipeline: name of the pipeline, and of its DAG.
         cron: cron expression, in UTC.
         first: first day that the pipeline covers.
         last: last day that it covers; None: it goes on.
         catch_up: how many missed days, before the last one, are still run by the schedule.
     """
 
-    def __init__(self, cron: str, first: date, last: date | None = None, catch_up: int = 0) -> None:
-        self.cron, self.first, self.last, self.catch_up = cron, first, last, catch_up
+    def __init__(self, pipeline: str, cron: str, first: date, last: date | None = None, catch_up: int = 0) -> None:
+        self.pipeline, self.cron = pipeline, cron
+        self.first, self.last, self.catch_up = first, last, catch_up
         self.description = f"{self.summary}, each run for the day before"
 
     @property
@@ -41,13 +44,14 @@ class DayTimetable(Timetable):  # type: ignore[misc,unused-ignore]
     def serialize(self) -> dict[str, Any]:
         """Write the timetable as JSON."""
         last = self.last.isoformat() if self.last else None
-        return {"cron": self.cron, "first": self.first.isoformat(), "last": last, "catch_up": self.catch_up}
+        days = {"first": self.first.isoformat(), "last": last, "catch_up": self.catch_up}
+        return {"pipeline": self.pipeline, "cron": self.cron, **days}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> Timetable:
         """Read what `serialize` wrote."""
         last = date.fromisoformat(data["last"]) if data["last"] else None
-        return cls(data["cron"], date.fromisoformat(data["first"]), last, data["catch_up"])
+        return cls(data["pipeline"], data["cron"], date.fromisoformat(data["first"]), last, data["catch_up"])
 
     def validate(self) -> None:
         """Do nothing: the pipeline file has been validated."""
@@ -75,10 +79,18 @@ class DayTimetable(Timetable):  # type: ignore[misc,unused-ignore]
     def generate_run_id(
         self, *, run_type: Any, run_after: DateTime, data_interval: DataInterval | None, **extra: Any
     ) -> str:
-        """Name a run by its day; one without a day by the instant at which it was asked for."""
+        """Name a run by its day; one without a day by the instant at which it was asked for.
+
+        Raises:
+            ValueError: a run of the day was triggered before; the dialog shows the message.
+        """
         if data_interval is None:
             return str(run_type.generate_run_id(suffix=run_after.isoformat()))
-        return str(run_type.generate_run_id(suffix=data_interval.start.date().isoformat()))
+        run_id = str(run_type.generate_run_id(suffix=data_interval.start.date().isoformat()))
+        if run_type == DagRunType.MANUAL and _exists(self.pipeline, run_id):
+            # Airflow would answer with "Unique constraint violation" and "Serious error".
+            raise ValueError(f"{run_id} exists: clear it to run the day again, or start a backfill of the day")
+        return run_id
 
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
@@ -127,6 +139,17 @@ class DayTimetable(Timetable):  # type: ignore[misc,unused-ignore]
         over = datetime.combine(day + DAY, time(), UTC)
         fires: datetime = croniter(self.cron, over - timedelta(microseconds=1)).get_next(datetime)
         return fires
+
+
+def _exists(pipeline: str, run_id: str) -> bool:
+    """Whether a DAG has a run of that name; asked in the API server only, where there is a database."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    query = select(DagRun.id).where(DagRun.dag_id == pipeline, DagRun.run_id == run_id)
+    with create_session() as session:
+        return session.scalar(query) is not None
 
 
 def _interval(day: date) -> DataInterval:

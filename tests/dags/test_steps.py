@@ -9,6 +9,7 @@ import types
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -136,6 +137,23 @@ def test_day_is_the_start_of_the_interval() -> None:
     from dags.context import day_of
 
     assert day_of({"run_id": "r", "data_interval_start": DAY}) == date(2026, 3, 1)
+
+
+@pytest.mark.parametrize(("chosen", "refused"), [("2026-03-01", False), ("2026-03-02", False), ("2026-02-10", True)])
+def test_an_interval_that_the_chosen_date_does_not_mean_is_refused(chosen: str, refused: bool) -> None:
+    """Today's date means yesterday; `airflow dags trigger` gives every date yesterday's interval."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from dags.context import day_of
+
+    logical = datetime.fromisoformat(f"{chosen}T09:30:00+00:00")
+    dag = SimpleNamespace(dag_id="tiny")
+    context = {"run_id": "r", "dag": dag, "data_interval_start": DAY, "logical_date": logical}
+    if refused:
+        with pytest.raises(AirflowFailException, match=r"or with `matinee stack run tiny --days 1 --as-of 2026-02-10`"):
+            day_of(context)
+    else:
+        assert day_of(context) == date(2026, 3, 1)
 
 
 @pytest.mark.parametrize(

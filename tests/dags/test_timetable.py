@@ -25,7 +25,7 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
 def table_of(cron: str = "@daily", last: date | None = None, catch_up: int = 0) -> Any:
     from dags.timetable import DayTimetable
 
-    return DayTimetable(cron, FIRST, last, catch_up)
+    return DayTimetable("tiny", cron, FIRST, last, catch_up)
 
 
 def at(text: str) -> Any:
@@ -80,6 +80,15 @@ def test_a_triggered_run_is_for_the_chosen_day(chosen: str) -> None:
     assert found == interval("2026-02-10")
     name = table.generate_run_id(run_type=manual(), run_after=at("2026-03-05T08:30"), data_interval=found)
     assert name == "manual__2026-02-10"
+
+
+def test_a_second_run_of_a_day_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dags import timetable
+
+    monkeypatch.setattr(timetable, "_exists", lambda *names: names == ("tiny", "manual__2026-02-10"))
+    with pytest.raises(ValueError, match=r"^manual__2026-02-10 exists: clear it to run the day again, or start a"):
+        table_of().generate_run_id(run_type=manual(), run_after=at("2026-03-05"), data_interval=interval("2026-02-10"))
+    table_of().generate_run_id(run_type=manual(), run_after=at("2026-03-05"), data_interval=interval("2026-02-11"))
 
 
 def test_today_means_the_last_whole_day() -> None:

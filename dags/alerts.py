@@ -8,7 +8,10 @@ is still sent once.
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
 
 from tasks.runs.attempts import attempt_of
 
@@ -25,10 +28,14 @@ def notify(context: Any, *, finished: bool = False) -> None:
     try:
         from dags.context import day_of
         from tasks.alerts.alerts import hand_over
+        from tasks.errors import MatineeError
         from tasks.runs.run import Run
 
         name, run_id = context["dag"].dag_id, context["run_id"]
-        run = Run.create(name, day_of(context), attempt_of(run_id))
+        try:
+            run = Run.create(name, day_of(context), attempt_of(run_id))
+        except (AirflowFailException, MatineeError) as error:
+            return _notify_of_refusal(name, run_id, str(error))
         states = context["ti"].get_task_states(dag_id=name, run_ids=[run_id])[run_id]
         failed = [task for task, state in states.items() if state == "failed"]
         if context.get("exception") is not None:
@@ -37,3 +44,14 @@ def notify(context: Any, *, finished: bool = False) -> None:
         hand_over(run, run_id=run_id, failed_tasks=failed, finished=finished)
     except Exception as error:
         log.warning("alerts of %s: %s: %s", context.get("run_id"), type(error).__name__, error)
+
+
+def _notify_of_refusal(pipeline: str, run_id: str, why: str) -> None:
+    """Notify of a run that has no folder, because there is no day that it could be for."""
+    from tasks.alerts.alerts import notify_once
+    from tasks.alerts.messages import plain_message
+    from tasks.store.files import default_home
+
+    texts = {"": why, "Runbook": "docs/runbooks/run-a-day.md"}
+    rule, today = f"cannot start {run_id}", datetime.now(UTC).date()
+    notify_once(default_home(), plain_message(pipeline, today, rule, "a run that cannot start", texts))

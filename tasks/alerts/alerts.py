@@ -140,3 +140,13 @@ def is_green(attempt: Path) -> bool:
 def notify(home: Home, pipeline: str, compose: Callable[[Sequence[Message]], Iterable[Message]]) -> list[Message]:
     """Write messages that are not about a run on disk; return those that are new."""
     return Outbox(home).add(pipeline, compose, has_sinks=bool(configured_sinks()))
+
+
+def notify_once(home: Home, message: Message) -> None:
+    """Write a message, unless one of its day names its fault already."""
+    rules = message.faults.keys()
+    notify(
+        home,
+        message.pipeline,
+        lambda existing: [] if rules <= notified_faults(existing, message.day).keys() else [message],
+    )

@@ -27,6 +27,27 @@ OLD = timedelta(days=7)
 """A day further behind the newest run is history: its faults are routed as info, so that a backfill is quiet."""
 
 
+def plain_message(pipeline: str, day: date, rule: str, summary: str, texts: Mapping[str, str]) -> Message:
+    """Compose the message of a fault that no run left on disk.
+
+    Args:
+        pipeline: whom it is about.
+        day: day under which it is kept.
+        rule: name of the fault.
+        summary: the title's words.
+        texts: paragraphs by their heading, "" for the first.
+    """
+    return Message(
+        pipeline=pipeline,
+        day=day.isoformat(),
+        severity="critical",
+        kind="fault",
+        faults={rule: "critical"},
+        title=clean(f"{pipeline} {day}: critical: {summary}", LONGEST_TITLE),
+        body=body({**texts, "Airflow": os.environ.get("MATINEE_URL", "")}),
+    )
+
+
 def fault_message(run: Run, fault: Fault, run_id: str | None) -> Message:
     """Compose the message of one fault."""
     return Message(

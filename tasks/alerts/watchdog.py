@@ -5,16 +5,15 @@ A poll is cheap, and several processes may poll at once. Clocks are fine here: n
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from tasks.alerts.airflow_health import SilentComponent, local_url, read_health
-from tasks.alerts.alerts import is_green, no_green_run_rule, notify
+from tasks.alerts.alerts import is_green, no_green_run_rule, notify, notify_once
 from tasks.alerts.faults import faults_of
-from tasks.alerts.messages import LONGEST_TITLE, body, clean
+from tasks.alerts.messages import plain_message
 from tasks.alerts.outbox import Message, Outbox, notified_faults
 from tasks.alerts.sinks import Send, configured_sinks, deliver
 from tasks.errors import SpecError
@@ -125,21 +124,8 @@ class Watch:
 
     def _notify(self, pipeline: str, day: date, rule: str, summary: str, detail: str) -> None:
         runbook = "alerts-do-not-arrive.md" if pipeline == AIRFLOW else "no-green-run.md"
-        airflow = os.environ.get("MATINEE_URL", "")
-        message = Message(
-            pipeline=pipeline,
-            day=day.isoformat(),
-            severity="critical",
-            kind="fault",
-            faults={rule: "critical"},
-            title=clean(f"{pipeline} {day}: critical: {summary}", LONGEST_TITLE),
-            body=body({"": detail, "Airflow": airflow, "Runbook": f"docs/runbooks/{runbook}"}),
-        )
-        notify(
-            self.home,
-            pipeline,
-            lambda existing: [] if rule in notified_faults(existing, day.isoformat()) else [message],
-        )
+        message = plain_message(pipeline, day, rule, summary, {"": detail, "Runbook": f"docs/runbooks/{runbook}"})
+        notify_once(self.home, message)
 
 
 def due_days(home: Home, spec: Spec, green_by: str, now: datetime) -> list[date]:

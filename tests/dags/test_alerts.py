@@ -70,9 +70,22 @@ def test_a_task_that_left_nothing_has_one_alert(home: Path, monkeypatch: pytest.
     )
 
 
-@pytest.mark.parametrize("missing", ["data_interval_start", "ti", "dag"])
+def test_a_run_for_no_day_has_one_alert(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dags.alerts import notify
+
+    monkeypatch.setenv("MATINEE_HOME", str(home))
+    given = context({"land": "failed"})
+    del given["data_interval_start"]
+    notify(given)
+    notify(given, finished=True)
+    (entry,) = Outbox(Home(home)).entries()
+    assert entry.message.title.endswith(": critical: a run that cannot start")
+    assert "has no data interval, so it has no as-of day; start it with a logical date" in entry.message.body
+
+
+@pytest.mark.parametrize("missing", ["ti", "dag"])
 def test_alerts_never_fail(missing: str, home: Path) -> None:
-    """A run without an interval, or a callback of which Airflow knows nothing more than the run."""
+    """A callback of which Airflow knows nothing more than the run."""
     from dags.alerts import notify
 
     given = context({})

@@ -29,6 +29,7 @@ def notify(context: Any, *, finished: bool = False) -> None:
         from dags.context import day_of
         from tasks.alerts.alerts import hand_over
         from tasks.errors import MatineeError
+        from tasks.runs.failures import keep_silent_failures
         from tasks.runs.run import Run
 
         name, run_id = context["dag"].dag_id, context["run_id"]
@@ -40,6 +41,7 @@ def notify(context: Any, *, finished: bool = False) -> None:
         failed = [task for task, state in states.items() if state == "failed"]
         if context.get("exception") is not None:
             failed.append(context["task"].task_id)  # Airflow sets the task's state after this callback
+        keep_silent_failures(run, failed)
         # Only written down: Airflow kills a task that takes 20 s to end, and calls that a failure.
         hand_over(run, run_id=run_id, failed_tasks=failed, finished=finished)
     except Exception as error:

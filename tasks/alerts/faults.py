@@ -15,6 +15,7 @@ from pathlib import Path
 from tasks.checks import verdicts
 from tasks.checks.verdicts import Check, read_checks
 from tasks.publishing.results import GateVerdict, verdicts_if_valid
+from tasks.runs.failures import NO_ERROR_MESSAGE
 from tasks.store import run_files
 from tasks.store.files import Home
 
@@ -24,7 +25,6 @@ LONGEST_STREAK = 60
 """Earlier days that are read, at most, to find where a streak of failing days began."""
 LONGEST_GAP = timedelta(days=7)
 """A streak ends where no day was run for longer than this."""
-NO_ERROR_MESSAGE = "ended without an error message: it was killed or it timed out"
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,10 @@ def _error_faults(folder: Path) -> list[Fault]:
     for path in sorted(folder.glob("errors/*.txt")):
         text = path.read_text(encoding="utf-8", errors="replace").strip()
         errors.setdefault(_step(path.stem), []).append(text)
-    return [_step_fault(step, "\n".join(texts), _NEXT) for step, texts in errors.items()]
+    return [
+        _step_fault(step, text := "\n".join(texts), _NEXT_IF_KILLED if text.endswith(NO_ERROR_MESSAGE) else _NEXT)
+        for step, texts in errors.items()
+    ]
 
 
 _NEXT = "follow the step's error message, then run the day again"

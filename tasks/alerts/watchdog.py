@@ -17,6 +17,7 @@ from tasks.alerts.messages import plain_message
 from tasks.alerts.outbox import Message, Outbox, notified_faults
 from tasks.alerts.sinks import Send, configured_sinks, deliver
 from tasks.errors import SpecError
+from tasks.runs.missed_days import missed_days
 from tasks.spec.load import load_shape
 from tasks.spec.project import pipelines_folder
 from tasks.spec.spec import Spec
@@ -90,6 +91,9 @@ class Watch:
         except SpecError as error:
             self._notify(path.stem, now.date(), "pipeline file", "the pipeline file cannot be read", str(error))
             return
+        for span in missed_days(self.home, spec.name, spec.schedule):
+            detail = f"the schedule passed over {span.text}, more than it catches up on (catch_up); run {span.command}"
+            self._notify(spec.name, span.last, f"missed {span.text}", "days that were missed and are not run", detail)
         if spec.alerts.green_by is not None:
             for day in due_days(self.home, spec, spec.alerts.green_by, now):
                 self._notify_if_missed(spec, day, deadline(day, spec.alerts.green_by))
@@ -136,8 +140,8 @@ def due_days(home: Home, spec: Spec, green_by: str, now: datetime) -> list[date]
     ran = run_files.days(home, spec.name)
     first = max(spec.start, last - timedelta(days=DAYS_POLLED - 1))
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    # Of a pipeline that is new here, the days before its first run are not missing.
-    return [day for day in days if (spec.end is None or day <= spec.end) and (day == last or (ran and ran[0] <= day))]
+    # Of a pipeline that is new here, maybe still paused, the days before its first run are not missing.
+    return [day for day in days if (spec.end is None or day <= spec.end) and ran and ran[0] <= day]
 
 
 def deadline(day: date, green_by: str) -> datetime:

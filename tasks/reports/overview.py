@@ -13,10 +13,14 @@ from typing import NamedTuple
 
 from tasks.checks.profile_columns import ProfileColumn, shown
 from tasks.checks.verdicts import Check
+from tasks.errors import MatineeError
 from tasks.reports.html import figure, link, page
 from tasks.reports.overview_days import LEVELS, DaySummary, Outcome, latest_reported, summarize_attempt
 from tasks.reports.run_report_data import LINES, line_of
 from tasks.reports.svg_plots import Bars, Course, Reading, plot_bars, plot_course
+from tasks.runs.missed_days import MissedDays, missed_days
+from tasks.spec.load import load_shape
+from tasks.spec.project import pipeline_path
 from tasks.store.files import Home
 from tasks.store.registry import alias, timeline
 from tasks.store.run_files import attempts, days
@@ -78,6 +82,7 @@ class Overview:
         volumes: landed rows, by table.
         rates: rejected rows and label rate, by name.
         metrics: the model's metrics, by name, marked where its version became champion.
+        missed: days that the schedule passed over.
     """
 
     pipeline: str
@@ -88,6 +93,7 @@ class Overview:
     volumes: Mapping[str, Bars]
     rates: Mapping[str, Course]
     metrics: Mapping[str, Course]
+    missed: Sequence[MissedDays] = ()
 
     @property
     def latest(self) -> DaySummary | None:
@@ -144,7 +150,16 @@ def collect_overview(home: Home, pipeline: str, here: Path, last: int = DEFAULT_
         volumes=_volumes(summaries, names),
         rates=_rates(summaries, names),
         metrics=_metrics(summaries, names),
+        missed=_missed(home, pipeline),
     )
+
+
+def _missed(home: Home, pipeline: str) -> list[MissedDays]:
+    try:
+        schedule = load_shape(pipeline_path(pipeline)).schedule
+    except MatineeError:  # the file is wrong, or gone: its days are shown all the same
+        return []
+    return missed_days(home, pipeline, schedule)
 
 
 def heat_map(summaries: Summaries) -> HeatMap:

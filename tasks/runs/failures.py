@@ -7,8 +7,9 @@ else is a bug of matinee and keeps its traceback.
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tasks.runs.run import Run
 
 Result = TypeVar("Result")
+NO_ERROR_MESSAGE = "ended without an error message: it was killed or it timed out"
 
 
 def call_step(run: Run, step: str, function: Callable[..., Result], *args: Any) -> Result:
@@ -45,9 +47,25 @@ def call_step(run: Run, step: str, function: Callable[..., Result], *args: Any) 
         if said is None or said is error:
             raise
         raise said from error
-    # A try that succeeds takes back what an earlier one said; the report would quote it otherwise.
-    path.unlink(missing_ok=True)
+    # A try that succeeds takes back what an earlier one said, or what was said of it when it was killed.
+    for said_before in {path, error_file(run, step)}:
+        said_before.unlink(missing_ok=True)
     return result
+
+
+def keep_silent_failures(run: Run, failed_tasks: Iterable[str]) -> None:
+    """Write down which steps failed without a word, as a killed one does: only the scheduler knows of it.
+
+    Report, overview and alerts read what became of a run from its folder, and agree with the scheduler so.
+
+    Args:
+        run: the run.
+        failed_tasks: tasks that the scheduler calls failed; it numbers those of a mapped step: train_0, train_1.
+    """
+    for step in sorted({re.sub(r"_\d+$", "", task) for task in failed_tasks}):
+        # The last step fails because another one did.
+        if step != "report" and last_words(run, step) is None:
+            write_text(error_file(run, step), f"the step {step} {NO_ERROR_MESSAGE}\n")
 
 
 def error_file(run: Run, step: str, *args: Any) -> Path:

@@ -68,7 +68,7 @@ def test_days_missed_while_nobody_watched_are_notified_of_too(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("changes", "days"),
     [
-        ({}, ["2026-03-05"]),  # new here: only the last day
+        ({}, ["2026-03-05"]),
         ({"start": "2026-03-06"}, []),
         ({"schedule": None, "end": "2026-03-04"}, None),  # refused: no daily schedule
         ({"end": "2026-03-04"}, []),
@@ -76,11 +76,27 @@ def test_days_missed_while_nobody_watched_are_notified_of_too(tmp_path: Path) ->
     ],
 )
 def test_which_days_must_be_green(tmp_path: Path, changes: dict[str, Any], days: list[str] | None) -> None:
+    leave(run_of(tmp_path, "03-05", "1"), errors={"build": "no such table"})
     watch_of(tmp_path, **changes).poll(MORNING)
     if days is None:
         assert titles(tmp_path) == ["tiny 2026-03-06: critical: the pipeline file cannot be read"]
     else:
         assert [title[5:15] for title in titles(tmp_path)] == days
+
+
+def test_a_new_pipeline_that_is_still_paused_misses_nothing(tmp_path: Path) -> None:
+    watch_of(tmp_path).poll(MORNING)
+    assert titles(tmp_path) == []
+
+
+def test_days_beyond_what_is_caught_up_on_are_named_with_the_command(tmp_path: Path) -> None:
+    for day in ("02-20", "03-05"):
+        leave(run_of(tmp_path, day, f"scheduled__2026-{day}"), done=["publish", "report"])
+    for _ in range(2):
+        watch_of(tmp_path, alerts={}).poll(MORNING)
+    (entry,) = Outbox(Home(tmp_path)).entries()
+    assert entry.message.title == "tiny 2026-03-04: critical: days that were missed and are not run"
+    assert "run matinee backfill tiny --from 2026-02-21 --to 2026-03-04" in entry.message.body
 
 
 def test_a_pipeline_file_that_is_wrong_is_notified_of(tmp_path: Path) -> None:

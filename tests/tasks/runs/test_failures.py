@@ -14,9 +14,12 @@ import pytest
 
 from engine.errors import ArtifactError
 from tasks.errors import BuildError, MatineeError
-from tasks.runs.failures import call_step, error_file, explained, last_words
+from tasks.reports.overview_days import Outcome, summarize_attempt
+from tasks.reports.run_verdict import State, step_states, verdict_on
+from tasks.runs.failures import NO_ERROR_MESSAGE, call_step, error_file, explained, keep_silent_failures, last_words
 from tasks.runs.run import Run
-from tasks.store.files import Home
+from tasks.store.files import Home, write_json, write_text
+from tasks.store.run_files import Attempt
 from tests.tasks.handmade import day, spec_of
 
 
@@ -105,3 +108,25 @@ def test_a_bug_stays_a_bug_but_is_in_the_report(run: Run) -> None:
         call_step(run, "sample", failing(KeyError("grade")))
     assert last_words(run, "sample") == "KeyError: 'grade'\n"
     assert explained(KeyError("grade")) is None
+
+
+def test_a_step_that_was_killed_is_written_down_once_and_taken_back(run: Run) -> None:
+    write_text(error_file(run, "build"), "no such table\n")
+    keep_silent_failures(run, ["build", "train_0", "train_11", "report"])
+    assert last_words(run, "build") == "no such table\n"
+    assert last_words(run, "train") == f"the step train {NO_ERROR_MESSAGE}\n"
+    assert last_words(run, "report") is None
+    keep_silent_failures(run, ["train_0"])
+    call_step(run, "train", lambda _run, _population: None, "BR")
+    assert last_words(run, "train") is None
+
+
+def test_pages_agree_with_the_scheduler_on_a_killed_step(run: Run) -> None:
+    """Without it the first step without a result would be blamed, or nobody."""
+    for step in ("land", "check_landed", "build", "check_features", "retrieve"):
+        write_json(run.step_dir(step) / "result.json", {})
+    keep_silent_failures(run, ["retrieve"])
+    states = {state.name: state.state for state in step_states(run)}
+    assert (states["retrieve"], states["sample"]) == (State.FAILED, State.MISSING)
+    assert "the step retrieve has no result" in verdict_on(run, step_states(run)).text
+    assert summarize_attempt(Attempt("tiny", run.as_of, run.dir)).outcome is Outcome.FAILED

@@ -15,6 +15,7 @@ import yaml
 from tasks.errors import StackError
 from tasks.operations.local_airflow.compose_setup import commands, main, write_passwords
 from tasks.operations.local_airflow.environment import airflow_env, bin_dir
+from tasks.operations.pools import pools
 from tasks.spec.project import PROJECT
 
 TEXT = (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -97,7 +98,7 @@ def test_airflow_knows_the_commands(tmp_path: Path) -> None:
     for service in OURS.values():
         lines += [service["command"], service.get("healthcheck", {}).get("test", [""])[1:]]
     lines = [line[1:] for line in lines if line and line[0] == "airflow"]
-    assert len(lines) == 7
+    assert len(lines) == 6 + len(pools())
     code = (
         "import json, sys; from airflow.cli.cli_parser import get_parser\n"
         "for line in json.loads(sys.argv[1]): assert callable(get_parser().parse_args(line).func)"

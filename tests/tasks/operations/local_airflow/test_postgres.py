@@ -84,7 +84,7 @@ def test_half_a_database_is_never_taken_for_one(tmp_path: Path, monkeypatch: pyt
     server = Server(programs(), home / "postgres", private_folder(home / "sockets", home))
 
     def killed(_command: list[str], _text: str = "") -> str:
-        (home / f".postgres-{os.getpid()}").mkdir()
+        (home / f".postgres-{os.getpid()}").mkdir(parents=True)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

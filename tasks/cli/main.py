@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tasks.cli import alerts, days, pages, quarantine, stack
+from tasks.cli import alerts, days, pages, quarantine, stack, upkeep
 from tasks.cli.check import check
 from tasks.cli.options import AsOf, Attempt, Data, Pipeline, example
 from tasks.cli.prove import prove
@@ -152,6 +152,8 @@ app.command(
 app.command(epilog=example("matinee watch --once"))(alerts.watch)
 app.command(epilog=example("matinee overview streaming --days 365"))(pages.overview)
 app.command(epilog=example("matinee sql-docs streaming"))(pages.sql_docs)
+app.command(epilog=example("matinee verify", "matinee verify streaming --json"))(upkeep.verify)
+app.command(epilog=example("matinee gc --dry-run", "matinee gc --hours 72"))(upkeep.gc)
 app.command(epilog=example("matinee prove streaming --as-of 2026-02-25"))(prove)
 app.command(epilog=example("matinee skew streaming --as-of 2026-02-26"))(skew)
 

@@ -20,6 +20,7 @@ from tasks.errors import StackError
 from tasks.operations.airflow_answers import Dag, DagRun
 from tasks.operations.local_airflow import stack
 from tasks.operations.local_airflow.airflow_api import Airflow
+from tasks.operations.local_airflow.interrupted import FINAL, driven
 from tasks.operations.local_airflow.run_days import days_to_run, published_days
 from tasks.operations.progress import Progress, cells
 from tasks.operations.summary import DaySummary, failure, summary
@@ -32,7 +33,6 @@ from tasks.spec.windows import landing_start
 from tasks.store.files import Home
 
 POLL = 1.0
-FINAL = ("success", "failed")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def run_days(request: RunRequest, home: Home, console: Console) -> bool:
         api = Airflow(running.home, running.port)
         try:
             # An Airflow that was not running has no live runs: what is unfinished in its database was interrupted.
-            ran = _through_airflow(api, spec, days, request.parallel, console, interrupted=running.started)
+            ran = _through_airflow(api, spec, days, request.parallel, running.home, console)
             for day in (day for day in ran if not day.succeeded):
                 console.print(failure(day, _errors(api, spec.name, day)), soft_wrap=True)
         finally:
@@ -122,26 +122,19 @@ def _stack(request: RunRequest, spec: Spec, home: Home, console: Console) -> Ite
 
 
 def _through_airflow(
-    api: Airflow, spec: Spec, days: Sequence[date], parallel: int, console: Console, *, interrupted: bool
+    api: Airflow, spec: Spec, days: Sequence[date], parallel: int, home: Path, console: Console
 ) -> list[DaySummary]:
-    """Run the days; with `interrupted`, end the runs that an earlier call left behind first."""
-    was_paused = _wait_for_dag(api, spec.name).is_paused
-    if interrupted:
-        _fail_interrupted(api, spec.name, days)
-    api.pause(spec.name, False)  # runs of a paused DAG would be queued forever
-    try:
-        with Progress(console, days) as progress:
-            ran: list[DaySummary] = []
-            if days[:-1]:
-                api.backfill(spec.name, days[0], days[-2], parallel=parallel)
-                ran = _follow(api, spec.name, days[:-1], ran, progress)
-            # Else the last day's gate would compare with a champion that a failed day never published.
-            if all(day.succeeded for day in ran):
-                _start_one(api, spec.name, days[-1])
-                ran = _follow(api, spec.name, days[-1:], ran, progress)
-    finally:
-        if was_paused:
-            api.pause(spec.name, True)
+    """Run the days."""
+    _wait_for_dag(api, spec.name)
+    with driven(api, home, spec.name, (days[0], days[-1])), Progress(console, days) as progress:
+        ran: list[DaySummary] = []
+        if days[:-1]:
+            api.backfill(spec.name, days[0], days[-2], parallel=parallel)
+            ran = _follow(api, spec.name, days[:-1], ran, progress)
+        # Else its gate would compare with a champion that a failed day never published.
+        if all(day.succeeded for day in ran):
+            _start_one(api, spec.name, days[-1])
+            ran = _follow(api, spec.name, days[-1:], ran, progress)
     return ran
 
 
@@ -160,15 +153,6 @@ def _wait_for_dag(api: Airflow, pipeline: str, timeout: float = 60) -> Dag:
                 f"Airflow does not know a DAG {pipeline!r} after {timeout:.0f} s; see logs/dag-processor.log"
             )
         time.sleep(0.5)
-
-
-def _fail_interrupted(api: Airflow, pipeline: str, days: Sequence[date]) -> None:
-    """Fail what an interrupted `make run` left unfinished: its processes are gone, so nothing would end it."""
-    for number in api.open_backfills(pipeline):
-        api.cancel_backfill(number)
-    for run in api.runs(pipeline, days[0], days[-1]):
-        if run.state not in FINAL:
-            api.fail(pipeline, run.dag_run_id)
 
 
 def _start_one(api: Airflow, pipeline: str, day: date) -> None:

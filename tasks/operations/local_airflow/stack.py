@@ -21,6 +21,7 @@ from tasks.errors import StackError
 from tasks.operations.airflow_answers import ComponentHealth
 from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.operations.local_airflow.environment import USER, airflow_home, bin_dir, full_env, password
+from tasks.operations.local_airflow.interrupted import settle_interrupted
 from tasks.operations.local_airflow.metadata import metadata
 from tasks.operations.local_airflow.processes import cpu_seconds, supervisor_of, sweep
 from tasks.spec.project import PROJECT
@@ -220,7 +221,9 @@ def _wait(stack: Stack, timeout: float, say: Say) -> None:
         while True:
             states = _components(api.health())
             if all(state == "healthy" for state in states.values()):
-                return api.ensure_pools()  # here, as only a healthy server can be asked
+                # Here, as only a healthy server can be asked.
+                api.ensure_pools()
+                return settle_interrupted(api, stack.home, say)
             if supervisor_of(stack.home) is None:
                 raise StackError(f"the supervisor ended; see {stack.home / 'logs' / 'supervisord.log'}")
             waited = time.monotonic() - began

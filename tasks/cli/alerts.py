@@ -7,18 +7,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from tasks.cli.options import example
+from tasks.operations.terminal import plain_console
 
 if TYPE_CHECKING:
     from tasks.alerts.outbox import Outbox
     from tasks.store.files import Home
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-console = Console()
+console = plain_console()
 
 
 @app.command("list", epilog=example("matinee alerts list --days 7"))
@@ -39,7 +38,7 @@ def list_(days: Annotated[int, typer.Option(min=1, help="Show alerts of the last
             sent = f"sent to {len(entry.delivered)}"
             # A message that no sink misses may still wait: to be settled, by whichever process delivers next.
             status = sent if outbox.is_settled(message) or not missing else f"{sent}, {', '.join(missing)} waiting"
-            table.add_row(message.at[:16].replace("T", " "), escape(message.title), status)
+            table.add_row(message.at[:16].replace("T", " "), message.title, status)
     console.print(table if table.row_count else f"no alerts in the last {days} days")
     for sink in sinks:
         state = outbox.sink_state(sink.id)
@@ -48,8 +47,8 @@ def list_(days: Annotated[int, typer.Option(min=1, help="Show alerts of the last
 
 
 def _print(text: str) -> None:
-    # Errors of sinks may contain brackets and paths: no markup, no colors, no line breaks of our own.
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    # Errors of sinks may contain paths: no colors, no line breaks of our own.
+    console.print(text, highlight=False, soft_wrap=True)
 
 
 @app.command(epilog=example("matinee alerts test"))

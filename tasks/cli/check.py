@@ -37,10 +37,8 @@ def check(
 
     run = run_to_inspect(pipeline, as_of.date(), attempt)
     chosen = [name for name in WHAT if _exists(run, name)] if what == "all" else [what]
-    console.print(
-        f"[bold]{run.spec.name}[/bold] as of {run.as_of}, sample and models of the attempt {run.attempt}",
-        highlight=False,
-    )
+    where = f" as of {run.as_of}, sample and models of the attempt {run.attempt}"
+    console.print(Text.assemble((run.spec.name, "bold"), where))
     # All of them, also behind a critical one: unlike a run, the command is to show everything that is wrong.
     problems = {name: _check(run, name, failed_only=failed, alone=what != "all") for name in chosen}
     console.print(_summary(run, chosen, [name for name, problem in problems.items() if problem]), highlight=False)
@@ -93,12 +91,13 @@ def _check(run: Run, what: str, *, failed_only: bool, alone: bool) -> str | None
     return problem
 
 
-def _summary(run: Run, chosen: list[str], critical: list[str]) -> str:
+def _summary(run: Run, chosen: list[str], critical: list[str]) -> Text:
     absent = [name for name in WHAT if name not in chosen]
-    parts = [f"Checked {', '.join(chosen)}."]
+    parts = [Text(f"Checked {', '.join(chosen)}.")]
     if absent:
-        parts.append(f"Nothing to check yet: {', '.join(absent)}.")
+        parts.append(Text(f"Nothing to check yet: {', '.join(absent)}."))
     if critical:
-        parts.append(f"[bold red]Critical: {', '.join(critical)}.[/bold red] Steps that depend on it must not run.")
-    parts.append(f"Records: {run.step_dir('check_landed').parent}/check_*/checks.json")
-    return " ".join(parts)
+        words = (f"Critical: {', '.join(critical)}.", "bold red")
+        parts.append(Text.assemble(words, " Steps that depend on it must not run."))
+    parts.append(Text(f"Records: {run.step_dir('check_landed').parent}/check_*/checks.json"))
+    return Text(" ").join(parts)

@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from tasks.cli.options import AsOf, Data, DryRun, Pipeline, grouped_options
+from tasks.operations.terminal import plain_console
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
 
-console = Console()
+console = plain_console()
 
 
 @dataclass(frozen=True)

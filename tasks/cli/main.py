@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
 from tasks.cli import alerts, days, pages, quarantine, stack, upkeep
 from tasks.cli.check import check
@@ -18,6 +18,7 @@ from tasks.cli.options import AsOf, Attempt, Data, Pipeline, example
 from tasks.cli.prove import prove
 from tasks.cli.skew import skew
 from tasks.errors import GateFailed, MatineeError, SpecError
+from tasks.operations.terminal import plain_console
 from tasks.runs.failures import call_step, explained
 from tasks.runs.steps import BY_NAME
 
@@ -36,8 +37,8 @@ app = typer.Typer(
 app.add_typer(quarantine.app, name="quarantine", help="Rejected rows: list them, show them, bring them back.")
 app.add_typer(stack.app, name="stack", help="Airflow on this machine.")
 app.add_typer(alerts.app, name="alerts", help="Alerts: what was sent where, what waits, and a test.")
-console = Console()
-errors = Console(stderr=True)
+console = plain_console()
+errors = plain_console(stderr=True)
 
 
 def _open_run(pipeline: str, as_of: datetime, attempt: str, data: Path | None = None) -> Any:
@@ -69,7 +70,7 @@ def validate(pipeline: Pipeline) -> None:
     from tasks.spec.windows import first_as_of
 
     spec = load_spec(pipeline_path(pipeline))
-    console.print(f"[green]{spec.name} is valid[/green]: {spec.description}")
+    console.print(Text.assemble((f"{spec.name} is valid", "green"), f": {spec.description}"))
     console.print(f"First as-of day whose windows are filled: {first_as_of(spec)}")
 
 
@@ -211,8 +212,8 @@ def main() -> None:
         explanation = explained(error)
         if explanation is None:  # a bug: its traceback is what helps
             raise
-        errors.print(f"[bold red]matinee: {type(explanation).__name__}[/bold red]", highlight=False)
-        # Messages quote paths, SQL and brackets: no markup, and no line breaks inside of what people copy.
-        errors.print(str(explanation), markup=False, highlight=False, soft_wrap=True)
+        errors.print(Text(f"matinee: {type(explanation).__name__}", style="bold red"))
+        # Messages quote paths and SQL: no colors, and no line breaks inside of what people copy.
+        errors.print(str(explanation), highlight=False, soft_wrap=True)
         # 2 is also how click ends on wrong usage.
         sys.exit(2 if isinstance(error, SpecError) else 3 if isinstance(error, GateFailed) else 1)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
-from rich.console import Console
 
-errors = Console(stderr=True)
+from tasks.operations.terminal import plain_console
+
+errors = plain_console(stderr=True)
 
 Pipeline = Annotated[str, typer.Argument(help="Name in pipelines/, or path of a pipeline file.")]
 AsOf = Annotated[

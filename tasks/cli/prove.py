@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from tasks.cli.days import console
 from tasks.cli.options import AsOf, Data, Pipeline, grouped_options
@@ -30,10 +31,8 @@ def prove(pipeline: Pipeline, as_of: AsOf, work: Work, data: Data = None) -> Non
     from tasks.runs.run import Run
 
     run = Run.create(pipeline, as_of.date(), "prove", data=data)
-    console.print(
-        f"[bold]{run.spec.name}[/bold] as of {run.as_of}, in scenarios that differ in the data after it",
-        highlight=False,
-    )
+    words = f" as of {run.as_of}, in scenarios that differ in the data after it"
+    console.print(Text.assemble((run.spec.name, "bold"), words))
     with work_folder(run, console, work.scratch, work.keep) as folder:
         proof = prove_run(run, console, folder, days=work.days, jobs=work.jobs)
     console.print(render(proof), highlight=False, soft_wrap=True)

@@ -8,11 +8,11 @@ from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from tasks.cli.options import Data, Pipeline, example, grouped_options
 from tasks.cli.quarantine_options import MOST_ON_TERMINAL, Corrected, Output, Selection, Signature
 from tasks.errors import MatineeError
+from tasks.operations.terminal import plain_console
 
 if TYPE_CHECKING:
     from tasks.operations.staleness import StaleDays
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tasks.store.files import Home
 
 app = typer.Typer(no_args_is_help=True)
-console = Console()
+console = plain_console()
 FORMATS = ("table", "jsonl", "csv")
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -95,11 +94,12 @@ class BackfillProgress:
         self.live.update(Group(*lines, self.bar))
 
 
-def _ended(day: BackfillDay) -> str:
+def _ended(day: BackfillDay) -> Text:
     sign, style = SIGNS[day.state]
     seconds = f"{day.seconds:6.1f} s" if day.seconds is not None else "       –"
-    detail = escape(" ".join(day.detail.split())[:300])  # intervals such as [+0.01, +0.03] are not markup
-    return f"  [{style}]{sign}[/{style}] {day.as_of} {seconds}  {day.state} {day.version or ''} {detail}".rstrip()
+    detail = " ".join(day.detail.split())[:300]
+    words = f" {day.as_of} {seconds}  {day.state} {day.version or ''} {detail}".rstrip()
+    return Text.assemble("  ", (sign, style), words)
 
 
 def render_outcome(days: Sequence[BackfillDay], before: Sequence[BackfillDay], seconds: float) -> RenderableType:
@@ -111,7 +111,7 @@ def render_outcome(days: Sequence[BackfillDay], before: Sequence[BackfillDay], s
     for state, (_, style) in SIGNS.items():
         chosen = [day.as_of for day in days if day.state is state and day.as_of not in skipped]
         if chosen:
-            table.add_row(f"[{style}]{state}[/]", format_days(chosen))
+            table.add_row(Text(state, style=style), format_days(chosen))
     if skipped:
         table.add_row("skipped", format_days(skipped))
     table.add_row("time", f"{seconds:.0f} s")

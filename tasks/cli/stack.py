@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from tasks.cli.options import Data, example, grouped_options, renamed
+from tasks.operations.terminal import plain_console
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-console = Console()
+console = plain_console()
 
 Port = Annotated[
     int | None, typer.Option(min=1, max=65535, help="Port of the UI on 127.0.0.1; the first free one from 8080.")

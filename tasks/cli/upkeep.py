@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from tasks.cli.options import DryRun
+from tasks.operations.terminal import plain_console
 
-console = Console()
+console = plain_console()
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
@@ -26,13 +26,13 @@ def verify(
     home = default_home()
     # A terminal shows where it is; a log would only grow.
     with console.status("verifying …") as status:
-        found = walk(home, pipelines or (), progress=lambda place: status.update(f"verifying {escape(place)}"))
+        found = walk(home, pipelines or (), progress=lambda place: status.update(Text(f"verifying {place}")))
     if as_json:
         typer.echo(found.model_dump_json(indent=1))
     else:
         for fault in found.faults:
-            console.print(f"[red]{fault.part}[/red]  {escape(fault.place)}", soft_wrap=True)
-            console.print(f"    {escape(fault.problem)}\n    next: {escape(fault.next)}", soft_wrap=True)
+            console.print(Text.assemble((fault.part, "red"), f"  {fault.place}"), soft_wrap=True)
+            console.print(f"    {fault.problem}\n    next: {fault.next}", soft_wrap=True, highlight=False)
         counted = ", ".join(f"{number} {name}" for name, number in found.counted.items())
         verdict = "all whole" if found.whole else f"{len(found.faults)} fault(s)"
         console.print(f"{counted}: {verdict}", highlight=False)
@@ -51,7 +51,7 @@ def gc(
     home = default_home()
     found = leftovers(home, datetime.now(UTC), timedelta(hours=hours))
     for each in found:
-        place = escape(str(each.path.relative_to(home.root)))
+        place = str(each.path.relative_to(home.root))
         console.print(
             f"{each.changed:%Y-%m-%d %H:%M}  {each.bytes:>13,} bytes  {place}", soft_wrap=True, highlight=False
         )

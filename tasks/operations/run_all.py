@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.text import Text
 
 from tasks.errors import MatineeError
 from tasks.operations.progress import WIDTH
@@ -24,7 +25,7 @@ def _timed(console: Console, name: str, seconds: dict[str, float]) -> Iterator[N
     with console.status(f"{name} …"):
         yield
     seconds[name] = time.monotonic() - begin
-    console.print(f"  [green]✓[/green] {name:<{WIDTH}} {seconds[name]:6.1f} s", highlight=False)
+    console.print(Text.assemble("  ", ("✓", "green"), f" {name:<{WIDTH}} {seconds[name]:6.1f} s"))
 
 
 def report_quietly(run: Run) -> None:
@@ -48,7 +49,7 @@ def run_all(run: Run, console: Console) -> None:
     from tasks.reports.run_report import report_step
 
     seconds: dict[str, float] = {}
-    console.print(f"[bold]{run.spec.name}[/bold] as of {run.as_of} · {run.dir}", highlight=False)
+    console.print(Text.assemble((run.spec.name, "bold"), f" as of {run.as_of} · {run.dir}"))
     steps = sequence()
     try:
         for name, step in steps.items():
@@ -56,7 +57,8 @@ def run_all(run: Run, console: Console) -> None:
                 call_step(run, name, step)
     except Exception:
         # The step that failed is the first without a time: `_timed` enters it only when the step has succeeded.
-        console.print(f"  [red]✗[/red] {next(name for name in steps if name not in seconds)}", highlight=False)
+        failed = next(name for name in steps if name not in seconds)
+        console.print(Text.assemble("  ", ("✗", "red"), f" {failed}"))
         report_quietly(run)
         raise
     try:  # alerts are sent also when the report fails: that is when somebody has to know

@@ -149,13 +149,13 @@ def _results(spec: Spec, home: Home, as_of: date, run: Path) -> list[RenderableT
     parts: list[RenderableType] = []
     records = run / evaluation.STEP / RECORDS_FILE
     if records.exists():
-        title = f"[bold]{spec.name}[/bold] as of {as_of}, on the held-out window (± half of the 95 % interval)"
+        words = f" as of {as_of}, on the held-out window (± half of the 95 % interval)"
+        title = Text.assemble((spec.name, "bold"), words)
         parts += [title, metrics_table(read_list(records, EvaluationRecord), spec.evaluate.metrics), ""]
     verdicts = run / GATE_STEP / VERDICTS_FILE
     for verdict in read_list(verdicts, GateVerdict) if verdicts.exists() else []:
-        sign = "[green]✓[/green]" if verdict.passed else "[red]✗[/red]"
-        # An interval such as [+0.1, +0.2] would be taken for markup.
-        parts.append(f"gate       {sign} {verdict}".replace("[+", "\\[+").replace("[-", "\\[-"))
+        sign = ("✓", "green") if verdict.passed else ("✗", "red")
+        parts.append(Text.assemble("gate       ", sign, f" {verdict}"))
     publication = run / PUBLISH_STEP / "result.json"
     if publication.exists():
         published = PublishResult.read(publication)

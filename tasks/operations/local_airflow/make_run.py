@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 from tasks.errors import StackError
 from tasks.operations.airflow_answers import Dag, DagRun
@@ -70,7 +71,7 @@ def run_days(request: RunRequest, home: Home, console: Console) -> bool:
     started = time.monotonic()
     spec = load_spec(pipeline_file(request.pipeline))
     days = days_to_run(spec, request.days, request.as_of, published_days(home, spec.name))
-    console.print(f"[bold]{spec.name}[/bold]: {spec.description}", highlight=False)
+    console.print(Text.assemble((spec.name, "bold"), f": {spec.description}"))
     console.print(f"{len(days)} day(s), {days[0]} to {days[-1]}; state in {home.root}", highlight=False)
     _land(spec, home, days, request.data, console)
     with _stack(request, spec, home, console) as running:

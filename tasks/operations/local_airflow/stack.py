@@ -31,7 +31,7 @@ PORTS = range(8080, 8180)
 # A start takes about 30 CPU seconds. Components that have had three times as much, and are not healthy, will not be.
 START_CPU = 90.0
 LONGEST_START = 900.0
-COMPONENTS = ("api-server", "scheduler", "dag-processor")
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 Say = Callable[[str], None]
 
 

@@ -18,6 +18,8 @@ from sqlglot.errors import ParseError, SqlglotError
 from tasks.spec.yaml_lines import nearest
 
 Key = Literal["when", "pair"]
+LONGEST = 2_000
+"""Characters of a condition: far more than anybody reads."""
 
 COLUMNS = ("kind", "value")
 KINDS = ("play", "purchase", "rating", "list_add", "click", "cancellation")
@@ -61,10 +63,16 @@ def facts(condition: str) -> tuple[str, ...]:
 
 
 def _parsed(condition: str, key: Key) -> exp.Expr:
+    if len(condition) > LONGEST:
+        raise ValueError(f"found a condition of {len(condition):,} characters, expected at most {LONGEST:,}")
     # Tokens too, because the tree has no comments: one could hide half of what a reader sees.
     try:
-        trees = sqlglot.parse(condition, dialect="duckdb")
         tokens = sqlglot.tokenize(condition, dialect="duckdb")
+        trees = sqlglot.parse(condition, dialect="duckdb")
+    except RecursionError:  # the parser follows parentheses and `not` by calling itself
+        raise ValueError(
+            f"found {condition[:40]!r}…, which is nested too deeply; expected a simpler condition"
+        ) from None
     except ParseError as error:
         last = error.errors[0]["highlight"]
         raise ValueError(f"found {condition!r}, which is not an SQL condition: stopped at {last!r}") from None

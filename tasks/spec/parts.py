@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from tasks.spec.values import (
     Column,
+    Day,
     Days,
     Hour,
     Name,
@@ -83,7 +83,7 @@ class SnapshotExamples(Part):
 
     kind: Literal["snapshots"]
     every: SomeDays = Field(description="Days between two cuts.")
-    anchor: date | None = Field(
+    anchor: Day | None = Field(
         default=None, description="A day of the calendar of cuts; the pipeline's start if absent."
     )
     train: SomeDays = Field(description="Length of the training window.")

@@ -8,7 +8,7 @@ is touched, and both say file, line, key, what was found, what was expected and 
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,7 +31,7 @@ from tasks.spec.parts import (
     Tune,
 )
 from tasks.spec.retrieval import Retrieval
-from tasks.spec.values import Cron, Days, Name
+from tasks.spec.values import Cron, Day, Days, Name
 
 if TYPE_CHECKING:
     from tasks.spec.resolved_features import Feature, RetrievalFeature
@@ -43,8 +43,8 @@ class Spec(Part):
     name: Name = Field(description="Name of the pipeline and of its DAG.")
     description: str = Field(description="One sentence for people.")
     schedule: Cron | None = Field(default="@daily", description="Cron expression in UTC, or null.")
-    start: date = Field(description="First day the pipeline covers.")
-    end: date | None = Field(default=None, description="Last day, for data that has one.")
+    start: Day = Field(description="First day the pipeline covers.")
+    end: Day | None = Field(default=None, description="Last day, for data that has one.")
     catch_up: Days = Field(
         default=0, description="How many missed days, before the last one, the schedule still runs after an outage."
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
 
 from tasks.spec.project import PIPELINE_NAME
 
+_DAY = r"^(19[7-9]\d|2[01]\d\d)-\d\d-\d\d$"
 _HOUR = r"^([01]\d|2[0-3]):[0-5]\d$"
 
 
@@ -16,6 +18,12 @@ def _cron(text: str) -> str:
     # Only the last two fields, month and weekday, may have words (JAN, MON).
     if re.fullmatch(r"@daily|@weekly|@monthly|[0-9*/,-]+( [0-9*/,-]+){2}( [0-9A-Za-z*/,#?-]+){2}", text) is None:
         raise ValueError(f"found {text!r}, expected @daily, or a cron expression of five fields, like 0 3 * * *")
+    from croniter import CroniterError, croniter
+
+    try:
+        croniter(text, datetime(2026, 1, 1, tzinfo=UTC)).get_next()
+    except CroniterError:  # an hour 25, or 31 February
+        raise ValueError(f"found {text!r}, which never comes; expected a cron expression, like 0 3 * * *") from None
     return text
 
 
@@ -40,6 +48,19 @@ def _days(value: Any) -> int:
     return int(match[1])
 
 
+def _day(value: Any) -> date:
+    # Not what pydantic reads: to it 0 is 1970-01-01, and a time of day is cut off.
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    found = value if isinstance(value, str) else repr(value)
+    if not isinstance(value, str) or re.fullmatch(_DAY, value) is None:
+        raise ValueError(f"found {found!r}, expected a day from 1970-01-01 to 2199-12-31, like 2026-02-28")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"found {found!r}, which is not in the calendar") from None
+
+
 Days = Annotated[
     int,
     BeforeValidator(_days),
@@ -52,8 +73,13 @@ SomeDays = Annotated[
     # Validators do not show in a JSON schema, so the pattern has to refuse 0d as well.
     WithJsonSchema({"type": "string", "pattern": r"^(?!0+d)\d{1,4}d$", "examples": ["28d"]}),
 ]
-Whole = Annotated[int, Field(strict=True)]
-"""A number written as one: neither "7" nor true nor 7.0."""
+Day = Annotated[
+    date,
+    BeforeValidator(_day),
+    WithJsonSchema({"type": "string", "format": "date", "pattern": _DAY, "examples": ["2026-02-28"]}),
+]
+Whole = Annotated[int, Field(strict=True, le=2**31 - 1)]
+"""A number written as one: neither "7" nor true nor 7.0. Libraries in C take 32 bits."""
 PositiveInt = Annotated[Whole, Field(gt=0)]
 NonNegativeInt = Annotated[Whole, Field(ge=0)]
 # YAML has .inf and .nan, but the JSON whose digest names a version has neither.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,13 @@ import yaml
 
 from tasks.errors import SpecError, first_line
 
+LARGEST = 262_144
+"""Bytes of a file: fifty times a long pipeline file, and read in a tenth of a second."""
+DEEPEST = 50
+LONGEST_NUMBER = 32
 
-class _Loader(yaml.SafeLoader):
+
+class _Loader(yaml.CSafeLoader):
     """Safe YAML in which a day stays the text that was written (the models read it), and 1e-3 is a number."""
 
 
@@ -23,6 +29,9 @@ _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.valu
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
+
+
+_NUMBERS = frozenset({"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"})
 
 
 @dataclass(frozen=True)
@@ -56,24 +65,25 @@ def read_document(path: Path) -> Document:
     """Read a YAML file whose top is a mapping.
 
     Raises:
-        SpecError: the file is absent, not UTF-8, not YAML, has a key twice or an alias, or is not a mapping.
+        SpecError: the file is absent, too large, not UTF-8, not YAML, has a key twice, a tag or an alias, or is not a
+            mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        # Composed for the line numbers, loaded for the value: loaded values no longer know their lines.
-        root = yaml.compose(text, Loader=_Loader)
+        text = _text_of(path)
+        _check_events(path, text)
+        loader = _Loader(text)
+        # Composed for the line numbers: loaded values no longer know their lines.
+        root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):
             raise SpecError(f"{path}:1: expected a mapping of keys, like `name: streaming`")
         lines: dict[tuple[Any, ...], int] = {(): 1}
         _walk(path, root, (), lines, set())
-        return Document(path, yaml.load(text, Loader=_Loader), lines)  # noqa: S506 - a SafeLoader
+        return Document(path, loader.construct_document(root), lines)
     except FileNotFoundError:
         folder = path.parent
         names = sorted(p.stem for p in folder.glob("*.yaml")) if folder.is_dir() else []
         hint = nearest(path.stem, names) or (f"; {folder} has {', '.join(names)}" if names else "")
         raise SpecError(f"{path}: no such pipeline file{hint}") from None
-    except IsADirectoryError:
-        raise SpecError(f"{path}: is a folder, expected a pipeline file") from None
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: expected UTF-8 text, found byte {error.object[error.start]:#04x}") from None
     except yaml.YAMLError as error:
@@ -83,6 +93,36 @@ def read_document(path: Path) -> Document:
         raise SpecError(f"{path}:{line}: not valid YAML: {problem}") from None
 
 
+def _text_of(path: Path) -> str:
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise SpecError(f"{path}: is a folder, expected a pipeline file")
+    # A pipe would be waited for, and a device read without an end.
+    if not stat.S_ISREG(status.st_mode):
+        raise SpecError(f"{path}: is no regular file, expected a pipeline file")
+    if status.st_size > LARGEST:
+        raise SpecError(f"{path}: found {status.st_size:,} bytes, expected at most {LARGEST:,}")
+    return path.read_text(encoding="utf-8")
+
+
+def _check_events(path: Path, text: str) -> None:
+    """Refuse what would be read in another way than it looks, or not at all, before it is composed.
+
+    The parser's events come without recursion; composing follows the nesting in C, and would end the process.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if (tag := getattr(event, "tag", None)) is not None:
+            raise SpecError(f"{path}:{line}: a tag ({tag}) is not read here; write the plain value")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > DEEPEST:
+            raise SpecError(f"{path}:{line}: nested more than {DEEPEST} levels deep")
+
+
 def _walk(
     path: Path, node: yaml.Node, place: tuple[Any, ...], lines: dict[tuple[Any, ...], int], seen: set[int]
 ) -> None:
@@ -90,6 +130,11 @@ def _walk(
     if id(node) in seen:
         raise SpecError(f"{path}:{lines[place]}: an alias (*name) is not read here; write the value out")
     seen.add(id(node))
+    if node.tag in _NUMBERS and len(node.value) > LONGEST_NUMBER:
+        line = node.start_mark.line + 1
+        raise SpecError(
+            f"{path}:{line}: found a number of {len(node.value)} characters, expected at most {LONGEST_NUMBER}"
+        )
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             line = key.start_mark.line + 1

@@ -11,6 +11,7 @@ from typing import Any
 
 from tasks.errors import SourceError, first_line
 from tasks.quarantine.rejected_rows import RejectedRow
+from tasks.quarantine.spreadsheet_cells import from_cell
 from tasks.sources.csv_files import LINE_NUMBER
 from tasks.spec.yaml_lines import nearest
 from tasks.store.database import memory
@@ -68,7 +69,7 @@ def _csv(path: Path) -> Iterator[CorrectedRow]:
                 # DictReader keeps surplus fields under the key None, and fills absent ones with the value None.
                 if None in row or None in row.values():
                     raise SourceError(f"{place}: expected {len(reader.fieldnames or ())} fields, as in the header")
-                yield CorrectedRow(place, {name: value or None for name, value in row.items()})
+                yield CorrectedRow(place, {name: from_cell(value) or None for name, value in row.items()})
         except csv.Error as error:
             raise SourceError(f"{path}:{reader.line_num}: not CSV ({error})") from None
 

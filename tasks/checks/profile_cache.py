@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tasks.checks.profile import profile_file
 from tasks.runs.provenance import source_digest
 from tasks.store.files import Home, digest, write_json
-from tasks.store.partitions import Partition
+from tasks.store.partitions import Partition, check_content
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -36,9 +36,10 @@ def kept_profile(
     path = _path(home, source, suite, partition)
     measures = _read(path)
     if measures is None:
+        check_content(partition)
         days = {"run_day": partition.ds}
         measures = profile_file(connection, partition.path, days, suite.meta.measure, suite.measured_columns)
-        write_json(path, measures)
+        write_json(path, {"sha256": digest(measures), "measures": measures})
     return measures
 
 
@@ -61,7 +62,9 @@ def _measured_by() -> list[str]:
 
 def _read(path: Path) -> Measures | None:
     try:
-        measures: Measures = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        measures: Measures = kept["measures"]
+        # A flipped bit is still JSON, of another number.
+        return measures if digest(measures) == kept["sha256"] else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None  # absent, or not whole: it is measured again
-    return measures

@@ -31,7 +31,7 @@ from tasks.features.ledger import BuildRequest
 from tasks.features.warehouse import Tables
 from tasks.runs.provenance import code_digest
 from tasks.spec.spec import Spec
-from tasks.store.files import atomic_dir, digest, write_json
+from tasks.store.files import atomic_dir, checked_file, digest, write_digests, write_json
 from tasks.store.records import Record
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def candidate_files(run: Run) -> dict[date, Path]:
 
     Raises:
         BuildError: something that they were made from has changed since.
+        MatineeError: a file is not what was written.
     """
     cuts, folders = set(run.windows.refit), made_folders(run)
     # The worker that retrieved may have had another processor than this one: its folders are still the run's.
@@ -111,7 +112,7 @@ def candidate_files(run: Run) -> dict[date, Path]:
             f"{run.spec.name} {run.as_of}: the landing, the pipeline file or the code has changed since the step "
             "`retrieve`; run the steps again from `build` on"
         )
-    return {day: folder / CANDIDATES for day, folder in folders.items() if day in cuts}
+    return {day: checked_file(folder, CANDIDATES) for day, folder in folders.items() if day in cuts}
 
 
 def retrieve_step(run: Run) -> RetrieveResult:
@@ -133,6 +134,7 @@ def retrieve_step(run: Run) -> RetrieveResult:
                 models.write(day, target)
                 if run.spec.examples.kind == "snapshots" or day in need.labels:  # else nothing is to be learnt of it
                     _write_candidates(tables, run.spec, day, target)
+                write_digests(target)
     result = RetrieveResult(
         data=landing_digest(need.partitions),
         cuts=len(folders),

@@ -26,6 +26,7 @@ from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
 from tasks.spec.windows import first_as_of, labels_lookback, landing_start, lookback, windows
 from tasks.store.files import Home, digest, sha256_file, write_json
+from tasks.store.partitions import check_content
 from tasks.store.records import Record
 
 if TYPE_CHECKING:
@@ -192,6 +193,9 @@ def build(spec: Spec, home: Home, need: BuildRequest, folder: Path) -> BuildPlan
     with warehouse.locked():
         # Planned under the lock, because the previous holder may have built the same days.
         plan = warehouse.prepare(need, code_of_tables(spec))
+        for partition in need.partitions:
+            if (partition.table, partition.ds) in plan.changed:  # the others' rows are in the tables already
+                check_content(partition)
         models = [] if plan.empty else run_dbt(spec, home, folder / "dbt.log")
         if not plan.empty:
             # The models' own entries are not enough: days whose tests failed or never ran do not count as built.

@@ -27,7 +27,7 @@ from tasks.spec.feature_catalog import MartFeature
 from tasks.spec.populations import EVERYBODY_ELSE, slug
 from tasks.spec.resolved_features import Feature, RetrievalRank
 from tasks.spec.spec import Spec
-from tasks.store.files import digest
+from tasks.store.files import checked_file, digest
 from tasks.store.records import read_list
 from tasks.store.registry import TimelineEvent, add_version, move_alias, verdict_on, version_dir, withdraw
 from tasks.training.train import populations
@@ -116,8 +116,8 @@ def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:
 def copy_artifacts(run: Run, folder: Path) -> list[str]:
     """Copy everything the ranker reads into a version's folder, and list the names."""
     models, features = made_folders(run)[run.as_of], run.step_dir("sample") / "serving"
-    sources = {"catalogue.parquet": models / "catalogue.parquet"}
-    sources |= {f"retrieval/{part.type}.npz": models / f"{part.type}.npz" for part in run.spec.retrieval}
+    sources = {"catalogue.parquet": checked_file(models, "catalogue.parquet")}
+    sources |= {f"retrieval/{part.type}.npz": checked_file(models, f"{part.type}.npz") for part in run.spec.retrieval}
     sources |= {f"features/{path.name}": path for path in sorted(features.glob("*.parquet"))}
     for name in populations(run):
         sources[f"{slug(name)}/trees.txt"] = run.step_dir(f"train/{slug(name)}") / "published.txt"

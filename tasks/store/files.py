@@ -22,6 +22,7 @@ from typing import Any
 
 from tasks.errors import MatineeError
 
+DIGESTS = "digests.json"
 # No leading dot: `..` leads out, and hidden names are reserved for unfinished files and folders.
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=:@-]*")
 
@@ -234,3 +235,26 @@ def read_json(path: Path) -> Any:
         raise MatineeError(f"{path}: no such file; has the step that writes it run?") from None
     except ValueError as error:
         raise MatineeError(f"{path}: not valid JSON ({error})") from None
+
+
+def write_digests(folder: Path) -> None:
+    """Write down the sha256 of every file of a folder, beside them, for `checked_file`."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    write_json(folder / DIGESTS, {path.relative_to(folder).as_posix(): sha256_file(path) for path in files})
+
+
+def checked_file(folder: Path, name: str) -> Path:
+    """Locate a file of a folder with digests, whose bytes are those that were written.
+
+    Raises:
+        MatineeError: they are others: a disk or a hand has changed them since.
+    """
+    path = folder / name
+    expected = read_json(folder / DIGESTS).get(name)
+    found = sha256_file(path)
+    if found != expected:
+        raise MatineeError(
+            f"{path}: found sha256 {found}, expected {expected}: changed since it was written; delete the folder "
+            f"{folder.name} and run the step that makes it again"
+        )
+    return path

@@ -151,7 +151,15 @@ def _parquet(rows: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     # Metadata of the source and its chunks would get into the file, and chunks into the row groups.
     plain = rows.replace_schema_metadata(None).combine_chunks()
-    pq.write_table(plain, sink, version="2.6", compression="zstd", row_group_size=ROW_GROUP, store_schema=False)
+    pq.write_table(
+        plain,
+        sink,
+        version="2.6",
+        compression="zstd",
+        row_group_size=ROW_GROUP,
+        store_schema=False,
+        write_page_checksum=True,
+    )
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
@@ -197,9 +205,24 @@ def _partition(folder: Path, manifest: Manifest, *, verify: bool) -> Partition:
         raise LandingError(f"{path}: missing, though {folder / 'manifest.json'} names it; {remedy}")
     if path.stat().st_size != landing.bytes:
         raise LandingError(f"{path}: found {path.stat().st_size} bytes, expected {landing.bytes}: truncated; {remedy}")
-    if verify and (sha256 := sha256_file(path)) != landing.sha256:
-        raise LandingError(f"{path}: found sha256 {sha256}, expected {landing.sha256}: changed; {remedy}")
-    return Partition(manifest.table, manifest.ds, path, landing.sha256, landing.rows, landing.rejects)
+    partition = Partition(manifest.table, manifest.ds, path, landing.sha256, landing.rows, landing.rejects)
+    if verify:
+        check_content(partition)
+    return partition
+
+
+def check_content(partition: Partition) -> None:
+    """Compare the bytes of a partition with what was landed; whoever reads its rows does so first.
+
+    Raises:
+        LandingError: they are others: a flipped bit can be read as another value without any error.
+    """
+    sha256 = sha256_file(partition.path)
+    if sha256 != partition.sha256:
+        raise LandingError(
+            f"{partition.path}: found sha256 {sha256}, expected {partition.sha256}: changed; delete "
+            f"{partition.path.name} and run `matinee land` again: it is made anew from the source"
+        )
 
 
 def read_manifest(folder: Path) -> Manifest | None:

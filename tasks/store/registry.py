@@ -214,11 +214,18 @@ def timeline(home: Home, pipeline: str) -> list[TimelineEvent]:
     """Read the timeline's events in the order in which they were written.
 
     Raises:
-        RegistryError: a line is torn, or has other keys.
+        RegistryError: a line is torn, or has other keys; or the file is gone, though something was published.
     """
     # Read without the lock: a line that is still being written has no line end, and is left out.
     path = home.registry(pipeline) / "timeline.jsonl"
     if not path.exists():
+        # An alias moves after its line is written, so one without a timeline has lost it. Taken for an empty one, no
+        # version would have a champion to beat.
+        if aliases := sorted((home.registry(pipeline) / "aliases").glob("*.json")):
+            raise RegistryError(
+                f"{path}: missing, though {aliases[0]} points at a version that it must name; restore it from a "
+                "backup, or remove the alias and run the days again, oldest first; see also `matinee verify`"
+            )
         return []
     events = []
     for number, text in enumerate(_complete(path.read_bytes()).splitlines(), start=1):

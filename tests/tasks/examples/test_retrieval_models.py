@@ -17,6 +17,7 @@ from tasks.features.build import build_step, needed
 from tasks.runs.run import Run
 from tasks.sources.land import land_step
 from tasks.spec.retrieval import AlsRetrieval, ItemItemRetrieval
+from tasks.store.files import write_digests
 from tests.tasks.handmade import finish_step
 from tests.tasks.without_dbt import build_without_dbt, shop_run, write_files
 
@@ -110,5 +111,9 @@ def test_candidates_made_on_another_processor_are_still_the_runs(
     made = cut_folders(run, needed(run))
     names = {cut: str(folder.relative_to(run.home.root)) for cut, folder in made.items()}
     finish_step(run, "retrieve", RetrieveResult(data="d", cuts=3, made=3, folders=names, kernels=["Haswell"]).to_json())
+    for folder in made.values():
+        folder.mkdir(parents=True)
+        (folder / CANDIDATES).touch()
+        write_digests(folder)
     on("SkylakeX", monkeypatch)
     assert candidate_files(run) == {cut: made[cut] / CANDIDATES for cut in run.windows.refit}

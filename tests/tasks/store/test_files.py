@@ -18,6 +18,7 @@ from tasks.store.files import (
     atomic_dir,
     atomic_file,
     canonical_json,
+    checked_file,
     default_home,
     digest,
     json_number,
@@ -25,6 +26,7 @@ from tasks.store.files import (
     read_json,
     safe_name,
     sha256_file,
+    write_digests,
     write_json,
 )
 
@@ -225,3 +227,20 @@ def test_a_timeout_inside_a_locked_block_is_not_taken_for_the_lock(tmp_path: Pat
 )
 def test_numbers_in_json_are_finite(value: float | None, digits: int | None, number: float | None) -> None:
     assert json_number(value, digits) == number
+
+
+def test_a_file_that_was_changed_since_is_not_given_out(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "a.npz").write_bytes(b"abc")
+    (tmp_path / "below" / "b.npz").write_bytes(b"def")
+    write_digests(tmp_path)
+    assert checked_file(tmp_path, "a.npz") == tmp_path / "a.npz"
+    assert checked_file(tmp_path, "below/b.npz") == tmp_path / "below" / "b.npz"
+    (tmp_path / "a.npz").write_bytes(b"abb")
+    with pytest.raises(
+        MatineeError, match=rf"a\.npz: found sha256 \w+, expected \w+.* delete the folder {tmp_path.name}"
+    ):
+        checked_file(tmp_path, "a.npz")
+    (tmp_path / "new.npz").touch()
+    with pytest.raises(MatineeError, match="expected None"):
+        checked_file(tmp_path, "new.npz")

@@ -262,3 +262,12 @@ def test_two_threads_publish_the_same_version_once(home: Home) -> None:
     with ThreadPoolExecutor(4) as pool:
         added = list(pool.map(lambda folder: add_version(home, "shop", "v1", folder, CONTENT), folders))
     assert sorted(added) == [False, False, False, True]
+
+
+def test_a_timeline_that_is_gone_is_no_empty_one(home: Home) -> None:
+    """Without it no version has a champion to beat, and every gate on the champion passes unopposed."""
+    assert timeline(home, "shop") == []
+    move_alias(home, "shop", published("2026-03-01.aaaaaaaa", date(2026, 3, 1)))
+    (home.registry("shop") / "timeline.jsonl").unlink()
+    with pytest.raises(RegistryError, match=r"timeline\.jsonl: missing, though .*champion\.json points at a version"):
+        timeline(home, "shop")

@@ -1,0 +1,99 @@
+"""One flipped bit, wherever it lies: it is noticed by whoever reads it, or what it was in is made again."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.checks.landed import check_landed
+from tasks.checks.verdicts import Check
+from tasks.errors import LandingError, MatineeError
+from tasks.examples.candidates import candidate_files, made_folders, retrieve_step
+from tasks.features.build import build_step
+from tasks.publishing.publish import copy_artifacts
+from tasks.runs.run import Run
+from tasks.store.records import read_list
+from tests.tiny_pipelines import Tiny, in_process
+
+pytestmark = in_process
+Read = Callable[[Run], object]
+
+
+@pytest.fixture
+def run(bought: Tiny, tmp_path: Path) -> Run:
+    """A finished run in a copy of its state folder."""
+    return bought.copied(tmp_path / "home").prepared()
+
+
+def flip(path: Path, seed: int) -> bytes:
+    """Flip one bit somewhere in a file, and return what it was."""
+    before = path.read_bytes()
+    content, draw = bytearray(before), random.Random(seed)
+    content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+    path.write_bytes(content)
+    return before
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_landed_partition_that_is_loaded(seed: int, run: Run) -> None:
+    """Parquet has no checksum that DuckDB looks at: some flips are other values without any error."""
+    shutil.rmtree(run.home.root / "warehouse")
+    partition = random.Random(seed).choice(sorted((run.home.root / "landing").glob("*/*/ds=2011-01-*/*.parquet")))
+    flip(partition, seed)
+    with pytest.raises(LandingError, match=rf"{partition.name}: found sha256 \w+, expected"):
+        build_step(run)
+
+
+def test_candidates_and_models_of_cuts(run: Run, tmp_path: Path) -> None:
+    made = made_folders(run)
+    for seed, cut in enumerate(run.windows.refit):
+        before = flip(made[cut] / "candidates.parquet", seed)
+        with pytest.raises(MatineeError, match=r"candidates\.parquet: found sha256"):
+            candidate_files(run)
+        (made[cut] / "candidates.parquet").write_bytes(before)
+    assert candidate_files(run)
+    for name in ("als.npz", "history.npz", "popularity.npz", "catalogue.parquet"):
+        before = flip(made[run.as_of] / name, 5)
+        with pytest.raises(MatineeError, match=rf"{name}: found sha256 .* delete the folder"):
+            copy_artifacts(run, tmp_path / "copied")
+        (made[run.as_of] / name).write_bytes(before)
+
+
+def test_a_folder_that_was_removed_as_the_message_says_is_made_again(run: Run) -> None:
+    folder = made_folders(run)[run.as_of]
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    shutil.rmtree(folder)
+    retrieve_step(run)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_kept_profiles_are_measured_again(seed: int, run: Run) -> None:
+    """A flip in a number of a JSON file is still JSON, of another number."""
+    check_landed(run)  # its records name files of this folder
+    before = read_list(run.step_dir("check_landed") / "checks.json", Check)
+    profiles = sorted((run.home.root / "profiles").glob("*/*/*.json"))
+    assert len(profiles) > 10
+    for number, path in enumerate(profiles):
+        flip(path, seed * 1000 + number)
+    check_landed(run)
+    assert read_list(run.step_dir("check_landed") / "checks.json", Check) == before
+
+
+def test_the_tables_notice_a_flipped_block(run: Run) -> None:
+    """DuckDB keeps a checksum of each block, and compares it when the block is read."""
+    from tasks.operations.verify import verify
+
+    warehouse = run.home.warehouse("bought")
+    before, noticed, harmless = warehouse.read_bytes(), 0, 0
+    for seed in range(12):
+        flip(warehouse, seed)
+        whole = verify(run.home, ["bought"]).whole
+        noticed, harmless = noticed + (not whole), harmless + whole
+        warehouse.write_bytes(before)
+    # Free blocks and the older of two headers are read by nobody.
+    assert noticed >= 6

@@ -32,6 +32,7 @@ AS_OF = "{{ data_interval_start | ds if data_interval_start is defined and data_
 
 
 log = logging.getLogger("matinee")
+MOST_COUNTS, LONGEST_TEXT = 8, 120
 
 
 def call(pipeline: str, what: str, *args: Any) -> Any:
@@ -61,9 +62,10 @@ def call(pipeline: str, what: str, *args: Any) -> Any:
         raise kind(f"{type(error).__name__}: {error}") from None
 
 
-@task
+# What a step returned stands in its last line, in words.
+@task(show_return_value_in_logs=False)
 def step(pipeline: str, what: str, as_of: str, population: str | None = None) -> dict[str, Any]:
-    """Run one step; its result (paths, counts, digests) becomes the XCom and the asset event's extra."""
+    """Run one step; what people can read of its result becomes the XCom and the asset event's extra."""
     context: Any = get_current_context()
     if population is not None:
         context["population"] = population  # what `map_index_template` names the mapped task by
@@ -71,21 +73,21 @@ def step(pipeline: str, what: str, as_of: str, population: str | None = None) ->
     args: list[Any] = [] if population is None else [population]
     if what == "build":
         args = [waiting_days(context)]  # one dbt invocation for a whole backfill, in whatever order it runs
-    result: dict[str, Any] = call(pipeline, what, *args)
+    result = short(call(pipeline, what, *args))
     for asset in context["task"].outlets:
         seconds = round(time.monotonic() - began, 2)
         context["outlet_events"][asset].extra = {**result, "as_of": as_of, "seconds": seconds}
     return result
 
 
-@task
+@task(show_return_value_in_logs=False)
 def populations_of(pipeline: str, as_of: str) -> list[str]:
     """List the populations to train: they depend on the data, so Airflow maps over them at run time."""
     names: list[str] = call(pipeline, "populations")
     return names
 
 
-@task
+@task(show_return_value_in_logs=False)
 def report(pipeline: str, as_of: str) -> dict[str, Any]:
     """Write the run's page whatever happened, then fail if any other task failed."""
     context: Any = get_current_context()
@@ -98,6 +100,17 @@ def report(pipeline: str, as_of: str) -> dict[str, Any]:
         # A last task that succeeds makes a run green, whatever failed before it: Airflow looks at leaves alone.
         raise_if_red(states)
     return result
+
+
+def short(result: dict[str, Any]) -> dict[str, Any]:
+    """Keep what fits on a screen: single values, and a few counts by name. The whole result is in the run's folder."""
+
+    def fits(value: Any) -> bool:
+        if isinstance(value, dict):
+            return 0 < len(value) <= MOST_COUNTS and all(isinstance(count, (int, float)) for count in value.values())
+        return isinstance(value, (int, float, bool)) or (isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT)
+
+    return {key: value for key, value in result.items() if fits(value)}
 
 
 def keep_failures(context: Any, states: dict[str, str]) -> None:

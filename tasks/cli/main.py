@@ -20,6 +20,7 @@ from tasks.cli.skew import skew
 from tasks.errors import GateFailed, MatineeError, SpecError
 from tasks.operations.terminal import plain_console
 from tasks.runs.failures import call_step, explained
+from tasks.runs.step_log import VARIABLE, log_to_stderr
 from tasks.runs.steps import BY_NAME
 
 # Commands import what they run themselves: dbt, Great Expectations and LightGBM take seconds to load, and --help
@@ -206,6 +207,8 @@ def main() -> None:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     warnings.simplefilter("ignore", DeprecationWarning)
     try:
+        if kind := os.environ.get(VARIABLE):
+            log_to_stderr(kind)
         # The name is given because `python -m tasks.cli` would otherwise call itself that in every usage line.
         app(prog_name="matinee")
     except Exception as error:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.errors import EngineError
 from tasks.errors import MatineeError, first_line
+from tasks.runs.step_log import narrated
 from tasks.store.files import write_text
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def call_step(run: Run, step: str, function: Callable[..., Result], *args: Any) 
     """
     path = error_file(run, step, *args)
     try:
-        result = function(run, *args)
+        with narrated(run, step, *args) as narration:
+            result = narration.result = function(run, *args)
     except Exception as error:
         said = explained(error, f"{run.spec.name} {run.as_of}, step {step}: ")
         with suppress(OSError):  # a full disk: the error itself matters more than its copy

@@ -275,3 +275,19 @@ def test_a_build_gets_the_days_that_wait_for_the_same() -> None:
     counted.clear()
     assert waiting_days(context) == []
     assert counted == [62]  # a day that runs alone costs one question
+
+
+def test_xcoms_and_extras_are_short() -> None:
+    from dags.steps import short
+
+    result = {
+        "version": "2026-03-01.aaaa",
+        "rows": {"events": 10, "users": 2},
+        "folders": {str(n): f"retrieval/{n}" for n in range(40)},
+        "judged": [1, 2],
+        "why": "x" * 500,
+        "new": True,
+        "empty": "",
+        "none": None,
+    }
+    assert short(result) == {"version": "2026-03-01.aaaa", "rows": {"events": 10, "users": 2}, "new": True}

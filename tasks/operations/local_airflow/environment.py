@@ -25,6 +25,8 @@ LIBRARIES = {
     "SPT_NOENV": "1",  # process titles must leave the environment readable: `down` finds processes by it
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "PASSIVE",
+    # dbt leaves semaphores to the end of its process; a task's log would show that as two errors.
+    "PYTHONWARNINGS": "ignore:resource_tracker",
     "GX_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

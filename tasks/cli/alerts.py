@@ -110,8 +110,10 @@ def _wait(outbox: Outbox, seconds: int) -> None:
             return
 
 
-def _ensure_pools(home: Home, url: str | None, known: frozenset[str]) -> frozenset[str]:
-    """Create the pools of pipeline files that came after Airflow's start; their tasks would wait for ever.
+def _look_after_airflow(home: Home, url: str | None, known: frozenset[str]) -> frozenset[str]:
+    """Write notes on failed runs, and create the pools of pipeline files that came after Airflow's start.
+
+    Tasks in a pool that does not exist would wait for ever.
 
     Args:
         home: the state folder.
@@ -123,14 +125,17 @@ def _ensure_pools(home: Home, url: str | None, known: frozenset[str]) -> frozens
     """
     from tasks.errors import StackError
     from tasks.operations.local_airflow.airflow_api import Airflow
+    from tasks.operations.local_airflow.run_notes import write_notes
     from tasks.operations.pools import pools
 
     wanted = frozenset(pools())
-    if url is None or wanted <= known:
+    if url is None:
         return known
     api = Airflow(home.root, url)
     try:
-        api.ensure_pools()
+        if not wanted <= known:
+            api.ensure_pools()
+        write_notes(api, home)
     except StackError:  # it is starting, or being restarted: the next poll may find it
         return known
     finally:
@@ -158,7 +163,7 @@ def watch(
     while True:
         try:
             watcher.poll(datetime.now(UTC))
-            known = _ensure_pools(home, airflow or local_url(home), known)
+            known = _look_after_airflow(home, airflow or local_url(home), known)
             end_idle_orphans(home.root)
         except (MatineeError, OSError) as error:  # a full disk, a lock: the next poll may succeed
             if once:

@@ -26,6 +26,8 @@ class DagRun(Answer):
     dag_run_id: str
     state: str
     logical_date: datetime | None
+    dag_id: str = ""
+    note: str | None = None
     data_interval_start: datetime | None
     start_date: datetime | None = None
     end_date: datetime | None = None

@@ -131,6 +131,15 @@ class Airflow:
         answer = self._ask("GET", f"/dags/{quote(pipeline)}/dagRuns", params=params)
         return [DagRun.model_validate(run) for run in answer["dag_runs"]]
 
+    def failed_runs(self, limit: int = 20) -> list[DagRun]:
+        """List the runs of all DAGs that failed last."""
+        params = {"state": "failed", "order_by": "-end_date", "limit": limit}
+        return [DagRun.model_validate(run) for run in self._ask("GET", "/dags/~/dagRuns", params=params)["dag_runs"]]
+
+    def write_note(self, pipeline: str, run_id: str, text: str) -> None:
+        """Write the note of a run, which its page and the list of runs show."""
+        self._ask("PATCH", f"/dags/{quote(pipeline)}/dagRuns/{quote(run_id)}", json={"note": text})
+
     def trigger(self, pipeline: str, day: date) -> str:
         """Start a run for one as-of day, and return its id."""
         body = {"logical_date": midnight(day)}

@@ -12,6 +12,7 @@ from tasks.alerts.sinks import Sink
 from tasks.cli import alerts
 from tasks.cli.main import app
 from tasks.errors import MatineeError, StackError
+from tasks.operations.airflow_answers import DagRun
 from tasks.store.files import Home
 from tests.alerting import check, leave, message, run_of
 
@@ -71,11 +72,15 @@ def test_pools_of_new_pipeline_files_are_created_once(
     class Server:
         def __init__(self, _home: Path, _url: str) -> None:
             self.answers = bool(asked)
-            asked.append(_url)
+            asked.append("opened")
 
         def ensure_pools(self) -> None:
+            asked.append("pools")
             if not self.answers:
                 raise StackError("does not answer")
+
+        def failed_runs(self) -> list[DagRun]:
+            return []
 
         def close(self) -> None:
             return
@@ -85,12 +90,12 @@ def test_pools_of_new_pipeline_files_are_created_once(
     (tmp_path / "tiny.yaml").touch()
     (tmp_path / "No Name.yaml").touch()
     none = frozenset[str]()
-    assert alerts._ensure_pools(Home(home), None, none) == none
-    assert alerts._ensure_pools(Home(home), "http://x", none) == none, "the next poll tries again"
-    known = alerts._ensure_pools(Home(home), "http://x", none)
+    assert alerts._look_after_airflow(Home(home), None, none) == none
+    assert alerts._look_after_airflow(Home(home), "http://x", none) == none, "the next poll tries again"
+    known = alerts._look_after_airflow(Home(home), "http://x", none)
     assert known == {"tiny.tables"}
-    assert alerts._ensure_pools(Home(home), "http://x", known) == known
-    assert asked == ["http://x"] * 2
+    assert alerts._look_after_airflow(Home(home), "http://x", known) == known
+    assert asked == ["opened", "pools"] * 2 + ["opened"]
 
 
 def test_a_poll_from_cron_sends_what_waits(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

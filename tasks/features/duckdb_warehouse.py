@@ -130,11 +130,18 @@ class DuckDBWarehouse(Warehouse):
 
     def prepare(self, need: BuildRequest, code: str) -> BuildPlan:
         """Plan from the ledger, and fill the control tables; the file is closed again, for dbt opens it itself."""
-        with self.connect(read_only=False) as connection:
-            plan = plan_build(need, control_tables.prepare(connection, code), code)
-            # With nothing to build, dbt is not called, so nobody would read the control tables.
-            if not plan.empty:
-                control_tables.write_control_tables(connection, plan)
+        is_new = not self.exists()
+        try:
+            with self.connect(read_only=False) as connection:
+                plan = plan_build(need, control_tables.prepare(connection, code), code)
+                # With nothing to build, dbt is not called, so nobody would read the control tables.
+                if not plan.empty:
+                    control_tables.write_control_tables(connection, plan)
+        except Exception:
+            # On a full disk, say: an empty file would look like tables that were built once.
+            for path in (self.path, Path(f"{self.path}.wal")) if is_new else ():
+                path.unlink(missing_ok=True)
+            raise
         return plan
 
     def record_tested(self) -> None:

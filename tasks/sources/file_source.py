@@ -95,6 +95,9 @@ class FileSource:
             )
         path = self.folder / table.file.replace("{ds}", day.isoformat())
         if path.is_file():
+            # A link could let a file from anywhere be landed, and its content quoted in reports.
+            if not path.resolve().is_relative_to(self.folder.resolve()):
+                raise SourceError(f"{path}: a link that leads out of the folder of {self.name}; copy the file into it")
             return path
         if not table.daily:
             raise SourceError(f"{path}: no such file; expected it in the folder of {self.name}")

@@ -1,4 +1,4 @@
-"""A note on each failed run in Airflow: what broke, observed against expected, and what to do, before any log is read."""
+"""A note on each failed run in Airflow: what broke, observed against expected, and what to do, before logs are read."""
 
 from __future__ import annotations
 

@@ -85,6 +85,22 @@ def test_a_closed_day_with_a_file_has_its_rows(shop: FileSource, tmp_path: Path)
     assert rows_by_day(shop, Home(tmp_path), "lines", date(2020, 1, 3), date(2020, 1, 3)) == {3: 1}
 
 
+def test_a_link_is_not_followed_out_of_the_folder(shop: FileSource, tmp_path: Path) -> None:
+    """Within the folder it is: data sets that are stored once and named by day are laid out so."""
+    file = next(path for path in sorted(shop.folder.iterdir()) if path.is_file())
+    day = date.fromisoformat(file.stem)
+    outside, inside = tmp_path / "outside.csv", shop.folder / "kept"
+    inside.mkdir()
+    file.rename(inside / file.name)
+    file.symlink_to(inside / file.name)
+    assert shop.inputs("lines", day)
+    outside.write_bytes((inside / file.name).read_bytes())
+    file.unlink()
+    file.symlink_to(outside)
+    with pytest.raises(SourceError, match=r"a link that leads out of the folder of .*; copy the file into it"):
+        shop.inputs("lines", day)
+
+
 def test_a_missing_day_is_an_error_and_nothing_is_landed(shop: FileSource, tmp_path: Path) -> None:
     (shop.folder / "2020-01-02.csv").unlink()
     with pytest.raises(SourceError, match=r"2020-01-02.csv: no file for Thursday 2020-01-02.*add the day to `closed`"):

@@ -1,0 +1,49 @@
+"""The warehouse in one DuckDB file: what a failure in its first build leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tasks.features import control_tables
+from tasks.features.duckdb_warehouse import DuckDBWarehouse
+from tasks.features.ledger import BuildRequest
+from tasks.store.files import Home
+from tasks.store.partitions import Partition
+from tests.tasks.handmade import day
+
+PART = Partition("events", day("02-19"), Path("/landing/events.parquet"), "a" * 64, 1)
+NEED = BuildRequest((PART,), {day("02-20"): "digest"}, {day("02-18"): "digest"})
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> DuckDBWarehouse:
+    (tmp_path / "warehouse").mkdir()
+    return DuckDBWarehouse(Home(tmp_path), "tiny")
+
+
+def full(*_: object) -> None:
+    raise duckdb.IOException("No space left on device")
+
+
+def test_a_full_disk_in_the_first_build_leaves_no_empty_file(
+    warehouse: DuckDBWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(control_tables, "write_control_tables", full)
+        with pytest.raises(duckdb.IOException):
+            warehouse.prepare(NEED, "code")
+    assert list(warehouse.path.parent.iterdir()) == []
+    assert warehouse.prepare(NEED, "code").features.keys() == {day("02-20")}
+
+
+def test_a_full_disk_later_keeps_what_was_built(warehouse: DuckDBWarehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    warehouse.prepare(NEED, "code")
+    before = warehouse.ledger()
+    monkeypatch.setattr(control_tables, "write_control_tables", full)
+    with pytest.raises(duckdb.IOException):
+        warehouse.prepare(NEED, "code")
+    assert warehouse.exists()
+    assert warehouse.ledger() == before

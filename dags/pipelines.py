@@ -24,7 +24,6 @@ from tasks.spec.project import pipeline_path
 from tasks.spec.windows import first_as_of
 
 DEFAULTS = {
-    "owner": "matinee",
     "retries": 1,
     "retry_delay": timedelta(seconds=10),
     "execution_timeout": timedelta(hours=2),
@@ -43,7 +42,8 @@ def pipeline_dag(name: str) -> DAG:
         # No start and end here: a run outside of them would have no task, and be green. The timetable has them.
         catchup=False,
         max_active_runs=2,
-        default_args=DEFAULTS,
+        default_args={**DEFAULTS, "owner": spec.owner},
+        owner_links={spec.owner: next(iter(spec.links.values()))} if spec.links else {},
         on_failure_callback=notify,  # a task that is killed cannot call its own
         tags=["matinee", spec.source.type],
         doc_md=page(spec),

@@ -31,7 +31,7 @@ from tasks.spec.parts import (
     Tune,
 )
 from tasks.spec.retrieval import Retrieval
-from tasks.spec.values import Cron, Day, Days, Name
+from tasks.spec.values import Cron, Day, Days, LinkName, Name, Owner, Url
 
 if TYPE_CHECKING:
     from tasks.spec.resolved_features import Feature, RetrievalFeature
@@ -42,6 +42,8 @@ class Spec(Part):
 
     name: Name = Field(description="Name of the pipeline and of its DAG.")
     description: str = Field(description="One sentence for people.")
+    owner: Owner = Field(default="matinee", description="Who looks after it; Airflow shows and filters by it.")
+    links: dict[LinkName, Url] = Field(default={}, description="Pages about it, by name, such as a dashboard.")
     schedule: Cron | None = Field(default="@daily", description="Cron expression in UTC, or null.")
     start: Day = Field(description="First day the pipeline covers.")
     end: Day | None = Field(default=None, description="Last day, for data that has one.")

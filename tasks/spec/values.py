@@ -91,5 +91,9 @@ Hour = Annotated[
     str, BeforeValidator(_hour), WithJsonSchema({"type": "string", "pattern": _HOUR, "examples": ["06:00"]})
 ]
 Name = Annotated[str, Field(pattern=rf"^{PIPELINE_NAME.pattern}$")]
+Owner = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.@-]{0,62}$")]
+LinkName = Annotated[str, Field(pattern=r"^[^\[\]|<>\n]{1,40}$")]
+# No brackets or blanks: the address stands in a Markdown link.
+Url = Annotated[str, Field(pattern=r"^https?://[^\s()<>\[\]]{1,500}$")]
 Column = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]

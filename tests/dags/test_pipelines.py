@@ -113,6 +113,25 @@ def test_page_describes_the_pipeline(pipelines: Make, bag: Load) -> None:
     assert "| grade 3 |" in page
 
 
+def test_owner_and_links_come_from_the_file(pipelines: Make, bag: Load) -> None:
+    folder = pipelines("streaming")
+    path = folder / "streaming.yaml"
+    more = "owner: team-home\nlinks: {Dashboard: https://bi.example.org/home}\n"
+    path.write_text(more + path.read_text(encoding="utf-8"), encoding="utf-8")
+    dag = bag(folder).dags["streaming"]
+    assert {task.owner for task in dag.tasks} == {"team-home"}
+    assert dag.owner_links == {"team-home": "https://bi.example.org/home"}
+    assert "[Dashboard](https://bi.example.org/home)" in dag.doc_md
+
+
+@pytest.mark.parametrize("link", ["javascript:alert(1)", "https://x) [y](javascript:z", "/etc/passwd"])
+def test_a_link_that_is_no_address_is_refused(link: str, pipelines: Make, bag: Load) -> None:
+    folder = pipelines("streaming")
+    path = folder / "streaming.yaml"
+    path.write_text(f"links: {{x: '{link}'}}\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    assert "links.x" in bag(folder).import_errors["streaming.py"]
+
+
 def test_two_parses_are_equal(pipelines: Make) -> None:
     """A value that differs between parses would make a new DAG version every half minute."""
     from airflow.serialization.serialized_objects import DagSerialization

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from bench import _faults_retail, _faults_streaming, _faults_streaming_values, _results, faults
+from bench import _faults_retail, _faults_streaming, _faults_streaming_values, faults
 from bench._false_alarms import Alarms, Clean, alarms, days
 from bench._fault_kinds import cells, delivered, landed, lines, not_delivered, query
 from bench._fault_runs import Stage, attempt, copied, last_step
@@ -263,15 +263,6 @@ def test_the_first_section_counts_what_was_caught_and_held() -> None:
     assert "1 of 2 faults are caught" in text
     assert "2 of them must stop publishing: 1 times nothing was published" in text
     assert "**unit × 100: PUBLISHED**" in text
-
-
-def test_each_half_of_the_page_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_results, "FOLDER", tmp_path)
-    for section, text in (("alarms", "## B\n\nold"), ("catch", "## A\n\na"), ("alarms", "## B\n\nb")):
-        _results.keep("faults", "What the checks catch", ("catch", "alarms"), section, text)
-    assert (tmp_path / "faults.md").read_text() == (
-        "# What the checks catch\n\n<!-- catch -->\n## A\n\na\n\n<!-- alarms -->\n## B\n\nb\n"
-    )
 
 
 def test_cells_are_short_and_break_no_table() -> None:

@@ -97,14 +97,18 @@ def test_every_step_is_called_once_for_the_day(calls: list[tuple[str, ...]], pip
     assert names[-1] == "report"
 
 
+def break_step(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(sys.modules["steps_of_the_test"], name, fail)
+
+
 @in_process
 def test_failed_check_stops_what_follows_and_turns_the_run_red(
     calls: list[tuple[str, ...]], pipelines: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any) -> None:
-        raise CheckFailed("prices: found -1, expected at least 0")
-
-    monkeypatch.setattr(sys.modules["steps_of_the_test"], "check_features", fail)
+    break_step(monkeypatch, "check_features", CheckFailed("prices: found -1, expected at least 0"))
     pipelines("streaming")
     assert run_dag("streaming").state == "failed"
     assert [call[0] for call in calls] == ["land", "check_landed", "build", "report"]
@@ -112,16 +116,14 @@ def test_failed_check_stops_what_follows_and_turns_the_run_red(
 
 @in_process
 def test_drift_is_measured_even_if_a_training_fails(
-    calls: list[tuple[str, ...]], pipelines: Make, monkeypatch: pytest.MonkeyPatch
+    pipelines: Make, monkeypatch: pytest.MonkeyPatch, calls: list[tuple[str, ...]]
 ) -> None:
-    def fail(*_: Any) -> None:
-        raise TrainingError("no rows")
-
-    monkeypatch.setattr(sys.modules["steps_of_the_test"], "train_step", fail)
+    break_step(monkeypatch, "train_step", TrainingError("no rows"))
     pipelines("streaming")
     assert run_dag("streaming").state == "failed"
-    assert {"monitor", "report"} <= {call[0] for call in calls}
-    assert "evaluate" not in {call[0] for call in calls}
+    names = {call[0] for call in calls}
+    assert {"monitor", "report"} <= names
+    assert "evaluate" not in names
 
 
 def test_a_run_without_an_interval_fails() -> None:

@@ -8,23 +8,22 @@ from hypothesis import strategies as st
 
 from tasks.quarantine.spreadsheet_cells import from_cell, to_cell
 
+CELLS = {
+    '=HYPERLINK("http://x","y")': '\'=HYPERLINK("http://x","y")',
+    "+cmd|' /C calc'!A0": "'+cmd|' /C calc'!A0",
+    "@SUM(A1)": "'@SUM(A1)",
+    "-2+3": "'-2+3",
+    "\t=1": "'\t=1",
+    "'=1": "''=1",
+    "-3": "-3",
+    "+4.5e-3": "+4.5e-3",
+    "'tis": "'tis",
+    "plain": "plain",
+    "": "",
+}
 
-@pytest.mark.parametrize(
-    ("text", "cell"),
-    [
-        ('=HYPERLINK("http://x","y")', '\'=HYPERLINK("http://x","y")'),
-        ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
-        ("@SUM(A1)", "'@SUM(A1)"),
-        ("-2+3", "'-2+3"),
-        ("\t=1", "'\t=1"),
-        ("'=1", "''=1"),
-        ("-3", "-3"),
-        ("+4.5e-3", "+4.5e-3"),
-        ("'tis", "'tis"),
-        ("plain", "plain"),
-        ("", ""),
-    ],
-)
+
+@pytest.mark.parametrize(("text", "cell"), list(CELLS.items()))
 def test_formulas_become_texts(text: str, cell: str) -> None:
     assert to_cell(text) == cell
     assert from_cell(cell) == text

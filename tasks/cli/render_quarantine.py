@@ -20,7 +20,7 @@ from tasks.quarantine.corrected_lines import RAW
 from tasks.quarantine.corrected_rows import DAY, ERROR, ID, LINE, RULE, RUN, TABLE
 from tasks.quarantine.rejected_rows import UNPARSEABLE, RejectedPart, RejectedRow
 from tasks.quarantine.rejection_rules import explain_rule
-from tasks.quarantine.spreadsheet_cells import to_cell
+from tasks.quarantine.spreadsheet_cells import cells
 
 if TYPE_CHECKING:
     from tasks.operations.staleness import StaleDays
@@ -232,9 +232,7 @@ def rejected_rows_csv(rows: Sequence[RejectedRow]) -> str:
     stream = io.StringIO(newline="")
     writer = csv.DictWriter(stream, names, lineterminator="\n")  # else lines end in \r\n
     writer.writeheader()
-    # Rows come from foreign files, and a spreadsheet would run what looks like a formula.
-    cells = ({name: to_cell(value) if isinstance(value, str) else value for name, value in r.items()} for r in records)
-    writer.writerows(cells)
+    writer.writerows(cells(record) for record in records)
     return stream.getvalue()
 
 

@@ -7,9 +7,16 @@ quote before it makes it a text (https://owasp.org/www-community/attacks/CSV_Inj
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
+
+
+def cells(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a row; values that are no texts stay what they are."""
+    return {name: to_cell(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
 def to_cell(text: str) -> str:

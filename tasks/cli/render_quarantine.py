@@ -32,8 +32,7 @@ BARS = "▁▂▃▄▅▆▇█"
 TREND_DAYS = (7, 28)
 BESIDE_TREND = 72
 """Fewest and most days of a trend, and the columns of the terminal that the rest of the table takes."""
-LONGEST_RAW = 200
-MOST_NAMED = 10
+LONGEST_RAW, MOST_NAMED = 200, 10
 
 
 @dataclass(frozen=True)

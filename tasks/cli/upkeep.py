@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
 from tasks.cli.options import DryRun
 from tasks.operations.terminal import plain_console
+
+if TYPE_CHECKING:
+    from tasks.store.files import Home
 
 console = plain_console()
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -42,21 +47,45 @@ def verify(
 
 def gc(
     dry_run: DryRun = False,
-    hours: Annotated[int, typer.Option(min=1, help="Only what nothing was written to for so many hours.")] = 24,
+    hours: Annotated[int, typer.Option(min=1, help="Left-overs: only what was not written to for so many hours.")] = 24,
 ) -> None:
-    """Remove what killed processes left unfinished; nothing that anybody reads."""
+    """Remove what killed processes left unfinished, and what is older than `keep` in the pipeline files."""
     from tasks.operations.leftovers import leftovers, remove
     from tasks.store.files import default_home
 
-    home = default_home()
-    found = leftovers(home, datetime.now(UTC), timedelta(hours=hours))
+    home, now = default_home(), datetime.now(UTC)
+    found = leftovers(home, now, timedelta(hours=hours))
     for each in found:
-        place = str(each.path.relative_to(home.root))
-        console.print(
-            f"{each.changed:%Y-%m-%d %H:%M}  {each.bytes:>13,} bytes  {place}", soft_wrap=True, highlight=False
-        )
+        _list("left-over", f"{each.changed:%Y-%m-%d}", each.bytes, each.path)
         if not dry_run:
             remove(each)
+    total, number = sum(each.bytes for each in found), len(found)
+    for size in _retire(home, now.date(), dry_run=dry_run):
+        total, number = total + size, number + 1
     done = "would remove" if dry_run else "removed"
-    total = sum(each.bytes for each in found)
-    console.print(f"{done} {len(found)} left-over(s), {total:,} bytes", highlight=False)
+    console.print(f"{done} {number} thing(s), {total:,} bytes", highlight=False)
+
+
+def _retire(home: Home, today: date, *, dry_run: bool) -> Iterator[int]:
+    """Remove what has outlived its time, and yield the size of each."""
+    from tasks.errors import SpecError
+    from tasks.operations.retention import outlived, remove
+    from tasks.spec.load import load_shape
+    from tasks.spec.project import pipelines_folder
+
+    for path in sorted(pipelines_folder().glob("*.yaml")):
+        try:
+            spec = load_shape(path)
+        except SpecError as error:  # nothing is known of what it wants to keep
+            console.print(f"skipped: {error}", highlight=False, soft_wrap=True)
+            continue
+        for each in outlived(spec, home, today):
+            size = each.bytes
+            _list(each.kind, each.day.isoformat(), size, each.path)
+            if not dry_run:
+                remove(each)
+            yield size
+
+
+def _list(kind: str, day: str, size: int, path: Path) -> None:
+    console.print(f"{kind:<9}  {day}  {size:>15,} bytes  {path}", soft_wrap=True, highlight=False)

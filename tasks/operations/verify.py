@@ -15,6 +15,7 @@ from engine.ranking import load
 from tasks.errors import MatineeError, first_line
 from tasks.features.engines import warehouse_of
 from tasks.features.ledger import models
+from tasks.operations.retention import removed_versions
 from tasks.runs.failures import explained
 from tasks.store import registry, run_files
 from tasks.store.files import Home, sha256_file
@@ -129,7 +130,7 @@ def _registry(home: Home, pipeline: str, counted: Counter[str], progress: Progre
         progress(str(path.relative_to(home.root)))
         counted["versions"] += 1
         yield from _version(path, contents.get(name))
-    for name in contents.keys() - versions.keys():
+    for name in sorted(contents.keys() - versions.keys() - removed_versions(home, pipeline)):
         problem = "the timeline names this version, but its folder is not there"
         yield _fault(folder / "versions" / name, problem, f"{FROM_BACKUP}, or {AGAIN}")
     for path in sorted((folder / "aliases").glob("*.json")):

@@ -21,6 +21,7 @@ from tasks.spec.parts import (
     Evaluate,
     Examples,
     Gate,
+    Keep,
     LightGBM,
     Monitor,
     Part,
@@ -65,6 +66,7 @@ class Spec(Part):
     gates: Annotated[tuple[Gate, ...], Field(min_length=1)] = Field(description="What a model must pass.")
     publish: Publish = Field(default=Publish(), description="Where it goes.")
     monitor: Monitor = Field(default=Monitor(), description="What drift is measured against.")
+    keep: Keep = Field(default=Keep(), description="How long what was made is kept.")
     alerts: Alerts = Field(default=Alerts(), description="When people are alerted.")
 
     @model_validator(mode="after")

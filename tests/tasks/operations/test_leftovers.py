@@ -78,7 +78,7 @@ def test_the_command_says_what_it_would_remove(home: Home, monkeypatch: pytest.M
         os.utime(path, (0, 0), follow_symlinks=False)
     said = CliRunner().invoke(app, ["gc", "--dry-run"])
     assert said.exit_code == 0
-    assert said.output.splitlines()[-1] == "would remove 2 left-over(s), 10 bytes"
+    assert said.output.splitlines()[-1] == "would remove 2 thing(s), 10 bytes"
     assert ".sample-x8a" in said.output
-    assert CliRunner().invoke(app, ["gc"]).output.splitlines()[-1] == "removed 2 left-over(s), 10 bytes"
-    assert CliRunner().invoke(app, ["gc"]).output.splitlines()[-1] == "removed 0 left-over(s), 0 bytes"
+    assert CliRunner().invoke(app, ["gc"]).output.splitlines()[-1] == "removed 2 thing(s), 10 bytes"
+    assert CliRunner().invoke(app, ["gc"]).output.splitlines()[-1] == "removed 0 thing(s), 0 bytes"

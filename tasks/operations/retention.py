@@ -1,0 +1,111 @@
+"""What is older than a pipeline file wants it kept (`keep`), and is needed by nothing.
+
+Landing and timeline are never among it: everything else can be made again from the one, and the other says what was.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from tasks.evaluation.champion import valid_versions
+from tasks.spec.spec import Spec
+from tasks.store import registry, run_files
+from tasks.store.files import Home
+
+REMOVED = "removed.jsonl"
+
+
+@dataclass(frozen=True)
+class Outlived:
+    """Something that has outlived its time.
+
+    Attributes:
+        kind: runs, retrieval or versions.
+        path: its folder.
+        day: its as-of day, or cut.
+    """
+
+    kind: str
+    path: Path
+    day: date
+
+    @property
+    def bytes(self) -> int:
+        """Size of all that is in it."""
+        return sum(path.lstat().st_size for path in self.path.rglob("*") if not path.is_dir())
+
+
+def outlived(spec: Spec, home: Home, today: date) -> list[Outlived]:
+    """List what has outlived its time, by kind and day.
+
+    Args:
+        spec: the pipeline.
+        home: its state.
+        today: the day from which ages are counted.
+    """
+    keep = spec.keep
+    found: list[Outlived] = []
+    if keep.runs is not None:
+        first = today - timedelta(days=keep.runs)
+        found += [
+            Outlived("runs", home.runs(spec.name, day), day) for day in run_files.days(home, spec.name) if day < first
+        ]
+    if keep.retrieval is not None:
+        first = today - timedelta(days=keep.retrieval)
+        found += [each for each in _cuts(home.retrieval(spec.name)) if each.day < first]
+    if keep.versions is not None:
+        found += _versions(spec, home, today - timedelta(days=keep.versions))
+    return found
+
+
+def _cuts(folder: Path) -> Iterator[Outlived]:
+    for path in sorted(folder.glob("cut=*")):
+        try:
+            yield Outlived("retrieval", path, date.fromisoformat(path.name.removeprefix("cut=")))
+        except ValueError:
+            continue  # a folder that somebody else put there
+
+
+def _versions(spec: Spec, home: Home, first: date) -> list[Outlived]:
+    """List versions of days before `first`, without those that are pointed at, or that a later day is compared with."""
+    folder = home.registry(spec.name)
+    needed = {
+        pointer.version
+        for path in (folder / "aliases").glob("*.json")
+        if (pointer := registry.alias(home, spec.name, path.stem)) is not None
+    }
+    old = [event for event in valid_versions(home, spec) if event.as_of < first]
+    # The gate of the first day that is kept compares with the champion before it.
+    needed |= {event.version for event in old[-1:]}
+    days = {event.version: event.as_of for event in registry.timeline(home, spec.name)}
+    # A folder that the timeline does not name yet is being published.
+    candidates = [(days[path.name], path) for path in (folder / "versions").glob("[!.]*") if path.name in days]
+    return [
+        Outlived("versions", path, day) for day, path in sorted(candidates) if day < first and path.name not in needed
+    ]
+
+
+def remove(each: Outlived) -> None:
+    """Remove a folder: first its name, so that nobody sees half of it, then its content."""
+    hidden = each.path.with_name(f".removed-{each.path.name}")
+    shutil.rmtree(hidden, ignore_errors=True)  # of an earlier removal that was killed
+    if each.kind == "versions":
+        # Before the folder goes: a version that is missing without this line is a fault (`matinee verify`).
+        with (each.path.parents[1] / REMOVED).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"version": each.path.name, "as_of": each.day.isoformat()}) + "\n")
+    each.path.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def removed_versions(home: Home, pipeline: str) -> set[str]:
+    """Name the versions that were removed because they had outlived their time."""
+    path = home.registry(pipeline) / REMOVED
+    if not path.exists():
+        return set()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {str(json.loads(line)["version"]) for line in lines if line.endswith("}")}

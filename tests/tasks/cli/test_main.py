@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from tasks.cli.main import app
 from tasks.runs.run import Run
+from tasks.store.files import Home
+from tests.tasks.handmade import day, spec_of
 
 MODULES = {
     "build": "features.build",
@@ -25,7 +26,7 @@ MODULES = {
 
 @pytest.mark.parametrize("name", MODULES)
 def test_the_command_of_a_step_runs_its_function(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = SimpleNamespace(dir=tmp_path)
+    run = Run(spec_of(), Home(tmp_path), day("02-20"), "7")
     created = []
     monkeypatch.setattr(Run, "create", lambda *given, data: created.append((*map(str, given), data)) or run)
     monkeypatch.setattr(f"tasks.{MODULES[name]}.{name}_step", lambda given: {"is_the_run": given is run})

@@ -45,7 +45,7 @@ def first_days(pipeline: str, count: int) -> list[date]:
 
 def run_mode(mode: str, home: Path, days: list[date]) -> dict[str, Any]:
     """Run the days in an Airflow stack of their own, and collect what is to be compared."""
-    running = stack.up(home, say=print)
+    running = stack.up(home, scheduled=False, say=print)
     api = Airflow(running.home, running.port)
     try:
         while api.dag(PIPELINE) is None:

@@ -13,10 +13,9 @@ import typer
 from rich.text import Text
 
 from tasks.cli import alerts, days, pages, quarantine, stack, upkeep
-from tasks.cli.check import check
+from tasks.cli.check import check, skew
 from tasks.cli.options import AsOf, Attempt, Data, Pipeline, example
 from tasks.cli.prove import prove
-from tasks.cli.skew import skew
 from tasks.errors import GateFailed, MatineeError, SpecError
 from tasks.operations.terminal import plain_console
 from tasks.runs.failures import call_step, explained

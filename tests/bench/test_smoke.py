@@ -185,7 +185,7 @@ class FakeAirflow:
 def test_backfill_runs_through_a_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
     """All but Airflow itself, whose runs take minutes."""
     done = subprocess.CompletedProcess[str]([], 0, "", "")
-    monkeypatch.setattr(stack, "up", lambda home, say: stack.Stack(home, 8080))
+    monkeypatch.setattr(stack, "up", lambda home, scheduled, say: stack.Stack(home, 8080))
     monkeypatch.setattr(stack, "down", lambda _: True)
     monkeypatch.setattr(_through_airflow, "Airflow", FakeAirflow)
     monkeypatch.setattr(_through_airflow, "cpu_of_stack", lambda _: 0.0)

@@ -304,7 +304,7 @@ def test_the_command_shows_a_table_and_exits_with_1_on_a_difference(
     serve(run, engine, OPEN)
     monkeypatch.setattr(Run, "create", lambda *_: run)
 
-    monkeypatch.setattr("tasks.cli.skew.console", Console(width=200))
+    monkeypatch.setattr("tasks.cli.check.console", Console(width=200))
     result = CliRunner().invoke(app, ["skew", "tiny", "--as-of", "2026-03-01"])
 
     assert result.exit_code == (0 if plant is None else 1)

@@ -110,7 +110,7 @@ def _wait(outbox: Outbox, seconds: int) -> None:
             return
 
 
-def _look_after_airflow(home: Home, url: str | None, known: frozenset[str]) -> frozenset[str]:
+def _maintain_airflow(home: Home, url: str | None, known: frozenset[str]) -> frozenset[str]:
     """Write notes on failed runs, and create the pools of pipeline files that came after Airflow's start.
 
     Tasks in a pool that does not exist would wait for ever.
@@ -163,7 +163,7 @@ def watch(
     while True:
         try:
             watcher.poll(datetime.now(UTC))
-            known = _look_after_airflow(home, airflow or local_url(home), known)
+            known = _maintain_airflow(home, airflow or local_url(home), known)
             end_idle_orphans(home.root)
         except (MatineeError, OSError) as error:  # a full disk, a lock: the next poll may succeed
             if once:

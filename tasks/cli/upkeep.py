@@ -31,17 +31,17 @@ def verify(
     home = default_home()
     # A terminal shows where it is; a log would only grow.
     with console.status("verifying …") as status:
-        found = walk(home, pipelines or (), progress=lambda place: status.update(Text(f"verifying {place}")))
+        verification = walk(home, pipelines or (), progress=lambda place: status.update(Text(f"verifying {place}")))
     if as_json:
-        typer.echo(found.model_dump_json(indent=1))
+        typer.echo(verification.model_dump_json(indent=1))
     else:
-        for fault in found.faults:
+        for fault in verification.faults:
             console.print(Text.assemble((fault.part, "red"), f"  {fault.place}"), soft_wrap=True)
             console.print(f"    {fault.problem}\n    next: {fault.next}", soft_wrap=True, highlight=False)
-        counted = ", ".join(f"{number} {name}" for name, number in found.counted.items())
-        verdict = "all whole" if found.whole else f"{len(found.faults)} fault(s)"
+        counted = ", ".join(f"{number} {name}" for name, number in verification.counted.items())
+        verdict = "all whole" if verification.whole else f"{len(verification.faults)} fault(s)"
         console.print(f"{counted}: {verdict}", highlight=False)
-    if not found.whole:
+    if not verification.whole:
         raise typer.Exit(1)
 
 
@@ -54,12 +54,12 @@ def gc(
     from tasks.store.files import default_home
 
     home, now = default_home(), datetime.now(UTC)
-    found = leftovers(home, now, timedelta(hours=hours))
-    for each in found:
+    unfinished = leftovers(home, now, timedelta(hours=hours))
+    for each in unfinished:
         _list("left-over", f"{each.changed:%Y-%m-%d}", each.bytes, each.path)
         if not dry_run:
             remove(each)
-    total, number = sum(each.bytes for each in found), len(found)
+    total, number = sum(each.bytes for each in unfinished), len(unfinished)
     for size in _retire(home, now.date(), dry_run=dry_run):
         total, number = total + size, number + 1
     done = "would remove" if dry_run else "removed"

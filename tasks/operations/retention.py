@@ -49,18 +49,18 @@ def outlived(spec: Spec, home: Home, today: date) -> list[Outlived]:
         today: the day from which ages are counted.
     """
     keep = spec.keep
-    found: list[Outlived] = []
+    outdated: list[Outlived] = []
     if keep.runs is not None:
         first = today - timedelta(days=keep.runs)
-        found += [
+        outdated += [
             Outlived("runs", home.runs(spec.name, day), day) for day in run_files.days(home, spec.name) if day < first
         ]
     if keep.retrieval is not None:
         first = today - timedelta(days=keep.retrieval)
-        found += [each for each in _cuts(home.retrieval(spec.name)) if each.day < first]
+        outdated += [each for each in _cuts(home.retrieval(spec.name)) if each.day < first]
     if keep.versions is not None:
-        found += _versions(spec, home, today - timedelta(days=keep.versions))
-    return found
+        outdated += _versions(spec, home, today - timedelta(days=keep.versions))
+    return outdated
 
 
 def _cuts(folder: Path) -> Iterator[Outlived]:

@@ -104,15 +104,15 @@ def _partition(folder: Path, manifest: Manifest) -> Iterator[DiskFault]:
     current = manifest.latest
     path = folder / current.file
     if path.parent.resolve() != folder.resolve() or not path.is_file():
-        found = "no such file in this folder"
+        problem = "no such file in this folder"
     elif path.stat().st_size != current.bytes:
-        found = f"found {path.stat().st_size} bytes, expected {current.bytes}"
+        problem = f"found {path.stat().st_size} bytes, expected {current.bytes}"
     elif (sha256 := sha256_file(path)) != current.sha256:
-        found = f"found sha256 {sha256}, expected {current.sha256}"
+        problem = f"found sha256 {sha256}, expected {current.sha256}"
     else:
         return
     remedy = "delete it and run `matinee land` again: it is made anew from the source"
-    yield DiskFault(part="landing", place=str(path), problem=found, next=remedy)
+    yield DiskFault(part="landing", place=str(path), problem=problem, next=remedy)
 
 
 def _registry(home: Home, pipeline: str, counted: Counter[str], progress: Progress) -> Iterator[DiskFault]:

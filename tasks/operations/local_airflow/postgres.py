@@ -93,13 +93,13 @@ def programs() -> Programs:
     uid = os.geteuid()
     prefix, uid = _unprivileged() if uid == 0 else ((), uid)
     try:
-        found = Programs(folder, prefix, pwd.getpwuid(uid).pw_name)
+        programs_here = Programs(folder, prefix, pwd.getpwuid(uid).pw_name)
     except KeyError:
         raise StackError(f"no PostgreSQL server: it needs a user with a name, and uid {uid} has none") from None
-    done = subprocess.run(found.command("postgres", "--version"), capture_output=True, text=True, check=False)
+    done = subprocess.run(programs_here.command("postgres", "--version"), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise StackError(f"no PostgreSQL server: {folder / 'postgres'} does not start: {done.stderr.strip()}")
-    return found
+    return programs_here
 
 
 def _folder() -> Path | None:

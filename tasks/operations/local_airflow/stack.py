@@ -216,7 +216,7 @@ def _components(health: dict[str, ComponentHealth]) -> dict[str, str]:
 
 
 def _wait(stack: Stack, timeout: float, say: Say) -> None:
-    api, began, told = Airflow(stack.home, stack.port), time.monotonic(), 0.0
+    api, began, reported = Airflow(stack.home, stack.port), time.monotonic(), 0.0
     try:
         while True:
             states = _components(api.health())
@@ -229,8 +229,8 @@ def _wait(stack: Stack, timeout: float, say: Say) -> None:
             waited = time.monotonic() - began
             if waited > LONGEST_START or (waited > timeout and cpu_seconds(stack.home) > START_CPU):
                 raise StackError(_diagnosis(stack.home, states, waited))
-            if waited - told > 20:
-                told = waited
+            if waited - reported > 20:
+                reported = waited
                 missing = ", ".join(f"{name} ({state})" for name, state in states.items() if state != "healthy")
                 say(f"  {waited:.0f} s, load {os.getloadavg()[0]:.1f}: waiting for {missing}")
             time.sleep(0.3)

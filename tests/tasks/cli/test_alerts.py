@@ -90,11 +90,11 @@ def test_pools_of_new_pipeline_files_are_created_once(
     (tmp_path / "tiny.yaml").touch()
     (tmp_path / "No Name.yaml").touch()
     none = frozenset[str]()
-    assert alerts._look_after_airflow(Home(home), None, none) == none
-    assert alerts._look_after_airflow(Home(home), "http://x", none) == none, "the next poll tries again"
-    known = alerts._look_after_airflow(Home(home), "http://x", none)
+    assert alerts._maintain_airflow(Home(home), None, none) == none
+    assert alerts._maintain_airflow(Home(home), "http://x", none) == none, "the next poll tries again"
+    known = alerts._maintain_airflow(Home(home), "http://x", none)
     assert known == {"tiny.tables"}
-    assert alerts._look_after_airflow(Home(home), "http://x", known) == known
+    assert alerts._maintain_airflow(Home(home), "http://x", known) == known
     assert asked == ["opened", "pools"] * 2 + ["opened"]
 
 

@@ -15,14 +15,16 @@ import psutil
 
 from bench._results import table
 from tasks.errors import MatineeError
+from tasks.operations.airflow_answers import ENDED
 from tasks.operations.local_airflow import stack
 from tasks.operations.local_airflow.airflow_api import Airflow
-from tasks.operations.local_airflow.environment import airflow_home, bin_dir, full_env
+from tasks.operations.local_airflow.environment import bin_dir, full_env
+from tasks.operations.local_airflow.sockets import airflow_home
 from tasks.spec.load import load_shape
 from tasks.spec.project import pipeline_path
 from tasks.spec.windows import first_as_of
-from tasks.store.files import Home, read_json, write_json
-from tasks.store.registry import alias, contents, timeline
+from tasks.store.files import Home, contents, read_json, write_json
+from tasks.store.registry import alias, timeline
 
 PIPELINE = "streaming"
 DAY = timedelta(days=1)
@@ -31,7 +33,6 @@ MODES = {
     "backward": ("backwards, 4 active runs", ("--run-backwards", "--max-active-runs", "4")),
     "interleaved": ("backwards, 2 active runs, beside daily runs", ("--run-backwards", "--max-active-runs", "2")),
 }
-ENDED = ("success", "failed")
 LOCKS = re.compile(
     r"could not set lock|conflicting lock|is locked|another process has|somebody else holds|deadlock|lock timeout", re.I
 )

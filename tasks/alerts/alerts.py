@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tasks.alerts.faults import Fault, faults_of, passed_rules, worse
 from tasks.alerts.messages import fault_message, more_message, resolved_message
 from tasks.alerts.outbox import Message, Outbox, notified_faults
-from tasks.alerts.sinks import PASS_SECONDS, configured_sinks, deliver
+from tasks.alerts.sinks import configured_sinks, deliver
 from tasks.runs.outcome import ReportResult
 from tasks.store.files import Home
 
@@ -31,17 +31,16 @@ REMEMBERED = timedelta(days=60)
 log = logging.getLogger("matinee")
 
 
-def send_alerts(run: Run, *, finished: bool = False, seconds: float = PASS_SECONDS) -> None:
+def send_alerts(run: Run, *, finished: bool = False) -> None:
     """Notify of what is wrong with a run so far; never raises.
 
     Args:
         run: the run.
         finished: whether the run is over, so that rules which pass again can be called resolved.
-        seconds: no message is begun later than this; what is left waits for the next run or `matinee watch`.
     """
     hand_over(run, finished=finished)
     try:
-        deliver(Outbox(run.home), configured_sinks(), seconds=seconds)
+        deliver(Outbox(run.home), configured_sinks())
     except Exception as error:
         log.warning("alerts of %s %s: %s: %s", run.spec.name, run.as_of, type(error).__name__, error)
 

@@ -6,7 +6,6 @@ to notify of a fault once, to follow it back to the day on which it began, and t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,7 +14,7 @@ from pathlib import Path
 from tasks.checks import verdicts
 from tasks.checks.verdicts import Check, read_checks
 from tasks.publishing.results import GateVerdict, verdicts_if_valid
-from tasks.runs.failures import NO_ERROR_MESSAGE
+from tasks.runs.failures import NO_ERROR_MESSAGE, step_of_task
 from tasks.store import run_files
 from tasks.store.files import Home
 
@@ -70,8 +69,7 @@ def faults_of(folder: Path, failed_tasks: Iterable[str] = ()) -> list[Fault]:
     faults += [fault for fault in _error_faults(folder) if fault.step not in explained]
     # Once more, for the errors just added: a task that left one was not silent.
     explained |= {fault.step for fault in faults if fault.severity == "critical"}
-    # Airflow numbers the tasks of a mapped step: train_0, train_1.
-    silent = sorted({_step(re.sub(r"_\d+$", "", task)) for task in failed_tasks} - explained)
+    silent = sorted({_step(step_of_task(task)) for task in failed_tasks} - explained)
     if explained or silent != ["report"]:
         silent = [step for step in silent if step != "report"]  # the report fails whenever another step did
     faults += [_step_fault(step, f"the step {step} {NO_ERROR_MESSAGE}", _NEXT_IF_KILLED) for step in silent]

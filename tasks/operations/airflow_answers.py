@@ -6,6 +6,9 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+ENDED = ("success", "failed")
+"""States of a run that is over."""
+
 
 class Answer(BaseModel):
     """What is read of an answer; its other keys, of which there are many and changing ones, are ignored."""

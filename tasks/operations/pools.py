@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.spec.project import PIPELINE_NAME, pipelines_folder
+from tasks.spec.project import pipeline_names
 
 TEXT = "One slot: only one task at a time may open the pipeline's tables."
 
@@ -14,5 +14,4 @@ def pool_of(pipeline: str) -> str:
 
 def pools() -> dict[str, str]:
     """List the pools that the pipeline files need, with a sentence on each."""
-    names = sorted(path.stem for path in pipelines_folder().glob("*.yaml"))
-    return {pool_of(name): TEXT for name in names if PIPELINE_NAME.fullmatch(name)}
+    return {pool_of(name): TEXT for name in pipeline_names()}

@@ -62,12 +62,17 @@ def keep_silent_failures(run: Run, failed_tasks: Iterable[str]) -> None:
 
     Args:
         run: the run.
-        failed_tasks: tasks that the scheduler calls failed; it numbers those of a mapped step: train_0, train_1.
+        failed_tasks: tasks that the scheduler calls failed.
     """
-    for step in sorted({re.sub(r"_\d+$", "", task) for task in failed_tasks}):
+    for step in sorted({step_of_task(task) for task in failed_tasks}):
         # The last step fails because another one did.
         if step != "report" and last_words(run, step) is None:
             write_text(error_file(run, step), f"the step {step} {NO_ERROR_MESSAGE}\n")
+
+
+def step_of_task(task: str) -> str:
+    """Name the step of a task: Airflow numbers those of a mapped step, train_0, train_1."""
+    return re.sub(r"_\d+$", "", task)
 
 
 def error_file(run: Run, step: str, *args: Any) -> Path:

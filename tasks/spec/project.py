@@ -19,6 +19,12 @@ def pipelines_folder() -> Path:
     return Path(os.environ.get("MATINEE_PIPELINES") or PROJECT / "pipelines").resolve()
 
 
+def pipeline_names() -> list[str]:
+    """List the pipelines that there are files of, by name; files with other names are none."""
+    stems = (path.stem for path in pipelines_folder().glob("*.yaml"))
+    return sorted(stem for stem in stems if PIPELINE_NAME.fullmatch(stem))
+
+
 def pipeline_path(name_or_path: str | Path) -> Path:
     """Locate the file of a pipeline given by name (`streaming`) or by path."""
     path = Path(name_or_path)

@@ -237,10 +237,14 @@ def read_json(path: Path) -> Any:
         raise MatineeError(f"{path}: not valid JSON ({error})") from None
 
 
+def contents(folder: Path) -> dict[str, str]:
+    """Hash every file below a folder, by its path within it."""
+    return {str(p.relative_to(folder)): sha256_file(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
 def write_digests(folder: Path) -> None:
     """Write down the sha256 of every file of a folder, beside them, for `checked_file`."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    write_json(folder / DIGESTS, {path.relative_to(folder).as_posix(): sha256_file(path) for path in files})
+    write_json(folder / DIGESTS, contents(folder))
 
 
 def checked_file(folder: Path, name: str) -> Path:

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import Field
 
 from tasks.errors import RegistryError
-from tasks.store.files import Home, locked, safe_name, sha256_file, sync, sync_tree
+from tasks.store.files import Home, contents, locked, safe_name, sync, sync_tree
 from tasks.store.records import Record
 
 LOCK_SECONDS = 120
@@ -75,11 +75,6 @@ def _locked(folder: Path) -> Iterator[None]:
 def version_dir(home: Home, pipeline: str, version: str) -> Path:
     """Locate the folder of a version; it need not exist."""
     return home.registry(pipeline) / "versions" / safe_name(version)
-
-
-def contents(folder: Path) -> dict[str, str]:
-    """Hash every file below a folder, by its path within it."""
-    return {str(p.relative_to(folder)): sha256_file(p) for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def add_version(home: Home, pipeline: str, version: str, built: Path, content: str) -> bool:

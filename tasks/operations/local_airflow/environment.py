@@ -15,7 +15,7 @@ from typing import Any
 
 from tasks.errors import StackError
 from tasks.operations.local_airflow.metadata import metadata
-from tasks.operations.local_airflow.sockets import socket_path
+from tasks.operations.local_airflow.sockets import airflow_home, socket_path
 from tasks.spec.project import PREFIX, PROJECT
 
 USER = "admin"
@@ -36,11 +36,6 @@ LIBRARIES = {
 def bin_dir() -> Path:
     """Locate the programs of this Python environment (`airflow`, `supervisord`)."""
     return Path(sys.executable).parent
-
-
-def airflow_home(home: Path) -> Path:
-    """Locate Airflow's own folder in the state folder."""
-    return home / "airflow"
 
 
 def _private_json(path: Path, first: dict[str, str]) -> dict[str, str]:

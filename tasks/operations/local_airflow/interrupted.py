@@ -9,11 +9,10 @@ from pathlib import Path
 
 import psutil
 
+from tasks.operations.airflow_answers import ENDED
 from tasks.operations.local_airflow.airflow_api import Airflow
-from tasks.operations.local_airflow.environment import airflow_home
+from tasks.operations.local_airflow.sockets import airflow_home
 from tasks.store.records import Record
-
-FINAL = ("success", "failed")
 
 
 class Driven(Record):
@@ -88,7 +87,7 @@ def settle_interrupted(api: Airflow, home: Path, say: Callable[[str], None]) -> 
 
 
 def _settle(api: Airflow, record: Driven) -> None:
-    runs = [run for run in api.runs(record.pipeline, record.first, record.last) if run.state not in FINAL]
+    runs = [run for run in api.runs(record.pipeline, record.first, record.last) if run.state not in ENDED]
     if runs:
         for number in api.open_backfills(record.pipeline):
             api.cancel_backfill(number)

@@ -18,10 +18,10 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from tasks.errors import StackError
-from tasks.operations.airflow_answers import Dag, DagRun
+from tasks.operations.airflow_answers import ENDED, Dag, DagRun
 from tasks.operations.local_airflow import stack
 from tasks.operations.local_airflow.airflow_api import Airflow
-from tasks.operations.local_airflow.interrupted import FINAL, driven
+from tasks.operations.local_airflow.interrupted import driven
 from tasks.operations.local_airflow.run_days import days_to_run, published_days
 from tasks.operations.progress import Progress, cells
 from tasks.operations.summary import DaySummary, failure, summary
@@ -175,10 +175,10 @@ def _follow(
             if run.data_interval_start is None:
                 continue
             as_of = run.data_interval_start.date()
-            if as_of not in done or done[as_of].state not in FINAL:
+            if as_of not in done or done[as_of].state not in ENDED:
                 done[as_of] = _summarize(api, pipeline, run, as_of)
         progress.show({as_of: dict(day.steps) for as_of, day in done.items()})
-        if all(day in done and done[day].state in FINAL for day in days):
+        if all(day in done and done[day].state in ENDED for day in days):
             return [done[day] for day in sorted(done)]
         time.sleep(POLL)
 

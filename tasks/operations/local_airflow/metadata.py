@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tasks.errors import StackError
 from tasks.operations.local_airflow.postgres import Server, create, programs, running
-from tasks.operations.local_airflow.sockets import private_folder
+from tasks.operations.local_airflow.sockets import airflow_home, sockets
 from tasks.spec.project import PREFIX
 
 URL = "MATINEE_DATABASE"
@@ -77,7 +77,7 @@ def metadata(home: Path) -> Metadata:
     Raises:
         StackError: `MATINEE_DATABASE` is no address of a PostgreSQL database.
     """
-    state = home / "airflow"
+    state = airflow_home(home)
     url = os.environ.get(URL)
     if url:
         if not url.startswith(SCHEMES):
@@ -85,7 +85,7 @@ def metadata(home: Path) -> Metadata:
             raise StackError(f"{URL}: expected the address of a PostgreSQL database: postgresql://user@host/database")
         return Metadata(url)
     try:
-        server = Server(programs(), state / "postgres", private_folder(state / "sockets", home))
+        server = Server(programs(), state / "postgres", sockets(home))
     except StackError as error:
         file = state / "airflow.db"
         return Metadata(f"sqlite:///{file}", file=file, warning=f"{error}\n{_CONSEQUENCE}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from tasks.operations.local_airflow.environment import airflow_home
+from tasks.operations.local_airflow.sockets import airflow_home
 
 
 def supervisor_of(home: Path) -> psutil.Process | None:

@@ -10,7 +10,7 @@ from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.reports.run_verdict import Verdict, step_states, verdict_on
 from tasks.runs.attempts import attempt_of
 from tasks.runs.run import Run
-from tasks.spec.project import pipelines_folder
+from tasks.spec.project import pipeline_names
 from tasks.store.files import Home
 
 LONGEST = 1_000  # characters; Airflow refuses more
@@ -23,8 +23,7 @@ def write_notes(api: Airflow, home: Home) -> int:
         api: the running Airflow.
         home: the state folder.
     """
-    names = {path.stem for path in pipelines_folder().glob("*.yaml")}
-    written = 0
+    written, names = 0, pipeline_names()
     for run in api.failed_runs():
         if run.dag_id in names and not run.note:
             api.write_note(run.dag_id, run.dag_run_id, note_on(home, run))

@@ -1,4 +1,4 @@
-"""Folders for Unix sockets: private, and with names that are short enough."""
+"""Airflow's folder, and in it that of Unix sockets: private, and with a name that is short enough."""
 
 from __future__ import annotations
 
@@ -10,9 +10,19 @@ from pathlib import Path
 from tasks.errors import StackError
 
 
+def airflow_home(home: Path) -> Path:
+    """Locate Airflow's own folder in the state folder."""
+    return home / "airflow"
+
+
 def socket_path(home: Path) -> Path:
     """Locate the supervisor's control socket."""
-    return private_folder(home / "airflow" / "sockets", home) / "supervisor.sock"
+    return sockets(home) / "supervisor.sock"
+
+
+def sockets(home: Path) -> Path:
+    """Create the folder of a state folder's sockets."""
+    return private_folder(airflow_home(home) / "sockets", home)
 
 
 def private_folder(path: Path, home: Path) -> Path:

@@ -20,10 +20,11 @@ import psutil
 from tasks.errors import StackError
 from tasks.operations.airflow_answers import ComponentHealth
 from tasks.operations.local_airflow.airflow_api import Airflow
-from tasks.operations.local_airflow.environment import USER, airflow_home, bin_dir, full_env, password
+from tasks.operations.local_airflow.environment import USER, bin_dir, full_env, password
 from tasks.operations.local_airflow.interrupted import settle_interrupted
 from tasks.operations.local_airflow.metadata import metadata
 from tasks.operations.local_airflow.processes import cpu_seconds, supervisor_of, sweep
+from tasks.operations.local_airflow.sockets import airflow_home
 from tasks.spec.project import PROJECT
 from tasks.store.records import Record
 

@@ -11,13 +11,12 @@ import pytest
 
 from tasks.errors import MatineeError, RegistryError
 from tasks.store import registry
-from tasks.store.files import Home
+from tasks.store.files import Home, contents
 from tasks.store.registry import (
     Alias,
     add_version,
     alias,
     content_of,
-    contents,
     move_alias,
     timeline,
     verdict_on,

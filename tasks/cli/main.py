@@ -21,6 +21,7 @@ from tasks.operations.terminal import plain_console
 from tasks.runs.failures import call_step, explained
 from tasks.runs.step_log import VARIABLE, log_to_stderr
 from tasks.runs.steps import BY_NAME
+from tasks.store.settings import unknown
 
 # Commands import what they run themselves: dbt, Great Expectations and LightGBM take seconds to load, and --help
 # needs none of them.
@@ -208,6 +209,8 @@ def main() -> None:
     try:
         if kind := os.environ.get(VARIABLE):
             log_to_stderr(kind)
+        for line in unknown(os.environ):
+            errors.print(f"matinee: {line}", style="yellow", highlight=False, soft_wrap=True)
         # The name is given because `python -m tasks.cli` would otherwise call itself that in every usage line.
         app(prog_name="matinee")
     except Exception as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING
 
 from tasks.errors import TrainingError
-from tasks.spec.retrieval import AlsRetrieval, ItemItemRetrieval
+from tasks.spec.retrieval import AlsRetrieval
+from tasks.store.settings import threads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,8 +116,7 @@ def fit_als(actions: Actions, part: AlsRetrieval) -> tuple[npt.NDArray[np.float3
         penalties = scaled_by_count(part.regularization, part.alpha, weights.shape, weights.nnz)
     if part.solver == "implicit":
         return _fit_by_implicit(weights, part), penalties[0]
-    threads = int(os.environ.get("MATINEE_THREADS", "2"))
-    _, items = fit(weights, penalties, Settings(part.factors, part.iterations, part.seed, threads))
+    _, items = fit(weights, penalties, Settings(part.factors, part.iterations, part.seed, threads()))
     return items, penalties[0]
 
 
@@ -146,35 +145,3 @@ def confidence(counts: sp.csr_matrix, alpha: float) -> sp.csr_matrix:
     weighted = counts.copy()
     weighted.data = weighted.data * weighted.data.dtype.type(alpha)
     return weighted
-
-
-def strength(counts: sp.csr_matrix) -> sp.csr_matrix:
-    """The square root of each pair's actions: what the item-item model sees of a past."""
-    import numpy as np
-
-    return counts._with_data(np.sqrt(counts.data))
-
-
-def fit_ease(actions: Actions, part: ItemItemRetrieval) -> npt.NDArray[np.float32]:
-    """EASE's item-item weights (items, items): the closed form of a linear autoencoder with zero diagonal.
-
-    Steck (2019), "Embarrassingly shallow autoencoders for sparse data": B = I - P / diag(P), P = (X'X + λI)^-1, on
-    X = the square root of a pair's actions.
-
-    Raises:
-        TrainingError: there is no action to learn from.
-    """
-    import numpy as np
-
-    from engine.exact import invert_positive
-
-    if not actions.counts.nnz:
-        raise TrainingError("item_item: no action of any user on any item is known yet; start the pipeline later")
-    seen = strength(actions.counts).astype(np.float64)
-    # A product of sparse matrices: scipy's own loops, no BLAS that chooses the order of the sums.
-    inverse = np.ascontiguousarray((seen.T @ seen).toarray())
-    inverse[np.diag_indices_from(inverse)] += part.regularization
-    invert_positive(inverse)  # X'X + λI is positive definite: λ > 0
-    weights = inverse / -np.diag(inverse)  # by column
-    np.fill_diagonal(weights, 0.0)
-    return weights.astype(np.float32)

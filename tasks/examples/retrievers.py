@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
-from tasks.examples.retrieval_models import Actions, Past, confidence, fit_als, fit_ease, strength
+from tasks.examples.item_item import fit_ease, in_rows, strength
+from tasks.examples.retrieval_models import Actions, Past, confidence, fit_als
 from tasks.spec.parts import Part
 from tasks.spec.retrieval import (
     AlsRetrieval,
@@ -120,9 +121,7 @@ def _item_item(part: ItemItemRetrieval, now: AsOf, fitted: Any) -> Arrays:
 
 
 def _fit_item_item(known: Actions, part: ItemItemRetrieval) -> tuple[npt.NDArray[np.str_], Any]:
-    import scipy.sparse as sp
-
-    return known.items, sp.csr_matrix(fit_ease(known, part))
+    return known.items, in_rows(fit_ease(known, part))
 
 
 def _popularity(part: PopularityRetrieval, now: AsOf, fitted: None) -> Arrays:

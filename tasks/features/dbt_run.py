@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Iterator
@@ -93,12 +94,18 @@ def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> lis
     failed = [outcome for outcome in results if not outcome.ended_well]
     if outcome.exception is not None or not outcome.success or failed or not results:
         lines = [f"  {model.name}: {model.status}: {model.message}" for model in failed]
-        lines += [f"  {outcome.exception}"] if outcome.exception is not None else []
+        lines += [f"  {_in_one_line(outcome.exception)}"] if outcome.exception is not None else []
         lines += [] if results else ["  dbt selected nothing"]
         raise BuildError(
             f"the SQL build of {spec.name} failed (dbt's log: {folder}/logs/dbt.log):\n" + "\n".join(lines)
         )
     return results
+
+
+def _in_one_line(error: BaseException) -> str:
+    """What dbt says before it draws a rule and quotes the file: what is wrong, in which file, near which line."""
+    said = itertools.takewhile(lambda line: not line.strip().startswith("---"), str(error).splitlines())
+    return " ".join(" ".join(said).split())
 
 
 def _outcome(result: Any) -> ModelOutcome:

@@ -16,6 +16,7 @@ from tasks.features.ledger import BuildPlan, BuildRequest, Entry, plan_build
 from tasks.features.warehouse import Tables, Values, Warehouse
 from tasks.store.database import connect, limits
 from tasks.store.files import atomic_file, locked
+from tasks.store.settings import DISK, MEMORY, THREADS, disk_limit
 from tasks.store.sql import identifier, literal
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ class DuckDBWarehouse(Warehouse):
         """The file, and the limits that every DuckDB of this process has."""
         return {
             "MATINEE_WAREHOUSE_FILE": str(self.path),
-            "MATINEE_THREADS": limits()["threads"],
-            "MATINEE_MEMORY_LIMIT": limits()["memory_limit"],
+            THREADS: limits()["threads"],
+            MEMORY: limits()["memory_limit"],
+            DISK: f"{disk_limit()}B",
         }

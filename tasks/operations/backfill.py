@@ -31,6 +31,7 @@ from tasks.runs.steps import STEPS, WITH_RESULT, sequence
 from tasks.sources.land import Progress, land, open_source, unlanded
 from tasks.spec.windows import first_as_of
 from tasks.store.files import atomic_dir, locked
+from tasks.store.settings import THREADS, threads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -263,8 +264,7 @@ def _has_result(folder: Path) -> bool:
 
 def _share_the_cores(parallel: int) -> None:
     # More threads than cores make all trainings slower than one after another.
-    threads = int(os.environ.get("MATINEE_THREADS", "2"))
-    os.environ["MATINEE_THREADS"] = str(max(1, threads // parallel))
+    os.environ[THREADS] = str(max(1, threads() // parallel))
 
 
 def run_day(run: Run, day: BackfillDay, train_only: bool) -> BackfillDay:

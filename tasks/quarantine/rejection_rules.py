@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-import yaml
-
 from tasks.quarantine.rejected_rows import UNPARSEABLE
 from tasks.spec.project import TRANSFORMS
+from tasks.spec.yaml_lines import read_document
 
 NO_SENTENCE = "Staging gives no reason beyond the rule's name."
 
@@ -21,8 +20,8 @@ def rules_of(staging: str, folder: Path = TRANSFORMS) -> dict[str, str]:
         UNPARSEABLE: "The line does not fit the file's declaration; its error message says where.",
     }
     for path in sorted((folder / "models" / "staging" / staging).glob("*.yml")):
-        for model in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("models", []):
-            if model["name"] == "stg_rejected_rows":
+        for model in read_document(path).value.get("models", []):
+            if model.get("name") == "stg_rejected_rows":
                 rules |= model.get("config", {}).get("meta", {}).get("rules", {})
     return rules
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-import yaml
-
 from tasks.errors import BuildError
 from tasks.spec.project import TRANSFORMS
+from tasks.spec.yaml_lines import read_document
 
 Entity = Literal["user", "item", "user_item", "user_category"]
 
@@ -62,15 +61,24 @@ def feature_catalog() -> FeatureCatalog:
     """Read the catalog from `transforms/models/marts/*.yml`.
 
     Raises:
-        BuildError: no feature is declared, or one is declared twice.
+        BuildError: no feature is declared, one is declared twice, or a file has another shape than dbt's.
+        SpecError: a file is not YAML.
     """
     features: dict[str, MartFeature] = {}
     attributes: dict[str, tuple[str, ...]] = dict.fromkeys(MARTS, ())
     for path in sorted((TRANSFORMS / "models" / "marts").glob("*.yml")):
-        for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", []):
-            # labels.yml is in this folder too, but its columns are not features.
-            if model["name"] in MARTS:
-                _read_mart(model, features, attributes)
+        document = read_document(path)
+        try:
+            for model in document.value.get("models", []):
+                # labels.yml is in this folder too, but its columns are not features.
+                if model["name"] in MARTS:
+                    _read_mart(model, features, attributes)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # dbt would say so with its whole schema; it runs only when everything else of a pipeline is known.
+            raise BuildError(
+                f"{path}: found another shape than that of dbt's `models:` ({type(error).__name__}: {error}); expected "
+                "a list of models with `name` and `columns`, each column with `name` and maybe `config: {meta: …}`"
+            ) from None
     if not features:
         raise BuildError(f"{TRANSFORMS}/models/marts: no feature is declared there")
     return FeatureCatalog(features, attributes)

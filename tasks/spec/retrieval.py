@@ -61,7 +61,11 @@ class HistoryRetrieval(Part):
 
 
 class ItemItemRetrieval(Part):
-    """EASE, a closed-form item-item model (Steck 2019), applied to the square roots of the user's actions."""
+    """EASE, a closed-form item-item model (Steck 2019), applied to the square roots of the user's actions.
+
+    Its matrix holds every pair of items: 10,000 items need about 1.5 GiB, 20,000 about 6; beyond
+    `MATINEE_MEMORY_LIMIT` it is refused.
+    """
 
     type: Literal["item_item"]
     regularization: PositiveFloat = Field(default=50.0, description="L2 penalty.")

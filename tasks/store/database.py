@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tasks.store.settings import memory_limit, threads
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -16,10 +17,14 @@ SETTINGS = {"autoinstall_known_extensions": "false", "autoload_known_extensions"
 
 
 def limits() -> dict[str, str]:
-    """DuckDB's threads and memory, from the environment: several processes share the machine."""
+    """DuckDB's threads and memory, from the environment: several processes share the machine.
+
+    Raises:
+        MatineeError: the environment names no number, or no size.
+    """
     return {
-        "threads": os.environ.get("MATINEE_THREADS", "2"),
-        "memory_limit": os.environ.get("MATINEE_MEMORY_LIMIT", "4GB"),
+        "threads": str(threads()),
+        "memory_limit": f"{memory_limit()}B",
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from tasks.errors import TrainingError
 from tasks.examples.arrays import group_offsets
 from tasks.spec.parts import LightGBM
 from tasks.spec.spec import Spec
+from tasks.store.settings import threads
 
 if TYPE_CHECKING:
     import lightgbm
@@ -61,7 +61,7 @@ def parameters(ranker: LightGBM) -> dict[str, Any]:
         "deterministic": True,
         # Or LightGBM times both layouts of the data and keeps the faster, which is another one on another day.
         "force_row_wise": True,
-        "num_threads": int(os.environ.get("MATINEE_THREADS", "2")),
+        "num_threads": threads(),
         "verbosity": -1,
     }
 

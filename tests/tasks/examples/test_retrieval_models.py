@@ -12,11 +12,11 @@ import threadpoolctl
 
 from engine.als import Penalty, scaled_by_count
 from tasks.examples.candidates import CANDIDATES, RetrieveResult, candidate_files, cut_folders
-from tasks.examples.retrieval_models import Actions, Past, confidence, fit_als, fit_ease
+from tasks.examples.retrieval_models import Actions, Past, confidence, fit_als
 from tasks.features.build import build_step, needed
 from tasks.runs.run import Run
 from tasks.sources.land import land_step
-from tasks.spec.retrieval import AlsRetrieval, ItemItemRetrieval
+from tasks.spec.retrieval import AlsRetrieval
 from tasks.store.files import write_digests
 from tests.tasks.handmade import finish_step
 from tests.tasks.without_dbt import build_without_dbt, shop_run, write_files
@@ -61,16 +61,6 @@ def test_a_penalty_by_count_is_that_of_the_users() -> None:
     expected, _ = scaled_by_count(20.0, 4.0, known.counts.shape, known.counts.nnz)
     assert fit_als(known, part)[1] == expected
     assert confidence(known.counts, 4.0).data.max() == pytest.approx(4.0, rel=0.1)
-
-
-def test_similarities_are_the_closed_form_of_ease() -> None:
-    known = actions()
-    seen = np.sqrt(known.counts.toarray().astype(float))
-    inverse = np.linalg.inv(seen.T @ seen + 5.0 * np.eye(seen.shape[1]))
-    expected = -inverse / np.diag(inverse)
-    np.fill_diagonal(expected, 0.0)
-    found = fit_ease(known, ItemItemRetrieval(type="item_item", regularization=5.0, k=1))
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
 
 
 def built(folder: Path, monkeypatch: pytest.MonkeyPatch, **als: Any) -> Run:

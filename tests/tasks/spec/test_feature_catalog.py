@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import BuildError
+from tasks.errors import BuildError, MatineeError
 from tasks.spec import feature_catalog as catalog
 from tasks.spec.feature_catalog import MartFeature, feature_catalog
 
@@ -75,3 +75,27 @@ def test_how_far_a_feature_looks_back_stands_in_its_name_or_its_yml() -> None:
 
     assert [known[name].window for name in names] == [7, 28, 90, 365, 0]
     assert {name for name, feature in known.items() if not feature.window} == {"item_age_days", "user_tenure_days"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("models:\n  - name: [\n foo: bar: baz\n", r"feat_users\.yml:3: not valid YAML"),
+        ("models:\n  - {name: feat_users}\n", r"feat_users\.yml: found another shape.*'columns'"),
+        (
+            "models:\n  - name: feat_users\n    columns: [{name: a, config: {meta: {default: many}}}]\n",
+            r"feat_users\.yml: found another shape.*'many'",
+        ),
+        ("- a list\n", r"feat_users\.yml:1: expected a mapping"),
+    ],
+)
+def test_a_mart_that_cannot_be_read_is_named_in_one_line(
+    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marts = tmp_path / "models" / "marts"
+    marts.mkdir(parents=True)
+    (marts / "feat_users.yml").write_text(text)
+    monkeypatch.setattr("tasks.spec.feature_catalog.TRANSFORMS", tmp_path)
+    with pytest.raises(MatineeError, match=said) as caught:
+        feature_catalog.__wrapped__()
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,70 @@
+"""What a process may take is read from the environment, and a wrong value is named."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import MatineeError
+from tasks.spec.project import PROJECT
+from tasks.store.database import memory
+from tasks.store.settings import NAMES, disk_limit, memory_limit, threads, unknown
+
+
+@pytest.mark.parametrize("text", ["two", "0", "-1", "1.5", "1_0", "٢", "99999", " 2"])
+def test_threads_that_are_no_number_are_named(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATINEE_THREADS", text)
+    with pytest.raises(MatineeError, match=f"^MATINEE_THREADS: found {re.escape(repr(text))}, expected a whole number"):
+        threads()
+
+
+@pytest.mark.parametrize("text", ["lots", "10KB", "0GB", "4", "GB", "4 apples", "-4GB", "4XB", "1e3GB", "80%"])
+def test_memory_that_is_no_size_is_named(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATINEE_MEMORY_LIMIT", text)
+    with pytest.raises(MatineeError, match=f"^MATINEE_MEMORY_LIMIT: found {re.escape(repr(text))}, expected "):
+        memory_limit()
+
+
+def test_a_disk_that_is_no_size_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATINEE_TEMP_LIMIT", "much")
+    with pytest.raises(MatineeError, match=r"^MATINEE_TEMP_LIMIT: found 'much', expected a size"):
+        disk_limit()
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("4GB", 4 * 10**9), ("512MiB", 2**29), ("1.5 gib", 3 * 2**29), ("", 4 * 10**9)]
+)
+def test_sizes_have_the_units_of_duckdb(text: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATINEE_MEMORY_LIMIT", text)
+    assert memory_limit() == size
+
+
+def test_a_wrong_limit_is_not_a_damaged_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATINEE_THREADS", "two")
+    with pytest.raises(MatineeError, match="MATINEE_THREADS"), memory():
+        pass
+
+
+def test_a_mistyped_name_is_said_with_the_nearest() -> None:
+    found = unknown(["MATINEE_THREAD", "MATINEE_HOME", "MATINEE_DATA_SHOP", "PATH", "MATINEE_XYZ"])
+    assert found == [
+        "MATINEE_THREAD: nothing reads this variable; did you mean MATINEE_THREADS?",
+        "MATINEE_XYZ: nothing reads this variable",
+    ]
+
+
+def test_every_variable_of_code_and_compose_file_is_known() -> None:
+    files = [
+        *(path for room in ("tasks", "engine", "serving", "dags") for path in (PROJECT / room).rglob("*.py")),
+        *(PROJECT / name for name in ("docker-compose.yml", "Dockerfile", "supervisord.conf", ".env.example")),
+        PROJECT / "transforms" / "profiles.yml",
+    ]
+    named = {
+        name
+        for path in files
+        if Path(path).exists()
+        for name in re.findall(r"MATINEE_[A-Z_]*[A-Z]", path.read_text("utf-8"))
+    }
+    assert named - {"MATINEE_DATA"} <= NAMES

@@ -68,11 +68,11 @@ def validate(pipeline: Pipeline) -> None:
     """Check a pipeline file: its shape, then every name in it."""
     from tasks.spec.load import load_spec
     from tasks.spec.project import pipeline_path
-    from tasks.spec.windows import first_as_of
+    from tasks.spec.windows import first_as_of, why_first
 
     spec = load_spec(pipeline_path(pipeline))
     console.print(Text.assemble((f"{spec.name} is valid", "green"), f": {spec.description}"))
-    console.print(f"First as-of day whose windows are filled: {first_as_of(spec)}")
+    console.print(f"First day that can be run: {first_as_of(spec)} ({why_first(spec)})", soft_wrap=True)
 
 
 @app.command(epilog=example("matinee land online_retail --data ../online_retail --as-of 2011-10-31"))

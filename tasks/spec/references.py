@@ -16,7 +16,7 @@ from tasks.spec.feature_catalog import feature_catalog
 from tasks.spec.parts import LOGGED_ORDER, BeatsGate, FilesSource, LightGBM, SnapshotExamples
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
-from tasks.spec.windows import first_as_of
+from tasks.spec.windows import first_as_of, why_first
 from tasks.spec.yaml_lines import Document, nearest
 
 LISTED = 12
@@ -206,7 +206,11 @@ def _check_windows(spec: Spec, problems: _Problems) -> None:
         return
     # If the data ends before the windows are full, no run of the DAG could ever succeed.
     if spec.end is not None and first > spec.end:
-        problems.add(("end",), f"found {spec.end}, but the windows of `examples` are filled from {first} on only")
+        problems.add(
+            ("end",),
+            f"found {spec.end}, but the first day that can be run is {first} ({why_first(spec)}); expected a later "
+            "end, or shorter windows in `examples`",
+        )
 
 
 def _check_monitor(spec: Spec, problems: _Problems) -> None:

@@ -56,8 +56,8 @@ def windows(spec: Spec, as_of: date) -> Windows:
     cuts = _windows(spec, as_of)
     if not (cuts.train and cuts.test) or (spec.examples.validation and not cuts.validation):
         raise SpecError(
-            f"pipeline {spec.name!r} has too little history for {as_of}: its windows need a run for "
-            f"{first_as_of(spec)} or later (start {spec.start}, see `examples` in the pipeline file)"
+            f"pipeline {spec.name!r} has too little history for {as_of}: the first day that can be run is "
+            f"{first_as_of(spec)} ({why_first(spec)}); run that day or a later one, or shorten `examples`"
         )
     return cuts
 
@@ -102,6 +102,26 @@ def first_as_of(spec: Spec) -> date:
     raise SpecError(
         f"pipeline {spec.name!r}: no day gives every window of `examples` a cut; make them longer than `every`"
     )
+
+
+def why_first(spec: Spec) -> str:
+    """Say what the days from the start to the first as-of day are needed for.
+
+    Raises:
+        SpecError: no day fills the windows.
+    """
+    cuts = _windows(spec, first_as_of(spec))
+    train = (_window_start(spec, cuts), cuts.train[-1])
+    named = [("train", train), *((name, (had[0], had[-1])) for name, had in _held_out(cuts) if had)]
+    spans = [f"{name} {first} … {last}" for name, (first, last) in named]
+    return (
+        f"{WARM_UP.days} days of warm-up from {spec.start}, {', '.join(spans)}, and {spec.lag.days} days until the "
+        f"last labels are complete: horizon {spec.label.horizon}d, lateness {spec.label.lateness}d"
+    )
+
+
+def _held_out(cuts: Windows) -> tuple[tuple[str, tuple[date, ...]], ...]:
+    return ("validation", cuts.validation), ("test", cuts.test)
 
 
 def _window_start(spec: Spec, cuts: Windows) -> date:

@@ -86,8 +86,10 @@ def test_too_little_history_names_the_first_day_that_has_enough() -> None:
     with pytest.raises(SpecError) as caught:
         windows(spec, day("01-10"))
     assert str(caught.value) == (
-        "pipeline 'tiny' has too little history for 2026-01-10: its windows need a run for 2026-01-23 or later "
-        "(start 2026-01-01, see `examples` in the pipeline file)"
+        "pipeline 'tiny' has too little history for 2026-01-10: the first day that can be run is 2026-01-23 "
+        "(7 days of warm-up from 2026-01-01, train 2026-01-08 … 2026-01-12, validation 2026-01-15 … 2026-01-16, "
+        "test 2026-01-19 … 2026-01-20, and 3 days until the last labels are complete: horizon 1d, lateness 2d); "
+        "run that day or a later one, or shorten `examples`"
     )
 
 

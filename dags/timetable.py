@@ -21,7 +21,7 @@ DAY = timedelta(days=1)
 class DayTimetable(Timetable):  # type: ignore[misc,unused-ignore]
     """Runs a pipeline for whole days in UTC.
 
-    Each time of the cron expression is a run for the day before; of several times on one day the first counts.
+    Each time of the cron expression is a run for the day before, so a weekly run knows its week's last day.
 
     Args:
         pipeline: name of the pipeline, and of its DAG.

@@ -32,7 +32,7 @@ from tasks.spec.parts import (
     Tune,
 )
 from tasks.spec.retrieval import Retrieval
-from tasks.spec.values import Cron, Day, Days, LinkName, Name, Owner, Url
+from tasks.spec.values import Cron, Day, Days, LinkName, Name, Owner, TimeZone, Url
 
 if TYPE_CHECKING:
     from tasks.spec.resolved_features import Feature, RetrievalFeature
@@ -45,7 +45,11 @@ class Spec(Part):
     description: str = Field(description="One sentence for people.")
     owner: Owner = Field(default="matinee", description="Who looks after it; Airflow shows and filters by it.")
     links: dict[LinkName, Url] = Field(default={}, description="Pages about it, by name, such as a dashboard.")
-    schedule: Cron | None = Field(default="@daily", description="Cron expression in UTC, or null.")
+    schedule: Cron | None = Field(
+        default="@daily",
+        description="Cron expression in UTC that comes at most once a day, or null. Each run is for the day before it.",
+    )
+    timezone: TimeZone = Field(default="UTC", description="Whose days the pipeline's days are.")
     start: Day = Field(description="First day the pipeline covers.")
     end: Day | None = Field(default=None, description="Last day, for data that has one.")
     catch_up: Days = Field(

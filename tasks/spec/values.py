@@ -22,9 +22,24 @@ def _cron(text: str) -> str:
 
     try:
         croniter(text, datetime(2026, 1, 1, tzinfo=UTC)).get_next()
+        minutes, hours = croniter.expand(text)[0][:2]
     except CroniterError:  # an hour 25, or 31 February
         raise ValueError(f"found {text!r}, which never comes; expected a cron expression, like 0 3 * * *") from None
+    if len(minutes) > 1 or len(hours) > 1 or "*" in (minutes[0], hours[0]):
+        raise ValueError(
+            f"found {text!r}, which comes several times a day; expected one minute of one hour, like 0 3 * * *, since "
+            "a run is for a whole day"
+        )
     return text
+
+
+def _time_zone(name: str) -> str:
+    if name != "UTC":
+        raise ValueError(
+            f"found {name!r}, expected UTC: days are UTC days everywhere; to have the days of another zone, give "
+            "staging's times as that zone's clock shows them (docs/time.md, Days of another zone)"
+        )
+    return name
 
 
 def _hour(value: Any) -> str:
@@ -87,6 +102,7 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 PositiveFloat = Annotated[Number, Field(gt=0)]
 NonNegativeFloat = Annotated[Number, Field(ge=0)]
 Cron = Annotated[str, AfterValidator(_cron)]
+TimeZone = Annotated[str, AfterValidator(_time_zone), WithJsonSchema({"const": "UTC", "type": "string"})]
 Hour = Annotated[
     str, BeforeValidator(_hour), WithJsonSchema({"type": "string", "pattern": _HOUR, "examples": ["06:00"]})
 ]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from croniter import croniter
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks.errors import SpecError
@@ -102,7 +106,7 @@ def test_a_file_has_the_name_of_its_pipeline(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("schedule", "accepted"),
     [
-        (None, True), ("@daily", True), ("0 3 * * *", True), ("*/5 0-3 1,15 JAN-MAR MON", True),
+        (None, True), ("@daily", True), ("0 3 * * *", True), ("5 4 1,15 JAN-MAR MON", True),
         ("@hourly", False), ("daily", False), ("0 3 * *", False), ("0 3 * * * *", False), ("", False),
     ],
 )  # fmt: skip
@@ -112,6 +116,35 @@ def test_schedules(schedule: str | None, accepted: bool) -> None:
     else:
         with pytest.raises(ValidationError, match="expected @daily, or a cron expression of five fields"):
             spec_of(schedule=schedule)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [
+        ("0 */6 * * *", "several times a day"), ("*/5 3 * * *", "several times"), ("0,30 3 * * *", "several times"),
+        ("* 3 * * MON", "several times a day"), ("0 * 1 * *", "several times a day"), ("0 3-4 * * *", "several times"),
+        ("0 24 * * *", "never comes"), ("99 99 99 99 99", "never comes"), ("0 3 31 2 *", "never comes"),
+    ],
+)  # fmt: skip
+def test_schedules_that_are_no_days_are_refused_with_the_reason(schedule: str, said: str) -> None:
+    with pytest.raises(ValidationError, match=f"found '{re.escape(schedule)}', which .*{said}"):
+        spec_of(schedule=schedule)
+
+
+@given(
+    minute=st.integers(0, 59), hour=st.integers(0, 23), rest=st.sampled_from(["* * *", "1,15 * *", "* 2 MON", "29 2 *"])
+)
+def test_an_accepted_schedule_comes_at_most_once_a_day(minute: int, hour: int, rest: str) -> None:
+    schedule = spec_of(schedule=f"{minute} {hour} {rest}").schedule
+    times = croniter(schedule, datetime(2026, 1, 1, tzinfo=UTC))
+    days = [times.get_next(datetime).date() for _ in range(20)]
+    assert days == sorted(set(days))
+
+
+def test_days_of_another_zone_are_refused_with_what_to_do() -> None:
+    assert spec_of(timezone="UTC").timezone == "UTC"
+    with pytest.raises(ValidationError, match=r"found 'Europe/Berlin', expected UTC: .*staging's times"):
+        spec_of(timezone="Europe/Berlin")
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def label_report(run: Run, examples: int = 3) -> Labels:
     with warehouse_of(run.home, run.spec.name).open() as tables:
         _require_labels(run, tables, cuts)
         require_built(run, tables)
-        pairs: Counts = dict(tables.rows(queries.rule_counts(cuts, of_candidates=False)))
+        pairs: Counts = dict(tables.rows(queries.rule_counts(run.spec, cuts, of_candidates=False)))
         shown = _count_examples(run, tables, cuts)
         chosen = _choose(run, tables, cuts, examples)
     rules = range(1, len(run.spec.label.grades) + 1)
@@ -153,7 +153,7 @@ def _count_examples(run: Run, tables: Tables, cuts: tuple[date, ...]) -> Counts 
     if not all(file.exists() for file in files):
         return None
     tables.add("candidates", files)
-    return dict(tables.rows(queries.rule_counts(cuts, of_candidates=True)))
+    return dict(tables.rows(queries.rule_counts(run.spec, cuts, of_candidates=True)))
 
 
 def _choose(run: Run, tables: Tables, cuts: tuple[date, ...], number: int) -> dict[int, tuple[Pair, ...]]:

@@ -49,7 +49,12 @@ def attribute_columns(spec: Spec) -> list[str]:
 
 def groups(spec: Spec) -> str:
     """Query the groups of the relation `candidates`."""
-    return _sql("groups", attributes=attribute_columns(spec), unknown=UNKNOWN)
+    return _sql("groups", attributes=attribute_columns(spec), unknown=UNKNOWN, attributed=_attributed(spec))
+
+
+def _attributed(spec: Spec) -> bool:
+    """Whether a label belongs to one impression, or to every example of its pair."""
+    return spec.label.attribution_minutes is not None
 
 
 def strata(spec: Spec, cuts: Sequence[date]) -> str:
@@ -90,7 +95,15 @@ def examples(spec: Spec, drawn: str, cuts: Sequence[date], tables: type[Tables])
     baselines = [feature for feature in spec.retrieval_features if feature not in spec.resolved_features]
     values = [_value(feature) for feature in (*spec.resolved_features, *baselines)]
     marts = _marts((value.relation for value in values), tables)
-    return _sql("examples", drawn=drawn, cuts=cuts, attributes=attribute_columns(spec), values=values, marts=marts)
+    return _sql(
+        "examples",
+        drawn=drawn,
+        cuts=cuts,
+        attributes=attribute_columns(spec),
+        values=values,
+        marts=marts,
+        attributed=_attributed(spec),
+    )
 
 
 def feature_values(features: Sequence[MartFeature], asked: str, tables: type[Tables]) -> str:
@@ -147,9 +160,9 @@ def shown(spec: Spec, cut: date) -> str:
     return _sql("shown", cut=cut, first=cut + day, last=cut + 2 * day, complete=cut + spec.lag)
 
 
-def rule_counts(cuts: Sequence[date], *, of_candidates: bool) -> str:
+def rule_counts(spec: Spec, cuts: Sequence[date], *, of_candidates: bool) -> str:
     """Query how many pairs, or candidates, each set of label rules matches."""
-    return _sql("rule_counts", cuts=cuts, of_candidates=of_candidates)
+    return _sql("rule_counts", cuts=cuts, of_candidates=of_candidates, attributed=_attributed(spec))
 
 
 def rule_pairs(spec: Spec, cuts: Sequence[date], number: int) -> str:

@@ -41,6 +41,7 @@ def dbt_vars(spec: Spec) -> dict[str, Any]:
         "pipeline": spec.name,
         "staging": spec.staging,
         "grades": [rule.variables() for rule in spec.label.grades],
+        "attribution_minutes": spec.label.attribution_minutes,
         "horizon_days": spec.label.horizon,
         "lateness_days": spec.label.lateness,
     }

@@ -5,16 +5,20 @@ Conditions are parsed where they are needed only: reading a DAG file must not im
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from tasks.spec.explain import misplaced
 from tasks.spec.parts import Part
-from tasks.spec.values import Days, SomeDays, Whole
+from tasks.spec.values import Days, Minutes, SomeDays, Whole
 
 if TYPE_CHECKING:
     from tasks.spec.conditions import Key
+
+
+_DAY = 24 * 60
+"""Minutes."""
 
 
 class GradeRule(Part):
@@ -66,11 +70,28 @@ class GradeRule(Part):
         return rule
 
 
+class PairAttribution(Part):
+    """An action labels every example of its user and item."""
+
+    to: Literal["pair"]
+
+
+class ImpressionAttribution(Part):
+    """An action labels the one impression that it followed: its request's, where that is logged, else the last."""
+
+    to: Literal["impression"]
+    within: Minutes = Field(description="How long after the impression an action without a request may follow it.")
+
+
+Attribution = Annotated[PairAttribution | ImpressionAttribution, Field(discriminator="to")]
+
+
 class Label(Part):
     """What a positive is."""
 
     horizon: SomeDays = Field(description="H: labels of cut C come from the days (C, C+H].")
     lateness: Days = Field(default=2, description="L: how many days an interaction may arrive late.")
+    attribution: Attribution = Field(default=PairAttribution(to="pair"), description="Which examples an action labels.")
     grades: Annotated[tuple[GradeRule, ...], Field(min_length=1)] = Field(
         description="The first rule that holds for the pair of user and item wins; none: grade 0."
     )
@@ -80,6 +101,21 @@ class Label(Part):
         if not any(rule.grade for rule in self.grades):
             raise misplaced(["label", "grades"], "found only rules of grade 0, expected one with a grade above 0")
         return self
+
+    @model_validator(mode="after")
+    def _actions_find_their_impressions(self) -> Label:
+        if isinstance(self.attribution, ImpressionAttribution) and self.attribution.within > self.horizon * _DAY:
+            raise misplaced(
+                ["label", "attribution", "within"],
+                f"found more than the horizon of {self.horizon}d, behind which no action is looked at; expected at "
+                f"most {self.horizon}d",
+            )
+        return self
+
+    @property
+    def attribution_minutes(self) -> int | None:
+        """Minutes within which an action without a request belongs to an impression; None: it belongs to the pair."""
+        return self.attribution.within if isinstance(self.attribution, ImpressionAttribution) else None
 
     @property
     def looks_back(self) -> bool:

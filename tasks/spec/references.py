@@ -53,8 +53,8 @@ def check_references(spec: Spec, document: Document) -> None:
     """
     problems = _Problems(document)
     for check in (
-        _check_source, _check_labels, _check_features, _check_attributes, _check_retrieval, _check_tune,
-        _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows, _check_monitor,
+        _check_source, _check_labels, _check_attribution, _check_features, _check_attributes, _check_retrieval,
+        _check_tune, _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows, _check_monitor,
     ):  # fmt: skip
         check(spec, problems)
     if problems.lines:
@@ -82,6 +82,13 @@ def _check_labels(spec: Spec, problems: _Problems) -> None:
             canonical(rule.condition, rule.key)
         except ValueError as error:
             problems.add(("label", "grades", index, rule.key), str(error))
+
+
+def _check_attribution(spec: Spec, problems: _Problems) -> None:
+    if spec.label.attribution_minutes is not None and spec.examples.kind != "impressions":
+        problems.add(
+            ("label", "attribution", "to"), "found 'impression', but snapshots are of no impression; expected 'pair'"
+        )
 
 
 def _check_features(spec: Spec, problems: _Problems) -> None:

@@ -76,6 +76,25 @@ def _day(value: Any) -> date:
         raise ValueError(f"found {found!r}, which is not in the calendar") from None
 
 
+def _span(value: Any) -> int:
+    match = re.fullmatch(r"([1-9][0-9]{0,4})([mhd])", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"found {value!r}, expected a time span with its unit, like 30m, 6h or 1d")
+    return int(match[1]) * {"m": 1, "h": 60, "d": 24 * 60}[match[2]]
+
+
+def _written(minutes: int) -> str:
+    unit, size = next((unit, size) for unit, size in (("d", 1440), ("h", 60), ("m", 1)) if minutes % size == 0)
+    return f"{minutes // size}{unit}"
+
+
+Minutes = Annotated[
+    int,
+    BeforeValidator(_span),
+    PlainSerializer(_written, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^[1-9][0-9]{0,4}[mhd]$", "examples": ["30m"]}),
+]
+"""A time span in minutes, written with its unit."""
 Days = Annotated[
     int,
     BeforeValidator(_days),

@@ -1,6 +1,53 @@
 {#- The rules of `label.grades`, as the variable `grades` holds them: a `when` speaks of one interaction, a `pair` of
     facts of all of them. `ahead` is true of interactions in the horizon, false of those before the cut. -#}
 
+{#- The interactions that follow a cut, each with the impression that it belongs to (`label.attribution`).
+
+    `to: pair`: every impression of the pair, which is written as ''. `to: impression`: that of its own request, where
+    the request is logged, else the last one of the pair before it within the window. An interaction that belongs to an
+    impression of an earlier or later day than the cut's labels nothing here: it labels that one's. -#}
+{% macro attributed(followed) -%}
+    {%- if var('attribution_minutes') is none %}
+    select
+        *,
+        '' as impression_id
+    from {{ followed }}
+    {%- else %}
+    select
+        {{ followed }}.*,
+        owners.impression_id
+    from {{ followed }}
+    inner join (
+        select
+            {{ followed }}.interaction_id,
+            {{ followed }}.ds,
+            {{ followed }}.cut,
+            {{ last_of('impressions.impression_id', ['impressions.shown_at', 'impressions.impression_id'], 'true') }}
+                as impression_id
+        from {{ followed }}
+        inner join {{ ref('impressions') }} as impressions
+            on {{ followed }}.user_id = impressions.user_id
+            and {{ followed }}.item_id = impressions.item_id
+            and {{ followed }}.cut < cast(impressions.shown_at as date)
+            and impressions.ds <= {{ plus_days(followed ~ '.cut', var('horizon_days') + var('lateness_days')) }}
+            and (
+                {{ followed }}.request_id = impressions.request_id
+                or (
+                    {{ followed }}.request_id is null
+                    and impressions.shown_at <= {{ followed }}.occurred_at
+                    and impressions.shown_at
+                    >= {{ followed }}.occurred_at - interval '{{ var("attribution_minutes") }}' minute
+                )
+            )
+        group by {{ followed }}.interaction_id, {{ followed }}.ds, {{ followed }}.cut
+        having cast(max(impressions.shown_at) as date) = {{ plus_days(followed ~ '.cut', 1) }}
+    ) as owners
+        on {{ followed }}.interaction_id = owners.interaction_id
+        and {{ followed }}.ds = owners.ds
+        and {{ followed }}.cut = owners.cut
+    {%- endif %}
+{%- endmacro %}
+
 {#- Names of the facts that the rules mention. -#}
 {% macro facts() -%}
     {{ return(var('grades') | map(attribute='facts', default=[]) | sum(start=[]) | unique | list) }}

@@ -55,11 +55,21 @@
     {%- endfor %}
 {%- endmacro %}
 
-{#- The staged rows that break no rule. -#}
-{% macro accepted(staged, columns) %}
-    select {{ columns | join(', ') }}
+{#- The staged rows that break no rule; an optional column that the source's staging does not give is null. -#}
+{% macro accepted(staged, columns, optional={}) %}
+    {%- set given = columns_of(staged) if optional else [] %}
+    select
+        {{ columns | join(', ') }}
+        {%- for column, type in optional.items() %},
+        {{ 'cast(null as ' ~ type ~ ') as ' if column not in given }}{{ column }}
+        {%- endfor %}
     from {{ staged }}
     where rule is null
+{%- endmacro %}
+
+{#- Names of a relation's columns, in lower case. -#}
+{% macro columns_of(relation) -%}
+    {{ return([] if not execute else adapter.get_columns_in_relation(relation) | map(attribute='name') | map('lower') | list) }}
 {%- endmacro %}
 
 {#- `stg_impressions` of a source that does not know what it showed. -#}

@@ -37,7 +37,8 @@ inner join groups
     on chosen.group_id = groups.group_id and chosen.cut = groups.cut
 left join labels
     on chosen.user_id = labels.user_id and chosen.item_id = labels.item_id
-    and chosen.cut = labels.cut{% for mart in marts %}
+    and chosen.cut = labels.cut{% if attributed %}
+    and chosen.example_id = labels.impression_id{% endif %}{% for mart in marts %}
 left join {{ mart.rows }} as {{ mart.name }}
     on chosen.cut = {{ mart.name }}.as_of{% for key, column in mart.joined_by %}
     and {{ column }} = {{ mart.name }}.{{ key }}{% endfor %}{% endfor %}

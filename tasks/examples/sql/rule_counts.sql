@@ -5,7 +5,9 @@ select
 {%- if of_candidates %}
 from candidates
 left join labels
-    on candidates.user_id = labels.user_id and candidates.item_id = labels.item_id and candidates.cut = labels.cut
+    on candidates.user_id = labels.user_id and candidates.item_id = labels.item_id
+    and candidates.cut = labels.cut{% if attributed %}
+    and candidates.example_id = labels.impression_id{% endif %}
 where candidates.cut in ({{ literals(cuts) }})
 {%- else %}
 from labels

@@ -2,7 +2,7 @@
 with keyed as (
     select
         *,
-        concat_ws('|', user_id, item_id, cut) as pair_key
+        concat_ws('|', user_id, item_id, cut, nullif(impression_id, '')) as pair_key
     from labels
     where cut in ({{ literals(cuts) }})
 ),

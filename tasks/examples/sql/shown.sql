@@ -1,7 +1,8 @@
 -- One row per impression of the day after a cut, as known when its labels are complete.
 select
     impression_id as example_id,
-    request_id as group_id,
+    -- A request id is its user's: sessions and devices of several users may have the same.
+    request_id || '@' || user_id as group_id,
     user_id,
     item_id,
     {{ literal(cut) }} as cut,

@@ -67,9 +67,14 @@ def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
             connection.execute("create table control.ledger (model text, part text, day date, digest text)")
             entries = [["labels", "", cut, "digest"] for cut in run.windows.refit]
             connection.executemany("insert into control.ledger values (?, ?, ?, ?)", entries)
-            connection.execute("create table labels (user_id text, item_id text, cut date, rule integer, holds text)")
+            connection.execute(
+                "create table labels (user_id text, item_id text, cut date, rule integer, holds text,"
+                " impression_id text default '')"
+            )
             made = [[user, item, CUT, holds.find("1") + 1, holds] for user, item, holds in rows]
-            connection.executemany("insert into labels values (?, ?, ?, ?, ?)", made)
+            connection.executemany(
+                "insert into labels (user_id, item_id, cut, rule, holds) values (?, ?, ?, ?, ?)", made
+            )
             connection.execute(
                 "create table interactions (interaction_id text, user_id text, item_id text, kind text, value double,"
                 " occurred_at timestamp, ds date)"

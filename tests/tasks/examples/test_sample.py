@@ -23,7 +23,7 @@ from tasks.runs.run import Run
 from tasks.spec import resolved_features
 from tasks.store.files import Home, read_json, sha256_file
 from tasks.store.sql import identifier, literal
-from tests.tasks.handmade import SNAPSHOTS, day, small_catalog, spec_of
+from tests.tasks.handmade import SNAPSHOTS, day, document, small_catalog, spec_of
 
 CUT = "date '2026-02-01'"
 
@@ -84,6 +84,30 @@ def test_examples_are_candidates_with_features_and_labels_of_their_cut(connectio
     assert {name: str(table.schema.field(name).type) for name in ("grade", *spec.features, "history_score")} == {
         "grade": "int8", "item_actions_28d": "float", "user_tenure_days": "float", "history_score": "float",
     }  # fmt: skip
+
+
+def test_a_label_of_an_impression_is_of_no_other_of_its_pair(connection: DuckDBPyConnection) -> None:
+    connection.execute("alter table labels add column impression_id varchar default ''")
+    connection.execute("update labels set impression_id = 'r1/i1' where user_id = 'u1' and item_id = 'i1'")
+    connection.execute("update labels set impression_id = 'another' where user_id = 'u2' and item_id = 'i2'")
+    label = document()["label"] | {"attribution": {"to": "impression", "within": "30m"}}
+    spec = spec_of(label=label, sample={"groups": 9, "strata": ["region"]})
+    query = queries.examples(spec, "drawn", [day("02-01")], DuckDBTables)
+    grades = {row["example_id"]: row["grade"] for row in connection.sql(query).to_arrow_table().to_pylist()}
+    assert grades == {"r1/i1": 2, "r1/i2": 0, "r1/i3": 0, "r2/i1": 0, "r2/i2": 0}
+    best = connection.sql(queries.groups(spec)).to_arrow_table().to_pylist()
+    assert {row["group_id"]: row["best"] for row in best} == {"r1": 2, "r2": 0}
+
+
+def test_requests_of_two_users_with_one_id_are_two_groups(connection: DuckDBPyConnection) -> None:
+    connection.execute(
+        f"""create table impressions as
+            select request_id || user_id || item_id as impression_id, request_id, user_id, item_id, 1 as position,
+                   null::double as propensity, ({CUT} + 1)::timestamp as shown_at, {CUT} + 1 as ds
+            from (values ('r', 'u1', 'i1'), ('r', 'u2', 'i1'), ('r', 'u2', 'i2')) v(request_id, user_id, item_id)"""
+    )
+    rows = connection.sql(queries.shown(spec_of(), day("02-01"))).fetchall()
+    assert [row[1] for row in rows] == ["r@u1", "r@u2", "r@u2"]
 
 
 def test_groups_that_were_not_drawn_and_other_cuts_are_left_out(connection: DuckDBPyConnection) -> None:

@@ -20,13 +20,20 @@ followed as (
 
 ),
 
+attributed as (
+
+    {{ attributed('followed') }}
+
+),
+
 pairs as (
 
     select distinct
         user_id,
         item_id,
-        cut
-    from followed
+        cut,
+        impression_id
+    from attributed
 
 ),
 
@@ -35,7 +42,8 @@ before as (
     select
         interactions.*,
         pairs.cut,
-        false as ahead
+        false as ahead,
+        pairs.impression_id
     from {{ ref('interactions') }} as interactions
     inner join pairs
         on interactions.user_id = pairs.user_id
@@ -49,7 +57,7 @@ before as (
 
 seen as (
 
-    select * from followed
+    select * from attributed
     union all
     select * from before
 
@@ -61,9 +69,10 @@ summed_up as (
         user_id,
         item_id,
         cut,
+        impression_id,
         {{ measured() }}
     from seen
-    group by user_id, item_id, cut
+    group by user_id, item_id, cut, impression_id
 
 ),
 
@@ -73,6 +82,7 @@ ruled as (
         user_id,
         item_id,
         cut,
+        impression_id,
         {{ rules_that_hold() }} as holds
     from summed_up
 
@@ -84,5 +94,6 @@ select
     cut,
     cast({{ grade_of("position('1' in holds)") }} as integer) as grade,
     cast(position('1' in holds) as integer) as rule,
-    holds
+    holds,
+    impression_id
 from ruled

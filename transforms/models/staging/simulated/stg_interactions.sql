@@ -21,6 +21,7 @@ select
     event_id as interaction_id,
     user_id,
     item_id,
+    request_id,
 
     ---------- what
     kind,

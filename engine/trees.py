@@ -7,6 +7,8 @@ row needs a branch, and missing values are made to compare as they should before
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -143,6 +145,31 @@ class Trees:
 
         Equal to LightGBM's in every bit, for one row as for many. Raises `RequestError` on another shape.
         """
+        self._check(matrix)
+        return self._sum(self.forest, matrix)
+
+    def staged(self, matrix: npt.NDArray[Any]) -> Iterator[Floats]:
+        """Yield the raw scores that the first tree gives, the first two, and so on; the last are those of `predict`.
+
+        Raises `RequestError` as `predict` does.
+        """
+        self._check(matrix)
+        scores = np.zeros(len(matrix))
+        for tree, (low, high) in enumerate(itertools.pairwise(self.forest.roots)):
+            alone = Forest(
+                plan=self.forest.plan,
+                column=self.forest.column[low:high],
+                threshold=self.forest.threshold[low:high],
+                child=self.forest.child[2 * low : 2 * high],
+                value=self.forest.value[low:high],
+                roots=np.array([0, high - low], dtype=np.int64),
+                depths=self.forest.depths[tree : tree + 1],
+            )
+            # Tree after tree, as `predict` adds them: the same bits.
+            scores = scores + self._sum(alone, matrix)
+            yield scores
+
+    def _check(self, matrix: npt.NDArray[Any]) -> None:
         if matrix.ndim != 2 or matrix.shape[1] != len(self.feature_names):
             raise RequestError(
                 f"features of shape {matrix.shape}; expected rows of {len(self.feature_names)} features: "
@@ -150,9 +177,11 @@ class Trees:
             )
         if matrix.dtype not in (np.float32, np.float64):
             raise RequestError(f"features of type {matrix.dtype}; expected float32 or float64")
+
+    def _sum(self, forest: Forest, matrix: npt.NDArray[Any]) -> Floats:
         block = min(_BLOCK, max(1, len(matrix)))
         # Numba takes a microsecond longer to recognize a NamedTuple: 7 % of the time of one row.
-        scores: Floats = _score(np.ascontiguousarray(matrix), tuple(self.forest), block)
+        scores: Floats = _score(np.ascontiguousarray(matrix), tuple(forest), block)
         return scores
 
 

@@ -37,6 +37,11 @@ class TrainedTrees:
         gains = self.booster.feature_importance("gain")
         return {name: round(float(gain), 4) for name, gain in zip(self.booster.feature_name(), gains, strict=True)}
 
+    def splits(self) -> dict[str, int]:
+        """How often each feature is split on."""
+        counts = self.booster.feature_importance("split")
+        return {name: int(count) for name, count in zip(self.booster.feature_name(), counts, strict=True)}
+
     def save(self, path: Path) -> None:
         """Write the model as text, without the number of threads: files of equal models are equal."""
         text = self.booster.model_to_string(num_iteration=-1)

@@ -25,6 +25,9 @@ class TrainedRanker(Protocol):
     def importance(self) -> dict[str, float]:
         """How much each feature contributed to the training objective."""
 
+    def splits(self) -> dict[str, int]:
+        """How often each feature is split on; nothing for a ranker without splits."""
+
     def save(self, path: Path) -> None:
         """Write the file that the node reads, without what differs between machines."""
 

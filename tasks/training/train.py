@@ -10,6 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from tasks.errors import TrainingError
 from tasks.examples.arrays import UNKNOWN, group_ends
 from tasks.examples.sample import SampleResult
@@ -36,6 +38,7 @@ class TrainResult(Record):
         settings: of the ranker, chosen by tuning if there was any.
         trials: settings that were tried.
         importance: gain of each feature, summed over the splits of the evaluated model.
+        splits: how often each feature is split on; empty for a ranker without splits.
     """
 
     population: str
@@ -44,6 +47,7 @@ class TrainResult(Record):
     settings: LightGBM
     trials: int
     importance: dict[str, float]
+    splits: dict[str, int] = Field(default_factory=dict)
 
 
 def populations(run: Run) -> list[str]:
@@ -82,6 +86,7 @@ def train_step(run: Run, population: str) -> TrainResult:
     Raises:
         TrainingError: the population has nothing to learn from.
     """
+    from tasks.training.curve import CURVE_FILE, training_curve
     from tasks.training.tune import choose
 
     folder, named = run.step_dir("sample"), [name for name in populations(run) if name != EVERYBODY_ELSE]
@@ -97,10 +102,12 @@ def train_step(run: Run, population: str) -> TrainResult:
             examples = read("train", "validation")
             judged = train_ranker(examples, run.spec, chosen)
             published = train_ranker(read("refit"), run.spec, chosen) if run.spec.publish.refit else judged
+            curve = training_curve(run.spec, chosen, read)
         except TrainingError as error:
             raise TrainingError(f"{run.spec.name} {run.as_of}, population {population!r}: {error}") from None
         judged.save(target.path / "judged.txt")
         published.save(target.path / "published.txt")
+        curve.write(target.path / CURVE_FILE)
         write_json(target.path / "trials.json", [trial.to_json() for trial in trials])
         target.result = result = TrainResult(
             population=population,
@@ -109,5 +116,6 @@ def train_step(run: Run, population: str) -> TrainResult:
             settings=chosen,
             trials=len(trials),
             importance=judged.importance(),
+            splits=judged.splits(),
         )
     return result

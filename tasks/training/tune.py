@@ -15,6 +15,8 @@ from tasks.store.records import Record
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from engine.arrays import Floats
+
 Settings = dict[TunableParameter, int | float]
 
 
@@ -88,15 +90,27 @@ def _with(ranker: LightGBM, settings: Settings) -> LightGBM:
 
 
 def _measure(spec: Spec, metric: str, ranker: LightGBM, train: pa.Table, validation: pa.Table) -> tuple[float, float]:
-    """The mean metric over the groups of the validation window and its standard error."""
+    from tasks.examples.arrays import matrix
+    from tasks.training.rankers import train_ranker
+
+    scores = train_ranker(train, spec, ranker).scorer().predict(matrix(validation, spec.features))
+    return mean_and_error(metric, scores, validation)
+
+
+def mean_and_error(metric: str, scores: Floats, validation: pa.Table) -> tuple[float, float]:
+    """The mean of a metric over the groups of the validation window, and its standard error.
+
+    Args:
+        metric: its name, like `ndcg@10`.
+        scores: one for each example.
+        validation: the examples.
+    """
     import numpy as np
 
     from engine.lists import Lists
     from engine.metrics import parse_metric
-    from tasks.examples.arrays import group_offsets, matrix
-    from tasks.training.rankers import train_ranker
+    from tasks.examples.arrays import group_offsets
 
-    scores = train_ranker(train, spec, ranker).scorer().predict(matrix(validation, spec.features))
     lists = Lists.of(scores, validation["grade"].to_numpy(), group_offsets(validation))
     values = parse_metric(metric)(lists)
     values = values[~np.isnan(values)]

@@ -61,6 +61,29 @@ def test_equals_lightgbm(seed: int, leaves: int, zero_as_missing: bool, use_miss
     assert_equal_bits(model, probe)
 
 
+@given(seed=st.integers(0, 10_000), rounds=st.integers(1, 8))
+@settings(max_examples=15, deadline=None)
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+def test_stages_are_the_scores_of_so_many_rounds(seed: int, rounds: int) -> None:
+    model, probe = trained(seed, rounds=rounds)
+    trees = Trees.parse(model.model_to_string())
+
+    stages = list(trees.staged(probe))
+
+    assert len(stages) == rounds
+    for number, scores in enumerate(stages, 1):
+        expected = model.predict(probe, raw_score=True, num_iteration=number, num_threads=1)
+        np.testing.assert_array_equal(scores, expected)
+    np.testing.assert_array_equal(stages[-1], trees.predict(probe))
+
+
+def test_stages_refuse_a_matrix_of_another_shape() -> None:
+    model, probe = trained()
+
+    with pytest.raises(RequestError, match="expected rows of 4 features"):
+        next(Trees.parse(model.model_to_string()).staged(probe[:, :2]))
+
+
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 def test_equals_lightgbm_for_a_ranker() -> None:
     random = np.random.default_rng(1)

@@ -197,6 +197,9 @@ def test_each_population_learns_its_own(tmp_path: Path) -> None:
     assert result == run.read("train/BR", TrainResult)
     assert (result.population, result.groups, result.examples, result.trials) == ("BR", 120, 960, 0)
     assert result.importance[CLUE] > 5 * result.importance[NOISE]
+    lines = (run.step_dir("train") / "BR/judged.txt").read_text().splitlines()
+    split_on = [number for line in lines if line.startswith("split_feature=") for number in line[14:].split()]
+    assert result.splits == {CLUE: split_on.count("0"), NOISE: split_on.count("1")}
     for model, turned in (("BR/judged.txt", False), ("BR/published.txt", False), ("everybody-else/judged.txt", True)):
         trees = Trees.load(run.step_dir("train") / model)
         low, high = trees.predict(np.array([[0.02, 0.5], [0.98, 0.5]]))
@@ -212,7 +215,9 @@ def test_training_again_changes_no_byte(tmp_path: Path) -> None:
         folder = run.step_dir("train/everybody-else")
         digests.append({path.name: sha256_file(path) for path in folder.iterdir()})
     assert digests[0] == digests[1]
-    assert sorted(digests[0]) == ["judged.txt", "made_by.json", "published.txt", "result.json", "trials.json"]
+    assert sorted(digests[0]) == [
+        "curve.json", "judged.txt", "made_by.json", "published.txt", "result.json", "trials.json",
+    ]  # fmt: skip
 
 
 def test_without_refit_the_judged_model_is_published(tmp_path: Path) -> None:

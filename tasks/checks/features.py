@@ -65,7 +65,7 @@ def check_features(run: Run) -> FeatureCheckResult:
         checks += _check_coverage(tables, run)
     checks += evaluate_suite(suite, rejects, run_parameters(run))
     return finish(
-        run, "check_features", "features", checks, FeatureCheckResult,
+        run, "check_features", checks, FeatureCheckResult,
         rejects=tuple(map(RejectedCount.of, rejects)),
         quarantine={table: kept.rows for table, kept in quarantined.items()},
         quarantine_files={table: kept.file for table, kept in quarantined.items()},
@@ -135,7 +135,7 @@ def check_examples(run: Run) -> CheckResult:
                 continue
             path = run.step_dir("sample") / f"{part}.parquet"
             checks += _check_part(connection, run, load_suite(f"examples.{part}"), part, path)
-    return finish(run, "check_examples", "examples", checks, CheckResult)
+    return finish(run, "check_examples", checks, CheckResult)
 
 
 def _check_part(connection: DuckDBPyConnection, run: Run, suite: Suite, part: str, path: Path) -> list[Check]:

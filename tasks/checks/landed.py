@@ -57,7 +57,7 @@ def check_landed(run: Run) -> CheckResult:
             before = _footer_profiles(connection, suite, earlier)
             today = _profile(connection, run, suite, latest, earlier)
             checks += evaluate_suite(suite, [today], run_parameters(run), earlier=before)
-    return finish(run, "check_landed", "landed data", checks, CheckResult)
+    return finish(run, "check_landed", checks, CheckResult)
 
 
 def _landed_tables(run: Run) -> list[str]:

@@ -15,6 +15,7 @@ from tasks.checks.profile_row import measured
 from tasks.checks.suites import load_suite
 from tasks.checks.verdicts import CheckResult, finish
 from tasks.evaluation.champion import Champion, champion_scores
+from tasks.evaluation.diagnostics import DIAGNOSTICS_FILE, diagnose
 from tasks.evaluation.evaluate import model_scores, populations_of
 from tasks.evaluation.results import ChampionResult, EvaluateResult
 
@@ -38,6 +39,8 @@ class PredictionCheckResult(CheckResult):
 def check_predictions(run: Run) -> PredictionCheckResult:
     """Check the lists that the model to publish makes of the test examples, all together and by population.
 
+    Beside the verdicts it leaves what explains them and the metrics (`tasks.evaluation.diagnostics`).
+
     Raises:
         CheckFailed: a critical check failed or could not run.
         MatineeError: the model has not been trained and evaluated in this attempt.
@@ -48,14 +51,16 @@ def check_predictions(run: Run) -> PredictionCheckResult:
     path = run.step_dir("sample") / "test.parquet"
     table = pq.read_table(path)
     champion = champion_scores(run, table)
-    profiles = [measured(name, run.as_of, path, row) for name, row in _profiles(run, table, champion)]
-    checks = evaluate_suite(load_suite(f"predictions.{run.spec.examples.kind}"), profiles, run_parameters(run))
-    return finish(run, "check_predictions", "predictions", checks, PredictionCheckResult, champion=champion.record())
-
-
-def _profiles(run: Run, table: pa.Table, champion: Champion) -> list[tuple[str, Statistics]]:
-    refit, k = run.spec.publish.refit, cut_off(run)
     evaluated = model_scores(run, table)
+    profiles = [measured(name, run.as_of, path, row) for name, row in _profiles(run, table, evaluated, champion)]
+    checks = evaluate_suite(load_suite(f"predictions.{run.spec.examples.kind}"), profiles, run_parameters(run))
+    # Here rather than in `evaluate`: no version depends on it, and days come here in the order of their champions.
+    files = {DIAGNOSTICS_FILE: diagnose(run, table, evaluated, champion, cut_off(run))}
+    return finish(run, "check_predictions", checks, PredictionCheckResult, files, champion=champion.record())
+
+
+def _profiles(run: Run, table: pa.Table, evaluated: Floats, champion: Champion) -> list[tuple[str, Statistics]]:
+    refit, k = run.spec.publish.refit, cut_off(run)
     # Without `refit`, the evaluated model is the one that is published.
     scores = model_scores(run, table, "published.txt") if refit else evaluated
     rival, pages, profiles = champion.scores, Pages.of(table), []

@@ -7,7 +7,8 @@ failed looks to its successors like a step that did not run.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -27,6 +28,14 @@ SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 """From the most to the least severe."""
 FILE = "checks.json"
 MAX_SHOWN = 20
+CHECKED = {
+    "check_landed": "landed data",
+    "check_features": "features",
+    "check_examples": "examples",
+    "check_predictions": "predictions",
+}
+"""What each check step checks, in words."""
+NO_FILES: Mapping[str, Record] = {}
 
 
 class Check(Record):
@@ -123,47 +132,60 @@ class CheckResult(Record):
 Result = TypeVar("Result", bound=CheckResult)
 
 
-def finish(run: Run, step: str, what: str, checks: Sequence[Check], kind: type[Result], **extra: Any) -> Result:
+def finish(
+    run: Run,
+    step: str,
+    checks: Sequence[Check],
+    kind: type[Result],
+    files: Mapping[str, Record] = NO_FILES,
+    **extra: Any,
+) -> Result:
     """Write what a check step leaves.
 
     Args:
         run: the run.
         step: name of the step.
-        what: what was checked, for the error.
         checks: all verdicts.
         kind: the step's record.
-        extra: what that has beside the counts.
+        files: other records to leave by file name, whatever the verdict.
+        extra: what the step's record has beside the counts.
 
     Raises:
         CheckFailed: something critical failed.
     """
-    failed = [check for check in checks if not check.success]
-    critical = [check for check in failed if check.failed_critical]
-    warnings = [check for check in failed if check.severity == "warning"]
-    result = kind(
-        checked=len(checks),
-        failed_critical=len(critical),
-        failed_warning=len(warnings),
-        failed_info=len(failed) - len(critical) - len(warnings),
-        suites=tuple(sorted({check.suite for check in checks})),
-        warnings=tuple(check.words() for check in warnings),
-        **extra,
-    )
+    critical = [check for check in checks if check.failed_critical]
+    result = kind(**_counts(checks), **extra)
     # Not `run.write`: the verdicts must be kept where the step fails, and a failed step must leave no result.
     with atomic_dir(run.step_dir(step)) as folder:
         write_checks(folder, [check.model_copy(update={"line": BY_NAME[step].line}) for check in checks])
+        for name, record in files.items():
+            record.write(folder / name)
         if not critical:
             write_json(folder / "made_by.json", run.made_by)
             result.write(folder / "result.json")
     if critical:
-        raise CheckFailed(_failure_text(run, step, what, critical, len(checks)))
+        raise CheckFailed(_failure_text(run, step, critical, len(checks)))
     return result
 
 
-def _failure_text(run: Run, step: str, what: str, critical: Sequence[Check], total: int) -> str:
+def _counts(checks: Sequence[Check]) -> dict[str, Any]:
+    """What every check step counts, by the fields of `CheckResult`."""
+    failed = [check for check in checks if not check.success]
+    severities = Counter(check.severity for check in failed)
+    return {
+        "checked": len(checks),
+        "failed_critical": severities["critical"],
+        "failed_warning": severities["warning"],
+        "failed_info": severities["info"],
+        "suites": tuple(sorted({check.suite for check in checks})),
+        "warnings": tuple(check.words() for check in failed if check.severity == "warning"),
+    }
+
+
+def _failure_text(run: Run, step: str, critical: Sequence[Check], total: int) -> str:
     lines = [
-        f"{run.spec.name} as of {run.as_of}: {len(critical)} of {total} checks of the {what} failed critically; "
-        "nothing that depends on it was run."
+        f"{run.spec.name} as of {run.as_of}: {len(critical)} of {total} checks of the {CHECKED[step]} failed "
+        "critically; nothing that depends on it was run."
     ]
     for number, check in enumerate(critical[:MAX_SHOWN], 1):
         lines += [f"{number}. {check.words()}.", f"   Why it matters: {check.why}"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from engine.evaluation import CHAMPION, EVERYBODY, MODEL, EvaluationRecord, overall
 from tasks.errors import TrainingError
 from tasks.evaluation.champion import Champion, champion_of, has_champion_gate
-from tasks.evaluation.held_out import HeldOut, baseline_rows
+from tasks.evaluation.held_out import HeldOut, baseline_rows, truth_of
 from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage, leakage_of
 from tasks.evaluation.results import (
     GROUPS_FILE,
@@ -175,7 +175,7 @@ def evaluate_step(run: Run) -> EvaluateResult:
     """
     table = _test_examples(run)
     champion = champion_of(run, table) if has_champion_gate(run.spec) else None
-    held_out = HeldOut.of(run.spec, table, _truth(run))
+    held_out = HeldOut.of(run.spec, table, truth_of(run))
     groups = rank_groups(run, held_out, champion)
     figures = records(run.spec, groups)
     primary = run.spec.gates[0].metric
@@ -201,18 +201,6 @@ def _test_examples(run: Run) -> pa.Table:
             "so nothing can be evaluated; check `label` and `examples.test`"
         )
     return table
-
-
-def _truth(run: Run) -> pa.Table | None:
-    """Read every relevant item of the test cuts, retrieved or not; impressions need none."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if run.spec.examples.kind != "snapshots":
-        return None
-    truth = pq.read_table(run.step_dir("sample") / "truth.parquet")
-    cuts = pa.array(sorted(set(run.windows.test)), pa.date32())  # the file has those to validate on, too
-    return truth.filter(pa.compute.is_in(truth["cut"], cuts))
 
 
 def _result(

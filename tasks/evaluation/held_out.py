@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from engine.lists import Lists
+    from tasks.runs.run import Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +54,26 @@ class HeldOut:
 
         from engine.lists import Lists
 
-        # What was shown is the list of an impression, whichever items a contender would have listed.
-        if self.relevant is None or listed is None:
+        if listed is None or not self._may_be_shorter:
             return Lists.of(scores, self.grades, self.offsets, relevant=self.relevant)
         kept = np.concatenate([[0], np.cumsum(listed)])[self.offsets]
         return Lists.of(scores[listed], self.grades[listed], kept, relevant=self.relevant)
+
+    @property
+    def _may_be_shorter(self) -> bool:
+        # What was shown is the list of an impression, whichever items a contender would have listed.
+        return self.relevant is not None
+
+    def places(self, scores: npt.NDArray[Any], listed: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.float64]:
+        """Each row's place in its group's list, from 0, as `lists` ranks it; infinite where it is not listed."""
+        import numpy as np
+
+        from engine.candidates import Candidates, ranks_of
+
+        shown = np.ones(len(scores), dtype=bool) if listed is None or not self._may_be_shorter else listed
+        # Rows of a group are in the order of item ids, so that their numbers put equal scores in that order.
+        rows = Candidates(self.offsets, np.arange(len(scores), dtype=np.int32))
+        return np.where(shown, ranks_of(rows, np.where(shown, scores, np.nan)), np.inf)
 
     def auc(self, scores: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Measure, for each group, how often a relevant item scores higher than another one; ties count one half.
@@ -72,6 +88,18 @@ class HeldOut:
         # Between two grades the share of concordant pairs is the AUC.
         lists = Lists.of(scores, np.minimum(self.grades, 1), self.offsets)
         return concordant(lists.scores, lists.grades, lists.offsets, lists.listed)
+
+
+def truth_of(run: Run) -> pa.Table | None:
+    """Read every relevant item of the test cuts, retrieved or not; impressions need none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if run.spec.examples.kind != "snapshots":
+        return None
+    truth = pq.read_table(run.step_dir("sample") / "truth.parquet")
+    cuts = pa.array(sorted(set(run.windows.test)), pa.date32())  # the file has those to validate on, too
+    return truth.filter(pa.compute.is_in(truth["cut"], cuts))
 
 
 def baseline_rows(table: pa.Table, baseline: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:

@@ -165,7 +165,7 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         "check_predictions",
-        "Checks the lists: score spread, coverage, repeated lists, agreement with the champion.",
+        "Checks the lists (score spread, coverage, agreement with the champion), and measures what explains them.",
         "checks.predictions:check_predictions",
         after=("evaluate",),
         group="model",

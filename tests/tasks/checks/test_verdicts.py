@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks.checks.verdicts import FILE, MAX_SHOWN, Check, CheckResult, finish, read_checks, write_checks
+from tasks.checks.verdicts import CHECKED, FILE, MAX_SHOWN, Check, CheckResult, finish, read_checks, write_checks
 from tasks.errors import CheckFailed
+from tasks.runs.steps import CHECKS
 from tasks.store.files import Home
 from tests.tasks.checking import FakeRun
 
@@ -52,8 +54,8 @@ def test_a_critical_failure_leaves_verdicts_and_no_result(tmp_path: Path) -> Non
     run: Any = FakeRun(Home(tmp_path))
     bad = [check(table=f"t{n}") for n in range(MAX_SHOWN + 2)]
 
-    with pytest.raises(CheckFailed, match="22 of 23 checks of the data failed critically") as error:
-        finish(run, "check_landed", "data", [*bad, check(success=True)], CheckResult)
+    with pytest.raises(CheckFailed, match="22 of 23 checks of the landed data failed critically") as error:
+        finish(run, "check_landed", [*bad, check(success=True)], CheckResult)
 
     assert "… and 2 more." in str(error.value)
     assert str(error.value).count("What to do: fix it.") == 1
@@ -61,10 +63,23 @@ def test_a_critical_failure_leaves_verdicts_and_no_result(tmp_path: Path) -> Non
     assert not (run.step_dir("check_landed") / "result.json").exists()
 
 
+def test_other_records_are_left_whatever_the_verdict(tmp_path: Path) -> None:
+    for severity in ("critical", "info"):
+        run: Any = FakeRun(Home(tmp_path / severity))
+        with suppress(CheckFailed):
+            finish(run, "check_landed", [check(severity=severity)], CheckResult, {"more.json": check()})
+
+        assert Check.read(run.step_dir("check_landed") / "more.json") == check()
+
+
+def test_every_step_that_checks_says_what() -> None:
+    assert list(CHECKED) == [step.name for step in CHECKS]
+
+
 def test_a_warning_is_counted_and_said(tmp_path: Path) -> None:
     run: Any = FakeRun(Home(tmp_path))
 
-    result = finish(run, "check_landed", "data", [check(severity="warning"), check(severity="info")], CheckResult)
+    result = finish(run, "check_landed", [check(severity="warning"), check(severity="info")], CheckResult)
 
     assert (result.checked, result.failed_critical, result.failed_warning, result.failed_info) == (2, 0, 1, 1)
     assert result.warnings == (check().words(),)

@@ -14,6 +14,7 @@ from tasks.errors import MatineeError
 from tasks.examples.sample import STRATA_FILE, StratumDraw
 from tasks.publishing.results import GateVerdict, verdicts_if_valid
 from tasks.reports.html import page
+from tasks.reports.run_report_changes import Changes, changes
 from tasks.reports.run_report_data import (
     DefenseLine,
     LabelMix,
@@ -24,14 +25,20 @@ from tasks.reports.run_report_data import (
     landed_tables,
     rejected_rows,
 )
+from tasks.reports.run_report_diagnostics import (
+    CalibrationPanel,
+    CandidatesSection,
+    CoverageSection,
+    ListsSection,
+    diagnostic_sections,
+)
 from tasks.reports.run_report_drift import DriftSection, SkewSection, drift_section, skew_section
+from tasks.reports.run_report_lineage import Lineage, lineage
 from tasks.reports.run_report_model import (
     FeaturesAlone,
-    Lineage,
     MetricPanel,
     ModelPanel,
     features_alone,
-    lineage,
     metric_panels,
     model_panels,
 )
@@ -68,10 +75,14 @@ SECTIONS = (
     Section("labels", "labels"),
     Section("drift", "drift"),
     Section("sample", "sample"),
+    Section("candidates", "candidate recall"),
     Section("metrics", "metrics"),
     Section("gates", "gates"),
+    Section("models", "training curves and features"),
+    Section("calibration", "calibration"),
+    Section("coverage", "coverage"),
+    Section("lists", "lists of three users"),
     Section("alone", "features alone"),
-    Section("models", "models"),
     Section("lineage", "lineage"),
 )
 """In the order of the page; each is named after the field of `RunReport` that it shows."""
@@ -85,6 +96,7 @@ class RunReport:
     steps: tuple[StepState, ...]
     verdict: Verdict
     served: Alias | None
+    changes: Changes
     landed: tuple[LandedTable, ...]
     checks: tuple[DefenseLine, ...]
     rejected: tuple[RejectedRow, ...] | None
@@ -92,10 +104,14 @@ class RunReport:
     drift: DriftSection | None
     skew: SkewSection | None
     sample: Sequence[StratumDraw] | None
+    candidates: CandidatesSection | None
     metrics: tuple[MetricPanel, ...] | None
     gates: Sequence[GateVerdict] | None
-    alone: FeaturesAlone | None
     models: tuple[ModelPanel, ...]
+    calibration: tuple[CalibrationPanel, ...] | None
+    coverage: CoverageSection | None
+    lists: ListsSection | None
+    alone: FeaturesAlone | None
     lineage: Lineage | None
 
     @property
@@ -155,11 +171,13 @@ def collect_report(run: Run, *, finished: bool = True) -> RunReport:
         finished: whether the run is over; if not, a step without a result may yet have one.
     """
     steps = step_states(run, finished=finished)
+    diagnostics = diagnostic_sections(run)
     return RunReport(
         run=run,
         steps=steps,
         verdict=verdict_on(run, steps),
         served=live_version(run),
+        changes=changes(run),
         landed=landed_tables(run),
         checks=defense_lines(run),
         rejected=rejected_rows(run),
@@ -167,10 +185,14 @@ def collect_report(run: Run, *, finished: bool = True) -> RunReport:
         drift=drift_section(run),
         skew=skew_section(run),
         sample=read_list_if_valid(run.step_dir("sample") / STRATA_FILE, StratumDraw),
+        candidates=diagnostics.candidates,
         metrics=metric_panels(run),
         gates=verdicts_if_valid(run.dir),
-        alone=features_alone(run),
         models=model_panels(run),
+        calibration=diagnostics.calibration,
+        coverage=diagnostics.coverage,
+        lists=diagnostics.lists,
+        alone=features_alone(run),
         lineage=lineage(run),
     )
 

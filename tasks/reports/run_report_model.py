@@ -1,27 +1,24 @@
-"""Parts of the run report about the model: metrics, each feature alone, what the models use, what it was made from."""
+"""Parts of the run report about the model: metrics, each feature alone, training curves, what the models use."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from engine.evaluation import MODEL, EvaluationRecord, overall, select
 from tasks.evaluation import results as evaluation
 from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage
 from tasks.evaluation.results import records_if_valid
-from tasks.examples.candidates import RetrieveResult
-from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, PublishResult
 from tasks.reports.svg_comparisons import Intervals, PowerRow, place_marks, plot_intervals, plot_powers
-from tasks.sources.land import LandResult
-from tasks.store.files import canonical_json
-from tasks.store.run_files import RunFiles, optional
+from tasks.reports.svg_curves import CurvePlot, plot_curve
+from tasks.store.run_files import RunFiles
+from tasks.training.curve import CURVE_FILE, TrainingCurve
 from tasks.training.train import TrainResult
 
-if TYPE_CHECKING:
-    from tasks.runs.run import Run
-
-TOP_FEATURES = 20
+TOP_FEATURES = 10
+"""Features that are shown at once."""
 
 
 @dataclass(frozen=True)
@@ -70,52 +67,39 @@ class FeaturesAlone:
 
 
 class FeatureGain(NamedTuple):
-    """A feature's share of the model's gain, and its bar relative to the longest."""
+    """A feature's share of the model's gain, its bar relative to the longest, and how often it is split on."""
 
     name: str
     share: float
     width: float
+    splits: int | None
 
 
 @dataclass(frozen=True)
 class ModelPanel:
-    """The model of one population: what it was trained on, its settings, and its features by gain."""
+    """The model of one population.
+
+    Attributes:
+        population: whose model it is.
+        examples: what the evaluated model was trained on.
+        groups: lists that they form.
+        settings: of the ranker.
+        gains: the features by gain that are shown at once.
+        more: the weaker ones, folded.
+        unused: features that no tree uses.
+        curve: the metric by round; None if the run recorded none.
+        plot: the same, drawn; None if there is nothing to draw.
+    """
 
     population: str
     examples: int
     groups: int
     settings: Mapping[str, Any]
     gains: tuple[FeatureGain, ...]
+    more: tuple[FeatureGain, ...]
     unused: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Lineage:
-    """What a run was made from.
-
-    Attributes:
-        version: the version it published.
-        would_be: the version that it would have published.
-        champion: the version it was compared with.
-        descriptor: path of the descriptor, relative to the state folder.
-        artifacts: size and digest of each artifact, by name.
-        data: digest of the landing.
-        code: digest of the code.
-        libraries: versions of the libraries, by name.
-        spec: the pipeline file as canonical JSON.
-        landed: what was landed for it.
-    """
-
-    version: str | None
-    would_be: str | None
-    champion: str | None
-    descriptor: str | None
-    artifacts: Mapping[str, Any]
-    data: str | None
-    code: str | None
-    libraries: Mapping[str, str]
-    spec: str | None
-    landed: LandResult | None
+    curve: TrainingCurve | None
+    plot: CurvePlot | None
 
 
 def metric_panels(run: RunFiles) -> tuple[MetricPanel, ...] | None:
@@ -164,7 +148,7 @@ def features_alone(run: RunFiles) -> FeaturesAlone | None:
     model, top = None if record is None else record.value, leakage.perfect or 1.0
     rows = plot_powers(leakage.features, top)
     # All that are suspicious are shown at once: they are among the first, because the strongest come first.
-    shown = max(TOP_FEATURES // 2, len(leakage.suspicious))
+    shown = max(TOP_FEATURES, len(leakage.suspicious))
     marks = place_marks({"baseline": leakage.reference.value, "model": model}, top)
     return FeaturesAlone(leakage, model, rows[:shown], rows[shown:], marks)
 
@@ -172,15 +156,10 @@ def features_alone(run: RunFiles) -> FeaturesAlone | None:
 def model_panels(run: RunFiles) -> tuple[ModelPanel, ...]:
     """Read each population's model."""
     panels = []
-    for path in sorted(run.step_dir("train").glob("*/result.json")):
-        result = TrainResult.read_if_valid(path)
-        if result is None:
-            continue
-        # By name where gains are equal, so that a page is the same each time it is made.
-        gains = sorted(result.importance.items(), key=lambda pair: (-pair[1], pair[0]))
-        # Trees that never split have no gain at all.
-        total = sum(gain for _, gain in gains) or 1.0
-        greatest = max((gain for _, gain in gains), default=0.0) or 1.0
+    for folder, result in trained_models(run):
+        gains = feature_gains(result)
+        used = [gain for gain in gains if gain.share > 0]
+        curve = TrainingCurve.read_if_valid(folder / CURVE_FILE)
         panels.append(
             ModelPanel(
                 population=result.population,
@@ -188,55 +167,28 @@ def model_panels(run: RunFiles) -> tuple[ModelPanel, ...]:
                 groups=result.groups,
                 # In the order in which they are on disk.
                 settings=dict(sorted(result.settings.model_dump(mode="json").items())),
-                gains=tuple(FeatureGain(name, gain / total, gain / greatest) for name, gain in gains[:TOP_FEATURES]),
-                unused=tuple(name for name, gain in gains if gain == 0),
+                gains=tuple(used[:TOP_FEATURES]),
+                more=tuple(used[TOP_FEATURES:]),
+                unused=tuple(gain.name for gain in gains if gain.share == 0),
+                curve=curve,
+                plot=None if curve is None else plot_curve(curve),
             )
         )
     return tuple(panels)
 
 
-@dataclass(frozen=True)
-class _PublishedVersion:
-    """What the descriptor of a published version says of its origin."""
-
-    path: str | None = None
-    artifacts: Mapping[str, Any] = field(default_factory=dict)
-    lineage: Mapping[str, Any] = field(default_factory=dict)
+def trained_models(run: RunFiles) -> list[tuple[Path, TrainResult]]:
+    """Read what the step `train` recorded of each population, with its folder."""
+    folders = sorted(path.parent for path in run.step_dir("train").glob("*/result.json"))
+    results = ((folder, TrainResult.read_if_valid(folder / "result.json")) for folder in folders)
+    return [(folder, result) for folder, result in results if result is not None]
 
 
-def lineage(run: Run) -> Lineage | None:
-    """Gather what the run was made from: its landing, and, once it has published, what the descriptor says.
-
-    None if not even the landing is there.
-    """
-    land = LandResult.read_if_valid(run.step_dir("land") / "result.json")
-    retrieve = RetrieveResult.read_if_valid(run.step_dir("retrieve") / "result.json")
-    published = PublishResult.read_if_valid(run.step_dir(PUBLISH_STEP) / "result.json")
-    gate = GateResult.read_if_valid(run.step_dir(GATE_STEP) / "result.json")
-    if land is None and retrieve is None and published is None:
-        return None
-    version = _published_version(run, published)
-    spec = version.lineage.get("spec")
-    return Lineage(
-        version=None if published is None else published.version,
-        would_be=None if gate is None else gate.version,
-        champion=None if gate is None else gate.champion,
-        descriptor=version.path,
-        artifacts=version.artifacts,
-        data=version.lineage.get("data") or (None if retrieve is None else retrieve.data),
-        code=version.lineage.get("code"),
-        libraries=version.lineage.get("libraries", {}),
-        spec=None if spec is None else canonical_json(spec),
-        landed=land if land and land.rows else None,
-    )
-
-
-def _published_version(run: Run, published: PublishResult | None) -> _PublishedVersion:
-    if published is None:
-        return _PublishedVersion()
-    path = f"{published.path}/descriptor.json"
-    # Not parsed as a descriptor: the page shows what is there, also of versions that this engine does not read.
-    descriptor = optional(run.home.root / path)
-    if not isinstance(descriptor, Mapping):
-        return _PublishedVersion()
-    return _PublishedVersion(path, descriptor.get("artifacts", {}), descriptor.get("lineage") or {})
+def feature_gains(result: TrainResult) -> list[FeatureGain]:
+    """Arrange the features of a model by gain, the greatest first."""
+    # By name where gains are equal, so that a page is the same each time it is made.
+    gains = sorted(result.importance.items(), key=lambda pair: (-pair[1], pair[0]))
+    # Trees that never split have no gain at all.
+    total = sum(gain for _, gain in gains) or 1.0
+    greatest = max((gain for _, gain in gains), default=0.0) or 1.0
+    return [FeatureGain(name, gain / total, gain / greatest, result.splits.get(name)) for name, gain in gains]

@@ -25,6 +25,7 @@ from tasks.spec.parts import LightGBM
 from tasks.store.files import write_json
 from tasks.training.train import TrainResult
 from tests.tasks.checking import FakeRun
+from tests.tasks.diagnosed import CURVE, DIAGNOSTICS
 
 STEPS = tuple(step.name for step in WITH_RESULT)
 NASTY = "<script>alert('x')</script>"
@@ -107,6 +108,7 @@ TRAINED = TrainResult(
     settings=LightGBM(type="lightgbm", rounds=100),
     trials=0,
     importance={"als_score": 900.0, "item_ctr_28d": 500.5, "user_item_actions_28d": 120.0, "unused": 0.0},
+    splits={"als_score": 80, "item_ctr_28d": 90, "user_item_actions_28d": 12, "unused": 0},
 )
 PUBLISHED = PublishResult(
     version="2026-02-10.3f9ac2d1",
@@ -212,13 +214,12 @@ def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
             ]
         },
         "monitor": {"drift.json": DRIFT.to_json()},
-        "train/all": {
-            "result.json": TRAINED.to_json(),
-        },
+        "train/all": {"result.json": TRAINED.to_json(), "curve.json": CURVE.to_json()},
         "evaluate": {
             "records.json": plain(RECORDS),
             "leakage.json": LEAKAGE.to_json(),
         },
+        "check_predictions": {"diagnostics.json": DIAGNOSTICS.to_json()},
         "gate": {"gates.json": plain([VERDICT]), "result.json": gate_result(VERDICT).to_json()},
         "publish": {"result.json": PUBLISHED.to_json()},
     }

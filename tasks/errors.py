@@ -20,6 +20,9 @@ from __future__ import annotations
 class MatineeError(Exception):
     """A failure explained in plain words: what, where, found, expected, and what to do next."""
 
+    logged = False
+    """Whether its message stands in the log already."""
+
 
 class SpecError(MatineeError):
     """A pipeline file is wrong."""

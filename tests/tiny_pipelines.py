@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -114,14 +115,38 @@ def threads(number: int) -> Iterator[None]:
         yield
 
 
+class Lines(logging.Handler):
+    """Keeps the records of the logger `matinee` while it is listened to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+    def __enter__(self) -> list[logging.LogRecord]:
+        log = logging.getLogger("matinee")
+        self._level = log.level
+        log.addHandler(self)
+        log.setLevel(logging.INFO)
+        return self.records
+
+    def __exit__(self, *_: object) -> None:
+        log = logging.getLogger("matinee")
+        log.removeHandler(self)
+        log.setLevel(self._level)
+
+
 @dataclass(frozen=True)
 class Tiny:
-    """A pipeline file, its day, its data and a home."""
+    """A pipeline file, its day, its data and a home; and what its first run logged."""
 
     file: Path
     as_of: date
     home: Path
     data: Path | None = None
+    lines: list[logging.LogRecord] = field(default_factory=list, compare=False)
 
     def run(self, as_of: date | None = None, *, attempt: str = "1", cores: int = 2) -> Run:
         """Run every step of a day (its own day if absent) in this process."""

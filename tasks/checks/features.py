@@ -14,7 +14,7 @@ from tasks.checks.feature_coverage import active_items, active_users, days_until
 from tasks.checks.gx import evaluate_suite, run_parameters
 from tasks.checks.profile import Relation, measure_relation, parquet, profile_file
 from tasks.checks.profile_row import measured
-from tasks.checks.rejection_rates import RejectedCount, reject_profiles
+from tasks.checks.rejection_rates import RejectedCount, reject_profiles, warn_of_rejected_rows
 from tasks.checks.suites import Suite, load_suite, suite_for
 from tasks.checks.trailing import with_trailing
 from tasks.checks.verdicts import Check, CheckResult, finish
@@ -22,6 +22,7 @@ from tasks.errors import CheckFailed
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Tables
 from tasks.quarantine.rejected_rows import quarantine_rows
+from tasks.runs.narration import counted, say
 from tasks.spec.feature_catalog import MARTS, ON_DEMAND_MARTS
 from tasks.store.database import memory
 from tasks.store.sql import identifier, literal, literals
@@ -60,13 +61,15 @@ def check_features(run: Run) -> FeatureCheckResult:
         rejects = reject_profiles(tables, run, rejected_rows, suite.meta.trailing)
         # Before anything can fail: rejected rows are kept whatever the verdict on them.
         quarantined = quarantine_rows(tables, run, rejected_rows)
-        for mart in MARTS:
+        for mart in counted(MARTS, "marts"):
             checks += _check_mart(tables, run, mart)
         checks += _check_coverage(tables, run)
     checks += evaluate_suite(suite, rejects, run_parameters(run))
+    counts = tuple(map(RejectedCount.of, rejects))
+    warn_of_rejected_rows(run, counts)
     return finish(
         run, "check_features", checks, FeatureCheckResult,
-        rejects=tuple(map(RejectedCount.of, rejects)),
+        rejects=counts,
         quarantine={table: kept.rows for table, kept in quarantined.items()},
         quarantine_files={table: kept.file for table, kept in quarantined.items()},
     )  # fmt: skip
@@ -88,7 +91,12 @@ def _check_mart(tables: Tables, run: Run, mart: str) -> list[Check]:
             measured(mart, day, mart, measure_relation(connection, relation, declared, columns))
             for day, relation in zip(days, relations, strict=True)
         ]
-    return evaluate_suite(suite, [with_trailing(suite, today, past)], run_parameters(run))
+    checks = evaluate_suite(suite, [with_trailing(suite, today, past)], run_parameters(run))
+    say(
+        "{mart}: {rows:,} rows as of {day}, {days:,} days before it; {checks:,} checks",
+        mart=mart, rows=today.rows or 0, day=run.as_of, days=len(past), checks=len(checks),
+    )  # fmt: skip
+    return checks
 
 
 def _check_coverage(tables: Tables, run: Run) -> list[Check]:
@@ -134,7 +142,9 @@ def check_examples(run: Run) -> CheckResult:
             if part == "validation" and not run.windows.validation:
                 continue
             path = run.step_dir("sample") / f"{part}.parquet"
-            checks += _check_part(connection, run, load_suite(f"examples.{part}"), part, path)
+            verdicts = _check_part(connection, run, load_suite(f"examples.{part}"), part, path)
+            say("{part}: {checks:,} checks of the examples", part=part, checks=len(verdicts))
+            checks += verdicts
     return finish(run, "check_examples", checks, CheckResult)
 
 

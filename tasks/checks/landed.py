@@ -27,6 +27,7 @@ from tasks.checks.suites import Suite, suite_for, suite_names, tables_with_suite
 from tasks.checks.trailing import with_trailing
 from tasks.checks.verdicts import Check, CheckResult, finish
 from tasks.errors import LandingError
+from tasks.runs.narration import counted, say
 from tasks.sources.datasets import load_dataset
 from tasks.spec.parts import FilesSource, Source
 from tasks.store.database import memory
@@ -48,7 +49,7 @@ def check_landed(run: Run) -> CheckResult:
     source, staging = run.spec.source_name, run.spec.staging
     checks: list[Check] = []
     with memory() as connection:
-        for table in _landed_tables(run):
+        for table in counted(_landed_tables(run), "tables"):
             partitions = _partitions(run, table)
             latest = _latest(run, table, partitions)
             read_manifests(run.home, source, [table], latest.ds, latest.ds, verify=True)
@@ -56,7 +57,12 @@ def check_landed(run: Run) -> CheckResult:
             suite = suite_for(staging, table, "default.landed").for_columns(_columns(connection, latest))
             before = _footer_profiles(connection, suite, earlier)
             today = _profile(connection, run, suite, latest, earlier)
-            checks += evaluate_suite(suite, [today], run_parameters(run), earlier=before)
+            verdicts = evaluate_suite(suite, [today], run_parameters(run), earlier=before)
+            say(
+                "{table}: {rows:,} rows on {day}, {days:,} days before it; {checks:,} checks by {suite}",
+                table=table, rows=latest.rows, day=latest.ds, days=len(earlier), checks=len(verdicts), suite=suite.name,
+            )  # fmt: skip
+            checks += verdicts
     return finish(run, "check_landed", checks, CheckResult)
 
 
@@ -106,7 +112,8 @@ def _profile(
     """The profile of the as-of day with what the manifests and the trailing days add to it."""
     since = partition.ds - timedelta(days=suite.meta.trailing.days)
     # A day that was not measured before costs a scan: only where the suite compares.
-    past = [_measured(connection, run, suite, part) for part in earlier if part.ds >= since] if _back(suite) else []
+    trailing = [part for part in earlier if part.ds >= since] if _back(suite) else []
+    past = [_measured(connection, run, suite, part) for part in counted(trailing, "days measured")]
     today = _measured(connection, run, suite, partition)
     rows = today.rows or 0
     today = today.with_measures(

@@ -14,10 +14,11 @@ from tasks.checks.list_statistics import Pages, Statistics, agreement, list_stat
 from tasks.checks.profile_row import measured
 from tasks.checks.suites import load_suite
 from tasks.checks.verdicts import CheckResult, finish
-from tasks.evaluation.champion import Champion, champion_scores
+from tasks.evaluation.champion import Champion, champion_scores, say_champion
 from tasks.evaluation.diagnostics import DIAGNOSTICS_FILE, diagnose
 from tasks.evaluation.evaluate import model_scores, populations_of
 from tasks.evaluation.results import ChampionResult, EvaluateResult
+from tasks.runs.narration import counted, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +52,8 @@ def check_predictions(run: Run) -> PredictionCheckResult:
     path = run.step_dir("sample") / "test.parquet"
     table = pq.read_table(path)
     champion = champion_scores(run, table)
+    say_champion(champion, run.as_of, "the lists cannot be compared with its")
+    say("{examples:,} test examples as lists, cut off at {k}", examples=table.num_rows, k=cut_off(run))
     evaluated = model_scores(run, table)
     profiles = [measured(name, run.as_of, path, row) for name, row in _profiles(run, table, evaluated, champion)]
     checks = evaluate_suite(load_suite(f"predictions.{run.spec.examples.kind}"), profiles, run_parameters(run))
@@ -64,7 +67,7 @@ def _profiles(run: Run, table: pa.Table, evaluated: Floats, champion: Champion) 
     # Without `refit`, the evaluated model is the one that is published.
     scores = model_scores(run, table, "published.txt") if refit else evaluated
     rival, pages, profiles = champion.scores, Pages.of(table), []
-    for name, lists in parts(pages, populations_of(run, table)):
+    for name, lists in counted(list(parts(pages, populations_of(run, table))), "populations"):
         chosen, rows = pages.only(lists)
         measures = list_statistics(chosen, scores[rows], k)
         measures |= _compared("refit", chosen, scores[rows], evaluated[rows] if refit else None, k)

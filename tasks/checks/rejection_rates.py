@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,8 @@ from tasks.checks.profile_columns import ProfileColumn
 from tasks.checks.profile_row import Profile
 from tasks.checks.trailing import history
 from tasks.features.warehouse import Tables
+from tasks.quarantine.rejection_rules import explain_rule
+from tasks.runs.narration import warn
 from tasks.store.partitions import read_manifests
 from tasks.store.records import Record
 from tasks.store.sql import literal
@@ -70,6 +72,27 @@ def reject_profiles(tables: Tables, run: Run, source: str, trailing: Trailing) -
         for (table, rule), count in by_rule.items()
         if day in count
     ]
+
+
+def warn_of_rejected_rows(run: Run, counts: Iterable[RejectedCount]) -> None:
+    """Say of each table how many rows of the as-of day staging rejected, by which rules, and why those reject."""
+    by_table: dict[str, list[str]] = {}
+    totals: dict[str, RejectedCount] = {}
+    for count in counts:
+        table, _, rule = count.table.partition(": ")
+        if rule == ALL_RULES:
+            totals[table] = count
+        elif rule:
+            reason = explain_rule(run.spec.staging, rule).rstrip(".")
+            by_table.setdefault(table, []).append(f"{rule} {count.rejected:,} ({reason})")
+    for table, total in totals.items():
+        warn(
+            "{table}: {rejected:,} of {offered} rows of {day} are kept out, in quarantine{_share}: {rules}. "
+            "`matinee quarantine show {pipeline} --as-of {day}` shows them",
+            table=table, rejected=total.rejected, day=run.as_of, pipeline=run.spec.name,
+            offered="?" if total.rows is None else f"{total.rows:,}", rules="; ".join(by_table.get(table, [])),
+            _share="" if total.rate is None else f" ({100 * total.rate:.2g} %)",
+        )  # fmt: skip
 
 
 def _offered(run: Run, table: str, first: date) -> dict[date, int]:

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError, field_serializer
 
 from tasks.checks.profile_columns import ProfileColumn
 from tasks.errors import CheckFailed
+from tasks.runs.narration import MOST_WARNINGS, say, warn_each
 from tasks.runs.steps import BY_NAME
 from tasks.store.files import atomic_dir, write_json
 from tasks.store.records import Record
@@ -128,6 +129,14 @@ class CheckResult(Record):
     warnings: tuple[str, ...]
     """Sentences of the checks of severity `warning` that failed."""
 
+    def summary(self) -> str:
+        """How many checks passed, and how many of the others only warn."""
+        passed = self.checked - self.failed_critical - self.failed_warning - self.failed_info
+        others = {"warn": self.failed_warning, "are only noted": self.failed_info}
+        return f"{passed:,} of {self.checked:,} checks passed" + "".join(
+            f", {count:,} {verb}" for verb, count in others.items() if count
+        )
+
 
 Result = TypeVar("Result", bound=CheckResult)
 
@@ -163,6 +172,7 @@ def finish(
         if not critical:
             write_json(folder / "made_by.json", run.made_by)
             result.write(folder / "result.json")
+    log_failed(checks, run.step_dir(step) / FILE)
     if critical:
         raise CheckFailed(_failure_text(run, step, critical, len(checks)))
     return result
@@ -182,16 +192,32 @@ def _counts(checks: Sequence[Check]) -> dict[str, Any]:
     }
 
 
+def log_failed(checks: Sequence[Check], file: Path) -> None:
+    """Log what was observed and expected by each check that only warns, and by those that are only noted.
+
+    Args:
+        checks: all verdicts; the critical ones that failed are left to the step's error.
+        file: where all of them are.
+    """
+    failed = [check for check in checks if not check.success]
+    warn_each([check.words() for check in failed if check.severity == "warning"], str(file))
+    noted = [check.words() for check in failed if check.severity == "info"]
+    for text in noted[:MOST_WARNINGS]:
+        say("noted: {_text}", _text=text)
+    if len(noted) > MOST_WARNINGS:
+        say("and {left} more are noted: {file}", left=len(noted) - MOST_WARNINGS, file=str(file))
+
+
 def _failure_text(run: Run, step: str, critical: Sequence[Check], total: int) -> str:
     lines = [
         f"{run.spec.name} as of {run.as_of}: {len(critical)} of {total} checks of the {CHECKED[step]} failed "
         "critically; nothing that depends on it was run."
     ]
-    for number, check in enumerate(critical[:MAX_SHOWN], 1):
-        lines += [f"{number}. {check.words()}.", f"   Why it matters: {check.why}"]
-        lines += [f"   Where: {check.place}"] if check.place else []
+    # What was observed and what to do come first, and together: this is read at the top of a log.
+    lines += [f"{number}. {check.words()}." for number, check in enumerate(critical[:MAX_SHOWN], 1)]
     if len(critical) > MAX_SHOWN:
         lines.append(f"… and {len(critical) - MAX_SHOWN} more.")
     lines += [f"What to do: {action}" for action in dict.fromkeys(check.next for check in critical)]
-    lines.append(f"All results: {run.step_dir(step) / FILE}")
-    return "\n".join(lines)
+    lines += [f"Why it matters: {why}" for why in dict.fromkeys(check.why for check in critical[:MAX_SHOWN])]
+    places = dict.fromkeys(check.place for check in critical[:MAX_SHOWN] if check.place)
+    return "\n".join([*lines, *(f"Where: {place}" for place in places), f"All results: {run.step_dir(step) / FILE}"])

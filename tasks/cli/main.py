@@ -19,7 +19,8 @@ from tasks.cli.prove import prove
 from tasks.errors import GateFailed, MatineeError, SpecError
 from tasks.operations.terminal import plain_console
 from tasks.runs.failures import call_step, explained
-from tasks.runs.step_log import VARIABLE, log_to_stderr
+from tasks.runs.narration import log
+from tasks.runs.step_log import VARIABLE, log_everything, log_to_stderr
 from tasks.runs.steps import BY_NAME
 from tasks.store.settings import unknown
 
@@ -51,6 +52,7 @@ def _open_run(pipeline: str, as_of: datetime, attempt: str, data: Path | None = 
 def _run_step(name: str, run: Any, *args: Any) -> None:
     from tasks.cli.render_result import render_result
 
+    log_everything()
     console.print(render_result(call_step(run, name, BY_NAME[name].load(), *args)))
 
 
@@ -135,6 +137,7 @@ def run(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli", data: Data = 
     """Run every step for one day, in order, without Airflow."""
     from tasks.operations.run_all import run_all
 
+    log_everything()
     run_all(_open_run(pipeline, as_of, attempt, data), console)
 
 
@@ -198,6 +201,17 @@ def download(
     console.print(f"{dataset} is in {to}")
 
 
+def _show(error: Exception, explanation: MatineeError) -> None:
+    """Show why a command ends: to people as text, to a program that reads JSON as a line of it, once."""
+    if os.environ.get(VARIABLE) == "json":
+        if not getattr(error, "logged", False):
+            log.error("%s", explanation, extra={"error": type(explanation).__name__})
+        return
+    errors.print(Text(f"matinee: {type(explanation).__name__}", style="bold red"))
+    # Messages quote paths and SQL: no colors, and no line breaks inside of what people copy.
+    errors.print(str(explanation), highlight=False, soft_wrap=True)
+
+
 def main() -> None:
     """Run the command line; bad input ends in one clear message and an exit code, never in a traceback."""
     # Before anything imports NumPy: OpenBLAS reads it once, when it is loaded.
@@ -207,8 +221,7 @@ def main() -> None:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     warnings.simplefilter("ignore", DeprecationWarning)
     try:
-        if kind := os.environ.get(VARIABLE):
-            log_to_stderr(kind)
+        log_to_stderr(os.environ.get(VARIABLE) or None)
         for line in unknown(os.environ):
             errors.print(f"matinee: {line}", style="yellow", highlight=False, soft_wrap=True)
         # The name is given because `python -m tasks.cli` would otherwise call itself that in every usage line.
@@ -217,8 +230,6 @@ def main() -> None:
         explanation = explained(error)
         if explanation is None:  # a bug: its traceback is what helps
             raise
-        errors.print(Text(f"matinee: {type(explanation).__name__}", style="bold red"))
-        # Messages quote paths and SQL: no colors, and no line breaks inside of what people copy.
-        errors.print(str(explanation), highlight=False, soft_wrap=True)
+        _show(error, explanation)
         # 2 is also how click ends on wrong usage.
         sys.exit(2 if isinstance(error, SpecError) else 3 if isinstance(error, GateFailed) else 1)

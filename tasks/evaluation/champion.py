@@ -16,6 +16,7 @@ from engine.errors import EngineError
 from engine.evaluation import CHAMPION, EVERYBODY
 from tasks.errors import MatineeError, first_line
 from tasks.evaluation.results import ChampionResult
+from tasks.runs.narration import say, warn
 from tasks.spec.parts import BeatsGate, NotWorseGate
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
@@ -52,6 +53,23 @@ class Champion:
     def record(self) -> ChampionResult:
         """Keep what the gates and the pages need to know."""
         return ChampionResult(version=self.version, since=self.since, problem=self.problem)
+
+
+def say_champion(champion: Champion, as_of: date, without: str) -> None:
+    """Say which version is compared with, or why none is.
+
+    Args:
+        champion: as it was found.
+        as_of: the run's day.
+        without: what follows where there is none to compare with.
+    """
+    if champion.version is None:
+        warn("no champion before {day}: {_without}", day=as_of, _without=without)
+    elif champion.problem is not None:
+        warn("the champion {version} cannot be compared: {why}", version=champion.version, why=champion.problem)
+    else:
+        say("the champion is {version}; new to it are cuts from {since} on", version=champion.version,
+            since=champion.since)  # fmt: skip
 
 
 def has_champion_gate(spec: Spec) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine.evaluation import CHAMPION, EVERYBODY, MODEL, EvaluationRecord, overall
 from tasks.errors import TrainingError
-from tasks.evaluation.champion import Champion, champion_of, has_champion_gate
+from tasks.evaluation.champion import Champion, champion_of, has_champion_gate, say_champion
 from tasks.evaluation.held_out import HeldOut, baseline_rows, truth_of
 from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage, leakage_of
 from tasks.evaluation.results import (
@@ -25,6 +25,7 @@ from tasks.evaluation.results import (
     GroupValues,
 )
 from tasks.examples.arrays import matrix
+from tasks.runs.narration import counted, say
 from tasks.spec.populations import EVERYBODY_ELSE, slug
 from tasks.spec.spec import Spec
 from tasks.store.files import json_number
@@ -95,7 +96,7 @@ def rank_groups(run: Run, held_out: HeldOut, champion: Champion | None = None) -
 
     rows = held_out.group_rows
     values = {}
-    for contender, (scores, listed) in _contenders(run, held_out.table, champion).items():
+    for contender, (scores, listed) in counted(_contenders(run, held_out.table, champion).items(), "contenders"):
         lists = held_out.lists(scores, listed)
         for metric in run.spec.evaluate.metrics:
             figures = parse_metric(metric)(lists)
@@ -145,7 +146,7 @@ def records(spec: Spec, groups: Groups) -> list[EvaluationRecord]:
 
     blocks = user_blocks(groups.users, INTERVAL_SEED)
     figures = []
-    for population, piece, mask in parts(spec, groups):
+    for population, piece, mask in counted(list(parts(spec, groups)), "populations and slices"):
         for (metric, contender), values in groups.values.items():
             if contender == REFIT:  # it was trained on these lists
                 continue
@@ -175,10 +176,14 @@ def evaluate_step(run: Run) -> EvaluateResult:
     """
     table = _test_examples(run)
     champion = champion_of(run, table) if has_champion_gate(run.spec) else None
+    if champion is not None:
+        say_champion(champion, run.as_of, "gates against it pass")
     held_out = HeldOut.of(run.spec, table, truth_of(run))
-    groups = rank_groups(run, held_out, champion)
-    figures = records(run.spec, groups)
     primary = run.spec.gates[0].metric
+    groups = rank_groups(run, held_out, champion)
+    _say_groups(run, held_out, groups)
+    figures = records(run.spec, groups)
+    _say_figures(figures, primary)
     baselines = {name: groups.values[FigureKey(primary, name)] for name in run.spec.evaluate.baselines}
     leakage = leakage_of(run.spec, held_out, baselines)
     result = _result(run.spec, groups, figures, leakage, champion)
@@ -188,6 +193,24 @@ def evaluate_step(run: Run) -> EvaluateResult:
         groups.write(folder.path / GROUPS_FILE)
         folder.result = result
     return result
+
+
+def _say_groups(run: Run, held_out: HeldOut, groups: Groups) -> None:
+    cuts = run.windows.test
+    say(
+        "{groups:,} groups of {users:,} users in the test cuts {first} to {last}, {examples:,} examples",
+        groups=len(groups.users), users=len(set(groups.users)), first=cuts[0], last=cuts[-1],
+        examples=held_out.table.num_rows,
+    )  # fmt: skip
+
+
+def _say_figures(figures: Sequence[EvaluationRecord], metric: str) -> None:
+    everybody = [f for f in figures if f.metric == metric and f.population == EVERYBODY and f.slice is None]
+    spans = [
+        f"{f.of} undefined" if f.value is None else f"{f.of} {f.value:.4f} [{f.low or 0:.4f}, {f.high or 0:.4f}]"
+        for f in everybody
+    ]
+    say("{metric} with its 95 % interval: {spans}", metric=metric, spans=", ".join(spans))
 
 
 def _test_examples(run: Run) -> pa.Table:

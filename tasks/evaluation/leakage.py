@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from engine.metrics import Metric, parse_metric
 from tasks.evaluation.held_out import HeldOut, baseline_rows
+from tasks.runs.narration import counted, warn
 from tasks.spec.spec import Spec
 from tasks.store.files import json_number
 from tasks.store.records import Record
@@ -144,7 +145,12 @@ def leakage_of(spec: Spec, held_out: HeldOut, baselines: Mapping[str, Floats]) -
         baselines: values of the primary metric, one per group, of every baseline.
     """
     yardstick = _yardstick(spec, held_out, baselines)
-    powers = [_power(yardstick, held_out, name, spec.evaluate.acknowledged.get(name)) for name in spec.features]
+    powers = [
+        _power(yardstick, held_out, name, spec.evaluate.acknowledged.get(name))
+        for name in counted(spec.features, "features alone")
+    ]
+    if suspicious := [power.feature for power in powers if power.suspicious]:
+        warn("leakage suspected, the gate says why: {features}", features=suspicious)
     return Leakage(
         metric=yardstick.metric.name,
         reference=Reference(of=yardstick.of, value=json_number(_mean(yardstick.reference), DIGITS)),

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.evaluation import EvaluationRecord
+from engine.evaluation import MODEL, EvaluationRecord
 from tasks.store.records import Record, read_list_if_valid
 
 if TYPE_CHECKING:
@@ -51,6 +51,20 @@ class EvaluateResult(Record):
     metrics: dict[str, dict[str, float | None]]
     suspicious: tuple[str, ...] = ()
     champion: ChampionResult | None = None
+
+    def summary(self) -> str:
+        """The model's value of each metric, beside the best of the others."""
+        return f"{self.groups:,} groups; " + ", ".join(
+            _beside_best(metric, values) for metric, values in self.metrics.items()
+        )
+
+
+def _beside_best(metric: str, values: Mapping[str, float | None]) -> str:
+    ours = values.get(MODEL)
+    others = {name: value for name, value in values.items() if name != MODEL and value is not None}
+    best = max(others, key=lambda name: others[name], default=None)
+    beside = "" if best is None else f" ({best} {others[best]:.4f})"
+    return f"{metric} {'undefined' if ours is None else f'{ours:.4f}'}{beside}"
 
 
 class FigureKey(NamedTuple):

@@ -9,15 +9,15 @@ version would publish, so what is trained on is what is served.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import BuildError, TrainingError
+from tasks.errors import BuildError
 from tasks.examples import queries
-from tasks.examples.retrieval_models import Past
-from tasks.examples.retrievers import AsOf, blas_kernels, model_of, refit_day
+from tasks.examples.cut_models import Models
+from tasks.examples.retrieval_log import RetrievalTally, say_cuts
+from tasks.examples.retrievers import blas_kernels, model_of
 from tasks.features.build import (
     landing_digest,
     libraries,
@@ -29,6 +29,7 @@ from tasks.features.dbt_run import dbt_vars
 from tasks.features.engines import warehouse_of
 from tasks.features.ledger import BuildRequest
 from tasks.features.warehouse import Tables
+from tasks.runs.narration import counted
 from tasks.runs.provenance import code_digest
 from tasks.spec.spec import Spec
 from tasks.store.files import atomic_dir, checked_file, digest, write_digests, write_json
@@ -37,7 +38,6 @@ from tasks.store.records import Record
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    import pyarrow as pa
 
     from engine.items import Items
     from engine.retrieval import Retriever
@@ -62,6 +62,10 @@ class RetrieveResult(Record):
     made: int
     folders: dict[date, str]
     kernels: list[str]
+
+    def summary(self) -> str:
+        """How many cuts were made."""
+        return f"{self.made:,} of {self.cuts:,} cuts made, {self.cuts - self.made:,} reused"
 
 
 def cut_folders(run: Run, need: BuildRequest, kernels: list[str] | None = None) -> dict[date, Path]:
@@ -128,13 +132,16 @@ def retrieve_step(run: Run) -> RetrieveResult:
         folders = cut_folders(run, need)
         missing = {day: folder for day, folder in folders.items() if not folder.exists()}
         require_built(run, tables)
-        models = Models(tables, run.spec)
-        for day, folder in missing.items():
+        say_cuts(folders, missing)
+        tally = RetrievalTally(run.spec)
+        models = Models(tables, run.spec, tally)
+        for day, folder in counted(missing.items(), "cuts"):
             with atomic_dir(folder) as target:
                 models.write(day, target)
                 if run.spec.examples.kind == "snapshots" or day in need.labels:  # else nothing is to be learnt of it
-                    _write_candidates(tables, run.spec, day, target)
+                    _write_candidates(tables, tally, day, target)
                 write_digests(target)
+    tally.say()
     result = RetrieveResult(
         data=landing_digest(need.partitions),
         cuts=len(folders),
@@ -147,61 +154,10 @@ def retrieve_step(run: Run) -> RetrieveResult:
     return result
 
 
-@dataclass
-class Models:
-    """Fits and writes the models of cuts; item models are fitted once per refit day."""
-
-    tables: Tables
-    spec: Spec
-
-    def __post_init__(self) -> None:
-        self._fitted: dict[tuple[str, date], Any] = {}
-
-    def write(self, cut: date, folder: Path) -> None:
-        """Write the catalog and one file for each retrieval of the spec."""
-        import pyarrow.parquet as pq
-
-        from engine.npz import save_arrays
-
-        items = item_table(self.tables, cut)
-        pq.write_table(items.select(["item_id", "title", "category", "available"]), folder / "catalogue.parquet")
-        now = AsOf(past_actions(self.tables, cut), items)
-        for part in self.spec.retrieval:
-            arrays = model_of(part).arrays(part, now, self._fit(part, cut))
-            save_arrays(folder / f"{part.type}.npz", **arrays)
-
-    def _fit(self, part: Any, cut: date) -> Any:
-        """Fit what a retrieval keeps between two refit days, unless another cut has had it fitted."""
-        fit = model_of(part).fit
-        if fit is None:
-            return None
-        key = part.type, refit_day(cut, self.spec.start, part.refit)
-        if key not in self._fitted:
-            self._fitted[key] = fit(past_actions(self.tables, key[1]).matrix(part.half_life), part)
-        return self._fitted[key]
-
-
 def _texts(column: Any) -> npt.NDArray[np.str_]:
     import numpy as np
 
     return np.asarray(column.to_pylist(), dtype=np.str_)
-
-
-def item_table(tables: Tables, cut: date) -> pa.Table:
-    """The items known as of a cut, by id.
-
-    Raises:
-        TrainingError: there is none.
-    """
-    table = tables.arrow(queries.known_items(cut))
-    if not table.num_rows:
-        raise TrainingError(f"no item is known as of {cut}: look at the table `items` and at the landed days up to it")
-    return table
-
-
-def past_actions(tables: Tables, cut: date) -> Past:
-    """The actions of the year up to a cut, as known by then."""
-    return Past.of(tables.arrow(queries.past_actions(cut)))
 
 
 def load_retrievers(spec: Spec, folder: Path) -> tuple[Items, list[tuple[Retriever, int]]]:
@@ -219,17 +175,20 @@ def load_retrievers(spec: Spec, folder: Path) -> tuple[Items, list[tuple[Retriev
     ]
 
 
-def _write_candidates(tables: Tables, spec: Spec, cut: date, folder: Path) -> None:
+def _write_candidates(tables: Tables, tally: RetrievalTally, cut: date, folder: Path) -> None:
+    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     from engine.candidates import ranks_of, scores_of
 
+    spec = tally.spec
     items, retrievers = load_retrievers(spec, folder)
     if spec.examples.kind == "impressions":
-        rows, users, pairs = _shown(tables, spec, cut, items)
+        rows, users, pairs = _shown(tables, tally, cut, items)
     else:
         rows, users, pairs = _snapshot(tables, cut, items, retrievers)
+        tally.retrieved(cut, np.diff(pairs.offsets))
     scores = scores_of(retrievers, users, pairs)
     # NaN becomes null, for which SQL puts the default; NaN it takes for a number.
     columns = {name: pa.array(values, from_pandas=True) for name, values in scores.items()}
@@ -238,6 +197,7 @@ def _write_candidates(tables: Tables, spec: Spec, cut: date, folder: Path) -> No
             columns[f"{part.type}_rank"] = pa.array(ranks_of(pairs, scores[f"{part.type}_score"]))
     table = pa.table({**rows, **columns})
     pq.write_table(table, folder / CANDIDATES, compression="zstd")
+    tally.wrote(table.num_rows)
     write_json(folder / "made.json", {"cut": cut, "rows": table.num_rows})
 
 
@@ -271,18 +231,21 @@ def _snapshot(
     )
 
 
-def _shown(tables: Tables, spec: Spec, cut: date, items: Items) -> tuple[dict[str, Any], npt.NDArray[np.str_], Any]:
+def _shown(
+    tables: Tables, tally: RetrievalTally, cut: date, items: Items
+) -> tuple[dict[str, Any], npt.NDArray[np.str_], Any]:
     """Rows, users and pairs: what was shown on the day after the cut, as known when its labels are complete."""
     import numpy as np
 
     from engine.arrays import offsets_of
     from engine.candidates import Candidates
 
-    table = tables.arrow(queries.shown(spec, cut))
+    table = tables.arrow(queries.shown(tally.spec, cut))
     # The query orders rows by user, byte by byte, which is `unique`'s order of code points.
     names, counts = np.unique(_texts(table["user_id"]), return_counts=True)
     numbers = items.ids.numbers(_texts(table["item_id"]))
     keep = numbers >= 0  # an item that is not known as of the cut has no features then
+    tally.unknown += len(keep) - int(keep.sum())
     owners = np.repeat(np.arange(len(names)), counts)[keep]
     lengths = np.bincount(owners, minlength=len(names))
     rows = table.filter(keep)

@@ -19,6 +19,7 @@ from tasks.examples.allocation import allocate
 from tasks.examples.candidates import candidate_files
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Tables
+from tasks.runs.narration import amounts, counted, say
 from tasks.spec.feature_catalog import KEYS, MARTS, MartFeature
 from tasks.spec.spec import Spec
 from tasks.store.files import write_json
@@ -55,6 +56,11 @@ class SampleResult(Record):
     rows: dict[str, int]
     populations: dict[str, int]
     serving: dict[str, int]
+
+    def summary(self) -> str:
+        """Rows by file, and the groups they come from."""
+        drawn, groups = sum(draw.drawn for draw in self.strata), sum(draw.groups for draw in self.strata)
+        return f"{drawn:,} of {groups:,} groups drawn to train on; examples: {amounts(self.rows)}"
 
 
 def _strata_counts(tables: Tables, spec: Spec, cuts: Sequence[date]) -> dict[tuple[str, ...], int]:
@@ -108,6 +114,7 @@ def sample_step(run: Run) -> SampleResult:
         strata = _draw(tables, run, "fit", fit)
         if not strata:
             raise TrainingError(_no_positive(run, fit))
+        _say_draw(run, strata, len(fit))
         if spec.publish.refit:
             _draw(tables, run, "refit", windows.refit)
         if spec.examples.kind == "snapshots":
@@ -121,7 +128,20 @@ def sample_step(run: Run) -> SampleResult:
             serving=_serving_features(tables, run, folder.path / "serving"),
         )
         write_json(folder.path / STRATA_FILE, [stratum.to_json() for stratum in strata])
+    say("features as of {day}, to serve: {rows}", day=run.as_of, rows=result.serving)
     return result
+
+
+def _say_draw(run: Run, strata: Sequence[StratumDraw], cuts: int) -> None:
+    spec = run.spec.sample
+    whole = sum(draw.drawn == draw.groups for draw in strata)
+    say(
+        "{groups:,} groups of {cuts} cuts have something to learn; {drawn:,} are drawn over {strata:,} strata of "
+        "{names} ({allocation}, at least {floor:,} of each; {whole:,} strata are taken whole)",
+        groups=sum(draw.groups for draw in strata), cuts=cuts, drawn=sum(draw.drawn for draw in strata),
+        strata=len(strata), names=" and ".join(spec.strata) or "everything", allocation=spec.allocation,
+        floor=spec.floor, whole=whole,
+    )  # fmt: skip
 
 
 def _write_examples(tables: Tables, run: Run, folder: Path) -> dict[str, int]:
@@ -134,10 +154,11 @@ def _write_examples(tables: Tables, run: Run, folder: Path) -> dict[str, int]:
         "test": ("judged", windows.test),
         **({"refit": ("refit", windows.refit)} if run.spec.publish.refit else {}),
     }
-    return {
-        name: tables.write(queries.examples(run.spec, drawn, cuts, type(tables)), folder / f"{name}.parquet")
-        for name, (drawn, cuts) in parts.items()
-    }
+    rows = {}
+    for name, (drawn, cuts) in counted(parts.items(), "files"):
+        rows[name] = tables.write(queries.examples(run.spec, drawn, cuts, type(tables)), folder / f"{name}.parquet")
+        say("{file}: {rows:,} examples of {cuts} cuts", file=name, rows=rows[name], cuts=len(cuts))
+    return rows
 
 
 def _serving_features(tables: Tables, run: Run, folder: Path) -> dict[str, int]:

@@ -6,7 +6,6 @@ many.
 
 from __future__ import annotations
 
-import logging
 import platform
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
@@ -22,6 +21,7 @@ from tasks.features.dbt_run import dbt_vars, run_dbt
 from tasks.features.engines import warehouse_of
 from tasks.features.ledger import BuildPlan, BuildRequest, Entry, plan_build
 from tasks.features.warehouse import Tables, Warehouse
+from tasks.runs.narration import say, warn
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
 from tasks.spec.windows import first_as_of, labels_lookback, landing_start, lookback, windows
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from tasks.store.partitions import Partition
 
 
-log = logging.getLogger("matinee")
 # Everything that computes numbers or writes files: another version may produce other bytes (ADR 6).
 LIBRARIES = ("dbt-core", "dbt-duckdb", "duckdb", "implicit", "lightgbm", "numba", "numpy", "pyarrow", "scipy")
 
@@ -53,6 +52,10 @@ class DaySpan(Record):
         """Sum up days."""
         ends = {"from": min(days), "to": max(days)} if days else {}
         return cls.model_validate({"days": len(days), **ends})
+
+    def __str__(self) -> str:
+        span = f" ({self.first} to {self.last})" if self.days > 1 else f" ({self.first})" if self.days else ""
+        return f"{self.days:,}{span}"
 
     @model_serializer(mode="wrap")
     def _without_none(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -75,6 +78,15 @@ class BuildResult(Record):
             features_built=DaySpan.of(plan.features),
             labels_built=DaySpan.of(plan.labels),
             up_to_date=plan.empty,
+        )
+
+    def summary(self) -> str:
+        """The days that were built."""
+        if self.up_to_date:
+            return "everything was built already"
+        return (
+            f"days loaded: {self.partitions_loaded}; feature days built: {self.features_built}; "
+            f"label cuts built: {self.labels_built}"
         )
 
 
@@ -193,6 +205,7 @@ def build(spec: Spec, home: Home, need: BuildRequest, folder: Path) -> BuildPlan
     with warehouse.locked():
         # Planned under the lock, because the previous holder may have built the same days.
         plan = warehouse.prepare(need, code_of_tables(spec))
+        _say_plan(plan)
         for partition in need.partitions:
             if (partition.table, partition.ds) in plan.changed:  # the others' rows are in the tables already
                 check_content(partition)
@@ -202,6 +215,18 @@ def build(spec: Spec, home: Home, need: BuildRequest, folder: Path) -> BuildPlan
             warehouse.record_tested()
     write_json(folder / "models.json", [model.to_json() for model in models])
     return plan
+
+
+def _say_plan(plan: BuildPlan) -> None:
+    if plan.empty:
+        say("nothing to build: the tables were built from what is landed, by this code")
+        return
+    say(
+        "to build: {partitions:,} partitions to load, feature days: {features}, label cuts: {labels}",
+        partitions=len(plan.changed), features=DaySpan.of(plan.features), labels=DaySpan.of(plan.labels),
+    )  # fmt: skip
+    if again := sum(bool(lacking.other) for lacking in plan.lacking.values()):
+        say("{again:,} of them were built before, from other rows, another pipeline file or by other code", again=again)
 
 
 def build_staging(spec: Spec, home: Home, partitions: Sequence[Partition], log: Path) -> Warehouse:
@@ -255,9 +280,10 @@ def _build_together(run: Run, days: Sequence[date], folder: Path) -> BuildPlan:
     """Build the run's days with those of others, or alone if that goes wrong: theirs is not its affair."""
     from tasks.sources.land import land
 
+    say("with it {others:,} days that wait: {first} to {last}", others=len(days) - 1, first=days[0], last=days[-1])
     try:
         land(run.spec, run.home, landing_start(run.spec, days[0]), days[-1], data=run.data)
         return build(run.spec, run.home, needed_by(run.spec, run.home, days, run.data), folder)
     except MatineeError as error:
-        log.warning("the days %s to %s are not built together: %s", days[0], days[-1], error)
+        warn("the days {first} to {last} are not built together: {why}", first=days[0], last=days[-1], why=str(error))
         return build(run.spec, run.home, needed(run), folder)

@@ -13,10 +13,14 @@ from typing import Any
 from tasks.errors import BuildError
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Warehouse
+from tasks.runs.narration import Count, counting, say, warn_each
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
 from tasks.store.records import Record
+
+SLOWEST = 3  # models that the log names
+RESULTS = frozenset({"LogModelResult", "LogTestResult"})
 
 
 class ModelOutcome(Record):
@@ -33,6 +37,22 @@ class ModelOutcome(Record):
     def ended_well(self) -> bool:
         """Whether it neither failed nor was skipped."""
         return self.status in {"success", "pass", "warn"}
+
+
+class _Progress:
+    """Follows dbt's events, which come from its threads: what has begun, and what has ended."""
+
+    def __init__(self, count: Count) -> None:
+        self._count = count
+        self._ended: set[str] = set()
+
+    def __call__(self, event: Any) -> None:
+        """Note an event."""
+        if event.info.name == "LogStartLine":  # the first event that knows how many there are
+            self._count.total, self._count.at = event.data.total, event.data.node_info.node_name
+        elif event.info.name in RESULTS:
+            self._ended.add(event.data.node_info.unique_id)
+            self._count.done = len(self._ended)
 
 
 def dbt_vars(spec: Spec) -> dict[str, Any]:
@@ -75,8 +95,6 @@ def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> lis
     Raises:
         BuildError: a model or test failed, or nothing was selected; names each with dbt's message.
     """
-    from dbt.cli.main import dbtRunner
-
     folder, warehouse = home.root / "dbt" / spec.name, warehouse_of(home, spec.name)
     command = [
         # By default, dbt reports success when it selects nothing.
@@ -88,8 +106,12 @@ def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> lis
         "--exclude-resource-type", "unit_test", "--vars", json.dumps(dbt_vars(spec), sort_keys=True),
         *(["--exclude-resource-type", "test", "--select", select] if select else []),
     ]  # fmt: skip
-    with _environment(warehouse), log.open("w", encoding="utf-8") as out, redirect_stdout(out):
-        outcome = dbtRunner().invoke(command)
+    with counting("models and tests", None) as count:
+        count.at = "dbt reads its project"
+        from dbt.cli.main import dbtRunner  # takes seconds
+
+        with _environment(warehouse), log.open("w", encoding="utf-8") as out, redirect_stdout(out):
+            outcome = dbtRunner(callbacks=[_Progress(count)]).invoke(command)
     # If dbt cannot parse the project, there is no list of results.
     results = [_outcome(result) for result in getattr(outcome.result, "results", [])]
     failed = [outcome for outcome in results if not outcome.ended_well]
@@ -100,6 +122,7 @@ def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> lis
         raise BuildError(
             f"the SQL build of {spec.name} failed (dbt's log: {folder}/logs/dbt.log):\n" + "\n".join(lines)
         )
+    _say_what_was_slow(results, f"{folder}/logs/dbt.log")
     return results
 
 
@@ -107,6 +130,20 @@ def _in_one_line(error: BaseException) -> str:
     """What dbt says before it draws a rule and quotes the file: what is wrong, in which file, near which line."""
     said = itertools.takewhile(lambda line: not line.strip().startswith("---"), str(error).splitlines())
     return " ".join(" ".join(said).split())
+
+
+def _say_what_was_slow(results: list[ModelOutcome], log: str) -> None:
+    models = sorted((result for result in results if result.kind == "model"), key=lambda model: -model.seconds)
+    rows = {
+        model.name: f", {model.rows:,} rows" if model.rows is not None and model.rows >= 0 else "" for model in models
+    }
+    say(
+        "{models:,} models and {tests:,} tests ended well; the slowest: {slowest}",
+        models=len(models), tests=len(results) - len(models),
+        slowest=[f"{model.name} {model.seconds:.1f} s{rows[model.name]}" for model in models[:SLOWEST]],
+    )  # fmt: skip
+    warned = [result for result in results if result.status == "warn"]
+    warn_each([f"the test {result.name} warns: {result.message}" for result in warned], log)
 
 
 def _outcome(result: Any) -> ModelOutcome:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import EngineError
 from tasks.checks.profile import parquet
-from tasks.checks.verdicts import Check, write_checks
+from tasks.checks.verdicts import FILE, Check, log_failed, write_checks
 from tasks.errors import MatineeError, SpecError, first_line
 from tasks.monitoring import drift, skew
 from tasks.monitoring.distributions import UNITS, balance_weekdays, load_sides, positive_rates, shapes, sides
@@ -31,7 +31,9 @@ from tasks.monitoring.drift import (
     ReferenceExamples,
     drift_checks,
 )
+from tasks.monitoring.monitor_log import say_drift
 from tasks.monitoring.skew import skew_checks, skew_of
+from tasks.runs.narration import counted, named, say
 from tasks.spec.feature_catalog import MartFeature
 from tasks.spec.resolved_features import Feature
 from tasks.spec.retrieval import PopularityRetrieval
@@ -62,6 +64,12 @@ class MonitorResult(Record):
     problem: str | None
     skewed: bool
 
+    def summary(self) -> str:
+        """How much has moved."""
+        names = f": {named(self.drifted)}" if self.drifted else ""
+        served = "; what was served differs from the tables" if self.skewed else ""
+        return f"{len(self.drifted)} of {self.compared} distributions drifted{names}{served}"
+
 
 @dataclass(frozen=True)
 class ExampleFiles:
@@ -84,6 +92,8 @@ def monitor_step(run: Run) -> MonitorResult:
         shifts = Drift(problem=str(error))
     served = skew_of(run)
 
+    say_drift(shifts)
+
     def names(level: Level) -> tuple[str, ...]:
         return tuple(record.feature for record in shifts.compared if record.level == level)
 
@@ -91,9 +101,11 @@ def monitor_step(run: Run) -> MonitorResult:
         shifts.write(folder.path / drift.FILE)
         checks = checks_of(run, shifts)
         if served is not None:
+            say("{answers:,} answers served on {day} compared with the tables", answers=served.requests, day=run.as_of)
             served.write(folder.path / skew.FILE)
             checks += skew_checks(run, served)
         write_checks(folder.path, checks)
+        log_failed(checks, run.step_dir("monitor") / FILE)
         folder.result = result = MonitorResult(
             compared=len(shifts.compared),
             shifted=names("shifted"),
@@ -169,7 +181,7 @@ def _features(connection: DuckDBPyConnection, spec: Spec, files: ExampleFiles) -
     history = (spans[0][0] - spec.start).days + 1
     features = [
         test.test(feature.name, by_column[feature.name], unit_of(feature), warming_up=window_of(feature) > history)
-        for feature in spec.resolved_features
+        for feature in counted(spec.resolved_features, "features")
     ]
     (first, last), (current_first, current_last) = spans
     return Drift(

@@ -25,17 +25,17 @@ from tasks.evaluation.champion import champion_before, champion_by_day, has_cham
 from tasks.features.build import BuildResult, build, code_of_tables, ledger_of, needed, needed_by
 from tasks.features.ledger import BuildPlan, plan_build
 from tasks.operations.plan import placeholders
+from tasks.operations.progress import current_step
 from tasks.publishing.publish import version_of
 from tasks.publishing.results import GateResult
-from tasks.runs.steps import STEPS, WITH_RESULT, sequence
+from tasks.runs.step_log import log_in_worker
+from tasks.runs.steps import STEPS, sequence
 from tasks.sources.land import Progress, land, open_source, unlanded
 from tasks.spec.windows import first_as_of
 from tasks.store.files import atomic_dir, locked
 from tasks.store.settings import THREADS, threads
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tasks.runs.run import Run
     from tasks.spec.spec import Spec
     from tasks.store.files import Home
@@ -201,7 +201,7 @@ def run_days(
     ended = {day.as_of: day for day in days if day.done}
     # Fresh processes: a forked one would inherit locks of this one's threads in whatever state they are.
     workers = ProcessPoolExecutor(
-        parallel, mp_context=multiprocessing.get_context("spawn"), initializer=_share_the_cores, initargs=(parallel,)
+        parallel, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare_worker, initargs=(parallel,)
     )
     try:
         for finished in _run_queue(workers, by_day, waiting, lambda busy: tick(busy, list(ended.values()))):
@@ -241,7 +241,7 @@ def _run_queue(
             continue
         done, _ = wait([*training, *evaluating], timeout=0.3, return_when=FIRST_COMPLETED)  # else no progress is drawn
         running = [day for future, day in [*training.items(), *evaluating.items()] if future.running()]
-        busy({day: _current_step(runs[day]) for day in running})
+        busy({day: current_step(runs[day]) for day in running})
         for future in done:
             ended = future.result()
             if training.pop(future, None) is not None and in_order:
@@ -251,15 +251,9 @@ def _run_queue(
             yield ended
 
 
-def _current_step(run: Run) -> str:
-    """Name the step that a running day is at: the one behind those that have results."""
-    order = [step.name for step in WITH_RESULT]
-    finished = [number for number, name in enumerate(order) if _has_result(run.step_dir(name))]
-    return order[min(max(finished, default=-1) + 1, len(order) - 1)]
-
-
-def _has_result(folder: Path) -> bool:
-    return (folder / "result.json").exists() or any(folder.glob("*/result.json"))
+def _prepare_worker(parallel: int) -> None:
+    log_in_worker()
+    _share_the_cores(parallel)
 
 
 def _share_the_cores(parallel: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
@@ -12,7 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.operations.airflow_answers import Task
-from tasks.runs.steps import BY_NAME
+from tasks.runs.steps import BY_NAME, WITH_RESULT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tasks.runs.run import Run
 
 WIDTH = max(map(len, BY_NAME))
 # Of several states of a mapped step the first of these is shown.
@@ -120,3 +126,14 @@ def _cell_text(shown: Cell) -> Text:
     count = f"{shown.done}/{shown.tasks} " if shown.tasks > 1 else ""
     seconds = f"{shown.seconds:.0f} s " if shown.seconds is not None else ""
     return Text(f"{count}{seconds}{sign}", style=style)
+
+
+def current_step(run: Run) -> str:
+    """Name the step that a running day is at: the one behind those that have results."""
+    order = [step.name for step in WITH_RESULT]
+    finished = [number for number, name in enumerate(order) if _has_result(run.step_dir(name))]
+    return order[min(max(finished, default=-1) + 1, len(order) - 1)]
+
+
+def _has_result(folder: Path) -> bool:
+    return (folder / "result.json").exists() or any(folder.glob("*/result.json"))

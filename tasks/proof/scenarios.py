@@ -197,13 +197,14 @@ class Scenarios:
 
     def _make_cut(self) -> None:
         """Build the features of the last test cut, and fit its retrieval models."""
-        from tasks.examples.candidates import Models
+        from tasks.examples.cut_models import Models
+        from tasks.examples.retrieval_log import RetrievalTally
 
         self.say(f"{PAST}: build …")
         self._build(PAST, {}, {}, self.cut)
         self.say(f"{PAST}: retrieve …")
         with self.warehouse(PAST).open() as tables, atomic_dir(self.models_of_cut()) as folder:
-            Models(tables, self.run.spec).write(self.cut, folder)
+            Models(tables, self.run.spec, RetrievalTally(self.run.spec)).write(self.cut, folder)
 
     def _build(self, name: str, features: Mapping[date, str], labels: Mapping[date, str], last: date) -> None:
         """Build days and cuts, and the features as of the last day of a scenario's landing, with all of it loaded."""

@@ -14,6 +14,7 @@ from tasks.evaluation.leakage import LEAKAGE_FILE, FeaturePower, Leakage
 from tasks.evaluation.results import GROUPS_FILE, REFIT, ChampionResult, EvaluateResult, GroupValues
 from tasks.publishing.publish import this_version, withdraw_version
 from tasks.publishing.results import GATE_STEP, VERDICTS_FILE, GateResult, GateVerdict
+from tasks.runs.narration import say, warn
 from tasks.spec.parts import BeatsGate, NotWorseGate
 from tasks.store.records import write_list
 
@@ -135,6 +136,13 @@ def gate_step(run: Run) -> GateResult:
         # The metric of the first gate is the primary one, here as in the test for leakage.
         verdicts.append(evaluate_refit(run.spec.gates[0].metric, groups))
     verdicts.append(evaluate_leakage(Leakage.read(folder / LEAKAGE_FILE), run.spec.name, run.as_of))
+    for verdict in verdicts:
+        (say if verdict.passed else warn)(
+            "{_state}: {gate}: {detail}",
+            _state="passed" if verdict.passed else "failed",
+            gate=verdict.gate,
+            detail=verdict.detail,
+        )
     failed = [verdict for verdict in verdicts if not verdict.passed]
     result = GateResult(
         passed=not failed,

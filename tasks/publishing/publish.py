@@ -21,6 +21,7 @@ from tasks.examples.candidates import RetrieveResult, made_folders
 from tasks.examples.retrievers import model_of
 from tasks.features.build import landing_digest, libraries, transforms_digest
 from tasks.features.ledger import BuildRequest
+from tasks.publishing.publish_log import say_version, warn_of_what_follows
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, GateVerdict, PublishResult
 from tasks.runs.provenance import code_digest
 from tasks.spec.feature_catalog import MartFeature
@@ -199,6 +200,7 @@ def write_version(run: Run, folder: Path, version: str, made_from: dict[str, Any
     write_descriptor(folder, descriptor)
     # A version without golden answers is refused, so it is loaded as an unpublished one to give them.
     answers = golden(load(folder, unpublished=True), golden_requests(folder))
+    say_version(descriptor, len(answers))
     write_descriptor(folder, descriptor.model_copy(update={"golden": answers}))
     load(folder)
     return descriptor.content
@@ -229,6 +231,7 @@ def publish_step(run: Run) -> PublishResult:
         metrics=event.metrics,
         to_judge_again=tuple(day for day in outdated_verdicts(run.home, run.spec) if day > run.as_of),
     )
+    warn_of_what_follows(run, result)
     # Last: killed before, the step is run again, finds the version there, and moves the alias nowhere else.
     with run.write(PUBLISH_STEP) as folder:
         folder.result = result

@@ -44,6 +44,12 @@ class GateResult(Record):
     version: str
     champion: str | None = None
 
+    def summary(self) -> str:
+        """How many gates passed, and what may be published."""
+        passed = sum(verdict.passed for verdict in self.gates)
+        may = "may" if self.passed else "must not"
+        return f"{passed} of {len(self.gates)} gates passed; {self.version} {may} be published"
+
 
 class PublishResult(Record):
     """A published version.
@@ -67,6 +73,11 @@ class PublishResult(Record):
     content: str
     metrics: dict[str, float | None]
     to_judge_again: tuple[date, ...] = ()
+
+    def summary(self) -> str:
+        """What became of the version."""
+        known = "" if self.new else ", the same as in the registry already,"
+        return f"{self.version}{known} {f'is now {self.alias}' if self.alias_moved else 'is published'}"
 
 
 def verdicts_if_valid(attempt_dir: Path) -> list[GateVerdict] | None:

@@ -52,6 +52,7 @@ from tasks.reports.run_report_tiles import (
     rejected_tile,
 )
 from tasks.reports.run_verdict import StepState, Verdict, step_states, verdict_on, why_missing
+from tasks.runs.narration import say
 from tasks.runs.outcome import ReportResult
 from tasks.store.records import read_list_if_valid
 from tasks.store.registry import Alias, alias
@@ -152,7 +153,10 @@ def report_step(run: Run) -> ReportResult:
     """Write `report.html`; never fails because an earlier step did."""
     report = collect_report(run)
     with run.write("report") as folder:
-        (folder.path / "report.html").write_text(render_report(report), encoding="utf-8")
+        html = render_report(report)
+        (folder.path / "report.html").write_text(html, encoding="utf-8")
+        say("{sections} sections, {kilobytes:,.0f} kB; missing: {missing}", sections=len(report.sections),
+            kilobytes=len(html) / 1e3, missing=", ".join(report.absent) or "nothing")  # fmt: skip
         result = ReportResult(report="report/report.html", verdict=report.verdict.text, good=report.verdict.good)
         folder.result = result
     return result

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.errors import EngineError
 from tasks.errors import MatineeError, first_line
-from tasks.runs.step_log import narrated
+from tasks.runs.step_log import log_failure, narrated
 from tasks.store.files import write_text
 
 if TYPE_CHECKING:
@@ -39,16 +39,17 @@ def call_step(run: Run, step: str, function: Callable[..., Result], *args: Any) 
         MatineeError: with what went wrong, in plain words.
     """
     path = error_file(run, step, *args)
-    try:
-        with narrated(run, step, *args) as narration:
+    with narrated(run, step, *args) as narration:
+        try:
             result = narration.result = function(run, *args)
-    except Exception as error:
-        said = explained(error, f"{run.spec.name} {run.as_of}, step {step}: ")
-        with suppress(OSError):  # a full disk: the error itself matters more than its copy
-            write_text(path, f"{said or f'{type(error).__name__}: {error}'}\n")
-        if said is None or said is error:
-            raise
-        raise said from error
+        except Exception as error:
+            said = explained(error, f"{run.spec.name} {run.as_of}, step {step}: ")
+            log_failure(narration, error, said)
+            with suppress(OSError):  # a full disk: the error itself matters more than its copy
+                write_text(path, f"{said or f'{type(error).__name__}: {error}'}\n")
+            if said is None or said is error:
+                raise
+            raise said from error
     # A try that succeeds takes back what an earlier one said, or what was said of it when it was killed.
     for said_before in {path, error_file(run, step)}:
         said_before.unlink(missing_ok=True)
@@ -79,7 +80,9 @@ def error_file(run: Run, step: str, *args: Any) -> Path:
     """Locate the file that keeps the error message of a step, or of one task of a mapped step."""
     from tasks.spec.populations import slug
 
-    return run.dir / "errors" / f"{'-'.join([step, *(slug(str(arg)) for arg in args)])}.txt"
+    # Populations alone: the days that wait for the same build may be others at the next attempt.
+    populations = [slug(arg) for arg in args if isinstance(arg, str)]
+    return run.dir / "errors" / f"{'-'.join([step, *populations])}.txt"
 
 
 def last_words(run: Run, step: str) -> str | None:

@@ -17,3 +17,7 @@ class ReportResult(Record):
     report: str
     verdict: str
     good: bool
+
+    def summary(self) -> str:
+        """How the run ended."""
+        return self.verdict

@@ -1,45 +1,49 @@
-"""What a step says while it runs, in every log alike: that it begins, that it goes on, and a line of what came of it.
+"""The log of steps: that they begin, what they say, how far they are, and a line of what came of them.
 
-One logger, `matinee`, whose records carry pipeline, day, run and step as fields. Airflow's task logs show its text;
-`MATINEE_LOG=json` (or `text`) makes the command line write it to standard error, too.
+One logger, `matinee`, whose records carry pipeline, day, run and step as fields, beside the figures of their text. On
+the command line it writes to standard error: text for people, or JSON, one object a line (`MATINEE_LOG`). In Airflow
+the same records go to the task's log (`dags/task_log.py`).
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import math
+import os
 import resource
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from tasks.errors import MatineeError
-from tasks.store.records import Record
+from tasks.runs.narration import CURRENT, Narration, log
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
 
 VARIABLE = "MATINEE_LOG"
-FIELDS = ("pipeline", "day", "run", "step")
+KINDS = ("text", "json", "warnings")
+FIELDS = ("pipeline", "day", "run", "step", "population")
 EVERY = 10.0  # seconds after which somebody who watches wonders whether it still runs
 LONGEST = 400
 
-log = logging.getLogger("matinee")
 
+@runtime_checkable
+class Summarized(Protocol):
+    """A step's result that can be said in a line."""
 
-@dataclass
-class Narration:
-    """What a step has returned, once it has."""
-
-    result: Any = None
+    def summary(self) -> str:
+        """What came of the step, in one line."""
 
 
 @contextmanager
 def narrated(run: Run, step: str, *args: Any) -> Iterator[Narration]:
-    """Log the beginning of a step, every ten seconds that it goes on, and its end.
+    """Log the beginning of a step, every ten seconds how far it is, and its end; of one that fails, its error.
 
     Args:
         run: the run.
@@ -47,71 +51,162 @@ def narrated(run: Run, step: str, *args: Any) -> Iterator[Narration]:
         args: its other arguments, such as a population.
     """
     fields = {"pipeline": run.spec.name, "day": run.as_of.isoformat(), "run": run.attempt, "step": step}
-    name = " ".join([step, *(f"[{arg}]" for arg in args if isinstance(arg, str))])
-    began, over, narration = time.monotonic(), threading.Event(), Narration()
+    populations = [arg for arg in args if isinstance(arg, str)]
+    fields |= {"population": populations[0]} if populations else {}
+    name = _name(step, populations[0] if populations else None)
+    began, over, narration = time.monotonic(), threading.Event(), Narration(fields)
 
     def go_on() -> None:
         while not over.wait(EVERY):
-            log.info("%s goes on: %.0f s, %s", name, time.monotonic() - began, _memory(), extra=fields)
+            seconds, progress = time.monotonic() - began, narration.progress
+            far = f", {progress}" if progress else ""
+            _log(narration, f"{name} goes on: {seconds:.0f} s{far}, {_memory()}", seconds, progress=progress or None)
 
-    log.info("%s begins, %s as of %s", name, run.spec.name, run.as_of, extra=fields)
+    _log(narration, f"{name} begins, {run.spec.name} as of {run.as_of}")
     watch = threading.Thread(target=go_on, name=f"narration of {step}", daemon=True)
     watch.start()
+    before = CURRENT.set(narration)
     try:
         yield narration
     finally:
+        CURRENT.reset(before)
         over.set()
         watch.join()
     seconds = time.monotonic() - began
-    log.info("%s done in %.1f s, %s: %s", name, seconds, _memory(), _line(narration.result), extra=fields)
+    _log(narration, f"{name} done in {seconds:.1f} s, {_memory()}: {summary_of(narration.result)}", seconds)
+
+
+def _name(step: str, population: str | None) -> str:
+    return f"{step} [{population}]" if population else step
+
+
+def log_failure(narration: Narration, error: Exception, said: MatineeError | None) -> None:
+    """Log why a step failed: its message as it is, for that is what whoever reads the log looks for.
+
+    Args:
+        narration: of the step.
+        error: what its function raised.
+        said: the same in plain words; None for a bug of matinee.
+    """
+    text = str(said) if said is not None else f"{type(error).__name__}: {error}. This is a bug of matinee"
+    log.error("%s", text, extra={**narration.fields, "error": type(said or error).__name__})
+    if said is not None:
+        said.logged = True
+
+
+def _log(narration: Narration, text: str, seconds: float | None = None, **figures: Any) -> None:
+    if seconds is not None:
+        figures = {"seconds": round(seconds, 1), "memory_mb": round(_peak() / 1e6), **figures}
+    log.info("%s", text, extra={**narration.fields, "figures": figures})
+
+
+def _peak() -> int:
+    # Kilobytes on Linux, bytes on macOS; of the process so far, its children not included.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _memory() -> str:
-    # Kilobytes on Linux, bytes on macOS; of the process so far, its children not included.
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return f"at most {peak / 1e6:,.0f} MB"
+    return f"at most {_peak() / 1e6:,.0f} MB"
 
 
-def _line(result: Any) -> str:
-    value = result.to_json() if isinstance(result, Record) else result
-    text = "; ".join(_pairs(value)) if isinstance(value, Mapping) else str(value)
+def summary_of(result: Any) -> str:
+    """Say in a line what a step returned; of a mapped step, for each of its entries."""
+    if isinstance(result, Summarized):
+        text = result.summary()
+    elif isinstance(result, Mapping):
+        text = "; ".join(f"{key}: {summary_of(value)}" for key, value in result.items())
+    elif isinstance(result, list | tuple):
+        text = ", ".join(map(str, result)) or "none"
+    else:
+        text = str(result)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-def _pairs(value: Mapping[str, Any]) -> Iterator[str]:
-    for key, entry in value.items():
-        words = ", ".join(_pairs(entry)) if isinstance(entry, Mapping) else str(entry)
-        if entry not in (None, "", [], {}):
-            yield f"{key.replace('_', ' ')} {words}"
+class _Standard(logging.StreamHandler[IO[str]]):
+    """Writes to what standard error is now: a progress bar replaces it while it is drawn."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+    @property
+    def stream(self) -> IO[str]:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, stream: IO[str]) -> None:
+        pass
 
 
-def log_to_stderr(kind: str) -> None:
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """Time, day and step before the text; the level where it is one to notice."""
+        time_of_day = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%SZ")
+        level = "" if record.levelno < logging.WARNING else f"{record.levelname} "
+        day, step, population = (getattr(record, field, None) for field in ("day", "step", "population"))
+        if not step:
+            return f"{time_of_day} {level}{record.getMessage()}"
+        name, text = _name(step, population), record.getMessage()
+        return f"{time_of_day} {day} {level}{text if text.startswith(name) else f'{name}: {text}'}"
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """One object, with the fields of the step and the figures of the text."""
+        instant = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        entry = {"timestamp": instant.replace("+00:00", "Z"), "level": record.levelname.lower()}
+        return json.dumps({**entry, "event": record.getMessage(), **fields_of(record)}, ensure_ascii=False)
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """Collect what a record carries beside its text, as JSON values; the step's own fields win over figures."""
+    figures: Mapping[str, Any] = getattr(record, "figures", {})
+    fields = {name: value for name in (*FIELDS, "error") if (value := getattr(record, name, None)) is not None}
+    return {name: _plain(value) for name, value in figures.items() if value is not None} | fields
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None  # JSON has no other
+    return value if isinstance(value, bool | int | str | None) else str(value)
+
+
+def log_to_stderr(kind: str | None, *, failures: bool = False) -> None:
     """Write the logger's records to standard error.
 
     Args:
-        kind: `text` for people or `json`, one object a line, for programs.
+        kind: `text` for people, `json` for programs, `warnings`: text, but only of what is not as it should be. None,
+            nothing is asked for: like `warnings`, until `log_everything` is called.
+        failures: whether a step's error is written in text, too; commands print it themselves.
 
     Raises:
-        MatineeError: it is neither.
+        MatineeError: it is none of them.
     """
-    import structlog
-
-    renderers: dict[str, Any] = {
-        "json": structlog.processors.JSONRenderer(),
-        "text": structlog.dev.ConsoleRenderer(colors=False),
-    }
-    if kind not in renderers:
-        raise MatineeError(f"{VARIABLE}: found {kind!r}, expected text or json")
-    handler = logging.StreamHandler()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[
-                structlog.stdlib.add_log_level,
-                structlog.stdlib.ExtraAdder(allow=FIELDS),
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-            ],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderers[kind]],
-        )
-    )
+    if kind is not None and kind not in KINDS:
+        raise MatineeError(f"{VARIABLE}: found {kind!r}, expected {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+    handler = _Standard()
+    handler.setFormatter(_Json() if kind == "json" else _Text())
+    handler.setLevel(logging.WARNING if kind in (None, "warnings") else logging.INFO)
+    handler.set_name("asked for" if kind else "default")
+    if kind != "json" and not failures:
+        handler.addFilter(lambda record: not hasattr(record, "error"))
     log.handlers, log.propagate = [handler], False
     log.setLevel(logging.INFO)
+
+
+def log_in_worker() -> None:
+    """Write what a worker process logs if the environment asks for it: else its lines would break a progress bar."""
+    if kind := os.environ.get(VARIABLE):
+        log_to_stderr(kind, failures=True)  # no command prints the errors of a single day
+    else:
+        log.handlers, log.propagate = [logging.NullHandler()], False
+
+
+def log_everything() -> None:
+    """Show every line unless the environment asks for something else: for commands that run a step."""
+    for handler in log.handlers:
+        if handler.get_name() == "default":
+            handler.setLevel(logging.INFO)

@@ -132,7 +132,7 @@ STEPS: tuple[Step, ...] = (
         "populations",
         # A task of its own, because Airflow maps a task only over what another one returned.
         "Lists the populations that have enough groups for a model of their own.",
-        "training.train:populations",
+        "training.train:populations_step",
         after=("sample",),
         group="model",
         has_result=False,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.errors import LandingError
+from tasks.runs.narration import amounts, counting, say, warn
 from tasks.sources.csv_files import REJECTS
 from tasks.sources.registry import open_source
 from tasks.sources.source import Source
@@ -92,6 +93,12 @@ class LandResult(Record):
     rejects: int
     digest: str
 
+    def summary(self) -> str:
+        """The rows that the run reads, and those of its day."""
+        of_day = amounts(self.rows_of_day)
+        lost = f"; {self.rejects:,} lines could not be read" if self.rejects else ""
+        return f"{self.start} to {self.end} of {self.source}: {amounts(self.rows)}; on {self.end}: {of_day}{lost}"
+
 
 def land(
     spec: Spec,
@@ -116,8 +123,26 @@ def land_range(source: Source, home: Home, start: date, end: date, *, progress: 
     with landing_lock(home, source.name):
         # Under the lock: another process may just have landed the same days.
         stale, current = _stale(source, home, start, end)
-        landed = _land(source, home, stale, progress)
-    return LandedRange(source.name, start, end, current, tuple(landed))
+        say(
+            "{source}, {start} to {end}: {stale:,} partitions to land, {current:,} are landed as the source has them",
+            source=source.name, start=start, end=end, current=current, stale=len(stale),
+        )  # fmt: skip
+        landed = LandedRange(source.name, start, end, current, tuple(_land(source, home, stale, progress)))
+    _say_what_is_new(landed)
+    return landed
+
+
+def _say_what_is_new(landed: LandedRange) -> None:
+    new = [part for part in landed.landed if part.new]
+    if landed.landed:
+        say(
+            "{read:,} partitions read, {new:,} of them are new: {rows}",
+            read=len(landed.landed), new=len(new), rows=landed.rows,
+        )  # fmt: skip
+    # What was made of the rows before is stale now, and no other line would say why days are built again.
+    if replaced := sorted({part.ds for part in new if part.replaced}):
+        text = "the source has changed for {days:,} days that were landed before: {which}"
+        warn(text, days=len(replaced), which=replaced)
 
 
 def unlanded(source: Source, home: Home, start: date, end: date) -> dict[tuple[str, date], bool]:
@@ -174,10 +199,11 @@ def _land(source: Source, home: Home, inputs: dict[tuple[date, str], str], progr
     def finish(done: int) -> None:
         day, parts = writing.popleft()
         landed.extend(part.result() for part in parts)
+        count.done = done
         if progress is not None:
             progress(done, len(tables), day)
 
-    with ThreadPoolExecutor(WRITERS) as pool:
+    with counting("days", len(tables)) as count, ThreadPoolExecutor(WRITERS) as pool:
         for number, (day, names) in enumerate(tables.items()):
             # Unreadable lines come along, since the manifest of each table counts its own.
             rows = source.read(day, {*names, *({REJECTS} & {*source.tables})})
@@ -234,6 +260,8 @@ def land_step(run: Run, progress: Progress | None = None) -> LandResult:
         # Of bytes, not of inputs: a source that gives the same rows by other code makes nothing stale.
         digest=digest([[p.table, p.ds, p.sha256] for p in partitions]),
     )
+    if unreadable := {p.table: p.rejects for p in partitions if p.rejects and p.ds == run.as_of}:
+        warn("lines of {day} that could not be read: {lines}", day=run.as_of, lines=unreadable)
     with run.write("land") as folder:
         folder.result = result
     return result

@@ -41,6 +41,8 @@ class Landed:
     sha256: str
     rows: int
     new: bool
+    replaced: bool = False
+    """Whether other bytes were landed for its day before."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def store(folder: Path, rows: pa.Table, *, inputs: str, rejects: int = 0) -> Lan
     if new or before is None or before.inputs != inputs:
         manifest = Manifest(table=table, ds=day, current=path.name, landings=landings, inputs=inputs)
         manifest.write(folder / "manifest.json")
-    return Landed(table, day, path, sha256, rows.num_rows, new)
+    return Landed(table, day, path, sha256, rows.num_rows, new, replaced=new and before is not None)
 
 
 def _parquet(rows: pa.Table) -> bytes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import TrainingError
 from tasks.examples.arrays import group_offsets
+from tasks.runs.narration import counting
 from tasks.spec.parts import LightGBM
 from tasks.spec.spec import Spec
 from tasks.store.settings import threads
@@ -106,7 +108,18 @@ def train(table: pa.Table, spec: Spec, ranker: LightGBM) -> TrainedTrees:
         feature_name=list(spec.features),
         params=parameters(ranker),
     )
+    with counting("rounds", ranker.rounds) as rounds:
+
+        def after_round(state: lightgbm.callback.CallbackEnv) -> None:
+            rounds.done = state.iteration + 1
+
+        return TrainedTrees(_boost(data, ranker, after_round))
+
+
+def _boost(data: lightgbm.Dataset, ranker: LightGBM, after_round: Callable[..., None]) -> lightgbm.Booster:
+    import lightgbm
+
     try:
-        return TrainedTrees(lightgbm.train(parameters(ranker), data, num_boost_round=ranker.rounds))
+        return lightgbm.train(parameters(ranker), data, num_boost_round=ranker.rounds, callbacks=[after_round])
     except lightgbm.basic.LightGBMError as error:
         raise TrainingError(f"LightGBM refuses these examples or settings: {error}") from None

@@ -7,6 +7,7 @@ pandas copy is made.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +16,21 @@ from pydantic import Field
 from tasks.errors import TrainingError
 from tasks.examples.arrays import UNKNOWN, group_ends
 from tasks.examples.sample import SampleResult
+from tasks.runs.narration import counting, say, warn
 from tasks.spec.parts import LightGBM
 from tasks.spec.populations import EVERYBODY_ELSE, slug
 from tasks.spec.spec import Spec
 from tasks.store.files import write_json
 from tasks.store.records import Record
-from tasks.training.rankers import train_ranker
+from tasks.training.rankers import TrainedRanker, train_ranker
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from tasks.runs.run import Run
+
+
+STRONGEST = 3  # features that the log names
 
 
 class TrainResult(Record):
@@ -49,6 +54,13 @@ class TrainResult(Record):
     importance: dict[str, float]
     splits: dict[str, int] = Field(default_factory=dict)
 
+    def summary(self) -> str:
+        """What was learned from, and which features mattered most."""
+        gain = sum(self.importance.values()) or 1.0
+        strongest = sorted(self.importance, key=lambda name: (-self.importance[name], name))[:STRONGEST]
+        shares = ", ".join(f"{name} {100 * self.importance[name] / gain:.0f} %" for name in strongest)
+        return f"{self.examples:,} examples in {self.groups:,} groups; most of the gain: {shares}"
+
 
 def populations(run: Run) -> list[str]:
     """The populations with a model of their own, in order of name, and `*` for everybody else."""
@@ -59,6 +71,21 @@ def populations(run: Run) -> list[str]:
     # Somebody whose attribute is not known is served by everybody else's model, and so is judged by it.
     named = [n for n, groups in sorted(counts.items()) if groups >= least and n not in {EVERYBODY_ELSE, UNKNOWN}]
     return [*named, EVERYBODY_ELSE]
+
+
+def populations_step(run: Run) -> list[str]:
+    """List the populations, and say which have too few groups for a model of their own."""
+    chosen, split = populations(run), run.spec.populations
+    if split is not None:
+        counts = run.read("sample", SampleResult).populations
+        for name in sorted(counts.keys() - {*chosen, UNKNOWN}):
+            warn(
+                "{by} {population}: {groups:,} drawn groups are fewer than {least:,} (`populations.min_groups`); the "
+                "model of everybody else ranks for it",
+                by=split.by, population=name, groups=counts[name], least=split.min_groups,
+            )  # fmt: skip
+        say("a model for each of {count:,} populations: {names}", count=len(chosen), names=chosen)
+    return chosen
 
 
 def read_examples(paths: list[Path], spec: Spec, population: str, named: list[str]) -> pa.Table:
@@ -89,19 +116,22 @@ def train_step(run: Run, population: str) -> TrainResult:
     from tasks.training.curve import CURVE_FILE, training_curve
     from tasks.training.tune import choose
 
-    folder, named = run.step_dir("sample"), [name for name in populations(run) if name != EVERYBODY_ELSE]
+    folder, others = run.step_dir("sample"), [name for name in populations(run) if name != EVERYBODY_ELSE]
 
     def read(*names: str) -> pa.Table:
         paths = [folder / f"{name}.parquet" for name in names]
-        return read_examples(paths, run.spec, population, named)
+        return read_examples(paths, run.spec, population, others)
 
     with run.write(f"train/{slug(population)}") as target:
         try:
             chosen, trials = choose(run.spec, read)
             # The validation window has chosen the settings; only the test window is still unseen.
             examples = read("train", "validation")
-            judged = train_ranker(examples, run.spec, chosen)
-            published = train_ranker(read("refit"), run.spec, chosen) if run.spec.publish.refit else judged
+            _say_examples(run.spec, population, examples)
+            judged = _train("the model to evaluate", examples, run.spec, chosen)
+            published = (
+                _train("the model to publish", read("refit"), run.spec, chosen) if run.spec.publish.refit else judged
+            )
             curve = training_curve(run.spec, chosen, read)
         except TrainingError as error:
             raise TrainingError(f"{run.spec.name} {run.as_of}, population {population!r}: {error}") from None
@@ -119,3 +149,33 @@ def train_step(run: Run, population: str) -> TrainResult:
             splits=judged.splits(),
         )
     return result
+
+
+def _train(which: str, examples: pa.Table, spec: Spec, settings: LightGBM) -> TrainedRanker:
+    """Train one model, and say how long that took."""
+    began = time.monotonic()
+    with counting(which, None):
+        model = train_ranker(examples, spec, settings)
+    say(
+        "{model}: {rounds:,} rounds on {examples:,} examples in {seconds:.1f} s",
+        model=which, rounds=settings.rounds, examples=examples.num_rows, seconds=time.monotonic() - began,
+    )  # fmt: skip
+    return model
+
+
+def _say_examples(spec: Spec, population: str, examples: pa.Table) -> None:
+    """Say what there is to learn from, and which features say nothing in it."""
+    import pyarrow.compute as pc
+
+    grades = {str(entry["values"]): entry["counts"] for entry in pc.value_counts(examples["grade"]).to_pylist()}
+    say(
+        "population {population}: {examples:,} examples in {groups:,} groups, {features} features; grades: {grades}",
+        population=population, examples=examples.num_rows, groups=len(group_ends(examples)),
+        features=len(spec.features), grades={name: grades[name] for name in sorted(grades)},
+    )  # fmt: skip
+    ranges = {name: pc.min_max(examples[name]).as_py() for name in spec.features} if examples.num_rows else {}
+    if constant := [name for name, ends in ranges.items() if ends["min"] == ends["max"]]:
+        warn(
+            "{count} features have the same value in all examples, so that nothing can be learned from them: {names}",
+            count=len(constant), names=constant,
+        )  # fmt: skip

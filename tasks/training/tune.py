@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.runs.narration import counted, say
 from tasks.spec.parts import LightGBM, TunableParameter, Tune
 from tasks.spec.spec import Spec
 from tasks.store.records import Record
@@ -77,12 +78,23 @@ def choose(spec: Spec, read: Callable[[str], pa.Table]) -> tuple[LightGBM, list[
         return spec.ranker, []
     train, validation = read("train"), read("validation")
     trials = []
-    for point in points(spec.tune):
+    for point in counted(points(spec.tune), "trials"):
         ranker = _with(spec.ranker, point.settings)
         value, error = _measure(spec, spec.tune.metric, ranker, train, validation)
         trials.append(Trial(settings=point.settings, complexity=point.complexity, value=value, standard_error=error))
     chosen = simplest(trials, spec.tune.choose)
+    best = max(trials, key=lambda trial: trial.value)
+    say(
+        "{trials} trials: the best {metric} is {value:.4f} ± {error:.4f} with {best}; chosen ({rule}): {settings} with "
+        "{chosen:.4f}",
+        trials=len(trials), metric=spec.tune.metric, value=best.value, error=best.standard_error,
+        best=_listed(best.settings), rule=spec.tune.choose, settings=_listed(chosen.settings), chosen=chosen.value,
+    )  # fmt: skip
     return _with(spec.ranker, chosen.settings), trials
+
+
+def _listed(settings: Settings) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in sorted(settings.items()))
 
 
 def _with(ranker: LightGBM, settings: Settings) -> LightGBM:

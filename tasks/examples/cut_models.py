@@ -1,0 +1,75 @@
+"""Fit the retrieval models of cuts on what was known by then, and write them as the engine reads them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import TrainingError
+from tasks.examples import queries
+from tasks.examples.retrieval_log import RetrievalTally
+from tasks.examples.retrieval_models import Past
+from tasks.examples.retrievers import AsOf, model_of, refit_day
+from tasks.features.warehouse import Tables
+from tasks.spec.spec import Spec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass
+class Models:
+    """Fits and writes the models of cuts; item models are fitted once per refit day."""
+
+    tables: Tables
+    spec: Spec
+    tally: RetrievalTally
+    """Counts the fits, for the log."""
+
+    def __post_init__(self) -> None:
+        self._fitted: dict[tuple[str, date], Any] = {}
+
+    def write(self, cut: date, folder: Path) -> None:
+        """Write the catalog and one file for each retrieval of the spec."""
+        import pyarrow.parquet as pq
+
+        from engine.npz import save_arrays
+
+        items = item_table(self.tables, cut)
+        pq.write_table(items.select(["item_id", "title", "category", "available"]), folder / "catalogue.parquet")
+        now = AsOf(past_actions(self.tables, cut), items)
+        for part in self.spec.retrieval:
+            arrays = model_of(part).arrays(part, now, self._fit(part, cut))
+            save_arrays(folder / f"{part.type}.npz", **arrays)
+
+    def _fit(self, part: Any, cut: date) -> Any:
+        """Fit what a retrieval keeps between two refit days, unless another cut has had it fitted."""
+        fit = model_of(part).fit
+        if fit is None:
+            return None
+        key = part.type, refit_day(cut, self.spec.start, part.refit)
+        if key not in self._fitted:
+            actions, began = past_actions(self.tables, key[1]).matrix(part.half_life), time.monotonic()
+            self._fitted[key] = fit(actions, part)
+            self.tally.fitted(part.type, key[1], actions, time.monotonic() - began)
+        return self._fitted[key]
+
+
+def item_table(tables: Tables, cut: date) -> pa.Table:
+    """The items known as of a cut, by id.
+
+    Raises:
+        TrainingError: there is none.
+    """
+    table = tables.arrow(queries.known_items(cut))
+    if not table.num_rows:
+        raise TrainingError(f"no item is known as of {cut}: look at the table `items` and at the landed days up to it")
+    return table
+
+
+def past_actions(tables: Tables, cut: date) -> Past:
+    """The actions of the year up to a cut, as known by then."""
+    return Past.of(tables.arrow(queries.past_actions(cut)))

@@ -11,6 +11,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from dags.alerts import notify
 from dags.context import day_of, waiting_days
+from dags.reasons import log_earlier_attempt, log_next, why_red
+from dags.task_log import fold_what_follows, task_log
 from tasks.errors import (
     CheckFailed,
     GateFailed,
@@ -46,20 +48,37 @@ def call(pipeline: str, what: str, *args: Any) -> Any:
         AirflowException: with the step's error message; another try may help.
     """
     context: Any = get_current_context()
-    as_of = day_of(context)
-    try:
-        # Imported here: the DAG processor parses this module over and over, and these load the pipeline's libraries.
-        from tasks.runs.failures import call_step
-        from tasks.runs.run import Run
+    with task_log():
+        try:
+            result = _call(context, pipeline, what, *args)
+        except MatineeError as error:
+            kind = AirflowFailException if isinstance(error, FINAL) else AirflowException
+            fold_what_follows()
+            raise kind(f"{type(error).__name__}: {error}") from None
+        except AirflowFailException:  # of a run that is for no day
+            fold_what_follows()
+            raise
+    return result.to_json() if isinstance(result, Record) else result
 
-        function = BY_NAME[what].load()
-        run = Run.create(pipeline, as_of, attempt_of(context["run_id"]))
-        result = call_step(run, what, function, *args)
-        return result.to_json() if isinstance(result, Record) else result
-    except MatineeError as error:
+
+def _call(context: Any, pipeline: str, what: str, *args: Any) -> Any:
+    # Imported here: the DAG processor parses this module over and over, and these load the pipeline's libraries.
+    from tasks.runs.failures import call_step
+    from tasks.runs.run import Run
+
+    try:
+        run = Run.create(pipeline, day_of(context), attempt_of(context["run_id"]))
+    except (MatineeError, AirflowFailException) as error:
         log.error("%s", error)
-        kind = AirflowFailException if isinstance(error, FINAL) else AirflowException
-        raise kind(f"{type(error).__name__}: {error}") from None
+        raise
+    # Before the function is loaded, which takes a moment: the fold of a failure begins with the step's own first line.
+    log_earlier_attempt(run, what, args, context["ti"])
+    function = BY_NAME[what].load()
+    try:
+        return call_step(run, what, function, *args)
+    except MatineeError as error:
+        log_next(run, error, context["ti"], final=isinstance(error, FINAL))
+        raise
 
 
 # What a step returned stands in its last line, in words.
@@ -92,13 +111,14 @@ def report(pipeline: str, as_of: str) -> dict[str, Any]:
     """Write the run's page whatever happened, then fail if any other task failed."""
     context: Any = get_current_context()
     states = context["ti"].get_task_states(dag_id=pipeline, run_ids=[context["run_id"]])[context["run_id"]]
-    try:
-        keep_failures(context, states)
-        result: dict[str, Any] = call(pipeline, "report")
-    finally:
-        notify(context, finished=True)
-        # A last task that succeeds makes a run green, whatever failed before it: Airflow looks at leaves alone.
-        raise_if_red(states)
+    with task_log():
+        try:
+            keep_failures(context, states)
+            result: dict[str, Any] = call(pipeline, "report")
+        finally:
+            notify(context, finished=True)
+            # A last task that succeeds makes a run green, whatever failed before it: Airflow looks at leaves alone.
+            raise_if_red(context, states)
     return result
 
 
@@ -122,7 +142,7 @@ def keep_failures(context: Any, states: dict[str, str]) -> None:
     keep_silent_failures(run, [name for name, state in states.items() if state == "failed"])
 
 
-def raise_if_red(states: dict[str, str]) -> None:
+def raise_if_red(context: Any, states: dict[str, str]) -> None:
     """Fail if a task of the run failed.
 
     Raises:
@@ -130,5 +150,10 @@ def raise_if_red(states: dict[str, str]) -> None:
     """
     failed = sorted(name for name, state in states.items() if state == "failed")
     stopped = sorted(name for name, state in states.items() if state == "upstream_failed" and name != "report")
-    if failed or stopped:
-        raise AirflowFailException(f"failed: {', '.join(failed) or 'none'}; not run: {', '.join(stopped) or 'none'}")
+    if not failed and not stopped:
+        return
+    text = f"failed: {', '.join(failed) or 'none'}; not run: {', '.join(stopped) or 'none'}"
+    # As an error of the step: what the report did is folded, and this is what is left to see.
+    log.error("%s", "\n".join([*why_red(context, failed), text]), extra={"step": "report", "error": "red run"})
+    fold_what_follows()
+    raise AirflowFailException(text)

@@ -13,6 +13,7 @@ from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseOperatorLink
 
+from dags.stopped_tasks import explain_stopped_tasks
 from dags.timetable import DayTimetable
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ class RunReport(BaseOperatorLink):
 def _view(name: str, route: str, destination: str, href: str) -> dict[str, str]:
     icons = {"icon": ICON.format("%23444"), "icon_dark_mode": ICON.format("%23ddd")}
     return {"name": name, "url_route": route, "destination": destination, "href": f"{BASE}/matinee/{href}", **icons}
+
+
+explain_stopped_tasks()
 
 
 class MatineePlugin(AirflowPlugin):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.checks.verdicts import Check, read_checks
+from tasks.errors import MatineeError, first_line
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, PublishResult, verdicts_if_valid
 from tasks.runs.failures import last_words
 from tasks.runs.steps import BESIDE, BY_NAME, CHECKS, WITH_RESULT
@@ -58,6 +59,7 @@ class Verdict:
         reasons: why not.
         error: the error message of the step that failed.
         next: what to do, and the runbook.
+        step: the one that failed.
     """
 
     text: str
@@ -65,6 +67,14 @@ class Verdict:
     reasons: tuple[str, ...] = ()
     error: str | None = None
     next: tuple[str, ...] = ()
+    step: str | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        """The verdict for where there is little room: what broke and how in the first line, and what to do."""
+        reasons = self.reasons or ((first_line(MatineeError(self.error)),) if self.error else ())
+        first = f"{self.text} {reasons[0]}" if reasons else self.text
+        return [first, *reasons[1:], *(f"Next: {text}" for text in self.next)]
 
 
 def step_states(run: Run, *, finished: bool = True) -> tuple[StepState, ...]:
@@ -151,16 +161,28 @@ def verdict_on(run: Run, steps: Sequence[StepState]) -> Verdict:
         )
     if failed.name == GATE_STEP:
         reasons = tuple(str(verdict) for verdict in verdicts_if_valid(run.dir) or [] if not verdict.passed)
-        text, runbook = "Not published: a gate failed. The champion stays.", "gate-failed.md"
-        return Verdict(text, False, reasons, failed.error, (f"docs/runbooks/{runbook}",))
+        text = "Not published: a gate failed. The champion stays."
+        read = ("read the differences and their intervals: nothing is broken", "docs/runbooks/gate-failed.md")
+        return Verdict(text, False, reasons, failed.error, read, failed.name)
     if failed.name in CHECK_STEPS:
         checks = _failed_critically(run, failed.name)
         # Several checks can ask for the same; in order, since the list is cut.
         actions = tuple(dict.fromkeys(check.next for check in checks))[:MOST_NAMED]
         text = f"Stopped: {failed.name} found critical faults in the data."
-        return Verdict(text, False, _named(checks), failed.error, (*actions, "docs/runbooks/check-failed.md"))
+        advice = (_look(run, failed.name), *actions, _again(run), "docs/runbooks/check-failed.md")
+        return Verdict(text, False, _named(checks), failed.error, advice, failed.name)
     text = f"Not published: the step {failed.name} has no result."
-    return Verdict(text, False, (), failed.error, ("docs/runbooks/README.md",))
+    return Verdict(text, False, (), failed.error, (_again(run), "docs/runbooks/README.md"), failed.name)
+
+
+def _look(run: Run, step: str) -> str:
+    what = step.removeprefix("check_")
+    return f"`matinee check {run.spec.name} --as-of {run.as_of} --what {what} --failed` shows it beside the days before"
+
+
+def _again(run: Run) -> str:
+    command = f"matinee run {run.spec.name} --as-of {run.as_of}"
+    return f"once that is fixed, run the day again: clear the run in Airflow, or `{command}`"
 
 
 def _after_publishing(published: PublishResult) -> tuple[str, ...]:

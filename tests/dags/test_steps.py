@@ -224,7 +224,9 @@ def test_only_failures_that_may_pass_are_retried(
 
     pipelines("streaming")
     monkeypatch.setattr(sys.modules["steps_of_the_test"], "build_step", fail)
-    monkeypatch.setattr(dags.steps, "get_current_context", lambda: {"run_id": "r", "data_interval_start": DAY})
+    ti = SimpleNamespace(try_number=1, max_tries=1, task=SimpleNamespace(retry_delay=timedelta(seconds=10)))
+    context = {"run_id": "r", "data_interval_start": DAY, "ti": ti}
+    monkeypatch.setattr(dags.steps, "get_current_context", lambda: context)
     with pytest.raises(AirflowException, match=f"^{type(error).__name__}: {error}$") as caught:
         dags.steps.call("streaming", "build")
     assert isinstance(caught.value, AirflowFailException) is not retried
@@ -235,16 +237,19 @@ def test_only_failures_that_may_pass_are_retried(
 def test_green_run_stays_green() -> None:
     from dags.steps import raise_if_red
 
-    raise_if_red({"land": "success", "train_0": "success", "monitor": "skipped", "report": "running"})
+    raise_if_red({}, {"land": "success", "train_0": "success", "monitor": "skipped", "report": "running"})
 
 
-def test_report_names_what_failed_and_what_was_stopped() -> None:
+CONTEXT = {"run_id": "r", "data_interval_start": DAY, "dag": SimpleNamespace(dag_id="streaming")}
+
+
+def test_report_names_what_failed_and_what_was_stopped(calls: list[tuple[str, ...]]) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
     from dags.steps import raise_if_red
 
     with pytest.raises(AirflowFailException, match=r"^failed: build; not run: publish, sample$"):
-        raise_if_red({"build": "failed", "sample": "upstream_failed", "publish": "upstream_failed"})
+        raise_if_red(CONTEXT, {"build": "failed", "sample": "upstream_failed", "publish": "upstream_failed"})
 
 
 def test_a_build_gets_the_days_that_wait_for_the_same() -> None:

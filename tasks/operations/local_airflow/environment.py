@@ -99,6 +99,8 @@ def airflow_env(home: Path, port: int, *, scheduled: bool = True) -> dict[str, s
         ("scheduler", "task_instance_heartbeat_timeout"): HEARTBEAT_LOST,
         ("logging", "uvicorn_logging_level"): "WARNING",
         ("logging", "colored_console_log"): False,
+        ("logging", "namespace_levels"): "airflow.task.operators=WARNING",  # "Done. Returned value not shown"
+        ("api", "default_wrap"): True,  # of the lines of a log
     }
     return {f"AIRFLOW__{section}__{key}".upper(): str(value) for (section, key), value in settings.items()} | {
         "AIRFLOW_HOME": str(airflow_home(home)),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from tasks.errors import MatineeError, first_line
+from tasks.errors import MatineeError
 from tasks.operations.airflow_answers import DagRun
 from tasks.operations.local_airflow.airflow_api import Airflow
-from tasks.reports.run_verdict import Verdict, step_states, verdict_on
+from tasks.reports.run_verdict import step_states, verdict_on
 from tasks.runs.attempts import attempt_of
 from tasks.runs.run import Run
 from tasks.spec.project import pipeline_names
@@ -40,12 +40,5 @@ def note_on(home: Home, failed: DagRun) -> str:
         run = Run.create(failed.dag_id, day, attempt_of(failed.dag_run_id), home=home)
     except MatineeError as error:
         return str(error)[:LONGEST]
-    return _text(verdict_on(run, step_states(run)))
-
-
-def _text(verdict: Verdict) -> str:
-    lines = [verdict.text, *verdict.reasons]
-    if verdict.error and not verdict.reasons:
-        lines.append(first_line(MatineeError(verdict.error)))
-    lines += [f"Next: {step}" for step in verdict.next]
-    return "\n".join(lines)[:LONGEST]
+    # Airflow's pages show the first line of a note, and the others on request.
+    return "\n".join(verdict_on(run, step_states(run)).lines)[:LONGEST]

@@ -81,9 +81,11 @@ def test_the_verdict_comes_first_with_reasons_and_what_to_do(run: FakeRun) -> No
 
     assert (
         "✗ Stopped: check_landed found critical faults in the data. events, 2026-02-10: null rate of user_id is 30 %, "
-        "expected at most 5 % To do: land the day again. See docs/runbooks/check-failed.md"
+        "expected at most 5 % To do: `matinee check demo --as-of 2026-02-10 --what landed --failed` shows it beside "
+        "the days before To do: land the day again. To do: once that is fixed, run the day again: clear the run in "
+        "Airflow, or `matinee run demo --as-of 2026-02-10` See docs/runbooks/check-failed.md"
     ) in page
-    assert page.count("To do:") == 1
+    assert page.count("land the day again") == 1
     assert "info: 1 of 1 noted" in page
 
 

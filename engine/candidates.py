@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engine.arrays import Codes, Offsets, Singles, Strings, group_of_row, offsets_of
+from engine.arrays import Bools, Codes, Offsets, Singles, Strings, group_of_row, offsets_of
 from engine.retrieval import Retriever
+from engine.seen import SeenRule
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,10 +25,21 @@ class Candidates:
         """The user (position in the request) of each candidate."""
         return group_of_row(self.offsets)
 
+    def only(self, keep: Bools) -> Candidates:
+        """Return those that are marked, in their order."""
+        lengths = np.bincount(self.rows[keep], minlength=len(self.offsets) - 1)
+        return Candidates(offsets_of(lengths), self.items[keep])
 
-def union(retrievers: Sequence[tuple[Retriever, int]], users: Strings) -> Candidates:
-    """Return the items of all `(retriever, k)`, first retriever first, each item once per user."""
-    lists = [retriever.retrieve(users, k) for retriever, k in retrievers]
+
+def union(retrievers: Sequence[tuple[Retriever, int]], users: Strings, seen: SeenRule | None = None) -> Candidates:
+    """Return the items of all `(retriever, k)`, first retriever first, each item once per user.
+
+    With a rule for what a user has seen, the k items of a retriever are the best of those that it allows.
+    """
+    if seen is None:
+        lists = [retriever.retrieve(users, k) for retriever, k in retrievers]
+    else:
+        lists = [seen.retrieve(retriever, users, k) for retriever, k in retrievers]
     owners = np.concatenate([group_of_row(part.offsets) for part in lists] or [np.empty(0, np.int64)])
     items = np.concatenate([part.items for part in lists] or [np.empty(0, np.int32)])
     # Stable, so that a user's items stay in the order of the retrievers.
@@ -37,6 +49,11 @@ def union(retrievers: Sequence[tuple[Retriever, int]], users: Strings) -> Candid
     # `unique` lists first occurrences in the order of the keys; sorted, they are in that of the lists again.
     first = np.sort(np.unique(keys, return_index=True)[1])
     return Candidates(offsets_of(np.bincount(owners[first], minlength=len(users))), items[first])
+
+
+def allowed(seen: SeenRule, users: Strings, candidates: Candidates) -> Candidates:
+    """Return the candidates that a rule for what a user has seen allows, in their order."""
+    return candidates.only(seen.keep(users, candidates.rows, candidates.items))
 
 
 def scores_of(

@@ -18,8 +18,9 @@ from engine.node_schema import (
     RankNode,
     ScoringRankerNode,
 )
-from engine.nodes import Column, ExcludeSeen, FeatureScorer, Linear, Lookup, Rank, Score, ScoringRanker
+from engine.nodes import Column, FeatureScorer, Linear, Lookup, Rank, Score, ScoringRanker
 from engine.retrieval import Als, History, ItemItem, Popularity, Retriever
+from engine.seen import ExcludeSeen, OnlySeen, SeenRule
 from engine.tables import Catalog, FeatureTable
 from engine.trees import Trees
 
@@ -56,21 +57,31 @@ class Wiring:
         retriever: Retriever = self._loaded[key]
         return retriever
 
+    def past(self, name: str) -> History:
+        """Load what users have seen, or hand out what is loaded."""
+        key = ("History", name)
+        if key not in self._loaded:
+            self._loaded[key] = History.load(self.folder / name, self.catalogue.items)
+        past: History = self._loaded[key]
+        return past
+
     def ranker(self, node: ScoringRankerNode) -> ScoringRanker:
         """Build an executable ranker; its retrievers serve as candidates and as features."""
         by_type: dict[str, Retriever] = {
             part.type: self.retriever(part.type, part.artifact) for part in node.retrieve.of
         }
-        seen, strengths = [], []
+        seen: SeenRule | None = None
+        strengths = []
         for rule in node.rerank:
-            if isinstance(rule, ExcludeSeenNode):
-                seen.append(ExcludeSeen(self.retriever("History", rule.artifact)))
-            elif isinstance(rule, DiversifyNode):
+            if isinstance(rule, DiversifyNode):
                 strengths.append(rule.strength)
+            else:
+                past = self.past(rule.artifact)
+                seen = ExcludeSeen(past) if isinstance(rule, ExcludeSeenNode) else OnlySeen(past)
         return ScoringRanker(
             retrievers=tuple((by_type[part.type], part.k) for part in node.retrieve.of),
             scorer=self._scorer(node.scorer, by_type),
-            exclude=tuple(seen),
+            seen=seen,
             diversify=tuple(strengths),
             catalogue=self.catalogue,
         )

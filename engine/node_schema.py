@@ -165,9 +165,16 @@ class FeatureScorerNode(Closed):
 
 
 class ExcludeSeenNode(Closed):
-    """Leaves out the items a user has seen, given candidates too. File: `engine.retrieval.History.LAYOUT`."""
+    """Leaves out the items a user has seen, given candidates too; retrievers give k others. File: `History.LAYOUT`."""
 
     type: Literal["ExcludeSeen"] = "ExcludeSeen"
+    artifact: ArtifactName
+
+
+class OnlySeenNode(Closed):
+    """Leaves out what a user has not seen, given candidates too; retrievers give k others. File: `History.LAYOUT`."""
+
+    type: Literal["OnlySeen"] = "OnlySeen"
     artifact: ArtifactName
 
 
@@ -182,7 +189,7 @@ class DiversifyNode(Closed):
     strength: Annotated[float, Field(ge=0.0, le=100.0)]
 
 
-RerankNode = Annotated[ExcludeSeenNode | DiversifyNode, Field(discriminator="type", title="Rerank")]
+RerankNode = Annotated[ExcludeSeenNode | OnlySeenNode | DiversifyNode, Field(discriminator="type", title="Rerank")]
 
 
 class ScoringRankerNode(Closed):
@@ -195,6 +202,9 @@ class ScoringRankerNode(Closed):
 
     @model_validator(mode="after")
     def _sources(self) -> ScoringRankerNode:
+        # The two rules together would leave nothing, and one of them twice would be about two pasts.
+        if sum(isinstance(rule, ExcludeSeenNode | OnlySeenNode) for rule in self.rerank) > 1:
+            raise ValueError("more than one of ExcludeSeen and OnlySeen; a ranker may have one")
         # Features name a retriever by its type.
         types = [retriever.type for retriever in self.retrieve.of]
         if len(set(types)) < len(types):

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engine.arrays import Bools, Codes, Floats, Offsets, Singles, Strings, kernel, offsets_of
-from engine.candidates import Candidates, ranks_of, union
+from engine.arrays import Codes, Floats, Offsets, Singles, Strings, kernel, offsets_of
+from engine.candidates import Candidates, allowed, ranks_of, union
 from engine.descriptor import Request
 from engine.retrieval import Retriever
+from engine.seen import SeenRule
 from engine.tables import Catalog, FeatureTable
 from engine.trees import Trees
 
@@ -112,17 +113,6 @@ class FeatureScorer:
         return matrix
 
 
-@dataclass(frozen=True, eq=False)
-class ExcludeSeen:
-    """Tells which candidates a user has not seen."""
-
-    seen: Retriever
-
-    def keep(self, users: Strings, candidates: Candidates) -> Bools:
-        """Return True for candidates that are not in the user's past."""
-        return np.isnan(self.seen.score(users, candidates.rows, candidates.items))
-
-
 @kernel
 def diversify(scores: Floats, offsets: Offsets, category: Codes, strength: float, k: int) -> Offsets:
     """Return positions in the new order; each list must be sorted by score, best first.
@@ -172,7 +162,7 @@ class ScoringRanker:
 
     retrievers: tuple[tuple[Retriever, int], ...]
     scorer: FeatureScorer
-    exclude: tuple[ExcludeSeen, ...]
+    seen: SeenRule | None
     diversify: tuple[float, ...]
     catalogue: Catalog
 
@@ -180,8 +170,8 @@ class ScoringRanker:
         """Answer requests; `explain` keeps the features of the items that are returned."""
         users = np.array([request.user_id for request in requests], dtype=np.str_)
         candidates, unknown = self._candidates(requests, users)
-        for rule in self.exclude:
-            candidates = _kept(candidates, rule.keep(users, candidates))
+        if self.seen is not None:  # of those that requests name; what is retrieved is allowed already
+            candidates = allowed(self.seen, users, candidates)
         matrix = self.scorer.matrix(users, candidates)
         scores = self.scorer.function.predict(matrix)
         order = np.lexsort((candidates.items, -scores, candidates.rows))  # lexsort's last key is the first to sort by
@@ -193,13 +183,13 @@ class ScoringRanker:
             items, scores, order = items[moved], scores[moved], order[moved]
         place = np.arange(len(items)) - candidates.offsets[:-1][candidates.rows]
         top = place < limits[candidates.rows]
-        ranked = _kept(Candidates(candidates.offsets, items), top)
+        ranked = Candidates(candidates.offsets, items).only(top)
         features = matrix[order[top]] if explain else None
         return Answers(ranked, scores[top], unknown, features)
 
     def _candidates(self, requests: Sequence[Request], users: Strings) -> tuple[Candidates, list[tuple[str, ...]]]:
         retrieve = np.array([request.candidates is None for request in requests], dtype=np.bool_)
-        retrieved = union(self.retrievers, users[retrieve]) if retrieve.any() else None
+        retrieved = union(self.retrievers, users[retrieve], self.seen) if retrieve.any() else None
         parts: list[Codes] = []
         unknown: list[tuple[str, ...]] = []
         position = 0
@@ -222,8 +212,3 @@ class ScoringRanker:
         # An unknown item (-1) reads the last one's flag, to no effect; an empty catalog has no flag to read.
         good = (numbers >= 0) & self.catalogue.items.available[numbers] if len(self.catalogue.items) else numbers >= 0
         return numbers[good], tuple(item for item, fine in zip(distinct, good, strict=True) if not fine)
-
-
-def _kept(candidates: Candidates, keep: Bools) -> Candidates:
-    lengths = np.bincount(candidates.rows[keep], minlength=len(candidates.offsets) - 1)
-    return Candidates(offsets_of(lengths), candidates.items[keep])

@@ -178,6 +178,11 @@ class History(_OfUsers):
         own = slice(self.offsets[number], self.offsets[number + 1])
         return self.items[own], self.scores[own]
 
+    def counts(self, users: Strings) -> Offsets:
+        """Return how many items each user's past has; 0 for users without one."""
+        numbers = self.users.numbers(users)
+        return np.where(numbers >= 0, np.append(np.diff(self.offsets), 0)[numbers], 0)
+
     def retrieve(self, users: Strings, k: int) -> Ragged:
         """Return the user's available items with the highest scores."""
         lists = []

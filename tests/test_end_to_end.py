@@ -140,11 +140,14 @@ def scored_by_sql(run: Run, users: list[str]) -> dict[tuple[str, str], tuple[flo
 def retrieved(run: Run, users: list[str]) -> pa.Table:
     """The candidates of users as of the day, as the step `retrieve` writes them for a cut."""
     from engine.candidates import ranks_of, scores_of, union
-    from tasks.examples.candidates import load_retrievers, made_folders
+    from tasks.examples.candidates import made_folders
+    from tasks.examples.retrievers import load_retrievers
+    from tasks.examples.seen import load_rule
 
-    items, retrievers = load_retrievers(run.spec, made_folders(run)[run.as_of])
+    folder = made_folders(run)[run.as_of]
+    items, retrievers = load_retrievers(run.spec, folder)
     names = np.asarray(users, dtype=np.str_)
-    pairs = union(retrievers, names)
+    pairs = union(retrievers, names, load_rule(run.spec, folder, items))
     scores: dict[str, Any] = scores_of(retrievers, names, pairs)
     if run.spec.examples.kind == "snapshots":
         scores |= {f"{part.type}_rank": ranks_of(pairs, scores[f"{part.type}_score"]) for part in run.spec.retrieval}

@@ -14,6 +14,13 @@ UNKNOWN = "unknown"
 """Attribute of a user of whom nothing was known as of the cut."""
 
 
+def texts(column: pa.ChunkedArray) -> npt.NDArray[np.str_]:
+    """A column of texts as an array."""
+    import numpy as np
+
+    return np.asarray(column.to_pylist(), dtype=np.str_)
+
+
 def matrix(table: pa.Table, features: Sequence[str]) -> npt.NDArray[np.float32]:
     """The features of a table of examples as a (rows, features) array."""
     import numpy as np

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.errors import BuildError
 from tasks.examples import queries
+from tasks.examples.arrays import texts
 from tasks.examples.cut_models import Models
 from tasks.examples.retrieval_log import RetrievalTally, say_cuts
-from tasks.examples.retrievers import blas_kernels, model_of
+from tasks.examples.retrievers import blas_kernels, load_retrievers, model_of
+from tasks.examples.seen import load_rule
 from tasks.features.build import (
     landing_digest,
     libraries,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
     from engine.items import Items
     from engine.retrieval import Retriever
+    from engine.seen import SeenRule
     from tasks.runs.run import Run
 
 CANDIDATES = "candidates.parquet"
@@ -81,7 +84,13 @@ def cut_folders(run: Run, need: BuildRequest, kernels: list[str] | None = None) 
     made_by = {
         "kernels": blas_kernels(run.spec.retrieval) if kernels is None else kernels,
         "code": [code_digest(), transforms_digest(), libraries()],
-        "spec": [canonical["retrieval"], canonical["examples"]["kind"], canonical["start"], dbt_vars(run.spec)],
+        "spec": [
+            canonical["retrieval"],
+            canonical["candidates"],
+            canonical["examples"]["kind"],
+            canonical["start"],
+            dbt_vars(run.spec),
+        ],
     }
     folders = {}
     for day, value in need.features.items():
@@ -154,27 +163,6 @@ def retrieve_step(run: Run) -> RetrieveResult:
     return result
 
 
-def _texts(column: Any) -> npt.NDArray[np.str_]:
-    import numpy as np
-
-    return np.asarray(column.to_pylist(), dtype=np.str_)
-
-
-def load_retrievers(spec: Spec, folder: Path) -> tuple[Items, list[tuple[Retriever, int]]]:
-    """Load a cut's catalogue and models as the engine serves them."""
-    import pyarrow.parquet as pq
-
-    from engine.ids import Ids
-    from engine.items import Items
-    from engine.loader import RETRIEVERS
-
-    catalogue = pq.read_table(folder / "catalogue.parquet")
-    items = Items(Ids.of(_texts(catalogue["item_id"]), "catalogue"), catalogue["available"].to_numpy())
-    return items, [
-        (RETRIEVERS[model_of(part).node].load(folder / f"{part.type}.npz", items), part.k) for part in spec.retrieval
-    ]
-
-
 def _write_candidates(tables: Tables, tally: RetrievalTally, cut: date, folder: Path) -> None:
     import numpy as np
     import pyarrow as pa
@@ -184,10 +172,11 @@ def _write_candidates(tables: Tables, tally: RetrievalTally, cut: date, folder: 
 
     spec = tally.spec
     items, retrievers = load_retrievers(spec, folder)
+    seen = load_rule(spec, folder, items)
     if spec.examples.kind == "impressions":
-        rows, users, pairs = _shown(tables, tally, cut, items)
+        rows, users, pairs = _shown(tables, tally, cut, items, seen)
     else:
-        rows, users, pairs = _snapshot(tables, cut, items, retrievers)
+        rows, users, pairs = _snapshot(tables, cut, items, retrievers, seen)
         tally.retrieved(cut, np.diff(pairs.offsets))
     scores = scores_of(retrievers, users, pairs)
     # NaN becomes null, for which SQL puts the default; NaN it takes for a number.
@@ -202,7 +191,7 @@ def _write_candidates(tables: Tables, tally: RetrievalTally, cut: date, folder: 
 
 
 def _snapshot(
-    tables: Tables, cut: date, items: Items, retrievers: Iterable[tuple[Retriever, int]]
+    tables: Tables, cut: date, items: Items, retrievers: Iterable[tuple[Retriever, int]], seen: SeenRule | None
 ) -> tuple[dict[str, Any], npt.NDArray[np.str_], Any]:
     """Rows, users and pairs: each active user's retrieved items."""
     import numpy as np
@@ -211,8 +200,8 @@ def _snapshot(
     from engine.candidates import union
 
     active = tables.arrow(queries.active_users(cut))
-    users = _texts(active["user_id"])
-    pairs = union(list(retrievers), users)
+    users = texts(active["user_id"])
+    pairs = union(list(retrievers), users, seen)
     user, item = users[pairs.rows], items.ids.values[pairs.items]
     groups = np.char.add(user, f"@{cut}") if len(user) else user
     size = len(user)
@@ -232,9 +221,12 @@ def _snapshot(
 
 
 def _shown(
-    tables: Tables, tally: RetrievalTally, cut: date, items: Items
+    tables: Tables, tally: RetrievalTally, cut: date, items: Items, seen: SeenRule | None
 ) -> tuple[dict[str, Any], npt.NDArray[np.str_], Any]:
-    """Rows, users and pairs: what was shown on the day after the cut, as known when its labels are complete."""
+    """Rows, users and pairs: what was shown on the day after the cut, as known when its labels are complete.
+
+    Of what was shown, a rule for seen items leaves what a list could have held by it.
+    """
     import numpy as np
 
     from engine.arrays import offsets_of
@@ -242,11 +234,14 @@ def _shown(
 
     table = tables.arrow(queries.shown(tally.spec, cut))
     # The query orders rows by user, byte by byte, which is `unique`'s order of code points.
-    names, counts = np.unique(_texts(table["user_id"]), return_counts=True)
-    numbers = items.ids.numbers(_texts(table["item_id"]))
+    names, counts = np.unique(texts(table["user_id"]), return_counts=True)
+    numbers = items.ids.numbers(texts(table["item_id"]))
     keep = numbers >= 0  # an item that is not known as of the cut has no features then
     tally.unknown += len(keep) - int(keep.sum())
-    owners = np.repeat(np.arange(len(names)), counts)[keep]
+    owners = np.repeat(np.arange(len(names)), counts)
+    if seen is not None:
+        keep[keep] = seen.keep(names, owners[keep], numbers[keep])
+    owners = owners[keep]
     lengths = np.bincount(owners, minlength=len(names))
     rows = table.filter(keep)
     return {name: rows[name] for name in rows.column_names}, names, Candidates(offsets_of(lengths), numbers[keep])

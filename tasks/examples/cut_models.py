@@ -13,6 +13,7 @@ from tasks.examples import queries
 from tasks.examples.retrieval_log import RetrievalTally
 from tasks.examples.retrieval_models import Past
 from tasks.examples.retrievers import AsOf, model_of, refit_day
+from tasks.examples.seen import write_seen
 from tasks.features.warehouse import Tables
 from tasks.spec.spec import Spec
 
@@ -44,6 +45,7 @@ class Models:
         for part in self.spec.retrieval:
             arrays = model_of(part).arrays(part, now, self._fit(part, cut))
             save_arrays(folder / f"{part.type}.npz", **arrays)
+        write_seen(self.tables, self.spec, cut, folder)
 
     def _fit(self, part: Any, cut: date) -> Any:
         """Fit what a retrieval keeps between two refit days, unless another cut has had it fitted."""

@@ -68,8 +68,24 @@ def draw(spec: Spec, sizes: str, cuts: Sequence[date]) -> str:
 
 
 def truth(spec: Spec, cuts: Sequence[date]) -> str:
-    """Query what snapshot cuts should have retrieved."""
-    return _sql("truth", attributes=attribute_columns(spec), unknown=UNKNOWN, cuts=cuts)
+    """Query what snapshot cuts should have retrieved; the relation `seen_labels` says what of it was seen."""
+    attributes, rule = attribute_columns(spec), spec.candidates.seen
+    return _sql("truth", attributes=attributes, unknown=UNKNOWN, cuts=cuts, rule=rule)
+
+
+def seen_pairs(cut: date) -> str:
+    """Query all that users have seen as of a cut: every pair with an interaction, as known by then."""
+    return _sql("seen_pairs", cut=cut)
+
+
+def seen_among(spec: Spec, pairs: str, cuts: Sequence[date]) -> str:
+    """Query those pairs of a relation (user_id, item_id, cut) that were seen as of their cut.
+
+    Without a rule for them, only what happened within the longest window of the features counts: no more is landed for
+    sure, and another run may have landed more.
+    """
+    days = LONGEST_FEATURE_WINDOW.days if spec.candidates.seen == "keep" else 0
+    return _sql("seen_among", pairs=pairs, cuts=cuts, days=days)
 
 
 def judged(spec: Spec, cuts: Sequence[date]) -> str:
@@ -82,7 +98,7 @@ def populations(attribute: str) -> str:
     return _sql("populations", attribute=attribute)
 
 
-def examples(spec: Spec, drawn: str, cuts: Sequence[date], tables: type[Tables]) -> str:
+def examples(spec: Spec, drawn: str, cuts: Sequence[date], tables: type[Tables], *, seen: str | None = None) -> str:
     """Query the examples of the groups that a relation (group_id, cut, weight) names.
 
     Args:
@@ -90,6 +106,7 @@ def examples(spec: Spec, drawn: str, cuts: Sequence[date], tables: type[Tables])
         drawn: the relation.
         cuts: only these.
         tables: the engine's class, which says how it reads on-demand marts.
+        seen: the relation of candidates that were seen, if a column is to say so.
     """
     # Scores and ranks that are no features are baselines of the evaluation, so they come along.
     baselines = [feature for feature in spec.retrieval_features if feature not in spec.resolved_features]
@@ -103,6 +120,7 @@ def examples(spec: Spec, drawn: str, cuts: Sequence[date], tables: type[Tables])
         values=values,
         marts=marts,
         attributed=_attributed(spec),
+        seen=seen,
     )
 
 

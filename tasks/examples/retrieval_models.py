@@ -44,8 +44,8 @@ class Past:
         """Take rows (user_id, item_id, age, actions), sorted by user and item."""
         import numpy as np
 
-        users, user = _encode(rows["user_id"])
-        items, item = _encode(rows["item_id"])
+        users, user = encode(rows["user_id"])
+        items, item = encode(rows["item_id"])
         age = rows["age"].to_numpy().astype(np.int64)
         return cls(users, items, user, item, age, rows["actions"].to_numpy().astype(np.float64))
 
@@ -86,7 +86,7 @@ def _decay(half_life: int, oldest: int) -> npt.NDArray[np.float64]:
     return np.array([float(context.power(Decimal(2), age)) for age in ages])
 
 
-def _encode(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int64]]:
+def encode(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int64]]:
     """The sorted distinct texts of a column, and the number of each row's."""
     import numpy as np
 

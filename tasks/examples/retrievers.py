@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from tasks.examples.arrays import texts
 from tasks.examples.item_item import fit_ease, in_rows, strength
 from tasks.examples.retrieval_models import Actions, Past, confidence, fit_als
 from tasks.spec.parts import Part
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from engine.als import Penalty
+    from engine.items import Items
+    from engine.retrieval import Retriever
+    from tasks.spec.spec import Spec
 
 Arrays = dict[str, Any]
 """What a model's file holds, by the names that its class in `engine/retrieval.py` reads."""
@@ -43,9 +48,7 @@ class AsOf:
     @property
     def item_ids(self) -> npt.NDArray[np.str_]:
         """Ids of the items, in their order."""
-        import numpy as np
-
-        return np.asarray(self.items["item_id"].to_pylist(), dtype=np.str_)
+        return texts(self.items["item_id"])
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,21 @@ RETRIEVAL_MODELS: dict[str, RetrievalModel] = {
 def model_of(part: Retrieval) -> RetrievalModel:
     """The model that a part of the pipeline file declares."""
     return RETRIEVAL_MODELS[part.type]
+
+
+def load_retrievers(spec: Spec, folder: Path) -> tuple[Items, list[tuple[Retriever, int]]]:
+    """Load a cut's catalogue and models as the engine serves them."""
+    import pyarrow.parquet as pq
+
+    from engine.ids import Ids
+    from engine.items import Items
+    from engine.loader import RETRIEVERS
+
+    catalogue = pq.read_table(folder / "catalogue.parquet")
+    items = Items(Ids.of(texts(catalogue["item_id"]), "catalogue"), catalogue["available"].to_numpy())
+    return items, [
+        (RETRIEVERS[model_of(part).node].load(folder / f"{part.type}.npz", items), part.k) for part in spec.retrieval
+    ]
 
 
 def blas_kernels(parts: Iterable[Retrieval]) -> list[str]:

@@ -118,6 +118,7 @@ def sample_step(run: Run) -> SampleResult:
         if spec.publish.refit:
             _draw(tables, run, "refit", windows.refit)
         if spec.examples.kind == "snapshots":
+            tables.create("seen_labels", queries.seen_among(spec, "labels", held_out))
             tables.create("truth", queries.truth(spec, held_out))
             tables.write("select * from truth order by cut, group_id, item_id", folder.path / "truth.parquet")
         tables.create("judged", queries.judged(spec, held_out))
@@ -147,6 +148,7 @@ def _say_draw(run: Run, strata: Sequence[StratumDraw], cuts: int) -> None:
 def _write_examples(tables: Tables, run: Run, folder: Path) -> dict[str, int]:
     """Write a file for each window; return their rows."""
     windows = run.windows
+    tables.create("seen_candidates", queries.seen_among(run.spec, "candidates", windows.test))
     parts = {
         "train": ("fit", windows.train),
         "validation": ("fit", windows.validation),
@@ -156,7 +158,10 @@ def _write_examples(tables: Tables, run: Run, folder: Path) -> dict[str, int]:
     }
     rows = {}
     for name, (drawn, cuts) in counted(parts.items(), "files"):
-        rows[name] = tables.write(queries.examples(run.spec, drawn, cuts, type(tables)), folder / f"{name}.parquet")
+        # Only where lists are evaluated does it matter how much of them was seen.
+        seen = "seen_candidates" if name == "test" else None
+        query = queries.examples(run.spec, drawn, cuts, type(tables), seen=seen)
+        rows[name] = tables.write(query, folder / f"{name}.parquet")
         say("{file}: {rows:,} examples of {cuts} cuts", file=name, rows=rows[name], cuts=len(cuts))
     return rows
 

@@ -19,6 +19,7 @@ from tasks.evaluation.champion import against_champion, outdated_verdicts
 from tasks.evaluation.results import RECORDS_FILE, EvaluateResult
 from tasks.examples.candidates import RetrieveResult, made_folders
 from tasks.examples.retrievers import model_of
+from tasks.examples.seen import SEEN_FILE, rule_nodes
 from tasks.features.build import landing_digest, libraries, transforms_digest
 from tasks.features.ledger import BuildRequest
 from tasks.publishing.publish_log import say_version, warn_of_what_follows
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from engine.node_schema import FeatureNode, ScoringRankerNode
     from tasks.runs.run import Run
 
+SEEN_ARTIFACT = f"retrieval/{SEEN_FILE}"
 GOLDEN_USERS = 8
 GOLDEN_LENGTH = 10
 
@@ -100,7 +102,7 @@ def feature_nodes(spec: Spec) -> tuple[FeatureNode, ...]:
 
 
 def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:
-    """Build the ranker of one population: retrieve, compute features, score."""
+    """Build the ranker of one population: retrieve what may be listed, compute features, score."""
     from engine.node_schema import FeatureScorerNode, ScoringRankerNode, TreesNode, UnionNode
 
     parts = [
@@ -111,6 +113,7 @@ def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:
         scorer=FeatureScorerNode(
             features=feature_nodes(spec), function=TreesNode(artifact=f"{slug(population)}/trees.txt")
         ),
+        rerank=rule_nodes(spec, SEEN_ARTIFACT),
     )
 
 
@@ -119,6 +122,8 @@ def copy_artifacts(run: Run, folder: Path) -> list[str]:
     models, features = made_folders(run)[run.as_of], run.step_dir("sample") / "serving"
     sources = {"catalogue.parquet": checked_file(models, "catalogue.parquet")}
     sources |= {f"retrieval/{part.type}.npz": checked_file(models, f"{part.type}.npz") for part in run.spec.retrieval}
+    if run.spec.candidates.seen != "keep":
+        sources[SEEN_ARTIFACT] = checked_file(models, SEEN_FILE)
     sources |= {f"features/{path.name}": path for path in sorted(features.glob("*.parquet"))}
     for name in populations(run):
         sources[f"{slug(name)}/trees.txt"] = run.step_dir(f"train/{slug(name)}") / "published.txt"

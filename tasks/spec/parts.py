@@ -94,6 +94,16 @@ class SnapshotExamples(Part):
 Examples = Annotated[ImpressionExamples | SnapshotExamples, Field(discriminator="kind")]
 
 
+class Candidates(Part):
+    """Which items a list may hold: the same for training, the model, every baseline, the truth and the ranker."""
+
+    seen: Literal["keep", "exclude", "only"] = Field(
+        default="keep",
+        description="Items that the user had an interaction with by the cut, as known then: `exclude` them from every "
+        "list, allow `only` them, or `keep` them beside the others.",
+    )
+
+
 class Sample(Part):
     """A stratified sample of groups; each keeps the weight that undoes the sampling."""
 
@@ -160,6 +170,8 @@ class Tune(Part):
     )
 
 
+BEST_BASELINE = "best_baseline"
+"""In a gate: whichever baseline has the highest mean on the run's own lists."""
 LOGGED_ORDER = "logged_order"
 """The baseline that ranks items as they were shown."""
 
@@ -181,7 +193,9 @@ class BeatsGate(Part):
     """The model must be better than a baseline, beyond noise."""
 
     metric: str = Field(description="What is compared.")
-    beats: str = Field(description="A baseline of `evaluate.baselines`.")
+    beats: str = Field(
+        description="A baseline of `evaluate.baselines`, or `best_baseline`: whichever of them is the strongest."
+    )
     by: NonNegativeFloat = Field(default=0.0, description="Least difference of the means.")
 
 

@@ -13,7 +13,7 @@ from engine.metrics import parse_metric
 from tasks.errors import SpecError
 from tasks.spec.conditions import canonical
 from tasks.spec.feature_catalog import feature_catalog
-from tasks.spec.parts import LOGGED_ORDER, BeatsGate, FilesSource, LightGBM, SnapshotExamples
+from tasks.spec.parts import BEST_BASELINE, LOGGED_ORDER, BeatsGate, FilesSource, LightGBM, SnapshotExamples
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
 from tasks.spec.windows import first_as_of, why_first
@@ -54,6 +54,7 @@ def check_references(spec: Spec, document: Document) -> None:
     problems = _Problems(document)
     for check in (
         _check_source, _check_labels, _check_attribution, _check_features, _check_attributes, _check_retrieval,
+        _check_position_bias,
         _check_tune, _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows, _check_monitor,
     ):  # fmt: skip
         check(spec, problems)
@@ -122,8 +123,26 @@ def _check_retrieval(spec: Spec, problems: _Problems) -> None:
                 ("retrieval", index, "window"),
                 f"found {part.window}d, expected a window of {', '.join(spans)}",
             )
-    if spec.ranker.position_bias == "lightgbm" and spec.examples.kind != "impressions":
+        if part.type == "history" and spec.candidates.seen == "exclude":
+            problems.add(
+                ("retrieval", index, "type"),
+                "found 'history' with `candidates: {seen: exclude}`: all it retrieves is what somebody has seen; leave "
+                "it out",
+            )
+
+
+def _check_position_bias(spec: Spec, problems: _Problems) -> None:
+    if spec.ranker.position_bias != "lightgbm":
+        return
+    if spec.examples.kind != "impressions":
         problems.add(("ranker", "position_bias"), "found 'lightgbm', but snapshots have no positions; expected 'none'")
+    # LightGBM takes positions with the other objectives, too, and then trains the same trees as without them.
+    if spec.ranker.objective != "lambdarank":
+        problems.add(
+            ("ranker", "position_bias"),
+            f"found 'lightgbm', which the objective {spec.ranker.objective!r} ignores; expected 'none', or "
+            "`objective: lambdarank`",
+        )
 
 
 def _check_tune(spec: Spec, problems: _Problems) -> None:
@@ -183,9 +202,16 @@ def _check_gates(spec: Spec, problems: _Problems) -> None:
             )  # fmt: skip
         key = "beats" if isinstance(gate, BeatsGate) else "not_worse_than"
         against = gate.beats if isinstance(gate, BeatsGate) else gate.not_worse_than
-        known = [*spec.evaluate.baselines, *([] if key == "beats" else [CHAMPION])]
+        known = [*spec.evaluate.baselines, *([CHAMPION] if key == "not_worse_than" else [])]
+        if key == "beats":
+            known.append(BEST_BASELINE)
         if against == FORMER_LOGGED_ORDER:
             problems.add(("gates", index, key), RENAMED_LOGGED_ORDER)
+        elif against == BEST_BASELINE and not spec.evaluate.baselines:
+            problems.add(
+                ("gates", index, key),
+                f"found {BEST_BASELINE!r}, but `evaluate.baselines` is empty; name at least one there",
+            )
         elif against not in known:
             problems.unknown(("gates", index, key), "contender", against, known)
 

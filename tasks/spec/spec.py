@@ -18,6 +18,7 @@ from tasks.spec.explain import misplaced
 from tasks.spec.label import Label
 from tasks.spec.parts import (
     Alerts,
+    Candidates,
     Evaluate,
     Examples,
     Gate,
@@ -58,6 +59,7 @@ class Spec(Part):
     source: Source = Field(description="Where the data comes from.")
     label: Label = Field(description="What a positive is.")
     examples: Examples = Field(description="What is ranked, and the windows in time.")
+    candidates: Candidates = Field(default=Candidates(), description="Which items a list may hold.")
     features: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         description="Columns of the marts, or `<retrieval type>_score`."
     )

@@ -18,6 +18,8 @@ from tasks.spec.spec import Spec
 # No mart looks further back (ADR 2); `longest` in transforms/macros/trailing.sql is the same number.
 LONGEST_FEATURE_WINDOW = timedelta(days=365)
 WARM_UP = timedelta(days=7)
+EVER = timedelta(days=100 * 365)
+"""Further back than any pipeline's start that has data."""
 DAY = timedelta(days=1)
 
 
@@ -133,8 +135,11 @@ def _window_start(spec: Spec, cuts: Windows) -> date:
 def lookback(spec: Spec) -> timedelta:
     """How far back of a cut anything that is made for it looks.
 
-    The item models of a cut were fitted up to `refit - 1` days before it, on the longest window before that day.
+    The item models of a cut were fitted up to `refit - 1` days before it, on the longest window before that day. With a
+    rule for what users have seen, a list depends on their whole past.
     """
+    if spec.candidates.seen != "keep":
+        return EVER
     # Popularity and history are not fitted; they are as of the cut itself.
     refits = [getattr(part, "refit", 1) for part in spec.retrieval]
     return LONGEST_FEATURE_WINDOW + timedelta(days=max(refits, default=1) - 1)

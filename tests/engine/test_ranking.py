@@ -25,9 +25,10 @@ from engine.descriptor import (
     read_descriptor,
 )
 from engine.errors import ArtifactError, DescriptorError, EngineError, GoldenMismatch
-from engine.node_schema import Ref
+from engine.node_schema import Ref, ScoringRankerNode
 from engine.nodes import diversify
 from engine.ranking import load
+from engine.seen import ExcludeSeen
 from tests.engine.tiny import ITEMS, REQUESTS, document, entries, publish
 
 
@@ -240,7 +241,35 @@ def test_a_model_of_other_features_is_refused(version: Path) -> None:
 def test_the_past_that_is_retrieved_from_is_the_one_that_is_excluded(tmp_path: Path) -> None:
     plain = {**document()["rankers"]["*"], "rerank": [{"type": "ExcludeSeen", "artifact": "history.npz"}]}
     ranker = load(publish(tmp_path / "v", {"ranker": plain, "rankers": {}})).populations.rankers["*"]
-    assert any(ranker.exclude[0].seen is retriever for retriever, _ in ranker.retrievers)  # a file is loaded once
+    assert isinstance(ranker.seen, ExcludeSeen)
+    assert any(ranker.seen.seen is retriever for retriever, _ in ranker.retrievers)  # a file is loaded once
+
+
+def with_rule(kind: str) -> dict[str, Any]:
+    return {**document()["rankers"]["*"], "rerank": [{"type": kind, "artifact": "history.npz"}]}
+
+
+def test_only_what_was_seen_is_listed_of_given_candidates_too(tmp_path: Path) -> None:
+    version = publish(tmp_path / "v", {"ranker": with_rule("OnlySeen"), "rankers": {}})
+    ana, bob, stranger, given, _ = load(version).rank(REQUESTS)
+    assert sorted(ana.items) == ["i1", "i3"]
+    assert bob.items == ["i1"]
+    assert stranger.items == []
+    assert given.items == ["i1"]
+
+
+def test_places_of_seen_items_go_to_others(tmp_path: Path) -> None:
+    """Popularity retrieves 3: without the rule i2, i4 and i3, of which ana has seen i3."""
+    version = publish(tmp_path / "v", {"ranker": with_rule("ExcludeSeen"), "rankers": {}})
+    engine = load(version)
+    assert sorted(engine.rank([Request(user_id="ana", k=9)])[0].items) == ["i2", "i4"]
+    assert sorted(engine.rank([Request(user_id="bob", k=9)])[0].items) == ["i2", "i3", "i4"]
+
+
+def test_a_ranker_with_two_rules_for_what_was_seen_is_refused() -> None:
+    rules = [{"type": kind, "artifact": "history.npz"} for kind in ("ExcludeSeen", "OnlySeen")]
+    with pytest.raises(ValidationError, match="more than one of ExcludeSeen and OnlySeen"):
+        ScoringRankerNode.model_validate({**document()["rankers"]["*"], "rerank": rules})
 
 
 def test_a_ranker_needs_no_populations(tmp_path: Path) -> None:

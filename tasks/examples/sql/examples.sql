@@ -30,7 +30,8 @@ select
     {%- for name in attributes %}
     groups.{{ identifier(name) }},
     {%- endfor %}
-    chosen.weight{% for name, relation, default in values %},
+    chosen.weight{% if seen %},
+    {{ seen }}.user_id is not null as seen{% endif %}{% for name, relation, default in values %},
     cast(coalesce({{ relation }}.{{ identifier(name) }}, {{ default }}) as float) as {{ identifier(name) }}{% endfor %}
 from chosen
 inner join groups
@@ -38,7 +39,10 @@ inner join groups
 left join labels
     on chosen.user_id = labels.user_id and chosen.item_id = labels.item_id
     and chosen.cut = labels.cut{% if attributed %}
-    and chosen.example_id = labels.impression_id{% endif %}{% for mart in marts %}
+    and chosen.example_id = labels.impression_id{% endif %}{% if seen %}
+left join {{ seen }}
+    on chosen.user_id = {{ seen }}.user_id and chosen.item_id = {{ seen }}.item_id
+    and chosen.cut = {{ seen }}.cut{% endif %}{% for mart in marts %}
 left join {{ mart.rows }} as {{ mart.name }}
     on chosen.cut = {{ mart.name }}.as_of{% for key, column in mart.joined_by %}
     and {{ column }} = {{ mart.name }}.{{ key }}{% endfor %}{% endfor %}

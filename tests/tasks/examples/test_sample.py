@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def connection() -> Iterator[DuckDBPyConnection]:
                           v(item_id, as_of, category, item_actions_28d);
             create table feat_user_items (user_id varchar, item_id varchar, as_of date);
             create table feat_user_categories (user_id varchar, category varchar, as_of date);
+            create table interactions (user_id varchar, item_id varchar, occurred_at timestamp, ds date);
             create table drawn as
             select * from (values ('r1', {CUT}, 3.0), ('r2', {CUT}, 1.5)) v(group_id, cut, weight);
             """
@@ -266,6 +268,10 @@ def built(connection: DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.Mo
             other.register("rows", rows)
             other.execute(f"create table {table} as select * from rows")
             other.unregister("rows")
+        interactions = connection.sql("select * from interactions").to_arrow_table()
+        other.register("rows", interactions)
+        other.execute("create table interactions as select * from rows")
+        other.unregister("rows")
         other.execute("create table feat_user_items (user_id varchar, item_id varchar, as_of date)")
         other.execute("create table feat_user_categories (user_id varchar, category varchar, as_of date)")
 
@@ -325,9 +331,47 @@ def test_snapshots_also_write_what_retrieval_missed(built: Callable[..., Run]) -
     found = [row for row in rows_of(run, "truth") if row["cut"] == cut]
     # u1 also acted on i9, which was not retrieved, but is no item as of the cut; u2 has no row in feat_users
     assert found == [
-        {"group_id": f"u1@{cut}", "user_id": "u1", "cut": cut, "item_id": "i1", "grade": 2, "region": "BR"}
-    ]
+        {
+            "group_id": f"u1@{cut}", "user_id": "u1", "cut": cut, "item_id": "i1", "grade": 2, "region": "BR",
+            "seen": False,
+        }
+    ]  # fmt: skip
     assert run_truth.rows["test"] == 3
+
+
+def saw(connection: DuckDBPyConnection, item: str, occurred: date, known: date) -> None:
+    connection.execute("insert into interactions values ('u1', ?, ?, ?)", [item, occurred, known])
+
+
+@pytest.mark.parametrize(
+    ("rule", "occurred", "known", "seen"),
+    [
+        ("keep", 0, 0, True),
+        ("keep", -364, -300, True),
+        ("keep", -365, -365, False),  # no run may count on what is landed further back
+        ("exclude", -365, -365, True),
+        ("exclude", 1, 1, False),  # the future of the cut
+        ("exclude", 0, 1, False),  # it had happened, and nobody knew
+        ("only", 0, 0, True),
+        ("only", 0, 1, False),
+    ],
+)
+def test_a_pair_is_seen_when_it_had_happened_and_was_known(
+    rule: str, occurred: int, known: int, seen: bool, built: Callable[..., Run], connection: DuckDBPyConnection
+) -> None:
+    """i1 is the one relevant item of u1; a rule that forbids it in lists forbids it in the truth."""
+    spec = {"examples": SNAPSHOTS | {"every": "2d", "train": "6d", "test": "2d"}, "candidates": {"seen": rule}}
+    cut = built(**spec).windows.test[0]
+    saw(connection, "i1", cut + timedelta(days=occurred), cut + timedelta(days=known))
+    run = built(**spec)
+    sample_step(run)
+    found = [row["seen"] for row in rows_of(run, "truth") if row["cut"] == cut and row["item_id"] == "i1"]
+    allowed = rule == "keep" or seen == (rule == "only")
+    assert found == ([seen] if allowed else [])
+    if allowed:
+        marked = {row["item_id"]: row["seen"] for row in rows_of(run, "test") if row["user_id"] == "u1"}
+        assert marked == {"i1": seen, "i2": False, "i3": False}
+    assert "seen" not in rows_of(run, "train")[0]
 
 
 def test_nothing_positive_is_an_error_that_names_the_rules(

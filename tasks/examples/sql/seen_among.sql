@@ -1,0 +1,15 @@
+-- One row per (user_id, item_id, cut) of a relation whose user had an interaction of any kind with the item up to the
+-- cut, as known by then{% if days %}; both within the {{ days }} days up to it{% endif %}.
+select distinct
+    pairs.user_id,
+    pairs.item_id,
+    pairs.cut
+from {{ pairs }} as pairs
+inner join interactions
+    on pairs.user_id = interactions.user_id
+    and pairs.item_id = interactions.item_id
+    and interactions.ds <= pairs.cut
+    and cast(interactions.occurred_at as date) <= pairs.cut{% if days %}
+    and interactions.ds > pairs.cut - {{ days }}
+    and cast(interactions.occurred_at as date) > pairs.cut - {{ days }}{% endif %}
+where pairs.cut in ({{ literals(cuts) }})

@@ -8,6 +8,7 @@ of 1000 weights, however many groups there are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -65,19 +66,25 @@ def interval(values: Floats, blocks: npt.NDArray[np.integer[Any]], seed: int, le
 
     `values` and `blocks` (from `user_blocks`) have one entry per group.
     """
-    if len(values) != len(blocks):
-        raise MetricError(f"{len(values)} values but {len(blocks)} blocks: expected one block per group")
+    return _interval_of_least([values], blocks, seed, level)
+
+
+def _interval_of_least(
+    columns: Sequence[Floats], blocks: npt.NDArray[np.integer[Any]], seed: int, level: float
+) -> Interval:
+    """The least of the means of several columns over the groups where all have a value, with its interval."""
+    if any(len(values) != len(blocks) for values in columns):
+        raise MetricError(f"{len(columns[0])} values but {len(blocks)} blocks: expected one block per group")
     if not 0.0 < level < 1.0:
         raise MetricError(f"level {level} must be between 0 and 1")
-    defined = ~np.isnan(values)
+    defined = ~np.isnan(columns).any(axis=0)
     groups = int(np.count_nonzero(defined))
     if groups == 0:
         return Interval(float("nan"), float("nan"), float("nan"), 0)
     size = int(blocks.max()) + 1
-    weight = defined.astype(np.float64)
-    sums = np.bincount(blocks, np.where(defined, values, 0.0), minlength=size)
-    counts = np.bincount(blocks, weight, minlength=size)
-    mean = float(sums.sum() / groups)
+    counts = np.bincount(blocks, defined.astype(np.float64), minlength=size)
+    sums = [np.bincount(blocks, np.where(defined, values, 0.0), minlength=size) for values in columns]
+    mean = min(float(own.sum() / groups) for own in sums)
     # One block alone gives every replicate the same mean, and an interval without width.
     if np.count_nonzero(counts) < 2:
         return Interval(mean, float("nan"), float("nan"), groups)
@@ -85,7 +92,8 @@ def interval(values: Floats, blocks: npt.NDArray[np.integer[Any]], seed: int, le
     # BLAS may add `weights @ sums` in another order elsewhere: whoever writes figures to disk rounds them.
     total = weights @ counts
     # A replicate may have drawn no block with a value.
-    replicates = (weights @ sums)[total > 0] / total[total > 0]
+    drawn = total > 0
+    replicates = np.min([(weights @ own)[drawn] / total[drawn] for own in sums], axis=0)
     low, high = np.quantile(replicates, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     return Interval(mean, float(low), float(high), groups)
 
@@ -97,3 +105,16 @@ def paired_interval(
     if len(ours) != len(theirs):
         raise MetricError(f"{len(ours)} and {len(theirs)} values cannot be paired: expected the same groups")
     return interval(ours - theirs, blocks, seed, level)
+
+
+def margin_over_best(
+    ours: Floats, others: Sequence[Floats], blocks: npt.NDArray[np.integer[Any]], seed: int, level: float = 0.95
+) -> Interval:
+    """Mean of `ours` minus the highest mean of `others`, over the groups where all have a value.
+
+    The best of the others is chosen again in every replicate, so the interval accounts for the choice: its lower end
+    lies no higher than that of `paired_interval` with any of them. With one other, the two are the same.
+    """
+    if any(len(theirs) != len(ours) for theirs in others):
+        raise MetricError(f"{len(ours)} values cannot be paired: expected the same groups of all contenders")
+    return _interval_of_least([ours - theirs for theirs in others], blocks, seed, level)

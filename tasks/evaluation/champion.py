@@ -18,6 +18,7 @@ from tasks.errors import MatineeError, first_line
 from tasks.evaluation.results import ChampionResult
 from tasks.runs.narration import say, warn
 from tasks.spec.parts import BeatsGate, NotWorseGate
+from tasks.spec.resolved_features import RetrievalRank
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
 from tasks.store.registry import TimelineEvent, content_of, timeline, version_dir
@@ -221,3 +222,8 @@ def _same_retrieval(ours: Spec, theirs: Spec, names: Iterable[str]) -> None:
         used = of_theirs.get(name)  # None: a column of a mart
         if used is not None and used != of_ours.get(name):
             raise _Incomparable(f"its feature {name} comes from other settings of the retrieval {used.retrieval.type}")
+        if isinstance(used, RetrievalRank) and theirs.candidates != ours.candidates:
+            raise _Incomparable(
+                f"its feature {name} is a place among candidates of another rule for seen items, "
+                f"`candidates: {{seen: {theirs.candidates.seen}}}`"
+            )

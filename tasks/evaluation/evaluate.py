@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine.evaluation import CHAMPION, EVERYBODY, MODEL, EvaluationRecord, overall
 from tasks.errors import TrainingError
+from tasks.evaluation.baselines import BASELINES_FILE, baselines_of
 from tasks.evaluation.champion import Champion, champion_of, has_champion_gate, say_champion
 from tasks.evaluation.held_out import HeldOut, baseline_rows, truth_of
 from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage, leakage_of
@@ -178,7 +179,8 @@ def evaluate_step(run: Run) -> EvaluateResult:
     champion = champion_of(run, table) if has_champion_gate(run.spec) else None
     if champion is not None:
         say_champion(champion, run.as_of, "gates against it pass")
-    held_out = HeldOut.of(run.spec, table, truth_of(run))
+    truth = truth_of(run)
+    held_out = HeldOut.of(run.spec, table, truth)
     primary = run.spec.gates[0].metric
     groups = rank_groups(run, held_out, champion)
     _say_groups(run, held_out, groups)
@@ -191,6 +193,7 @@ def evaluate_step(run: Run) -> EvaluateResult:
         write_list(folder.path / RECORDS_FILE, figures)
         leakage.write(folder.path / LEAKAGE_FILE)
         groups.write(folder.path / GROUPS_FILE)
+        baselines_of(run.spec, held_out, truth, groups).write(folder.path / BASELINES_FILE)
         folder.result = result
     return result
 

@@ -18,7 +18,7 @@ from tasks.examples import queries
 from tasks.examples.arrays import texts
 from tasks.examples.cut_models import Models
 from tasks.examples.retrieval_log import RetrievalTally, say_cuts
-from tasks.examples.retrievers import blas_kernels, load_retrievers, model_of
+from tasks.examples.retrievers import blas_kernels, load_retrievers
 from tasks.examples.seen import load_rule
 from tasks.features.build import (
     landing_digest,
@@ -33,7 +33,6 @@ from tasks.features.ledger import BuildRequest
 from tasks.features.warehouse import Tables
 from tasks.runs.narration import counted
 from tasks.runs.provenance import code_digest
-from tasks.spec.spec import Spec
 from tasks.store.files import atomic_dir, checked_file, digest, write_digests, write_json
 from tasks.store.records import Record
 

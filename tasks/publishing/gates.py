@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
 from engine.evaluation import CHAMPION, MODEL
 from tasks.errors import GateFailed
 from tasks.evaluation import results as evaluation
+from tasks.evaluation.baselines import BASELINES_FILE, Baselines
 from tasks.evaluation.champion import against_champion
 from tasks.evaluation.evaluate import INTERVAL_SEED
 from tasks.evaluation.leakage import LEAKAGE_FILE, FeaturePower, Leakage
@@ -15,7 +17,7 @@ from tasks.evaluation.results import GROUPS_FILE, REFIT, ChampionResult, Evaluat
 from tasks.publishing.publish import this_version, withdraw_version
 from tasks.publishing.results import GATE_STEP, VERDICTS_FILE, GateResult, GateVerdict
 from tasks.runs.narration import say, warn
-from tasks.spec.parts import BeatsGate, NotWorseGate
+from tasks.spec.parts import BEST_BASELINE, BeatsGate, NotWorseGate
 from tasks.store.records import write_list
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 NO_LEAKAGE = "no leakage suspected"
 
 
-def evaluate_gate(gate: BeatsGate | NotWorseGate, groups: GroupValues) -> GateVerdict:
+def evaluate_gate(gate: BeatsGate | NotWorseGate, groups: GroupValues, baselines: Baselines) -> GateVerdict:
     """Compare the model with a gate's contender, group by group.
 
     `beats`: the mean difference is at least `by` and its 95 % interval lies above 0. `not_worse_than`: the interval
@@ -37,7 +39,11 @@ def evaluate_gate(gate: BeatsGate | NotWorseGate, groups: GroupValues) -> GateVe
     else:
         contender = gate.not_worse_than
         sentence = f"{gate.metric} not worse than {contender} by more than {gate.margin:g}"
-    difference = _difference(groups, gate.metric, MODEL, contender)
+    strongest = baselines.strongest(gate.metric) if contender == BEST_BASELINE else contender
+    if contender == BEST_BASELINE:
+        difference = _over_best(groups, gate.metric, [finding.of for finding in baselines.findings])
+    else:
+        difference = _difference(groups, gate.metric, MODEL, contender)
     if difference is None:
         return GateVerdict(gate=sentence, passed=False, detail=f"{contender} was not measured in this run")
     # An undefined interval is NaN, and every comparison with NaN is false: what was not measured fails.
@@ -46,6 +52,11 @@ def evaluate_gate(gate: BeatsGate | NotWorseGate, groups: GroupValues) -> GateVe
     else:
         passed = difference.low > -gate.margin
     detail = f"{_figures(difference)} over {difference.groups} groups"
+    if contender == BEST_BASELINE:
+        detail += f", to {strongest}, the best of {len(baselines.findings)}; the interval covers this choice"
+    vacuous = baselines.vacuous(strongest) if strongest else None
+    if vacuous:
+        detail += f". Beating {strongest} shows nothing: {vacuous}"
     return GateVerdict(gate=sentence, passed=bool(passed), detail=detail)
 
 
@@ -72,6 +83,17 @@ def _difference(groups: GroupValues, metric: str, ours: str, theirs: str) -> Int
     # By users, not by lists, because the lists of a user are alike; with the seed of the evaluation, so that
     # the intervals are those that it shows.
     return paired_interval(our_values, their_values, user_blocks(groups.users, INTERVAL_SEED), INTERVAL_SEED)
+
+
+def _over_best(groups: GroupValues, metric: str, baselines: Sequence[str]) -> Interval | None:
+    """The model's lead over whichever baseline is the best; None if one of them was not measured."""
+    from engine.intervals import margin_over_best, user_blocks
+
+    ours, theirs = groups.of(metric, MODEL), [groups.of(metric, name) for name in baselines]
+    measured = [values for values in theirs if values is not None]
+    if ours is None or not measured or len(measured) < len(theirs):
+        return None
+    return margin_over_best(ours, measured, user_blocks(groups.users, INTERVAL_SEED), INTERVAL_SEED)
 
 
 def _figures(difference: Interval) -> str:
@@ -131,7 +153,10 @@ def gate_step(run: Run) -> GateResult:
     evaluated = run.read(evaluation.STEP, EvaluateResult)
     folder = run.step_dir(evaluation.STEP)
     groups = GroupValues.read(folder / GROUPS_FILE)
-    verdicts = [_verdict(run, gate, groups, evaluated.champion) for gate in run.spec.gates]
+    baselines = Baselines.read(folder / BASELINES_FILE)
+    verdicts = [
+        _verdict(run, gate, evaluate_gate(gate, groups, baselines), evaluated.champion) for gate in run.spec.gates
+    ]
     if run.spec.publish.refit:
         # The metric of the first gate is the primary one, here as in the test for leakage.
         verdicts.append(evaluate_refit(run.spec.gates[0].metric, groups))
@@ -165,10 +190,9 @@ def gate_step(run: Run) -> GateResult:
 
 
 def _verdict(
-    run: Run, gate: BeatsGate | NotWorseGate, groups: GroupValues, champion: ChampionResult | None
+    run: Run, gate: BeatsGate | NotWorseGate, verdict: GateVerdict, champion: ChampionResult | None
 ) -> GateVerdict:
-    """Evaluate a gate; one against the champion passes if there is none yet, and fails if it cannot be compared."""
-    verdict = evaluate_gate(gate, groups)
+    """Correct a verdict on the champion: it passes if there is none yet, and fails if it cannot be compared."""
     if champion is None or not against_champion(gate):
         return verdict
     # Or a pipeline could never publish its first version.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.errors import MetricError
-from engine.intervals import interval, paired_interval, user_blocks
+from engine.intervals import interval, margin_over_best, paired_interval, user_blocks
 
 
 def test_a_user_stays_in_one_block_and_blocks_are_of_equal_size() -> None:
@@ -68,3 +68,38 @@ def test_mismatched_lengths_are_refused() -> None:
         interval(np.zeros(2), np.zeros(3, dtype=int), seed=0)
     with pytest.raises(MetricError, match="cannot be paired"):
         paired_interval(np.zeros(2), np.zeros(3), np.zeros(2, dtype=int), seed=0)
+
+
+def test_the_margin_over_one_other_is_the_paired_difference() -> None:
+    ours, theirs = np.random.default_rng(0).random((2, 300))
+    ours[5] = np.nan
+    blocks = user_blocks(np.arange(300), 0)
+    assert margin_over_best(ours, [theirs], blocks, 1) == paired_interval(ours, theirs, blocks, 1)
+
+
+def test_the_margin_is_over_the_best_mean_and_its_low_end_is_no_higher_than_any_pairs() -> None:
+    random = np.random.default_rng(2)
+    ours = random.random(400)
+    others = [ours - 0.02 + random.normal(0, 0.3, 400) for _ in range(4)]
+    blocks = user_blocks(np.arange(400) // 2, 0)
+    found = margin_over_best(ours, others, blocks, 1)
+    pairs = [paired_interval(ours, theirs, blocks, 1) for theirs in others]
+    assert found.value == min(pair.value for pair in pairs)
+    assert found.low <= min(pair.low for pair in pairs)
+    assert found.high <= min(pair.high for pair in pairs)
+
+
+def test_the_choice_of_the_best_rarely_passes_a_model_that_is_no_better() -> None:
+    """All contenders are alike: an interval above 0 is a false alarm, of which 2.5 in 100 are allowed."""
+    random = np.random.default_rng(5)
+    alarms = 0
+    for _ in range(200):
+        base = random.random(120)
+        ours, *others = (base + random.normal(0, 0.2, 120) for _ in range(4))
+        alarms += margin_over_best(ours, others, np.arange(120), 1).low > 0
+    assert alarms <= 5
+
+
+def test_contenders_of_other_groups_cannot_be_compared() -> None:
+    with pytest.raises(MetricError, match="cannot be paired"):
+        margin_over_best(np.zeros(3), [np.zeros(3), np.zeros(2)], np.arange(3), 0)

@@ -89,7 +89,7 @@ def small_catalog() -> FeatureCatalog:
 
 
 def group(name: str, user: str, grades: list[int], **columns: list[Any]) -> list[dict[str, Any]]:
-    """The examples of one group: item `i<n>` at position n + 1; other columns hold one value an item."""
+    """The examples of one group: item `i<n>` at position n + 1, unseen; other columns hold one value an item."""
     return [
         {
             "example_id": f"{name}/{n}",
@@ -100,6 +100,7 @@ def group(name: str, user: str, grades: list[int], **columns: list[Any]) -> list
             "grade": grade,
             "position": n + 1,
             "weight": 1.0,
+            "seen": False,
             **{column: values[n] for column, values in columns.items()},
         }
         for n, grade in enumerate(grades)

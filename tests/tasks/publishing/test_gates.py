@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from tasks.errors import GateFailed, MatineeError
+from tasks.evaluation.baselines import BaselineFinding, Baselines
 from tasks.evaluation.leakage import FeaturePower, Leakage, Reference, Thresholds
 from tasks.evaluation.results import EvaluateResult, FigureKey, GroupValues
 from tasks.examples.candidates import RetrieveResult
@@ -20,6 +22,8 @@ from tasks.runs.run import Run
 from tasks.spec.parts import BeatsGate, NotWorseGate
 from tasks.store.files import Home
 from tests.tasks.handmade import day, finish_step, spec_of
+
+NOTHING_SAID = Baselines(relevant=0, repeated=0, findings=())
 
 
 def groups_of(users: list[str], **values: list[float]) -> GroupValues:
@@ -60,31 +64,84 @@ def not_worse(margin: float, rival: str = "popularity") -> NotWorseGate:
     ],
 )
 def test_verdicts(gate: BeatsGate | NotWorseGate, ours: list[float], theirs: list[float], passed: bool) -> None:
-    assert evaluate_gate(gate, paired(ours, theirs)).passed is passed
+    assert evaluate_gate(gate, paired(ours, theirs), NOTHING_SAID).passed is passed
 
 
 def test_a_verdict_says_what_was_measured() -> None:
-    assert evaluate_gate(beats(0.01), paired([0.5, 0.5], [0.4, 0.4])) == GateVerdict(
+    assert evaluate_gate(beats(0.01), paired([0.5, 0.5], [0.4, 0.4]), NOTHING_SAID) == GateVerdict(
         gate="ndcg@10 beats popularity by 0.01",
         passed=True,
         detail="difference +0.1000 [+0.1000, +0.1000] over 50 groups",
     )
-    verdict = evaluate_gate(not_worse(0.005), paired([0.5], [0.5]))
+    verdict = evaluate_gate(not_worse(0.005), paired([0.5], [0.5]), NOTHING_SAID)
     assert verdict.gate == "ndcg@10 not worse than popularity by more than 0.005"
+
+
+def baselines(**means: float) -> Baselines:
+    """Baselines with their means of ndcg@10."""
+    findings = [BaselineFinding(of=name, values={"ndcg@10": mean}, seen_share=0.0) for name, mean in means.items()]
+    return Baselines(relevant=99, repeated=50, findings=tuple(findings))
+
+
+BEST = BeatsGate(metric="ndcg@10", beats="best_baseline", by=0.01)
+
+
+def test_the_best_baseline_is_the_strongest_that_was_measured() -> None:
+    groups = paired([0.5, 0.5], [0.4, 0.4], als=[0.45, 0.45])
+    assert evaluate_gate(BEST, groups, baselines(popularity=0.4, als=0.45)) == GateVerdict(
+        gate="ndcg@10 beats best_baseline by 0.01",
+        passed=True,
+        detail="difference +0.0500 [+0.0500, +0.0500] over 50 groups, to als, the best of 2; the interval covers this "
+        "choice",
+    )
+    weaker = paired([0.44, 0.44], [0.4, 0.4], als=[0.45, 0.45])
+    assert evaluate_gate(BEST, weaker, baselines(popularity=0.4, als=0.45)).passed is False
+    assert evaluate_gate(beats(0.01), weaker, baselines(popularity=0.4, als=0.45)).passed is True
+
+
+def test_the_best_baseline_must_be_beaten_for_sure_whichever_it_is() -> None:
+    """Two baselines, each of which is beaten in most groups: the better of the two, chosen anew, is closer."""
+    random = np.random.default_rng(3)
+    base = random.random(200)
+    one, two = base + random.normal(0, 0.2, 200), base + random.normal(0, 0.2, 200)
+    ours = base + 0.02
+    groups = groups_of([f"u{n}" for n in range(200)], model=list(ours), popularity=list(one), als=list(two))
+    both = evaluate_gate(BEST, groups, baselines(popularity=float(one.mean()), als=float(two.mean()))).detail
+    lows = [float(re.search(r"\[([-+.0-9]+),", text)[1]) for text in (  # type: ignore[index]
+        both,
+        evaluate_gate(beats(0.0), groups, NOTHING_SAID).detail,
+        evaluate_gate(BeatsGate(metric="ndcg@10", beats="als"), groups, NOTHING_SAID).detail,
+    )]  # fmt: skip
+    assert lows[0] <= min(lows[1:])
+
+
+def test_a_best_baseline_of_which_one_was_not_measured_fails() -> None:
+    verdict = evaluate_gate(BEST, paired([0.5], [0.4]), baselines(popularity=0.4, als=0.1))
+    assert (verdict.passed, verdict.detail) == (False, "best_baseline was not measured in this run")
+
+
+def test_a_verdict_on_a_vacuous_baseline_says_so() -> None:
+    empty = BaselineFinding(
+        of="popularity", values={"ndcg@10": 0.0}, seen_share=0.9, vacuous="it scores 0 in every list"
+    )
+    found = Baselines(relevant=99, repeated=0, findings=(empty,))
+    for gate in (BEST, beats(0.01), not_worse(0.0)):
+        detail = evaluate_gate(gate, paired([0.5, 0.5], [0.0, 0.0]), found).detail
+        assert detail.endswith(". Beating popularity shows nothing: it scores 0 in every list")
 
 
 def test_one_user_proves_nothing() -> None:
     groups = groups_of(["u"] * 9, model=[1.0] * 9, popularity=[0.0] * 9)
-    assert evaluate_gate(beats(0.01), groups).passed is False
+    assert evaluate_gate(beats(0.01), groups, NOTHING_SAID).passed is False
 
 
 def test_no_groups_prove_nothing() -> None:
-    assert evaluate_gate(beats(0.0), paired([math.nan], [0.5])).passed is False
-    assert evaluate_gate(not_worse(0.5), paired([math.nan], [0.5])).passed is False
+    assert evaluate_gate(beats(0.0), paired([math.nan], [0.5]), NOTHING_SAID).passed is False
+    assert evaluate_gate(not_worse(0.5), paired([math.nan], [0.5]), NOTHING_SAID).passed is False
 
 
 def test_a_contender_that_was_not_measured_holds_the_version_back() -> None:
-    assert evaluate_gate(not_worse(0.5, "champion"), paired([0.5], [0.5])) == GateVerdict(
+    assert evaluate_gate(not_worse(0.5, "champion"), paired([0.5], [0.5]), NOTHING_SAID) == GateVerdict(
         gate="ndcg@10 not worse than champion by more than 0.5",
         passed=False,
         detail="champion was not measured in this run",
@@ -119,6 +176,7 @@ def evaluated(folder: Path, groups: GroupValues, *gates: dict[str, Any], refit: 
     finish_step(run, "evaluate", EvaluateResult(groups=len(groups.users), metrics={}).to_json())
     groups.write(run.step_dir("evaluate") / "groups.parquet")
     alone(power("item_actions_28d")).write(run.step_dir("evaluate") / "leakage.json")
+    NOTHING_SAID.write(run.step_dir("evaluate") / "baselines.json")
     return run
 
 

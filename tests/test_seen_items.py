@@ -6,19 +6,27 @@ What was seen is computed a second time, by pandas from the landed rows, and com
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from tasks.cli.main import app
+from tasks.errors import GateFailed
+from tasks.evaluation.baselines import Baselines
 from tasks.examples.candidates import candidate_files
 from tasks.features.engines import warehouse_of
+from tasks.operations import comparisons
 from tasks.publishing.results import PublishResult
 from tasks.runs.run import Run
+from tasks.spec.load import load_spec
+from tasks.store.files import Home
 from tests.test_end_to_end import known_users, loaded, scored_by_sql
-from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, SHOWN, SHOWN_DAY, Tiny, in_process, pipeline_file, shop
+from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, SHOWN, SHOWN_DAY, Tiny, in_process, pipeline_file, shop, sold_once
 
 pytestmark = [in_process, pytest.mark.slow]
 
@@ -33,6 +41,9 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "bought, seen": (BOUGHT, {"candidates": {"seen": "only"}}),
     "shown, unseen": (SHOWN, {**UNSEEN, "features": SHOWN["features"], "candidates": {"seen": "exclude"}}),
 }
+
+
+SNAPSHOTS_ONLY = pytest.mark.parametrize("tiny", [name for name in CASES if "bought" in name], indirect=True)
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -97,11 +108,10 @@ def test_no_list_and_no_truth_holds_what_the_rule_forbids(run: Run, seen: Callab
                 assert set(rows["seen"]) == {run.spec.candidates.seen == "only"}
 
 
+@SNAPSHOTS_ONLY
 def test_the_truth_is_all_that_a_list_could_have_found(
     run: Run, history: pd.DataFrame, seen: Callable[[Any], set[Pair]]
 ) -> None:
-    if run.spec.examples.kind != "snapshots":
-        pytest.skip("what was shown is all that there is to find")
     truth = pd.read_parquet(run.step_dir("sample") / "truth.parquet")
     with warehouse_of(run.home, run.spec.name).open() as tables:
         bought = tables.arrow(
@@ -121,12 +131,11 @@ def test_the_truth_is_all_that_a_list_could_have_found(
         assert wanted
 
 
+@SNAPSHOTS_ONLY
 def test_a_baselines_places_go_to_the_best_items_that_the_rule_allows(
     run: Run, seen: Callable[[Any], set[Pair]]
 ) -> None:
     """The list of popularity at a cut, by pandas: the k items with most actions in 28 days that somebody may get."""
-    if run.spec.examples.kind != "snapshots":
-        pytest.skip("what was shown is the list")
     cut = run.windows.test[-1]
     with warehouse_of(run.home, run.spec.name).open() as tables:
         items = tables.arrow(
@@ -166,3 +175,56 @@ def test_what_is_served_is_what_was_evaluated_to_the_last_bit(
     past = seen(run.as_of)
     assert given == (every & past if run.spec.candidates.seen == "only" else every - past)
     assert run.read("publish", PublishResult).new
+
+
+@pytest.fixture(scope="module")
+def bought_once(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """A shop in which nobody buys a product twice, and a pipeline that does not say so; its day has been run."""
+    folder = tmp_path_factory.mktemp("once")
+    gates = [{"metric": "ndcg@10", "beats": "popularity"}]
+    data = shop(folder / "shop", lines=sold_once)
+    tiny = Tiny(pipeline_file(folder, BOUGHT, name="once", gates=gates), BOUGHT_DAY, folder / "home", data)
+    with suppress(GateFailed):
+        tiny.run()
+    return tiny
+
+
+def test_what_nobody_repeats_is_named_by_the_report_the_gate_and_validate(
+    bought_once: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = bought_once.prepared()
+    baselines = Baselines.read(run.step_dir("evaluate") / "baselines.json")
+    assert (baselines.repeated, baselines.relevant > 30) == (0, True)
+    assert baselines.vacuous("history")
+    unfair = f"the label repeats 0 of {baselines.relevant} items"
+    page = (run.step_dir("report") / "report.html").read_text(encoding="utf-8")
+    assert unfair in page
+    assert "the baseline history is vacuous" in page
+    monkeypatch.setenv("MATINEE_HOME", str(bought_once.home))
+    done = CliRunner().invoke(app, ["validate", str(bought_once.file)])
+    assert done.exit_code == 0, done.output
+    notes = [line for line in done.output.splitlines() if line.startswith("Note: ")]
+    assert "Write `candidates: {seen: exclude}`" in notes[0]
+    assert notes[0].startswith("Note: the label repeats 0 of ")  # of the labels that are built, not of the run's
+    assert any("the baseline history is vacuous" in note and "by the run of 2011-03-05" in note for note in notes)
+    assert sum("the label repeats" in note for note in notes) == 1
+
+
+def test_with_the_rule_nothing_is_left_to_say(bought_once: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATINEE_HOME", str(bought_once.home))
+    gates = [{"metric": "ndcg@10", "beats": "best_baseline"}]
+    changes = {**UNSEEN, "candidates": {"seen": "exclude"}, "gates": gates, "name": "once"}
+    file = pipeline_file(bought_once.file.parent / "rule", BOUGHT, **changes)
+    done = CliRunner().invoke(app, ["validate", str(file)])
+    assert done.exit_code == 0, done.output
+    assert "Note" not in done.output
+
+
+def test_labels_that_somebody_is_building_are_said_to_be_unread(
+    bought_once: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparisons, "PATIENCE", 0)
+    with warehouse_of(Home(bought_once.home), "once").locked():
+        notes = comparisons.comparison_notices(load_spec(bought_once.file), Home(bought_once.home))
+    assert notes[0].startswith("whether the label repeats items was not looked at: ")
+    assert "another process has used the warehouse for 0 seconds" in notes[0]

@@ -6,7 +6,7 @@ import logging
 import os
 import random
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -99,12 +99,30 @@ def sales(day: date) -> list[str]:
     return lines
 
 
-def shop(folder: Path, first: date = date(2011, 1, 4), last: date = BOUGHT_DAY) -> Path:
+def sold_once(day: date) -> list[str]:
+    """The lines of a day on which a third of the customers buy a product that they have never bought before."""
+    age, lines = (day - date(2011, 1, 4)).days, []
+    for customer in range(CUSTOMERS):
+        if (customer + age) % 3 == 0:
+            product = (customer * 7 + age // 3) % PRODUCTS
+            lines.append(
+                f"5{day:%m%d}{customer:02},{20000 + product},PRODUCT {product},1,{day} {9 + customer % 8:02}:00:00,"
+                f"2.5,{12000 + customer},{('United Kingdom', 'France')[customer % 2]}"
+            )
+    return lines
+
+
+def shop(
+    folder: Path,
+    first: date = date(2011, 1, 4),
+    last: date = BOUGHT_DAY,
+    lines: Callable[[date], list[str]] = sales,
+) -> Path:
     """Write the files of a shop that is closed on Saturdays."""
     folder.mkdir(parents=True, exist_ok=True)
     for day in days(first, last):
         if day.weekday() != 5:
-            (folder / f"{day}.csv").write_text("\n".join([HEADER, *sales(day), ""]), encoding="utf-8")
+            (folder / f"{day}.csv").write_text("\n".join([HEADER, *lines(day), ""]), encoding="utf-8")
     return folder
 
 

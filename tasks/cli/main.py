@@ -67,14 +67,18 @@ def _add_step(name: str, sentence: str) -> None:
 
 @app.command(epilog=example("matinee validate streaming"))
 def validate(pipeline: Pipeline) -> None:
-    """Check a pipeline file: its shape, then every name in it."""
+    """Check a pipeline file: its shape, every name in it, and what data there is says of its comparisons."""
+    from tasks.operations.comparisons import comparison_notices
     from tasks.spec.load import load_spec
     from tasks.spec.project import pipeline_path
     from tasks.spec.windows import first_as_of, why_first
+    from tasks.store.files import default_home
 
     spec = load_spec(pipeline_path(pipeline))
     console.print(Text.assemble((f"{spec.name} is valid", "green"), f": {spec.description}"))
     console.print(f"First day that can be run: {first_as_of(spec)} ({why_first(spec)})", soft_wrap=True)
+    for notice in comparison_notices(spec, default_home()):
+        console.print(Text.assemble(("Note: ", "yellow"), notice), soft_wrap=True)
 
 
 @app.command(epilog=example("matinee land online_retail --data ../online_retail --as-of 2011-10-31"))

@@ -56,11 +56,13 @@ class Baselines(Record):
     """The baselines of a run, and whether its label repeats items.
 
     Attributes:
+        rule: the rule for seen items (`candidates.seen`) by which the lists were made.
         relevant: relevant items of the evaluated lists.
         repeated: those of them that their users had seen before.
         findings: one for each baseline, in the order of the pipeline file.
     """
 
+    rule: str
     relevant: int
     repeated: int
     findings: tuple[BaselineFinding, ...]
@@ -94,7 +96,7 @@ def baselines_of(spec: Spec, held_out: HeldOut, truth: pa.Table | None, groups: 
     primary = parse_metric(spec.gates[0].metric)
     once = spec.candidates.seen == "keep" and never_repeats(relevant, seen)
     findings = [_finding(name, held_out, groups, primary, once=once) for name in spec.evaluate.baselines]
-    return Baselines(relevant=relevant, repeated=seen, findings=tuple(findings))
+    return Baselines(rule=spec.candidates.seen, relevant=relevant, repeated=seen, findings=tuple(findings))
 
 
 def _relevant(held_out: HeldOut, truth: pa.Table | None) -> tuple[int, int]:

@@ -98,6 +98,11 @@ def populations(attribute: str) -> str:
     return _sql("populations", attribute=attribute)
 
 
+def repeats(cuts: Sequence[date]) -> str:
+    """Query how many relevant pairs of some cuts there are, and how many are in the relation `seen_labels`."""
+    return _sql("repeats", cuts=cuts)
+
+
 def examples(spec: Spec, drawn: str, cuts: Sequence[date], tables: type[Tables], *, seen: str | None = None) -> str:
     """Query the examples of the groups that a relation (group_id, cut, weight) names.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import BuildError, first_line
 from tasks.features import control_tables
 from tasks.features.ledger import BuildPlan, BuildRequest, Entry, plan_build
-from tasks.features.warehouse import Tables, Values, Warehouse
+from tasks.features.warehouse import LOCK_SECONDS, Tables, Values, Warehouse
 from tasks.store.database import connect, limits
 from tasks.store.files import atomic_file, locked
 from tasks.store.settings import DISK, MEMORY, THREADS, disk_limit
@@ -22,8 +22,6 @@ from tasks.store.sql import identifier, literal
 if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
-
-LOCK_SECONDS = 1800
 
 
 class DuckDBTables(Tables):
@@ -95,19 +93,17 @@ class DuckDBWarehouse(Warehouse):
         return self.path.exists()
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, seconds: int = LOCK_SECONDS) -> Iterator[None]:
         """Hold the lock file beside the database."""
-        busy = (
-            f"another process has used the warehouse for {LOCK_SECONDS // 60} minutes; "
-            "wait for it or end it, then run this step again"
-        )
-        with locked(Path(f"{self.path}.lock"), busy, seconds=LOCK_SECONDS, error=BuildError):
+        waited = f"{seconds // 60} minutes" if seconds >= 60 else f"{seconds} seconds"
+        busy = f"another process has used the warehouse for {waited}; wait for it or end it, then run this step again"
+        with locked(Path(f"{self.path}.lock"), busy, seconds=seconds, error=BuildError):
             yield
 
     @contextmanager
-    def open(self) -> Iterator[Tables]:
+    def open(self, seconds: int = LOCK_SECONDS) -> Iterator[Tables]:
         """Open the file read-only, under the lock: a writer would be refused, and would fail its build."""
-        with self.locked():
+        with self.locked(seconds):
             if not self.path.exists():
                 raise BuildError(f"{self.path}: not built yet; run `matinee build {self.pipeline} --as-of …` first")
             with self.connect(read_only=True) as connection:

@@ -66,6 +66,10 @@ class Tables(ABC):
         return self.arrow(f"select {chosen} from {identifier(relation)} where {where}", values)
 
 
+LOCK_SECONDS = 1800
+"""How long a step waits for another one that builds."""
+
+
 class Warehouse(ABC):
     """The tables of one pipeline: a cache of its landing that dbt builds, and that can be deleted at any time."""
 
@@ -85,19 +89,22 @@ class Warehouse(ABC):
         """Whether a build has begun here before."""
 
     @abstractmethod
-    def locked(self) -> AbstractContextManager[None]:
+    def locked(self, seconds: int = LOCK_SECONDS) -> AbstractContextManager[None]:
         """Keep everybody else from building.
 
         Raises:
-            BuildError: somebody else has kept the lock for half an hour.
+            BuildError: somebody else has kept the lock for so many seconds.
         """
 
     @abstractmethod
-    def open(self) -> AbstractContextManager[Tables]:
+    def open(self, seconds: int = LOCK_SECONDS) -> AbstractContextManager[Tables]:
         """Open the tables for reading.
 
+        Args:
+            seconds: how long to wait for somebody who is building.
+
         Raises:
-            BuildError: they have not been built, or are damaged.
+            BuildError: they have not been built, are damaged, or somebody is building all the time.
         """
 
     @abstractmethod

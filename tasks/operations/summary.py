@@ -14,6 +14,7 @@ from rich.text import Text
 
 from engine.evaluation import MODEL, EvaluationRecord, overall, select
 from tasks.evaluation import results as evaluation
+from tasks.evaluation.baselines import BASELINES_FILE, Baselines, notices
 from tasks.evaluation.results import RECORDS_FILE
 from tasks.operations.airflow_answers import Task
 from tasks.operations.progress import Cell
@@ -152,6 +153,9 @@ def _results(spec: Spec, home: Home, as_of: date, run: Path) -> list[RenderableT
         words = f" as of {as_of}, on the held-out window (± half of the 95 % interval)"
         title = Text.assemble((spec.name, "bold"), words)
         parts += [title, metrics_table(read_list(records, EvaluationRecord), spec.evaluate.metrics), ""]
+    baselines = Baselines.read_if_valid(run / evaluation.STEP / BASELINES_FILE)
+    for notice in notices(spec, baselines) if baselines is not None else []:
+        parts.append(Text.assemble((f"{'note':<11}", "yellow"), notice))
     verdicts = run / GATE_STEP / VERDICTS_FILE
     for verdict in read_list(verdicts, GateVerdict) if verdicts.exists() else []:
         sign = ("✓", "green") if verdict.passed else ("✗", "red")

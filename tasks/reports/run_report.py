@@ -38,6 +38,7 @@ from tasks.reports.run_report_model import (
     FeaturesAlone,
     MetricPanel,
     ModelPanel,
+    comparison_notices,
     features_alone,
     metric_panels,
     model_panels,
@@ -107,6 +108,7 @@ class RunReport:
     sample: Sequence[StratumDraw] | None
     candidates: CandidatesSection | None
     metrics: tuple[MetricPanel, ...] | None
+    notices: tuple[str, ...]
     gates: Sequence[GateVerdict] | None
     models: tuple[ModelPanel, ...]
     calibration: tuple[CalibrationPanel, ...] | None
@@ -191,6 +193,7 @@ def collect_report(run: Run, *, finished: bool = True) -> RunReport:
         sample=read_list_if_valid(run.step_dir("sample") / STRATA_FILE, StratumDraw),
         candidates=diagnostics.candidates,
         metrics=metric_panels(run),
+        notices=comparison_notices(run, run.spec),
         gates=verdicts_if_valid(run.dir),
         models=model_panels(run),
         calibration=diagnostics.calibration,

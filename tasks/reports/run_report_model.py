@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from engine.evaluation import MODEL, EvaluationRecord, overall, select
 from tasks.evaluation import results as evaluation
+from tasks.evaluation.baselines import BASELINES_FILE, Baselines, notices
 from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage
 from tasks.evaluation.results import records_if_valid
 from tasks.reports.svg_comparisons import Intervals, PowerRow, place_marks, plot_intervals, plot_powers
@@ -16,6 +17,9 @@ from tasks.reports.svg_curves import CurvePlot, plot_curve
 from tasks.store.run_files import RunFiles
 from tasks.training.curve import CURVE_FILE, TrainingCurve
 from tasks.training.train import TrainResult
+
+if TYPE_CHECKING:
+    from tasks.spec.spec import Spec
 
 TOP_FEATURES = 10
 """Features that are shown at once."""
@@ -106,6 +110,12 @@ def metric_panels(run: RunFiles) -> tuple[MetricPanel, ...] | None:
     """Read the metrics that were measured; None if none were."""
     records = records_if_valid(run.step_dir(evaluation.STEP))
     return None if records is None else by_metric(records)
+
+
+def comparison_notices(run: RunFiles, spec: Spec) -> tuple[str, ...]:
+    """Say what makes the run's comparisons with its baselines less than they look."""
+    baselines = Baselines.read_if_valid(run.step_dir(evaluation.STEP) / BASELINES_FILE)
+    return () if baselines is None else tuple(notices(spec, baselines))
 
 
 def by_metric(records: Sequence[EvaluationRecord]) -> tuple[MetricPanel, ...]:

@@ -92,7 +92,7 @@ def said(seen: str, repeated: int, *gates: dict[str, Any]) -> list[str]:
         BaselineFinding(of=name, values={"ndcg@10": value}, seen_share=0.1)
         for name, value in (("popularity", 0.2), ("history", 0.3))
     ]
-    return notices(spec, Baselines(relevant=100, repeated=repeated, findings=tuple(findings)))
+    return notices(spec, Baselines(rule="keep", relevant=100, repeated=repeated, findings=tuple(findings)))
 
 
 def test_seen_items_in_lists_of_data_without_repeats_are_named_with_what_to_write() -> None:

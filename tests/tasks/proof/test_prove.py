@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from tasks.cli.main import app
 from tasks.errors import MatineeError, SourceError
-from tasks.examples import candidates
+from tasks.examples import candidates, queries
 from tasks.features import build, dbt_run
 from tasks.proof.differences import Difference
 from tasks.proof.prove import (
@@ -35,6 +35,7 @@ from tasks.proof.scenarios import Scenarios
 from tasks.runs.run import Run
 from tasks.sources.land import open_source
 from tasks.spec.project import TRANSFORMS
+from tasks.store import sql
 from tasks.store.files import Home
 from tasks.store.partitions import read_manifests
 from tests.tiny_pipelines import (
@@ -177,6 +178,52 @@ def leak(file: Path, honest: str, leaking: str) -> None:
     text = file.read_text(encoding="utf-8")
     assert honest in text
     file.write_text(text.replace(honest, leaking), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def tiny_unseen(tiny_bought: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """The shop's pipeline, without what customers have bought before in any list."""
+    folder = tmp_path_factory.mktemp("unseen")
+    changes = {
+        "name": "unseen",
+        "candidates": {"seen": "exclude"},
+        "features": ["als_score", "popularity_rank", "item_actions_28d"],
+        "retrieval": [{"type": "als", "factors": 4, "k": 10}, {"type": "popularity", "k": 10}],
+        "evaluate": {"metrics": ["ndcg@10"], "baselines": ["popularity"]},
+    }
+    file = pipeline_file(folder, BOUGHT, **changes)
+    return Tiny(file, BOUGHT_DAY, folder / "home", tiny_bought.data)
+
+
+@pytest.mark.slow
+def test_the_proof_of_a_pipeline_without_seen_items_passes(tiny_unseen: Tiny, tmp_path: Path) -> None:
+    """What is bought after a day, or known only after it, was not seen by it."""
+    proof = proof_of(tiny_unseen, *OTHERS, scratch=tmp_path)
+    assert proof.passed, text_of(proof)
+    (homes,) = tmp_path.iterdir()
+    run = replace(tiny_unseen.prepared(attempt="prove"), home=Home(homes / "original"))
+    assert "seen.npz" in {Path(name).name for name in files(run, "retrieval")}
+    assert "version/retrieval/seen.npz" in files(run, "descriptor")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("condition", "scenario"),
+    [
+        ("cast(occurred_at as date) <= {{ literal(cut) }}", "late"),  # it had happened, but was not known
+        ("ds <= {{ literal(cut) }} + 9", "past"),
+    ],
+)
+def test_what_is_seen_too_early_is_named(
+    condition: str, scenario: str, tiny_unseen: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule that takes as seen what nobody knew, or what had not happened, by the cut."""
+    leaking = "select distinct user_id, item_id from interactions where {{ condition }} order by user_id, item_id"
+    (tmp_path / "seen_pairs.sql").write_text(leaking.replace("{{ condition }}", condition), encoding="utf-8")
+    monkeypatch.setattr(queries, "seen_pairs", lambda cut: sql.render(tmp_path, "seen_pairs", cut=cut))
+    proof = proof_of(tiny_unseen, scenario)
+    assert not proof.passed
+    assert proof.comparisons[0].differences["retrieval"]
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from tasks.spec.parts import BeatsGate, NotWorseGate
 from tasks.store.files import Home
 from tests.tasks.handmade import day, finish_step, spec_of
 
-NOTHING_SAID = Baselines(relevant=0, repeated=0, findings=())
+NOTHING_SAID = Baselines(rule="keep", relevant=0, repeated=0, findings=())
 
 
 def groups_of(users: list[str], **values: list[float]) -> GroupValues:
@@ -80,7 +80,7 @@ def test_a_verdict_says_what_was_measured() -> None:
 def baselines(**means: float) -> Baselines:
     """Baselines with their means of ndcg@10."""
     findings = [BaselineFinding(of=name, values={"ndcg@10": mean}, seen_share=0.0) for name, mean in means.items()]
-    return Baselines(relevant=99, repeated=50, findings=tuple(findings))
+    return Baselines(rule="keep", relevant=99, repeated=50, findings=tuple(findings))
 
 
 BEST = BeatsGate(metric="ndcg@10", beats="best_baseline", by=0.01)
@@ -124,7 +124,7 @@ def test_a_verdict_on_a_vacuous_baseline_says_so() -> None:
     empty = BaselineFinding(
         of="popularity", values={"ndcg@10": 0.0}, seen_share=0.9, vacuous="it scores 0 in every list"
     )
-    found = Baselines(relevant=99, repeated=0, findings=(empty,))
+    found = Baselines(rule="keep", relevant=99, repeated=0, findings=(empty,))
     for gate in (BEST, beats(0.01), not_worse(0.0)):
         detail = evaluate_gate(gate, paired([0.5, 0.5], [0.0, 0.0]), found).detail
         assert detail.endswith(". Beating popularity shows nothing: it scores 0 in every list")

@@ -1,0 +1,67 @@
+"""What the data that is there says about a pipeline file's comparisons: `matinee validate`.
+
+Two things are looked at, if they are there: the labels as they are built, and the last run that was evaluated by the
+same rule for seen items. Nothing is built or measured for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.errors import MatineeError
+from tasks.evaluation import results as evaluation
+from tasks.evaluation.baselines import BASELINES_FILE, Baselines, notices, unfair_candidates
+from tasks.examples import queries
+from tasks.features.build import code_of_tables
+from tasks.features.engines import warehouse_of
+from tasks.features.ledger import CODE
+
+if TYPE_CHECKING:
+    from tasks.spec.spec import Spec
+    from tasks.store.files import Home
+
+CUTS = 30
+"""The latest cuts whose labels are looked at: enough to say, and read in a moment."""
+PATIENCE = 2
+"""Seconds to wait for somebody who is building."""
+
+
+def comparison_notices(spec: Spec, home: Home) -> list[str]:
+    """Say what makes a pipeline's comparisons less than they look, as far as its data shows; nothing without data."""
+    unfair = _of_labels(spec, home)
+    run, baselines = _last_evaluated(spec, home)
+    of_run = [] if baselines is None else notices(spec, baselines)
+    # The labels say it of more cuts than the run does.
+    if unfair and baselines is not None and unfair_candidates(spec, baselines.relevant, baselines.repeated):
+        of_run = of_run[1:]
+    return [*([unfair] if unfair else []), *(f"{text} (as measured by the run of {run})" for text in of_run)]
+
+
+def _of_labels(spec: Spec, home: Home) -> str | None:
+    """Look at the labels that are built: does any repeat what its user had seen?"""
+    warehouse = warehouse_of(home, spec.name)
+    if spec.candidates.seen != "keep" or not warehouse.exists():
+        return None
+    try:
+        with warehouse.open(PATIENCE) as tables:
+            ledger = tables.ledger()
+            cuts = sorted(day for model, _, day in ledger if model == "labels")[-CUTS:]
+            # Labels of other rules say nothing about those of this file.
+            if ledger.get(CODE) != code_of_tables(spec) or not cuts:
+                return None
+            tables.create("seen_labels", queries.seen_among(spec, "labels", cuts))
+            ((relevant, repeated),) = tables.rows(queries.repeats(cuts))
+    except MatineeError as error:
+        return f"whether the label repeats items was not looked at: {error}"
+    return unfair_candidates(spec, relevant, repeated)
+
+
+def _last_evaluated(spec: Spec, home: Home) -> tuple[str, Baselines | None]:
+    """Read the baselines of the latest day that was evaluated by the same rule, and its day."""
+    files = (home.root / "runs" / spec.name).glob(f"*/*/{evaluation.STEP}/{BASELINES_FILE}")
+    # By day; of one day, the attempt that was evaluated last. Names break ties of coarse clocks.
+    for path in sorted(files, key=lambda path: (path.parents[2].name, path.stat().st_mtime_ns, path), reverse=True):
+        baselines = Baselines.read_if_valid(path)
+        if baselines is not None and baselines.rule == spec.candidates.seen:
+            return path.parents[2].name, baselines
+    return "", None

@@ -14,7 +14,7 @@ import pytest
 
 from engine.descriptor import Descriptor, artifact_entry, content_digest, write_descriptor
 from tasks.errors import GateFailed
-from tasks.evaluation.champion import champion_before, champion_of, outdated_verdicts, valid_versions
+from tasks.evaluation.champion import champion_before, champion_of, champion_scores, outdated_verdicts, valid_versions
 from tasks.evaluation.evaluate import evaluate_step
 from tasks.evaluation.results import ChampionResult, EvaluateResult
 from tasks.examples.candidates import RetrieveResult
@@ -26,7 +26,7 @@ from tasks.spec.spec import Spec
 from tasks.store.files import Home
 from tasks.store.registry import move_alias, verdict_on, version_dir, withdraw
 from tasks.training.rankers import train_ranker
-from tests.tasks.handmade import day, examples, finish_step, group, published, sample_of, spec_of
+from tests.tasks.handmade import SNAPSHOTS, day, examples, finish_step, group, published, sample_of, spec_of
 
 # As of 02-20 with H = 1 and L = 2 the test cuts are 02-16 and 02-17.
 GATE = {"metric": "mrr", "not_worse_than": "champion", "margin": 0.01}
@@ -48,7 +48,8 @@ def held_out_examples(cuts: list[date], users: int = 30) -> pa.Table:
                 f"r{n}-{cut}", f"u{n:02}", [int(item == n % 3) for item in range(3)],
                 item_actions_28d=[float(item == n % 3) for item in range(3)],
                 user_tenure_days=[-float(item == n % 3) for item in range(3)],
-                popularity_score=[1.0, 2.0, 3.0], cut=[cut] * 3, region=["BR" if n % 2 else "SE"] * 3,
+                popularity_score=[1.0, 2.0, 3.0], popularity_rank=[2.0, 1.0, 0.0], cut=[cut] * 3,
+                region=["BR" if n % 2 else "SE"] * 3,
             )
             for cut in cuts
             for n in range(users)
@@ -362,6 +363,26 @@ def test_a_score_of_another_retrieval_is_another_feature(tmp_path: Path) -> None
     publish(run, day("02-19"), "popularity_score", before)
     problem = champion_of(run, held_out_examples([day("02-17")])).problem
     assert problem == "its feature popularity_score comes from other settings of the retrieval popularity"
+
+
+@pytest.mark.parametrize(("name", "fair"), [("popularity_rank", False), ("popularity_score", True)])
+def test_places_among_candidates_of_another_rule_are_not_compared(name: str, fair: bool, tmp_path: Path) -> None:
+    """A score means the same under both rules; a place is one among other items."""
+    run = run_on(tmp_path, examples=SNAPSHOTS)
+    before = spec_of(examples=SNAPSHOTS, candidates={"seen": "exclude"})
+    node = ranker("popularity_score")
+    feature = node["scorer"]["features"][0]
+    if name == "popularity_rank":
+        feature |= {"name": name, "type": "Rank"}
+        del feature["default"]
+    publish(run, day("02-19"), name, before, ranker=node)
+    problem = champion_scores(run, held_out_examples([day("02-17")])).problem
+    assert problem == (
+        None
+        if fair
+        else "its feature popularity_rank is a place among candidates of another rule for seen items, "
+        "`candidates: {seen: exclude}`"
+    )
 
 
 def test_a_champion_trained_on_every_test_cut_is_not_compared(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from {{ pairs }} as pairs
 inner join interactions
     on pairs.user_id = interactions.user_id
     and pairs.item_id = interactions.item_id
-    and interactions.ds <= pairs.cut
-    and cast(interactions.occurred_at as date) <= pairs.cut{% if days %}
-    and interactions.ds > pairs.cut - {{ days }}
-    and cast(interactions.occurred_at as date) > pairs.cut - {{ days }}{% endif %}
+    and pairs.cut >= interactions.ds
+    and pairs.cut >= cast(interactions.occurred_at as date){% if days %}
+    and pairs.cut < interactions.ds + {{ days }}
+    and pairs.cut < cast(interactions.occurred_at as date) + {{ days }}{% endif %}
 where pairs.cut in ({{ literals(cuts) }})

@@ -15,8 +15,8 @@ inner join feat_items
     on labels.item_id = feat_items.item_id and labels.cut = feat_items.as_of
 left join seen_labels
     on labels.user_id = seen_labels.user_id and labels.item_id = seen_labels.item_id and labels.cut = seen_labels.cut
-where labels.grade > 0 and labels.cut in ({{ literals(cuts) }})
-{%- if rule == 'exclude' %} and seen_labels.user_id is null
-{%- elif rule == 'only' %} and seen_labels.user_id is not null
-{%- endif %}
+where
+    labels.grade > 0
+    and labels.cut in ({{ literals(cuts) }}){% if rule != 'keep' %}
+    and (seen_labels.user_id is not null) = {{ rule == 'only' }}{% endif %}
 order by labels.cut, group_id, labels.item_id

@@ -1,8 +1,8 @@
 """Reads the text in which LightGBM 4 saves a model, and believes none of it before it is checked.
 
 LightGBM itself ends the process on a truncated text; this reader raises `ArtifactError` instead, naming the
-tree and the key. It takes what a ranker needs, numerical splits and constant leaves, and refuses the rest
-(categorical splits, linear leaves, several classes, random forests) rather than score it wrongly.
+tree and the key. It takes what a ranker needs, numerical and categorical splits and constant leaves, and refuses the
+rest (linear leaves, several classes, random forests) rather than score it wrongly.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from engine.arrays import Floats, Offsets
 from engine.errors import ArtifactError
 
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2  # bits of LightGBM's decision_type; the two after them are `Tree.missing`
+_NO_WORDS = np.empty(0, dtype=np.uint32)
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Tree:
 
     feature: Offsets
     threshold: Floats
+    """Of a numerical split: up to it goes left. Of a categorical one, see `sets`."""
     default_left: npt.NDArray[np.bool_]
     missing: Offsets  # 0 = none (NaN is 0), 1 = zero and NaN are missing, 2 = NaN is missing
     left: Offsets
@@ -32,6 +34,11 @@ class Tree:
     leaf_value: Floats
     depth: int
     """Steps from the root to the deepest leaf."""
+    sets: Offsets
+    """Of each split the number of its set of categories, -1 of a numerical one: whatever is in the set goes left."""
+    set_offsets: Offsets
+    """Set `s` is the words `set_offsets[s]:set_offsets[s + 1]`; category `c` is bit `c % 32` of its word `c // 32`."""
+    words: npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
@@ -114,8 +121,6 @@ def _tree(source: str, number: int, block: str, features: int) -> Tree:
     reader = _Reader(source, f"tree {number}", rest)
     if first.strip() != str(number):
         reader.refuse(f"it is called {first[:20]!r}", f"{number}")
-    if reader.number("num_cat") != 0:
-        reader.refuse("it has categorical splits", "numerical splits only (num_cat=0)")
     if reader.number("is_linear", 0) != 0:
         reader.refuse("it has linear leaves", "constant leaves (is_linear=0)")
     leaves = reader.number("num_leaves")
@@ -125,24 +130,49 @@ def _tree(source: str, number: int, block: str, features: int) -> Tree:
     if splits == 0:
         none = np.empty(0, dtype=np.int64)
         value = reader.array("leaf_value", np.float64, 1)
-        return Tree(none, np.empty(0), none.astype(bool), none, none, none, value, 0)
+        return Tree(none, np.empty(0), none.astype(bool), none, none, none, value, 0, none, none, _NO_WORDS)
     kinds = reader.array("decision_type", np.int64, splits)
-    if ((kinds & _CATEGORICAL) != 0).any() or ((kinds < 0) | (kinds >> 2 > 2)).any():
-        reader.refuse("decision_type has a kind of split that is not numerical", "0 to 10, even")
+    if ((kinds < 0) | (kinds >> 2 > 2)).any():
+        reader.refuse("decision_type has a kind of split that is unknown", "0 to 11")
     feature = reader.array("split_feature", np.int64, splits)
     if ((feature < 0) | (feature >= features)).any():
         reader.refuse("split_feature names a feature that is not there", f"0 to {features - 1}")
+    threshold = reader.array("threshold", np.float64, splits)
+    categorical = (kinds & _CATEGORICAL) != 0
+    set_offsets, words = _sets(reader)
+    sets = np.where(categorical, threshold, -1)  # where a categorical split has the number of its set
+    if not np.isin(sets[categorical], np.arange(len(set_offsets) - 1)).all():
+        reader.refuse("threshold names a set of categories that is not there", f"0 to {len(set_offsets) - 2}")
     left, right = (reader.array(key, np.int64, splits) for key in ("left_child", "right_child"))
     return Tree(
         feature=feature,
-        threshold=reader.array("threshold", np.float64, splits),
+        threshold=threshold,
         default_left=(kinds & _DEFAULT_LEFT) != 0,
         missing=kinds >> 2,
         left=left,
         right=right,
         leaf_value=reader.array("leaf_value", np.float64, leaves),
         depth=_depth(reader, left, right),
+        sets=sets.astype(np.int64),
+        set_offsets=set_offsets,
+        words=words,
     )
+
+
+def _sets(reader: _Reader) -> tuple[Offsets, npt.NDArray[np.uint32]]:
+    """Return the sets of categories of a tree; none of a tree without categorical splits."""
+    number = reader.number("num_cat")
+    if number == 0:
+        return np.zeros(1, dtype=np.int64), _NO_WORDS
+    if not 0 < number <= 1_000_000:
+        reader.refuse(f"num_cat={number}", "0 to 1000000")
+    offsets = reader.array("cat_boundaries", np.int64, number + 1)
+    if offsets[0] != 0 or (np.diff(offsets) < 1).any():
+        reader.refuse("cat_boundaries do not ascend from 0", "where each set of categories begins")
+    words = reader.array("cat_threshold", np.int64, int(offsets[-1]))
+    if ((words < 0) | (words >= 2**32)).any():
+        reader.refuse("cat_threshold holds something that is no word of 32 bits", "0 to 4294967295")
+    return offsets, words.astype(np.uint32)
 
 
 def _depth(reader: _Reader, left: Offsets, right: Offsets) -> int:

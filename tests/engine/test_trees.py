@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,71 @@ def test_equals_lightgbm_for_a_ranker() -> None:
     assert_equal_bits(model, matrix)
 
 
+def trained_on_categories(seed: int, kinds: int = 70, rounds: int = 6, **parameters: Any) -> tuple[lgb.Booster, Any]:
+    """Return a model with a categorical column 0 and 1, and rows with codes that are rare, unseen, negative or none."""
+    random = np.random.default_rng(seed)
+    matrix = random.normal(size=(900, 4)).round(1)
+    matrix[:, 0] = random.integers(0, kinds, 900)
+    matrix[:, 1] = random.integers(0, 3, 900)
+    matrix[random.random(matrix.shape) < 0.1] = np.nan
+    effect = random.normal(size=kinds + 1)
+    target = effect[np.nan_to_num(matrix[:, 0], nan=kinds).astype(int)] + np.nan_to_num(matrix[:, 2]) + matrix[:, 1]
+    target = np.nan_to_num(target) + random.normal(0, 0.1, 900)
+    settings = {
+        "objective": "regression", "num_leaves": 12, "min_data_in_leaf": 2, "min_data_per_group": 2, "cat_smooth": 1,
+        "verbose": -1, "num_threads": 1, "seed": seed, **parameters,
+    }  # fmt: skip
+    data = lgb.Dataset(matrix, target, categorical_feature=[0, 1])
+    probe = matrix.copy()
+    strange = np.array([kinds, kinds + 40, 31, 32, 63, 64, -1, -0.5, -3, 0.5, 1e-36, 1e6, 2e9, 3e9, np.inf, np.nan])
+    probe[: len(strange), 0] = strange
+    probe[len(strange) : 2 * len(strange), 1] = strange
+    return lgb.train(settings, data, rounds), probe
+
+
+@given(seed=st.integers(0, 10_000), kinds=st.sampled_from([2, 5, 33, 70, 300]), one_hot=st.sampled_from([1, 4, 100]))
+@settings(max_examples=25, deadline=None)
+def test_categorical_splits_equal_lightgbm(seed: int, kinds: int, one_hot: int) -> None:
+    model, probe = trained_on_categories(seed, kinds, max_cat_to_onehot=one_hot, max_cat_threshold=64)
+    assert "num_cat=0" not in model.model_to_string().partition("Tree=1")[0]
+    assert_equal_bits(model, probe)
+
+
+def test_a_category_that_is_missing_or_was_never_seen_goes_right() -> None:
+    model, probe = trained_on_categories(3)
+    trees = Trees.parse(model.model_to_string())
+    rows = np.repeat(probe[200:201], 5, axis=0)
+    rows[:, 0] = [np.nan, -1.0, -7.0, 5000.0, np.inf]
+    assert len(set(trees.predict(rows).tolist())) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("num_cat=", "num_cat=-", "num_cat=-"),
+        ("cat_boundaries=0", "cat_boundaries=1", "cat_boundaries do not ascend from 0"),
+        ("cat_threshold=", "cat_threshold=-", "no word of 32 bits"),
+        ("decision_type=1", "decision_type=13", "a kind of split that is unknown"),
+    ],
+)
+def test_damaged_categories_are_named(old: str, new: str, text: str) -> None:
+    model, _ = trained_on_categories(0)
+    whole = model.model_to_string()
+    assert old in whole
+    with pytest.raises(ArtifactError, match=text):
+        Trees.parse(whole.replace(old, new, 1))
+
+
+def test_a_set_of_categories_that_is_not_there_is_named() -> None:
+    whole = trained_on_categories(0)[0].model_to_string()
+    kinds = re.findall(r"\ndecision_type=(.*)", whole)[0].split()
+    (line,) = re.findall(r"\nthreshold=(.*)", whole)[:1]
+    words = line.split()
+    words[next(n for n, kind in enumerate(kinds) if int(kind) & 1)] = "77"
+    with pytest.raises(ArtifactError, match="names a set of categories that is not there; expected 0 to"):
+        Trees.parse(whole.replace(line, " ".join(words), 1))
+
+
 def test_a_model_of_one_leaf_is_its_constant() -> None:
     model = lgb.train(
         {"objective": "regression", "verbose": -1, "num_threads": 1, "min_data_in_leaf": 1000},
@@ -136,7 +202,7 @@ def test_every_truncation_is_an_error_not_a_crash() -> None:
 @given(data=st.data())
 @settings(max_examples=150, deadline=None)
 def test_damage_is_an_error_or_harmless(data: st.DataObject) -> None:
-    text = DAMAGED
+    text = data.draw(st.sampled_from([DAMAGED, trained_on_categories(0, rounds=2)[0].model_to_string()]))
     at = data.draw(st.integers(0, len(text) - 1))
     put = data.draw(st.sampled_from(["9", "-", " ", "\n", "=", "nan", "99999999999999999999", "x", ""]))
     try:
@@ -154,7 +220,7 @@ DAMAGED = trained(rounds=2)[0].model_to_string()
     [
         ("version=v4", "version=v3", "version v4"),
         ("num_class=1", "num_class=3", "several classes"),
-        ("num_cat=0", "num_cat=2", "tree 0: it has categorical splits"),
+        ("num_cat=0", "num_cat=2", "tree 0: no 'cat_boundaries'"),
         ("is_linear=0", "is_linear=1", "tree 0: it has linear leaves"),
         ("version=v4", "version=v4\naverage_output", "random forest"),
         ("left_child=1", "left_child=0", "has two parents"),

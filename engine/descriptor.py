@@ -14,13 +14,14 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, StrictBool, ValidationError, model_validator
 
 from engine.errors import ArtifactError, DescriptorError, nearest
 from engine.evaluation import Evaluation
 from engine.node_schema import ArtifactName, Closed, FiniteFloat, PopulationRankerNode, ScoringRankerNode
 
 FORMAT = "matinee/1"
+ShortText = Annotated[str, Field(max_length=512)]
 FILE = "descriptor.json"
 
 
@@ -31,13 +32,21 @@ class ArtifactEntry(Closed):
     bytes: int = Field(ge=0)
 
 
+ContextKey = Annotated[str, Field(min_length=1, max_length=64)]
+ContextValue = StrictBool | Annotated[float, Field(strict=True, allow_inf_nan=False)] | ShortText
+
+
 class Request(Closed):
-    """A request: up to k items for a user, from `candidates` if given; `context` overrides attributes."""
+    """A request: up to k items for a user, from `candidates` if given.
+
+    `context` has what is known of the request itself, such as the device, and overrides the attribute that populations
+    are split by. Keys that the version does not read are ignored: a client may send them before a version reads them.
+    """
 
     user_id: str = Field(min_length=1, max_length=512)
     candidates: tuple[str, ...] | None = Field(default=None, max_length=100_000)
     k: int = Field(default=10, ge=1, le=10_000)
-    context: dict[str, str] = Field(default_factory=dict)
+    context: dict[ContextKey, ContextValue] = Field(default_factory=dict, max_length=64)
 
 
 class Ranked(Closed):
@@ -117,11 +126,12 @@ def referenced(descriptor: Descriptor) -> set[str]:
 
     def visit(node: object) -> None:
         if isinstance(node, Closed):
-            artifact = getattr(node, "artifact", None)
-            if artifact is not None:
-                names.add(artifact)
             for name in type(node).model_fields:
-                visit(getattr(node, name))
+                value = getattr(node, name)
+                # Nodes that read several files name the others after what they are: `items_artifact`.
+                if value is not None and (name == "artifact" or name.endswith("_artifact")):
+                    names.add(value)
+                visit(value)
         elif isinstance(node, tuple):
             for member in node:
                 visit(member)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from engine.categories import Categories, categories_of, load_categories
 from engine.errors import ArtifactError
 from engine.node_schema import (
+    CategoryNode,
     ColumnNode,
     DiversifyNode,
     DotNode,
@@ -15,10 +17,26 @@ from engine.node_schema import (
     FeatureScorerNode,
     LinearNode,
     LookupNode,
+    OverlapNode,
     RankNode,
+    RequestCategoryNode,
+    RequestNumberNode,
     ScoringRankerNode,
 )
-from engine.nodes import Column, FeatureScorer, Linear, Lookup, Rank, Score, ScoringRanker
+from engine.nodes import (
+    Column,
+    Feature,
+    FeatureScorer,
+    Linear,
+    Lookup,
+    Rank,
+    RequestCategory,
+    RequestNumber,
+    Score,
+    ScoringRanker,
+    Shared,
+)
+from engine.overlap import Overlap
 from engine.retrieval import Als, History, ItemItem, Popularity, Retriever
 from engine.seen import ExcludeSeen, OnlySeen, SeenRule
 from engine.tables import Catalog, FeatureTable
@@ -95,9 +113,34 @@ class Wiring:
             catalogue=self.catalogue,
         )
 
-    def _feature(self, node: FeatureNode, by_type: dict[str, Retriever]) -> Lookup | Score | Rank:
+    def categories(self, name: str, feature: str) -> Categories:
+        """Load a dictionary of texts, or take the one that is loaded, and hand out a feature's part."""
+        key = ("categories", name)
+        if key not in self._loaded:
+            self._loaded[key] = load_categories(self.folder / name)
+        return categories_of(self._loaded[key], feature, self.folder / name)
+
+    def _overlap(self, node: OverlapNode) -> Overlap:
+        key = ("overlap", node.artifact)
+        if key not in self._loaded:
+            paths = self.folder / node.artifact, self.folder / node.items_artifact
+            self._loaded[key] = Overlap.load(*paths, node.name, self.catalogue.items)
+        overlap: Overlap = self._loaded[key]
+        return overlap
+
+    def _feature(self, node: FeatureNode, by_type: dict[str, Retriever]) -> Feature:
         if isinstance(node, RankNode):
             return Rank(by_type[node.of])
+        if isinstance(node, CategoryNode):
+            table = self.table(node.artifact, node.entity)
+            codes = table.codes(node.name, self.categories(node.categories_artifact, node.name))
+            return Lookup(table, codes, float("nan"))
+        if isinstance(node, OverlapNode):
+            return Shared(self._overlap(node))
+        if isinstance(node, RequestNumberNode):
+            return RequestNumber(node.key, node.kind)
+        if isinstance(node, RequestCategoryNode):
+            return RequestCategory(node.key, self.categories(node.categories_artifact, node.name))
         default = float("nan") if node.default is None else node.default  # JSON has no NaN
         if isinstance(node, LookupNode):
             table = self.table(node.artifact, node.entity)

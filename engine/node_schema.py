@@ -117,7 +117,58 @@ class DotNode(Closed):
     artifact: ArtifactName
 
 
-FeatureNode = Annotated[LookupNode | ScoreNode | RankNode | DotNode, Field(discriminator="type", title="Feature")]
+class CategoryNode(Closed):
+    """A feature: the code of a text of the user or the item, which a table has in the column `name`.
+
+    `categories_artifact` is the dictionary (`engine.categories`), from which a code is the text's place in the list of
+    `name`; missing where the table has no row or no text, or the dictionary lacks it.
+    """
+
+    type: Literal["Category"] = "Category"
+    name: str
+    entity: Literal["user", "item"]
+    artifact: ArtifactName
+    categories_artifact: ArtifactName
+
+
+class OverlapNode(Closed):
+    """A feature: the share of a list's values in the user's past that the item has; 0 for a user without a past.
+
+    `artifact` has a row for each user_id and value, with `actions` on items that had it; `items_artifact` a list of
+    values per item_id, in the column `name`.
+    """
+
+    type: Literal["Overlap"] = "Overlap"
+    name: str
+    artifact: ArtifactName
+    items_artifact: ArtifactName
+
+
+class RequestNumberNode(Closed):
+    """A feature: a number, or a boolean as 0 or 1, of the request's context under `key`; missing without it."""
+
+    type: Literal["RequestNumber"] = "RequestNumber"
+    name: str
+    key: str
+    kind: Literal["number", "boolean"]
+
+
+class RequestCategoryNode(Closed):
+    """A feature: the code of a text of the request's context under `key`; missing without it, or for another text.
+
+    `categories_artifact` as of `Category`.
+    """
+
+    type: Literal["RequestCategory"] = "RequestCategory"
+    name: str
+    key: str
+    categories_artifact: ArtifactName
+
+
+FeatureNode = Annotated[
+    LookupNode | ScoreNode | RankNode | DotNode | CategoryNode | OverlapNode | RequestNumberNode | RequestCategoryNode,
+    Field(discriminator="type", title="Feature"),
+]
 
 
 class TreesNode(Closed):

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.arrays import Codes, Floats, Offsets, Singles, Strings, kernel, offsets_of
 from engine.candidates import Candidates, allowed, ranks_of, union
-from engine.descriptor import Request
+from engine.categories import Categories
+from engine.descriptor import ContextValue, Request
+from engine.errors import RequestError
+from engine.overlap import Overlap
 from engine.retrieval import Retriever
 from engine.seen import SeenRule
 from engine.tables import Catalog, FeatureTable
 from engine.trees import Trees
+
+_LARGEST = 3.4e38  # of the 32 bits that features have
 
 
 class Function(Protocol):
@@ -77,23 +83,81 @@ class Rank:
 
 
 @dataclass(frozen=True, eq=False)
+class Shared:
+    """How much of the user's past an item shares."""
+
+    overlap: Overlap
+
+
+@dataclass(frozen=True, eq=False)
+class RequestNumber:
+    """A number of the request's context, or a boolean as 0 or 1."""
+
+    key: str
+    kind: Literal["number", "boolean"]
+
+    def value(self, context: Mapping[str, ContextValue]) -> float:
+        """Return the value, NaN without one; raise `RequestError` for one of another type."""
+        given = context.get(self.key)
+        # In Python True is a number, too; in a request it is not.
+        if given is not None and (isinstance(given, str) or isinstance(given, bool) != (self.kind == "boolean")):
+            expected = "true or false" if self.kind == "boolean" else "a number"
+            raise RequestError(f"context.{self.key}: found {json.dumps(given)}, expected {expected}")
+        if given is not None and abs(given) > _LARGEST:
+            raise RequestError(f"context.{self.key}: found {json.dumps(given)}, expected at most {_LARGEST:g}")
+        return float("nan") if given is None else float(given)
+
+
+@dataclass(frozen=True, eq=False)
+class RequestCategory:
+    """The code of a text of the request's context."""
+
+    key: str
+    categories: Categories
+
+    def value(self, context: Mapping[str, ContextValue]) -> float:
+        """Return the code, NaN without a text; raise `RequestError` for a value that is no text."""
+        given = context.get(self.key)
+        if given is not None and not isinstance(given, str):
+            raise RequestError(f"context.{self.key}: found {json.dumps(given)}, expected a text")
+        return self.categories.code(given)
+
+
+Feature = Lookup | Score | Rank | Shared | RequestNumber | RequestCategory
+
+
+@dataclass(frozen=True, eq=False)
 class FeatureScorer:
     """Computes features, then a function of them. `names` are the matrix's columns."""
 
     names: tuple[str, ...]
-    features: tuple[Lookup | Score | Rank, ...]
+    features: tuple[Feature, ...]
     function: Trees | Linear | Column
     catalogue: Catalog
 
-    def matrix(self, users: Strings, candidates: Candidates) -> Singles:
-        """Return the features of each candidate (candidates × features)."""
+    @property
+    def context_keys(self) -> frozenset[str]:
+        """The keys of a request's context that features read."""
+        return frozenset(f.key for f in self.features if isinstance(f, RequestNumber | RequestCategory))
+
+    def matrix(self, requests: Sequence[Request], users: Strings, candidates: Candidates) -> Singles:
+        """Return the features of each candidate (candidates × features).
+
+        Raises:
+            RequestError: the context of a request has a value of another type than a feature reads.
+        """
         owner = candidates.rows
         matrix = np.empty((len(candidates.items), len(self.features)), dtype=np.float32)
         # By identity: features share tables and retrievers, which are looked up once for all of them.
         rows: dict[int, npt.NDArray[np.int64]] = {}
         scores: dict[int, Singles] = {}
         for column, feature in enumerate(self.features):
-            if isinstance(feature, Score | Rank):
+            if isinstance(feature, RequestNumber | RequestCategory):
+                of_request = np.array([feature.value(request.context) for request in requests], dtype=np.float32)
+                matrix[:, column] = of_request[owner]
+            elif isinstance(feature, Shared):
+                matrix[:, column] = feature.overlap.share(users, owner, candidates.items)
+            elif isinstance(feature, Score | Rank):
                 retriever = feature.retriever
                 if id(retriever) not in scores:
                     scores[id(retriever)] = retriever.score(users, owner, candidates.items)
@@ -102,14 +166,13 @@ class FeatureScorer:
                     matrix[:, column] = ranks_of(candidates, values)
                 else:
                     matrix[:, column] = np.where(np.isnan(values), np.float32(feature.default), values)
-                continue
-            default = np.float32(feature.default)
-            table = feature.table
-            if id(table) not in rows:
-                rows[id(table)] = table.rows(users, owner, candidates.items, self.catalogue.category)
-            at = rows[id(table)]
-            # Row -1 reads the NaN at the end of the column, which the default replaces.
-            matrix[:, column] = np.where(at < 0, default, feature.values[at])
+            else:
+                table = feature.table
+                if id(table) not in rows:
+                    rows[id(table)] = table.rows(users, owner, candidates.items, self.catalogue.category)
+                at = rows[id(table)]
+                # Row -1 reads the NaN at the end of the column, which the default replaces.
+                matrix[:, column] = np.where(at < 0, np.float32(feature.default), feature.values[at])
         return matrix
 
 
@@ -172,7 +235,7 @@ class ScoringRanker:
         candidates, unknown = self._candidates(requests, users)
         if self.seen is not None:  # of those that requests name; what is retrieved is allowed already
             candidates = allowed(self.seen, users, candidates)
-        matrix = self.scorer.matrix(users, candidates)
+        matrix = self.scorer.matrix(requests, users, candidates)
         scores = self.scorer.function.predict(matrix)
         order = np.lexsort((candidates.items, -scores, candidates.rows))  # lexsort's last key is the first to sort by
         items, scores = candidates.items[order], scores[order]

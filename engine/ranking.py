@@ -8,7 +8,7 @@ engine.rank([Request(user_id="u1", k=10)])[0].items
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from engine.arrays import Singles
 from engine.descriptor import (
+    ContextValue,
     Descriptor,
     Golden,
     Ranked,
@@ -23,7 +24,7 @@ from engine.descriptor import (
     check_artifacts,
     read_descriptor,
 )
-from engine.errors import GoldenMismatch
+from engine.errors import GoldenMismatch, RequestError
 from engine.loader import Wiring
 from engine.node_schema import PopulationRankerNode
 from engine.nodes import Answers, ScoringRanker
@@ -49,10 +50,14 @@ class Response:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What an answer was computed from: `values[n]` are the features `names` of its n-th item."""
+    """What an answer was computed from: `values[n]` are the features `names` of its n-th item.
+
+    `context` is what features read of the request's.
+    """
 
     names: tuple[str, ...]
     values: Singles
+    context: Mapping[str, ContextValue]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +78,20 @@ class Populations:
             numbers = self.users.users.numbers([request.user_id for request in requests])
             # Row -1, an unknown user, reads the empty text at the end.
             values = [self.values[row] for row in self.users.find(numbers.astype(np.int64))]
-        chosen = [request.context.get(self.by, value) for request, value in zip(requests, values, strict=True)]
+        chosen = [
+            _population(request.context.get(self.by, value), self.by)
+            for request, value in zip(requests, values, strict=True)
+        ]
         return [value if value in self.rankers else "*" for value in chosen]
+
+
+def _population(value: ContextValue, by: str) -> str:
+    """Return the text by which populations are named; raise `RequestError` for a number."""
+    if isinstance(value, bool):  # as SQL writes it
+        return "true" if value else "false"
+    if not isinstance(value, str):
+        raise RequestError(f"context.{by}: found {value}, expected a text, or true or false")
+    return value
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +119,10 @@ class Engine:
         population = self.populations.of([request])[0]
         ranker = self.populations.rankers[population]
         answers = ranker.rank([request], explain=True)
+        read = ranker.scorer.context_keys
+        context = {key: value for key, value in request.context.items() if key in read}
         values = answers.features if answers.features is not None else np.empty((0, 0), dtype=np.float32)
-        return self._responses(population, answers)[0], Explanation(ranker.scorer.names, values)
+        return self._responses(population, answers)[0], Explanation(ranker.scorer.names, values, context)
 
     def _answer(self, population: str, requests: Sequence[Request]) -> list[Response]:
         return self._responses(population, self.populations.rankers[population].rank(requests))

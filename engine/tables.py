@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.arrays import Codes, Singles, Strings
+from engine.categories import Categories
 from engine.errors import ArtifactError, nearest
 from engine.ids import Ids
 from engine.items import Items
@@ -138,6 +139,13 @@ class FeatureTable:
             raise ArtifactError(f"{self.path}: column {name!r} is {column.type}; expected a number")
         values: npt.NDArray[Any] = column.cast(pa.float32(), safe=False).to_numpy()
         return np.append(values.astype(np.float32), np.float32(np.nan))
+
+    def codes(self, name: str, categories: Categories) -> Singles:
+        """Return the codes of a text column, with a NaN at its end (row -1)."""
+        column = self._column(name)
+        if not pa.types.is_string(column.type) and not pa.types.is_null(column.type):
+            raise ArtifactError(f"{self.path}: column {name!r} is {column.type}; expected a text")
+        return categories.column(column)
 
     def attribute(self, name: str) -> list[str]:
         """Return a text column, with an empty text at its end (row -1)."""

@@ -1,9 +1,9 @@
 """A log of the features that answers were computed from, to compare with the tables later (`matinee skew`).
 
 Opt-in, for a share of the users, chosen by a hash: the same users on every day and machine. A line of JSON an answer:
-version, user id, items, features, scores, and nothing else of the request. One thread writes; when it cannot keep up,
-or the day's share of the disk is used up, answers go unlogged, never unanswered. A file is written under a hidden name
-and appears when it is complete: `<folder>/ds=<UTC day>/<process>-<number>.jsonl`.
+version, user id, items, features, scores, and nothing else of the request but the context that features read. One
+thread writes; when it cannot keep up, or the day's share of the disk is used up, answers go unlogged, never unanswered.
+A file is written under a hidden name and appears when it is complete: `<folder>/ds=<UTC day>/<process>-<number>.jsonl`.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class _Entry:
             "user_id": self.request.user_id,
             "population": self.answer.population,
             "k": self.request.k,
+            "context": dict(self.explanation.context),
             "given": self.request.candidates is not None,
             "items": self.answer.items,
             "scores": self.answer.scores,

@@ -42,7 +42,7 @@ class PublishedEngines:
             candidates=answer.items if answer.given else None,
             k=answer.k,
             # The population at the time: the user may belong to another one by now.
-            context={} if by is None else {by: answer.population},
+            context={**answer.context, **({} if by is None else {by: answer.population})},
         )
         answered, why = engine.explain(request)
         ranks = {name for name in why.names if name.endswith("_rank")}

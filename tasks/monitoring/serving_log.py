@@ -24,6 +24,8 @@ class Answer(BaseModel):
     k: int = Field(ge=1)
     given: bool
     """Whether the request named its candidates."""
+    context: dict[str, bool | float | str] = {}
+    """What features read of the request's context; files of older versions have none."""
     items: tuple[str, ...]
     scores: tuple[float, ...]
     features: dict[str, tuple[float | None, ...]]

@@ -68,7 +68,8 @@ def test_ranks_retrieved_and_given_candidates(published: Path) -> None:
 def test_features_come_from_the_tables(published: Path) -> None:
     scorer = load(published).populations.rankers["*"].scorer
     users = np.array(["ana", "stranger"])
-    matrix = scorer.matrix(users, Candidates(np.array([0, 2, 3]), np.array([0, 3, 0], dtype=np.int32)))
+    requests = [Request(user_id=user) for user in users.tolist()]
+    matrix = scorer.matrix(requests, users, Candidates(np.array([0, 2, 3]), np.array([0, 3, 0], dtype=np.int32)))
     nan = np.nan
     np.testing.assert_array_equal(
         np.delete(matrix, 4, axis=1),

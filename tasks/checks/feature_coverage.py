@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tasks.checks.profile_row import Profile
 from tasks.features.warehouse import Tables
+from tasks.spec.attributes import RELATIONS, Attribute
 from tasks.store.sql import identifier, literal
 
 if TYPE_CHECKING:
@@ -44,12 +45,26 @@ def active_users(tables: Tables, run: Run, relation: Name) -> list[Profile]:
     """
     spec = run.spec
     by = [] if spec.populations is None else [spec.populations.by]
-    attributes = list(dict.fromkeys([*spec.sample.strata, *by]))
+    wanted = dict.fromkeys([*spec.sample.strata, *by])
+    attributes = [part for part in spec.attributes if part.name in wanted and part.entity == "user"]
     days = days_until(run)
     _keep_active(tables, relation, days, "user_id")
-    profiles = _coverage(tables, "active_users", days, Mart(relation("feat_users"), "user_id"), attributes)
+    mart = Mart(_users_with(relation, attributes), "user_id")
+    profiles = _coverage(tables, "active_users", days, mart, [part.name for part in attributes])
     changed = _changed(tables, relation)
     return [profile.with_measures({"changed_share": changed.get(profile.day)}) for profile in profiles]
+
+
+def _users_with(relation: Name, attributes: Sequence[Attribute]) -> str:
+    """The features of users beside the declared ones of some attributes."""
+    declared = [identifier(part.name) for part in attributes if part.declared]
+    if not declared:
+        return relation("feat_users")
+    chosen = ", ".join(f"cast(d.{name} as varchar) as {name}" for name in declared)
+    return (
+        f"(select u.*, {chosen} from {relation('feat_users')} as u "
+        f"left join {relation(RELATIONS['user'])} as d on u.user_id = d.user_id and u.as_of = d.as_of)"
+    )
 
 
 def active_items(tables: Tables, run: Run, relation: Name) -> list[Profile]:

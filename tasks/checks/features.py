@@ -24,6 +24,7 @@ from tasks.features.warehouse import Tables
 from tasks.quarantine.rejected_rows import quarantine_rows
 from tasks.runs.narration import counted, say
 from tasks.spec.feature_catalog import MARTS, ON_DEMAND_MARTS
+from tasks.spec.resolved_features import CategoryFeature, NumberFeature
 from tasks.store.database import memory
 from tasks.store.sql import identifier, literal, literals
 
@@ -149,13 +150,17 @@ def check_examples(run: Run) -> CheckResult:
 
 
 def _check_part(connection: DuckDBPyConnection, run: Run, suite: Suite, part: str, path: Path) -> list[Check]:
-    features = run.spec.features
+    # An attribute may be unknown; every other feature has a value, or its default.
+    attributes = tuple(f.name for f in run.spec.resolved_features if isinstance(f, NumberFeature | CategoryFeature))
+    features = tuple(name for name in run.spec.features if name not in attributes)
+    families = {"features": features, "attributes": attributes}
+    suite = suite.without_families([name for name, members in families.items() if not members])
     declared = suite.meta.measure
     measure = declared.model_copy(
         update={
             # The type in the marts' contracts; a feature of any other type counts as not measured.
-            "columns": {**declared.columns, **dict.fromkeys(features, "FLOAT")},
-            "families": {**declared.families, "features": features},
+            "columns": {**declared.columns, **dict.fromkeys(run.spec.features, "FLOAT")},
+            "families": {**declared.families, **families},
         }
     )
     if not path.exists():

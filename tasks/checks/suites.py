@@ -106,6 +106,11 @@ class Suite(Part):
                 expectations.append(expectation)
         return self.model_copy(update={"expectations": tuple(expectations)})
 
+    def without_families(self, names: Sequence[str]) -> Suite:
+        """Leave out the expectations of families that a table has no columns of."""
+        kept = tuple(expectation for expectation in self.expectations if expectation.column.subject not in names)
+        return self.model_copy(update={"expectations": kept})
+
 
 def _unknown(what: str, name: str, known: Sequence[str]) -> str:
     return f"unknown {what} {name!r}; expected one of {', '.join(known)}{nearest(name, known)}"

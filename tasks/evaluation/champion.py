@@ -16,6 +16,7 @@ from engine.errors import EngineError
 from engine.evaluation import CHAMPION, EVERYBODY
 from tasks.errors import MatineeError, first_line
 from tasks.evaluation.results import ChampionResult
+from tasks.examples.sample import read_categories
 from tasks.runs.narration import say, warn
 from tasks.spec.parts import BeatsGate, NotWorseGate
 from tasks.spec.resolved_features import RetrievalRank
@@ -146,10 +147,41 @@ def champion_scores(run: Run, table: pa.Table) -> Champion:
     try:
         descriptor = read_descriptor(folder)
         check_artifacts(folder, descriptor, content_of(run.home, run.spec.name, version))
-        return Champion(version, _scores(run.spec, descriptor, folder, table), _new_since(descriptor))
+        recoded = _in_its_codes(run, descriptor, folder, table)
+        return Champion(version, _scores(run.spec, descriptor, folder, recoded), _new_since(descriptor))
     # A damaged champion is no error of this run: its gate fails, and says why.
     except (_Incomparable, EngineError) as error:
         return Champion(version, problem=str(error))
+
+
+def _in_its_codes(run: Run, descriptor: Descriptor, folder: Path, table: pa.Table) -> pa.Table:
+    """Give the texts of the run's examples the codes of the champion's dictionary, in place of the run's own."""
+    import numpy as np
+    import pyarrow as pa
+
+    from engine.categories import categories_of, load_categories
+    from engine.node_schema import CategoryNode, RequestCategoryNode, ScoringRankerNode
+
+    rankers = [*descriptor.rankers.values(), *([descriptor.ranker] if not descriptor.rankers else [])]
+    features = {
+        feature.name: feature
+        for ranker in rankers
+        if isinstance(ranker, ScoringRankerNode)
+        for feature in ranker.scorer.features
+    }
+    ours = read_categories(run)
+    for name, node in features.items():
+        is_category = isinstance(node, CategoryNode | RequestCategoryNode)
+        if is_category != (name in ours) and name in table.column_names:
+            raise _Incomparable(f"its feature {name} is of another type than this run's")
+        if isinstance(node, CategoryNode | RequestCategoryNode) and name in ours:
+            path = folder / node.categories_artifact
+            theirs = categories_of(load_categories(path), name, path)
+            codes = np.array([*(theirs.code(text) for text in ours[name]), np.nan], dtype=np.float32)
+            column = np.nan_to_num(table[name].to_numpy(), nan=len(ours[name])).astype(np.int64)
+            recoded = pa.array(codes[column], from_pandas=True)
+            table = table.set_column(table.column_names.index(name), name, recoded)
+    return table
 
 
 def _new_since(descriptor: Descriptor) -> date:

@@ -15,7 +15,7 @@ from tasks.errors import TrainingError
 from tasks.evaluation.baselines import BASELINES_FILE, baselines_of
 from tasks.evaluation.champion import Champion, champion_of, has_champion_gate, say_champion
 from tasks.evaluation.held_out import HeldOut, baseline_rows, truth_of
-from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage, leakage_of
+from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage, category_orders, leakage_of
 from tasks.evaluation.results import (
     GROUPS_FILE,
     RECORDS_FILE,
@@ -26,6 +26,7 @@ from tasks.evaluation.results import (
     GroupValues,
 )
 from tasks.examples.arrays import matrix
+from tasks.examples.queries import category_features
 from tasks.runs.narration import counted, say
 from tasks.spec.populations import EVERYBODY_ELSE, slug
 from tasks.spec.spec import Spec
@@ -187,7 +188,7 @@ def evaluate_step(run: Run) -> EvaluateResult:
     figures = records(run.spec, groups)
     _say_figures(figures, primary)
     baselines = {name: groups.values[FigureKey(primary, name)] for name in run.spec.evaluate.baselines}
-    leakage = leakage_of(run.spec, held_out, baselines)
+    leakage = leakage_of(run.spec, held_out, baselines, _orders(run, table))
     result = _result(run.spec, groups, figures, leakage, champion)
     with run.write(STEP) as folder:
         write_list(folder.path / RECORDS_FILE, figures)
@@ -227,6 +228,16 @@ def _test_examples(run: Run) -> pa.Table:
             "so nothing can be evaluated; check `label` and `examples.test`"
         )
     return table
+
+
+def _orders(run: Run, table: pa.Table) -> dict[str, npt.NDArray[np.float64]]:
+    import pyarrow.parquet as pq
+
+    names = [feature.name for feature in category_features(run.spec)]
+    if not names:
+        return {}
+    learned = pq.read_table(run.step_dir("sample") / "train.parquet", columns=[*names, "grade"])
+    return category_orders(run.spec, learned, table)
 
 
 def _result(

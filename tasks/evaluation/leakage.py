@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from engine.metrics import Metric, parse_metric
 from tasks.evaluation.held_out import HeldOut, baseline_rows
 from tasks.runs.narration import counted, warn
+from tasks.spec.resolved_features import CategoryFeature
 from tasks.spec.spec import Spec
 from tasks.store.files import json_number
 from tasks.store.records import Record
@@ -22,6 +23,7 @@ from tasks.store.records import Record
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import pyarrow as pa
 
     Floats = npt.NDArray[np.float64]
 
@@ -136,17 +138,21 @@ class Yardstick:
         return max(LEAST_AUC, (1.0 + self.auc) / 2.0)
 
 
-def leakage_of(spec: Spec, held_out: HeldOut, baselines: Mapping[str, Floats]) -> Leakage:
+def leakage_of(
+    spec: Spec, held_out: HeldOut, baselines: Mapping[str, Floats], orders: Mapping[str, Floats] | None = None
+) -> Leakage:
     """Measure every feature alone on the primary metric, which is that of the first gate, and by AUC within groups.
 
     Args:
         spec: the pipeline.
         held_out: the test examples, with all features.
         baselines: values of the primary metric, one per group, of every baseline.
+        orders: what to rank by in place of a feature whose values have no order (`category_orders`).
     """
     yardstick = _yardstick(spec, held_out, baselines)
+    columns = {name: held_out.table[name].to_numpy().astype("float64") for name in spec.features} | dict(orders or {})
     powers = [
-        _power(yardstick, held_out, name, spec.evaluate.acknowledged.get(name))
+        _power(yardstick, held_out, (name, columns[name]), spec.evaluate.acknowledged.get(name))
         for name in counted(spec.features, "features alone")
     ]
     if suspicious := [power.feature for power in powers if power.suspicious]:
@@ -186,10 +192,40 @@ def _yardstick(spec: Spec, held_out: HeldOut, baselines: Mapping[str, Floats]) -
     )
 
 
-def _power(yardstick: Yardstick, held_out: HeldOut, name: str, acknowledged: str | None) -> FeaturePower:
+def category_orders(spec: Spec, learned: pa.Table, table: pa.Table) -> dict[str, Floats]:
+    """Give every category an order: the mean grade that its rows have in the examples that were trained on.
+
+    Codes are in the order of their texts, which says nothing; and the held-out grades must not decide.
+
+    Args:
+        spec: the pipeline.
+        learned: examples of the training window.
+        table: the examples to rank.
+
+    Returns:
+        By feature, a value for each row of `table`; that of all rows for a category that `learned` lacks.
+    """
+    import numpy as np
+
+    grades, orders = learned["grade"].to_numpy().astype(np.float64), {}
+    for feature in spec.resolved_features:
+        if isinstance(feature, CategoryFeature):
+            # Code -1 is the missing one: being missing can leak, too.
+            ours, theirs = (np.nan_to_num(one[feature.name].to_numpy(), nan=-1) for one in (learned, table))
+            codes, places = np.unique(ours, return_inverse=True)
+            means = np.bincount(places, weights=grades) / np.bincount(places)
+            at = np.minimum(np.searchsorted(codes, theirs), len(codes) - 1)
+            orders[feature.name] = np.where(codes[at] == theirs, means[at], grades.mean())
+    return orders
+
+
+def _power(
+    yardstick: Yardstick, held_out: HeldOut, feature: tuple[str, Floats], acknowledged: str | None
+) -> FeaturePower:
     from engine.intervals import interval, paired_interval
 
-    direction, values, aucs = _alone(yardstick, held_out, held_out.table[name].to_numpy().astype("float64"))
+    name, column = feature
+    direction, values, aucs = _alone(yardstick, held_out, column)
     auc = interval(aucs, yardstick.blocks, INTERVAL_SEED)
     # Without a gap the best baseline is perfect already, and there is nothing to close.
     closes = (_mean(values) - _mean(yardstick.reference)) / yardstick.gap if yardstick.gap > 0 else math.nan

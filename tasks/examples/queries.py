@@ -14,47 +14,87 @@ from typing import NamedTuple
 
 from tasks.examples.arrays import UNKNOWN
 from tasks.features.warehouse import Tables
-from tasks.spec.feature_catalog import KEYS, MARTS, ON_DEMAND_MARTS, MartFeature
-from tasks.spec.resolved_features import Feature
+from tasks.spec.attributes import RELATIONS, Attribute
+from tasks.spec.feature_catalog import KEYS, MARTS, ON_DEMAND_MARTS, Entity, MartFeature
+from tasks.spec.resolved_features import AttributeFeature, CategoryFeature, Feature, NumberFeature, OverlapFeature
 from tasks.spec.spec import Spec
 from tasks.spec.windows import LONGEST_FEATURE_WINDOW, labels_lookback
-from tasks.store.sql import render
+from tasks.store.sql import identifier, literal, render
 
 _sql = partial(render, Path(__file__).parent / "sql")
+CODES = "category_codes"
+"""The scratch relation (feature, value, code) of a run's dictionary of texts; what uses it adds it."""
+ATTRIBUTE_KEYS: dict[str, tuple[str, ...]] = {RELATIONS["user"]: KEYS["user"], RELATIONS["item"]: KEYS["item"]}
 _KEY_COLUMNS = {"user_id": "chosen.user_id", "item_id": "chosen.item_id", "category": "feat_items.category"}
 
 
 class Value(NamedTuple):
-    """A column of the examples: where its value comes from, and what stands where there is none."""
+    """A feature as a column of the examples: the relation it comes from, and the SQL that gives it."""
 
     name: str
     relation: str
-    default: float
+    expression: str
 
 
 @dataclass(frozen=True)
-class Mart:
-    """A mart to join: what stands after `join`, and its keys with the columns that they equal."""
+class Joined:
+    """A relation to join to the chosen rows: what stands after `join`, its name, and the condition."""
 
     name: str
     rows: str
-    joined_by: tuple[tuple[str, str], ...]
+    condition: str
 
 
 def attribute_columns(spec: Spec) -> list[str]:
-    """User attributes that the examples carry: strata, slices and what splits the populations."""
+    """Names of the attributes that the examples carry: strata, slices and what splits the populations."""
     by = [spec.populations.by] if spec.populations else []
     return list(dict.fromkeys([*spec.sample.strata, *by, *spec.evaluate.slices]))
 
 
-def groups(spec: Spec) -> str:
+def _texts(spec: Spec) -> list[Value]:
+    """Those attributes, each as a text of `candidates` or of the mart that has it."""
+    known = {attribute.name: attribute for attribute in spec.attributes}
+    return [
+        Value(name, relation, f"cast({relation}.{identifier(name)} as varchar)")
+        for name in attribute_columns(spec)
+        for relation in ["candidates" if known[name].entity == "request" else known[name].relation]
+    ]
+
+
+def groups(spec: Spec, tables: type[Tables]) -> str:
     """Query the groups of the relation `candidates`."""
-    return _sql("groups", attributes=attribute_columns(spec), unknown=UNKNOWN, attributed=_attributed(spec))
+    texts = _texts(spec)
+    return _sql(
+        "groups",
+        attributes=texts,
+        unknown=UNKNOWN,
+        attributed=_attributed(spec),
+        declared=_declared_users(texts, tables),
+    )
 
 
 def _attributed(spec: Spec) -> bool:
     """Whether a label belongs to one impression, or to every example of its pair."""
     return spec.label.attribution_minutes is not None
+
+
+def truth(spec: Spec, cuts: Sequence[date], tables: type[Tables]) -> str:
+    """Query what snapshot cuts should have retrieved; the relation `seen_labels` says what of it was seen."""
+    texts = _texts(spec)
+    return _sql(
+        "truth",
+        attributes=texts,
+        unknown=UNKNOWN,
+        cuts=cuts,
+        rule=spec.candidates.seen,
+        declared=_declared_users(texts, tables),
+    )
+
+
+def _declared_users(texts: Iterable[Value], tables: type[Tables]) -> str | None:
+    """What stands after `join` for the declared attributes of users; None where none of them is asked for."""
+    mart = RELATIONS["user"]
+    return _at_points(mart, tables) if any(text.relation == mart for text in texts) else None
 
 
 def strata(spec: Spec, cuts: Sequence[date]) -> str:
@@ -65,12 +105,6 @@ def strata(spec: Spec, cuts: Sequence[date]) -> str:
 def draw(spec: Spec, sizes: str, cuts: Sequence[date]) -> str:
     """Query the groups that are drawn, given a relation of strata with `available` and `size`."""
     return _sql("draw", strata=spec.sample.strata, sizes=sizes, cuts=cuts, seed=int(spec.sample.seed))
-
-
-def truth(spec: Spec, cuts: Sequence[date]) -> str:
-    """Query what snapshot cuts should have retrieved; the relation `seen_labels` says what of it was seen."""
-    attributes, rule = attribute_columns(spec), spec.candidates.seen
-    return _sql("truth", attributes=attributes, unknown=UNKNOWN, cuts=cuts, rule=rule)
 
 
 def seen_pairs(cut: date) -> str:
@@ -86,6 +120,11 @@ def seen_among(spec: Spec, pairs: str, cuts: Sequence[date]) -> str:
     """
     days = LONGEST_FEATURE_WINDOW.days if spec.candidates.seen == "keep" else 0
     return _sql("seen_among", pairs=pairs, cuts=cuts, days=days)
+
+
+def _at_points(mart: str, tables: type[Tables]) -> str:
+    """The rows of an on-demand mart that the relation `points` needs, where the engine can give those alone."""
+    return f"{mart}_at('points')" if tables.TABLE_MACROS else mart
 
 
 def judged(spec: Spec, cuts: Sequence[date]) -> str:
@@ -115,51 +154,134 @@ def examples(spec: Spec, drawn: str, cuts: Sequence[date], tables: type[Tables],
     """
     # Scores and ranks that are no features are baselines of the evaluation, so they come along.
     baselines = [feature for feature in spec.retrieval_features if feature not in spec.resolved_features]
-    values = [_value(feature) for feature in (*spec.resolved_features, *baselines)]
-    marts = _marts((value.relation for value in values), tables)
+    features = (*spec.resolved_features, *baselines)
     return _sql(
         "examples",
         drawn=drawn,
         cuts=cuts,
         attributes=attribute_columns(spec),
-        values=values,
-        marts=marts,
+        values=[_value(feature) for feature in features],
+        joined=_joined(features, tables),
         attributed=_attributed(spec),
         seen=seen,
     )
 
 
-def feature_values(features: Sequence[MartFeature], asked: str, tables: type[Tables]) -> str:
+def feature_values(features: Sequence[MartFeature | AttributeFeature], asked: str, tables: type[Tables]) -> str:
     """Query the values of some features exactly as examples get them.
 
     Args:
-        features: columns of marts.
+        features: columns of marts, and attributes of users and items.
         asked: a relation (user_id, item_id, cut, place).
         tables: the engine's class.
     """
     values = [_value(feature) for feature in features]
-    return _sql("feature_values", asked=asked, values=values, marts=_marts((v.relation for v in values), tables))
+    return _sql("feature_values", asked=asked, values=values, joined=_joined(features, tables))
+
+
+def categories(spec: Spec, days: Sequence[date]) -> str:
+    """Query the texts that the features of a run may have: a row for each value that is known as of one of the days."""
+    return _sql("categories", days=days, features=category_features(spec))
+
+
+def category_features(spec: Spec) -> list[CategoryFeature]:
+    """The features of a pipeline that are codes of texts."""
+    return [feature for feature in spec.resolved_features if isinstance(feature, CategoryFeature)]
+
+
+def serving(spec: Spec, entity: Entity, day: date) -> str | None:
+    """Query the features of users, items or pairs as of a day, as a version serves them; None where it needs none.
+
+    Texts and lists come as they are: the engine has the dictionary, and computes what depends on a pair.
+    """
+    (mart,) = (name for name, of in MARTS.items() if of == entity)
+    chosen = [f"{mart}.{key}" for key in KEYS[entity]]
+    by = spec.populations.by if spec.populations and entity == "user" else None
+    known = {attribute.name: attribute for attribute in spec.attributes}
+    if by is not None:
+        chosen.append(f"cast({known[by].relation}.{identifier(by)} as varchar) as {identifier(by)}")
+    for feature in spec.resolved_features:
+        if isinstance(feature, MartFeature) and feature.mart == mart:
+            chosen.append(f"{mart}.{identifier(feature.name)}")
+        elif isinstance(feature, AttributeFeature) and feature.attribute.entity == entity:
+            chosen.append(f"{_served(feature)} as {identifier(feature.name)}")
+    declared = next((name for name in ATTRIBUTE_KEYS if any(f"{name}." in column for column in chosen)), None)
+    if len(chosen) == len(KEYS[entity]) and entity != "user":
+        return None
+    return _sql("serving", mart=mart, keys=KEYS[entity], columns=chosen, declared=declared, day=day)
+
+
+def _served(feature: AttributeFeature) -> str:
+    column = f"{feature.attribute.relation}.{identifier(feature.attribute.name)}"
+    return f"cast({column} as float)" if isinstance(feature, NumberFeature) else column
+
+
+def user_values(feature: OverlapFeature, day: date) -> str:
+    """Query what an overlap is computed from: how often each value of the list is in the past of each user."""
+    return _sql("user_values", attribute=feature.attribute.name, day=day)
 
 
 def _value(feature: Feature) -> Value:
+    name = identifier(feature.name)
     if isinstance(feature, MartFeature):
-        return Value(feature.name, feature.mart, feature.default)
-    return Value(feature.name, "chosen", 0)
+        return Value(feature.name, feature.mart, f"coalesce({feature.mart}.{name}, {feature.default})")
+    if isinstance(feature, NumberFeature):
+        column = feature.attribute
+        return Value(feature.name, _relation(column), f"{_relation(column)}.{identifier(column.name)}")
+    if isinstance(feature, CategoryFeature):
+        return Value(feature.name, _relation(feature.attribute), f"{_joined_as(feature)}.code")
+    if isinstance(feature, OverlapFeature):
+        return Value(feature.name, _joined_as(feature), f"coalesce({_joined_as(feature)}.share, 0)")
+    return Value(feature.name, "chosen", f"coalesce(chosen.{name}, 0)")
 
 
-def _marts(relations: Iterable[str], tables: type[Tables]) -> list[Mart]:
-    used = set(relations)
+def _relation(attribute: Attribute) -> str:
+    return "chosen" if attribute.entity == "request" else attribute.relation
+
+
+def _joined_as(feature: CategoryFeature | OverlapFeature) -> str:
+    # A prefix, or a text attribute of the item would be called like the mart `feat_items`' own relation.
+    return identifier(f"of {feature.name}")
+
+
+def _joined(features: Sequence[Feature], tables: type[Tables]) -> list[Joined]:
+    """What the values of features are joined from: the marts first, since the codes of texts are joined to those."""
+    used = {_value(feature).relation for feature in features}
     if "feat_user_categories" in used:
         used.add("feat_items")  # it knows the category of the item, by which the other is joined
-    return [
-        Mart(
+    keys = {**{mart: KEYS[entity] for mart, entity in MARTS.items()}, **ATTRIBUTE_KEYS}
+    on_demand = {*ON_DEMAND_MARTS, *ATTRIBUTE_KEYS}
+    marts = [
+        Joined(
             mart,
-            f"{mart}_at('points')" if mart in ON_DEMAND_MARTS and tables.TABLE_MACROS else mart,
-            tuple((key, _KEY_COLUMNS[key]) for key in KEYS[entity]),
+            _at_points(mart, tables) if mart in on_demand else mart,
+            " and ".join(
+                [f"chosen.cut = {mart}.as_of", *(f"{_KEY_COLUMNS[key]} = {mart}.{key}" for key in keys[mart])]
+            ),
         )
-        for mart, entity in MARTS.items()
+        for mart in keys
         if mart in used
     ]
+    return marts + [part for feature in features for part in _joined_for(feature, tables)]
+
+
+def _joined_for(feature: Feature, tables: type[Tables]) -> list[Joined]:
+    """What one feature needs beside the marts."""
+    if isinstance(feature, CategoryFeature):
+        name, attribute = _joined_as(feature), feature.attribute
+        value = f"{_relation(attribute)}.{identifier(attribute.name)}"
+        return [Joined(name, CODES, f"{name}.feature = {literal(feature.name)} and {name}.value = {value}")]
+    if isinstance(feature, OverlapFeature):
+        name = _joined_as(feature)
+        rows = _sql(
+            "overlap",
+            attribute=feature.attribute.name,
+            users=_at_points("feat_user_values", tables),
+            items=_at_points(feature.attribute.relation, tables),
+        )
+        keys = (f"chosen.{key} = {name}.{key}" for key in ("user_id", "item_id"))
+        return [Joined(name, f"({rows})", " and ".join([f"chosen.cut = {name}.as_of", *keys]))]
+    return []
 
 
 def past_actions(cut: date) -> str:
@@ -180,7 +302,8 @@ def active_users(cut: date) -> str:
 def shown(spec: Spec, cut: date) -> str:
     """Query what was shown on the day after a cut."""
     day = timedelta(days=1)
-    return _sql("shown", cut=cut, first=cut + day, last=cut + 2 * day, complete=cut + spec.lag)
+    attributes = [attribute.name for attribute in spec.attributes if attribute.entity == "request"]
+    return _sql("shown", cut=cut, first=cut + day, last=cut + 2 * day, complete=cut + spec.lag, attributes=attributes)
 
 
 def rule_counts(spec: Spec, cuts: Sequence[date], *, of_candidates: bool) -> str:

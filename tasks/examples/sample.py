@@ -20,11 +20,11 @@ from tasks.examples.candidates import candidate_files
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Tables
 from tasks.runs.narration import amounts, counted, say
-from tasks.spec.feature_catalog import KEYS, MARTS, MartFeature
+from tasks.spec.feature_catalog import KEYS
+from tasks.spec.resolved_features import OverlapFeature
 from tasks.spec.spec import Spec
-from tasks.store.files import write_json
+from tasks.store.files import read_json, write_json
 from tasks.store.records import Record
-from tasks.store.sql import identifier
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tasks.runs.run import Run
 
 STRATA_FILE = "strata.json"
+CATEGORIES_FILE = "categories.json"
+"""The dictionary of a run: by feature, its texts in ascending order. A text's code is its place."""
 
 
 class StratumDraw(Record):
@@ -49,7 +51,7 @@ class SampleResult(Record):
         strata: what was drawn to train on.
         rows: examples by file.
         populations: drawn groups by population.
-        serving: rows of the features as of the run's day, by entity.
+        serving: rows of the features as of the run's day, by entity, or by feature that has a file of its own.
     """
 
     strata: tuple[StratumDraw, ...]
@@ -110,7 +112,8 @@ def sample_step(run: Run) -> SampleResult:
     fit, held_out = (*windows.train, *windows.validation), (*windows.validation, *windows.test)
     with warehouse_of(run.home, spec.name).open() as tables, run.write("sample") as folder:
         tables.add("candidates", list(candidate_files(run).values()))
-        tables.create("groups", queries.groups(spec))
+        categories = _add_categories(tables, run)
+        tables.create("groups", queries.groups(spec, type(tables)))
         strata = _draw(tables, run, "fit", fit)
         if not strata:
             raise TrainingError(_no_positive(run, fit))
@@ -119,7 +122,7 @@ def sample_step(run: Run) -> SampleResult:
             _draw(tables, run, "refit", windows.refit)
         if spec.examples.kind == "snapshots":
             tables.create("seen_labels", queries.seen_among(spec, "labels", held_out))
-            tables.create("truth", queries.truth(spec, held_out))
+            tables.create("truth", queries.truth(spec, held_out, type(tables)))
             tables.write("select * from truth order by cut, group_id, item_id", folder.path / "truth.parquet")
         tables.create("judged", queries.judged(spec, held_out))
         folder.result = result = SampleResult(
@@ -128,6 +131,8 @@ def sample_step(run: Run) -> SampleResult:
             populations=_population_counts(tables, spec),
             serving=_serving_features(tables, run, folder.path / "serving"),
         )
+        if categories:
+            write_json(folder.path / CATEGORIES_FILE, categories)
         write_json(folder.path / STRATA_FILE, [stratum.to_json() for stratum in strata])
     say("features as of {day}, to serve: {rows}", day=run.as_of, rows=result.serving)
     return result
@@ -166,18 +171,56 @@ def _write_examples(tables: Tables, run: Run, folder: Path) -> dict[str, int]:
     return rows
 
 
+def categories_file(run: Run) -> Path:
+    """Locate the dictionary of the texts that features are codes of; there is none of a run without such features."""
+    return run.step_dir("sample") / CATEGORIES_FILE
+
+
+def read_categories(run: Run) -> dict[str, list[str]]:
+    """Read that dictionary; an empty one where there is none."""
+    path = categories_file(run)
+    texts: dict[str, list[str]] = read_json(path) if path.exists() else {}
+    return texts
+
+
+def _add_categories(tables: Tables, run: Run) -> dict[str, list[str]]:
+    """Make the run's dictionary, and add it as the relation that examples get the codes of texts from.
+
+    Its texts are those known as of the run's cuts and its day: the same whichever other days were built.
+    """
+    features = queries.category_features(run.spec)
+    if not features:
+        return {}
+    texts: dict[str, list[str]] = {feature.name: [] for feature in features}
+    for name, value in tables.rows(queries.categories(run.spec, [*run.windows.refit, run.as_of])):
+        texts[name].append(value)
+    categories = {name: sorted(values) for name, values in texts.items()}
+    tables.add(queries.CODES, codes_table(categories))
+    return categories
+
+
+def codes_table(categories: Mapping[str, Sequence[str]]) -> pa.Table:
+    """A dictionary as rows: feature, text (`value`) and code."""
+    import pyarrow as pa
+
+    rows = [(name, value, code) for name, values in categories.items() for code, value in enumerate(values)]
+    columns = zip(*rows, strict=True) if rows else ((), (), ())
+    types = {"feature": pa.string(), "value": pa.string(), "code": pa.int32()}
+    return pa.table({name: pa.array(column, kind) for (name, kind), column in zip(types.items(), columns, strict=True)})
+
+
 def _serving_features(tables: Tables, run: Run, folder: Path) -> dict[str, int]:
     """Write the features as of the run's day, which serve tomorrow: the same tables, no second implementation."""
     spec = run.spec
-    chosen = [feature for feature in spec.resolved_features if isinstance(feature, MartFeature)]
     rows: dict[str, int] = {}
-    for mart, entity in MARTS.items():
-        features = [feature.name for feature in chosen if feature.mart == mart]
-        attributes = [spec.populations.by] if mart == "feat_users" and spec.populations else []
-        if features or mart == "feat_users":
-            columns = ", ".join(identifier(name) for name in (*KEYS[entity], *attributes, *features))
-            query = f"select {columns} from {mart} where as_of = date '{run.as_of}' order by {', '.join(KEYS[entity])}"
+    for entity in KEYS:
+        query = queries.serving(spec, entity, run.as_of)
+        if query:
             rows[entity] = tables.write(query, folder / f"{entity}.parquet")
+    for feature in spec.resolved_features:
+        if isinstance(feature, OverlapFeature):
+            query = queries.user_values(feature, run.as_of)
+            rows[feature.name] = tables.write(query, folder / f"{feature.name}.parquet")
     return rows
 
 

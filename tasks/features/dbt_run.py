@@ -14,6 +14,7 @@ from tasks.errors import BuildError
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Warehouse
 from tasks.runs.narration import Count, counting, say, warn_each
+from tasks.spec.attributes import RELATIONS
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
@@ -64,6 +65,14 @@ def dbt_vars(spec: Spec) -> dict[str, Any]:
         "attribution_minutes": spec.label.attribution_minutes,
         "horizon_days": spec.label.horizon,
         "lateness_days": spec.label.lateness,
+        "attributes": {
+            entity: [
+                {"name": attribute.name, "type": attribute.data_type}
+                for attribute in spec.attributes
+                if attribute.declared and attribute.entity == entity
+            ]
+            for entity in RELATIONS
+        },
     }
 
 

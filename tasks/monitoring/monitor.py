@@ -35,7 +35,7 @@ from tasks.monitoring.monitor_log import say_drift
 from tasks.monitoring.skew import skew_checks, skew_of
 from tasks.runs.narration import counted, named, say
 from tasks.spec.feature_catalog import MartFeature
-from tasks.spec.resolved_features import Feature
+from tasks.spec.resolved_features import AttributeFeature, Feature, OverlapFeature
 from tasks.spec.retrieval import PopularityRetrieval
 from tasks.spec.spec import Spec
 from tasks.spec.windows import LONGEST_FEATURE_WINDOW, windows
@@ -249,9 +249,13 @@ def _weigh(connection: DuckDBPyConnection, files: ExampleFiles) -> list[tuple[da
 
 
 def unit_of(feature: Feature) -> str:
-    """What a feature's values are independent draws of: the users, or the items for what belongs to items."""
+    """What a feature's values are independent draws of: users, items for what belongs to items, or lists."""
     if isinstance(feature, MartFeature):
         return "item_id" if feature.entity == "item" else "user_id"
+    if isinstance(feature, OverlapFeature):
+        return "user_id"
+    if isinstance(feature, AttributeFeature):
+        return {"user": "user_id", "item": "item_id", "request": "group_id"}[feature.attribute.entity]
     return "item_id" if isinstance(feature.retrieval, PopularityRetrieval) else "user_id"
 
 
@@ -259,6 +263,8 @@ def window_of(feature: Feature) -> int:
     """How many days a feature looks back; 0 for one that looks at no window."""
     if isinstance(feature, MartFeature):
         return feature.window
+    if isinstance(feature, AttributeFeature):
+        return LONGEST_FEATURE_WINDOW.days if isinstance(feature, OverlapFeature) else 0
     retrieval = feature.retrieval
     return retrieval.window if isinstance(retrieval, PopularityRetrieval) else LONGEST_FEATURE_WINDOW.days
 

@@ -23,7 +23,8 @@ from tasks.features.warehouse import Tables
 from tasks.monitoring.drift import SCORE
 from tasks.monitoring.published_engines import Column, PublishedEngines
 from tasks.monitoring.serving_log import Answer, read_answers, served_dir, served_files
-from tasks.spec.feature_catalog import feature_catalog
+from tasks.spec.feature_catalog import MartFeature, feature_catalog
+from tasks.spec.resolved_features import AttributeFeature, CategoryFeature
 from tasks.store.files import json_number
 from tasks.store.records import Record
 
@@ -183,7 +184,13 @@ def _from_tables(run: Run, answers: Sequence[Answer]) -> list[dict[str, Column]]
     """
     import pyarrow as pa
 
-    known = feature_catalog().features
+    # Codes of texts depend on a version's dictionary, so the engine computes those.
+    of_attributes = {
+        feature.name: feature
+        for feature in run.spec.attribute_features
+        if not isinstance(feature, CategoryFeature) and feature.attribute.entity != "request"
+    }
+    known: dict[str, MartFeature | AttributeFeature] = {**feature_catalog().features, **of_attributes}
     names = sorted({name for answer in answers for name in answer.features if name in known})
     if not names:
         return [{} for _ in answers]

@@ -19,6 +19,7 @@ from tasks.evaluation.champion import against_champion, outdated_verdicts
 from tasks.evaluation.results import RECORDS_FILE, EvaluateResult
 from tasks.examples.candidates import RetrieveResult, made_folders
 from tasks.examples.retrievers import model_of
+from tasks.examples.sample import CATEGORIES_FILE, categories_file
 from tasks.examples.seen import SEEN_FILE, rule_nodes
 from tasks.features.build import landing_digest, libraries, transforms_digest
 from tasks.features.ledger import BuildRequest
@@ -27,7 +28,7 @@ from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, GateVe
 from tasks.runs.provenance import code_digest
 from tasks.spec.feature_catalog import MartFeature
 from tasks.spec.populations import EVERYBODY_ELSE, slug
-from tasks.spec.resolved_features import Feature, RetrievalRank
+from tasks.spec.resolved_features import AttributeFeature, CategoryFeature, Feature, OverlapFeature, RetrievalRank
 from tasks.spec.spec import Spec
 from tasks.store.files import checked_file, digest
 from tasks.store.records import read_list
@@ -87,18 +88,37 @@ def withdraw_version(run: Run) -> None:
 
 def feature_nodes(spec: Spec) -> tuple[FeatureNode, ...]:
     """List the descriptor's features, in the order in which the trees were trained on them."""
+    return tuple(_feature_node(feature) for feature in spec.resolved_features)
+
+
+def _feature_node(feature: Feature) -> FeatureNode:
     from engine.node_schema import LookupNode, RankNode, ScoreNode
 
-    def node(feature: Feature) -> FeatureNode:
-        if isinstance(feature, MartFeature):
-            path = f"features/{feature.entity}.parquet"
-            return LookupNode(name=feature.name, entity=feature.entity, default=feature.default, artifact=path)
-        named = {"name": feature.name, "of": model_of(feature.retrieval).node}
-        if isinstance(feature, RetrievalRank):
-            return RankNode.model_validate(named)
-        return ScoreNode.model_validate({**named, "default": 0.0})
+    if isinstance(feature, MartFeature):
+        path = f"features/{feature.entity}.parquet"
+        return LookupNode(name=feature.name, entity=feature.entity, default=feature.default, artifact=path)
+    if isinstance(feature, AttributeFeature):
+        return _attribute_node(feature)
+    named = {"name": feature.name, "of": model_of(feature.retrieval).node}
+    if isinstance(feature, RetrievalRank):
+        return RankNode.model_validate(named)
+    return ScoreNode.model_validate({**named, "default": 0.0})
 
-    return tuple(node(feature) for feature in spec.resolved_features)
+
+def _attribute_node(feature: AttributeFeature) -> FeatureNode:
+    from engine.node_schema import CategoryNode, LookupNode, OverlapNode, RequestCategoryNode, RequestNumberNode
+
+    name, attribute = feature.name, feature.attribute
+    table = f"features/{attribute.entity}.parquet"
+    if isinstance(feature, OverlapFeature):
+        return OverlapNode(name=name, artifact=f"features/{name}.parquet", items_artifact=table)
+    if attribute.entity == "request":
+        if isinstance(feature, CategoryFeature):
+            return RequestCategoryNode(name=name, key=attribute.name, categories_artifact=CATEGORIES_FILE)
+        return RequestNumberNode.model_validate({"name": name, "key": attribute.name, "kind": attribute.type})
+    if isinstance(feature, CategoryFeature):
+        return CategoryNode(name=name, entity=attribute.entity, artifact=table, categories_artifact=CATEGORIES_FILE)
+    return LookupNode(name=name, entity=attribute.entity, default=None, artifact=table)
 
 
 def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:
@@ -125,6 +145,8 @@ def copy_artifacts(run: Run, folder: Path) -> list[str]:
     if run.spec.candidates.seen != "keep":
         sources[SEEN_ARTIFACT] = checked_file(models, SEEN_FILE)
     sources |= {f"features/{path.name}": path for path in sorted(features.glob("*.parquet"))}
+    if categories_file(run).exists():
+        sources[CATEGORIES_FILE] = categories_file(run)
     for name in populations(run):
         sources[f"{slug(name)}/trees.txt"] = run.step_dir(f"train/{slug(name)}") / "published.txt"
     for name, source in sources.items():

@@ -49,6 +49,9 @@ class Table(_Part):
     file: str = Field(description="`{ds}.csv` for a file per day, or the name of the only file.")
     day: Day | None = Field(default=None, description="How the only file is split into days.")
     static: bool = Field(default=False, description="The only file has no days: it lands on the first day.")
+    changes: bool = Field(
+        default=False, description="Its rows say what users or items are from then on: all count, however old."
+    )
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(default=",", description="One character.")
     timestamp_format: str | None = Field(default=None, description="strptime format if not ISO 8601.")
     columns: Annotated[tuple[Column, ...], Field(min_length=1)] = Field(description="In the file's order.")

@@ -35,7 +35,7 @@ class FileSource:
         self.folder = folder
         self.name = dataset.name
         self.tables = (*dataset.tables, REJECTS)
-        self.entities = frozenset(name for name, table in dataset.tables.items() if table.static)
+        self.entities = frozenset(name for name, table in dataset.tables.items() if table.static or table.changes)
         self._sha256: dict[Path, str] = {}
         self._split: dict[str, Split] = {}
 
@@ -55,6 +55,8 @@ class FileSource:
         whole = known.tables.values() if table == REJECTS else (known.tables[table],)
         if table != REJECTS and known.tables[table].static:
             return [known.first_day]
+        if table != REJECTS and known.tables[table].changes:
+            return [known.first_day + n * DAY for n in range((end - known.first_day).days + 1)]
         # The unreadable lines of a file for all days have no day; they land with the first one.
         if table == REJECTS and start > known.first_day and not all(one.daily for one in whole):
             return [known.first_day, *days]

@@ -93,21 +93,26 @@ def _check_attribution(spec: Spec, problems: _Problems) -> None:
 
 
 def _check_features(spec: Spec, problems: _Problems) -> None:
-    known = [*feature_catalog().features, *(feature.name for feature in spec.retrieval_features)]
+    offered = (*spec.attribute_features, *spec.retrieval_features)
+    known = [*feature_catalog().features, *(feature.name for feature in offered)]
     for index, name in enumerate(spec.features):
         if name not in known:
             problems.unknown(("features", index), "feature", name, known)
 
 
 def _check_attributes(spec: Spec, problems: _Problems) -> None:
-    known = feature_catalog().user_attributes
+    # A list has one user, or one request, and many items: an item's attribute says nothing of the list.
+    of_lists = {part.name: part for part in spec.attributes if part.entity != "item"}
     places = [(("sample", "strata", i), "stratum", name) for i, name in enumerate(spec.sample.strata)]
     places += [(("evaluate", "slices", i), "slice", name) for i, name in enumerate(spec.evaluate.slices)]
-    if spec.populations is not None:
-        places.append((("populations", "by"), "user attribute", spec.populations.by))  # type: ignore[arg-type]
     for location, what, name in places:
-        if name not in known:
-            problems.unknown(location, what, name, known)
+        if name not in of_lists:
+            problems.unknown(location, what, name, of_lists)
+    if spec.populations is not None:
+        # A model serves a user, so it is chosen by what is known of the user; by a number, each value would have one.
+        split = [part.name for part in of_lists.values() if part.entity == "user" and part.type != "number"]
+        if spec.populations.by not in split:
+            problems.unknown(("populations", "by"), "user attribute", spec.populations.by, split)
 
 
 def _check_retrieval(spec: Spec, problems: _Problems) -> None:

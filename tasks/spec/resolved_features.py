@@ -1,4 +1,4 @@
-"""The features of a pipeline file, resolved: each is a column of a mart, or what a retrieval says of an item.
+"""The features of a pipeline file, resolved: a column of a mart, an attribute, or what a retrieval says of an item.
 
 Decided here and nowhere else, so that no other module takes names apart. To add a kind of feature: one class here, and
 the places that mypy then names (the query of the examples, the descriptor's nodes, the drift tests).
@@ -11,8 +11,37 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tasks.errors import SpecError
+from tasks.spec.attributes import Attribute
 from tasks.spec.feature_catalog import MartFeature, feature_catalog
 from tasks.spec.retrieval import Retrieval
+
+
+@dataclass(frozen=True)
+class _OfAttribute:
+    attribute: Attribute
+
+    @property
+    def name(self) -> str:
+        """Column of the examples, as the pipeline file spells it."""
+        return self.attribute.feature
+
+
+@dataclass(frozen=True)
+class NumberFeature(_OfAttribute):
+    """A number as it is, or a boolean as 0 or 1; missing where it is not known."""
+
+
+@dataclass(frozen=True)
+class CategoryFeature(_OfAttribute):
+    """The code of a text in the run's dictionary; missing where it is not known, or the dictionary lacks it."""
+
+
+@dataclass(frozen=True)
+class OverlapFeature(_OfAttribute):
+    """The share of the values of a list in a user's past that an item has; 0 without a past."""
+
+
+AttributeFeature = NumberFeature | CategoryFeature | OverlapFeature
 
 
 @dataclass(frozen=True)
@@ -42,7 +71,18 @@ class RetrievalRank(_OfRetrieval):
 
 
 RetrievalFeature = RetrievalScore | RetrievalRank
-Feature = MartFeature | RetrievalFeature
+Feature = MartFeature | AttributeFeature | RetrievalFeature
+_BY_TYPE: dict[str, type[NumberFeature] | type[CategoryFeature] | type[OverlapFeature]] = {
+    "number": NumberFeature,
+    "boolean": NumberFeature,
+    "text": CategoryFeature,
+    "list": OverlapFeature,
+}
+
+
+def features_of_attributes(attributes: Sequence[Attribute]) -> tuple[AttributeFeature, ...]:
+    """List what the attributes of a source offer as features, in their order."""
+    return tuple(_BY_TYPE[attribute.type](attribute) for attribute in attributes)
 
 
 def features_of_retrieval(retrieval: Sequence[Retrieval], *, ranks: bool) -> tuple[RetrievalFeature, ...]:
@@ -57,12 +97,14 @@ def features_of_retrieval(retrieval: Sequence[Retrieval], *, ranks: bool) -> tup
     return scores + (tuple(RetrievalRank(part) for part in retrieval) if ranks else ())
 
 
-def resolve_features(names: Sequence[str], offered: Sequence[RetrievalFeature]) -> tuple[Feature, ...]:
+def resolve_features(
+    names: Sequence[str], offered: Sequence[AttributeFeature | RetrievalFeature]
+) -> tuple[Feature, ...]:
     """Resolve names in their order, which is that of the columns a model is trained on.
 
     Args:
         names: as in the pipeline file.
-        offered: what its retrievals give (`features_of_retrieval`).
+        offered: what the attributes of its source and its retrievals give.
 
     Raises:
         SpecError: a name is neither; loading a pipeline file reports this earlier, with its line.
@@ -70,5 +112,7 @@ def resolve_features(names: Sequence[str], offered: Sequence[RetrievalFeature]) 
     known: dict[str, Feature] = {**feature_catalog().features, **{feature.name: feature for feature in offered}}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise SpecError(f"features: unknown {', '.join(unknown)}; expected a column of a mart, or `<retrieval>_score`")
+        raise SpecError(
+            f"features: unknown {', '.join(unknown)}; expected a column of a mart, an attribute, or `<retrieval>_score`"
+        )
     return tuple(known[name] for name in names)

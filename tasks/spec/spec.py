@@ -36,7 +36,8 @@ from tasks.spec.retrieval import Retrieval
 from tasks.spec.values import Cron, Day, Days, LinkName, Name, Owner, TimeZone, Url
 
 if TYPE_CHECKING:
-    from tasks.spec.resolved_features import Feature, RetrievalFeature
+    from tasks.spec.attributes import Attribute
+    from tasks.spec.resolved_features import AttributeFeature, Feature, RetrievalFeature
 
 
 class Spec(Part):
@@ -61,7 +62,7 @@ class Spec(Part):
     examples: Examples = Field(description="What is ranked, and the windows in time.")
     candidates: Candidates = Field(default=Candidates(), description="Which items a list may hold.")
     features: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        description="Columns of the marts, or `<retrieval type>_score`."
+        description="Columns of the marts, attributes (docs/features.md), or `<retrieval type>_score`."
     )
     sample: Sample = Field(description="What is trained on.")
     populations: Populations | None = Field(default=None, description="Who gets a model of their own.")
@@ -106,6 +107,15 @@ class Spec(Part):
         return timedelta(days=self.label.horizon + self.label.lateness)
 
     @cached_property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """What its source knows of users, items and requests."""
+        from tasks.spec.attributes import attributes_of
+
+        # Only impressions belong to a request: at a cut of the calendar nobody has asked for anything.
+        shown = self.examples.kind == "impressions"
+        return tuple(part for part in attributes_of(self.staging) if shown or part.entity != "request")
+
+    @cached_property
     def retrieval_features(self) -> tuple[RetrievalFeature, ...]:
         """What the retrievals offer as features, whether or not `features` names it."""
         from tasks.spec.resolved_features import features_of_retrieval
@@ -113,12 +123,19 @@ class Spec(Part):
         return features_of_retrieval(self.retrieval, ranks=self.examples.kind == "snapshots")
 
     @cached_property
+    def attribute_features(self) -> tuple[AttributeFeature, ...]:
+        """What the attributes of the source offer as features."""
+        from tasks.spec.resolved_features import features_of_attributes
+
+        return features_of_attributes(self.attributes)
+
+    @cached_property
     def resolved_features(self) -> tuple[Feature, ...]:
         """What each name of `features` is, in their order; known to resolve once the file has been loaded."""
         # Here, because it reads the marts' contracts, and DAG files, which need none of them, are parsed all the time.
         from tasks.spec.resolved_features import resolve_features
 
-        return resolve_features(self.features, self.retrieval_features)
+        return resolve_features(self.features, (*self.attribute_features, *self.retrieval_features))
 
     def canonical(self) -> dict[str, Any]:
         """Give the one JSON form of the spec; it loads back to an equal spec, and versions are named by its digest."""

@@ -12,6 +12,7 @@ from tasks.errors import TrainingError
 from tasks.examples.arrays import group_offsets
 from tasks.runs.narration import counting
 from tasks.spec.parts import LightGBM
+from tasks.spec.resolved_features import CategoryFeature
 from tasks.spec.spec import Spec
 from tasks.store.settings import threads
 
@@ -106,6 +107,8 @@ def train(table: pa.Table, spec: Spec, ranker: LightGBM) -> TrainedTrees:
         group=sizes,
         position=positions,
         feature_name=list(spec.features),
+        # `auto` is the default, and means what pandas calls categories: none here.
+        categorical_feature=[f.name for f in spec.resolved_features if isinstance(f, CategoryFeature)] or "auto",
         params=parameters(ranker),
     )
     with counting("rounds", ranker.rounds) as rounds:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from tasks.checks.verdicts import Check, read_checks
 from tasks.runs.run import Run
+from tasks.spec.attributes import attributes_of
 from tasks.spec.feature_catalog import MartFeature
 from tasks.spec.parts import Monitor
 from tasks.store.files import Home
@@ -31,6 +32,7 @@ class FakeRun:
             source=SimpleNamespace(type="simulated"),
             source_name=staging,
             staging=staging,
+            attributes=attributes_of("simulated"),
             features=("f_one", "f_two"),
             resolved_features=tuple(
                 MartFeature(name, "feat_users", "user", 0.0, "", window=365) for name in ("f_one", "f_two")

@@ -1,8 +1,9 @@
 {#- What sources tell of users and items, from the staged rows to what was known as of a day. -#}
 
 {#- One row per key and day of landing: what was observed last that day, and the earliest `since` told that day. Equal
-    instants are decided by the values, so that the row does not depend on the order of the landed ones. -#}
-{% macro last_observations(staged, key, columns, since) %}
+    instants are decided by the values, so that the row does not depend on the order of the landed ones. `types`: what some
+    columns are cast to, by name. -#}
+{% macro last_observations(staged, key, columns, since, types={}) %}
     with numbered as (
         select
             *,
@@ -23,7 +24,7 @@
     select
         {{ key }},
         {%- for column in columns %}
-        {{ column }},
+        {{ 'cast(%s as %s) as %s' % (column, types[column], column) if column in types else column }},
         {%- endfor %}
         earliest_{{ since }} as {{ since }},
         ds

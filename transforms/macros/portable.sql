@@ -38,6 +38,37 @@
     make_timestamp({{ expression }} * 1000000)
 {%- endmacro %}
 
+{#- Whether a floating point number is NaN: that of every comparison with it is up to the engine. -#}
+{% macro is_nan(expression) -%}
+    coalesce(isnan({{ expression }}), false)
+{%- endmacro %}
+
+{#- A text split into a list at each separator. -#}
+{% macro split_texts(expression, separator) -%}
+    {{ return(adapter.dispatch('split_texts')(expression, separator)) }}
+{%- endmacro %}
+
+{% macro default__split_texts(expression, separator) -%}
+    split({{ expression }}, '[{{ separator }}]')
+{%- endmacro %}
+
+{% macro duckdb__split_texts(expression, separator) -%}
+    string_split({{ expression }}, '{{ separator }}')
+{%- endmacro %}
+
+{#- In a select list: a row for each value of a list, each value once. -#}
+{% macro each_once(list) -%}
+    {{ return(adapter.dispatch('each_once')(list)) }}
+{%- endmacro %}
+
+{% macro default__each_once(list) -%}
+    explode(array_distinct({{ list }}))
+{%- endmacro %}
+
+{% macro duckdb__each_once(list) -%}
+    unnest(list_distinct({{ list }}))
+{%- endmacro %}
+
 {#- Whole days from one DATE to another. -#}
 {% macro days_between(from_day, to_day) -%}
     {{ return(adapter.dispatch('days_between')(from_day, to_day)) }}

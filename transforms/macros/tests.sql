@@ -16,6 +16,35 @@
     {{ 'and' if recent else 'where' }} coalesce(not ({{ expression }}), true)
 {% endtest %}
 
+{#- Every declared number is one of 32 bits, as features are: none is NaN, infinite, or beyond 3.4e38. -#}
+{% test finite_numbers(model, entity, recent=none) %}
+    select *
+    from {{ model }}
+    {{ just_built(recent) or 'where true' }} and (
+        false
+        {%- for attribute in var('attributes')[entity] if attribute.type in ('float', 'double') %}
+        or not coalesce(abs({{ adapter.quote(attribute.name) }}) <= 3.4e38, true)
+        or {{ is_nan(adapter.quote(attribute.name)) }}
+        {%- endfor %}
+    )
+{% endtest %}
+
+{#- All impressions of a request have the same attributes, since a request is served with one context. -#}
+{% test equal_in_a_request(model) %}
+    {%- set names = declared_names('request') %}
+    select impressions.user_id, impressions.request_id, impressions.ds
+    from {{ ref('impressions') }} as impressions
+    inner join {{ model }} as attributes
+        on impressions.impression_id = attributes.impression_id and impressions.ds = attributes.ds
+    where impressions.ds in {{ changed_days() }} and {{ 'true' if names else 'false' }}
+    group by impressions.user_id, impressions.request_id, impressions.ds
+    having false
+        {%- for name in names %}
+        or min(attributes.{{ name }}) <> max(attributes.{{ name }})
+        or count(attributes.{{ name }}) not in (0, count(*))
+        {%- endfor %}
+{% endtest %}
+
 {#- Accepted and refused rows are all the landed rows: their numbers add up for each day just loaded.
     `accepted`: the canonical table of the accepted rows, by default the tested model's rows without a rule. -#}
 {% test accounts_for_landed(model, table, accepted=none) %}

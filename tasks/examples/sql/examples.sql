@@ -31,8 +31,8 @@ select
     groups.{{ identifier(name) }},
     {%- endfor %}
     chosen.weight{% if seen %},
-    {{ seen }}.user_id is not null as seen{% endif %}{% for name, relation, default in values %},
-    cast(coalesce({{ relation }}.{{ identifier(name) }}, {{ default }}) as float) as {{ identifier(name) }}{% endfor %}
+    {{ seen }}.user_id is not null as seen{% endif %}{% for value in values %},
+    cast({{ value.expression }} as float) as {{ identifier(value.name) }}{% endfor %}
 from chosen
 inner join groups
     on chosen.group_id = groups.group_id and chosen.cut = groups.cut
@@ -42,8 +42,7 @@ left join labels
     and chosen.example_id = labels.impression_id{% endif %}{% if seen %}
 left join {{ seen }}
     on chosen.user_id = {{ seen }}.user_id and chosen.item_id = {{ seen }}.item_id
-    and chosen.cut = {{ seen }}.cut{% endif %}{% for mart in marts %}
-left join {{ mart.rows }} as {{ mart.name }}
-    on chosen.cut = {{ mart.name }}.as_of{% for key, column in mart.joined_by %}
-    and {{ column }} = {{ mart.name }}.{{ key }}{% endfor %}{% endfor %}
+    and chosen.cut = {{ seen }}.cut{% endif %}{% for part in joined %}
+left join {{ part.rows }} as {{ part.name }}
+    on {{ part.condition }}{% endfor %}
 order by chosen.cut, chosen.group_id, chosen.item_id, chosen.example_id

@@ -12,10 +12,9 @@ points as not materialized (
 )
 
 select
-    chosen.place{% for name, relation, default in values %},
-    cast(coalesce({{ relation }}.{{ identifier(name) }}, {{ default }}) as float) as {{ identifier(name) }}{% endfor %}
-from chosen{% for mart in marts %}
-left join {{ mart.rows }} as {{ mart.name }}
-    on chosen.cut = {{ mart.name }}.as_of{% for key, column in mart.joined_by %}
-    and {{ column }} = {{ mart.name }}.{{ key }}{% endfor %}{% endfor %}
+    chosen.place{% for value in values %},
+    cast({{ value.expression }} as float) as {{ identifier(value.name) }}{% endfor %}
+from chosen{% for part in joined %}
+left join {{ part.rows }} as {{ part.name }}
+    on {{ part.condition }}{% endfor %}
 order by chosen.place

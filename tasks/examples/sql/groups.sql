@@ -1,11 +1,19 @@
--- One row per (group_id, cut): a list of candidates with its best and worst grade and its user's attributes.
+-- One row per (group_id, cut): a list of candidates with its best and worst grade and its attributes, as texts.
+{%- if declared %}
+with points as not materialized (
+    select distinct
+        user_id,
+        cut as as_of
+    from candidates
+)
+{% endif %}
 select
     candidates.group_id,
     candidates.cut,
     min(candidates.user_id) as user_id,
     max(coalesce(labels.grade, 0)) as best,
-    min(coalesce(labels.grade, 0)) as worst{% for name in attributes %},
-    coalesce(min(feat_users.{{ identifier(name) }}), {{ literal(unknown) }}) as {{ identifier(name) }}{% endfor %}
+    min(coalesce(labels.grade, 0)) as worst{% for part in attributes %},
+    coalesce(min({{ part.expression }}), {{ literal(unknown) }}) as {{ identifier(part.name) }}{% endfor %}
 from candidates
 left join labels
     on candidates.user_id = labels.user_id and candidates.item_id = labels.item_id
@@ -13,4 +21,8 @@ left join labels
     and candidates.example_id = labels.impression_id{% endif %}
 left join feat_users
     on candidates.user_id = feat_users.user_id and candidates.cut = feat_users.as_of
+{%- if declared %}
+left join {{ declared }} as feat_user_attributes
+    on candidates.user_id = feat_user_attributes.user_id and candidates.cut = feat_user_attributes.as_of
+{%- endif %}
 group by candidates.group_id, candidates.cut

@@ -1,13 +1,19 @@
--- One row per impression of the day after a cut, as known when its labels are complete.
+-- One row per impression of the day after a cut, as known when its labels are complete, with its request's attributes.
 select
-    impression_id as example_id,
+    impressions.impression_id as example_id,
     -- A request id is its user's: sessions and devices of several users may have the same.
-    request_id || '@' || user_id as group_id,
-    user_id,
-    item_id,
+    impressions.request_id || '@' || impressions.user_id as group_id,
+    impressions.user_id,
+    impressions.item_id,
     {{ literal(cut) }} as cut,
-    cast(position as integer) as position,
-    propensity
+    cast(impressions.position as integer) as position,
+    impressions.propensity{% for name in attributes %},
+    request_attributes.{{ identifier(name) }}{% endfor %}
 from impressions
-where shown_at >= {{ literal(first) }} and shown_at < {{ literal(last) }} and ds <= {{ literal(complete) }}
-order by user_id, request_id, item_id, impression_id
+{%- if attributes %}
+left join request_attributes
+    on impressions.impression_id = request_attributes.impression_id and impressions.ds = request_attributes.ds
+{%- endif %}
+where impressions.shown_at >= {{ literal(first) }} and impressions.shown_at < {{ literal(last) }}
+    and impressions.ds <= {{ literal(complete) }}
+order by impressions.user_id, impressions.request_id, impressions.item_id, impressions.impression_id

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import SpecError
-from tasks.spec import references
+from tasks.spec import attributes, references
 from tasks.spec.load import load_spec
 from tasks.spec.project import PROJECT
 from tasks.spec.references import baseline_names
@@ -27,6 +27,8 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "datasets" / f"{dataset}.yaml").touch()
     monkeypatch.setattr(references, "TRANSFORMS", tmp_path)
     monkeypatch.setattr(references, "feature_catalog", small_catalog)
+    monkeypatch.setattr(attributes, "TRANSFORMS", tmp_path)
+    monkeypatch.setattr(attributes, "feature_catalog", small_catalog)
 
 
 def test_there_are_files() -> None:

@@ -1,3 +1,5 @@
 {{ config(materialized='incremental', incremental_strategy='append', meta={'grain': 'ds'}) }}
 
-{{ last_observations(ref('stg_users'), 'user_id', ['region', 'plan'], 'joined_at') }}
+{{ last_observations(
+    ref('stg_users'), 'user_id', ['region', 'plan'] + declared_names('user'), 'joined_at', declared_types('user')
+) }}

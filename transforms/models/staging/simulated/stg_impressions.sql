@@ -27,6 +27,15 @@ select
     policy,
     propensity,
 
+    ---------- about the request
+    cast(extract(hour from shown_at) as integer) as hour,
+    case
+        when extract(hour from shown_at) < 6 then 'night'
+        when extract(hour from shown_at) < 12 then 'morning'
+        when extract(hour from shown_at) < 18 then 'afternoon'
+        when extract(hour from shown_at) < 24 then 'evening'
+    end as daypart,
+
     ---------- when
     shown_at,
     known_at,

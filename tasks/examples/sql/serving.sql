@@ -1,0 +1,10 @@
+-- One row per key of a mart as of a day: the features that a version serves.
+select {{ columns | join(", ") }}
+from {{ mart }}
+{%- if declared %}
+left join {{ declared }}
+    on {% for key in keys %}{{ mart }}.{{ key }} = {{ declared }}.{{ key }} and {% endfor -%}
+    {{ mart }}.as_of = {{ declared }}.as_of
+{%- endif %}
+where {{ mart }}.as_of = {{ literal(day) }}
+order by {% for key in keys %}{{ mart }}.{{ key }}{{ ", " if not loop.last }}{% endfor %}

@@ -1,0 +1,149 @@
+"""The attributes of users, items and requests that a source has: read from the yml of its staging models.
+
+A column of `stg_users`, `stg_items` or `stg_impressions` with `config: {meta: {attribute: true}}` is an attribute, of
+the type that its `data_type` says. Every source also has those of the marts: region, plan, tenure_band, category.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from tasks.errors import SpecError
+from tasks.spec.feature_catalog import feature_catalog
+from tasks.spec.project import TRANSFORMS
+from tasks.spec.yaml_lines import nearest
+
+AttributeEntity = Literal["user", "item", "request"]
+AttributeType = Literal["number", "boolean", "text", "list"]
+
+STAGED: dict[str, AttributeEntity] = {"stg_users": "user", "stg_items": "item", "stg_impressions": "request"}
+"""Staging models that may declare attributes, and what they describe."""
+TYPES: dict[str, AttributeType] = {
+    **dict.fromkeys(("smallint", "integer", "bigint", "float", "double"), "number"),
+    "boolean": "boolean",
+    "varchar": "text",
+    "varchar[]": "list",
+}
+"""The types that a declared column may have in the yml."""
+RELATIONS: dict[AttributeEntity, str] = {
+    "user": "feat_user_attributes",
+    "item": "feat_item_attributes",
+    "request": "request_attributes",
+}
+"""Where declared attributes lie in the warehouse. The first two are views of days, as `ON_DEMAND_MARTS` are."""
+# The columns of the staging contract, and those that examples have beside attributes.
+_TAKEN = frozenset(
+    {
+        "user_id", "item_id", "region", "plan", "tenure_band", "joined_at", "observed_at", "ds", "rule", "row",
+        "title", "category", "available", "available_at", "impression_id", "request_id", "position", "policy",
+        "propensity", "shown_at", "known_at", "example_id", "group_id", "cut", "grade", "weight", "best", "worst",
+        "as_of", "valid_from", "valid_until", "place",
+    }
+)  # fmt: skip
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """Something known of a user, an item or a request.
+
+    Attributes:
+        name: as strata and slices spell it, and the column of `relation`.
+        entity: what it describes.
+        type: what its values are.
+        data_type: SQL type of the column.
+        relation: the mart, or the table of requests, that has it.
+        description: one sentence from the yml.
+    """
+
+    name: str
+    entity: AttributeEntity
+    type: AttributeType
+    data_type: str
+    relation: str
+    description: str = ""
+
+    @property
+    def feature(self) -> str:
+        """Its name among the features of a pipeline file."""
+        return f"{self.entity}_{self.name}" + ("_overlap" if self.type == "list" else "")
+
+    @property
+    def declared(self) -> bool:
+        """Whether the source's staging declares it; if not, every source has it."""
+        return self.relation in RELATIONS.values()
+
+
+def attributes_of(staging: str) -> tuple[Attribute, ...]:
+    """List the attributes of a source: those of every source first, then those it declares, in the yml's order.
+
+    Raises:
+        SpecError: a declaration has a name that is taken, or a type that no attribute has.
+    """
+    return (*_of_every_source(), *declared_attributes(staging))
+
+
+def _of_every_source() -> tuple[Attribute, ...]:
+    users = tuple(
+        Attribute(name, "user", "text", "varchar", "feat_users") for name in feature_catalog().user_attributes
+    )
+    return (*users, Attribute("category", "item", "text", "varchar", "feat_items"))
+
+
+def declared_attributes(staging: str) -> tuple[Attribute, ...]:
+    """List what the yml files of a staging folder declare; none where there is no such folder."""
+    # From the text at each call site's TRANSFORMS, once a process: a DAG file is parsed again and again.
+    return _declared(TRANSFORMS / "models" / "staging" / staging)
+
+
+@cache
+def _declared(folder: Path) -> tuple[Attribute, ...]:
+    attributes = tuple(
+        _declaration(path, model["name"], column)
+        for path in sorted(folder.glob("*.yml"))
+        for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", [])
+        if model["name"] in STAGED
+        for column in model.get("columns", [])
+        if column.get("config", {}).get("meta", {}).get("attribute")
+    )
+    names = [attribute.name for attribute in attributes]
+    for name in names:
+        # One name, one thing: strata, slices and the context of a request do not say whose attribute they mean.
+        if names.count(name) > 1:
+            raise SpecError(
+                f"{folder}: the attribute {name!r} is declared twice; expected another name for one of them"
+            )
+    return attributes
+
+
+def _declaration(path: Path, model: str, column: dict[str, Any]) -> Attribute:
+    name, entity = str(column["name"]), STAGED[model]
+    data_type = str(column.get("data_type", "")).lower()
+    place = f"{path}: {model}.{name}"
+    kind = TYPES.get(data_type)
+    if kind is None:
+        raise SpecError(
+            f"{place}: found the attribute's data_type {data_type!r}; expected one of {', '.join(TYPES)}"
+            f"{nearest(data_type, TYPES)}"
+        )
+    if kind == "list" and entity != "item":
+        raise SpecError(f"{place}: found a list as an attribute of a {entity}; expected it of an item (stg_items)")
+    if not _NAME.fullmatch(name) or name in _TAKEN:
+        raise SpecError(
+            f"{place}: found the attribute's name {name!r}; expected small letters, digits and _, and none of the "
+            "names that the tables have themselves, such as region, title or position"
+        )
+    description = " ".join(str(column.get("description", "")).split())
+    attribute = Attribute(name, entity, kind, data_type, RELATIONS[entity], description)
+    if attribute.feature in feature_catalog().features:
+        raise SpecError(
+            f"{place}: the attribute would be the feature {attribute.feature!r}, which the marts have already; "
+            "expected another name"
+        )
+    return attribute

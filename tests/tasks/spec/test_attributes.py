@@ -1,0 +1,89 @@
+"""Attributes are what the yml of a source's staging declares, beside those that every source has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import SpecError
+from tasks.spec import attributes
+from tasks.spec.attributes import Attribute, attributes_of, declared_attributes
+from tests.tasks.handmade import SNAPSHOTS, spec_of
+
+YML = """
+models:
+  - name: stg_users
+    columns:
+      - {name: user_id, data_type: varchar}
+      - {name: age, data_type: integer, description: "Years.", config: {meta: {attribute: true}}}
+      - {name: adult, data_type: boolean, config: {meta: {attribute: true}}}
+  - name: stg_items
+    columns:
+      - {name: genres, data_type: "varchar[]", config: {meta: {attribute: true}}}
+      - {name: color, data_type: varchar}
+  - name: stg_impressions
+    columns:
+      - {name: device, data_type: varchar, config: {meta: {attribute: true}}}
+  - name: stg_interactions
+    columns:
+      - {name: mood, data_type: varchar, config: {meta: {attribute: true}}}
+"""
+
+
+@pytest.fixture
+def staging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The yml of a source called `shop`."""
+    folder = tmp_path / "models" / "staging" / "shop"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(attributes, "TRANSFORMS", tmp_path)
+    return folder / "staging.yml"
+
+
+def test_declared_columns_are_attributes_of_the_type_of_their_column(staging: Path) -> None:
+    staging.write_text(YML)
+    assert declared_attributes("shop") == (
+        Attribute("age", "user", "number", "integer", "feat_user_attributes", "Years."),
+        Attribute("adult", "user", "boolean", "boolean", "feat_user_attributes"),
+        Attribute("genres", "item", "list", "varchar[]", "feat_item_attributes"),
+        Attribute("device", "request", "text", "varchar", "request_attributes"),
+    )
+    features = [attribute.feature for attribute in attributes_of("shop")]
+    assert features == [
+        "user_region", "user_plan", "user_tenure_band", "item_category",
+        "user_age", "user_adult", "item_genres_overlap", "request_device",
+    ]  # fmt: skip
+
+
+def test_a_source_without_a_declaration_has_those_of_every_source(staging: Path) -> None:
+    staging.write_text("models: [{name: stg_users, columns: [{name: user_id}]}]")
+    assert declared_attributes("shop") == ()
+    assert [attribute.name for attribute in attributes_of("shop")] == ["region", "plan", "tenure_band", "category"]
+
+
+def test_only_impressions_have_a_request() -> None:
+    shown, cut = spec_of(), spec_of(examples=SNAPSHOTS)
+    assert [part.name for part in shown.attributes if part.entity == "request"] == ["hour", "daypart"]
+    assert [part.name for part in cut.attributes if part.entity == "request"] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        (
+            "data_type: integer",
+            "data_type: intger",
+            r"staging.yml: stg_users.age: found the attribute's data_type 'intger'; expected one of .*did you mean "
+            "'integer'",
+        ),
+        ("name: age", "name: region", "stg_users.region: found the attribute's name 'region'; expected small letters"),
+        ("name: age", "name: Age", "stg_users.Age: found the attribute's name 'Age'"),
+        ("name: age", "name: tenure_days", "would be the feature 'user_tenure_days', which the marts have already"),
+        ("name: age", "name: device", "the attribute 'device' is declared twice; expected another name for one"),
+        ("data_type: boolean", 'data_type: "varchar[]"', "found a list as an attribute of a user; expected it of an"),
+    ],
+)
+def test_what_cannot_be_declared_is_named(staging: Path, old: str, new: str, text: str) -> None:
+    staging.write_text(YML.replace(old, new, 1))
+    with pytest.raises(SpecError, match=text):
+        declared_attributes("shop")

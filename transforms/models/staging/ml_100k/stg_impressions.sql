@@ -1,0 +1,4 @@
+{{ config(materialized='ephemeral') }}
+
+-- MovieLens does not publish what it showed.
+{{ no_impressions() }}

@@ -1,0 +1,3 @@
+{{ config(materialized='ephemeral') }}
+
+{{ rejected_rows({'ratings': 'stg_interactions', 'people': 'stg_users', 'films': 'stg_items'}) }}

@@ -106,26 +106,25 @@ def known_users(run: Run) -> list[str]:
 
 def scored_by_sql(run: Run, users: list[str]) -> dict[tuple[str, str], tuple[float, str]]:
     """Score and population of every candidate as of the day, with features joined by the examples' statement."""
+    return scored(run, retrieved(run, users))
+
+
+def scored(run: Run, candidates: pa.Table) -> dict[tuple[str, str], tuple[float, str]]:
+    """The same of given candidates."""
     from engine.trees import Trees
     from tasks.evaluation.evaluate import populations_of
     from tasks.examples import queries
     from tasks.examples.arrays import matrix
+    from tasks.examples.sample import codes_table, read_categories
     from tasks.features.engines import warehouse_of
     from tasks.spec.populations import slug
     from tasks.training.train import populations
 
-    candidates = retrieved(run, users)
-    attributes = "".join(f", coalesce(u.{name}, 'unknown') as {name}" for name in queries.attribute_columns(run.spec))
     with warehouse_of(run.home, run.spec.name).open() as tables:
         tables.add("candidates", candidates)
-        tables.create(
-            "groups",
-            f"""
-            select distinct c.group_id, c.cut, 1.0 as weight{attributes}
-            from candidates c left join feat_users u on u.user_id = c.user_id and u.as_of = c.cut
-            """,
-        )
-        tables.create("drawn", "select group_id, cut, weight from groups")
+        tables.add(queries.CODES, codes_table(read_categories(run)))
+        tables.create("groups", queries.groups(run.spec, type(tables)))
+        tables.create("drawn", "select group_id, cut, cast(1.0 as double) as weight from groups")
         table = tables.arrow(queries.examples(run.spec, "drawn", [run.as_of], type(tables)))
     assert table.num_rows == candidates.num_rows
     of_rows = populations_of(run, table)

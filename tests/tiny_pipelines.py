@@ -63,7 +63,30 @@ BOUGHT: dict[str, Any] = {
     "populations": None,
     "evaluate": {"metrics": ["ndcg@10"], "baselines": ["popularity", "history"]},
 }
-SHOWN_DAY, BOUGHT_DAY = date(2026, 1, 18), date(2011, 3, 5)
+ASKED: dict[str, Any] = {
+    **SHOWN,
+    "name": "asked",
+    "description": "The same service, with what is known of the request.",
+    "features": [*SHOWN["features"], "request_hour", "request_daypart", "user_region", "item_category"],
+    "evaluate": {**SHOWN["evaluate"], "slices": ["daypart"]},
+}
+RATED: dict[str, Any] = {
+    **BOUGHT,
+    "name": "rated",
+    "description": "People of known age who rate films with genres.",
+    "source": {"type": "files", "dataset": "ml_100k"},
+    "start": "1997-10-01",
+    "end": "1998-01-31",
+    "label": {"horizon": "10d", "lateness": "0d", "grades": [{"grade": 1, "when": "value >= 4"}]},
+    "features": [
+        "popularity_rank", "user_age", "user_student", "user_age_band", "user_occupation", "item_category",
+        "item_release_year", "item_genres_overlap",
+    ],
+    "sample": {"strata": ["age_band"], "groups": 200},
+    "populations": {"by": "gender", "min_groups": 10},
+    "evaluate": {**BOUGHT["evaluate"], "slices": ["occupation", "student"]},
+}  # fmt: skip
+SHOWN_DAY, BOUGHT_DAY, RATED_DAY = date(2026, 1, 18), date(2011, 3, 5), date(1997, 12, 30)
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 CUSTOMERS, PRODUCTS = 30, 25
 
@@ -123,6 +146,35 @@ def shop(
     for day in days(first, last):
         if day.weekday() != 5:
             (folder / f"{day}.csv").write_text("\n".join([HEADER, *lines(day), ""]), encoding="utf-8")
+    return folder
+
+
+GENRES = (
+    "action", "adventure", "animation", "childrens", "comedy", "crime", "documentary", "drama", "fantasy", "film_noir",
+    "horror", "musical", "mystery", "romance", "sci_fi", "thriller", "war", "western",
+)  # fmt: skip
+
+
+def films(folder: Path) -> Path:
+    """Write 40 people, two of whom say little of themselves, 30 films, one without a genre, and what they rate."""
+    folder.mkdir(parents=True, exist_ok=True)
+    people = ["user_id|age|gender|occupation|zip", "40||||"]
+    for number in range(40):
+        job = ("student", "artist", 'writer, "freelance"', "")[number % 4]
+        people.append(f"{number}|{'' if number == 7 else 15 + number}|{'FM'[number % 3 > 0]}|{job}|1234")
+    lines = ["|".join(["item_id", "title", "released", "video_released", "url", "unknown", *GENRES])]
+    for number in range(30):
+        flags = ["1" if number and (number + place) % 7 == 0 else "0" for place in range(len(GENRES))]
+        lines.append("|".join([str(number), f"Film {number}", f"01-Jan-{1950 + number}", "", "", "0", *flags]))
+    draw, ratings = random.Random(7), ["user_id\titem_id\trating\ttimestamp"]
+    for day in days(date(1997, 10, 1), date(1998, 1, 31)):
+        for user in range(40):
+            if (user + day.toordinal()) % 4 == 0:
+                item = (user * 7 + draw.randrange(9)) % 30
+                seconds = (day - date(1970, 1, 1)).days * 86_400 + user
+                ratings.append(f"{user}\t{item}\t{draw.randint(2, 5)}\t{seconds}")
+    for name, text in {"people.csv": people, "films.csv": lines, "ratings.tsv": ratings}.items():
+        (folder / name).write_text("\n".join([*text, ""]), encoding="utf-8")
     return folder
 
 

@@ -18,31 +18,28 @@ from tasks.evaluation import results as evaluation_results
 from tasks.evaluation.champion import against_champion, outdated_verdicts
 from tasks.evaluation.results import RECORDS_FILE, EvaluateResult
 from tasks.examples.candidates import RetrieveResult, made_folders
-from tasks.examples.retrievers import model_of
 from tasks.examples.sample import CATEGORIES_FILE, categories_file
-from tasks.examples.seen import SEEN_FILE, rule_nodes
+from tasks.examples.seen import SEEN_FILE
 from tasks.features.build import landing_digest, libraries, transforms_digest
 from tasks.features.ledger import BuildRequest
+from tasks.publishing.golden import golden_contexts, golden_requests, requested
+from tasks.publishing.nodes import SEEN_ARTIFACT, ranker_node
 from tasks.publishing.publish_log import say_version, warn_of_what_follows
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, GateVerdict, PublishResult
 from tasks.runs.provenance import code_digest
-from tasks.spec.feature_catalog import MartFeature
 from tasks.spec.populations import EVERYBODY_ELSE, slug
-from tasks.spec.resolved_features import AttributeFeature, CategoryFeature, Feature, OverlapFeature, RetrievalRank
-from tasks.spec.spec import Spec
 from tasks.store.files import checked_file, digest
 from tasks.store.records import read_list
 from tasks.store.registry import TimelineEvent, add_version, move_alias, verdict_on, version_dir, withdraw
 from tasks.training.train import populations
 
 if TYPE_CHECKING:
-    from engine.descriptor import Descriptor, Request
-    from engine.node_schema import FeatureNode, ScoringRankerNode
+    from pydantic import JsonValue
+
+    from engine.descriptor import Descriptor
     from tasks.runs.run import Run
 
-SEEN_ARTIFACT = f"retrieval/{SEEN_FILE}"
-GOLDEN_USERS = 8
-GOLDEN_LENGTH = 10
+_JSON_TYPES = {"number": "number?", "boolean": "boolean?", "text": "string?"}
 
 
 def lineage(run: Run, data: str) -> dict[str, Any]:
@@ -86,57 +83,6 @@ def withdraw_version(run: Run) -> None:
         withdraw(run.home, name, event)
 
 
-def feature_nodes(spec: Spec) -> tuple[FeatureNode, ...]:
-    """List the descriptor's features, in the order in which the trees were trained on them."""
-    return tuple(_feature_node(feature) for feature in spec.resolved_features)
-
-
-def _feature_node(feature: Feature) -> FeatureNode:
-    from engine.node_schema import LookupNode, RankNode, ScoreNode
-
-    if isinstance(feature, MartFeature):
-        path = f"features/{feature.entity}.parquet"
-        return LookupNode(name=feature.name, entity=feature.entity, default=feature.default, artifact=path)
-    if isinstance(feature, AttributeFeature):
-        return _attribute_node(feature)
-    named = {"name": feature.name, "of": model_of(feature.retrieval).node}
-    if isinstance(feature, RetrievalRank):
-        return RankNode.model_validate(named)
-    return ScoreNode.model_validate({**named, "default": 0.0})
-
-
-def _attribute_node(feature: AttributeFeature) -> FeatureNode:
-    from engine.node_schema import CategoryNode, LookupNode, OverlapNode, RequestCategoryNode, RequestNumberNode
-
-    name, attribute = feature.name, feature.attribute
-    table = f"features/{attribute.entity}.parquet"
-    if isinstance(feature, OverlapFeature):
-        return OverlapNode(name=name, artifact=f"features/{name}.parquet", items_artifact=table)
-    if attribute.entity == "request":
-        if isinstance(feature, CategoryFeature):
-            return RequestCategoryNode(name=name, key=attribute.name, categories_artifact=CATEGORIES_FILE)
-        return RequestNumberNode.model_validate({"name": name, "key": attribute.name, "kind": attribute.type})
-    if isinstance(feature, CategoryFeature):
-        return CategoryNode(name=name, entity=attribute.entity, artifact=table, categories_artifact=CATEGORIES_FILE)
-    return LookupNode(name=name, entity=attribute.entity, default=None, artifact=table)
-
-
-def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:
-    """Build the ranker of one population: retrieve what may be listed, compute features, score."""
-    from engine.node_schema import FeatureScorerNode, ScoringRankerNode, TreesNode, UnionNode
-
-    parts = [
-        {"type": model_of(part).node, "k": part.k, "artifact": f"retrieval/{part.type}.npz"} for part in spec.retrieval
-    ]
-    return ScoringRankerNode(
-        retrieve=UnionNode.model_validate({"of": parts}),
-        scorer=FeatureScorerNode(
-            features=feature_nodes(spec), function=TreesNode(artifact=f"{slug(population)}/trees.txt")
-        ),
-        rerank=rule_nodes(spec, SEEN_ARTIFACT),
-    )
-
-
 def copy_artifacts(run: Run, folder: Path) -> list[str]:
     """Copy everything the ranker reads into a version's folder, and list the names."""
     models, features = made_folders(run)[run.as_of], run.step_dir("sample") / "serving"
@@ -168,10 +114,12 @@ def describe(run: Run, folder: Path, names: list[str], version: str, made_from: 
         ranker = PopulationRankerNode(
             by=split.by, artifact="features/user.parquet", of={name: Ref.to(name) for name in rankers}
         )
+    read: dict[str, JsonValue] = {part.name: _JSON_TYPES[part.type] for part in requested(run.spec)}
     return Descriptor(
         pipeline=run.spec.name,
         version=version,
         as_of=run.as_of,
+        input={**Descriptor.model_fields["input"].default, **({"context": read} if read else {})},
         ranker=ranker,
         rankers=rankers if split is not None else {},
         artifacts=artifacts,
@@ -200,24 +148,6 @@ def evaluation(run: Run) -> Evaluation:
     return Evaluation(records=tuple(record for record in records if record.of != CHAMPION), **more)
 
 
-def golden_requests(folder: Path) -> list[Request]:
-    """Choose requests of known users, of one with candidates, and of somebody unknown."""
-    import pyarrow.parquet as pq
-
-    from engine.descriptor import Request
-
-    # By digest: an arbitrary choice, yet the same in whatever order the rows are.
-    known = sorted(
-        pq.read_table(folder / "features" / "user.parquet", columns=["user_id"])["user_id"].to_pylist(), key=digest
-    )
-    items = pq.read_table(folder / "catalogue.parquet", columns=["item_id"])["item_id"].to_pylist()
-    # More than are asked for, so that the answer shows what is cut off as well.
-    some = tuple(sorted(items, key=digest)[: 2 * GOLDEN_LENGTH])
-    requests = [Request(user_id=user, k=GOLDEN_LENGTH) for user in known[:GOLDEN_USERS]]
-    requests += [Request(user_id=user, k=GOLDEN_LENGTH, candidates=some) for user in known[:1]]
-    return [*requests, Request(user_id="nobody-knows-me", k=GOLDEN_LENGTH)]
-
-
 def write_version(run: Run, folder: Path, version: str, made_from: dict[str, Any]) -> str:
     """Fill a folder with a whole version, load it as a server would, and digest its artifacts."""
     from engine.descriptor import write_descriptor
@@ -226,7 +156,7 @@ def write_version(run: Run, folder: Path, version: str, made_from: dict[str, Any
     descriptor = describe(run, folder, copy_artifacts(run, folder), version, made_from)
     write_descriptor(folder, descriptor)
     # A version without golden answers is refused, so it is loaded as an unpublished one to give them.
-    answers = golden(load(folder, unpublished=True), golden_requests(folder))
+    answers = golden(load(folder, unpublished=True), golden_requests(folder, golden_contexts(run)))
     say_version(descriptor, len(answers))
     write_descriptor(folder, descriptor.model_copy(update={"golden": answers}))
     load(folder)

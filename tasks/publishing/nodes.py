@@ -1,0 +1,69 @@
+"""The nodes of a version's rankers: what the pipeline file says, as the engine executes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.examples.retrievers import model_of
+from tasks.examples.sample import CATEGORIES_FILE
+from tasks.examples.seen import SEEN_FILE, rule_nodes
+from tasks.spec.feature_catalog import MartFeature
+from tasks.spec.populations import slug
+from tasks.spec.resolved_features import AttributeFeature, CategoryFeature, Feature, OverlapFeature, RetrievalRank
+from tasks.spec.spec import Spec
+
+if TYPE_CHECKING:
+    from engine.node_schema import FeatureNode, ScoringRankerNode
+
+SEEN_ARTIFACT = f"retrieval/{SEEN_FILE}"
+
+
+def feature_nodes(spec: Spec) -> tuple[FeatureNode, ...]:
+    """List the descriptor's features, in the order in which the trees were trained on them."""
+    return tuple(_feature_node(feature) for feature in spec.resolved_features)
+
+
+def _feature_node(feature: Feature) -> FeatureNode:
+    from engine.node_schema import LookupNode, RankNode, ScoreNode
+
+    if isinstance(feature, MartFeature):
+        path = f"features/{feature.entity}.parquet"
+        return LookupNode(name=feature.name, entity=feature.entity, default=feature.default, artifact=path)
+    if isinstance(feature, AttributeFeature):
+        return _attribute_node(feature)
+    named = {"name": feature.name, "of": model_of(feature.retrieval).node}
+    if isinstance(feature, RetrievalRank):
+        return RankNode.model_validate(named)
+    return ScoreNode.model_validate({**named, "default": 0.0})
+
+
+def _attribute_node(feature: AttributeFeature) -> FeatureNode:
+    from engine.node_schema import CategoryNode, LookupNode, OverlapNode, RequestCategoryNode, RequestNumberNode
+
+    name, attribute = feature.name, feature.attribute
+    table = f"features/{attribute.entity}.parquet"
+    if isinstance(feature, OverlapFeature):
+        return OverlapNode(name=name, artifact=f"features/{name}.parquet", items_artifact=table)
+    if attribute.entity == "request":
+        if isinstance(feature, CategoryFeature):
+            return RequestCategoryNode(name=name, key=attribute.name, categories_artifact=CATEGORIES_FILE)
+        return RequestNumberNode.model_validate({"name": name, "key": attribute.name, "kind": attribute.type})
+    if isinstance(feature, CategoryFeature):
+        return CategoryNode(name=name, entity=attribute.entity, artifact=table, categories_artifact=CATEGORIES_FILE)
+    return LookupNode(name=name, entity=attribute.entity, default=None, artifact=table)
+
+
+def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:
+    """Build the ranker of one population: retrieve what may be listed, compute features, score."""
+    from engine.node_schema import FeatureScorerNode, ScoringRankerNode, TreesNode, UnionNode
+
+    parts = [
+        {"type": model_of(part).node, "k": part.k, "artifact": f"retrieval/{part.type}.npz"} for part in spec.retrieval
+    ]
+    return ScoringRankerNode(
+        retrieve=UnionNode.model_validate({"of": parts}),
+        scorer=FeatureScorerNode(
+            features=feature_nodes(spec), function=TreesNode(artifact=f"{slug(population)}/trees.txt")
+        ),
+        rerank=rule_nodes(spec, SEEN_ARTIFACT),
+    )

@@ -1,0 +1,120 @@
+"""Declared attributes: a row per change, as of any day what had landed by then, and lists counted over the past."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, time
+from typing import Any
+
+import duckdb
+import pytest
+
+from tasks.spec.attributes import declared_attributes
+from tests.transforms.project import Warehouse
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+FIRST, SECOND, THIRD = date(1998, 1, 1), date(1998, 1, 3), date(1998, 1, 6)
+Make = Callable[[str], Warehouse]
+ATTRIBUTES = {
+    entity: [
+        {"name": part.name, "type": part.data_type}
+        for part in declared_attributes("ml_100k")
+        if part.entity == entity
+    ]
+    for entity in ("user", "item", "request")
+}  # fmt: skip
+
+
+def person(user_id: str, age: int | None, occupation: str | None = "artist") -> dict[str, Any]:
+    return {"user_id": user_id, "age": age, "gender": "F", "occupation": occupation, "zip": "1"}
+
+
+def rating(day: date, user_id: str, item_id: str) -> dict[str, Any]:
+    seconds = (day - date(1970, 1, 1)).days * 86_400
+    return {"user_id": user_id, "item_id": item_id, "rating": 4.0, "timestamp": seconds}
+
+
+@pytest.fixture
+def films(warehouse: Make) -> Warehouse:
+    """Ana grows older, bob's age becomes unknown; a film changes its genres after it was rated."""
+    made = warehouse("ml_100k")
+    made.land("people", FIRST, [person("ana", 24), person("bob", 30), person("eve", 300)])
+    made.land("people", SECOND, [person("ana", 24), person("bob", None, None)])
+    made.land("people", THIRD, [person("ana", 25)])
+    made.land(
+        "films", FIRST, [{"item_id": "f1", "war": 1, "drama": 1}, {"item_id": "f2", "drama": 1}, {"item_id": "f3"}]
+    )
+    made.land("films", THIRD, [{"item_id": "f1", "western": 1}])
+    made.land("ratings", FIRST, [rating(FIRST, "ana", "f1"), rating(FIRST, "ana", "f2"), rating(FIRST, "bob", "f3")])
+    made.land("ratings", SECOND, [rating(SECOND, "ana", "f2")])
+    assert made.build([FIRST, SECOND, THIRD], attributes=ATTRIBUTES) == []
+    return made
+
+
+def test_there_is_a_row_for_each_change_and_null_is_a_value(films: Warehouse) -> None:
+    rows = films.rows("select user_id, valid_from, age, age_band, occupation from user_attributes order by all")
+    assert rows == [
+        ("ana", FIRST, 24, "18-24", "artist"),
+        ("ana", THIRD, 25, "25-34", "artist"),
+        ("bob", FIRST, 30, "25-34", "artist"),
+        ("bob", SECOND, None, None, None),
+    ]
+    assert films.rows("select rule from rejected_rows") == [("impossible_age",)]
+
+
+def test_as_of_a_day_it_is_what_had_landed_by_then(films: Warehouse) -> None:
+    rows = films.rows("select as_of, user_id, age, student from feat_user_attributes order by all")
+    assert rows == [
+        (FIRST, "ana", 24, False), (FIRST, "bob", 30, False), (SECOND, "ana", 24, False), (SECOND, "bob", None, None),
+        (THIRD, "ana", 25, False), (THIRD, "bob", None, None),
+    ]  # fmt: skip
+    points = "select 'ana' as user_id, 'f1' as item_id, unnest([date '1998-01-01', date '1998-01-06']) as as_of"
+    films_then = films.rows(
+        f"with points as ({points}) select as_of, genres from feat_item_attributes_at('points') order by all"
+    )
+    assert films_then == [(FIRST, ["Drama", "War"]), (THIRD, ["Western"])]
+
+
+def test_the_past_counts_the_values_that_items_have_as_of_the_day(films: Warehouse) -> None:
+    rows = films.rows("select as_of, user_id, value, actions from feat_user_values order by all")
+    assert rows == [
+        (FIRST, "ana", "Drama", 2), (FIRST, "ana", "War", 1),
+        (SECOND, "ana", "Drama", 3), (SECOND, "ana", "War", 1),
+        (THIRD, "ana", "Drama", 2), (THIRD, "ana", "Western", 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e39"])
+def test_a_number_that_no_feature_can_hold_stops_the_build(warehouse: Make, value: str) -> None:
+    made = warehouse("ml_100k")
+    made.land("people", FIRST, [person("ana", 24), person("bob", None)])
+    attributes = {**ATTRIBUTES, "user": [{"name": "age", "type": "double"}]}
+    assert made.build([FIRST], attributes=attributes) == []
+    with duckdb.connect(made.path) as connection:
+        connection.execute(f"update user_attributes set age = '{value}'::double where user_id = 'ana'")
+    (failed,) = made.dbt("test", "--select", "finite_numbers_user_attributes_user", attributes=attributes)
+    assert failed.startswith("finite_numbers_user_attributes_user: Got 1 result")
+
+
+def test_a_request_has_one_value_of_each_attribute(warehouse: Make) -> None:
+    shop = warehouse("simulated")
+    noon = datetime.combine(FIRST, time(12))
+    row = {
+        "user_id": "ana",
+        "request_id": "r",
+        "policy": "p",
+        "propensity": 0.5,
+        "known_at": datetime.combine(FIRST, time(23)),
+    }
+    rows = [
+        {**row, "impression_id": str(n), "item_id": f"i{n}", "position": n + 1, "shown_at": noon.replace(hour=12 + n)}
+        for n in range(2)
+    ]
+    attributes = {"user": [], "item": [], "request": [{"name": "hour", "type": "integer"}]}
+    shop.land("impressions", FIRST, rows)
+    (failed,) = shop.build([FIRST], attributes=attributes)
+    assert failed.startswith("equal_in_a_request_request_attributes_: Got 1 result")
+    shop.land("impressions", FIRST, rows[:1])
+    assert shop.build([FIRST], attributes=attributes) == []
+    assert shop.rows("select impression_id, hour, ds from request_attributes") == [("0", 12, FIRST)]

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tasks.spec.attributes import attributes_of, declared_attributes
 from tasks.spec.feature_catalog import feature_catalog
-from tasks.spec.project import PROJECT
+from tasks.spec.project import PROJECT, TRANSFORMS
 from tasks.spec.spec import json_schema
 from tasks.store.files import atomic_file
 
@@ -94,9 +95,22 @@ def _features() -> Iterator[str]:
     for feature in known.features.values():
         yield f"| `{feature.name}` | `{feature.mart}` | {feature.default:g} | {feature.description} |"
     yield ""
-    yield "Attributes, for strata, slices and populations: " + ", ".join(f"`{a}`" for a in known.user_attributes)
-    yield ""
+    yield from _attributes()
     yield "Each retrieval of a pipeline adds `<type>_score` and, for snapshots, `<type>_rank` among the candidates."
+    yield ""
+
+
+def _attributes() -> Iterator[str]:
+    yield "## Attributes\n"
+    yield "What every source has, and what the staging of the bundled ones declares ([attributes](attributes.md)).\n"
+    yield "| source | attribute | of the | type | feature | meaning |\n|---|---|---|---|---|---|"
+    staged = sorted(path.name for path in (TRANSFORMS / "models" / "staging").iterdir() if path.is_dir())
+    everywhere = [attribute for attribute in attributes_of(staged[0]) if not attribute.declared]
+    named = {"every one": everywhere, **{name: declared_attributes(name) for name in staged}}
+    for source, attributes in named.items():
+        for part in attributes:
+            meaning = part.description or f"Column of `{part.relation}`."
+            yield f"| {source} | `{part.name}` | {part.entity} | {part.type} | `{part.feature}` | {meaning} |"
     yield ""
 
 

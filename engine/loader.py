@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from engine.arrays import Codes
 from engine.categories import Categories, categories_of, load_categories
 from engine.errors import ArtifactError
 from engine.node_schema import (
@@ -92,7 +95,7 @@ class Wiring:
         strengths = []
         for rule in node.rerank:
             if isinstance(rule, DiversifyNode):
-                strengths.append(rule.strength)
+                strengths.append((self._kinds(rule), rule.strength))
             else:
                 past = self.past(rule.artifact)
                 seen = ExcludeSeen(past) if isinstance(rule, ExcludeSeenNode) else OnlySeen(past)
@@ -103,6 +106,14 @@ class Wiring:
             diversify=tuple(strengths),
             catalogue=self.catalogue,
         )
+
+    def _kinds(self, node: DiversifyNode) -> Codes:
+        """Number the items' texts by which a list is diversified; items without a text are of one kind."""
+        if node.artifact is None:
+            return self.catalogue.category
+        table = self.table(node.artifact, "item")
+        texts = np.array(table.attribute(node.by), dtype=np.str_)[table.find(np.arange(len(self.catalogue.items)))]
+        return np.unique(texts, return_inverse=True)[1].astype(np.int32)
 
     def _scorer(self, node: FeatureScorerNode, by_type: dict[str, Retriever]) -> FeatureScorer:
         names = tuple(feature.name for feature in node.features)

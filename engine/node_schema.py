@@ -230,14 +230,23 @@ class OnlySeenNode(Closed):
 
 
 class DiversifyNode(Closed):
-    """Takes one item after the other: the best by score − strength × spread × items of its category so far.
+    """Takes one item after the other: the best by score − strength × spread × items of its kind so far.
 
-    The spread is the standard deviation of the list's scores; the scores themselves stay as they are.
+    Items of one kind have the same text in the column `by` of the table `artifact`, or, where that is absent, the same
+    category in the catalog. The spread is the standard deviation of the list's scores; the scores themselves stay as
+    they are.
     """
 
     type: Literal["Diversify"] = "Diversify"
-    by: Literal["category"] = "category"
+    by: str = "category"
+    artifact: ArtifactName | None = None
     strength: Annotated[float, Field(ge=0.0, le=100.0)]
+
+    @model_validator(mode="after")
+    def _column(self) -> DiversifyNode:
+        if self.artifact is None and self.by != "category":
+            raise ValueError(f"by: found {self.by!r} without an artifact; expected a table of items that has it")
+        return self
 
 
 RerankNode = Annotated[ExcludeSeenNode | OnlySeenNode | DiversifyNode, Field(discriminator="type", title="Rerank")]

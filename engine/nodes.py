@@ -226,7 +226,8 @@ class ScoringRanker:
     retrievers: tuple[tuple[Retriever, int], ...]
     scorer: FeatureScorer
     seen: SeenRule | None
-    diversify: tuple[float, ...]
+    diversify: tuple[tuple[Codes, float], ...]
+    """By what kinds of items, and how strongly."""
     catalogue: Catalog
 
     def rank(self, requests: Sequence[Request], *, explain: bool = False) -> Answers:
@@ -240,9 +241,8 @@ class ScoringRanker:
         order = np.lexsort((candidates.items, -scores, candidates.rows))  # lexsort's last key is the first to sort by
         items, scores = candidates.items[order], scores[order]
         limits = np.array([request.k for request in requests], dtype=np.int64)
-        for strength in self.diversify:
-            category = self.catalogue.category[items]
-            moved = diversify(scores, candidates.offsets, category, strength, int(limits.max(initial=0)))
+        for kinds, strength in self.diversify:
+            moved = diversify(scores, candidates.offsets, kinds[items], strength, int(limits.max(initial=0)))
             items, scores, order = items[moved], scores[moved], order[moved]
         place = np.arange(len(items)) - candidates.offsets[:-1][candidates.rows]
         top = place < limits[candidates.rows]

@@ -66,7 +66,7 @@ def groups(spec: Spec, tables: type[Tables]) -> str:
     texts = _texts(spec)
     return _sql(
         "groups",
-        attributes=texts,
+        texts=texts,
         unknown=UNKNOWN,
         attributed=_attributed(spec),
         declared=_declared_users(texts, tables),
@@ -83,7 +83,7 @@ def truth(spec: Spec, cuts: Sequence[date], tables: type[Tables]) -> str:
     texts = _texts(spec)
     return _sql(
         "truth",
-        attributes=texts,
+        texts=texts,
         unknown=UNKNOWN,
         cuts=cuts,
         rule=spec.candidates.seen,
@@ -208,7 +208,9 @@ def serving(spec: Spec, entity: Entity, day: date) -> str | None:
     declared = next((name for name in ATTRIBUTE_KEYS if any(f"{name}." in column for column in chosen)), None)
     if len(chosen) == len(KEYS[entity]) and entity != "user":
         return None
-    return _sql("serving", mart=mart, keys=KEYS[entity], columns=chosen, declared=declared, day=day)
+    keys = KEYS[entity]
+    condition = " and ".join(f"{mart}.{key} = {declared}.{key}" for key in (*keys, "as_of"))
+    return _sql("serving", mart=mart, keys=keys, columns=chosen, declared=declared, condition=condition, day=day)
 
 
 def _served(feature: AttributeFeature) -> str:

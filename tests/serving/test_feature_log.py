@@ -81,8 +81,9 @@ def test_a_line_holds_what_the_answer_was_computed_from(registry: Path, engine: 
     }
     assert tuple(line["features"]) == why.names
     assert line["features"]["user_plays_28d"] == [None, None]  # a missing value
+    assert line["context"] == {}  # no feature reads any of it
     assert set(line) == {
-        "at", "version", "as_of", "user_id", "population", "k", "given", "items", "scores", "features",
+        "at", "version", "as_of", "user_id", "population", "context", "k", "given", "items", "scores", "features",
     }  # fmt: skip
 
 

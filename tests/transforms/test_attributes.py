@@ -97,24 +97,19 @@ def test_a_number_that_no_feature_can_hold_stops_the_build(warehouse: Make, valu
     assert failed.startswith("finite_numbers_user_attributes_user: Got 1 result")
 
 
-def test_a_request_has_one_value_of_each_attribute(warehouse: Make) -> None:
+def test_requests_have_a_row_for_each_impression_and_none_without_attributes(warehouse: Make) -> None:
     shop = warehouse("simulated")
-    noon = datetime.combine(FIRST, time(12))
-    row = {
-        "user_id": "ana",
-        "request_id": "r",
-        "policy": "p",
-        "propensity": 0.5,
-        "known_at": datetime.combine(FIRST, time(23)),
-    }
+    noon, known = datetime.combine(FIRST, time(12)), {"known_at": datetime.combine(FIRST, time(23))}
+    row = {"user_id": "ana", "request_id": "r", "policy": "p", "propensity": 0.5, **known}
     rows = [
         {**row, "impression_id": str(n), "item_id": f"i{n}", "position": n + 1, "shown_at": noon.replace(hour=12 + n)}
         for n in range(2)
     ]
-    attributes = {"user": [], "item": [], "request": [{"name": "hour", "type": "integer"}]}
     shop.land("impressions", FIRST, rows)
-    (failed,) = shop.build([FIRST], attributes=attributes)
-    assert failed.startswith("equal_in_a_request_request_attributes_: Got 1 result")
-    shop.land("impressions", FIRST, rows[:1])
+    attributes = {"user": [], "item": [], "request": [{"name": "hour", "type": "integer"}]}
     assert shop.build([FIRST], attributes=attributes) == []
-    assert shop.rows("select impression_id, hour, ds from request_attributes") == [("0", 12, FIRST)]
+    assert shop.rows("select * from request_attributes order by all") == [("0", 12, FIRST), ("1", 13, FIRST)]
+    plain = warehouse("simulated")
+    plain.land("impressions", FIRST, rows)
+    assert plain.build([FIRST]) == []
+    assert plain.rows("select * from request_attributes") == []

@@ -1,9 +1,11 @@
 {#- What sources tell of users and items, from the staged rows to what was known as of a day. -#}
 
 {#- One row per key and day of landing: what was observed last that day, and the earliest `since` told that day. Equal
-    instants are decided by the values, so that the row does not depend on the order of the landed ones. `types`: what some
-    columns are cast to, by name. -#}
-{% macro last_observations(staged, key, columns, since, types={}) %}
+    instants are decided by the values, so that the row does not depend on the order of the landed ones. Beside
+    the columns it has the entity's declared attributes. -#}
+{% macro last_observations(staged, key, columns, since, entity) %}
+{%- set types = declared_types(entity) -%}
+{%- set columns = columns + declared_names(entity) -%}
     with numbered as (
         select
             *,

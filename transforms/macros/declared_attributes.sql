@@ -15,6 +15,13 @@
     {{ return(types) }}
 {%- endmacro %}
 
+{#- Columns of staged rows that are the declared attributes, each followed by a comma. -#}
+{% macro declared_columns(entity) -%}
+    {%- for name, type in declared_types(entity).items() -%}
+    cast({{ name }} as {{ type }}) as {{ name }},
+    {% endfor -%}
+{%- endmacro %}
+
 {#- A row per change of the declared attributes. Unlike `changes`, which joins texts: these may be null. -#}
 {% macro declared_changes(observations, key, entity) %}
 {%- set names = declared_names(entity) -%}

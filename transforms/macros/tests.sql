@@ -29,22 +29,6 @@
     )
 {% endtest %}
 
-{#- All impressions of a request have the same attributes, since a request is served with one context. -#}
-{% test equal_in_a_request(model) %}
-    {%- set names = declared_names('request') %}
-    select impressions.user_id, impressions.request_id, impressions.ds
-    from {{ ref('impressions') }} as impressions
-    inner join {{ model }} as attributes
-        on impressions.impression_id = attributes.impression_id and impressions.ds = attributes.ds
-    where impressions.ds in {{ changed_days() }} and {{ 'true' if names else 'false' }}
-    group by impressions.user_id, impressions.request_id, impressions.ds
-    having false
-        {%- for name in names %}
-        or min(attributes.{{ name }}) <> max(attributes.{{ name }})
-        or count(attributes.{{ name }}) not in (0, count(*))
-        {%- endfor %}
-{% endtest %}
-
 {#- Accepted and refused rows are all the landed rows: their numbers add up for each day just loaded.
     `accepted`: the canonical table of the accepted rows, by default the tested model's rows without a rule. -#}
 {% test accounts_for_landed(model, table, accepted=none) %}

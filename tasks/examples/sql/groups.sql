@@ -12,8 +12,8 @@ select
     candidates.cut,
     min(candidates.user_id) as user_id,
     max(coalesce(labels.grade, 0)) as best,
-    min(coalesce(labels.grade, 0)) as worst{% for part in attributes %},
-    coalesce(min({{ part.expression }}), {{ literal(unknown) }}) as {{ identifier(part.name) }}{% endfor %}
+    min(coalesce(labels.grade, 0)) as worst{% for text in texts %},
+    coalesce(min({{ text.expression }}), {{ literal(unknown) }}) as {{ identifier(text.name) }}{% endfor %}
 from candidates
 left join labels
     on candidates.user_id = labels.user_id and candidates.item_id = labels.item_id

@@ -3,8 +3,7 @@ select {{ columns | join(", ") }}
 from {{ mart }}
 {%- if declared %}
 left join {{ declared }}
-    on {% for key in keys %}{{ mart }}.{{ key }} = {{ declared }}.{{ key }} and {% endfor -%}
-    {{ mart }}.as_of = {{ declared }}.as_of
+    on {{ condition }}
 {%- endif %}
 where {{ mart }}.as_of = {{ literal(day) }}
-order by {% for key in keys %}{{ mart }}.{{ key }}{{ ", " if not loop.last }}{% endfor %}
+order by{% for key in keys %} {{ mart }}.{{ key }}{{ "," if not loop.last }}{% endfor %}

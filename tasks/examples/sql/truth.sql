@@ -14,8 +14,8 @@ select
     labels.user_id,
     labels.cut,
     labels.item_id,
-    labels.grade{% for part in attributes %},
-    coalesce({{ part.expression }}, {{ literal(unknown) }}) as {{ identifier(part.name) }}{% endfor %},
+    labels.grade{% for text in texts %},
+    coalesce({{ text.expression }}, {{ literal(unknown) }}) as {{ identifier(text.name) }}{% endfor %},
     seen_labels.user_id is not null as seen
 from labels
 inner join feat_users

@@ -125,6 +125,27 @@ def test_groups_that_were_not_drawn_and_other_cuts_are_left_out(connection: Duck
     assert groups() == set()
 
 
+def test_a_request_has_the_attributes_of_its_first_impression() -> None:
+    with duckdb.connect() as made:
+        made.execute(
+            """
+            create table impressions as
+            select *, 'r1' as request_id, 0.5 as propensity, date '2026-02-02' as ds, item_id || '/' || user_id as
+                   impression_id, timestamp '2026-02-02 09:00:00' as shown_at
+            from (values ('u1', 'i1', 2), ('u1', 'i2', 1), ('u2', 'i1', 1)) v(user_id, item_id, position);
+            create table request_attributes as
+            select * from (values ('i1/u1', 9, 'morning'), ('i2/u1', 8, null), ('i1/u2', 7, 'night'))
+                          v(impression_id, hour, daypart), (select date '2026-02-02' as ds);
+            """
+        )
+        rows = made.sql(queries.shown(spec_of(), day("02-01"))).to_arrow_table().to_pylist()
+    assert [(row["example_id"], row["hour"], row["daypart"]) for row in rows] == [
+        ("i1/u1", 8, None),  # of another user's request of the same id, nothing is taken
+        ("i2/u1", 8, None),
+        ("i1/u2", 7, "night"),
+    ]
+
+
 def test_a_list_shown_over_midnight_is_two_groups(connection: DuckDBPyConnection) -> None:
     connection.execute(f"insert into candidates select * replace ({CUT} + 1 as cut) from candidates where position = 3")
     connection.execute(f"insert into groups values ('r1', {CUT} + 1, 'u1', 4, 0, 'BR')")

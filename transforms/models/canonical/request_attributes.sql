@@ -3,9 +3,7 @@
 -- Built without any declared attribute, too, then without rows: the ledger expects every model of a grain.
 select
     impression_id,
-    {%- for name, type in declared_types('request').items() %}
-    cast({{ name }} as {{ type }}) as {{ name }},
-    {%- endfor %}
+    {{ declared_columns('request') }}
     ds
 from {{ ref('stg_impressions') }}
 where rule is null and {{ 'true' if declared_names('request') else 'false' }}

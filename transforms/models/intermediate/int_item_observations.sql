@@ -1,5 +1,3 @@
 {{ config(materialized='incremental', incremental_strategy='append', meta={'grain': 'ds'}) }}
 
-{{ last_observations(
-    ref('stg_items'), 'item_id', ['title', 'category'] + declared_names('item'), 'available_at', declared_types('item')
-) }}
+{{ last_observations(ref('stg_items'), 'item_id', ['title', 'category'], 'available_at', 'item') }}

@@ -1,5 +1,3 @@
 {{ config(materialized='incremental', incremental_strategy='append', meta={'grain': 'ds'}) }}
 
-{{ last_observations(
-    ref('stg_users'), 'user_id', ['region', 'plan'] + declared_names('user'), 'joined_at', declared_types('user')
-) }}
+{{ last_observations(ref('stg_users'), 'user_id', ['region', 'plan'], 'joined_at', 'user') }}

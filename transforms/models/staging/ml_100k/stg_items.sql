@@ -32,8 +32,12 @@ with {% call ruled('films', columns, id='item_id') %}
 named as (
     select
         *,
-        concat_ws('|'{% for column, name in genres.items() %}, case when {{ column }} = 1 then '{{ name }}' end{% endfor %})
-            as genre_names
+        concat_ws(
+            '|'
+            {%- for column, name in genres.items() %},
+            case when {{ column }} = 1 then '{{ name }}' end
+            {%- endfor %}
+        ) as genre_names
     from ruled
 )
 

@@ -2,8 +2,7 @@
 select {{ columns | join(", ") }}
 from {{ mart }}
 {%- if declared %}
-left join {{ declared }}
-    on {{ condition }}
+left join {{ declared }} on {{ condition }}
 {%- endif %}
 where {{ mart }}.as_of = {{ literal(day) }}
 order by{% for key in keys %} {{ mart }}.{{ key }}{{ "," if not loop.last }}{% endfor %}

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from engine.metrics import parse_metric
 from tasks.evaluation.held_out import HeldOut, baseline_rows
-from tasks.evaluation.leakage import FeaturePower, Leakage, leakage_of
+from tasks.evaluation.leakage import FeaturePower, Leakage, category_orders, leakage_of
 from tests.tasks.handmade import SNAPSHOTS, day, examples, group, spec_of
 
 Floats = npt.NDArray[np.float64]
@@ -55,6 +55,27 @@ def label(grades: npt.NDArray[np.int64], _: np.random.Generator) -> Floats:
 
 def noise(grades: npt.NDArray[np.int64], draw: np.random.Generator) -> Floats:
     return draw.random(len(grades))
+
+
+def test_a_category_is_ordered_by_its_grades_in_training() -> None:
+    """Of the held-out grades nothing is used; being missing is a category, one that was not trained on is average."""
+    spec = spec_of(features=["user_region", "item_actions_28d"])
+    codes = [0.0, 0.0, 2.0, 2.0, None, None]
+    learned = pa.table({"user_region": pa.array(codes, pa.float32()), "grade": [0, 1, 3, 3, 2, 0]})
+    table = pa.table({"user_region": pa.array([2.0, None, 0.0, 1.0, 7.0], pa.float32()), "grade": [0, 0, 4, 4, 4]})
+    (name, order), *others = category_orders(spec, learned, table).items()
+    assert (name, others) == ("user_region", [])
+    assert order.tolist() == [3.0, 1.0, 0.5, 1.5, 1.5]
+
+
+def test_what_a_category_says_of_the_label_is_suspicious() -> None:
+    table = lists(60, user_region=lambda grades, _: 5.0 - 3.0 * grades)  # a low code is relevant: no order of codes
+    spec = spec_of(**{**FEATURE, "features": ["user_region"]})
+    held_out = HeldOut.of(spec, table, None)
+    metric = parse_metric(spec.gates[0].metric)
+    baselines = {"popularity": metric(held_out.lists(*baseline_rows(table, "popularity")))}
+    (power,) = leakage_of(spec, held_out, baselines, category_orders(spec, table, table)).features
+    assert (power.suspicious, power.direction) == (True, "higher")
 
 
 def test_by_hand() -> None:

@@ -14,6 +14,12 @@ MatineeError            any failure matinee explains in plain words
 
 from __future__ import annotations
 
+import unicodedata
+
+# Marks that turn around the order in which a terminal shows text, so that it reads as another one.
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+LONGEST_QUOTE = 120
+
 
 # None of these takes more than its message: with other arguments an error does not survive the way
 # back from a worker process, and ends the pool that was waiting for it.
@@ -64,3 +70,29 @@ def first_line(error: BaseException) -> str:
     """Shorten a library's error to its first line with text, or to its type where it says nothing."""
     # Some errors have no text at all: `str(TimeoutError())` is empty.
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def visible(text: str) -> str:
+    """Escape what a terminal would act on instead of showing it, and what it can't show; line breaks and tabs stay.
+
+    The escapes are those of Python's `repr`, such as `\\x1b` for an escape character.
+    """
+    # The short way out is the usual one: all of these are unprintable to Python.
+    if text.isprintable():
+        return text
+    return "".join(_escaped(character) for character in text)
+
+
+def _escaped(character: str) -> str:
+    # Cc: control characters. Cs: halves of a character, which no encoding has: Python makes them of bytes that are no
+    # text. Zl and Zp end a line in some programs and not in others.
+    hidden = unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or character in _REORDERING
+    if character in "\n\t" or not hidden:
+        return character
+    return repr(character)[1:-1]
+
+
+def quoted(value: object, longest: int = LONGEST_QUOTE) -> str:
+    """Quote a value that was found, as `repr` does, but only its beginning where it is long."""
+    text = repr(value)
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"

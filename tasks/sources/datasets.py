@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tasks.errors import SpecError
 from tasks.sources.csv_files import LINE_NUMBER, Layout
 from tasks.spec.project import TRANSFORMS
+from tasks.spec.values import Day as CalendarDay
 from tasks.spec.yaml_lines import nearest, read_document
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -99,7 +100,7 @@ class Closed(_Part):
     """Days without a file that are known to be empty."""
 
     weekdays: tuple[Weekday, ...] = Field(default=(), description="Closed every week.")
-    days: tuple[date, ...] = Field(default=(), description="Closed once.")
+    days: tuple[CalendarDay, ...] = Field(default=(), description="Closed once.")
 
     def on(self, day: date) -> bool:
         """Tell whether a day without a file is an empty day."""
@@ -125,8 +126,8 @@ class Dataset(_Part):
     homepage: str | None = Field(default=None, description="Where it comes from.")
     license: str | None = Field(default=None, description="What one may do with it.")
     download: Download | None = Field(default=None, description="Where `matinee download` gets it.")
-    first_day: date = Field(description="No data before this day; static tables land on it.")
-    last_day: date = Field(default=LAST_DAY, description="No data after this day.")
+    first_day: CalendarDay = Field(description="No data before this day; static tables land on it.")
+    last_day: CalendarDay = Field(default=LAST_DAY, description="No data after this day.")
     closed: Closed = Field(default=Closed(), description="Days that have no file.")
     tables: Annotated[dict[Name, Table], Field(min_length=1)] = Field(description="By name.")
 

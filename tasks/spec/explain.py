@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from tasks.errors import quoted
 from tasks.spec.yaml_lines import Document, nearest
 
 _EXPECTED = {
@@ -50,9 +51,13 @@ def _explain(document: Document, root: type[BaseModel], problem: ErrorDetails) -
     location = context.get("place", problem["loc"])
     kind, found = problem["type"], problem["input"]
     # Pydantic puts `[key]` at the end when a dict's key is wrong rather than its value.
-    if kind == "extra_forbidden" or location[-1:] == ("[key]",):
-        names = _names(context) or sorted(_keys(root, location[:-1]))
-        return f"{document.at(location)}: " + _unknown("key", str(found if _names(context) else location[-1]), names)
+    if location[-1:] == ("[key]",):
+        place, names = location[:-2], _names(context)
+        said = _unknown("key", str(found), names) if names else f"the key: {_found_and_expected(problem)}"
+        return f"{document.at(location)}: {_dotted(document, place)}: {said}"
+    if kind == "extra_forbidden":
+        names = sorted(_keys(root, location[:-1]))
+        return f"{document.at(location)}: " + _unknown("key", str(location[-1]), names)
     if kind == "missing":
         return f"{document.at(location[:-1])}: the key {_dotted(document, location[:-1], location[-1])!r} is missing"
     if kind == "union_tag_not_found":
@@ -71,17 +76,17 @@ def _found_and_expected(problem: ErrorDetails) -> str:
         return problem["msg"].removeprefix("Value error, ")
     if kind == "literal_error":
         names = _names(context)
-        return f"found {found!r}, expected one of {', '.join(names)}{nearest(str(found), names)}"
+        return f"found {quoted(found)}, expected one of {', '.join(names)}{nearest(str(found), names)}"
     if kind == "string_pattern_mismatch":
-        return f"found {found!r}, expected the form {context['pattern']}"
+        return f"found {quoted(found)}, expected the form {context['pattern']}"
     expected = _EXPECTED.get(kind, re.sub("^(Input|String|Value) should ", "", problem["msg"]))
     # Not the mapping itself, which may be most of the file.
-    shown = "keys with values" if isinstance(found, dict) else repr(found)
+    shown = "keys with values" if isinstance(found, dict) else quoted(found)
     return f"found {shown}, expected {expected.removeprefix('be ')}"
 
 
 def _unknown(what: str, found: str, names: Sequence[str]) -> str:
-    return f"unknown {what} {found!r}; expected one of {', '.join(names)}{nearest(found, names)}"
+    return f"unknown {what} {quoted(found)}; expected one of {', '.join(names)}{nearest(found, names)}"
 
 
 def _names(context: dict[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from engine.errors import MetricError
 from engine.evaluation import CHAMPION
 from engine.metrics import parse_metric
-from tasks.errors import SpecError
+from tasks.errors import SpecError, quoted
 from tasks.spec.conditions import canonical
 from tasks.spec.feature_catalog import feature_catalog
 from tasks.spec.parts import BEST_BASELINE, LOGGED_ORDER, BeatsGate, FilesSource, LightGBM, SnapshotExamples
@@ -36,7 +36,7 @@ class _Problems:
     def unknown(self, location: tuple[Any, ...], what: str, name: str, names: Iterable[str]) -> None:
         known = sorted(set(names))
         listed = ", ".join(known[:LISTED]) + (f", … ({len(known)} in all)" if len(known) > LISTED else "")
-        self.add(location, f"unknown {what} {name!r}; expected one of {listed}{nearest(name, known)}")
+        self.add(location, f"unknown {what} {quoted(name)}; expected one of {listed}{nearest(name, known)}")
 
 
 def baseline_names(spec: Spec) -> list[str]:

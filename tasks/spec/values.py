@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
 
+from tasks.errors import quoted
+from tasks.spec.cron import check_cron
 from tasks.spec.project import PIPELINE_NAME
 
 _DAY = r"^(19[7-9]\d|2[01]\d\d)-\d\d-\d\d$"
 _HOUR = r"^([01]\d|2[0-3]):[0-5]\d$"
 
 
-def _cron(text: str) -> str:
-    # Only the last two fields, month and weekday, may have words (JAN, MON).
-    if re.fullmatch(r"@daily|@weekly|@monthly|[0-9*/,-]+( [0-9*/,-]+){2}( [0-9A-Za-z*/,#?-]+){2}", text) is None:
-        raise ValueError(f"found {text!r}, expected @daily, or a cron expression of five fields, like 0 3 * * *")
-    from croniter import CroniterError, croniter
-
-    try:
-        croniter(text, datetime(2026, 1, 1, tzinfo=UTC)).get_next()
-        minutes, hours = croniter.expand(text)[0][:2]
-    except CroniterError:  # an hour 25, or 31 February
-        raise ValueError(f"found {text!r}, which never comes; expected a cron expression, like 0 3 * * *") from None
-    if len(minutes) > 1 or len(hours) > 1 or "*" in (minutes[0], hours[0]):
-        raise ValueError(
-            f"found {text!r}, which comes several times a day; expected one minute of one hour, like 0 3 * * *, since "
-            "a run is for a whole day"
-        )
-    return text
-
-
 def _time_zone(name: str) -> str:
     if name != "UTC":
         raise ValueError(
-            f"found {name!r}, expected UTC: days are UTC days everywhere; to have the days of another zone, give "
+            f"found {quoted(name)}, expected UTC: days are UTC days everywhere; to have the days of another zone, give "
             "staging's times as that zone's clock shows them (docs/time.md, Days of another zone)"
         )
     return name
@@ -44,8 +27,8 @@ def _time_zone(name: str) -> str:
 
 def _hour(value: Any) -> str:
     # Quotes are needed: YAML reads a bare 18:00 as 1080, a number in base 60.
-    if not isinstance(value, str) or re.fullmatch(_HOUR, value) is None:
-        raise ValueError(f'found {value!r}, expected an hour of the day in UTC, in quotes, like "06:00"')
+    if not isinstance(value, str) or re.fullmatch(_HOUR, value, re.ASCII) is None:
+        raise ValueError(f'found {quoted(value)}, expected an hour of the day in UTC, in quotes, like "06:00"')
     return value
 
 
@@ -57,9 +40,10 @@ def _some(days: int) -> int:
 
 def _days(value: Any) -> int:
     # A bare 28 is refused: values carry their unit. (Defaults are plain numbers; pydantic does not validate them.)
-    match = re.fullmatch(r"(\d{1,4})d", value) if isinstance(value, str) else None
+    # ASCII, because Python takes the digits of any script for numbers, and no editor's check of the schema does.
+    match = re.fullmatch(r"(\d{1,4})d", value, re.ASCII) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"found {value!r}, expected a number of days with its unit, like 28d")
+        raise ValueError(f"found {quoted(value)}, expected a number of days with its unit, like 28d")
     return int(match[1])
 
 
@@ -67,19 +51,19 @@ def _day(value: Any) -> date:
     # Not what pydantic reads: to it 0 is 1970-01-01, and a time of day is cut off.
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
-    found = value if isinstance(value, str) else repr(value)
-    if not isinstance(value, str) or re.fullmatch(_DAY, value) is None:
-        raise ValueError(f"found {found!r}, expected a day from 1970-01-01 to 2199-12-31, like 2026-02-28")
+    found = quoted(value if isinstance(value, str) else repr(value))
+    if not isinstance(value, str) or re.fullmatch(_DAY, value, re.ASCII) is None:
+        raise ValueError(f"found {found}, expected a day from 1970-01-01 to 2199-12-31, like 2026-02-28")
     try:
         return date.fromisoformat(value)
     except ValueError:
-        raise ValueError(f"found {found!r}, which is not in the calendar") from None
+        raise ValueError(f"found {found}, which is not in the calendar") from None
 
 
 def _span(value: Any) -> int:
     match = re.fullmatch(r"([1-9][0-9]{0,4})([mhd])", value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"found {value!r}, expected a time span with its unit, like 30m, 6h or 1d")
+        raise ValueError(f"found {quoted(value)}, expected a time span with its unit, like 30m, 6h or 1d")
     return int(match[1]) * {"m": 1, "h": 60, "d": 24 * 60}[match[2]]
 
 
@@ -120,7 +104,7 @@ NonNegativeInt = Annotated[Whole, Field(ge=0)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 PositiveFloat = Annotated[Number, Field(gt=0)]
 NonNegativeFloat = Annotated[Number, Field(ge=0)]
-Cron = Annotated[str, AfterValidator(_cron)]
+Cron = Annotated[str, AfterValidator(check_cron)]
 TimeZone = Annotated[str, AfterValidator(_time_zone), WithJsonSchema({"const": "UTC", "type": "string"})]
 Hour = Annotated[
     str, BeforeValidator(_hour), WithJsonSchema({"type": "string", "pattern": _HOUR, "examples": ["06:00"]})

@@ -40,13 +40,31 @@ class Windows:
 
 def cuts_between(spec: Spec, first: date, last: date) -> tuple[date, ...]:
     """List the cuts of the spec's calendar in [first, last], none before the pipeline's start."""
+    return tuple(map(_day, _cuts_between(spec, first, last)))
+
+
+def _cuts_between(spec: Spec, first: date, last: date) -> range:
+    """Number the cuts in [first, last] by their ordinals: without listing them, as windows may be decades long."""
     first = max(first, spec.start)
     every, anchor = 1, first
     if isinstance(spec.examples, SnapshotExamples):
         every, anchor = spec.examples.every, spec.examples.anchor or spec.start
     # In Python -3 % 10 is 7: an anchor before `first` gives the next day of its calendar, too.
-    begin = first + timedelta(days=(anchor - first).days % every)
-    return tuple(begin + timedelta(days=n) for n in range(0, (last - begin).days + 1, every))
+    begin = first.toordinal() + (anchor - first).days % every
+    return range(begin, last.toordinal() + 1, every)
+
+
+@dataclass(frozen=True)
+class _Spans:
+    """The cuts of one run as ranges of ordinals."""
+
+    train: range
+    validation: range
+    test: range
+
+    def filled(self, spec: Spec) -> bool:
+        """Whether every window that the spec asks for has a cut."""
+        return bool(self.train and self.test and (self.validation or not spec.examples.validation))
 
 
 def windows(spec: Spec, as_of: date) -> Windows:
@@ -55,31 +73,32 @@ def windows(spec: Spec, as_of: date) -> Windows:
     Raises:
         SpecError: the history before `as_of` is too short; names the first day that is possible.
     """
-    cuts = _windows(spec, as_of)
-    if not (cuts.train and cuts.test) or (spec.examples.validation and not cuts.validation):
+    spans = _spans(spec, as_of)
+    if not spans.filled(spec):
         raise SpecError(
             f"pipeline {spec.name!r} has too little history for {as_of}: the first day that can be run is "
             f"{first_as_of(spec)} ({why_first(spec)}); run that day or a later one, or shorten `examples`"
         )
-    return cuts
+    refit = _cuts_between(spec, _day(spans.train[0]), as_of - spec.lag)
+    days = [tuple(map(_day, span)) for span in (spans.train, spans.validation, spans.test, refit)]
+    return Windows(*days)
 
 
-def _windows(spec: Spec, as_of: date) -> Windows:
+def _spans(spec: Spec, as_of: date) -> _Spans:
     last = as_of - spec.lag
     test = _ending(spec, last, spec.examples.test)
     validation = _ending(spec, _embargo(spec, test, last), spec.examples.validation)
     # Without a validation window, training ends one embargo before the test.
     train = _ending(spec, _embargo(spec, validation or test, last), spec.examples.train)
-    refit = cuts_between(spec, train[0], last) if train else ()
-    return Windows(train, validation, test, refit)
+    return _Spans(train, validation, test)
 
 
-def _ending(spec: Spec, last: date, days: int) -> tuple[date, ...]:
-    return cuts_between(spec, last - timedelta(days=days) + DAY, last) if days else ()
+def _ending(spec: Spec, last: date, days: int) -> range:
+    return _cuts_between(spec, last - timedelta(days=days) + DAY, last) if days else range(0)
 
 
-def _embargo(spec: Spec, later: tuple[date, ...], last: date) -> date:
-    return (later[0] if later else last) - spec.lag
+def _embargo(spec: Spec, later: range, last: date) -> date:
+    return (_day(later[0]) if later else last) - spec.lag
 
 
 def last_whole_day() -> date:
@@ -93,13 +112,16 @@ def first_as_of(spec: Spec) -> date:
     Raises:
         SpecError: no day is, because the windows are shorter than the calendar's steps.
     """
-    spans = spec.examples.train + spec.examples.validation + spec.examples.test
-    # Bounded, because windows shorter than the steps between cuts are never filled.
-    for n in range(spans, 4 * spans + 10 * (spec.lag.days + 1)):
+    days = spec.examples.train + spec.examples.validation + spec.examples.test
+    every = spec.examples.every if isinstance(spec.examples, SnapshotExamples) else 1
+    # No earlier day has room for them: the embargoes lie between the windows and behind the last one.
+    begin = max(days, spec.examples.train + 2 * spec.lag.days + WARM_UP.days - 1)
+    # Bounded, because windows shorter than the steps between cuts are never filled: once there is room for all of
+    # them, the days of one more step are like those of any other.
+    for n in range(begin, days + 3 * spec.lag.days + WARM_UP.days + 4 * every):
         day = spec.start + timedelta(days=n)
-        cuts = _windows(spec, day)
-        ready = cuts.train and cuts.test and (cuts.validation or not spec.examples.validation)
-        if ready and _window_start(spec, cuts) >= spec.start + WARM_UP:
+        spans = _spans(spec, day)
+        if spans.filled(spec) and _window_start(spec, spans) >= spec.start + WARM_UP:
             return day
     raise SpecError(
         f"pipeline {spec.name!r}: no day gives every window of `examples` a cut; make them longer than `every`"
@@ -112,23 +134,23 @@ def why_first(spec: Spec) -> str:
     Raises:
         SpecError: no day fills the windows.
     """
-    cuts = _windows(spec, first_as_of(spec))
-    train = (_window_start(spec, cuts), cuts.train[-1])
-    named = [("train", train), *((name, (had[0], had[-1])) for name, had in _held_out(cuts) if had)]
-    spans = [f"{name} {first} … {last}" for name, (first, last) in named]
+    spans = _spans(spec, first_as_of(spec))
+    held_out = [(name, span) for name, span in (("validation", spans.validation), ("test", spans.test)) if span]
+    named = [("train", _window_start(spec, spans), spans.train[-1]), *((n, _day(s[0]), s[-1]) for n, s in held_out)]
+    listed = [f"{name} {first} … {_day(last)}" for name, first, last in named]
     return (
-        f"{WARM_UP.days} days of warm-up from {spec.start}, {', '.join(spans)}, and {spec.lag.days} days until the "
+        f"{WARM_UP.days} days of warm-up from {spec.start}, {', '.join(listed)}, and {spec.lag.days} days until the "
         f"last labels are complete: horizon {spec.label.horizon}d, lateness {spec.label.lateness}d"
     )
 
 
-def _held_out(cuts: Windows) -> tuple[tuple[str, tuple[date, ...]], ...]:
-    return ("validation", cuts.validation), ("test", cuts.test)
+def _day(ordinal: int) -> date:
+    return date.fromordinal(ordinal)
 
 
-def _window_start(spec: Spec, cuts: Windows) -> date:
+def _window_start(spec: Spec, spans: _Spans) -> date:
     # The window's first day, not its first cut, which for snapshots may be days later.
-    later = (cuts.validation or cuts.test)[0]
+    later = _day((spans.validation or spans.test)[0])
     return later - spec.lag - timedelta(days=spec.examples.train) + DAY
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from tasks.errors import SpecError, first_line
+from tasks.errors import SpecError, first_line, quoted
+from tasks.spec.project import pipelines_folder
 
 LARGEST = 262_144
 """Bytes of a file: fifty times a long pipeline file, and read in a tenth of a second."""
@@ -80,10 +81,9 @@ def read_document(path: Path) -> Document:
         _walk(path, root, (), lines, set())
         return Document(path, loader.construct_document(root), lines)
     except FileNotFoundError:
-        folder = path.parent
-        names = sorted(p.stem for p in folder.glob("*.yaml")) if folder.is_dir() else []
-        hint = nearest(path.stem, names) or (f"; {folder} has {', '.join(names)}" if names else "")
-        raise SpecError(f"{path}: no such pipeline file{hint}") from None
+        raise SpecError(f"{path}: no such pipeline file{_others(path)}") from None
+    except OSError as error:  # a name that is too long, a file that is not for this user
+        raise SpecError(f"{path}: cannot be read ({error.strerror}); expected a pipeline file") from None
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: expected UTF-8 text, found byte {error.object[error.start]:#04x}") from None
     except yaml.YAMLError as error:
@@ -91,6 +91,13 @@ def read_document(path: Path) -> Document:
         line = mark.line + 1 if mark else 1
         problem = getattr(error, "problem", None) or first_line(error)
         raise SpecError(f"{path}:{line}: not valid YAML: {problem}") from None
+
+
+def _others(path: Path) -> str:
+    """Name what is meant instead of a file that is not there: the nearest name, or all that there are."""
+    folder = path.parent if any(path.parent.glob("*.yaml")) else pipelines_folder()
+    names = sorted(other.stem for other in folder.glob("*.yaml"))
+    return nearest(path.stem, names) or (f"; {folder} has {', '.join(names)}" if names else f"; {folder} has none")
 
 
 def _text_of(path: Path) -> str:
@@ -143,7 +150,9 @@ def _walk(
                 raise SpecError(f"{path}:{line}: a key must be a plain word; found {_text(key)}")
             inner = (*place, key.value)
             if inner in lines:
-                raise SpecError(f"{path}:{line}: the key {key.value!r} stands twice, first on line {lines[inner]}")
+                raise SpecError(
+                    f"{path}:{line}: the key {quoted(key.value)} stands twice, first on line {lines[inner]}"
+                )
             lines[inner] = line
             _walk(path, value, inner, lines, seen)
     elif isinstance(node, yaml.SequenceNode):
@@ -153,4 +162,4 @@ def _walk(
 
 
 def _text(node: yaml.Node) -> str:
-    return repr(node.value) if isinstance(node, yaml.ScalarNode) else "a list or mapping"
+    return quoted(node.value) if isinstance(node, yaml.ScalarNode) else "a list or mapping"

@@ -44,7 +44,36 @@ HOSTILE = {
     "a day that is a number": (changed("start: 2026-01-01", "start: 0"), "start: found '0', expected a day"),
     "a time of day": (changed("start: 2026-01-01", "start: 2026-01-01T23:59:59-11:00"), "expected a day"),
     "31 February": (changed('schedule: "@daily"', 'schedule: "0 0 31 2 *"'), "which never comes"),
-    "an hour 25": (changed('schedule: "@daily"', 'schedule: "0 25 * * *"'), "which never comes"),
+    "an hour 25": (changed('schedule: "@daily"', 'schedule: "0 25 * * *"'), "the hour '25' lies outside 0 to 23"),
+    "a step of 400 days": (
+        changed('schedule: "@daily"', 'schedule: "0 0 */400 * *"'),
+        r"schedule: found .*: the day of the month '\*/400' steps by 400, expected 1 to 31",
+    ),
+    "digits of another script": (
+        changed("catch_up: 7d", "catch_up: ١٢d"),
+        r"catch_up: found '١٢d', expected a number of days with its unit, like 28d",
+    ),
+    "a day in digits of another script": (
+        changed("start: 2026-01-01", "start: ٢٠٢٦-٠١-٠١"),
+        "start: found '٢٠٢٦-٠١-٠١', expected a day from 1970-01-01",
+    ),
+    "a name of a link with brackets": (
+        GOOD + '\nlinks: {"[/b]": "https://x.example"}',
+        r"streaming\.yaml:\d+: links: the key: found '\[/b\]', expected the form",
+    ),
+    "a link that is none": (
+        GOOD + '\nlinks: {wiki: "javascript:alert(1)"}',
+        r"links\.wiki: found 'javascript:alert\(1\)', expected the form",
+    ),
+    "a setting that is not tuned": (
+        GOOD + "\ntune: {trials: 2, metric: ndcg@10, space: {num_leafs: [7]}}",
+        r"tune\.space: unknown key 'num_leafs'; expected one of .*did you mean 'num_leaves'",
+    ),
+    "a long value": (
+        GOOD + f"\ntune: {{trials: 2, metric: ndcg@10, choose: {'A' * 100_000}, space: {{num_leaves: [7]}}}}",
+        r"tune\.choose: found 'A{100,120}… \(100,002 characters\), expected one of",
+    ),
+    "a long key": (GOOD + "\n" + "K" * 900 + ": 1", r"unknown key 'K{100,120}… \(902 characters\); expected one of"),
     "deep parentheses": (changed(WHEN, "(" * 3000 + "kind = 'play'" + ")" * 3000), "a condition of 6,013 characters"),
     "some parentheses": (changed(WHEN, "(" * 900 + "kind = 'play'" + ")" * 900), "nested too deeply"),
     "many not": (changed(WHEN, "not " * 480 + "kind = 'play'"), "nested too deeply"),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.spec.project import PROJECT, TRANSFORMS, pipeline_path, pipelines_folder
+from tasks.errors import SpecError
+from tasks.spec.project import PROJECT, TRANSFORMS, pipeline_name, pipeline_names, pipeline_path, pipelines_folder
 
 
 def test_a_name_is_looked_up_and_a_path_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,6 +18,18 @@ def test_a_name_is_looked_up_and_a_path_is_taken_as_it_is(tmp_path: Path, monkey
     monkeypatch.setenv("MATINEE_PIPELINES", str(tmp_path))
     assert pipelines_folder() == tmp_path
     assert pipeline_path("streaming") == tmp_path / "streaming.yaml"
+
+
+def test_a_folder_that_does_not_exist_is_no_folder_without_pipelines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MATINEE_PIPELINES", str(tmp_path / "typo"))
+    for find in (pipelines_folder, pipeline_names, lambda: pipeline_path("streaming"), lambda: pipeline_name("shop")):
+        with pytest.raises(
+            SpecError, match=r"typo: no such folder of pipeline files; create it, or correct MATINEE_PIP"
+        ):
+            find()
+    assert pipeline_name("elsewhere/mine.yml") == "mine"
 
 
 def test_the_project_is_where_its_files_are() -> None:

@@ -153,6 +153,54 @@ def test_the_first_day_is_the_first_and_every_later_day_has_its_windows(spec: Sp
     assert windows(spec, first).first >= spec.start + timedelta(days=7)
 
 
+@st.composite
+def odd(draw: st.DrawFn) -> Spec:
+    """Snapshots whose windows need not be whole steps of the calendar."""
+    lengths = {name: f"{draw(st.integers(1, 30))}d" for name in ("every", "train", "test")}
+    examples = {"kind": "snapshots", **lengths, "validation": f"{draw(st.integers(0, 20))}d"}
+    examples["anchor"] = draw(st.none() | st.dates(date(2025, 1, 1), date(2027, 1, 1)))
+    label = {"horizon": f"{draw(st.integers(1, 30))}d", "lateness": f"{draw(st.integers(0, 5))}d"}
+    return spec_of(examples=examples, label=label)
+
+
+def naive_first_as_of(spec: Spec) -> date | None:
+    """Try day after day, each with all of its cuts."""
+    lag, sizes = spec.lag, spec.examples
+    for n in range(sizes.train + sizes.validation + sizes.test, 700):
+        last = spec.start + n * DAY - lag
+        test = cuts_between(spec, last - sizes.test * DAY + DAY, last)
+        end = (test[0] if test else last) - lag
+        validation = cuts_between(spec, end - sizes.validation * DAY + DAY, end) if sizes.validation else ()
+        later = (validation or test or (last,))[0] - lag
+        begin = later - sizes.train * DAY + DAY
+        train = cuts_between(spec, begin, later)
+        if test and train and (validation or not sizes.validation) and begin >= spec.start + timedelta(days=7):
+            return spec.start + n * DAY
+    return None
+
+
+@given(daily() | snapshots() | odd())
+def test_the_first_day_is_that_of_a_search_day_by_day(spec: Spec) -> None:
+    expected = naive_first_as_of(spec)
+    if expected is not None:
+        assert first_as_of(spec) == expected
+        return
+    with pytest.raises(SpecError, match="no day gives every window of `examples` a cut"):
+        first_as_of(spec)
+
+
+def test_absurd_windows_are_searched_without_listing_their_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand days for each of a hundred thousand candidates would take minutes."""
+    listed: list[int] = []
+    monkeypatch.setattr("tasks.spec.windows.cuts_between", lambda *_: listed.append(1))
+    long = {"kind": "snapshots", "every": "9000d", "anchor": "1970-01-01"} | dict.fromkeys(("train", "test"), "9999d")
+    spec = spec_of(examples=long, label={"horizon": "9999d", "lateness": "9999d"}, start="2199-12-31")
+    first = first_as_of(spec)
+    assert first.year < 2500
+    assert windows(spec, first).train
+    assert not listed
+
+
 @given(daily() | snapshots(), later)
 def test_windows_depend_on_the_spec_and_the_day_alone(spec: Spec, after: timedelta) -> None:
     as_of = first_as_of(spec) + after

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from tasks.store.files import Home, read_json
+from pydantic import Field
+
+from tasks.store.files import Home
+from tasks.store.records import Record
 
 COMPONENTS = ("scheduler", "dag_processor")
 """Components with a heartbeat that every stack has; the triggerer and edge workers are optional."""
+
+
+class StackState(Record):
+    """`airflow/stack.json`: where the stack that was started last listens."""
+
+    REMEDY = "run `make down`, then `make up`"
+
+    port: Annotated[int, Field(ge=1, le=65535, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,10 @@ def read_health(url: str) -> Health:
 
 
 def local_url(home: Home) -> str | None:
-    """Address of the stack that `make up` started here; None if there is none, or it was ended by `make down`."""
+    """Address of the stack that `make up` started here; None if there is none, or it was ended by `make down`.
+
+    Raises:
+        MatineeError: the file that says so is damaged.
+    """
     state = home.root / "airflow" / "stack.json"
-    return f"http://127.0.0.1:{int(read_json(state)['port'])}" if state.exists() else None
+    return f"http://127.0.0.1:{StackState.read(state).port}" if state.exists() else None

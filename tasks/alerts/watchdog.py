@@ -16,14 +16,14 @@ from tasks.alerts.faults import faults_of
 from tasks.alerts.messages import plain_message
 from tasks.alerts.outbox import Message, Outbox, notified_faults
 from tasks.alerts.sinks import Send, configured_sinks, deliver
-from tasks.errors import SpecError
+from tasks.errors import MatineeError, SpecError
 from tasks.runs.missed_days import missed_days
 from tasks.spec.load import load_shape
 from tasks.spec.project import pipelines_folder
 from tasks.spec.spec import Spec
 from tasks.store import run_files
-from tasks.store.files import Home, read_json, write_json
-from tasks.store.records import Record
+from tasks.store.files import Home, write_json
+from tasks.store.records import Instant, Record, read_map
 
 AIRFLOW = "airflow"
 """Stands for the pipeline in messages about Airflow."""
@@ -41,8 +41,10 @@ POLLED = "polled"
 class Silence(Record):
     """Since when a component is silent, and when a poll noticed it first; UTC, in ISO form."""
 
-    since: str
-    noticed: str
+    REMEDY = "the watch has removed it, and notices anew what is silent"
+
+    since: Instant
+    noticed: Instant
 
     def is_alarming(self, now: datetime) -> bool:
         """Whether it has lasted so long that people are notified."""
@@ -79,10 +81,12 @@ class Watch:
         """Write what is wrong to the outbox, then send what waits."""
         outbox = Outbox(self.home)
         outbox.prepare()
-        for path in sorted(self.pipelines.glob("*.yaml")):
-            self._poll_pipeline(path, now)
-        self._poll_airflow(now)
-        deliver(outbox, configured_sinks(), via=self.via, now=lambda: now, seconds=POLL_SECONDS)
+        try:
+            for path in sorted(self.pipelines.glob("*.yaml")):
+                self._poll_pipeline(path, now)
+            self._poll_airflow(now)
+        finally:  # what waits is of earlier polls and of runs, whatever is damaged here
+            deliver(outbox, configured_sinks(), via=self.via, now=lambda: now, seconds=POLL_SECONDS)
         (outbox.root / POLLED).touch()
 
     def _poll_pipeline(self, path: Path, now: datetime) -> None:
@@ -113,7 +117,7 @@ class Watch:
         """Notify of components that stay silent and of those that are back; remembers what earlier polls saw."""
         url = self.url or local_url(self.home)
         path = self.home.root / "alerts" / "silent.json"
-        before = _read_silences(path)
+        before = self._read_silences(path, now)
         silent = read_health(url).silent(now, PATIENCE) if url else {}
         after = {name: before.get(name) or _begin(component, now) for name, component in silent.items()}
         if after != before:
@@ -125,6 +129,16 @@ class Watch:
         # Without an address (`make down`) nothing answers, so nothing is known to be back.
         if back and url:
             notify(self.home, AIRFLOW, lambda existing: _resolved(existing, back, now))
+
+    def _read_silences(self, path: Path, now: datetime) -> dict[str, Silence]:
+        """Read the silences that the last poll saw, by component."""
+        try:
+            return read_map(path, Silence) if path.exists() else {}
+        except MatineeError as error:
+            # It is the watch's own note: whoever waits for an alert must not wait until somebody mends it.
+            path.unlink(missing_ok=True)
+            self._notify(AIRFLOW, now.date(), path.name, "the watch's note of what is silent was damaged", str(error))
+            return {}
 
     def _notify(self, pipeline: str, day: date, rule: str, summary: str, detail: str) -> None:
         runbook = "alerts-do-not-arrive.md" if pipeline == AIRFLOW else "no-green-run.md"
@@ -159,12 +173,6 @@ def _state(home: Home, pipeline: str, day: date) -> str:
         return "no run was started"
     worst = next(iter(faults_of(attempts[0].dir)), None)
     return f"the last attempt is not green: {worst.summary if worst else 'it is not finished'}"
-
-
-def _read_silences(path: Path) -> dict[str, Silence]:
-    """The silences that the last poll saw, by component."""
-    entries = read_json(path) if path.exists() else {}
-    return {name: Silence.parse(entry, path) for name, entry in entries.items()}
 
 
 def _begin(component: SilentComponent, now: datetime) -> Silence:

@@ -33,8 +33,9 @@ from tasks.features.ledger import BuildRequest
 from tasks.features.warehouse import Tables
 from tasks.runs.narration import counted
 from tasks.runs.provenance import code_digest
-from tasks.store.files import atomic_dir, checked_file, digest, write_digests, write_json
-from tasks.store.records import Record
+from tasks.store.digests import checked_file, write_digests
+from tasks.store.files import atomic_dir, digest, write_json
+from tasks.store.records import PathInside, Record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +63,7 @@ class RetrieveResult(Record):
     data: str
     cuts: int
     made: int
-    folders: dict[date, str]
+    folders: dict[date, PathInside]
     kernels: list[str]
 
     def summary(self) -> str:

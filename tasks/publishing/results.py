@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from tasks.store.records import Record, read_list_if_valid
+from tasks.store.records import PathInside, PlainName, Record, read_list_if_valid
 
 GATE_STEP = "gate"
 PUBLISH_STEP = "publish"
@@ -41,8 +41,8 @@ class GateResult(Record):
 
     passed: bool
     gates: list[GateVerdict]
-    version: str
-    champion: str | None = None
+    version: PlainName
+    champion: PlainName | None = None
 
     def summary(self) -> str:
         """How many gates passed, and what may be published."""
@@ -65,8 +65,8 @@ class PublishResult(Record):
         to_judge_again: later days that were compared with another champion than they would be now.
     """
 
-    version: str
-    path: str
+    version: PlainName
+    path: PathInside
     new: bool
     alias: str
     alias_moved: bool

@@ -23,9 +23,9 @@ from tasks.features.ledger import CODE, Entry
 from tasks.features.warehouse import Tables
 from tasks.sources.csv_files import REJECTS
 from tasks.store.database import memory
-from tasks.store.files import Home, digest, locked, read_json, safe_name, write_json
-from tasks.store.partitions import partition_dir, read_manifest
-from tasks.store.records import Record
+from tasks.store.files import Home, digest, locked, safe_name, write_json
+from tasks.store.partitions import day_of, partition_dir, read_manifest
+from tasks.store.records import Count, PlainName, Record, read_list
 from tasks.store.sql import literal, render
 
 if TYPE_CHECKING:
@@ -50,11 +50,15 @@ class ManifestEntry(Record):
         run: `<as-of day>/<attempt>` of the run that wrote it first.
     """
 
-    file: str | None
+    REMEDY = (
+        "delete it and run `matinee check … --what features` again: it writes the current rows anew from the warehouse"
+    )
+
+    file: PlainName | None
     made_of: dict[str, str]
     code: str
-    offered: int | None
-    rules: dict[str, int]
+    offered: Count | None
+    rules: dict[str, Count]
     run: str
 
 
@@ -62,7 +66,7 @@ class QuarantinedRows(Record):
     """How many rows of a table were rejected on a day, and the file that holds them."""
 
     rows: int
-    file: str
+    file: PlainName
 
 
 @dataclass(frozen=True)
@@ -174,17 +178,13 @@ def quarantine_rows(tables: Tables, run: Run, relation: str) -> dict[str, Quaran
     counts = rejections.counts(run.as_of)
     root = run.home.quarantine(run.spec.name)
     # A day that had rejected rows and has none now gets an entry too, or the old rows would count as current for ever.
-    known = {(p.parent.parent.name, _day(p.parent)) for p in root.glob("*/ds=*/manifest.json")}
+    known = {(p.parent.parent.name, day_of(p.parent)) for p in root.glob("*/ds=*/manifest.json")}
     busy = "another process is writing to the quarantine; wait for it or end it, then try again"
     with locked(root / ".lock", busy, seconds=LOCK_SECONDS):
         for part in sorted(counts.keys() | {part for part in known if part[1] <= run.as_of}):
             _update(run, rejections, part, counts.get(part, {}))
     today = rejected_parts(run.home, run.spec.name, run.as_of, run.as_of)
     return {part.table: QuarantinedRows(rows=part.rejected, file=part.path.name) for part in today if part.path}
-
-
-def _day(folder: Path) -> date:
-    return date.fromisoformat(folder.name.removeprefix("ds="))
 
 
 def _update(run: Run, rejections: _Rejections, part: Part, rules: dict[str, int]) -> None:
@@ -215,7 +215,7 @@ def _update(run: Run, rejections: _Rejections, part: Part, rules: dict[str, int]
 
 
 def _entries(manifest: Path) -> list[ManifestEntry]:
-    return [ManifestEntry.parse(entry, manifest) for entry in read_json(manifest)] if manifest.exists() else []
+    return read_list(manifest, ManifestEntry) if manifest.exists() else []
 
 
 def _offered(run: Run, part: Part, made_of: dict[str, str]) -> int | None:
@@ -242,7 +242,7 @@ def rejected_parts(
     """
     parts = []
     for path in sorted(home.quarantine(pipeline).glob("*/ds=*/manifest.json")):
-        name, ds = path.parent.parent.name, _day(path.parent)
+        name, ds = path.parent.parent.name, day_of(path.parent)
         if first <= ds <= last and table in (None, name):
             entries = _entries(path)
             parts += [_part(path.parent, (name, ds), entry, current=entry is entries[-1]) for entry in entries]
@@ -271,7 +271,7 @@ def read_rejected_rows(
         for part in parts:
             if part.path is None or (rule is not None and rule not in part.rules):
                 continue
-            if not part.path.exists():
+            if not part.path.is_file():
                 raise MatineeError(
                     f"{part.path}: missing, although manifest.json beside it names it; delete the manifest and run "
                     "`matinee check … --what features` again: it writes both anew from the warehouse"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.store.records import Record
+from tasks.store.records import PathInside, Record
 
 
 class ReportResult(Record):
@@ -14,7 +14,7 @@ class ReportResult(Record):
         good: whether it published.
     """
 
-    report: str
+    report: PathInside
     verdict: str
     good: bool
 

@@ -22,7 +22,8 @@ from typing import Any
 
 from tasks.errors import MatineeError
 
-DIGESTS = "digests.json"
+WRITTEN_AGAIN = "run the step that writes it again"
+"""What to do about a damaged file, unless something else is said of its kind."""
 # No leading dot: `..` leads out, and hidden names are reserved for unfinished files and folders.
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=:@-]*")
 
@@ -83,7 +84,26 @@ class Home:
 
 def default_home() -> Home:
     """Locate the state folder: `MATINEE_HOME`, or `./var`."""
-    return Home(Path(os.environ.get("MATINEE_HOME", "var")).resolve())
+    return Home(Path(os.environ.get("MATINEE_HOME") or "var").resolve())
+
+
+def existing_home() -> Home:
+    """Locate the state folder for somebody who only reads it.
+
+    Raises:
+        MatineeError: there is none. Nothing wrong in a folder that is not there would look like good news.
+    """
+    home = default_home()
+    if not home.root.is_dir():
+        named = (
+            "MATINEE_HOME names it: correct the variable"
+            if os.environ.get("MATINEE_HOME")
+            else "It is `var` in the folder you are in, unless MATINEE_HOME names another one: go to the project"
+        )
+        raise MatineeError(
+            f"{home.root}: no such state folder. {named}, or run a day first: `matinee run <pipeline> --as-of …`"
+        )
+    return home
 
 
 def sync(path: Path) -> None:
@@ -227,38 +247,37 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, canonical_json(value))
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file written by matinee."""
+def read_json(path: Path, remedy: str = WRITTEN_AGAIN) -> Any:
+    """Read a JSON file written by matinee.
+
+    Args:
+        path: the file.
+        remedy: what to do about a damaged file, for the error.
+
+    Raises:
+        MatineeError: the file is missing, or is no JSON.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_bytes().decode("utf-8"))
     except FileNotFoundError:
-        raise MatineeError(f"{path}: no such file; has the step that writes it run?") from None
-    except ValueError as error:
-        raise MatineeError(f"{path}: not valid JSON ({error})") from None
+        hint = "has the step that writes it run?" if remedy == WRITTEN_AGAIN else remedy
+        raise MatineeError(f"{path}: no such file; {hint}") from None
+    except IsADirectoryError:
+        raise MatineeError(f"{path}: is a folder, expected a JSON file; remove it, then {remedy}") from None
+    # The second is of brackets that are nested thousands deep. The text itself is quoted in neither case: it may be
+    # anything, when the file is a link.
+    except (ValueError, RecursionError) as error:
+        raise MatineeError(f"{path}: not valid JSON ({_json_problem(error)}); {remedy}") from None
+
+
+def _json_problem(error: ValueError | RecursionError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno}, column {error.colno}: {error.msg}" if error.doc.strip() else "the file is empty"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is no UTF-8"
+    return "nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
 
 
 def contents(folder: Path) -> dict[str, str]:
     """Hash every file below a folder, by its path within it."""
     return {str(p.relative_to(folder)): sha256_file(p) for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
-def write_digests(folder: Path) -> None:
-    """Write down the sha256 of every file of a folder, beside them, for `checked_file`."""
-    write_json(folder / DIGESTS, contents(folder))
-
-
-def checked_file(folder: Path, name: str) -> Path:
-    """Locate a file of a folder with digests, whose bytes are those that were written.
-
-    Raises:
-        MatineeError: they are others: a disk or a hand has changed them since.
-    """
-    path = folder / name
-    expected = read_json(folder / DIGESTS).get(name)
-    found = sha256_file(path)
-    if found != expected:
-        raise MatineeError(
-            f"{path}: found sha256 {found}, expected {expected}: changed since it was written; delete the folder "
-            f"{folder.name} and run the step that makes it again"
-        )
-    return path

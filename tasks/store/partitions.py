@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, model_validator
 
-from tasks.errors import LandingError, MatineeError
+from tasks.errors import LandingError, MatineeError, quoted
 from tasks.store.files import Home, atomic_file, sha256_file
-from tasks.store.records import Record
+from tasks.store.records import Count, Instant, PlainName, Record, Sha256
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,6 +57,9 @@ class Partition:
     rejects: int = 0
 
 
+LAND_AGAIN = "run `matinee land` again: it is made anew from the source"
+
+
 class Landing(Record):
     """One landing of a table's day, as its manifest remembers it.
 
@@ -69,12 +72,12 @@ class Landing(Record):
         landed_at: UTC instant in ISO form; no digest covers it.
     """
 
-    file: str
-    sha256: str
-    rows: int
-    bytes: int
-    rejects: int
-    landed_at: str
+    file: PlainName
+    sha256: Sha256
+    rows: Count
+    bytes: Count
+    rejects: Count
+    landed_at: Instant
 
 
 class Manifest(Record):
@@ -88,16 +91,18 @@ class Manifest(Record):
         inputs: digest of what the current rows were made from.
     """
 
+    REMEDY = f"delete this file and {LAND_AGAIN}"
+
     table: str
     ds: date
-    current: str
+    current: PlainName
     landings: Annotated[tuple[Landing, ...], Field(min_length=1)]
     inputs: Annotated[str, Field(min_length=1)]
 
     @model_validator(mode="after")
     def _current_is_the_latest(self) -> Manifest:
         if self.latest.file != self.current:
-            raise ValueError(f"the latest landing is {self.latest.file}, current is {self.current}")
+            raise ValueError(f"expected the latest landing, {self.latest.file}, to be current; found {self.current}")
         return self
 
     @property
@@ -192,18 +197,36 @@ def read_manifests(
     for table in tables:
         # Names with ISO days sort by day.
         for folder in sorted((home.landing(source_name) / table).glob("ds=*")):
-            day = date.fromisoformat(folder.name.removeprefix("ds="))
+            day = day_of(folder)
             if (start is None or start <= day) and day <= end:
                 manifest = read_manifest(folder)
                 partitions += [] if manifest is None else [_partition(folder, manifest, verify=verify)]
     return partitions
 
 
+def day_of(folder: Path) -> date:
+    """Read the day that a folder `ds=<day>` is of.
+
+    Raises:
+        LandingError: its name has no day.
+    """
+    try:
+        day = date.fromisoformat(folder.name.removeprefix("ds="))
+    except ValueError:
+        day = date.min
+    # Compared with its name, because Python reads 20260228 and 2026-W09-6 as days, too.
+    if folder.name != f"ds={day}" or day == date.min:
+        raise LandingError(
+            f"{folder}: found a name without a day, expected ds=YYYY-MM-DD; matinee makes no such folder: move it away"
+        )
+    return day
+
+
 def _partition(folder: Path, manifest: Manifest, *, verify: bool) -> Partition:
     landing = manifest.latest
     path = folder / landing.file
-    remedy = f"delete {path.name} and run `matinee land` again: it is made anew from the source"
-    if not path.exists():
+    remedy = f"delete {path.name} and {LAND_AGAIN}"
+    if not path.is_file():
         raise LandingError(f"{path}: missing, though {folder / 'manifest.json'} names it; {remedy}")
     if path.stat().st_size != landing.bytes:
         raise LandingError(f"{path}: found {path.stat().st_size} bytes, expected {landing.bytes}: truncated; {remedy}")
@@ -223,7 +246,7 @@ def check_content(partition: Partition) -> None:
     if sha256 != partition.sha256:
         raise LandingError(
             f"{partition.path}: found sha256 {sha256}, expected {partition.sha256}: changed; delete "
-            f"{partition.path.name} and run `matinee land` again: it is made anew from the source"
+            f"{partition.path.name} and {LAND_AGAIN}"
         )
 
 
@@ -231,18 +254,24 @@ def read_manifest(folder: Path) -> Manifest | None:
     """Read the manifest of a partition; None if it has not been landed.
 
     Raises:
-        LandingError: the file is no manifest.
+        LandingError: the file is no manifest, or that of another table or day.
     """
     path = folder / "manifest.json"
     if not path.exists():
         return None
     try:
-        return Manifest.read(path)
+        manifest = Manifest.read(path)
     except MatineeError as error:
-        raise LandingError(f"{path}: not a manifest ({error}); delete this file and run `matinee land` again") from None
+        raise LandingError(str(error)) from None
+    if (manifest.table, f"ds={manifest.ds}") != (folder.parent.name, folder.name):
+        raise LandingError(
+            f"{path}: found the manifest of {quoted(manifest.table)} of {manifest.ds}, expected that of its own "
+            f"folder; {Manifest.REMEDY}"
+        )
+    return manifest
 
 
 def whole(folder: Path, manifest: Manifest) -> bool:
     """Tell whether the current file of a partition is there in its full size."""
     path = folder / manifest.latest.file
-    return path.exists() and path.stat().st_size == manifest.latest.bytes
+    return path.is_file() and path.stat().st_size == manifest.latest.bytes

@@ -1,21 +1,61 @@
-"""Records: closed, frozen shapes of the JSON files that steps write and read."""
+"""Records: closed, frozen shapes of the JSON files that steps write and read, and the values that they share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any, Self, TypeVar
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
-from tasks.errors import MatineeError
-from tasks.store.files import read_json, write_json
+from tasks.errors import MatineeError, quoted
+from tasks.store.files import WRITTEN_AGAIN, read_json, safe_name, write_json
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
+def _plain_name(name: str) -> str:
+    try:
+        return safe_name(name)
+    except MatineeError:
+        raise ValueError("expected a plain name: letters, digits and . _ + = : @ - only") from None
+
+
+def _inside(path: str) -> str:
+    for part in path.split("/"):
+        _plain_name(part)
+    return str(PurePosixPath(path))
+
+
+def _instant(text: str) -> str:
+    try:
+        if datetime.fromisoformat(text).tzinfo is not None:
+            return text
+    except ValueError:
+        pass
+    raise ValueError("expected an instant with its offset, like 2026-02-28T06:00:00+00:00")
+
+
+PlainName = Annotated[str, AfterValidator(_plain_name)]
+"""The name of a file or folder beside the record: none that leads anywhere else."""
+PathInside = Annotated[str, AfterValidator(_inside)]
+"""A path below a folder, of plain names."""
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0, strict=True)]
+Instant = Annotated[str, AfterValidator(_instant)]
+"""A point in time in ISO form; kept as the text that was written, so that a record comes back byte for byte."""
+
+
 class Record(BaseModel):
-    """A shape on disk: no other keys, no changes once it is made."""
+    """A shape on disk: no other keys, no changes once it is made.
+
+    Attributes:
+        REMEDY: what to do about a file of this shape that cannot be read, for the error.
+    """
+
+    REMEDY: ClassVar[str] = WRITTEN_AGAIN
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,7 +74,7 @@ class Record(BaseModel):
         Raises:
             MatineeError: the file is missing, is no JSON, or has another shape.
         """
-        return cls.parse(read_json(path), path)
+        return cls.parse(read_json(path, cls.REMEDY), path)
 
     @classmethod
     def read_if_valid(cls, path: Path) -> Self | None:
@@ -54,7 +94,7 @@ class Record(BaseModel):
         try:
             return cls.model_validate(value)
         except ValidationError as error:
-            raise _other_shape(path, error) from None
+            raise _other_shape(path, error, cls.REMEDY) from None
 
 
 def write_list(path: Path, records: Iterable[BaseModel]) -> None:
@@ -68,11 +108,27 @@ def read_list(path: Path, kind: type[Model]) -> list[Model]:
     Raises:
         MatineeError: the file is missing, is no JSON, or has another shape.
     """
-    value = read_json(path)
+    records: list[Model] = _read_all(path, list[kind], kind)  # type: ignore[valid-type]
+    return records
+
+
+def read_map(path: Path, kind: type[Model]) -> dict[str, Model]:
+    """Read a file that is an object of records by name.
+
+    Raises:
+        MatineeError: the file is missing, is no JSON, or has another shape.
+    """
+    records: dict[str, Model] = _read_all(path, dict[str, kind], kind)  # type: ignore[valid-type]
+    return records
+
+
+def _read_all(path: Path, shape: Any, kind: type[BaseModel]) -> Any:
+    remedy = kind.REMEDY if issubclass(kind, Record) else WRITTEN_AGAIN
+    value = read_json(path, remedy)
     try:
-        return TypeAdapter(list[kind]).validate_python(value)  # type: ignore[valid-type]
+        return TypeAdapter(shape).validate_python(value)
     except ValidationError as error:
-        raise _other_shape(path, error) from None
+        raise _other_shape(path, error, remedy) from None
 
 
 def read_list_if_valid(path: Path, kind: type[Model]) -> list[Model] | None:
@@ -83,10 +139,22 @@ def read_list_if_valid(path: Path, kind: type[Model]) -> list[Model] | None:
         return None
 
 
-def _other_shape(path: Path, error: ValidationError) -> MatineeError:
-    problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"]) or "the whole file"
-    return MatineeError(
-        f"{path}: {key}: {problem['msg']}; found {str(problem['input'])[:80]!r}. Another version may "
-        "have written it: run the step that writes it again"
-    )
+def _other_shape(path: Path, error: ValidationError, remedy: str) -> MatineeError:
+    problem = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        # Its name and value may be of any file, when the path is a link: neither is quoted.
+        found = f"{'.'.join(map(str, problem['loc'][:-1])) or 'the whole file'}: found a key that does not belong there"
+    elif problem["type"] == "missing":
+        found = f"{key}: the key is missing"
+    else:
+        message = problem["msg"].removeprefix("Value error, ")
+        found = f"{key or 'the whole file'}: found {_found(problem)}: {message[0].lower()}{message[1:]}"
+    return MatineeError(f"{path}: {found}. A disk, a hand or another version may have written it: {remedy}")
+
+
+def _found(problem: ErrorDetails) -> str:
+    value = problem["input"]
+    if isinstance(value, dict):
+        return "an object"
+    return "a list" if isinstance(value, list | tuple) else quoted(value, 80)

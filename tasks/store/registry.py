@@ -18,7 +18,7 @@ from pydantic import Field
 
 from tasks.errors import RegistryError
 from tasks.store.files import Home, contents, locked, safe_name, sync, sync_tree
-from tasks.store.records import Record
+from tasks.store.records import PlainName, Record, Sha256
 
 LOCK_SECONDS = 120
 
@@ -26,9 +26,11 @@ LOCK_SECONDS = 120
 class Alias(Record):
     """What an alias points at: the name, day and content digest of a version."""
 
-    version: str
+    REMEDY = "publish a day again, which moves the alias, or restore the file from a backup; see also `matinee verify`"
+
+    version: PlainName
     as_of: date
-    content: str
+    content: Sha256
 
 
 class TimelineEvent(Record):
@@ -48,14 +50,14 @@ class TimelineEvent(Record):
         withdrawn: whether it is no champion of its day any more.
     """
 
-    version: str
-    alias: str
+    version: PlainName
+    alias: PlainName
     as_of: date
-    content: str
+    content: Sha256
     why: str = ""
     run: str = ""
     metrics: dict[str, float | None] = Field(default_factory=dict)
-    champion: str | None = None
+    champion: PlainName | None = None
     against_champion: tuple[dict[str, Any], ...] = ()
     live: bool = False
     withdrawn: bool = False
@@ -223,9 +225,22 @@ def timeline(home: Home, pipeline: str) -> list[TimelineEvent]:
             )
         return []
     events = []
-    for number, text in enumerate(_complete(path.read_bytes()).splitlines(), start=1):
-        try:
-            events.append(TimelineEvent.model_validate_json(text))
-        except ValueError:
-            raise RegistryError(f"{path}:{number}: a torn line; restore the file from a backup") from None
+    for number, line in numbered_lines(path):
+        event = parse_line(line)
+        if event is None:
+            raise RegistryError(f"{path}:{number}: a torn line; restore the file from a backup")
+        events.append(event)
     return events
+
+
+def numbered_lines(path: Path) -> list[tuple[int, bytes]]:
+    """Read the lines of a timeline that have an end, each with its number from 1."""
+    return list(enumerate(_complete(path.read_bytes()).splitlines(), start=1))
+
+
+def parse_line(line: bytes) -> TimelineEvent | None:
+    """Read a line of a timeline; None if it is torn, or has other keys."""
+    try:
+        return TimelineEvent.model_validate_json(line)
+    except ValueError:
+        return None

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+from tasks.alerts.airflow_health import StackState
 from tasks.errors import StackError
 from tasks.operations.airflow_answers import ComponentHealth
 from tasks.operations.local_airflow.airflow_api import Airflow
@@ -26,7 +27,6 @@ from tasks.operations.local_airflow.metadata import metadata
 from tasks.operations.local_airflow.processes import cpu_seconds, supervisor_of, sweep
 from tasks.operations.local_airflow.sockets import airflow_home
 from tasks.spec.project import PROJECT
-from tasks.store.records import Record
 
 PORTS = range(8080, 8180)
 # A start takes about 30 CPU seconds. Components that have had three times as much, and are not healthy, will not be.
@@ -63,12 +63,6 @@ class Stack:
     def login(self) -> str:
         """User and password, for people."""
         return f"{USER} / {password(self.home)}"
-
-
-class StackState(Record):
-    """`airflow/stack.json`: where the stack that was started last listens."""
-
-    port: int
 
 
 @dataclass(frozen=True)

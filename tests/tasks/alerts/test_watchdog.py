@@ -17,6 +17,7 @@ import yaml
 from tasks.alerts.airflow_health import Health, local_url
 from tasks.alerts.outbox import Outbox
 from tasks.alerts.watchdog import PATIENCE, Watch
+from tasks.errors import MatineeError
 from tasks.store.files import Home, write_json
 from tests.alerting import leave, run_of
 from tests.tasks.handmade import document
@@ -210,6 +211,30 @@ def test_a_poll_leaves_its_time_in_a_folder_of_the_owner(tmp_path: Path) -> None
     watch_of(tmp_path, alerts={}).poll(MORNING)
     assert (tmp_path / "alerts" / "polled").exists()
     assert stat.S_IMODE((tmp_path / "alerts").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    "note", ["", "[]", '{"scheduler": 1}', '{"scheduler": {"since": "x", "noticed": "y"}}', '{"scheduler": {}}']
+)
+def test_a_damaged_note_keeps_no_alert_back(note: str, tmp_path: Path, airflow: Airflow) -> None:
+    watch = watch_of(tmp_path, airflow.url, alerts={})
+    (tmp_path / "alerts").mkdir()
+    (tmp_path / "alerts" / "silent.json").write_text(note)
+    for minutes in (0, 3):
+        airflow.answer = answer(MORNING + timedelta(minutes=minutes), MORNING - timedelta(minutes=9))
+        watch.poll(MORNING + timedelta(minutes=minutes))
+    assert sorted(titles(tmp_path)) == [
+        "airflow 2026-03-06: critical: the scheduler is silent",
+        "airflow 2026-03-06: critical: the watch's note of what is silent was damaged",
+    ]
+
+
+@pytest.mark.parametrize("state", ["", "[]", "{}", '{"port": "x"}', '{"port": 99999}', '{"port": 8080.5}'])
+def test_a_damaged_address_is_named(state: str, tmp_path: Path) -> None:
+    (tmp_path / "airflow").mkdir()
+    (tmp_path / "airflow" / "stack.json").write_text(state)
+    with pytest.raises(MatineeError, match=r"stack\.json: .* run `make down`, then `make up`"):
+        local_url(Home(tmp_path))
 
 
 def test_what_is_silent() -> None:

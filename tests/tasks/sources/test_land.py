@@ -196,7 +196,7 @@ def test_a_missing_file_a_torn_manifest_and_a_day_not_landed_are_named(home: Hom
     manifest = other.path.parent / "manifest.json"
     for torn in (manifest.read_text()[:-40], json.dumps({"landings": []}), "[]"):
         manifest.write_text(torn)
-        with pytest.raises(LandingError, match=r"not a manifest .* delete this file and run"):
+        with pytest.raises(LandingError, match=r"manifest\.json: .* delete this file and run"):
             read_manifests(home, "numbers", ["numbers"], DAY, day(1))
 
 

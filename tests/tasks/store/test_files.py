@@ -18,15 +18,14 @@ from tasks.store.files import (
     atomic_dir,
     atomic_file,
     canonical_json,
-    checked_file,
     default_home,
     digest,
+    existing_home,
     json_number,
     locked,
     read_json,
     safe_name,
     sha256_file,
-    write_digests,
     write_json,
 )
 
@@ -187,7 +186,7 @@ def test_reading_json_says_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(MatineeError, match=r"a\.json: no such file; has the step that writes it run\?"):
         read_json(path)
     path.write_text("{")
-    with pytest.raises(MatineeError, match=r"a\.json: not valid JSON \(Expecting property name"):
+    with pytest.raises(MatineeError, match=r"a\.json: not valid JSON \(line 1, column 2: Expecting property name"):
         read_json(path)
     path.write_bytes(b"\xff")
     with pytest.raises(MatineeError, match=r"a\.json: not valid JSON"):
@@ -229,18 +228,43 @@ def test_numbers_in_json_are_finite(value: float | None, digits: int | None, num
     assert json_number(value, digits) == number
 
 
-def test_a_file_that_was_changed_since_is_not_given_out(tmp_path: Path) -> None:
-    (tmp_path / "below").mkdir()
-    (tmp_path / "a.npz").write_bytes(b"abc")
-    (tmp_path / "below" / "b.npz").write_bytes(b"def")
-    write_digests(tmp_path)
-    assert checked_file(tmp_path, "a.npz") == tmp_path / "a.npz"
-    assert checked_file(tmp_path, "below/b.npz") == tmp_path / "below" / "b.npz"
-    (tmp_path / "a.npz").write_bytes(b"abb")
-    with pytest.raises(
-        MatineeError, match=rf"a\.npz: found sha256 \w+, expected \w+.* delete the folder {tmp_path.name}"
-    ):
-        checked_file(tmp_path, "a.npz")
-    (tmp_path / "new.npz").touch()
-    with pytest.raises(MatineeError, match="expected None"):
-        checked_file(tmp_path, "new.npz")
+DAMAGED = {
+    b"": "the file is empty",
+    b"  \n": "the file is empty",
+    b"\xff\xfe": "byte 0 is no UTF-8",
+    b'{"a": 1': "line 1, column 8: Expecting ',' delimiter",
+    b"root:x:0:0:secret": "line 1, column 1: Expecting value",
+    b"[" * 100_000: "nested too deeply",
+    b"9" * 10_000: "a number is too long",
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_damaged_json_is_refused_without_a_word_of_its_content(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "champion.json"
+    path.write_bytes(content)
+    with pytest.raises(MatineeError) as caught:
+        read_json(path, "restore it")
+    assert str(caught.value) == f"{path}: not valid JSON ({DAMAGED[content]}); restore it"
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MatineeError, match=r"gone\.json: no such file; has the step that writes it run\?$"):
+        read_json(tmp_path / "gone.json")
+    with pytest.raises(MatineeError, match=r"gone\.json: no such file; restore it$"):
+        read_json(tmp_path / "gone.json", "restore it")
+    with pytest.raises(MatineeError, match=r"is a folder, expected a JSON file; remove it, then restore it$"):
+        read_json(tmp_path, "restore it")
+
+
+def test_a_state_folder_that_is_read_has_to_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATINEE_HOME", str(tmp_path / "typo"))
+    assert default_home().root == tmp_path / "typo", "a run creates it"
+    with pytest.raises(MatineeError, match=r"typo: no such state folder\. MATINEE_HOME names it"):
+        existing_home()
+    monkeypatch.setenv("MATINEE_HOME", "")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MatineeError, match=r"var: no such state folder\. It is `var` in the folder"):
+        existing_home()
+    (tmp_path / "var").mkdir()
+    assert existing_home().root == tmp_path / "var"

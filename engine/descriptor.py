@@ -16,13 +16,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, StrictBool, ValidationError, model_validator
 
-from engine.errors import ArtifactError, DescriptorError, nearest
+from engine.errors import RESTORE, ArtifactError, DescriptorError, nearest
 from engine.evaluation import Evaluation
 from engine.node_schema import ArtifactName, Closed, FiniteFloat, PopulationRankerNode, ScoringRankerNode
 
 FORMAT = "matinee/1"
 ShortText = Annotated[str, Field(max_length=512)]
 FILE = "descriptor.json"
+LONGEST_FORMAT = 40
 
 
 class ArtifactEntry(Closed):
@@ -170,11 +171,16 @@ def parse_descriptor(text: str | bytes, source: str) -> Descriptor:
     try:
         plain = json.loads(text)
     except (ValueError, RecursionError) as error:  # the second: brackets nested thousands deep
-        raise DescriptorError(f"{source}: not JSON ({error})") from None
+        raise DescriptorError(f"{source}: not JSON ({error}); {RESTORE}") from None
     # Asked first: of another format, validation would only list all keys that it does not know.
     written = plain.get("format") if isinstance(plain, dict) else None
     if written != FORMAT:
-        raise DescriptorError(f"{source}: format {written!r}; this engine reads {FORMAT!r}")
+        # Quoted only where it may be a format: the file may be any, when the path is a link.
+        found = repr(written) if isinstance(written, str) and len(written) <= LONGEST_FORMAT else "none"
+        raise DescriptorError(
+            f"{source}: format {found}; this engine reads {FORMAT!r}: publish the day again with this version of "
+            "matinee, or restore the file from a backup"
+        )
     try:
         return Descriptor.model_validate(plain)
     except ValidationError as error:
@@ -182,7 +188,7 @@ def parse_descriptor(text: str | bytes, source: str) -> Descriptor:
             f"{'.'.join(map(str, problem['loc'])) or 'descriptor'}: {problem['msg']}" for problem in error.errors()
         ]
         more = f" (and {len(lines) - 3} more)" if len(lines) > 3 else ""
-        raise DescriptorError(f"{source}: {'; '.join(lines[:3])}{more}") from None
+        raise DescriptorError(f"{source}: {'; '.join(lines[:3])}{more}; {RESTORE}") from None
 
 
 def read_descriptor(folder: Path) -> Descriptor:
@@ -191,7 +197,9 @@ def read_descriptor(folder: Path) -> Descriptor:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DescriptorError(f"{path}: cannot be read ({error.strerror}); is this a published version?") from None
+        raise DescriptorError(
+            f"{path}: cannot be read ({error.strerror}); is this a published version? If so, {RESTORE}"
+        ) from None
     return parse_descriptor(content, str(path))
 
 
@@ -202,7 +210,7 @@ def artifact_entry(path: Path) -> ArtifactEntry:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return ArtifactEntry(sha256=digest, bytes=path.stat().st_size)
     except OSError as error:
-        raise ArtifactError(f"{path}: cannot be read ({error.strerror}); expected an artifact") from None
+        raise ArtifactError(f"{path}: cannot be read ({error.strerror}), expected an artifact; {RESTORE}") from None
 
 
 def check_artifacts(folder: Path, descriptor: Descriptor, content: str | None = None) -> None:
@@ -213,17 +221,17 @@ def check_artifacts(folder: Path, descriptor: Descriptor, content: str | None = 
     if content is not None and descriptor.content != content:
         raise ArtifactError(
             f"{folder}: holds other contents ({descriptor.content[:12]}…) than were published under this name "
-            f"({content[:12]}…); restore the version's folder from where it was published"
+            f"({content[:12]}…); {RESTORE}"
         )
     root = folder.resolve()
     for name, expected in descriptor.artifacts.items():
         path = folder / name
         # The schema keeps names inside the folder, but a link may still lead out of it.
         if not path.resolve().is_relative_to(root):
-            raise ArtifactError(f"{path}: leads out of the version's folder; expected a file inside it")
+            raise ArtifactError(f"{path}: leads out of the version's folder, expected a file inside it; {RESTORE}")
         actual = artifact_entry(path)
         if actual != expected:
             raise ArtifactError(
                 f"{path}: {actual.bytes} bytes with sha256 {actual.sha256[:12]}…; expected {expected.bytes} with "
-                f"{expected.sha256[:12]}…: the file was altered after publishing, restore it or publish again"
+                f"{expected.sha256[:12]}…: the file was altered after publishing; {RESTORE}"
             )

@@ -15,6 +15,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+RESTORE = "restore the version's folder from a backup, or remove it and publish its day again"
+"""What to do about a version that is not as it was published; at the end of messages, behind a semicolon."""
+
 
 class EngineError(Exception):
     """Base of all errors raised by the engine on purpose."""

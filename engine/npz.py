@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import ArtifactError
+from engine.errors import RESTORE, ArtifactError
 
 Layout = dict[str, str]
 """The type and the dimensions of each array of a file, by its name, e.g. `f4:2`."""
@@ -44,7 +44,7 @@ def load_arrays(path: Path, layout: Layout) -> dict[str, npt.NDArray[Any]]:
     except FileNotFoundError:
         raise ArtifactError(f"{path}: no such file; expected arrays {', '.join(layout)}") from None
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{path}: not readable as arrays ({error}); publish the version again") from None
+        raise ArtifactError(f"{path}: not readable as arrays ({error}); {RESTORE}") from None
     for name, wanted in layout.items():
         kind, _, dimensions = wanted.partition(":")
         array = arrays[name]

@@ -24,7 +24,7 @@ from engine.descriptor import (
     check_artifacts,
     read_descriptor,
 )
-from engine.errors import GoldenMismatch, RequestError
+from engine.errors import RESTORE, GoldenMismatch, RequestError
 from engine.loader import Wiring
 from engine.node_schema import PopulationRankerNode
 from engine.nodes import Answers, ScoringRanker
@@ -165,7 +165,7 @@ def load(folder: Path, *, unpublished: bool = False, content: str | None = None)
     wiring = Wiring(folder, descriptor.catalogue)
     engine = Engine(descriptor, wiring, _populations(descriptor, wiring))
     if not descriptor.golden and not unpublished:
-        raise GoldenMismatch(f"{folder}: no golden requests, so nothing shows that it ranks as published")
+        raise GoldenMismatch(f"{folder}: no golden requests, so nothing shows that it ranks as published; {RESTORE}")
     _replay(engine, folder)
     return engine
 
@@ -211,7 +211,7 @@ def _replay(engine: Engine, folder: Path) -> None:
         was, now = old.response[place : place + 1], new.response[place : place + 1]
         raise GoldenMismatch(
             f"{folder}: golden request {number} (user {old.request.user_id!r}) is answered otherwise at place "
-            f"{place + 1}: {_shown(now)} instead of {_shown(was)}; do not serve this version"
+            f"{place + 1}: {_shown(now)} instead of {_shown(was)}; do not serve this version, but {RESTORE}"
         )
 
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from engine.arrays import Codes, Singles, Strings
 from engine.categories import Categories
-from engine.errors import ArtifactError, nearest
+from engine.errors import RESTORE, ArtifactError, nearest
 from engine.ids import Ids
 from engine.items import Items
 
@@ -35,7 +35,7 @@ def _read(path: Path, required: tuple[str, ...]) -> pa.Table:
     try:
         table = pq.read_table(path, partitioning=None)
     except (pa.ArrowException, OSError) as error:
-        raise ArtifactError(f"{path}: not readable as parquet ({error}); publish the version again") from None
+        raise ArtifactError(f"{path}: not readable as parquet ({error}); {RESTORE}") from None
     for name in required:
         if name not in table.column_names:
             raise ArtifactError(f"{path}: no column {name!r}; found {', '.join(table.column_names)}")

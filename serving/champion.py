@@ -15,6 +15,7 @@ from engine.ranking import Engine, load
 _LOG = logging.getLogger("matinee.serving")
 _CONTENT = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=:@-]*")  # a folder's name: no slash, no dot first
+_AGAIN = "publish a day again, which moves the alias, or restore the file from a backup"
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,13 @@ def read_alias(registry: Path, pipeline: str, alias: str = "champion") -> Pointe
         version, content = pointer["version"], pointer["content"]
     except FileNotFoundError:
         raise EngineError(f"{path}: no such alias; publish a version of {pipeline!r} first") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EngineError(f'{path}: not readable ({error!r}); expected {{"version": …, "content": …}}') from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        expected = 'expected {"version": …, "content": …}'
+        raise EngineError(f"{path}: not readable ({type(error).__name__}), {expected}; {_AGAIN}") from None
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
-        raise EngineError(f"{path}: {version!r} is no version")
+        raise EngineError(f"{path}: {str(version)[:80]!r} is no version; {_AGAIN}")
     if not isinstance(content, str) or not _CONTENT.fullmatch(content):
-        raise EngineError(f"{path}: {content!r} is no content digest")
+        raise EngineError(f"{path}: {str(content)[:80]!r} is no content digest; {_AGAIN}")
     return Pointer(version, content)
 
 

@@ -151,9 +151,9 @@ def test_a_missing_data_folder(tmp_path: Path, cli: Cli) -> None:
     [
         (
             HEADER.replace(",Country", "").encode() + b"\n1,20001,X,1,2011-02-01 10:00:00,1.0,12001\n",
-            f"line 1: found the header '{HEADER.replace(',Country', '')}', expected '{HEADER}' (missing: Country)",
+            f"line 1 is not the header '{HEADER}' (missing: Country); correct the file, or its declaration",
         ),
-        (bytes(range(256)) * 40, "not UTF-8 text, it begins with "),
+        (bytes(range(256)) * 40, "not UTF-8 text: byte 0x00 at column 1 of line 1"),
         (b"", f"the file is empty (0 bytes); expected at least the header {HEADER}"),
     ],
     ids=["wrong columns", "binary rubbish", "empty file"],
@@ -167,7 +167,8 @@ def test_a_file_that_is_another_one(content: bytes, message: str, tmp_path: Path
     said = cli(tiny.home, *step(tiny, "land"))
 
     assert said.code == 1
-    assert said.err.startswith(f"matinee: SourceError\n{file}: {message}")
+    assert said.err.startswith(f"matinee: SourceError\n{file}")
+    assert message in said.err
     assert not list(tiny.home.rglob(f"ds={DAY}/*.parquet"))
     file.write_bytes(good)
     assert cli(tiny.home, *step(tiny, "land")).code == 0

@@ -7,6 +7,7 @@ else is a bug of matinee and keeps its traceback.
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -23,6 +24,20 @@ if TYPE_CHECKING:
     from tasks.runs.run import Run
 
 Result = TypeVar("Result")
+DISK_ADVICE = (
+    "No partial output was left behind. Free some space, or fix the disk or its permissions, then run this step again"
+)
+PATH_ADVICE = {
+    errno.EISDIR: "A file is expected here: name a file, or move the folder away",
+    errno.ENOTDIR: "A folder is expected here, and a file has its name: name another path, or move the file away",
+    errno.EEXIST: "Something has this name already: name another path, or move it away",
+    errno.ENAMETOOLONG: "Give it a shorter name",
+    errno.ELOOP: "Links lead in a circle: name the file itself",
+    errno.EACCES: "This user may not do that: change the permissions, or name another path",
+    errno.EPERM: "This user may not do that: change the permissions, or name another path",
+    errno.EROFS: "The file system is mounted read-only: name another path, or mount it for writing",
+}
+"""What to do about a path that is wrong, by what the system said; of everything else, the disk is at fault."""
 NO_ERROR_MESSAGE = "ended without an error message: it was killed or it timed out"
 
 
@@ -113,10 +128,8 @@ def explained(error: Exception, place: str = "") -> MatineeError | None:
         )
     if isinstance(error, OSError):
         file = f"{error.filename}: " if error.filename else ""
-        return MatineeError(
-            f"{place}{file}{error.strerror or error}. No partial output was left behind. Free some space, or fix the "
-            "disk or its permissions, then run this step again"
-        )
+        advice = PATH_ADVICE.get(error.errno or 0, DISK_ADVICE)
+        return MatineeError(f"{place}{file}{error.strerror or error}. {advice}")
     return None
 
 

@@ -11,6 +11,7 @@ Times are UTC: one without an offset is taken as it stands, one with an offset o
 from __future__ import annotations
 
 import csv
+import difflib
 import re
 import tempfile
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 # Well below DuckDB's own limit of 2 MB, so that this one decides.
 LONGEST_LINE = 1_000_000
 LONGEST_RAW = 65_536
+MOST_NAMED = 5
 LINE_NUMBER = "line_number"
 REJECTS = "_rejects"
 """Landed beside a source's tables: the lines of its files that could not be read."""
@@ -109,30 +111,44 @@ def _check_header(path: Path, layout: Layout) -> None:
     expected = layout.delimiter.join(layout.header)
     if not first:
         raise SourceError(f"{path}: the file is empty (0 bytes); expected at least the header {expected}")
+    line = first.removeprefix(_BOM)
+    if problem := _no_text(line):
+        raise SourceError(f"{path}: not UTF-8 text: {problem} of line 1; expected the header {expected}")
     try:
-        text = first.removeprefix(_BOM).decode("utf-8").rstrip("\r\n")
-        if "\0" in text:
-            raise ValueError
-        header = tuple(next(csv.reader([text], delimiter=layout.delimiter), []))
-    except (ValueError, csv.Error):
-        raise SourceError(
-            f"{path}: not UTF-8 text, it begins with {first[:16]!r}; expected the header {expected}"
-        ) from None
+        header = tuple(next(csv.reader([line.decode("utf-8").rstrip("\r\n")], delimiter=layout.delimiter), []))
+    except csv.Error:
+        header = ()
     if header != layout.header:
         raise SourceError(
-            f"{path}: line 1: found the header {text[:500]!r}, expected {expected!r}{_difference(header, layout)}; "
+            f"{path}: line 1 is not the header {expected!r} ({_difference(header, layout)}); "
             "correct the file, or its declaration in transforms/datasets/"
         )
 
 
+def _no_text(line: bytes) -> str | None:
+    """Say which byte is no text; None if all are."""
+    try:
+        place = line.decode("utf-8").find("\0")
+    except UnicodeDecodeError as error:
+        return f"byte {line[error.start]:#04x} at column {error.start + 1}"
+    return f"byte 0x00 at column {place + 1}" if place >= 0 else None
+
+
 def _difference(header: Sequence[str], layout: Layout) -> str:
+    """Compare a header with the declared one by what is declared: other fields may be anything, a password say."""
     missing = [name for name in layout.header if name not in header]
-    extra = [name for name in header if name not in layout.header]
+    extra = [number for number, name in enumerate(header, start=1) if name not in layout.header]
     if not missing and not extra:
-        return " (the order differs)"
+        return "the order differs" if len(header) == len(layout.header) else "a column stands twice"
     parts = [f"missing: {', '.join(missing)}"] * bool(missing)
-    parts += [f"unknown: {', '.join(extra)[:200]}"] * bool(extra)
-    return f" ({'; '.join(parts)})"
+    for number in extra[:MOST_NAMED]:
+        near = difflib.get_close_matches(header[number - 1], missing, n=1, cutoff=0.7)
+        parts.append(f"field {number} is {f'almost {near[0]}' if near else 'not declared'}")
+    if len(extra) > MOST_NAMED:
+        parts.append(f"{len(extra) - MOST_NAMED} more fields are not declared")
+    if len(header) == 1 and (other := next((mark for mark in ",;\t|" if mark in header[0]), None)):
+        parts.append(f"it has the delimiter {other!r}, declared is {layout.delimiter!r}")
+    return "; ".join(parts)
 
 
 Problem = tuple[str | None, str]

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tasks.errors import SpecError
 from tasks.sources.csv_files import LINE_NUMBER, Layout
+from tasks.spec.explain import explain
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.values import Day as CalendarDay
 from tasks.spec.yaml_lines import nearest, read_document
@@ -146,12 +147,7 @@ def load_dataset(name: str, folder: Path = TRANSFORMS / "datasets") -> Dataset:
     try:
         dataset = Dataset.model_validate(document.value)
     except ValidationError as error:
-        lines = [
-            f"{document.at(problem['loc'])}: {'.'.join(map(str, problem['loc']))}: "
-            f"{problem['msg'].removeprefix('Value error, ')}"
-            for problem in error.errors()
-        ]
-        raise SpecError("\n".join(lines)) from None
+        raise SpecError(explain(document, Dataset, error.errors())) from None
     if dataset.name != name:
         raise SpecError(f"{document.at(('name',))}: name: found {dataset.name!r}, expected {name!r}, as the file")
     return dataset

@@ -63,7 +63,8 @@ def _split(workbook: zipfile.ZipFile, table: Table, home: Download) -> tuple[dic
         for number, cells in enumerate(_rows(sheet, strings, len(header))):
             if number == 0:
                 if tuple(cells) != header:
-                    raise ValueError(f"found the header {', '.join(cells)}")
+                    # Its own text is not quoted: whatever else may stand in a file is not for a message.
+                    raise ValueError("its first row is another header")
                 continue
             values = [_text(cell, kind) for cell, kind in zip(cells, table.layout.types, strict=True)]
             day = values[key][:10]

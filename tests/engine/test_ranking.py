@@ -201,7 +201,7 @@ def test_a_version_known_by_other_contents_is_refused(version: Path) -> None:
         load(version, content="0" * 64)
     assert str(caught.value) == (
         f"{version}: holds other contents ({content[:12]}…) than were published under this name (000000000000…); "
-        "restore the version's folder from where it was published"
+        "restore the version's folder from a backup, or remove it and publish its day again"
     )
 
 

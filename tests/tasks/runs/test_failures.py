@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,23 @@ def test_a_full_disk_is_named_with_the_file(run: Run) -> None:
         "Free some space, or fix the disk or its permissions, then run this step again"
     )
     assert last_words(run, "retrieve") == f"{caught.value}\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EISDIR, "A file is expected here: name a file, or move the folder away"),
+        (errno.ENOTDIR, "A folder is expected here, and a file has its name"),
+        (errno.ENAMETOOLONG, "Give it a shorter name"),
+        (errno.EACCES, "change the permissions, or name another path"),
+        (errno.EIO, "Free some space, or fix the disk"),
+    ],
+)
+def test_a_wrong_path_is_not_blamed_on_the_disk(number: int, advice: str) -> None:
+    said = str(explained(OSError(number, os.strerror(number), "/some/file")))
+    assert said.startswith(f"/some/file: {os.strerror(number)}. ")
+    assert advice in said
+    assert ("Free some space" in said) == (number == errno.EIO)
 
 
 def test_a_step_out_of_order_is_told_to_run_the_steps_before_it(run: Run) -> None:

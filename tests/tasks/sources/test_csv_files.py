@@ -145,20 +145,33 @@ def test_a_line_without_end_is_rejected(csv: Path) -> None:
         (b"", r"the file is empty \(0 bytes\); expected at least the header Id,Name,At"),
         (
             b"Id;Name;At\n1;a;\n",
-            r"line 1: found the header 'Id;Name;At', expected 'Id,Name,At' \(missing: Id, Name, At",
+            r"line 1 is not the header 'Id,Name,At' \(missing: Id, Name, At; field 1 is not declared; it has the "
+            r"delimiter ';', declared is ','\)",
         ),
-        (b"Id,Nome,At\n", r"\(missing: Name; unknown: Nome\)"),
+        (b"Id,Nome,At\n", r"\(missing: Name; field 2 is almost Name\)"),
+        (b"Id,Name,At,At\n", r"\(a column stands twice\)"),
+        (b"Id,Name,At,x,y,z,u,v,w\n", r"\(field 4 is not declared; .*; field 8 is not declared; 1 more fields are not"),
         (b"Id,At,Name\n", r"\(the order differs\)"),
-        (b"1,a,2020-01-01\n", r"found the header '1,a,2020-01-01'"),
-        (bytes(range(256)), r"not UTF-8 text, it begins with b'\\x00"),
-        ("Id,Name,At\n".encode("utf-16"), r"not UTF-8 text, it begins with b'\\xff\\xfe"),
-        (b"PK\x03\x04" + bytes(50), r"not UTF-8 text, it begins with b'PK"),
+        (b"1,a,2020-01-01\n", r"\(missing: Id, Name, At; field 1 is not declared; field 2 is not declared; field 3"),
+        (bytes(range(256)), r"not UTF-8 text: byte 0x00 at column 1 of line 1; expected the header Id,Name,At"),
+        ("Id,Name,At\n".encode("utf-16"), r"not UTF-8 text: byte 0xff at column 1 of line 1"),
+        (b"PK\x03\x04" + bytes(50), r"not UTF-8 text: byte 0x00 at column 5 of line 1"),
     ],
 )
 def test_a_file_that_is_another_one_is_refused(csv: Path, content: bytes, message: str) -> None:
     with pytest.raises(SourceError, match=message) as error:
         read(csv, content)
     assert str(csv) in str(error.value)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_no_word_of_another_file_is_quoted(csv: Path, delimiter: str) -> None:
+    """A link or a mistake may name any file: what is declared is compared, what stands there is not repeated."""
+    secret = f"toor:x:0:0{delimiter}hunter2{delimiter}Id\n".encode()
+    for content in (secret, secret * 3, secret + b"\0", b"\xff" + secret, b'"' + secret):
+        with pytest.raises(SourceError) as caught:
+            read(csv, content)
+        assert not any(word in str(caught.value) for word in ("toor", "hunter2", "0:0"))
 
 
 def test_a_header_alone_is_a_file_without_rows(csv: Path) -> None:

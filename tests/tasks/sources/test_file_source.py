@@ -163,15 +163,20 @@ def test_one_file_is_split_into_days_and_a_static_one_lands_on_the_first(tmp_pat
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("closed:", "shut:", r"shop.yaml:6: shut: Extra inputs are not permitted"),
-        ("INTEGER", "INT", r"shop.yaml:11: tables.lines.columns.0.type: Input should be 'VARCHAR'"),
-        ("sunday", "sontag", r"shop.yaml:6: closed.weekdays.0: Input should be 'monday'"),
+        ("closed:", "shut:", r"shop.yaml:6: unknown key 'shut'; expected one of closed, "),
+        (
+            "INTEGER",
+            "INT",
+            r"shop.yaml:11: tables.lines.columns.0.type: found 'INT', expected one of VARCHAR, BOOLEAN, ",
+        ),
+        ("sunday", "sontag", r"shop.yaml:6: closed.weekdays.0: found 'sontag', expected one of monday, "),
         ("{ds}.csv", "all.csv", "expected exactly one of: a file name with {ds}, `day`, `static: true`"),
         ("{ds}.csv", "../{ds}.csv", "expected a path below the data folder"),
         ("name: at", "name: id", "names must differ"),
         ("name: at", "name: ds", "none may be `line_number` or `ds`"),
         ("name: shop", "name: shoe", r"shop.yaml:2: name: found 'shoe', expected 'shop'"),
-        ("first_day: 2020-01-01", "first_day: soon", r"shop.yaml:4: first_day: Input should be a valid date"),
+        ("first_day: 2020-01-01", "first_day: soon", r"shop.yaml:4: first_day: found 'soon', expected a day"),
+        ("first_day: 2020-01-01", "first_day: 0", r"shop.yaml:4: first_day: found '0', expected a day"),
     ],
 )
 def test_a_wrong_declaration_names_line_and_key(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import SourceError
+from tasks.errors import SourceError, quoted
 from tasks.quarantine.corrected_rows import CorrectedRow, Match
 from tasks.quarantine.rejected_rows import RejectedRow
 from tasks.sources.csv_files import LINE_NUMBER, read_csv
@@ -64,7 +64,8 @@ def _one_line(corrected: CorrectedRow) -> str:
     text = corrected.values.get(RAW)
     if text is None or "\n" in text or "\r" in text:
         raise SourceError(
-            f"{corrected.place}: {RAW}: found {text!r}, expected the corrected text of the line, without a line break"
+            f"{corrected.place}: {RAW}: found {quoted(text)}, expected the corrected text of the line, without a line "
+            "break"
         )
     return text
 

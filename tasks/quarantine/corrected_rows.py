@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import SourceError, first_line
+from tasks.errors import SourceError, first_line, quoted
 from tasks.quarantine.rejected_rows import RejectedRow
 from tasks.quarantine.spreadsheet_cells import from_cell
 from tasks.sources.csv_files import LINE_NUMBER
@@ -141,14 +141,14 @@ def match_rows(corrected: Sequence[CorrectedRow], rejected: Sequence[RejectedRow
         value = one.values[column] or ""
         candidates = [row for row in by_value.get(value, []) if _may_mean(one, row)]
         if not candidates:
-            problems.append(f"{one.place}: {column} {value!r}: no row in quarantine has it")
+            problems.append(f"{one.place}: {column} {quoted(value)}: no row in quarantine has it")
         elif len(candidates) > 1:
             problems.append(
-                f"{one.place}: {column} {value!r}: {len(candidates)} rejected rows have it; give --table and --as-of, "
-                f"or the column {ID}"
+                f"{one.place}: {column} {quoted(value)}: {len(candidates)} rejected rows have it; give --table and "
+                f"--as-of, or the column {ID}"
             )
         elif candidates[0].id in matched:
-            problems.append(f"{one.place}: {column} {value!r}: found twice, expected each row once")
+            problems.append(f"{one.place}: {column} {quoted(value)}: found twice, expected each row once")
         else:
             matched.add(candidates[0].id)
             matches.append(Match(candidates[0], one))
@@ -165,7 +165,7 @@ def _identifying_column(first: CorrectedRow, by: str | None) -> str:
     if column is None or column not in names:
         expected = by or f"{ID} or {LINE_NUMBER}"
         raise SourceError(
-            f"{first.place}: found the columns {', '.join(names)}; expected {expected} among them, to know which "
+            f"{first.place}: found no column {expected}, expected it to know which "
             "rejected row each one stands for; `matinee quarantine show … --out` writes it, or name a column with "
             f"--match{nearest(column or ID, names)}"
         )

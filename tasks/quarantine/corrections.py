@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import LandingError, SourceError
+from tasks.errors import LandingError, SourceError, quoted
 from tasks.quarantine.corrected_lines import RAW, read_lines
 from tasks.quarantine.corrected_rows import DESCRIBING, CorrectedRow, Match
 from tasks.quarantine.rejected_rows import UNPARSEABLE, Part, RejectedRow
@@ -148,10 +148,11 @@ def _typed(
     columns = [name for name in corrected[0].values if name in types and name != LINE_NUMBER]
     for row in corrected:
         # A file with rows of several tables has the columns of all of them: those of the others are empty here.
-        given = [name for name, text in row.values.items() if text is not None]
+        given = {name: number for number, (name, text) in enumerate(row.values.items(), 1) if text is not None}
         if unknown := [name for name in given if name not in types and name not in {*DESCRIBING, RAW}]:
+            # By its number: the file may be any, and only what is declared is repeated of it.
             raise SourceError(
-                f"{row.place}: unknown column {unknown[0]!r}; expected some of {', '.join(types)}"
+                f"{row.place}: column {given[unknown[0]]} is unknown; expected some of {', '.join(types)}"
                 f"{nearest(unknown[0], types)}"
             )
     if not columns:
@@ -176,7 +177,7 @@ def _cast_column(corrected: Sequence[CorrectedRow], name: str, kind: str) -> lis
         values = [value for (value,) in connection.execute(query, [given]).fetchall()]
     for row, text, value in zip(corrected, given, values, strict=True):
         if text is not None and value is None:  # try_cast turns what does not fit into a null
-            raise SourceError(f"{row.place}: {name}: found {text!r}, expected {kind}")
+            raise SourceError(f"{row.place}: {name}: found {quoted(text)}, expected {kind}")
     return values
 
 

@@ -105,8 +105,8 @@ def test_table_and_day_tell_rows_with_equal_lines_apart() -> None:
 @pytest.mark.parametrize(
     ("corrected", "by", "said"),
     [
-        ([{"word": "a"}], None, "found the columns word; expected rejected_id or line_number among them"),
-        ([{"word": "a"}], "wort", "expected wort among them.*did you mean 'word'"),
+        ([{"word": "a"}], None, "found no column rejected_id or line_number, expected it to know which"),
+        ([{"word": "a"}], "wort", "found no column wort, .*did you mean 'word'"),
         ([{"rejected_id": "q"}], None, "m:0: rejected_id 'q': no row in quarantine has it"),
         ([{"line_number": "3"}], None, "m:0: line_number '3': 2 rejected rows have it"),
         ([{"rejected_id": "x"}, {"rejected_id": "x"}], None, "m:1: rejected_id 'x': found twice"),

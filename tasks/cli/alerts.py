@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from tasks.cli.options import example
+from tasks.cli.values import MOST_DAYS, MOST_SECONDS, whole_number
 from tasks.operations.terminal import plain_console
 
 if TYPE_CHECKING:
@@ -21,13 +22,15 @@ console = plain_console()
 
 
 @app.command("list", epilog=example("matinee alerts list --days 7"))
-def list_(days: Annotated[int, typer.Option(min=1, help="Show alerts of the last so many days.")] = 30) -> None:
+def list_(
+    days: Annotated[int, whole_number(1, MOST_DAYS, meaning="Show alerts of the last so many days.")] = 30,
+) -> None:
     """List the alerts: to how many sinks each was sent, and which sinks it waits for and why."""
     from tasks.alerts.outbox import Outbox
     from tasks.alerts.sinks import configured_sinks
-    from tasks.store.files import default_home
+    from tasks.store.files import existing_home
 
-    outbox, sinks = Outbox(default_home()), configured_sinks()
+    outbox, sinks = Outbox(existing_home()), configured_sinks()
     first = (datetime.now(UTC) - timedelta(days=days)).isoformat()
     table = Table("written", "message", "sinks")
     for entry in outbox.entries():
@@ -86,9 +89,9 @@ def retry() -> None:
     """Send what waits now, also to sinks that are paused after a failure; exits with 1 if something still waits."""
     from tasks.alerts.outbox import Outbox
     from tasks.alerts.sinks import configured_sinks, deliver
-    from tasks.store.files import default_home
+    from tasks.store.files import existing_home
 
-    outbox, sinks = Outbox(default_home()), configured_sinks()
+    outbox, sinks = Outbox(existing_home()), configured_sinks()
     # Longer than a run may take for it: whoever calls this waits for the messages alone.
     sent = deliver(outbox, sinks, force=True, seconds=600)
     waiting = len(outbox.waiting())
@@ -145,7 +148,7 @@ def _maintain_airflow(home: Home, url: str | None, known: frozenset[str]) -> fro
 
 def watch(
     once: Annotated[bool, typer.Option("--once", help="Poll once and end, for cron.")] = False,
-    every: Annotated[int, typer.Option(min=1, help="Seconds between two polls.")] = 30,
+    every: Annotated[int, whole_number(1, MOST_SECONDS, meaning="Seconds between two polls.")] = 30,
     airflow: Annotated[
         str | None, typer.Option(help="Address of Airflow's API server; the local stack's if absent.")
     ] = None,
@@ -156,9 +159,9 @@ def watch(
     from tasks.alerts.watchdog import Watch
     from tasks.errors import MatineeError
     from tasks.operations.local_airflow.processes import end_idle_orphans
-    from tasks.store.files import default_home
+    from tasks.store.files import existing_home
 
-    home, known = default_home(), frozenset[str]()
+    home, known = existing_home(), frozenset[str]()
     watcher = Watch(home, url=airflow)
     while True:
         try:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tasks.cli.days import console
 from tasks.cli.options import AsOf, Pipeline
-from tasks.errors import CheckFailed, MatineeError
+from tasks.errors import CheckFailed, MatineeError, quoted, visible
 from tasks.runs.steps import CHECKS
 
 if TYPE_CHECKING:
@@ -35,10 +35,11 @@ def check(
 ) -> None:
     """Check a day's landed data, features, examples and predictions; exits with 1 if a critical check fails."""
     if what not in {*WHAT, "all"}:
-        raise typer.BadParameter(f"found {what!r}, expected {', '.join(WHAT)} or all")
+        raise typer.BadParameter(f"--what: found {quoted(what)}, expected {', '.join(WHAT)} or all")
     from tasks.runs.inspection import run_to_inspect
+    from tasks.store.files import existing_home
 
-    run = run_to_inspect(pipeline, as_of.date(), attempt)
+    run = run_to_inspect(pipeline, as_of, attempt, existing_home())
     chosen = [name for name in WHAT if _exists(run, name)] if what == "all" else [what]
     where = f" as of {run.as_of}, sample and models of the attempt {run.attempt}"
     console.print(Text.assemble((run.spec.name, "bold"), where))
@@ -81,7 +82,7 @@ def _check(run: Run, what: str, *, failed_only: bool, alone: bool) -> str | None
         if alone:
             raise
         # A check that cannot run hides none of the others, but counts as critical: it has not passed.
-        console.print(Text(f"{what}: {error}", "red"), soft_wrap=True)
+        console.print(Text(visible(f"{what}: {error}"), "red"), soft_wrap=True)
         return str(error)
     # A step that fails before it has measured anything leaves an earlier call's file, which must not pass for its own.
     if path.exists() and path.stat().st_mtime_ns != before:
@@ -89,7 +90,7 @@ def _check(run: Run, what: str, *, failed_only: bool, alone: bool) -> str | None
             render_checks(step.line, read_checks(path.parent) or (), failed_only=failed_only), highlight=False
         )
     elif problem:
-        console.print(Text(problem, "red"))
+        console.print(Text(visible(problem), "red"))
     console.print()
     return problem
 
@@ -115,8 +116,9 @@ def skew(pipeline: Pipeline, as_of: AsOf) -> None:
     from tasks.monitoring.serving_log import served_dir
     from tasks.monitoring.skew import skew_of
     from tasks.runs.run import Run
+    from tasks.store.files import existing_home
 
-    run = Run.create(pipeline, as_of.date(), "cli")
+    run = Run.create(pipeline, as_of, "cli", home=existing_home())
     comparison = skew_of(run)
     if comparison is None:
         raise MatineeError(

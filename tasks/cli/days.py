@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tasks.cli.options import AsOf, Data, DryRun, Pipeline, grouped_options
+from tasks.cli.values import MOST_AT_ONCE, calendar_day, whole_number
 from tasks.operations.terminal import plain_console
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ console = plain_console()
 class Range:
     """Options of `backfill` that say which days are run, and how many at once."""
 
-    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First as-of day.")]
-    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last as-of day.")]
-    parallel: Annotated[int, typer.Option(min=1, max=64, help="Days that are trained side by side.")] = 1
+    first: Annotated[date, calendar_day("--from", meaning="First as-of day.")]
+    last: Annotated[date, calendar_day("--to", meaning="Last as-of day.")]
+    parallel: Annotated[int, whole_number(1, MOST_AT_ONCE, meaning="Days that are trained side by side.")] = 1
 
 
 def plan(pipeline: Pipeline, as_of: AsOf, data: Data = None) -> None:
@@ -33,9 +34,10 @@ def plan(pipeline: Pipeline, as_of: AsOf, data: Data = None) -> None:
     from tasks.evaluation.champion import outdated_verdicts
     from tasks.operations.plan import plan_run
     from tasks.runs.run import Run
+    from tasks.store.files import existing_home
 
     # The attempt is only a name: nothing is written, so there will be no such folder.
-    run = Run.create(pipeline, as_of.date(), "plan", data=data)
+    run = Run.create(pipeline, as_of, "plan", home=existing_home(), data=data)
     console.print(render_plan(run.spec, plan_run(run), outdated_verdicts(run.home, run.spec)), soft_wrap=True)
 
 
@@ -56,9 +58,13 @@ def backfill(
     from tasks.runs.run import Run
     from tasks.spec.load import load_spec
     from tasks.spec.project import pipeline_path
+    from tasks.store.files import default_home, existing_home
 
-    as_of_days = days_between(load_spec(pipeline_path(pipeline)), days.first.date(), days.last.date())
-    runs = [Run.create(pipeline, day, ATTEMPT, data=data) for day in as_of_days]
+    home = existing_home() if dry_run else default_home()
+    as_of_days = days_between(load_spec(pipeline_path(pipeline)), days.first, days.last)
+    first = Run.create(pipeline, as_of_days[0], ATTEMPT, home=home, data=data)
+    # The others by their days alone: each `create` reads the pipeline file again.
+    runs = [replace(first, as_of=day) for day in as_of_days]
     # Without the lock, because a survey only reads: it may be made while a backfill runs.
     if dry_run:
         _print_survey(runs, days.parallel, again=again)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,8 +16,9 @@ from tasks.cli import alerts, days, pages, quarantine, stack, upkeep
 from tasks.cli.check import check, skew
 from tasks.cli.options import AsOf, Attempt, Data, Pipeline, example
 from tasks.cli.prove import prove
-from tasks.errors import GateFailed, MatineeError, SpecError
-from tasks.operations.terminal import plain_console
+from tasks.cli.values import whole_number
+from tasks.errors import GateFailed, MatineeError, SpecError, quoted, visible
+from tasks.operations.terminal import plain_console, refuse_hidden_characters
 from tasks.runs.failures import call_step, explained
 from tasks.runs.narration import log
 from tasks.runs.step_log import VARIABLE, log_everything, log_to_stderr
@@ -43,10 +44,10 @@ console = plain_console()
 errors = plain_console(stderr=True)
 
 
-def _open_run(pipeline: str, as_of: datetime, attempt: str, data: Path | None = None) -> Any:
+def _open_run(pipeline: str, as_of: date, attempt: str, data: Path | None = None) -> Any:
     from tasks.runs.run import Run
 
-    return Run.create(pipeline, as_of.date(), attempt, data=data)
+    return Run.create(pipeline, as_of, attempt, data=data)
 
 
 def _run_step(name: str, run: Any, *args: Any) -> None:
@@ -75,7 +76,7 @@ def validate(pipeline: Pipeline) -> None:
     from tasks.store.files import default_home
 
     spec = load_spec(pipeline_path(pipeline))
-    console.print(Text.assemble((f"{spec.name} is valid", "green"), f": {spec.description}"))
+    console.print(Text.assemble((f"{spec.name} is valid", "green"), f": {visible(spec.description)}"))
     console.print(f"First day that can be run: {first_as_of(spec)} ({why_first(spec)})", soft_wrap=True)
     for notice in comparison_notices(spec, default_home()):
         console.print(Text.assemble(("Note: ", "yellow"), notice), soft_wrap=True)
@@ -95,13 +96,15 @@ _add_step("retrieve", "Fit the retrieval models of each cut and write candidates
 def labels(
     pipeline: Pipeline,
     as_of: AsOf,
-    examples: Annotated[int, typer.Option(min=0, max=100, help="Pairs to show of each rule.")] = 3,
+    examples: Annotated[int, whole_number(0, 100, meaning="Pairs to show of each rule.")] = 3,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when a rule decides nothing.")] = False,
 ) -> None:
     """Show what each rule of the label decides: counts, pairs, rules that never fire."""
     from tasks.cli.render_labels import render_labels
     from tasks.examples.label_report import label_report
+    from tasks.store.files import existing_home
 
+    existing_home()
     report = label_report(_open_run(pipeline, as_of, "cli"), examples)
     console.print(render_labels(report), highlight=False)
     if strict and report.idle:
@@ -124,7 +127,7 @@ def train(
     run = _open_run(pipeline, as_of, attempt)
     known = populations(run)
     if population is not None and population not in known:
-        raise typer.BadParameter(f"unknown population {population!r}; expected one of {', '.join(known)}")
+        raise typer.BadParameter(f"--population: unknown {quoted(population)}; expected one of {', '.join(known)}")
     for name in known if population is None else [population]:
         _run_step("train", run, name)
 
@@ -171,7 +174,7 @@ app.command(epilog=example("matinee skew streaming --as-of 2026-02-26"))(skew)
 def rank(
     pipeline: Pipeline,
     user: Annotated[str, typer.Option(help="User id.")],
-    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="Length of the list.")] = 10,
+    k: Annotated[int, whole_number(1, 1000, "-k", meaning="Length of the list.")] = 10,
     version: Annotated[str | None, typer.Option(help="A version; the champion if absent.")] = None,
 ) -> None:
     """Print the list that the published version gives a user, with scores and names."""
@@ -226,6 +229,7 @@ def main() -> None:
     warnings.simplefilter("ignore", DeprecationWarning)
     try:
         log_to_stderr(os.environ.get(VARIABLE) or None)
+        refuse_hidden_characters(sys.argv[1:])
         for line in unknown(os.environ):
             errors.print(f"matinee: {line}", style="yellow", highlight=False, soft_wrap=True)
         # The name is given because `python -m tasks.cli` would otherwise call itself that in every usage line.

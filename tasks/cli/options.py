@@ -5,23 +5,20 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
-from datetime import datetime
+from datetime import date
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from tasks.cli.values import calendar_day
 from tasks.operations.terminal import plain_console
 
 errors = plain_console(stderr=True)
 
 Pipeline = Annotated[str, typer.Argument(help="Name in pipelines/, or path of a pipeline file.")]
-AsOf = Annotated[
-    datetime,
-    # Without `formats` typer takes times of day, too, which would be cut off without a word.
-    typer.Option("--as-of", formats=["%Y-%m-%d"], help="UTC day; everything known by its end counts."),
-]
+AsOf = Annotated[date, calendar_day("--as-of", meaning="UTC day; everything known by its end counts.")]
 Attempt = Annotated[str, typer.Option(help="Folder of the run's files; steps of one run share it.")]
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of a `files` source.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]

@@ -5,29 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from tasks.cli.days import console
 from tasks.cli.options import Pipeline
+from tasks.cli.values import MOST_DAYS, file_to_write, whole_number
 
 
 def overview(
     pipeline: Pipeline,
-    days: Annotated[int, typer.Option(min=1, max=3660, help="Days to show, up to the latest that has run.")] = 90,
+    days: Annotated[int, whole_number(1, MOST_DAYS, meaning="Days to show, up to the latest that has run.")] = 90,
     out: Annotated[
-        Path | None, typer.Option(help="File for the overview alone; all pages go to MATINEE_HOME/pages if absent.")
+        Path | None,
+        file_to_write(meaning="File for the overview alone; all pages go to MATINEE_HOME/pages if absent."),
     ] = None,
 ) -> None:
     """Write the pages of a pipeline across days: outcomes, checks, volumes, metrics; champion timeline; versions."""
     from tasks.reports.page_routes import write_overview, write_pages
-    from tasks.store.files import default_home
+    from tasks.spec.project import pipeline_name
+    from tasks.store.files import existing_home
 
-    home = default_home()
+    home, name = existing_home(), pipeline_name(pipeline)
     if out is not None:
-        console.print(str(write_overview(home, pipeline, out, days)), highlight=False, soft_wrap=True)
+        console.print(str(write_overview(home, name, out, days)), highlight=False, soft_wrap=True)
         return
     # soft_wrap: a path that is broken into two lines cannot be copied.
-    for path in write_pages(home, pipeline, days):
+    for path in write_pages(home, name, days):
         console.print(str(path), highlight=False, soft_wrap=True)
 
 

@@ -11,15 +11,16 @@ from rich.text import Text
 
 from tasks.cli.days import console
 from tasks.cli.options import AsOf, Data, Pipeline, grouped_options
+from tasks.cli.values import whole_number
 
 
 @dataclass(frozen=True)
 class Work:
     """Options of `prove` on how the scenarios are run."""
 
-    days: Annotated[int, typer.Option(min=1, max=60, help="Days after the run's that are changed.")] = 7
+    days: Annotated[int, whole_number(1, 60, meaning="Days after the run's that are changed.")] = 7
     scratch: Annotated[Path | None, typer.Option(help="Folder to work in; the state folder if absent.")] = None
-    jobs: Annotated[int, typer.Option(min=1, max=4, help="Scenarios run at once.")] = 2
+    jobs: Annotated[int, whole_number(1, 4, meaning="Scenarios run at once.")] = 2
     keep: Annotated[bool, typer.Option("--keep", help="Keep the scenarios' files, to inspect them.")] = False
 
 
@@ -30,7 +31,7 @@ def prove(pipeline: Pipeline, as_of: AsOf, work: Work, data: Data = None) -> Non
     from tasks.proof.prove import render, work_folder
     from tasks.runs.run import Run
 
-    run = Run.create(pipeline, as_of.date(), "prove", data=data)
+    run = Run.create(pipeline, as_of, "prove", data=data)
     words = f" as of {run.as_of}, in scenarios that differ in the data after it"
     console.print(Text.assemble((run.spec.name, "bold"), words))
     with work_folder(run, console, work.scratch, work.keep) as folder:

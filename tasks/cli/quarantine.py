@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Annotated
@@ -11,8 +10,8 @@ import typer
 
 from tasks.cli.options import Data, Pipeline, example, grouped_options
 from tasks.cli.quarantine_options import MOST_ON_TERMINAL, Corrected, Output, Selection, Signature
-from tasks.errors import MatineeError
-from tasks.operations.terminal import plain_console
+from tasks.errors import MatineeError, quoted
+from tasks.operations.terminal import plain_console, write_data
 
 if TYPE_CHECKING:
     from tasks.operations.staleness import StaleDays
@@ -51,7 +50,7 @@ def list_(
     releases = releases_of(home, spec.source_name)
     if as_json:
         # Not through rich, which would wrap long lines and color the values.
-        sys.stdout.write(canonical_json(render_quarantine.quarantine_json(spec, counts, releases)))
+        write_data(canonical_json(render_quarantine.quarantine_json(spec, counts, releases)))
         return
     listing = render_quarantine.Listing(spec, counts, releases, outdated_days(spec, home, parts))
     console.print(render_quarantine.render_quarantine(listing, width=console.width, by_day=days), highlight=False)
@@ -78,7 +77,7 @@ def show(
 
     as_table = output.form == "table"
     if output.form not in FORMATS:
-        raise typer.BadParameter(f"--format: found {output.form!r}, expected {', '.join(FORMATS)}")
+        raise typer.BadParameter(f"--format: found {quoted(output.form)}, expected {', '.join(FORMATS)}")
     if as_table and output.out is not None:
         raise typer.BadParameter("--out: expected --format csv or jsonl with it")
     spec, home = _spec(pipeline)
@@ -95,7 +94,7 @@ def show(
         return
     text = rejected_rows_csv(rows) if output.form == "csv" else rejected_rows_jsonl(rows)
     if output.out is None:
-        sys.stdout.write(text)
+        write_data(text)
     else:
         write_text(output.out, text)
         console.print(f"wrote {len(rows):,} of {total:,} rows to {output.out}", highlight=False)
@@ -204,9 +203,9 @@ def _print_next(pipeline: str, proposal: Proposal, runs: Sequence[date], *, dry_
 def _spec(pipeline: str) -> tuple[Spec, Home]:
     from tasks.spec.load import load_spec
     from tasks.spec.project import pipeline_path
-    from tasks.store.files import default_home
+    from tasks.store.files import existing_home
 
-    return load_spec(pipeline_path(pipeline)), default_home()
+    return load_spec(pipeline_path(pipeline)), existing_home()
 
 
 def _check_names(spec: Spec, home: Home, selection: Selection) -> None:
@@ -216,11 +215,12 @@ def _check_names(spec: Spec, home: Home, selection: Selection) -> None:
     from tasks.spec.yaml_lines import nearest
 
     parts = rejected_parts(home, spec.name, date.min, date.max, earlier=True)
-    landed = {path.name for path in home.landing(spec.source_name).glob("[a-z]*")}
+    # Folders with days, as anybody may have left a file beside them.
+    landed = {path.parent.name for path in home.landing(spec.source_name).glob("[a-z]*/ds=*")}
     tables = sorted({part.table for part in parts} | landed)
     rules = sorted({name for part in parts for name in part.rules} | set(rules_of(spec.staging)))
     for option, name, known in (("--table", selection.table, tables), ("--rule", selection.rule, rules)):
         if name is not None and name not in known:
             raise typer.BadParameter(
-                f"{option}: unknown {name!r}; expected one of {', '.join(known)}{nearest(name, known)}"
+                f"{option}: unknown {quoted(name)}; expected one of {', '.join(known)}{nearest(name, known)}"
             )

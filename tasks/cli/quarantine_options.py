@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import getpass
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from tasks.cli.values import MOST_ROWS, calendar_day, file_to_write, whole_number
 
 MOST_ON_TERMINAL = 20
 
@@ -17,9 +19,9 @@ MOST_ON_TERMINAL = 20
 class Selection:
     """Options that say which rejected rows are meant."""
 
-    as_of: Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Only this day.")] = None
-    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")] = None
-    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")] = None
+    as_of: Annotated[date | None, calendar_day("--as-of", meaning="Only this day.")] = None
+    first: Annotated[date | None, calendar_day("--from", meaning="First day.")] = None
+    last: Annotated[date | None, calendar_day("--to", meaning="Last day.")] = None
     table: Annotated[str | None, typer.Option("--table", help="Only rows of this raw table.")] = None
     rule: Annotated[str | None, typer.Option("--rule", help="Only rows that this rule rejected.")] = None
 
@@ -33,9 +35,9 @@ class Selection:
         if self.as_of is not None and (self.first is not None or self.last is not None):
             raise typer.BadParameter("--as-of: found it together with --from or --to, expected one or the other")
         if self.as_of is not None:
-            return self.as_of.date(), self.as_of.date()
+            return self.as_of, self.as_of
         # An end that is left open means all days.
-        first, last = self.first.date() if self.first else date.min, self.last.date() if self.last else date.max
+        first, last = self.first or date.min, self.last or date.max
         if first > last:
             raise typer.BadParameter(f"--from {first} --to {last}: the first day is after the last")
         return first, last
@@ -46,10 +48,10 @@ class Output:
     """Options of `show` that say how many rows are written, how, and where to."""
 
     limit: Annotated[
-        int | None, typer.Option(min=1, help=f"Most rows; {MOST_ON_TERMINAL} on the terminal if absent.")
+        int | None, whole_number(1, MOST_ROWS, meaning=f"Most rows; {MOST_ON_TERMINAL} on the terminal if absent.")
     ] = None
     form: Annotated[str, typer.Option("--format", help="table, jsonl or csv.")] = "table"
-    out: Annotated[Path | None, typer.Option("--out", help="File to write, to correct the rows in it.")] = None
+    out: Annotated[Path | None, file_to_write("--out", meaning="File to write, to correct the rows in it.")] = None
 
 
 @dataclass(frozen=True)

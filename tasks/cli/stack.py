@@ -5,19 +5,20 @@ from __future__ import annotations
 import signal
 import sys
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from typing import Annotated
 
 import typer
 
 from tasks.cli.options import Data, example, grouped_options, renamed
+from tasks.cli.values import MOST_AT_ONCE, MOST_DAYS, calendar_day, whole_number
 from tasks.operations.terminal import plain_console
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 console = plain_console()
 
 Port = Annotated[
-    int | None, typer.Option(min=1, max=65535, help="Port of the UI on 127.0.0.1; the first free one from 8080.")
+    int | None, whole_number(1, 65535, meaning="Port of the UI on 127.0.0.1; the first free one from 8080.")
 ]
 
 
@@ -29,8 +30,10 @@ def _say(text: str) -> None:
 def up(port: Port = None) -> None:
     """Start Airflow and leave it running."""
     from tasks.operations.local_airflow import stack
+    from tasks.spec.project import pipelines_folder
     from tasks.store.files import default_home
 
+    pipelines_folder()  # without it Airflow would start, and show no pipeline at all
     running = stack.up(default_home().root, port, say=_say)
     _say(f"UI     {running.url}")
     _say(f"login  {running.login}")
@@ -41,9 +44,9 @@ def up(port: Port = None) -> None:
 def down() -> None:
     """Stop Airflow and everything it started."""
     from tasks.operations.local_airflow import stack
-    from tasks.store.files import default_home
+    from tasks.store.files import existing_home
 
-    stopped = stack.down(default_home().root, say=_say)
+    stopped = stack.down(existing_home().root, say=_say)
     _say("stopped" if stopped else "nothing was running")
 
 
@@ -51,9 +54,9 @@ def down() -> None:
 def status() -> None:
     """Print the state of Airflow's components; exits with 1 unless all are healthy."""
     from tasks.operations.local_airflow import stack
-    from tasks.store.files import default_home
+    from tasks.store.files import existing_home
 
-    health = stack.status(default_home().root)
+    health = stack.status(existing_home().root)
     if health.port is None:
         _say("Airflow is not running; start it with: make up")
         raise typer.Exit(1)
@@ -77,9 +80,9 @@ def airflow(context: typer.Context) -> None:
 
     from tasks.operations.local_airflow import stack
     from tasks.operations.local_airflow.environment import bin_dir, full_env
-    from tasks.store.files import default_home
+    from tasks.store.files import existing_home
 
-    home = default_home().root
+    home = existing_home().root
     running = stack.find(home)
     program = str(bin_dir() / "airflow")
     # exec rather than a child: signals and the exit code are then Airflow's own.
@@ -90,12 +93,13 @@ def airflow(context: typer.Context) -> None:
 class Days:
     """Options of `run` that say which days are run, and how many at once."""
 
-    days: Annotated[int, typer.Option(min=1, help="Consecutive days; without --as-of, later calls run one.")] = 3
-    as_of: Annotated[
-        datetime | None,
-        typer.Option("--as-of", formats=["%Y-%m-%d"], help="Last day; the next unpublished one if absent."),
-    ] = None
-    parallel: Annotated[int, typer.Option(min=1, help="Days of the backfill that run at once.")] = 1
+    days: Annotated[
+        int, whole_number(1, MOST_DAYS, meaning="Consecutive days; without --as-of, later calls run one.")
+    ] = 3
+    as_of: Annotated[date | None, calendar_day("--as-of", meaning="Last day; the next unpublished one if absent.")] = (
+        None
+    )
+    parallel: Annotated[int, whole_number(1, MOST_AT_ONCE, meaning="Days of the backfill that run at once.")] = 1
 
 
 @app.command(
@@ -115,8 +119,7 @@ def run(
 
     for number in (signal.SIGTERM, signal.SIGHUP):  # like Ctrl-C: an Airflow started here must not stay behind
         signal.signal(number, lambda number, _: sys.exit(128 + number))
-    last = days.as_of.date() if days.as_of else None
-    request = RunRequest(pipeline, days.days, last, data, port, days.parallel)
+    request = RunRequest(pipeline, days.days, days.as_of, data, port, days.parallel)
     if not run_days(request, default_home(), console):
         raise typer.Exit(1)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,32 +10,37 @@ import typer
 from rich.text import Text
 
 from tasks.cli.options import DryRun
-from tasks.operations.terminal import plain_console
+from tasks.cli.values import MOST_HOURS, whole_number
+from tasks.errors import MatineeError, visible
+from tasks.operations.terminal import plain_console, write_data
 
 if TYPE_CHECKING:
     from tasks.store.files import Home
 
 console = plain_console()
+errors = plain_console(stderr=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 def verify(
-    pipelines: Annotated[list[str] | None, typer.Argument(help="Whose registry and tables; all if absent.")] = None,
+    pipelines: Annotated[
+        list[str] | None, typer.Argument(help="Whose registry, retrieval and tables (names or files); all if absent.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Read landing, registry and warehouse from end to end and say what is whole; exits with 1 if anything is not."""
-    from tasks.operations.verify import verify as walk
-    from tasks.store.files import default_home
+    """Read landing, registry, retrieval and warehouse from end to end; exits with 1 if anything is not whole."""
+    from tasks.operations.verification.walk import verify as walk
+    from tasks.store.files import existing_home
 
-    home = default_home()
+    home = existing_home()
     # A terminal shows where it is; a log would only grow.
     with console.status("verifying …") as status:
         verification = walk(home, pipelines or (), progress=lambda place: status.update(Text(f"verifying {place}")))
     if as_json:
-        typer.echo(verification.model_dump_json(indent=1))
+        write_data(verification.model_dump_json(indent=1) + "\n")
     else:
         for fault in verification.faults:
-            console.print(Text.assemble((fault.part, "red"), f"  {fault.place}"), soft_wrap=True)
+            console.print(Text.assemble((fault.part, "red"), f"  {visible(fault.place)}"), soft_wrap=True)
             console.print(f"    {fault.problem}\n    next: {fault.next}", soft_wrap=True, highlight=False)
         counted = ", ".join(f"{number} {name}" for name, number in verification.counted.items())
         verdict = "all whole" if verification.whole else f"{len(verification.faults)} fault(s)"
@@ -47,44 +51,54 @@ def verify(
 
 def gc(
     dry_run: DryRun = False,
-    hours: Annotated[int, typer.Option(min=1, help="Left-overs: only what was not written to for so many hours.")] = 24,
+    hours: Annotated[
+        int, whole_number(1, MOST_HOURS, meaning="Left-overs: only what was not written to for so many hours.")
+    ] = 24,
 ) -> None:
-    """Remove what killed processes left unfinished, and what is older than `keep` in the pipeline files."""
-    from tasks.operations.leftovers import leftovers, remove
-    from tasks.store.files import default_home
+    """Remove what killed processes left unfinished, and what is older than `keep` in the pipeline files.
 
-    home, now = default_home(), datetime.now(UTC)
+    Exit codes: 0 done, 2 a pipeline file was skipped because it cannot be read; everything else was done.
+    """
+    from tasks.operations.leftovers import leftovers, refuse_other_folders, remove
+    from tasks.spec.project import pipelines_folder
+    from tasks.store.files import existing_home
+
+    home, now, files = existing_home(), datetime.now(UTC), sorted(pipelines_folder().glob("*.yaml"))
+    refuse_other_folders(home)
     unfinished = leftovers(home, now, timedelta(hours=hours))
     for each in unfinished:
         _list("left-over", f"{each.changed:%Y-%m-%d}", each.bytes, each.path)
         if not dry_run:
             remove(each)
-    total, number = sum(each.bytes for each in unfinished), len(unfinished)
-    for size in _retire(home, now.date(), dry_run=dry_run):
-        total, number = total + size, number + 1
+    sizes, skipped = [each.bytes for each in unfinished], 0
+    for path in files:
+        try:
+            sizes += _retire(path, home, now.date(), dry_run=dry_run)
+        except MatineeError as error:  # a damaged file says nothing of what is to be kept: so all of it is
+            skipped += 1
+            errors.print(f"skipped: {error}", highlight=False, soft_wrap=True)
     done = "would remove" if dry_run else "removed"
-    console.print(f"{done} {number} thing(s), {total:,} bytes", highlight=False)
+    console.print(f"{done} {len(sizes)} thing(s), {sum(sizes):,} bytes", highlight=False)
+    if skipped:
+        raise typer.Exit(2)
 
 
-def _retire(home: Home, today: date, *, dry_run: bool) -> Iterator[int]:
-    """Remove what has outlived its time, and yield the size of each."""
-    from tasks.errors import SpecError
+def _retire(path: Path, home: Home, today: date, *, dry_run: bool) -> list[int]:
+    """Remove what has outlived its time by a pipeline file, and return the sizes.
+
+    Raises:
+        MatineeError: the file or the pipeline's registry cannot be read; nothing was removed.
+    """
     from tasks.operations.retention import outlived, remove
     from tasks.spec.load import load_shape
-    from tasks.spec.project import pipelines_folder
 
-    for path in sorted(pipelines_folder().glob("*.yaml")):
-        try:
-            spec = load_shape(path)
-        except SpecError as error:  # nothing is known of what it wants to keep
-            console.print(f"skipped: {error}", highlight=False, soft_wrap=True)
-            continue
-        for each in outlived(spec, home, today):
-            size = each.bytes
-            _list(each.kind, each.day.isoformat(), size, each.path)
-            if not dry_run:
-                remove(each)
-            yield size
+    sizes = []
+    for each in outlived(load_shape(path), home, today):
+        sizes.append(each.bytes)
+        _list(each.kind, each.day.isoformat(), sizes[-1], each.path)
+        if not dry_run:
+            remove(each)
+    return sizes
 
 
 def _list(kind: str, day: str, size: int, path: Path) -> None:

@@ -33,7 +33,7 @@ from tasks.features.ledger import BuildRequest
 from tasks.features.warehouse import Tables
 from tasks.runs.narration import counted
 from tasks.runs.provenance import code_digest
-from tasks.store.digests import checked_file, write_digests
+from tasks.store.digests import checked_file, damage_of, write_digests
 from tasks.store.files import atomic_dir, digest, write_json
 from tasks.store.records import PathInside, Record
 
@@ -55,7 +55,7 @@ class RetrieveResult(Record):
     Attributes:
         data: digest of the landing behind it.
         cuts: folders that the run needs: one for each cut, and one for its as-of day.
-        made: how many of them were missing.
+        made: how many of them were missing or damaged.
         folders: where they lie below the home.
         kernels: the BLAS kernels of the processor they are for, where their bits depend on it.
     """
@@ -128,8 +128,17 @@ def candidate_files(run: Run) -> dict[date, Path]:
     return {day: checked_file(folder, CANDIDATES) for day, folder in folders.items() if day in cuts}
 
 
+def problem_of(folder: Path) -> str | None:
+    """Say why the folder of a cut has to be made: it is not there, or it is damaged. None if it is as it was made."""
+    if not folder.is_dir():
+        return "not made from these tables, settings and code"
+    # Read as a whole: a model with a flipped bit still loads, as one of another factor.
+    damage = damage_of(folder)
+    return None if damage is None else f"damaged since it was made: {damage}"
+
+
 def retrieve_step(run: Run) -> RetrieveResult:
-    """Make what is missing of the run's cuts and of its as-of day.
+    """Make what is missing or damaged of the run's cuts and of its as-of day.
 
     Raises:
         TrainingError: nothing is known yet to fit a model on.
@@ -139,7 +148,7 @@ def retrieve_step(run: Run) -> RetrieveResult:
     with warehouse_of(run.home, run.spec.name).open() as tables:
         need = needed(run)
         folders = cut_folders(run, need)
-        missing = {day: folder for day, folder in folders.items() if not folder.exists()}
+        missing = {day: folder for day, folder in folders.items() if problem_of(folder) is not None}
         require_built(run, tables)
         say_cuts(folders, missing)
         tally = RetrievalTally(run.spec)

@@ -31,7 +31,7 @@ from tasks.publishing.results import GateResult
 from tasks.runs.step_log import log_in_worker
 from tasks.runs.steps import STEPS, sequence
 from tasks.sources.land import Progress, land, open_source, unlanded
-from tasks.spec.windows import first_as_of
+from tasks.spec.windows import first_as_of, last_whole_day
 from tasks.store.files import atomic_dir, locked
 from tasks.store.settings import THREADS, threads
 
@@ -88,14 +88,14 @@ def days_between(spec: Spec, first: date, last: date) -> list[date]:
     Raises:
         SpecError: the range is empty, or not covered by the pipeline.
     """
-    start = first_as_of(spec)
+    start, until = first_as_of(spec), min(spec.end or date.max, last_whole_day())
     if first > last:
         raise SpecError(
             f"--from {first} --to {last}: the first day is after the last; expected them the other way round"
         )
-    if first < start or (spec.end is not None and last > spec.end):
+    if first < start or last > until:
         raise SpecError(
-            f"--from {first} --to {last}: pipeline {spec.name!r} can be run for {start} to {spec.end or 'yesterday'}; "
+            f"--from {first} --to {last}: pipeline {spec.name!r} can be run for {start} to {until}; "
             "choose days in this range, or change `start` and `end` in the pipeline file"
         )
     return [first + n * DAY for n in range((last - first).days + 1)]

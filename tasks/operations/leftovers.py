@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from tasks.errors import MatineeError
 from tasks.store.files import Home
 
 PARTS = ("landing", "warehouse", "retrieval", "registry", "runs", "profiles", "quarantine", "alerts", "served")
@@ -34,6 +35,18 @@ class Leftover:
     path: Path
     bytes: int
     changed: datetime
+
+
+def refuse_other_folders(home: Home) -> None:
+    """Refuse a folder that no run and no Airflow has written to: nothing to remove there would be no news.
+
+    Raises:
+        MatineeError: it is none of matinee's.
+    """
+    if not any((home.root / part).is_dir() for part in (*PARTS, "airflow")):
+        raise MatineeError(
+            f"{home.root}: no state folder: found none of {', '.join(PARTS)} in it; correct MATINEE_HOME"
+        )
 
 
 def leftovers(home: Home, now: datetime, age: timedelta = OLD_ENOUGH) -> list[Leftover]:

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
 
-from tasks.examples.candidates import cut_folders
+from tasks.examples.candidates import cut_folders, problem_of
 from tasks.features.build import code_of_tables, ledger_of, needed_by
 from tasks.features.ledger import CODE, BuildPlan, BuildRequest, plan_build
 from tasks.publishing.publish import version_of
@@ -138,8 +138,8 @@ def _to_build(
 
 
 def _to_retrieve(run: Run, need: BuildRequest) -> Iterator[Reason]:
-    missing = [day for day, folder in cut_folders(run, need).items() if not folder.exists()]
-    yield from _reason("candidates", missing, "not made from these tables, settings and code")
+    problems = {day: problem_of(folder) for day, folder in cut_folders(run, need).items()}
+    yield from _grouped("candidates", {day: why for day, why in sorted(problems.items()) if why is not None})
 
 
 def _grouped(what: str, reasons: Mapping[date, str]) -> Iterator[Reason]:

@@ -12,12 +12,21 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+from tasks.errors import MatineeError
 from tasks.evaluation.champion import valid_versions
 from tasks.spec.spec import Spec
 from tasks.store import registry, run_files
 from tasks.store.files import Home
+from tasks.store.records import PlainName, Record
 
 REMOVED = "removed.jsonl"
+
+
+class RemovedVersion(Record):
+    """A line of `removed.jsonl`: a version that had outlived its time."""
+
+    version: PlainName
+    as_of: date
 
 
 @dataclass(frozen=True)
@@ -97,15 +106,26 @@ def remove(each: Outlived) -> None:
     if each.kind == "versions":
         # Before the folder goes: a version that is missing without this line is a fault (`matinee verify`).
         with (each.path.parents[1] / REMOVED).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"version": each.path.name, "as_of": each.day.isoformat()}) + "\n")
+            removed = RemovedVersion(version=each.path.name, as_of=each.day)
+            stream.write(json.dumps(removed.to_json()) + "\n")
     each.path.rename(hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 
 
 def removed_versions(home: Home, pipeline: str) -> set[str]:
-    """Name the versions that were removed because they had outlived their time."""
+    """Name the versions that were removed because they had outlived their time.
+
+    Raises:
+        MatineeError: a line is torn, or has other keys.
+    """
     path = home.registry(pipeline) / REMOVED
     if not path.exists():
         return set()
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return {str(json.loads(line)["version"]) for line in lines if line.endswith("}")}
+    names = set()
+    # Without what is behind the last line end: its process was killed before it removed anything.
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        try:
+            names.add(RemovedVersion.model_validate_json(line).version)
+        except ValueError:
+            raise MatineeError(f"{path}:{number}: a torn line; restore the file from a backup") from None
+    return names

@@ -6,10 +6,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tasks.errors import MatineeError, RegistryError
+from tasks.errors import MatineeError, RegistryError, quoted
 from tasks.spec.load import load_spec
 from tasks.spec.project import pipeline_path
-from tasks.store.files import Home, default_home
+from tasks.store.files import Home, existing_home
 from tasks.store.registry import alias, content_of, version_dir
 
 
@@ -26,7 +26,8 @@ def find_version(home: Home, pipeline: str, name: str, version: str | None) -> s
         version = current.version if current else None
     if version is None or version not in known:
         listed = f"there are {', '.join(known)}" if known else f"run `matinee run {pipeline} --as-of …` first"
-        raise RegistryError(f"{folder}: no version {version or f'behind the alias {name!r}'}; {listed}")
+        wanted = quoted(version) if version else f"behind the alias {name!r}"
+        raise RegistryError(f"{folder}: no version {wanted}; {listed}")
     return version
 
 
@@ -36,15 +37,22 @@ def rank_user(pipeline: str, user: str, k: int, version: str | None) -> Renderab
     Raises:
         MatineeError: the id is empty, or there is no such version.
     """
+    from pydantic import ValidationError
+
     from engine.descriptor import Request
     from engine.ranking import load
 
     if not user:
         raise MatineeError("--user: found an empty id, expected one of the user ids in the data")
-    spec, home = load_spec(pipeline_path(pipeline)), default_home()
+    try:
+        request = Request(user_id=user, k=k)
+    except ValidationError as error:  # too long, or no text: the id is right only where the engine takes it
+        said = error.errors()[0]["msg"]
+        raise MatineeError(f"--user: found {quoted(user)}, expected one of the user ids in the data ({said})") from None
+    spec, home = load_spec(pipeline_path(pipeline)), existing_home()
     version = find_version(home, spec.name, spec.publish.alias, version)
     engine = load(version_dir(home, spec.name, version), content=content_of(home, spec.name, version))
-    response = engine.rank([Request(user_id=user, k=k)])[0]
+    response = engine.rank([request])[0]
     table = Table(title=f"{spec.name} {version}: user {user}, population {response.population}", title_justify="left")
     for name in ("rank", "score", "item", "title"):
         table.add_column(name, justify="right" if name in {"rank", "score"} else "left")

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from tasks.runs.run import Run
+from tasks.store.files import Home
 
 INSPECTION = "cli"
 """Attempt that keeps the checks of an inspection."""
@@ -24,9 +25,9 @@ class InspectedRun(Run):
         return super().step_dir(step)
 
 
-def run_to_inspect(pipeline: str, as_of: date, attempt: str | None) -> Run:
+def run_to_inspect(pipeline: str, as_of: date, attempt: str | None, home: Home) -> Run:
     """Choose a run: the attempt that is named, or else an inspection of the day's latest that drew a sample."""
-    run = Run.create(pipeline, as_of, attempt or INSPECTION)
+    run = Run.create(pipeline, as_of, attempt or INSPECTION, home=home)
     return run if attempt else InspectedRun(run.spec, run.home, as_of, latest_attempt(run))
 
 

@@ -50,11 +50,15 @@ def checked_file(folder: Path, name: str) -> Path:
 
 def damage_of(folder: Path) -> str | None:
     """Say what of a folder is not as it was written; None if all of it is."""
+    if not (folder / DIGESTS).is_file():
+        return f"{DIGESTS} is missing"
     try:
         expected = read_digests(folder)
         found = {name: sha for name, sha in contents(folder).items() if name != DIGESTS}
-    except (MatineeError, OSError) as error:
-        return str(error)
+    except MatineeError:
+        return f"{DIGESTS} was changed"
+    except OSError as error:  # a disk that gives back no bytes at all
+        return f"{error.filename or 'a file'} cannot be read ({error.strerror})"
     names = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     if not names:
         return None

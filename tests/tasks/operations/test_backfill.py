@@ -114,6 +114,16 @@ def test_a_range_beyond_the_end_of_the_pipeline() -> None:
         days_between(spec_of(**SHOP), january(31), date(2011, 2, 1))
 
 
+def test_a_range_of_days_that_are_not_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused by its ends, not day by day: a year that was mistyped is thousands of days."""
+    monkeypatch.setattr("tasks.operations.backfill.last_whole_day", lambda: january(20))
+    with pytest.raises(
+        SpecError, match="to 9999-12-31: pipeline 'shop' can be run for 2011-01-13 to 2011-01-20; choose"
+    ):
+        days_between(spec_of(**{**SHOP, "end": None, "schedule": "@daily"}), january(14), date.max)
+    assert days_between(spec_of(**SHOP), january(20), january(20)) == [january(20)]
+
+
 # ------------------------------------------------------------------------------------------- what is to be done
 
 

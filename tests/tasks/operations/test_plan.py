@@ -17,6 +17,8 @@ from tasks.operations.plan import Reason, RunPlan, format_days, plan_run
 from tasks.publishing.publish import version_of
 from tasks.runs.run import Run
 from tasks.sources.land import land_step
+from tasks.store.digests import write_digests
+from tasks.store.files import write_json
 from tasks.store.registry import move_alias
 from tests.tasks.handmade import published, spec_of
 from tests.tasks.without_dbt import MODELS, SHOP, build_without_dbt, january, shop_run, write_files
@@ -39,6 +41,8 @@ def made(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     build_step(run)
     for folder in cut_folders(run, needed(run)).values():
         folder.mkdir(parents=True)
+        write_json(folder / "made.json", {})
+        write_digests(folder)
     return run
 
 
@@ -79,6 +83,17 @@ def test_where_all_is_made_there_is_nothing_to_do(run: Run, monkeypatch: pytest.
     assert plan_run(run) == RunPlan(january(14), (), version, False)
     move_alias(run.home, "shop", published(version, january(14)))
     assert plan_run(run) == RunPlan(january(14), (), version, True)
+
+
+def test_candidates_that_were_damaged_are_to_be_made_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(run, monkeypatch)
+    folders = cut_folders(run, needed(run))
+    (folders[january(12)] / "made.json").write_text("{")
+    (folders[january(14)] / "digests.json").unlink()
+    assert plan_run(run).reasons == (
+        Reason("candidates", januaries(12, 12), "damaged since it was made: made.json was changed"),
+        Reason("candidates", januaries(14, 14), "damaged since it was made: digests.json is missing"),
+    )
 
 
 def test_a_corrected_file_is_landed_again_and_what_depends_on_it_is_built_again(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.operations.retention import Outlived, outlived, remove, removed_versions
-from tasks.operations.verify import verify
+from tasks.operations.verification.walk import verify
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
 from tasks.store.registry import move_alias, timeline, version_dir, withdraw

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tasks.cli.main import app
-from tasks.operations.verify import verify
+from tasks.operations.verification.walk import verify
 from tasks.store.files import Home
 from tests.tiny_pipelines import Tiny, in_process
 

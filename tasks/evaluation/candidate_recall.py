@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.evaluation import EvaluationRecord
 from tasks.evaluation.held_out import HeldOut
-from tasks.store.files import checked_file, json_number
+from tasks.store.digests import checked_file
+from tasks.store.files import json_number
 from tasks.store.records import Record
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from engine.intervals import Interval
     from engine.items import Items
     from engine.retrieval import Retriever
+    from engine.seen import SeenRule
     from tasks.runs.run import Run
 
     Floats = npt.NDArray[np.float64]
@@ -117,10 +119,10 @@ def candidate_recall(run: Run, held_out: HeldOut, consumed: Consumed) -> tuple[R
     sizes = {key: np.zeros(len(users)) for key in cutoffs}
     for cut in sorted(set(cuts.tolist())):
         groups = np.flatnonzero(cuts == cut)
-        items, retrievers = _retrievers(run, cut)
+        items, retrievers, seen = _retrievers(run, cut)
         names, owner = np.unique(users[groups].astype(np.str_), return_inverse=True)
         wanted = consumed.only(groups)
-        for of, lists in _lists(retrievers, names):
+        for of, lists in _lists(retrievers, names, seen):
             for name, k in (key for key in cutoffs if key[0] == of):
                 found = _first(lists, owner, k)
                 sizes[name, k][groups] = np.diff(found.offsets)
@@ -153,25 +155,28 @@ def _cutoffs(run: Run) -> list[tuple[str, int]]:
     return [*of_each, (UNION, sum(part.k for part in parts))] if len(parts) > 1 else of_each
 
 
-def _retrievers(run: Run, cut: date) -> tuple[Items, list[tuple[Retriever, int]]]:
-    from tasks.examples.candidates import load_retrievers, made_folders
+def _retrievers(run: Run, cut: date) -> tuple[Items, list[tuple[Retriever, int]], SeenRule | None]:
+    from tasks.examples.candidates import made_folders
+    from tasks.examples.retrievers import load_retrievers
+    from tasks.examples.seen import SEEN_FILE, load_rule
 
     folder = made_folders(run)[cut]
-    for name in ("catalogue.parquet", *(f"{part.type}.npz" for part in run.spec.retrieval)):
+    rule = () if run.spec.candidates.seen == "keep" else (SEEN_FILE,)
+    for name in ("catalogue.parquet", *rule, *(f"{part.type}.npz" for part in run.spec.retrieval)):
         checked_file(folder, name)
-    return load_retrievers(run.spec, folder)
+    items, retrievers = load_retrievers(run.spec, folder)
+    return items, retrievers, load_rule(run.spec, folder, items)
 
 
 def _lists(
-    retrievers: Sequence[tuple[Retriever, int]], users: npt.NDArray[np.str_]
+    retrievers: Sequence[tuple[Retriever, int]], users: npt.NDArray[np.str_], seen: SeenRule | None
 ) -> Iterator[tuple[str, Candidates]]:
     """Yield the candidates of each user by each retriever, then by all of them."""
-    from engine.candidates import Candidates, union
+    from engine.candidates import union
 
     for retriever, k in retrievers:
-        own = retriever.retrieve(users, k)
-        yield retriever.slug, Candidates(own.offsets, own.items)
-    yield UNION, union(retrievers, users)
+        yield retriever.slug, union([(retriever, k)], users, seen)
+    yield UNION, union(retrievers, users, seen)
 
 
 def _first(lists: Candidates, owner: npt.NDArray[Any], k: int) -> Candidates:

@@ -143,13 +143,13 @@ def at_once(spans: Sequence[tuple[str, str]]) -> int:
     return max(sum(start <= instant < end for start, end in spans) for instant, _ in spans)
 
 
-def published(home: Home) -> dict[str, Any]:
+def published(home: Home, pipeline: str = PIPELINE) -> dict[str, Any]:
     """A registry's content, comparable: the timeline without its order and without `live`, which depend on the mode."""
-    versions = home.registry(PIPELINE) / "versions"
+    versions = home.registry(pipeline) / "versions"
     lines = [
-        {key: value for key, value in event.to_json().items() if key != "live"} for event in timeline(home, PIPELINE)
+        {key: value for key, value in event.to_json().items() if key != "live"} for event in timeline(home, pipeline)
     ]
-    pointer = alias(home, PIPELINE, "champion")
+    pointer = alias(home, pipeline, "champion")
     return {
         "versions": contents(versions),
         "alias": None if pointer is None else pointer.to_json(),

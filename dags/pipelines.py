@@ -24,7 +24,9 @@ from tasks.spec.project import pipeline_path
 from tasks.spec.windows import first_as_of
 
 DEFAULTS = {
-    "retries": 1,
+    # For a task that was killed, or lost its scheduler, several times: a step's own error is tried again once
+    # (dags/steps.py), however many are left.
+    "retries": 5,
     "retry_delay": timedelta(seconds=10),
     "execution_timeout": timedelta(hours=2),
     "on_failure_callback": notify,

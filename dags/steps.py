@@ -44,18 +44,14 @@ def call(pipeline: str, what: str, *args: Any) -> Any:
         What the function returned, as plain JSON values: an XCom takes no records.
 
     Raises:
-        AirflowFailException: with the step's error message; the same inputs would fail again.
+        AirflowFailException: with the step's error message; the same inputs would fail again, or have done so twice.
         AirflowException: with the step's error message; another try may help.
     """
     context: Any = get_current_context()
     with task_log():
         try:
             result = _call(context, pipeline, what, *args)
-        except MatineeError as error:
-            kind = AirflowFailException if isinstance(error, FINAL) else AirflowException
-            fold_what_follows()
-            raise kind(f"{type(error).__name__}: {error}") from None
-        except AirflowFailException:  # of a run that is for no day
+        except AirflowException:  # with the step's words, or of a run that is for no day
             fold_what_follows()
             raise
     return result.to_json() if isinstance(result, Record) else result
@@ -63,22 +59,38 @@ def call(pipeline: str, what: str, *args: Any) -> Any:
 
 def _call(context: Any, pipeline: str, what: str, *args: Any) -> Any:
     # Imported here: the DAG processor parses this module over and over, and these load the pipeline's libraries.
-    from tasks.runs.failures import call_step
+    from tasks.runs.failures import call_step, said
     from tasks.runs.run import Run
 
     try:
         run = Run.create(pipeline, day_of(context), attempt_of(context["run_id"]))
-    except (MatineeError, AirflowFailException) as error:
+    except MatineeError as error:
+        log.error("%s", error)
+        raise _in_airflow(error, final=isinstance(error, FINAL)) from None
+    except AirflowFailException as error:
         log.error("%s", error)
         raise
     # Before the function is loaded, which takes a moment: the fold of a failure begins with the step's own first line.
     log_earlier_attempt(run, what, args, context["ti"])
     function = BY_NAME[what].load()
+    before = said(run, what, *args)
     try:
         return call_step(run, what, function, *args)
-    except MatineeError as error:
-        log_next(run, error, context["ti"], final=isinstance(error, FINAL))
+    except Exception as error:
+        # The same words twice: a third try would end in them, too. (A try that is killed has no words.)
+        again = before is not None and before == said(run, what, *args)
+        if isinstance(error, MatineeError):
+            final = again or isinstance(error, FINAL)
+            log_next(run, error, context["ti"], final=final)
+            raise _in_airflow(error, final=final) from None
+        if again:
+            raise _in_airflow(error, final=True) from error
         raise
+
+
+def _in_airflow(error: Exception, *, final: bool) -> AirflowException:
+    kind = AirflowFailException if final else AirflowException
+    return kind(f"{type(error).__name__}: {error}")
 
 
 # What a step returned stands in its last line, in words.

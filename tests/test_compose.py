@@ -14,7 +14,7 @@ import yaml
 
 from tasks.errors import StackError
 from tasks.operations.local_airflow.compose_setup import commands, main, write_passwords
-from tasks.operations.local_airflow.environment import airflow_env, bin_dir
+from tasks.operations.local_airflow.environment import PATIENCE, airflow_env, bin_dir
 from tasks.operations.pools import pools
 from tasks.spec.project import PROJECT
 
@@ -80,6 +80,8 @@ def test_settings_are_those_of_the_local_stack(tmp_path: Path) -> None:
     composed = SERVICES["scheduler"]["environment"]
     assert {name for name in composed if name.startswith("AIRFLOW")} <= set(local)
     same = ("PARALLELISM", "EXECUTOR", "LOAD_EXAMPLES", "HEARTBEAT_TIMEOUT", "AUTH_MANAGER_USERS")
+    assert {f"AIRFLOW__{section}__{key}".upper() for section, key in PATIENCE} <= set(composed)
+    same += tuple(key.upper() for _, key in PATIENCE)
     for name in composed:
         if name.endswith(same):
             assert composed[name] == local[name], name

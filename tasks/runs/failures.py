@@ -100,6 +100,12 @@ def error_file(run: Run, step: str, *args: Any) -> Path:
     return run.dir / "errors" / f"{'-'.join([step, *populations])}.txt"
 
 
+def said(run: Run, step: str, *args: Any) -> str | None:
+    """Read what the last try of a step, or of one task of a mapped step, said when it failed; None if it did not."""
+    path = error_file(run, step, *args)
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+
+
 def last_words(run: Run, step: str) -> str | None:
     """Read the error message of a step, of each of its mapped tasks; None if it did not fail."""
     folder = run.dir / "errors"

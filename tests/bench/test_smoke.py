@@ -13,14 +13,18 @@ from typing import Any
 import pytest
 
 from bench import (
+    _answers,
     _fault_runs,
     _impressions,
+    _operator_acts,
     _through_airflow,
     backfill,
     checks,
     faults,
     features,
+    kills,
     online_retail,
+    operator,
     serving,
     streaming,
 )
@@ -222,3 +226,36 @@ def test_faults_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Pr
     faults.main(["catch", "--pipeline", "shown", "--only", *chosen, "--home", str(tmp_path / "faults")])
     by_name = {row[0]: row for row in rows(capsys.readouterr().out)}
     assert set(chosen) <= set(by_name), by_name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_kills_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+    """A real stack, in which one task is killed: it is tried again, and the registry is as if nothing had been."""
+    monkeypatch.setattr(kills, "AT_ONCE", 1)
+    monkeypatch.delenv("MATINEE_PIPELINES", raising=False)
+
+    kills.main(["--times", "1", "--only", "a task", "--home", str(tmp_path)])
+
+    text = capsys.readouterr().out
+    (killed,) = [row for row in rows(text) if row[0] == "a task"]
+    assert killed[1:3] == ["1", "1"]
+    assert "green without anybody's help: **1 of 1**" in text
+    assert "every file of every version: **yes**" in text
+    assert "Processes left after `make down`: 0" in text
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_operator_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+    """A real stack, and the acts that take a minute; how fast it answers is for a quiet machine to say."""
+    monkeypatch.setattr(operator, "SLOWEST", 60.0)
+    monkeypatch.setattr(_answers, "SLOWEST", 60.0)
+    monkeypatch.setattr(operator, "ACTS", (operator.ACTS[2], _operator_acts.trigger_nothing))
+    monkeypatch.delenv("MATINEE_PIPELINES", raising=False)
+
+    operator.main(["--writes", "12", "--minutes", "0.2", "--home", str(tmp_path)])
+
+    text = capsys.readouterr().out
+    assert "**Passed**: 0 of " in text
+    assert {row[-1] for row in rows(text) if row[0].startswith(("trigger", "12 writes"))} == {"yes"}

@@ -234,6 +234,35 @@ def test_only_failures_that_may_pass_are_retried(
     assert kept.read_text() == f"{error}\n"
 
 
+@pytest.mark.parametrize("error", [BuildError, ZeroDivisionError])
+def test_an_error_that_says_the_same_twice_is_final(
+    error: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+    calls: list[tuple[str, ...]],
+    pipelines: Make,
+    tmp_path: Path,
+) -> None:
+    """Tries are for tasks that are killed: those have no words, and an older try's words are not theirs."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    import dags.steps
+
+    words = iter(["busy: 1", "busy: 2", "broken", "broken"])
+
+    def fail(*_: Any) -> None:
+        raise error(next(words))
+
+    pipelines("streaming")
+    monkeypatch.setattr(sys.modules["steps_of_the_test"], "build_step", fail)
+    monkeypatch.setattr(dags.steps, "get_current_context", lambda: {"run_id": "r", "data_interval_start": DAY})
+    final = []
+    for said in ("busy: 1", "busy: 2", "broken", "broken"):
+        with pytest.raises(Exception, match=said) as caught:
+            dags.steps.call("streaming", "build")
+        final.append(isinstance(caught.value, AirflowFailException))
+    assert final == [False, False, False, True]
+
+
 def test_green_run_stays_green() -> None:
     from dags.steps import raise_if_red
 

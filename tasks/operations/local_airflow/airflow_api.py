@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -14,9 +15,16 @@ import httpx
 from tasks.errors import StackError
 from tasks.operations.airflow_answers import ComponentHealth, Dag, DagRun, Task
 from tasks.operations.local_airflow.environment import USER, password
+from tasks.operations.local_airflow.sockets import state_file
 from tasks.operations.pools import pools
 
 Json = dict[str, Any]
+PAUSES = (0.5, 1.0, 2.0)
+"""Seconds between two tries of a request; the last one, then, again and again."""
+
+
+class _Away(Exception):  # noqa: N818 - says what happened
+    """The server or its database does not answer at the moment."""
 
 
 def midnight(day: date) -> str:
@@ -30,13 +38,16 @@ class Airflow:
     Every method raises `StackError` if the server cannot be reached or answers with an error.
     """
 
-    def __init__(self, home: Path, address: int | str) -> None:
+    def __init__(self, home: Path, address: int | str, *, patience: float = sum(PAUSES)) -> None:
         """Prepare a session.
 
         Args:
             home: state folder, which holds the password.
             address: port on 127.0.0.1, or the server's URL.
+            patience: seconds for which to wait for a server, or its database, that is being restarted.
         """
+        self._home = home if isinstance(address, int) else None
+        self._patience = patience
         self.url = address if isinstance(address, str) else f"http://127.0.0.1:{address}"
         self._password = password(home)
         # trust_env=False: a proxy named in the environment has no business with 127.0.0.1.
@@ -59,7 +70,8 @@ class Airflow:
     def _login(self) -> None:
         answer = self._client.post("/auth/token", json={"username": USER, "password": self._password})
         if answer.status_code not in (200, 201):
-            raise StackError(f"{self.url}: login refused ({answer.status_code}); is another Airflow on this port?")
+            message = f"{self.url}: login refused ({answer.status_code}); is another Airflow on this port?"
+            raise _Away(message) if answer.status_code >= 500 else StackError(message)
         self._headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
     def _ask(
@@ -71,32 +83,41 @@ class Airflow:
         params: Json | None = None,
         missing_ok: bool = False,
     ) -> Any:
-        for attempt in range(4):  # the server is being restarted, or its database is
+        limit = time.monotonic() + self._patience
+        for pause in itertools.chain(PAUSES, itertools.repeat(PAUSES[-1])):
             try:
-                if not self._headers:
-                    self._login()
-                answer = self._client.request(method, f"/api/v2{path}", headers=self._headers, json=json, params=params)
-            except httpx.TransportError as error:
-                if attempt == 3:
-                    raise StackError(f"{self.url} does not answer ({error}); see `matinee stack status`") from None
-            else:
-                # Only once: a token that is refused although it was just drawn has not expired.
-                if answer.status_code == 401 and attempt == 0:
-                    self._headers = {}  # the token has expired: log in again
-                    continue
-                if answer.status_code < 500 or attempt == 3:
-                    return self._read(answer, missing_ok)
-            time.sleep(0.5 * 2**attempt)
+                answer = self._request(method, f"/api/v2{path}", json, params)
+                return None if missing_ok and answer.status_code == 404 else _read(answer)
+            except _Away as away:
+                if time.monotonic() >= limit or self._was_ended():
+                    raise StackError(str(away)) from None
+            time.sleep(pause)
         raise AssertionError("unreachable")
 
-    def _read(self, answer: httpx.Response, missing_ok: bool) -> Any:
-        if answer.status_code == 404 and missing_ok:
-            return None
-        if answer.status_code >= 400:
-            raise StackError(
-                f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {_detail(answer)}"
-            )
-        return answer.json() if answer.content else None
+    def _was_ended(self) -> bool:
+        """Whether `make down` ended the local stack: nobody brings it back."""
+        return self._home is not None and not state_file(self._home).exists()
+
+    def _request(self, method: str, path: str, json: Json | None, params: Json | None) -> httpx.Response:
+        """Make a request once, logged in.
+
+        Raises:
+            _Away: the server or its database does not answer.
+        """
+        try:
+            expired = bool(self._headers)
+            if not self._headers:
+                self._login()
+            answer = self._client.request(method, path, headers=self._headers, json=json, params=params)
+            # Only once: a token that is refused although it was just drawn has not expired.
+            if answer.status_code == 401 and expired:
+                self._login()
+                answer = self._client.request(method, path, headers=self._headers, json=json, params=params)
+        except httpx.TransportError as error:
+            raise _Away(f"{self.url} does not answer ({error}); see `matinee stack status`") from None
+        if answer.status_code >= 500:
+            raise _Away(_refusal(answer))
+        return answer
 
     def ensure_pools(self) -> None:
         """Create the pools that the DAGs name; a task in a pool that does not exist would wait forever."""
@@ -188,6 +209,16 @@ class Airflow:
         params = {"full_content": "true", "map_index": task.map_index}
         log = self._ask("GET", path, params=params, missing_ok=True)
         return list(_errors(log["content"])) if log else []
+
+
+def _read(answer: httpx.Response) -> Any:
+    if answer.status_code >= 400:
+        raise StackError(_refusal(answer))
+    return answer.json() if answer.content else None
+
+
+def _refusal(answer: httpx.Response) -> str:
+    return f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {_detail(answer)}"
 
 
 def _detail(answer: httpx.Response) -> str:

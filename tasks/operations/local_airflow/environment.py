@@ -20,6 +20,16 @@ from tasks.spec.project import PREFIX, PROJECT
 
 USER = "admin"
 HEARTBEAT_LOST = 120  # seconds until Airflow restarts a killed task; its default of 300 s is a long wait
+# While a component is killed and comes back, the others wait for it, as long as a start takes on a busy machine.
+PATIENCE = {
+    # Tasks of a killed scheduler are given to the next one; Airflow's default lets them wait for 300 s.
+    ("scheduler", "orphaned_tasks_check_interval"): 30,
+    ("database", "max_db_retries"): 12,
+    # Up to 10 s apart, 5 s on average. By default a task gives up when the API has been away for 15 s.
+    ("workers", "execution_api_retries"): 30,
+    ("workers", "execution_api_retry_wait_max"): 10,
+    ("workers", "execution_api_timeout"): 60,
+}
 BUNDLE = {"name": "pipelines", "classpath": f"{PREFIX}dags.bundle.PipelineBundle", "kwargs": {"refresh_interval": 10}}
 LIBRARIES = {
     "SPT_NOENV": "1",  # process titles must leave the environment readable: `down` finds processes by it
@@ -97,6 +107,7 @@ def airflow_env(home: Path, port: int, *, scheduled: bool = True) -> dict[str, s
         ("scheduler", "use_job_schedule"): scheduled,
         ("scheduler", "scheduler_idle_sleep_time"): 0.2,
         ("scheduler", "task_instance_heartbeat_timeout"): HEARTBEAT_LOST,
+        **PATIENCE,
         ("logging", "uvicorn_logging_level"): "WARNING",
         ("logging", "colored_console_log"): False,
         ("logging", "namespace_levels"): "airflow.task.operators=WARNING",  # "Done. Returned value not shown"

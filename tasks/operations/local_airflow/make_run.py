@@ -34,6 +34,7 @@ from tasks.spec.windows import landing_start
 from tasks.store.files import Home
 
 POLL = 1.0
+RESTART = 300.0  # seconds that a component, or all of them, may take to come back on a busy machine
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def run_days(request: RunRequest, home: Home, console: Console) -> bool:
     console.print(f"{len(days)} day(s), {days[0]} to {days[-1]}; state in {home.root}", highlight=False)
     _land(spec, home, days, request.data, console)
     with _stack(request, spec, home, console) as running:
-        api = Airflow(running.home, running.port)
+        api = Airflow(running.home, running.port, patience=RESTART)
         try:
             # An Airflow that was not running has no live runs: what is unfinished in its database was interrupted.
             ran = _through_airflow(api, spec, days, request.parallel, running.home, console)

@@ -15,6 +15,8 @@ import psutil
 
 from tasks.operations.local_airflow.sockets import airflow_home
 
+SWEEPS = 5  # a process that is about to be killed may have started another one meanwhile
+
 
 def supervisor_of(home: Path) -> psutil.Process | None:
     """Find the live supervisor; its pid file may be old, and the pid another process's by now."""
@@ -72,11 +74,16 @@ def sweep(home: Path) -> int:
 
     Airflow's tasks lead process groups of their own, so ending the components' groups does not end them.
     """
-    processes = list(processes_of(home))
-    for process in processes:
-        try:
-            process.send_signal(signal.SIGKILL)
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(processes, timeout=10)
-    return len(processes)
+    ended: set[int] = set()
+    for _ in range(SWEEPS):
+        processes = list(processes_of(home))
+        if not processes:
+            break
+        for process in processes:
+            try:
+                process.send_signal(signal.SIGKILL)
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(processes, timeout=10)
+        ended |= {process.pid for process in processes}
+    return len(ended)

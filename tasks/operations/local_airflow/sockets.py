@@ -15,6 +15,11 @@ def airflow_home(home: Path) -> Path:
     return home / "airflow"
 
 
+def state_file(home: Path) -> Path:
+    """Locate the file that says where the stack listens; it is there as long as the stack is to run."""
+    return airflow_home(home) / "stack.json"
+
+
 def socket_path(home: Path) -> Path:
     """Locate the supervisor's control socket."""
     return sockets(home) / "supervisor.sock"

@@ -23,9 +23,10 @@ from tasks.operations.airflow_answers import ComponentHealth
 from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.operations.local_airflow.environment import USER, bin_dir, full_env, password
 from tasks.operations.local_airflow.interrupted import settle_interrupted
+from tasks.operations.local_airflow.keeper import supervisor_command
 from tasks.operations.local_airflow.metadata import metadata
 from tasks.operations.local_airflow.processes import cpu_seconds, supervisor_of, sweep
-from tasks.operations.local_airflow.sockets import airflow_home
+from tasks.operations.local_airflow.sockets import airflow_home, state_file
 from tasks.spec.project import PROJECT
 
 PORTS = range(8080, 8180)
@@ -128,9 +129,8 @@ def _start(stack: Stack, env: dict[str, str], timeout: float, say: Say) -> Stack
     sweep(home)  # what a killed supervisor left behind would fight over the database
     prepare(home, stack.port, say)
     say(f"starting Airflow on {stack.url} …")
-    StackState(port=stack.port).write(_state(home))
-    command = [str(bin_dir() / "supervisord"), "--configuration", str(PROJECT / "supervisord.conf")]
-    _checked(command, env)
+    StackState(port=stack.port).write(state_file(home))
+    _checked(supervisor_command(), env)
     try:
         _wait(stack, timeout, say)
     except BaseException:  # Ctrl-C, too: a half-started Airflow must not stay behind
@@ -168,6 +168,8 @@ _VERSION = "from importlib.metadata import version; print(version('apache-airflo
 def down(home: Path, *, say: Say = _silent) -> bool:
     """Stop the stack and everything it started, and say whether there was anything to stop."""
     home = home.resolve()
+    # First of all: from here on, an end of the supervisor is no accident that the keeper should mend.
+    state_file(home).unlink(missing_ok=True)
     supervisor = supervisor_of(home)
     if supervisor is not None:
         say("stopping Airflow …")
@@ -177,16 +179,15 @@ def down(home: Path, *, say: Say = _silent) -> bool:
         except psutil.TimeoutExpired:
             supervisor.kill()
     orphans = sweep(home)
-    _state(home).unlink(missing_ok=True)
     return supervisor is not None or orphans > 0
 
 
 def find(home: Path) -> Stack | None:
     """Find the running stack of `home`, if there is one."""
     home = home.resolve()
-    if supervisor_of(home) is None or not _state(home).exists():
+    if supervisor_of(home) is None or not state_file(home).exists():
         return None
-    return Stack(home, StackState.read(_state(home)).port)
+    return Stack(home, StackState.read(state_file(home)).port)
 
 
 def status(home: Path) -> Status:
@@ -242,10 +243,6 @@ def _diagnosis(home: Path, states: dict[str, str], timeout: float) -> str:
             tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
             parts.append("\n".join([f"--- end of {log}", *tail]))
     return "\n".join(parts)
-
-
-def _state(home: Path) -> Path:
-    return airflow_home(home) / "stack.json"
 
 
 def _free_port(port: int | None) -> int:

@@ -2,7 +2,79 @@
 
 from __future__ import annotations
 
-from tasks.operations.local_airflow.airflow_api import _errors
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tasks.errors import StackError
+from tasks.operations.local_airflow.airflow_api import Airflow, _errors
+from tasks.operations.local_airflow.sockets import state_file
+
+Session = Callable[..., Airflow]
+TOKEN = httpx.Response(201, json={"access_token": "t"})
+
+
+@pytest.fixture
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """Return a function that makes a session with a server that gives these answers, on a clock of its own."""
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("time.sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    (tmp_path / "airflow").mkdir()
+    state_file(tmp_path).touch()
+
+    def make(*answers: httpx.Response | Exception, **more: float) -> Airflow:
+        left: Iterator[httpx.Response | Exception] = iter(answers)
+
+        def serve(request: httpx.Request) -> httpx.Response:
+            answer = next(left, httpx.ConnectError("refused"))
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        api = Airflow(tmp_path, 8080, **more)
+        api._client = httpx.Client(base_url=api.url, transport=httpx.MockTransport(serve))
+        return api
+
+    return make
+
+
+def test_a_server_or_a_database_that_is_being_restarted_is_waited_for(session: Session) -> None:
+    away = httpx.ConnectError("refused")
+    api = session(away, httpx.Response(500), TOKEN, httpx.Response(503), httpx.Response(200, json={"is_paused": True}))
+    dag = api.dag("tiny")
+    assert dag is not None
+    assert dag.is_paused
+
+
+@pytest.mark.parametrize(("patience", "tries"), [(3.5, 4), (20.0, 13)])
+def test_patience_ends(session: Session, patience: float, tries: int) -> None:
+    seen: list[httpx.Response | Exception] = [httpx.Response(500, text="broken") for _ in range(tries - 1)]
+    api = session(TOKEN, *seen, httpx.Response(500, text="the last"), patience=patience)
+    with pytest.raises(StackError, match=r"^GET /api/v2/dags/tiny: 500 the last$"):
+        api.dag("tiny")
+
+
+def test_a_stack_that_was_ended_is_not_waited_for(session: Session, tmp_path: Path) -> None:
+    api = session(httpx.ConnectError("refused"), TOKEN, patience=600.0)
+    state_file(tmp_path).unlink()
+    with pytest.raises(StackError, match="does not answer"):
+        api.dag("tiny")
+
+
+def test_an_expired_token_is_drawn_again_once(session: Session) -> None:
+    gone = httpx.Response(404)
+    api = session(TOKEN, gone, httpx.Response(401), TOKEN, gone, httpx.Response(401), TOKEN, httpx.Response(401))
+    assert (api.dag("tiny"), api.dag("tiny")) == (None, None)
+    with pytest.raises(StackError, match=": 401"):
+        api.dag("tiny")
+
+
+def test_a_refused_login_is_said_at_once(session: Session) -> None:
+    with pytest.raises(StackError, match=r"login refused \(401\); is another Airflow on this port\?"):
+        session(httpx.Response(401)).dag("tiny")
 
 
 def test_errors_are_found_in_a_task_log() -> None:

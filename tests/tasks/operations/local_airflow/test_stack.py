@@ -92,11 +92,11 @@ def test_socket_name_always_fits(tmp_path: Path) -> None:
     path.parent.rmdir()
 
 
-def test_supervisor_runs_the_components_and_the_watch_and_ends_their_children() -> None:
+def test_supervisor_runs_the_components_the_watch_and_the_keeper_and_ends_their_children() -> None:
     parser = configparser.RawConfigParser(inline_comment_prefixes=(";",))
     parser.read(PROJECT / "supervisord.conf", encoding="utf-8")
     programs = [name.removeprefix("program:") for name in parser.sections() if name.startswith("program:")]
-    assert programs == ["postgres", *stack.COMPONENTS, "watch"]
+    assert programs == ["postgres", *stack.COMPONENTS, "watch", "keeper"]
     # Of two groups the one with the higher number ends first, and its programs need the database until then.
     assert int(parser["group:airflow"]["priority"]) > int(parser["program:postgres"]["priority"])
     assert parser["program:postgres"]["stopsignal"] == "INT"
@@ -105,6 +105,8 @@ def test_supervisor_runs_the_components_and_the_watch_and_ends_their_children() 
         section = parser[f"program:{name}"]
         assert (section["autorestart"], section["stopasgroup"], section["killasgroup"]) == ("true",) * 3
         assert name in section["command"]
+        # A database that recovers, or a busy machine, must not use up the tries: nobody would start it again.
+        assert int(section["startretries"]) >= 20
 
 
 def test_supervisor_accepts_the_file(tmp_path: Path) -> None:
@@ -123,7 +125,7 @@ def test_supervisor_accepts_the_file(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert done.stdout.split() == sorted([*stack.COMPONENTS, "postgres", "watch"]), done.stderr
+    assert done.stdout.split() == sorted([*stack.COMPONENTS, "postgres", "watch", "keeper"]), done.stderr
 
 
 def test_taken_port_is_refused(tmp_path: Path) -> None:
@@ -224,10 +226,9 @@ def test_unreachable_server_is_said_so(tmp_path: Path) -> None:
     api.close()
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.slow
 def test_up_and_down_leave_no_process(tmp_path: Path) -> None:
-    """The real stack: healthy, its pool there, an anonymous caller refused; then gone, also after a kill -9."""
+    """The real stack: healthy, its pool there, an anonymous caller refused; back after a kill -9; then gone."""
     import httpx
 
     started = stack.up(tmp_path)
@@ -241,17 +242,19 @@ def test_up_and_down_leave_no_process(tmp_path: Path) -> None:
         again = stack.up(tmp_path)
         assert (again.port, again.started) == (started.port, False)
         pids = {process.pid for process in processes_of(tmp_path)}
-        assert len(pids) >= 4
-        # The supervisor is killed: nobody is left to end the components but `down`.
         supervisor = supervisor_of(tmp_path)
         assert supervisor is not None
+        assert len(pids) >= 8
         supervisor.kill()
-        supervisor.wait(5)
-        assert stack.find(tmp_path) is None
+        _until(lambda: stack.status(tmp_path).healthy, 300)
+        back = supervisor_of(tmp_path)
+        assert back is not None
+        assert not any(_alive(pid) for pid in pids), "the old components would fight with the new ones"
+        # Its keeper is killed, too: the supervisor starts another one.
+        keeper = next(child for child in back.children() if "keeper" in " ".join(child.cmdline()))
+        keeper.kill()
+        _until(lambda: any("keeper" in " ".join(p.cmdline()) and p != keeper for p in back.children()), 30)
         assert stack.down(tmp_path)
-        assert not any(psutil.pid_exists(pid) and _alive(pid) for pid in pids)
-        restarted = stack.up(tmp_path)
-        assert restarted.started
     finally:
         stack.down(tmp_path)
     assert list(processes_of(tmp_path)) == []

@@ -1,0 +1,125 @@
+"""Which processes of a live stack are killed, and how to tell that everything is back."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from bench._live_stack import LiveAirflow, LiveTask
+from tasks.alerts.airflow_health import read_health
+from tasks.errors import StackError
+from tasks.operations.local_airflow.processes import processes_of, supervisor_of
+
+PROGRAMS = 8
+"""The supervisor and its programs: the database, four components, the watch and the keeper."""
+WORKER, EXECUTOR = "airflow worker -- ", "airflow worker -- LocalExecutor: "
+Find = Callable[[Path], list[psutil.Process]]
+
+
+def title(process: psutil.Process) -> str:
+    """What a process calls itself; nothing if it has ended."""
+    try:
+        return " ".join(process.cmdline()).strip() if process.status() != psutil.STATUS_ZOMBIE else ""
+    except psutil.Error:
+        return ""
+
+
+def programs(home: Path) -> list[psutil.Process]:
+    """List the live processes that the supervisor has started, and itself."""
+    supervisor = supervisor_of(home)
+    try:
+        children = supervisor.children() if supervisor else []
+    except psutil.Error:
+        return []
+    return [process for process in (supervisor, *children) if process and title(process)]
+
+
+def _program(words: str) -> Find:
+    return lambda home: [process for process in programs(home)[1:] if words in title(process)]
+
+
+def backends(home: Path) -> list[psutil.Process]:
+    """List the processes of the database server that answer a client."""
+    servers = _program("bin/postgres ")(home)
+    return [child for server in servers for child in server.children() if "[local]" in title(child)]
+
+
+def executors(home: Path) -> list[psutil.Process]:
+    """List the processes of the scheduler that have started a task, and wait for it."""
+    return [
+        process
+        for process in processes_of(home)
+        if title(process).startswith(EXECUTOR) and not title(process).endswith("<idle>")
+    ]
+
+
+def running_tasks(home: Path) -> list[psutil.Process]:
+    """List the processes in which a task runs."""
+    return [
+        process
+        for process in processes_of(home)
+        if title(process).startswith(WORKER) and not title(process).startswith(EXECUTOR)
+    ]
+
+
+VICTIMS: dict[str, Find] = {
+    "PostgreSQL, the server": _program("bin/postgres "),
+    "PostgreSQL, one connection": backends,
+    "scheduler": _program("airflow scheduler"),
+    "API server": _program("api_server"),
+    "DAG processor": _program("airflow dag-processor"),
+    "a task": running_tasks,
+    "a task's supervisor": executors,
+    "the stack's supervisor": lambda home: programs(home)[:1],
+}
+
+
+def kill(home: Path, victim: str, draw: random.Random) -> datetime | None:
+    """Kill a process, one by chance where there are several, and return when; None if there is none at the moment."""
+    candidates = sorted(VICTIMS[victim](home), key=lambda process: process.pid)
+    if not candidates:
+        return None
+    at = datetime.now(UTC)
+    try:
+        draw.choice(candidates).kill()
+    except psutil.NoSuchProcess:  # it has ended by itself
+        return None
+    return at
+
+
+def what_is_missing(api: LiveAirflow, home: Path, since: datetime) -> str | None:
+    """Say what is not back yet after a kill; None if everything is.
+
+    Args:
+        api: the stack.
+        home: its state folder.
+        since: when something was killed.
+    """
+    alive = len(programs(home))
+    if alive < PROGRAMS:
+        return f"{PROGRAMS - alive} programs"
+    health = read_health(api.url)
+    if not health.answers or not health.database:
+        return "the API" if not health.answers else "the database"
+    for name, beat in health.heartbeats.items():
+        if beat is None or datetime.fromisoformat(beat) <= since:
+            return f"a heartbeat of the {name}"
+    try:
+        return _unmoved(api.live_tasks(), since)
+    except StackError:
+        return "the API"
+
+
+def _unmoved(tasks: list[LiveTask], since: datetime) -> str | None:
+    """Say which task nobody works on, or that none has begun or ended."""
+    for task in tasks:
+        if task.state == "running" and (task.pid is None or not psutil.pid_exists(task.pid)):
+            return f"{task.name} of {task.dag_run_id}, which no process works on"
+        if task.state == "queued" and task.queued_when and task.queued_when < since:
+            return f"{task.name} of {task.dag_run_id}, which is queued"
+    moved = (moment for task in tasks for moment in (task.start_date, task.end_date))
+    return None if any(moment and moment > since for moment in moved) else "a task that begins or ends"

@@ -1,0 +1,120 @@
+"""What the benchmark of kills decides itself: whom to kill, what is still missing, and what the table says."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
+
+import psutil
+import pytest
+
+from bench import _victims, kills
+from bench._live_stack import LiveAirflow, LiveTask
+from bench._victims import VICTIMS, what_is_missing
+from tasks.alerts.airflow_health import Health
+from tasks.operations.local_airflow.environment import full_env
+
+AT = datetime(2026, 11, 30, 12, tzinfo=UTC)
+LATER, BEFORE = AT + timedelta(seconds=5), AT - timedelta(seconds=5)
+FRESH = {"scheduler": LATER.isoformat(), "dag_processor": LATER.isoformat()}
+SLEEPS = (
+    "import sys, time; from setproctitle import setproctitle; "
+    "setproctitle('airflow worker -- ' + sys.argv[1]); print(flush=True); time.sleep(60)"
+)
+
+
+def task(state: str, began: datetime, **more: object) -> LiveTask:
+    return LiveTask.model_validate({"task_id": "land", "dag_run_id": "r", "state": state, "start_date": began, **more})
+
+
+def missing(
+    monkeypatch: pytest.MonkeyPatch, *tasks: LiveTask, alive: int = _victims.PROGRAMS, health: Health | None = None
+) -> str | None:
+    """What is missing from a stack with so many programs, this health, and these tasks."""
+    api = type("Api", (), {"url": "", "live_tasks": lambda _: list(tasks)})()
+    monkeypatch.setattr(_victims, "programs", lambda _: [psutil.Process()] * alive)
+    monkeypatch.setattr(_victims, "read_health", lambda _: health or Health(True, True, FRESH))
+    return what_is_missing(cast(LiveAirflow, api), Path(), AT)
+
+
+def test_every_kind_is_killed_as_often_as_asked_and_a_third_of_the_database_by_a_connection() -> None:
+    order = kills.plan(6, seed=1)
+    counts = Counter(order)
+    assert (counts.pop("PostgreSQL, the server"), counts.pop("PostgreSQL, one connection")) == (4, 2)
+    assert counts == {name: 6 for name in VICTIMS if not name.startswith("PostgreSQL")}
+    assert order == kills.plan(6, seed=1)
+    assert order != kills.plan(6, seed=2)
+
+
+def test_a_stack_is_back_when_everything_lives_and_a_task_has_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert missing(monkeypatch, task("success", BEFORE, end_date=LATER)) is None
+    assert missing(monkeypatch, task("running", LATER, pid=os.getpid())) is None
+    assert missing(monkeypatch, task("success", BEFORE, end_date=BEFORE)) == "a task that begins or ends"
+
+
+def test_a_component_that_has_not_come_back_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = task("running", LATER, pid=os.getpid())
+    assert missing(monkeypatch, moved, alive=6) == "2 programs"
+    assert missing(monkeypatch, moved, health=Health(False)) == "the API"
+    assert missing(monkeypatch, moved, health=Health(True, False)) == "the database"
+    old = Health(True, True, FRESH | {"scheduler": BEFORE.isoformat()})
+    assert missing(monkeypatch, moved, health=old) == "a heartbeat of the scheduler"
+
+
+def test_a_task_that_nobody_works_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is gone still holds one; or a scheduler that is gone had queued it."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    moved = task("running", LATER, pid=os.getpid())
+    held = missing(monkeypatch, moved, task("running", BEFORE, pid=gone.pid))
+    assert held == "land of r, which no process works on"
+    assert missing(monkeypatch, moved, task("queued", BEFORE, queued_when=BEFORE)) == "land of r, which is queued"
+    assert missing(monkeypatch, moved, task("queued", BEFORE, queued_when=LATER)) is None
+
+
+def test_tasks_and_their_supervisors_are_told_apart(tmp_path: Path) -> None:
+    titles = ("01a2", "LocalExecutor: 01a2", "LocalExecutor: <idle>")
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", SLEEPS, title], env=full_env(tmp_path, 8080), stdout=subprocess.PIPE, text=True
+        )
+        for title in titles
+    ]
+    try:
+        for process in started:
+            assert process.stdout is not None
+            process.stdout.readline()
+        assert [process.pid for process in _victims.running_tasks(tmp_path)] == [started[0].pid]
+        assert [process.pid for process in _victims.executors(tmp_path)] == [started[1].pid]
+        assert _victims.kill(tmp_path, "a task", random.Random(1)) is not None
+        assert started[0].wait(10) == -9
+        assert _victims.kill(tmp_path, "a task", random.Random(1)) is None
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+def test_the_page_says_what_did_not_come_back_and_which_runs_are_red() -> None:
+    killed = [
+        kills.Kill("scheduler", "", 3.0, ""),
+        kills.Kill("scheduler", "", 9.0, ""),
+        kills.Kill("a task", "", None, "a task that begins or ends"),
+    ]
+    figures = {"minutes": 5.2, "runs": 4, "red": ["r"], "tasks": 60, "again": 7, "most": 3, "left": 0}
+    text = kills.page(killed, figures, same=False)
+    assert "| scheduler | " in text
+    assert kills.rows(killed) == [
+        ("scheduler", "2", "2", "3.0", "6.0", "9.0"),
+        ("a task", "1", "0", "–", "–", "–"),
+    ]
+    assert "**3 of 4** (not: r)" in text
+    assert "**NO**" in text

@@ -41,6 +41,11 @@ class LiveAirflow(Airflow):
         """Make a request below `/api/v2`, and return what the server answers."""
         return self._ask(method, path, **more)
 
+    def token(self) -> str:
+        """Log in, and return what a browser keeps of it."""
+        self._login()
+        return self._headers["Authorization"].removeprefix("Bearer ")
+
     def live_tasks(self) -> list[LiveTask]:
         """List the task instances of all runs that have been begun or queued, the last ones first."""
         # Those that were never begun have no time, and would come first.

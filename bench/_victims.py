@@ -115,11 +115,22 @@ def what_is_missing(api: LiveAirflow, home: Path, since: datetime) -> str | None
 
 
 def _unmoved(tasks: list[LiveTask], since: datetime) -> str | None:
-    """Say which task nobody works on, or that none has begun or ended."""
+    """Say which task nobody works on, or that nothing is worked on and nothing has begun or ended."""
     for task in tasks:
-        if task.state == "running" and (task.pid is None or not psutil.pid_exists(task.pid)):
-            return f"{task.name} of {task.dag_run_id}, which no process works on"
+        if task.state == "running" and not is_worked_on(task.pid):
+            return f"{task.name} of {task.dag_run_id}, which nobody works on"
         if task.state == "queued" and task.queued_when and task.queued_when < since:
             return f"{task.name} of {task.dag_run_id}, which is queued"
     moved = (moment for task in tasks for moment in (task.start_date, task.end_date))
-    return None if any(moment and moment > since for moment in moved) else "a task that begins or ends"
+    if any(task.state == "running" for task in tasks) or any(moment and moment > since for moment in moved):
+        return None
+    return "a task that begins or ends"
+
+
+def is_worked_on(pid: int | None) -> bool:
+    """Whether the process of a task lives, and another one that waits for it and reports what comes of it."""
+    try:
+        parent = psutil.Process(pid).parent() if pid else None
+    except psutil.NoSuchProcess:
+        return False
+    return parent is not None and title(parent).startswith(EXECUTOR)

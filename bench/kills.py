@@ -3,7 +3,7 @@
 A stack, as `make up` starts it, runs backfills of the smallest pipeline, one after another. While tasks run, one of its
 processes is killed at a random moment; once everything is back, the next one, until each kind was killed `--times`
 times. Everything is back when all programs live, the API and the database answer, the scheduler and the DAG processor
-have had a heartbeat since, no task is held by a process that is gone, and one has begun or ended since.
+have had a heartbeat since, no task is held by a process that is gone, and one is worked on, or has begun or ended.
 
 In the end every run has to be green without anybody's help, and the registry has to be that of the same days in a state
 folder of their own, in which nothing was killed.
@@ -23,15 +23,16 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.console import Console
 
 from bench._live_stack import PIPELINE, PIPELINES, LiveAirflow, first_days, live_stack, wait_until
 from bench._results import home_of, show, table
 from bench._through_airflow import published
 from bench._victims import VICTIMS, kill, running_tasks, what_is_missing
-from tasks.errors import StackError
+from tasks.errors import MatineeError, StackError
 from tasks.operations.airflow_answers import ENDED
-from tasks.operations.local_airflow.processes import processes_of
+from tasks.operations.local_airflow.processes import idle_orphans, processes_of
 from tasks.operations.run_all import run_all
 from tasks.runs.attempts import attempt_of
 from tasks.runs.run import Run
@@ -41,6 +42,7 @@ AT_ONCE = 6  # days of a backfill
 TOGETHER = 2  # of its runs that are active
 PAUSE = 4.0  # at most so many seconds from the start of a task to a kill
 PATIENCE = 600.0  # seconds after which what is not back will not come back
+WATCH = 30.0  # seconds between two polls of the watch
 POSTGRES = ("PostgreSQL, the server", "PostgreSQL, one connection")
 
 
@@ -144,8 +146,15 @@ def outcome(api: LiveAirflow, home: Path) -> dict[str, Any]:
         "tasks": len(tasks),
         "again": sum(task.try_number > 1 for task in tasks),
         "most": max((task.try_number for task in tasks), default=0),
-        "processes": len(list(processes_of(home))),
+        "idle": len(idle_workers(home)),
     }
+
+
+def idle_workers(home: Path) -> list[psutil.Process]:
+    """List the workers of killed schedulers that are still there after the watch had time to end them."""
+    with suppress(MatineeError):
+        wait_until(lambda: not idle_orphans(home), 3 * WATCH, "no idle worker is left")
+    return idle_orphans(home)
 
 
 def measure(home: Path, port: int | None, order: Sequence[str], seed: int) -> str:
@@ -185,7 +194,7 @@ def page(kills: Sequence[Kill], figures: dict[str, Any], same: bool) -> str:
             f"{len(kills)} kills in {figures['minutes']:.0f} minutes, while backfills of the pipeline `{PIPELINE}` "
             f"({TOGETHER} active runs) went on. Everything is back when all programs live, the API and the database "
             "answer, scheduler and DAG processor have had a heartbeat since the kill, no task is held by a process "
-            "that is gone, and one has begun or ended. Made by `python -m bench.kills --write`.",
+            "that is gone, and one is worked on, or has begun or ended. Made by `python -m bench.kills --write`.",
             "",
             table(("killed", "times", "came back", "s, least", "s, median", "s, most"), rows(kills)),
             "",
@@ -195,7 +204,8 @@ def page(kills: Sequence[Kill], figures: dict[str, Any], same: bool) -> str:
             f"**{'yes' if same else 'NO'}**",
             f"* Tasks that were tried more than once: {figures['again']} of {figures['tasks']}; "
             f"most tries of one: {figures['most']}",
-            f"* Processes left after `make down`: {figures['left']}",
+            f"* Idle workers of killed schedulers that are left: {figures['idle']}; processes left after `make down`: "
+            f"{figures['left']}",
         ]
     )
 

@@ -24,6 +24,7 @@ from bench._live_stack import PIPELINE, LiveAirflow, live_stack
 from bench._operator_acts import ACTS, Desk, Observation
 from bench._operator_writes import Cleared, Writes
 from bench._results import home_of, show, table
+from bench._shots import take
 from tasks.errors import MatineeError
 from tasks.operations.local_airflow import stack
 
@@ -85,15 +86,18 @@ def page(observed: Sequence[Observation], answers: Answers, again: Sequence[str]
     )
 
 
-def measure(home: Path, port: int | None, writes: int, minutes: float) -> str:
+def measure(given: argparse.Namespace, home: Path) -> str:
     """Start the stack, spend the hour, and lay out the page."""
-    shutil.rmtree(home / "operator", ignore_errors=True)
+    shutil.rmtree(home, ignore_errors=True)
     began = time.monotonic()
-    with live_stack(home / "operator", port, scheduled=True):
-        running = stack.find(home / "operator")
+    with live_stack(home, given.port, scheduled=True) as api:
+        running = stack.find(home)
         assert running is not None
-        observed, answers, again = hour(home / "operator", running.port, writes, minutes)
-    return page(observed, answers, again, (time.monotonic() - began) / 60)
+        observed, answers, again = hour(home, running.port, given.writes, given.minutes)
+        minutes = (time.monotonic() - began) / 60
+        if given.shots:
+            print(take(api, given.shots))
+    return page(observed, answers, again, minutes)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -102,10 +106,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=5, help="over which the writes are spread")
     parser.add_argument("--home", type=Path, help="folder for the state folder, emptied first; temporary if absent")
     parser.add_argument("--port", type=int, help="port of the API; the first free one from 8080 if absent")
+    parser.add_argument("--shots", type=Path, help="folder for screenshots of the pages, through Chromium")
     parser.add_argument("--write", action="store_true", help="keep the tables in bench/results/")
     given = parser.parse_args(arguments)
     with home_of(given.home) as home:
-        text = measure(home, given.port, given.writes, given.minutes)
+        text = measure(given, home / "operator")
     show("operator", text, write=given.write)
     if "**FAILED**" in text:
         sys.exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from tasks.operations.local_airflow.environment import full_env
 
 AT = datetime(2026, 11, 30, 12, tzinfo=UTC)
 LATER, BEFORE = AT + timedelta(seconds=5), AT - timedelta(seconds=5)
+ALIVE, GONE = 1, 2
 FRESH = {"scheduler": LATER.isoformat(), "dag_processor": LATER.isoformat()}
 SLEEPS = (
     "import sys, time; from setproctitle import setproctitle; "
@@ -39,6 +39,7 @@ def missing(
     """What is missing from a stack with so many programs, this health, and these tasks."""
     api = type("Api", (), {"url": "", "live_tasks": lambda _: list(tasks)})()
     monkeypatch.setattr(_victims, "programs", lambda _: [psutil.Process()] * alive)
+    monkeypatch.setattr(_victims, "is_worked_on", lambda pid: pid == ALIVE)
     monkeypatch.setattr(_victims, "read_health", lambda _: health or Health(True, True, FRESH))
     return what_is_missing(cast(LiveAirflow, api), Path(), AT)
 
@@ -54,12 +55,12 @@ def test_every_kind_is_killed_as_often_as_asked_and_a_third_of_the_database_by_a
 
 def test_a_stack_is_back_when_everything_lives_and_a_task_has_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     assert missing(monkeypatch, task("success", BEFORE, end_date=LATER)) is None
-    assert missing(monkeypatch, task("running", LATER, pid=os.getpid())) is None
+    assert missing(monkeypatch, task("running", BEFORE, pid=ALIVE)) is None
     assert missing(monkeypatch, task("success", BEFORE, end_date=BEFORE)) == "a task that begins or ends"
 
 
 def test_a_component_that_has_not_come_back_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    moved = task("running", LATER, pid=os.getpid())
+    moved = task("running", LATER, pid=ALIVE)
     assert missing(monkeypatch, moved, alive=6) == "2 programs"
     assert missing(monkeypatch, moved, health=Health(False)) == "the API"
     assert missing(monkeypatch, moved, health=Health(True, False)) == "the database"
@@ -69,13 +70,31 @@ def test_a_component_that_has_not_come_back_is_named(monkeypatch: pytest.MonkeyP
 
 def test_a_task_that_nobody_works_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that is gone still holds one; or a scheduler that is gone had queued it."""
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    moved = task("running", LATER, pid=os.getpid())
-    held = missing(monkeypatch, moved, task("running", BEFORE, pid=gone.pid))
-    assert held == "land of r, which no process works on"
+    moved = task("running", LATER, pid=ALIVE)
+    held = missing(monkeypatch, moved, task("running", BEFORE, pid=GONE))
+    assert held == "land of r, which nobody works on"
     assert missing(monkeypatch, moved, task("queued", BEFORE, queued_when=BEFORE)) == "land of r, which is queued"
     assert missing(monkeypatch, moved, task("queued", BEFORE, queued_when=LATER)) is None
+
+
+def test_a_task_whose_supervisor_is_gone_is_not_worked_on() -> None:
+    parent = (
+        "import subprocess, sys, time; from setproctitle import setproctitle\n"
+        "setproctitle('airflow worker -- LocalExecutor: 01a2')\n"
+        "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid, flush=True); time.sleep(60)"
+    )
+    supervisor = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
+    assert supervisor.stdout is not None
+    work = psutil.Process(int(supervisor.stdout.readline()))
+    try:
+        assert _victims.is_worked_on(work.pid)
+        supervisor.kill()
+        supervisor.wait()
+        assert not _victims.is_worked_on(work.pid)
+        assert not _victims.is_worked_on(None)
+    finally:
+        work.kill()
+        supervisor.stdout.close()
 
 
 def test_tasks_and_their_supervisors_are_told_apart(tmp_path: Path) -> None:
@@ -109,7 +128,7 @@ def test_the_page_says_what_did_not_come_back_and_which_runs_are_red() -> None:
         kills.Kill("scheduler", "", 9.0, ""),
         kills.Kill("a task", "", None, "a task that begins or ends"),
     ]
-    figures = {"minutes": 5.2, "runs": 4, "red": ["r"], "tasks": 60, "again": 7, "most": 3, "left": 0}
+    figures = {"minutes": 5.2, "runs": 4, "red": ["r"], "tasks": 60, "again": 7, "most": 3, "idle": 0, "left": 0}
     text = kills.page(killed, figures, same=False)
     assert "| scheduler | " in text
     assert kills.rows(killed) == [

@@ -242,7 +242,7 @@ def test_kills_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Pri
     assert killed[1:3] == ["1", "1"]
     assert "green without anybody's help: **1 of 1**" in text
     assert "every file of every version: **yes**" in text
-    assert "Processes left after `make down`: 0" in text
+    assert "that are left: 0; processes left after `make down`: 0" in text
 
 
 @pytest.mark.slow

@@ -7,8 +7,8 @@ behind, also after the supervisor itself was killed.
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -50,23 +50,32 @@ def cpu_seconds(home: Path) -> float:
     return total
 
 
-def end_idle_orphans(home: Path) -> int:
-    """End the workers of a killed scheduler that have nothing to do, and count them.
+def idle_orphans(home: Path) -> list[psutil.Process]:
+    """List the workers of a killed scheduler that have nothing to do.
 
     A worker outlives its scheduler: it finishes its task, which is wanted, and then waits for ever for another one.
     """
     processes = {process.pid: process for process in processes_of(home)}
-    ended = 0
-    for process in processes.values():
-        try:
-            title = " ".join(process.cmdline()).strip()
-            # A worker shows what it does in its title; nothing else in the stack is called so.
-            if "LocalExecutor" in title and title.endswith("<idle>") and process.ppid() not in processes:
-                process.kill()
-                ended += 1
-        except psutil.Error:
-            continue
-    return ended
+    return [process for process in processes.values() if _is_idle_worker(process, processes)]
+
+
+def _is_idle_worker(process: psutil.Process, of: Container[int]) -> bool:
+    """Whether it is a worker without a task whose parent is none of these processes."""
+    try:
+        title = " ".join(process.cmdline()).strip()
+        # A worker shows what it does in its title; nothing else in the stack is called so.
+        return "LocalExecutor" in title and title.endswith("<idle>") and process.ppid() not in of
+    except psutil.Error:
+        return False
+
+
+def end_idle_orphans(home: Path) -> int:
+    """End the workers of a killed scheduler that have nothing to do, and count them."""
+    orphans = idle_orphans(home)
+    for process in orphans:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    return len(orphans)
 
 
 def sweep(home: Path) -> int:
@@ -80,10 +89,8 @@ def sweep(home: Path) -> int:
         if not processes:
             break
         for process in processes:
-            try:
-                process.send_signal(signal.SIGKILL)
-            except psutil.NoSuchProcess:
-                continue
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         psutil.wait_procs(processes, timeout=10)
         ended |= {process.pid for process in processes}
     return len(ended)

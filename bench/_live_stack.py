@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,6 @@ class LiveTask(Task):
     """A task instance, with what tells whether anybody still works on it."""
 
     pid: int | None = None
-    queued_when: datetime | None = None
 
 
 class LiveAirflow(Airflow):

@@ -17,6 +17,7 @@ from tasks.operations.local_airflow.processes import processes_of, supervisor_of
 PROGRAMS = 8
 """The supervisor and its programs: the database, four components, the watch and the keeper."""
 WORKER, EXECUTOR = "airflow worker -- ", "airflow worker -- LocalExecutor: "
+IDLE = "a worker without a task"
 Find = Callable[[Path], list[psutil.Process]]
 
 
@@ -48,12 +49,11 @@ def backends(home: Path) -> list[psutil.Process]:
     return [child for server in servers for child in server.children() if "[local]" in title(child)]
 
 
-def executors(home: Path) -> list[psutil.Process]:
-    """List the processes of the scheduler that have started a task, and wait for it."""
+def workers(home: Path, *, idle: bool) -> list[psutil.Process]:
+    """List the processes of the scheduler that wait for a task, or for the end of the one they have started."""
+    titles = {process: title(process) for process in processes_of(home)}
     return [
-        process
-        for process in processes_of(home)
-        if title(process).startswith(EXECUTOR) and not title(process).endswith("<idle>")
+        process for process, name in titles.items() if name.startswith(EXECUTOR) and name.endswith("<idle>") is idle
     ]
 
 
@@ -73,7 +73,8 @@ VICTIMS: dict[str, Find] = {
     "API server": _program("api_server"),
     "DAG processor": _program("airflow dag-processor"),
     "a task": running_tasks,
-    "a task's supervisor": executors,
+    "a task's supervisor": lambda home: workers(home, idle=False),
+    IDLE: lambda home: workers(home, idle=True),
     "the stack's supervisor": lambda home: programs(home)[:1],
 }
 
@@ -91,13 +92,14 @@ def kill(home: Path, victim: str, draw: random.Random) -> datetime | None:
     return at
 
 
-def what_is_missing(api: LiveAirflow, home: Path, since: datetime) -> str | None:
+def what_is_missing(api: LiveAirflow, home: Path, victim: str, since: datetime) -> str | None:
     """Say what is not back yet after a kill; None if everything is.
 
     Args:
         api: the stack.
         home: its state folder.
-        since: when something was killed.
+        victim: what was killed.
+        since: when that was.
     """
     alive = len(programs(home))
     if alive < PROGRAMS:
@@ -109,9 +111,13 @@ def what_is_missing(api: LiveAirflow, home: Path, since: datetime) -> str | None
         if beat is None or datetime.fromisoformat(beat) <= since:
             return f"a heartbeat of the {name}"
     try:
-        return _unmoved(api.live_tasks(), since)
+        tasks = api.live_tasks()
     except StackError:
         return "the API"
+    # Tasks that run have a worker already: what such a kill breaks shows when the next one is to begin.
+    if victim == IDLE and not any(task.start_date and task.start_date > since for task in tasks):
+        return "a task that begins"
+    return _unmoved(tasks, since)
 
 
 def _unmoved(tasks: list[LiveTask], since: datetime) -> str | None:

@@ -119,7 +119,7 @@ def kill_one(api: LiveAirflow, home: Path, victim: str, draw: random.Random, bac
     began, missing, last = time.monotonic(), "", ""
     while time.monotonic() - began < PATIENCE:
         backfills.keep_going()
-        missing = what_is_missing(api, home, at) or ""
+        missing = what_is_missing(api, home, victim, at) or ""
         if not missing:
             return Kill(victim, at.isoformat(), round((datetime.now(UTC) - at).total_seconds(), 1), last)
         last = missing

@@ -114,9 +114,10 @@ def _wait(outbox: Outbox, seconds: int) -> None:
 
 
 def _maintain_airflow(home: Home, url: str | None, known: frozenset[str]) -> frozenset[str]:
-    """Write notes on failed runs, and create the pools of pipeline files that came after Airflow's start.
+    """Write notes on failed runs, and see to it that no task waits for ever.
 
-    Tasks in a pool that does not exist would wait for ever.
+    One would in a pool that does not exist, as that of a pipeline file that came after Airflow's start; or for workers
+    that are not reached any more.
 
     Args:
         home: the state folder.
@@ -128,6 +129,7 @@ def _maintain_airflow(home: Home, url: str | None, known: frozenset[str]) -> fro
     """
     from tasks.errors import StackError
     from tasks.operations.local_airflow.airflow_api import Airflow
+    from tasks.operations.local_airflow.deaf_workers import end_deaf_scheduler
     from tasks.operations.local_airflow.run_notes import write_notes
     from tasks.operations.pools import pools
 
@@ -139,6 +141,7 @@ def _maintain_airflow(home: Home, url: str | None, known: frozenset[str]) -> fro
         if not wanted <= known:
             api.ensure_pools()
         write_notes(api, home)
+        end_deaf_scheduler(api, home.root, datetime.now(UTC))
     except StackError:  # it is starting, or being restarted: the next poll may find it
         return known
     finally:

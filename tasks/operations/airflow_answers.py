@@ -42,6 +42,7 @@ class Task(Answer):
     task_id: str
     state: str | None
     dag_run_id: str = ""
+    queued_when: datetime | None = None
     start_date: datetime | None = None
     end_date: datetime | None = None
     map_index: int = -1

@@ -34,14 +34,18 @@ def task(state: str, began: datetime, **more: object) -> LiveTask:
 
 
 def missing(
-    monkeypatch: pytest.MonkeyPatch, *tasks: LiveTask, alive: int = _victims.PROGRAMS, health: Health | None = None
+    monkeypatch: pytest.MonkeyPatch,
+    *tasks: LiveTask,
+    victim: str = "scheduler",
+    alive: int = _victims.PROGRAMS,
+    health: Health | None = None,
 ) -> str | None:
     """What is missing from a stack with so many programs, this health, and these tasks."""
     api = type("Api", (), {"url": "", "live_tasks": lambda _: list(tasks)})()
     monkeypatch.setattr(_victims, "programs", lambda _: [psutil.Process()] * alive)
     monkeypatch.setattr(_victims, "is_worked_on", lambda pid: pid == ALIVE)
     monkeypatch.setattr(_victims, "read_health", lambda _: health or Health(True, True, FRESH))
-    return what_is_missing(cast(LiveAirflow, api), Path(), AT)
+    return what_is_missing(cast(LiveAirflow, api), Path(), victim, AT)
 
 
 def test_every_kind_is_killed_as_often_as_asked_and_a_third_of_the_database_by_a_connection() -> None:
@@ -57,6 +61,12 @@ def test_a_stack_is_back_when_everything_lives_and_a_task_has_moved(monkeypatch:
     assert missing(monkeypatch, task("success", BEFORE, end_date=LATER)) is None
     assert missing(monkeypatch, task("running", BEFORE, pid=ALIVE)) is None
     assert missing(monkeypatch, task("success", BEFORE, end_date=BEFORE)) == "a task that begins or ends"
+
+
+def test_after_the_end_of_a_worker_without_a_task_another_task_has_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = task("running", BEFORE, pid=ALIVE)
+    assert missing(monkeypatch, running, victim=_victims.IDLE) == "a task that begins"
+    assert missing(monkeypatch, running, task("success", LATER), victim=_victims.IDLE) is None
 
 
 def test_a_component_that_has_not_come_back_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +120,8 @@ def test_tasks_and_their_supervisors_are_told_apart(tmp_path: Path) -> None:
             assert process.stdout is not None
             process.stdout.readline()
         assert [process.pid for process in _victims.running_tasks(tmp_path)] == [started[0].pid]
-        assert [process.pid for process in _victims.executors(tmp_path)] == [started[1].pid]
+        assert [process.pid for process in _victims.workers(tmp_path, idle=False)] == [started[1].pid]
+        assert [process.pid for process in _victims.workers(tmp_path, idle=True)] == [started[2].pid]
         assert _victims.kill(tmp_path, "a task", random.Random(1)) is not None
         assert started[0].wait(10) == -9
         assert _victims.kill(tmp_path, "a task", random.Random(1)) is None

@@ -200,6 +200,11 @@ class Airflow:
         path = f"/dags/{quote(pipeline)}/dagRuns/{quote(run_id)}/taskInstances"
         return [Task.model_validate(task) for task in self._ask("GET", path, params={"limit": 100})["task_instances"]]
 
+    def queued_tasks(self) -> list[Task]:
+        """List the task instances of all DAGs that were given to a worker and have not begun."""
+        answer = self._ask("GET", "/dags/~/dagRuns/~/taskInstances", params={"state": ["queued"], "limit": 100})
+        return [Task.model_validate(task) for task in answer["task_instances"]]
+
     def errors(self, pipeline: str, run_id: str, task: Task) -> list[str]:
         """Read the error messages in the log of a task's last try, in order."""
         path = (

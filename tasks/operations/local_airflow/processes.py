@@ -7,7 +7,7 @@ behind, also after the supervisor itself was killed.
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -55,18 +55,31 @@ def idle_orphans(home: Path) -> list[psutil.Process]:
 
     A worker outlives its scheduler: it finishes its task, which is wanted, and then waits for ever for another one.
     """
-    processes = {process.pid: process for process in processes_of(home)}
-    return [process for process in processes.values() if _is_idle_worker(process, processes)]
+    idle, others = _idle_workers(home)
+    return [worker for worker in idle if worker.ppid() not in others]
 
 
-def _is_idle_worker(process: psutil.Process, of: Container[int]) -> bool:
-    """Whether it is a worker without a task whose parent is none of these processes."""
-    try:
-        title = " ".join(process.cmdline()).strip()
+def schedulers_with_idle_workers(home: Path) -> list[psutil.Process]:
+    """List the live schedulers that have a worker without a task."""
+    idle, others = _idle_workers(home)
+    parents = {worker.ppid() for worker in idle}
+    return [process for pid, process in sorted(others.items()) if pid in parents]
+
+
+def _idle_workers(home: Path) -> tuple[list[psutil.Process], dict[int, psutil.Process]]:
+    """Find the workers without a task, and the other processes of the stack."""
+    idle, others = [], {}
+    for process in processes_of(home):
+        try:
+            title = " ".join(process.cmdline()).strip()
+        except psutil.Error:
+            continue
         # A worker shows what it does in its title; nothing else in the stack is called so.
-        return "LocalExecutor" in title and title.endswith("<idle>") and process.ppid() not in of
-    except psutil.Error:
-        return False
+        if "LocalExecutor" in title and title.endswith("<idle>"):
+            idle.append(process)
+        else:
+            others[process.pid] = process
+    return idle, others
 
 
 def end_idle_orphans(home: Path) -> int:

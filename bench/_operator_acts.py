@@ -54,7 +54,7 @@ class Desk:
 
     def run(self, run_id: str) -> DagRun | None:
         """Ask for a run; None if there is none."""
-        answer = self.api.answer("GET", f"{DAG}/dagRuns/{quote(run_id)}", missing_ok=True)
+        answer = self.api.answer("GET", f"{DAG}/dagRuns/{quote(run_id)}", none_for=404)
         return None if answer is None else DagRun.model_validate(answer)
 
     def ended(self, run_id: str) -> DagRun:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -15,9 +14,9 @@ from bench._answers import WatchedAirflow
 from bench._live_stack import PIPELINE
 from bench._victims import running_tasks
 from tasks.errors import StackError
-from tasks.operations.airflow_answers import DagRun
 
 DAG = f"/dags/{PIPELINE}"
+SLOTS = {"update_mask": ["slots"]}
 Cleared = Counter[tuple[str, str]]
 """How often each task (run id, task id) was cleared, and so has one more try."""
 
@@ -51,66 +50,52 @@ class Writes:
         return thread
 
     def _write_all(self) -> None:
-        for write in itertools.islice(self._writes(), self.number):
+        kinds = self._kinds()
+        for number in range(self.number):
             began = time.monotonic()
             while not running_tasks(self.home):
                 time.sleep(0.2)
             try:
-                write()
+                kinds[number % len(kinds)](number // len(kinds))
                 self._read_as_a_page_does()
             except StackError as error:
                 self.failed.append(str(error))
             self.done += 1
             time.sleep(max(0.0, self.seconds / self.number - (time.monotonic() - began)))
 
-    def _writes(self) -> Iterator[Callable[[], object]]:
-        kinds = (self._note_run, self._note_task, self._variable, self._pool, self._pause, self._connection)
-        for number in itertools.count():
-            for kind in kinds:
-                yield from kind(number)
-            yield from self._clear(number)
+    def _kinds(self) -> tuple[Callable[[int], object], ...]:
+        """One write each, given how often it was made before; what is made by one is removed by a later one."""
 
-    def _ended(self) -> DagRun:
-        """The run of the pipeline that succeeded last; the last one before any has."""
-        runs = self.api.answer("GET", f"{DAG}/dagRuns", params={"order_by": "-start_date", "limit": 50})["dag_runs"]
-        green = [run for run in runs if run["state"] == "success"] or runs
-        return DagRun.model_validate(green[0])
+        def variable(number: int) -> dict[str, str]:
+            return {"key": f"of_an_operator_{number}", "value": "1"}
 
-    def _note_run(self, number: int) -> Iterator[Callable[[], object]]:
-        run = quote(self._ended().dag_run_id)
-        yield lambda: self.api.answer("PATCH", f"{DAG}/dagRuns/{run}", json={"note": f"seen {number}"})
+        def connection(number: int) -> dict[str, str]:
+            return {"connection_id": f"of_an_operator_{number}", "conn_type": "http", "host": "example.org"}
 
-    def _note_task(self, number: int) -> Iterator[Callable[[], object]]:
-        run = quote(self._ended().dag_run_id)
-        body = {"note": f"looked at {number}"}
-        yield lambda: self.api.answer("PATCH", f"{DAG}/dagRuns/{run}/taskInstances/land", json=body)
+        ask = self.api.answer
+        return (
+            lambda n: ask("PATCH", f"{DAG}/dagRuns/{quote(self._green())}", json={"note": f"seen {n}"}),
+            lambda n: ask(
+                "PATCH", f"{DAG}/dagRuns/{quote(self._green())}/taskInstances/land", json={"note": f"seen {n}"}
+            ),
+            lambda n: ask("POST", "/variables", json=variable(n)),
+            lambda n: ask("POST", "/connections", json=connection(n)),
+            lambda n: ask("PATCH", "/pools/default_pool", json={"slots": 100 + n % 28}, params=SLOTS),
+            lambda _: self.api.pause(PIPELINE, True),
+            lambda _: self.api.pause(PIPELINE, False),
+            lambda n: ask("PATCH", f"/variables/of_an_operator_{n}", json=variable(n) | {"value": "2"}),
+            # As the dialog does: it asks what would be cleared, then does it.
+            lambda _: clear(self.api, self._green(), "report", Cleared(), dry_run=True),
+            lambda _: clear(self.api, self._green(), "report", self.cleared),
+            lambda n: ask("DELETE", f"/variables/of_an_operator_{n}"),
+            lambda n: ask("DELETE", f"/connections/of_an_operator_{n}"),
+        )
 
-    def _variable(self, number: int) -> Iterator[Callable[[], object]]:
-        key, path = f"of_an_operator_{number}", f"/variables/of_an_operator_{number}"
-        yield lambda: self.api.answer("POST", "/variables", json={"key": key, "value": "1"})
-        yield lambda: self.api.answer("PATCH", path, json={"key": key, "value": "2"})
-        yield lambda: self.api.answer("DELETE", path)
-
-    def _connection(self, number: int) -> Iterator[Callable[[], object]]:
-        name = f"of_an_operator_{number}"
-        body = {"connection_id": name, "conn_type": "http", "host": "example.org"}
-        yield lambda: self.api.answer("POST", "/connections", json=body)
-        yield lambda: self.api.answer("DELETE", f"/connections/{name}")
-
-    def _pool(self, number: int) -> Iterator[Callable[[], object]]:
-        body, mask = {"slots": 100 + number % 28}, {"update_mask": ["slots"]}
-        yield lambda: self.api.answer("PATCH", "/pools/default_pool", json=body, params=mask)
-
-    def _pause(self, _number: int) -> Iterator[Callable[[], object]]:
-        yield lambda: self.api.pause(PIPELINE, True)
-        yield lambda: self.api.pause(PIPELINE, False)
-
-    def _clear(self, _number: int) -> Iterator[Callable[[], object]]:
-        """Clear as the dialog does: it asks what would be cleared, then does it."""
-        run = self._ended()
-        if run.state == "success":
-            yield lambda: clear(self.api, run.dag_run_id, "report", Cleared(), dry_run=True)
-            yield lambda: clear(self.api, run.dag_run_id, "report", self.cleared)
+    def _green(self) -> str:
+        """The run that succeeded last; before any has, one that has begun."""
+        runs = self.api.answer("GET", f"{DAG}/dagRuns", params={"order_by": "-end_date", "limit": 50})["dag_runs"]
+        green = [run for run in runs if run["state"] == "success"]
+        return str((green or runs)[0]["dag_run_id"])
 
     def _read_as_a_page_does(self) -> None:
         """Ask what an open grid and an open overview ask every few seconds."""

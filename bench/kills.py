@@ -2,8 +2,9 @@
 
 A stack, as `make up` starts it, runs backfills of the smallest pipeline, one after another. While tasks run, one of its
 processes is killed at a random moment; once everything is back, the next one, until each kind was killed `--times`
-times. Everything is back when all programs live, the API and the database answer, the scheduler and the DAG processor
-have had a heartbeat since, no task is held by a process that is gone, and one is worked on, or has begun or ended.
+times, or `--minutes` are over. Everything is back when all programs live, the API and the database answer, the
+scheduler and the DAG processor have had a heartbeat since, no task is held by a process that is gone, and one is worked
+on, or has begun or ended.
 
 In the end every run has to be green without anybody's help, and the registry has to be that of the same days in a state
 folder of their own, in which nothing was killed.
@@ -29,7 +30,7 @@ from rich.console import Console
 from bench._live_stack import PIPELINE, PIPELINES, LiveAirflow, first_days, live_stack, wait_until
 from bench._results import home_of, show, table
 from bench._through_airflow import published
-from bench._victims import VICTIMS, kill, running_tasks, what_is_missing
+from bench._victims import IDLE, VICTIMS, kill, running_tasks, what_is_missing
 from tasks.errors import MatineeError, StackError
 from tasks.operations.airflow_answers import ENDED
 from tasks.operations.local_airflow.processes import idle_orphans, processes_of
@@ -43,7 +44,8 @@ TOGETHER = 2  # of its runs that are active
 PAUSE = 4.0  # at most so many seconds from the start of a task to a kill
 PATIENCE = 600.0  # seconds after which what is not back will not come back
 WATCH = 30.0  # seconds between two polls of the watch
-POSTGRES = ("PostgreSQL, the server", "PostgreSQL, one connection")
+PAIRS = {"PostgreSQL, the server": "PostgreSQL, one connection", "a task's supervisor": IDLE}
+"""Kinds that are killed `--times` times together."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,10 @@ class Kill:
 
 
 def plan(times: int, seed: int) -> list[str]:
-    """Draw the order of the kills; every third one of the database is one of its connections."""
-    kinds = [name for name in VICTIMS if name not in POSTGRES]
-    database = [POSTGRES[number % 3 == 2] for number in range(times)]
-    order = [*database, *(name for name in kinds for _ in range(times))]
+    """Draw the order of the kills; every third one of a pair is of its second kind."""
+    seconds = set(PAIRS.values())
+    kinds = [[name, name, PAIRS.get(name, name)] for name in VICTIMS if name not in seconds]
+    order = [kind[number % 3] for kind in kinds for number in range(times)]
     random.Random(seed).shuffle(order)
     return order
 
@@ -96,11 +98,15 @@ class Backfills:
         return False
 
 
-def kill_all(api: LiveAirflow, home: Path, order: Sequence[str], seed: int) -> tuple[list[Kill], list[date]]:
+def kill_all(api: LiveAirflow, home: Path, given: argparse.Namespace) -> tuple[list[Kill], list[date]]:
     """Kill one after another while backfills go on; return the kills and the days that were run."""
-    draw, backfills, kills = random.Random(seed), Backfills(api), list[Kill]()
+    draw, backfills, kills = random.Random(given.seed), Backfills(api), list[Kill]()
+    order = [victim for victim in plan(given.times, given.seed) if victim in given.only]
+    limit = time.monotonic() + given.minutes * 60
     api.pause(PIPELINE, False)
     for victim in order:
+        if time.monotonic() > limit:
+            break
         kills.append(kill_one(api, home, victim, draw, backfills))
         print(f"  {len(kills)} of {len(order)}: {kills[-1]}", flush=True)
         write_json(home / "kills.json", [asdict(each) for each in kills])
@@ -157,13 +163,13 @@ def idle_workers(home: Path) -> list[psutil.Process]:
     return idle_orphans(home)
 
 
-def measure(home: Path, port: int | None, order: Sequence[str], seed: int) -> str:
+def measure(given: argparse.Namespace, home: Path) -> str:
     """Kill everything in its turn, compare what was published, and lay out the table."""
     for folder in ("killed", "undisturbed"):
         shutil.rmtree(home / folder, ignore_errors=True)
     began = time.monotonic()
-    with live_stack(home / "killed", port, scheduled=False) as api:
-        kills, days = kill_all(api, home / "killed", order, seed)
+    with live_stack(home / "killed", given.port, scheduled=False) as api:
+        kills, days = kill_all(api, home / "killed", given)
         figures = outcome(api, home / "killed")
     figures |= {"left": len(list(processes_of(home / "killed"))), "minutes": (time.monotonic() - began) / 60}
     same = published(Home(home / "killed"), PIPELINE) == undisturbed(home / "undisturbed", days)
@@ -213,15 +219,15 @@ def page(kills: Sequence[Kill], figures: dict[str, Any], same: bool) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=1, help="kills of each kind")
+    parser.add_argument("--minutes", type=float, default=240, help="after which no more is killed")
     parser.add_argument("--only", nargs="+", choices=list(VICTIMS), default=list(VICTIMS), metavar="KIND")
     parser.add_argument("--home", type=Path, help="folder for two state folders, emptied first; temporary if absent")
     parser.add_argument("--port", type=int, help="port of the API; the first free one from 8080 if absent")
     parser.add_argument("--seed", type=int, default=1, help="of the order and the moments of the kills")
     parser.add_argument("--write", action="store_true", help="keep the table in bench/results/")
     given = parser.parse_args(arguments)
-    order = [victim for victim in plan(given.times, given.seed) if victim in given.only]
     with home_of(given.home) as home:
-        text = measure(home, given.port, order, given.seed)
+        text = measure(given, home)
     show("kills", text, write=given.write)
 
 

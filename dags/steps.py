@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from airflow.sdk import get_current_context, task
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from dags.alerts import notify
 from dags.context import day_of, waiting_days
@@ -46,6 +46,7 @@ def call(pipeline: str, what: str, *args: Any) -> Any:
     Raises:
         AirflowFailException: with the step's error message; the same inputs would fail again, or have done so twice.
         AirflowException: with the step's error message; another try may help.
+        AirflowTaskTimeout: it took too long; another try may help.
     """
     context: Any = get_current_context()
     with task_log():
@@ -59,7 +60,7 @@ def call(pipeline: str, what: str, *args: Any) -> Any:
 
 def _call(context: Any, pipeline: str, what: str, *args: Any) -> Any:
     # Imported here: the DAG processor parses this module over and over, and these load the pipeline's libraries.
-    from tasks.runs.failures import call_step, said
+    from tasks.runs.failures import call_step, keep_error, said
     from tasks.runs.run import Run
 
     try:
@@ -76,7 +77,10 @@ def _call(context: Any, pipeline: str, what: str, *args: Any) -> Any:
     before = said(run, what, *args)
     try:
         return call_step(run, what, function, *args)
-    except Exception as error:
+    except (Exception, AirflowTaskTimeout) as error:
+        if isinstance(error, AirflowTaskTimeout):
+            limit = context["task"].execution_timeout
+            keep_error(run, what, f"the step {what} ran longer than {limit}, the limit of a task", *args)
         # The same words twice: a third try would end in them, too. (A try that is killed has no words.)
         again = before is not None and before == said(run, what, *args)
         if isinstance(error, MatineeError):
@@ -88,7 +92,7 @@ def _call(context: Any, pipeline: str, what: str, *args: Any) -> Any:
         raise
 
 
-def _in_airflow(error: Exception, *, final: bool) -> AirflowException:
+def _in_airflow(error: BaseException, *, final: bool) -> AirflowException:
     kind = AirflowFailException if final else AirflowException
     return kind(f"{type(error).__name__}: {error}")
 

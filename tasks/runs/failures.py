@@ -60,8 +60,7 @@ def call_step(run: Run, step: str, function: Callable[..., Result], *args: Any) 
         except Exception as error:
             said = explained(error, f"{run.spec.name} {run.as_of}, step {step}: ")
             log_failure(narration, error, said)
-            with suppress(OSError):  # a full disk: the error itself matters more than its copy
-                write_text(path, f"{said or f'{type(error).__name__}: {error}'}\n")
+            keep_error(run, step, str(said or f"{type(error).__name__}: {error}"), *args)
             if said is None or said is error:
                 raise
             raise said from error
@@ -69,6 +68,12 @@ def call_step(run: Run, step: str, function: Callable[..., Result], *args: Any) 
     for said_before in {path, error_file(run, step)}:
         said_before.unlink(missing_ok=True)
     return result
+
+
+def keep_error(run: Run, step: str, text: str, *args: Any) -> None:
+    """Write down the error message of a step, or of one task of a mapped step."""
+    with suppress(OSError):  # a full disk: the error itself matters more than its copy
+        write_text(error_file(run, step, *args), f"{text}\n")
 
 
 def keep_silent_failures(run: Run, failed_tasks: Iterable[str]) -> None:

@@ -263,6 +263,30 @@ def test_an_error_that_says_the_same_twice_is_final(
     assert final == [False, False, False, True]
 
 
+def test_a_step_that_takes_too_long_twice_is_final(
+    monkeypatch: pytest.MonkeyPatch, calls: list[tuple[str, ...]], pipelines: Make, tmp_path: Path
+) -> None:
+    """Airflow ends it with an exception that is no `Exception`; six tries of two hours would be half a day."""
+    from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
+
+    import dags.steps
+
+    def fail(*_: Any) -> None:
+        raise AirflowTaskTimeout
+
+    pipelines("streaming")
+    task = SimpleNamespace(execution_timeout=timedelta(hours=2))
+    context = {"run_id": "r", "data_interval_start": DAY, "task": task}
+    monkeypatch.setattr(sys.modules["steps_of_the_test"], "build_step", fail)
+    monkeypatch.setattr(dags.steps, "get_current_context", lambda: context)
+    with pytest.raises(AirflowTaskTimeout):
+        dags.steps.call("streaming", "build")
+    kept = tmp_path / "runs" / "streaming" / "2026-03-01" / "r" / "errors" / "build.txt"
+    assert kept.read_text() == "the step build ran longer than 2:00:00, the limit of a task\n"
+    with pytest.raises(AirflowFailException):
+        dags.steps.call("streaming", "build")
+
+
 def test_green_run_stays_green() -> None:
     from dags.steps import raise_if_red
 

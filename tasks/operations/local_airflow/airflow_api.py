@@ -81,13 +81,14 @@ class Airflow:
         *,
         json: Json | None = None,
         params: Json | None = None,
-        missing_ok: bool = False,
+        none_for: int | None = None,
     ) -> Any:
+        """Make a request and return the answer; None for an answer of the status `none_for`."""
         limit = time.monotonic() + self._patience
         for pause in itertools.chain(PAUSES, itertools.repeat(PAUSES[-1])):
             try:
                 answer = self._request(method, f"/api/v2{path}", json, params)
-                return None if missing_ok and answer.status_code == 404 else _read(answer)
+                return None if answer.status_code == none_for else _read(answer)
             except _Away as away:
                 if time.monotonic() >= limit or self._was_ended():
                     raise StackError(str(away)) from None
@@ -123,12 +124,13 @@ class Airflow:
         """Create the pools that the DAGs name; a task in a pool that does not exist would wait forever."""
         for name, description in pools().items():
             body = {"name": name, "slots": 1, "description": description, "include_deferred": False}
-            if self._ask("GET", f"/pools/{name}", missing_ok=True) is None:
-                self._ask("POST", "/pools", json=body)
+            if self._ask("GET", f"/pools/{name}", none_for=404) is None:
+                # Conflict: between the two requests the watch, say, has created it.
+                self._ask("POST", "/pools", json=body, none_for=409)
 
     def dag(self, pipeline: str) -> Dag | None:
         """Ask for a DAG; None until the DAG processor has read its file."""
-        answer = self._ask("GET", f"/dags/{quote(pipeline)}", missing_ok=True)
+        answer = self._ask("GET", f"/dags/{quote(pipeline)}", none_for=404)
         return None if answer is None else Dag.model_validate(answer)
 
     def import_errors(self) -> dict[str, str]:
@@ -212,7 +214,7 @@ class Airflow:
             f"/logs/{task.try_number}"
         )
         params = {"full_content": "true", "map_index": task.map_index}
-        log = self._ask("GET", path, params=params, missing_ok=True)
+        log = self._ask("GET", path, params=params, none_for=404)
         return list(_errors(log["content"])) if log else []
 
 

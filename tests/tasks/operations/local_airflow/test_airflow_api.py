@@ -72,6 +72,15 @@ def test_an_expired_token_is_drawn_again_once(session: Session) -> None:
         api.dag("tiny")
 
 
+def test_a_pool_that_somebody_else_creates_meanwhile_is_there(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.operations.local_airflow.airflow_api.pools", lambda: {"tiny.tables": ""})
+    session(TOKEN, httpx.Response(404), httpx.Response(409)).ensure_pools()
+    with pytest.raises(StackError, match="POST /api/v2/pools: 403"):
+        session(TOKEN, httpx.Response(404), httpx.Response(403)).ensure_pools()
+
+
 def test_a_refused_login_is_said_at_once(session: Session) -> None:
     with pytest.raises(StackError, match=r"login refused \(401\); is another Airflow on this port\?"):
         session(httpx.Response(401)).dag("tiny")

@@ -209,6 +209,10 @@ class Trees:
                 value=self.forest.value[low:high],
                 roots=np.array([0, high - low], dtype=np.int64),
                 depths=self.forest.depths[tree : tree + 1],
+                first=self.forest.first[low:high],
+                size=self.forest.size[low:high],
+                words=self.forest.words,  # `first` counts from the first word of all trees
+                categorical=self.forest.categorical[tree : tree + 1],
             )
             # Tree after tree, as `predict` adds them: the same bits.
             scores = scores + self._sum(alone, matrix)

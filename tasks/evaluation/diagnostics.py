@@ -6,7 +6,7 @@ the evaluation: so its code has no part in a version, and may change without nam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,8 +88,14 @@ def diagnose(run: Run, table: pa.Table, scores: Floats, last: Champion, k: int) 
         concentration=None if gone else _concentration(held_out, places, catalogs, k),
         lists=user_lists(lists, list(populations_of(run, held_out.group_rows)), consumed.counts),
         last=last.record(),
-        problem=f"{gone[0].relative_to(run.home.root)} is gone; run the step `retrieve` again, and this one" if gone else None,
+        problem=_gone(run, gone),
     )  # fmt: skip
+
+
+def _gone(run: Run, folders: Sequence[Path]) -> str | None:
+    if not folders:
+        return None
+    return f"{folders[0].relative_to(run.home.root)} is gone; run the step `retrieve` again, and this one"
 
 
 def _folders(run: Run, cuts: set[date]) -> dict[date, Path]:

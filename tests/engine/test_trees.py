@@ -129,6 +129,14 @@ def test_categorical_splits_equal_lightgbm(seed: int, kinds: int, one_hot: int) 
     assert_equal_bits(model, probe)
 
 
+def test_stages_of_categorical_splits_are_the_scores_of_so_many_rounds() -> None:
+    model, probe = trained_on_categories(3)
+    trees = Trees.parse(model.model_to_string())
+    for number, scores in enumerate(trees.staged(probe), 1):
+        np.testing.assert_array_equal(scores, model.predict(probe, raw_score=True, num_iteration=number, num_threads=1))
+    np.testing.assert_array_equal(scores, trees.predict(probe))
+
+
 def test_a_category_that_is_missing_or_was_never_seen_goes_right() -> None:
     model, probe = trained_on_categories(3)
     trees = Trees.parse(model.model_to_string())

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tasks.runs.run import Run
 
 log = logging.getLogger("matinee")
+LINES = 4
+"""Of an earlier attempt's error; its own log has them all."""
 
 
 def log_earlier_attempt(run: Run, step: str, args: tuple[Any, ...], ti: Any) -> None:
@@ -26,13 +28,20 @@ def log_earlier_attempt(run: Run, step: str, args: tuple[Any, ...], ti: Any) -> 
     if ti.try_number < 2:
         return
     before, path = ti.try_number - 1, error_file(run, step, *args)
+    level = logging.WARNING
     if path.is_file():
-        text = f"failed: {path.read_text(encoding='utf-8', errors='replace').strip()}"
+        text = f"failed: {_beginning(path.read_text(encoding='utf-8', errors='replace'))}"
     elif (run.step_dir(step) / "result.json").exists():
-        text = "succeeded; the task was cleared"
+        # Of that attempt or of an earlier one: a killed one leaves nothing that would tell.
+        level, text = logging.INFO, "left no error message: the task was cleared after it, or it was killed"
     else:
         text = NO_ERROR_MESSAGE
-    log.warning("attempt %d of this task. Attempt %d %s", ti.try_number, before, text)
+    log.log(level, "attempt %d of this task. Attempt %d %s", ti.try_number, before, text)
+
+
+def _beginning(text: str) -> str:
+    lines = text.strip().splitlines()
+    return "\n".join([*lines[:LINES], *(["…"] if len(lines) > LINES else [])])
 
 
 def log_next(run: Run, error: Exception, ti: Any, *, final: bool) -> None:

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 
 log = logging.getLogger("matinee")
+# Else Python itself prints warnings where nobody asked for a log.
+log.addHandler(logging.NullHandler())
 MOST_NAMED = 5
 """Names in a line; a line is for people."""
 MOST_WARNINGS = 8

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -63,7 +64,8 @@ def narrated(run: Run, step: str, *args: Any) -> Iterator[Narration]:
             _log(narration, f"{name} goes on: {seconds:.0f} s{far}, {_memory()}", seconds, progress=progress or None)
 
     _log(narration, f"{name} begins, {run.spec.name} as of {run.as_of}")
-    watch = threading.Thread(target=go_on, name=f"narration of {step}", daemon=True)
+    # In a copy of this context, for Airflow keeps there which task a line is of.
+    watch = threading.Thread(target=copy_context().run, args=(go_on,), name=f"narration of {step}", daemon=True)
     watch.start()
     before = CURRENT.set(narration)
     try:
@@ -178,8 +180,8 @@ def log_to_stderr(kind: str | None, *, failures: bool = False) -> None:
     """Write the logger's records to standard error.
 
     Args:
-        kind: `text` for people, `json` for programs, `warnings`: text, but only of what is not as it should be. None,
-            nothing is asked for: like `warnings`, until `log_everything` is called.
+        kind: `text` for people, `json` for programs, `warnings`: text, but only of what is not as it should be. None:
+            nothing is asked for, and what steps say is not written until `log_everything` is called.
         failures: whether a step's error is written in text, too; commands print it themselves.
 
     Raises:
@@ -190,7 +192,8 @@ def log_to_stderr(kind: str | None, *, failures: bool = False) -> None:
     handler = _Standard()
     handler.setFormatter(_Json() if kind == "json" else _Text())
     handler.setLevel(logging.WARNING if kind in (None, "warnings") else logging.INFO)
-    handler.set_name("asked for" if kind else "default")
+    if kind is None:
+        handler.addFilter(_not_of_a_step)
     if kind != "json" and not failures:
         handler.addFilter(lambda record: not hasattr(record, "error"))
     log.handlers, log.propagate = [handler], False
@@ -199,14 +202,17 @@ def log_to_stderr(kind: str | None, *, failures: bool = False) -> None:
 
 def log_in_worker() -> None:
     """Write what a worker process logs if the environment asks for it: else its lines would break a progress bar."""
-    if kind := os.environ.get(VARIABLE):
-        log_to_stderr(kind, failures=True)  # no command prints the errors of a single day
-    else:
-        log.handlers, log.propagate = [logging.NullHandler()], False
+    kind = os.environ.get(VARIABLE) or None
+    log_to_stderr(kind, failures=kind is not None)  # no command prints the errors of a single day
 
 
 def log_everything() -> None:
-    """Show every line unless the environment asks for something else: for commands that run a step."""
+    """Write what steps say unless the environment asks for something else: for commands that run one."""
     for handler in log.handlers:
-        if handler.get_name() == "default":
+        if _not_of_a_step in handler.filters:
+            handler.removeFilter(_not_of_a_step)
             handler.setLevel(logging.INFO)
+
+
+def _not_of_a_step(record: logging.LogRecord) -> bool:
+    return not hasattr(record, "figures")

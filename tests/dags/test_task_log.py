@@ -178,21 +178,22 @@ def test_the_last_attempt_says_what_to_do_instead(run: Run, task: Callable[..., 
 
 
 @pytest.mark.parametrize(
-    ("left", "reason"),
+    ("left", "level", "reason"),
     [
-        ({"errors/build.txt": "no such table\n"}, "failed: no such table"),
-        ({}, "ended without an error message: it was killed or it timed out"),
-        ({"build/result.json": "{}"}, "succeeded; the task was cleared"),
+        ({"errors/build.txt": "no such table\n"}, "warning", "failed: no such table"),
+        ({"errors/build.txt": "a\nb\nc\nd\ne\nf\n"}, "warning", "failed: a\nb\nc\nd\n…"),
+        ({}, "warning", "ended without an error message: it was killed or it timed out"),
+        ({"build/result.json": "{}"}, "info", "left no error message: the task was cleared after it, or it was killed"),
     ],
 )
 def test_another_attempt_begins_with_why_the_one_before_failed(
-    left: dict[str, str], reason: str, run: Run, task: Callable[..., Any], lines: Lines
+    left: dict[str, str], level: str, reason: str, run: Run, task: Callable[..., Any], lines: Lines
 ) -> None:
     for path, text in left.items():
         write_text(run.dir / path, text)
     # Whatever days wait for the same build now, or waited then.
     task("build", lambda *_: None, [date(2026, 3, 6)], attempt=2)
-    assert texts(lines)[0] == ("warning", f"attempt 2 of this task. Attempt 1 {reason}")
+    assert texts(lines)[0] == (level, f"attempt 2 of this task. Attempt 1 {reason}")
     assert texts(lines)[1][1].startswith("build begins")
 
 

@@ -68,7 +68,7 @@ def training_curve(spec: Spec, chosen: LightGBM, read: Callable[[str], pa.Table]
     metric = spec.tune.metric if spec.tune else spec.gates[0].metric
     none = TrainingCurve(metric=metric, chosen=chosen.rounds)
     if not spec.examples.validation:
-        return none.model_copy(update={"problem": "the pipeline has no validation window (`examples.validation`)"})
+        return none.model_copy(update={"problem": "the pipeline has no validation window (examples.validation is 0d)"})
     train, validation = read("train"), read("validation")
     if not validation.num_rows:
         return none.model_copy(update={"problem": "no list of the validation window was drawn"})

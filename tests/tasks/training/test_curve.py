@@ -58,7 +58,7 @@ NO_WINDOW: dict[str, Any] = {"examples": {"validation": "0d"}}
 @pytest.mark.parametrize(
     ("changes", "instead", "problem"),
     [
-        (NO_WINDOW, {}, "the pipeline has no validation window (`examples.validation`)"),
+        (NO_WINDOW, {}, "the pipeline has no validation window (examples.validation is 0d)"),
         ({}, {"validation": WINDOWS["validation"].slice(0, 0)}, "no list of the validation window was drawn"),
         ({}, {"train": flat(WINDOWS["train"])}, "on the training window alone: single-class label: all 640 examples"),
     ],

@@ -28,7 +28,7 @@ def list_(
     """List the alerts: to how many sinks each was sent, and which sinks it waits for and why."""
     from tasks.alerts.outbox import Outbox
     from tasks.alerts.sinks import configured_sinks
-    from tasks.store.files import existing_home
+    from tasks.store.home import existing_home
 
     outbox, sinks = Outbox(existing_home()), configured_sinks()
     first = (datetime.now(UTC) - timedelta(days=days)).isoformat()
@@ -89,7 +89,7 @@ def retry() -> None:
     """Send what waits now, also to sinks that are paused after a failure; exits with 1 if something still waits."""
     from tasks.alerts.outbox import Outbox
     from tasks.alerts.sinks import configured_sinks, deliver
-    from tasks.store.files import existing_home
+    from tasks.store.home import existing_home
 
     outbox, sinks = Outbox(existing_home()), configured_sinks()
     # Longer than a run may take for it: whoever calls this waits for the messages alone.
@@ -162,7 +162,7 @@ def watch(
     from tasks.alerts.watchdog import Watch
     from tasks.errors import MatineeError
     from tasks.operations.local_airflow.processes import end_idle_orphans
-    from tasks.store.files import existing_home
+    from tasks.store.home import existing_home
 
     home, known = existing_home(), frozenset[str]()
     watcher = Watch(home, url=airflow)

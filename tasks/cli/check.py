@@ -37,7 +37,7 @@ def check(
     if what not in {*WHAT, "all"}:
         raise typer.BadParameter(f"--what: found {quoted(what)}, expected {', '.join(WHAT)} or all")
     from tasks.runs.inspection import run_to_inspect
-    from tasks.store.files import existing_home
+    from tasks.store.home import existing_home
 
     run = run_to_inspect(pipeline, as_of, attempt, existing_home())
     chosen = [name for name in WHAT if _exists(run, name)] if what == "all" else [what]
@@ -116,7 +116,7 @@ def skew(pipeline: Pipeline, as_of: AsOf) -> None:
     from tasks.monitoring.serving_log import served_dir
     from tasks.monitoring.skew import skew_of
     from tasks.runs.run import Run
-    from tasks.store.files import existing_home
+    from tasks.store.home import existing_home
 
     run = Run.create(pipeline, as_of, "cli", home=existing_home())
     comparison = skew_of(run)

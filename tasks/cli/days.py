@@ -34,7 +34,7 @@ def plan(pipeline: Pipeline, as_of: AsOf, data: Data = None) -> None:
     from tasks.evaluation.champion import outdated_verdicts
     from tasks.operations.plan import plan_run
     from tasks.runs.run import Run
-    from tasks.store.files import existing_home
+    from tasks.store.home import existing_home
 
     # The attempt is only a name: nothing is written, so there will be no such folder.
     run = Run.create(pipeline, as_of, "plan", home=existing_home(), data=data)
@@ -58,7 +58,8 @@ def backfill(
     from tasks.runs.run import Run
     from tasks.spec.load import load_spec
     from tasks.spec.project import pipeline_path
-    from tasks.store.files import default_home, existing_home
+    from tasks.store.files import default_home
+    from tasks.store.home import existing_home
 
     home = existing_home() if dry_run else default_home()
     as_of_days = days_between(load_spec(pipeline_path(pipeline)), days.first, days.last)

@@ -102,7 +102,7 @@ def labels(
     """Show what each rule of the label decides: counts, pairs, rules that never fire."""
     from tasks.cli.render_labels import render_labels
     from tasks.examples.label_report import label_report
-    from tasks.store.files import existing_home
+    from tasks.store.home import existing_home
 
     existing_home()
     report = label_report(_open_run(pipeline, as_of, "cli"), examples)

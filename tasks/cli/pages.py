@@ -21,7 +21,7 @@ def overview(
     """Write the pages of a pipeline across days: outcomes, checks, volumes, metrics; champion timeline; versions."""
     from tasks.reports.page_routes import write_overview, write_pages
     from tasks.spec.project import pipeline_name
-    from tasks.store.files import existing_home
+    from tasks.store.home import existing_home
 
     home, name = existing_home(), pipeline_name(pipeline)
     if out is not None:

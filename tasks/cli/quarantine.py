@@ -203,7 +203,7 @@ def _print_next(pipeline: str, proposal: Proposal, runs: Sequence[date], *, dry_
 def _spec(pipeline: str) -> tuple[Spec, Home]:
     from tasks.spec.load import load_spec
     from tasks.spec.project import pipeline_path
-    from tasks.store.files import existing_home
+    from tasks.store.home import existing_home
 
     return load_spec(pipeline_path(pipeline)), existing_home()
 

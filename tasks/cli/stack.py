@@ -44,7 +44,7 @@ def up(port: Port = None) -> None:
 def down() -> None:
     """Stop Airflow and everything it started."""
     from tasks.operations.local_airflow import stack
-    from tasks.store.files import existing_home
+    from tasks.store.home import existing_home
 
     stopped = stack.down(existing_home().root, say=_say)
     _say("stopped" if stopped else "nothing was running")
@@ -54,7 +54,7 @@ def down() -> None:
 def status() -> None:
     """Print the state of Airflow's components; exits with 1 unless all are healthy."""
     from tasks.operations.local_airflow import stack
-    from tasks.store.files import existing_home
+    from tasks.store.home import existing_home
 
     health = stack.status(existing_home().root)
     if health.port is None:
@@ -80,7 +80,7 @@ def airflow(context: typer.Context) -> None:
 
     from tasks.operations.local_airflow import stack
     from tasks.operations.local_airflow.environment import bin_dir, full_env
-    from tasks.store.files import existing_home
+    from tasks.store.home import existing_home
 
     home = existing_home().root
     running = stack.find(home)

@@ -30,7 +30,7 @@ def verify(
 ) -> None:
     """Read landing, registry, retrieval and warehouse from end to end; exits with 1 if anything is not whole."""
     from tasks.operations.verification.walk import verify as walk
-    from tasks.store.files import existing_home
+    from tasks.store.home import existing_home
 
     home = existing_home()
     # A terminal shows where it is; a log would only grow.
@@ -61,7 +61,7 @@ def gc(
     """
     from tasks.operations.leftovers import leftovers, refuse_other_folders, remove
     from tasks.spec.project import pipelines_folder
-    from tasks.store.files import existing_home
+    from tasks.store.home import existing_home
 
     home, now, files = existing_home(), datetime.now(UTC), sorted(pipelines_folder().glob("*.yaml"))
     refuse_other_folders(home)

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.evaluation import EvaluationRecord
 from tasks.evaluation.held_out import HeldOut
-from tasks.store.digests import checked_file
-from tasks.store.files import json_number
+from tasks.store.files import checked_file, json_number
 from tasks.store.records import Record
 
 if TYPE_CHECKING:

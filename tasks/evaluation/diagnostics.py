@@ -20,7 +20,7 @@ from tasks.evaluation.evaluate import populations_of
 from tasks.evaluation.held_out import HeldOut, baseline_rows, truth_of
 from tasks.evaluation.results import ChampionResult
 from tasks.evaluation.user_lists import Lists, UserList, user_lists
-from tasks.store.digests import checked_file
+from tasks.store.files import checked_file
 from tasks.store.records import Record
 
 if TYPE_CHECKING:

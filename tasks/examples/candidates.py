@@ -33,8 +33,8 @@ from tasks.features.ledger import BuildRequest
 from tasks.features.warehouse import Tables
 from tasks.runs.narration import counted
 from tasks.runs.provenance import code_digest
-from tasks.store.digests import checked_file, damage_of, write_digests
-from tasks.store.files import atomic_dir, digest, write_json
+from tasks.store.damage import damage_of
+from tasks.store.files import atomic_dir, checked_file, digest, write_digests, write_json
 from tasks.store.records import PathInside, Record
 
 if TYPE_CHECKING:

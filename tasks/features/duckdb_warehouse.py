@@ -67,6 +67,11 @@ class DuckDBTables(Tables):
         """Read `control.ledger`."""
         return control_tables.read_ledger(self._connection)
 
+    def stored(self) -> list[str]:
+        """Every table of the file, those of `control` too."""
+        names = self.rows("select schema_name, table_name from duckdb_tables() where not temporary order by all")
+        return [f"{identifier(schema)}.{identifier(table)}" for schema, table in names]
+
     def schemas_of(self, relation: str) -> list[str]:
         """Schemas of the file that hold a relation of that name."""
         query = "select table_schema from information_schema.tables where table_name = ? order by all"

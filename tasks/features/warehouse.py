@@ -60,6 +60,10 @@ class Tables(ABC):
     def schemas_of(self, relation: str) -> list[str]:
         """Schemas that hold a relation of that name, in order."""
 
+    @abstractmethod
+    def stored(self) -> list[str]:
+        """Every relation that holds rows of its own, in order, as a query names it."""
+
     def read(self, relation: str, columns: Sequence[str] = (), where: str = "true", values: Values = ()) -> pa.Table:
         """Read some columns (all if none is named) of the rows of a relation that satisfy a condition."""
         chosen = ", ".join(identifier(name) for name in columns) or "*"

@@ -28,8 +28,7 @@ from tasks.publishing.publish_log import say_version, warn_of_what_follows
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, GateVerdict, PublishResult
 from tasks.runs.provenance import code_digest
 from tasks.spec.populations import EVERYBODY_ELSE, slug
-from tasks.store.digests import checked_file
-from tasks.store.files import digest
+from tasks.store.files import checked_file, digest
 from tasks.store.records import read_list
 from tasks.store.registry import TimelineEvent, add_version, move_alias, verdict_on, version_dir, withdraw
 from tasks.training.train import populations

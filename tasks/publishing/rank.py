@@ -9,7 +9,8 @@ from rich.text import Text
 from tasks.errors import MatineeError, RegistryError, quoted
 from tasks.spec.load import load_spec
 from tasks.spec.project import pipeline_path
-from tasks.store.files import Home, existing_home
+from tasks.store.files import Home
+from tasks.store.home import existing_home
 from tasks.store.registry import alias, content_of, version_dir
 
 

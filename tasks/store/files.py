@@ -22,6 +22,7 @@ from typing import Any
 
 from tasks.errors import MatineeError
 
+DIGESTS = "digests.json"
 WRITTEN_AGAIN = "run the step that writes it again"
 """What to do about a damaged file, unless something else is said of its kind."""
 # No leading dot: `..` leads out, and hidden names are reserved for unfinished files and folders.
@@ -85,25 +86,6 @@ class Home:
 def default_home() -> Home:
     """Locate the state folder: `MATINEE_HOME`, or `./var`."""
     return Home(Path(os.environ.get("MATINEE_HOME") or "var").resolve())
-
-
-def existing_home() -> Home:
-    """Locate the state folder for somebody who only reads it.
-
-    Raises:
-        MatineeError: there is none. Nothing wrong in a folder that is not there would look like good news.
-    """
-    home = default_home()
-    if not home.root.is_dir():
-        named = (
-            "MATINEE_HOME names it: correct the variable"
-            if os.environ.get("MATINEE_HOME")
-            else "It is `var` in the folder you are in, unless MATINEE_HOME names another one: go to the project"
-        )
-        raise MatineeError(
-            f"{home.root}: no such state folder. {named}, or run a day first: `matinee run <pipeline> --as-of …`"
-        )
-    return home
 
 
 def sync(path: Path) -> None:
@@ -281,3 +263,38 @@ def _json_problem(error: ValueError | RecursionError) -> str:
 def contents(folder: Path) -> dict[str, str]:
     """Hash every file below a folder, by its path within it."""
     return {str(p.relative_to(folder)): sha256_file(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def write_digests(folder: Path) -> None:
+    """Write down the sha256 of every file of a folder, beside them, for `checked_file`."""
+    write_json(folder / DIGESTS, contents(folder))
+
+
+def read_digests(folder: Path) -> dict[str, str]:
+    """Read the sha256 of every file of a folder, by its path within.
+
+    Raises:
+        MatineeError: they are missing, or cannot be read.
+    """
+    remedy = f"delete the folder {folder.name} and run the step that makes it again"
+    digests = read_json(folder / DIGESTS, remedy)
+    if not isinstance(digests, dict) or not all(isinstance(sha256, str) for sha256 in digests.values()):
+        raise MatineeError(f"{folder / DIGESTS}: expected the sha256 of each file by its name; {remedy}")
+    return digests
+
+
+def checked_file(folder: Path, name: str) -> Path:
+    """Locate a file of a folder with digests, whose bytes are those that were written.
+
+    Raises:
+        MatineeError: they are others: a disk or a hand has changed them since.
+    """
+    path = folder / name
+    expected = read_digests(folder).get(name)
+    found = sha256_file(path) if path.is_file() else "of no file"
+    if found != expected:
+        raise MatineeError(
+            f"{path}: found sha256 {found}, expected {expected}: changed since it was written; delete the folder "
+            f"{folder.name} and run the step that makes it again"
+        )
+    return path

@@ -235,7 +235,7 @@ def timeline(home: Home, pipeline: str) -> list[TimelineEvent]:
 
 def numbered_lines(path: Path) -> list[tuple[int, bytes]]:
     """Read the lines of a timeline that have an end, each with its number from 1."""
-    return list(enumerate(_complete(path.read_bytes()).splitlines(), start=1))
+    return list(enumerate(_complete(path.read_bytes()).split(b"\n")[:-1], start=1))
 
 
 def parse_line(line: bytes) -> TimelineEvent | None:

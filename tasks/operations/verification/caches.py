@@ -11,12 +11,10 @@ from tasks.features.engines import warehouse_of
 from tasks.features.ledger import Entry, models
 from tasks.operations.verification.faults import DiskFault, Progress, collected, fault_of
 from tasks.quarantine.rejected_rows import ManifestEntry
-from tasks.store.digests import damage_of
+from tasks.store.damage import damage_of
 from tasks.store.files import Home
 from tasks.store.records import read_list
-from tasks.store.sql import identifier
 
-GRAINS = ("ds", "as_of", "cut")
 MADE_AGAIN = "delete it and run the step `retrieve` again: it makes the same"
 BUILT_AGAIN = "delete it and run the step `build` again: it is a cache of the landing"
 
@@ -40,11 +38,9 @@ def warehouse_faults(home: Home, pipeline: str, ledger: dict[Entry, str]) -> Ite
     try:
         with warehouse.open() as tables:
             ledger |= tables.ledger()
-            # The last of a grain's models stands for its tests, and is no table.
-            kept = {model for grain in GRAINS for model in models(grain)[:-1]}
-            for model in sorted(kept & {model for model, _, _ in ledger}):
+            for relation in tables.stored():
                 # Every value, so that the engine compares the checksum of every block.
-                tables.rows(f"select bit_xor(hash(one)) from {identifier(model)} as one")
+                tables.rows(f"select bit_xor(hash(one)) from {relation} as one")
     except Exception as error:
         yield fault_of("warehouse", warehouse.location, error, BUILT_AGAIN)
 

@@ -20,8 +20,7 @@ from tasks.evaluation.candidate_recall import Consumed, candidate_recall
 from tasks.evaluation.held_out import HeldOut
 from tasks.examples.candidates import RetrieveResult
 from tasks.runs.run import Run
-from tasks.store.digests import write_digests
-from tasks.store.files import Home
+from tasks.store.files import Home, write_digests
 from tests.tasks.handmade import SNAPSHOTS, day, examples, finish_step, group, spec_of
 
 CUT = day("02-01")

@@ -17,7 +17,7 @@ from tasks.features.build import build_step, needed
 from tasks.runs.run import Run
 from tasks.sources.land import land_step
 from tasks.spec.retrieval import AlsRetrieval
-from tasks.store.digests import write_digests
+from tasks.store.files import write_digests
 from tests.tasks.handmade import finish_step
 from tests.tasks.without_dbt import build_without_dbt, shop_run, write_files
 

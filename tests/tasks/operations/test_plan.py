@@ -17,8 +17,7 @@ from tasks.operations.plan import Reason, RunPlan, format_days, plan_run
 from tasks.publishing.publish import version_of
 from tasks.runs.run import Run
 from tasks.sources.land import land_step
-from tasks.store.digests import write_digests
-from tasks.store.files import write_json
+from tasks.store.files import write_digests, write_json
 from tasks.store.registry import move_alias
 from tests.tasks.handmade import published, spec_of
 from tests.tasks.without_dbt import MODELS, SHOP, build_without_dbt, january, shop_run, write_files

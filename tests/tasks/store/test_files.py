@@ -14,18 +14,20 @@ from hypothesis import strategies as st
 
 from tasks.errors import BuildError, MatineeError
 from tasks.store.files import (
+    DIGESTS,
     Home,
     atomic_dir,
     atomic_file,
     canonical_json,
+    checked_file,
     default_home,
     digest,
-    existing_home,
     json_number,
     locked,
     read_json,
     safe_name,
     sha256_file,
+    write_digests,
     write_json,
 )
 
@@ -228,6 +230,29 @@ def test_numbers_in_json_are_finite(value: float | None, digits: int | None, num
     assert json_number(value, digits) == number
 
 
+def test_a_file_that_was_changed_since_is_not_given_out(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "a.npz").write_bytes(b"abc")
+    (tmp_path / "below" / "b.npz").write_bytes(b"def")
+    write_digests(tmp_path)
+    assert checked_file(tmp_path, "a.npz") == tmp_path / "a.npz"
+    assert checked_file(tmp_path, "below/b.npz") == tmp_path / "below" / "b.npz"
+    (tmp_path / "a.npz").write_bytes(b"abb")
+    with pytest.raises(
+        MatineeError, match=rf"a\.npz: found sha256 \w+, expected \w+.* delete the folder {tmp_path.name}"
+    ):
+        checked_file(tmp_path, "a.npz")
+    (tmp_path / "new.npz").touch()
+    with pytest.raises(MatineeError, match="expected None"):
+        checked_file(tmp_path, "new.npz")
+    (tmp_path / "a.npz").unlink()
+    with pytest.raises(MatineeError, match=r"a\.npz: found sha256 of no file, expected \w+: .*; delete the folder"):
+        checked_file(tmp_path, "a.npz")
+    (tmp_path / DIGESTS).write_text("[]")
+    with pytest.raises(MatineeError, match=r"digests\.json: expected the sha256 of each file by its name; delete the"):
+        checked_file(tmp_path, "a.npz")
+
+
 DAMAGED = {
     b"": "the file is empty",
     b"  \n": "the file is empty",
@@ -255,16 +280,3 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
         read_json(tmp_path / "gone.json", "restore it")
     with pytest.raises(MatineeError, match=r"is a folder, expected a JSON file; remove it, then restore it$"):
         read_json(tmp_path, "restore it")
-
-
-def test_a_state_folder_that_is_read_has_to_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MATINEE_HOME", str(tmp_path / "typo"))
-    assert default_home().root == tmp_path / "typo", "a run creates it"
-    with pytest.raises(MatineeError, match=r"typo: no such state folder\. MATINEE_HOME names it"):
-        existing_home()
-    monkeypatch.setenv("MATINEE_HOME", "")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(MatineeError, match=r"var: no such state folder\. It is `var` in the folder"):
-        existing_home()
-    (tmp_path / "var").mkdir()
-    assert existing_home().root == tmp_path / "var"

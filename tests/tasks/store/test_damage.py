@@ -1,4 +1,4 @@
-"""Folders with the digests of their files: what was changed since is neither given out nor taken for whole."""
+"""Folders with the digests of their files: what was changed since is named."""
 
 from __future__ import annotations
 
@@ -8,28 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import MatineeError
-from tasks.store.digests import DIGESTS, checked_file, damage_of, write_digests
-
-
-def test_a_file_that_was_changed_since_is_not_given_out(tmp_path: Path) -> None:
-    (tmp_path / "below").mkdir()
-    (tmp_path / "a.npz").write_bytes(b"abc")
-    (tmp_path / "below" / "b.npz").write_bytes(b"def")
-    write_digests(tmp_path)
-    assert checked_file(tmp_path, "a.npz") == tmp_path / "a.npz"
-    assert checked_file(tmp_path, "below/b.npz") == tmp_path / "below" / "b.npz"
-    (tmp_path / "a.npz").write_bytes(b"abb")
-    with pytest.raises(
-        MatineeError, match=rf"a\.npz: found sha256 \w+, expected \w+.* delete the folder {tmp_path.name}"
-    ):
-        checked_file(tmp_path, "a.npz")
-    (tmp_path / "new.npz").touch()
-    with pytest.raises(MatineeError, match="expected None"):
-        checked_file(tmp_path, "new.npz")
-    (tmp_path / "a.npz").unlink()
-    with pytest.raises(MatineeError, match=r"a\.npz: missing, expected sha256 \w+; delete the folder"):
-        checked_file(tmp_path, "a.npz")
+from tasks.store.damage import damage_of
+from tasks.store.files import DIGESTS, write_digests
 
 
 @pytest.fixture

@@ -24,8 +24,7 @@ from tasks.spec.project import pipeline_path
 from tasks.spec.windows import first_as_of
 
 DEFAULTS = {
-    # For a task that was killed, or lost its scheduler, several times: a step's own error is tried again once
-    # (dags/steps.py), however many are left.
+    # For a task that is killed several times: a step's own error is tried again once (dags/steps.py).
     "retries": 5,
     "retry_delay": timedelta(seconds=10),
     "execution_timeout": timedelta(hours=2),

@@ -70,6 +70,7 @@ def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> C
 
     def run(home: Path, *args: str | Path) -> Said:
         monkeypatch.setenv("MATINEE_HOME", str(home))
+        monkeypatch.setenv("MATINEE_LOG", "warnings")
         monkeypatch.setattr(sys, "argv", ["matinee", *map(str, args)])
         capfd.readouterr()
         with pytest.raises(SystemExit) as ended:

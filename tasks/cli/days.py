@@ -34,10 +34,9 @@ def plan(pipeline: Pipeline, as_of: AsOf, data: Data = None) -> None:
     from tasks.evaluation.champion import outdated_verdicts
     from tasks.operations.plan import plan_run
     from tasks.runs.run import Run
-    from tasks.store.home import existing_home
 
     # The attempt is only a name: nothing is written, so there will be no such folder.
-    run = Run.create(pipeline, as_of, "plan", home=existing_home(), data=data)
+    run = Run.create(pipeline, as_of, "plan", data=data)
     console.print(render_plan(run.spec, plan_run(run), outdated_verdicts(run.home, run.spec)), soft_wrap=True)
 
 
@@ -59,9 +58,8 @@ def backfill(
     from tasks.spec.load import load_spec
     from tasks.spec.project import pipeline_path
     from tasks.store.files import default_home
-    from tasks.store.home import existing_home
 
-    home = existing_home() if dry_run else default_home()
+    home = default_home()
     as_of_days = days_between(load_spec(pipeline_path(pipeline)), days.first, days.last)
     first = Run.create(pipeline, as_of_days[0], ATTEMPT, home=home, data=data)
     # The others by their days alone: each `create` reads the pipeline file again.

@@ -109,7 +109,7 @@ def test_broken_file_is_named_and_stops_no_other(pipelines: Make, bag: Load) -> 
 def test_page_describes_the_pipeline(pipelines: Make, bag: Load) -> None:
     page = bag(pipelines("streaming")).dags["streaming"].doc_md
     assert "## streaming" in page
-    assert "ndcg@10 beats popularity" in page
+    assert "ndcg@10 beats best_baseline" in page
     assert "| grade 3 |" in page
 
 

@@ -24,6 +24,7 @@ from tests.tasks.handmade import spec_of
 
 Make = Callable[..., Path]
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
+FIRST_TRY = SimpleNamespace(try_number=1, max_tries=5, task=SimpleNamespace(retry_delay=timedelta(seconds=10)))
 
 
 @pytest.fixture
@@ -254,7 +255,9 @@ def test_an_error_that_says_the_same_twice_is_final(
 
     pipelines("streaming")
     monkeypatch.setattr(sys.modules["steps_of_the_test"], "build_step", fail)
-    monkeypatch.setattr(dags.steps, "get_current_context", lambda: {"run_id": "r", "data_interval_start": DAY})
+    monkeypatch.setattr(
+        dags.steps, "get_current_context", lambda: {"run_id": "r", "data_interval_start": DAY, "ti": FIRST_TRY}
+    )
     final = []
     for said in ("busy: 1", "busy: 2", "broken", "broken"):
         with pytest.raises(Exception, match=said) as caught:
@@ -276,7 +279,7 @@ def test_a_step_that_takes_too_long_twice_is_final(
 
     pipelines("streaming")
     task = SimpleNamespace(execution_timeout=timedelta(hours=2))
-    context = {"run_id": "r", "data_interval_start": DAY, "task": task}
+    context = {"run_id": "r", "data_interval_start": DAY, "task": task, "ti": FIRST_TRY}
     monkeypatch.setattr(sys.modules["steps_of_the_test"], "build_step", fail)
     monkeypatch.setattr(dags.steps, "get_current_context", lambda: context)
     with pytest.raises(AirflowTaskTimeout):

@@ -97,7 +97,7 @@ def test_a_label_of_an_impression_is_of_no_other_of_its_pair(connection: DuckDBP
     query = queries.examples(spec, "drawn", [day("02-01")], DuckDBTables)
     grades = {row["example_id"]: row["grade"] for row in connection.sql(query).to_arrow_table().to_pylist()}
     assert grades == {"r1/i1": 2, "r1/i2": 0, "r1/i3": 0, "r2/i1": 0, "r2/i2": 0}
-    best = connection.sql(queries.groups(spec)).to_arrow_table().to_pylist()
+    best = connection.sql(queries.groups(spec, DuckDBTables)).to_arrow_table().to_pylist()
     assert {row["group_id"]: row["best"] for row in best} == {"r1": 2, "r2": 0}
 
 
@@ -107,6 +107,9 @@ def test_requests_of_two_users_with_one_id_are_two_groups(connection: DuckDBPyCo
             select request_id || user_id || item_id as impression_id, request_id, user_id, item_id, 1 as position,
                    null::double as propensity, ({CUT} + 1)::timestamp as shown_at, {CUT} + 1 as ds
             from (values ('r', 'u1', 'i1'), ('r', 'u2', 'i1'), ('r', 'u2', 'i2')) v(request_id, user_id, item_id)"""
+    )
+    connection.execute(
+        "create table request_attributes (impression_id varchar, ds date, hour integer, daypart varchar)"
     )
     rows = connection.sql(queries.shown(spec_of(), day("02-01"))).fetchall()
     assert [row[1] for row in rows] == ["r@u1", "r@u2", "r@u2"]

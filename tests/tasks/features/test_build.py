@@ -256,8 +256,14 @@ def test_the_variables_of_dbt_are_the_same_every_day() -> None:
         "pipeline": "tiny",
         "staging": "simulated",
         "grades": [{"grade": 1, "when": "kind = 'play'"}],
+        "attribution_minutes": None,
         "horizon_days": 1,
         "lateness_days": 2,
+        "attributes": {
+            "user": [],
+            "item": [],
+            "request": [{"name": "hour", "type": "integer"}, {"name": "daypart", "type": "varchar"}],
+        },
     }  # fmt: skip
 
 

@@ -302,7 +302,7 @@ def test_the_command_shows_a_table_and_exits_with_1_on_a_difference(
     if plant is not None:
         plant(engine)
     serve(run, engine, OPEN)
-    monkeypatch.setattr(Run, "create", lambda *_: run)
+    monkeypatch.setattr(Run, "create", lambda *_, **__: run)
 
     monkeypatch.setattr("tasks.cli.check.console", Console(width=200))
     result = CliRunner().invoke(app, ["skew", "tiny", "--as-of", "2026-03-01"])
@@ -313,7 +313,7 @@ def test_the_command_shows_a_table_and_exits_with_1_on_a_difference(
 
 
 def test_the_command_says_how_to_log(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Run, "create", lambda *_: run)
+    monkeypatch.setattr(Run, "create", lambda *_, **__: run)
 
     with pytest.raises(MatineeError, match=r"nothing was logged on 2026-03-01; .* `--log-features 0\.01`"):
         CliRunner().invoke(app, ["skew", "tiny", "--as-of", "2026-03-01"], catch_exceptions=False)

@@ -23,7 +23,7 @@ def event(day: int, version: str, **more: Any) -> TimelineEvent:
 
 
 def standing_of(*events: TimelineEvent, served: str) -> dict[str, Standing]:
-    current = Alias(version=served, as_of=date(2026, 2, 28), content="")
+    current = Alias(version=served, as_of=date(2026, 2, 28), content="0" * 64)
     return {entry.event.version: entry.standing for entry in standings(events, current)}
 
 

@@ -36,14 +36,18 @@ def test_the_latest_sample_is_inspected(run: Run) -> None:
 def test_an_inspection_leaves_the_results_of_the_run_alone(run: Run, tmp_path: Path) -> None:
     sampled(run, "a", 100)
 
-    inspected = run_to_inspect(str(tmp_path / "shown.yaml"), SHOWN_DAY, None)
+    inspected = run_to_inspect(str(tmp_path / "shown.yaml"), SHOWN_DAY, None, run.home)
 
     assert inspected.step_dir("sample").parent.name == "a"
     assert inspected.step_dir("check_landed").parent.name == "cli"
-    assert run_to_inspect(str(tmp_path / "shown.yaml"), SHOWN_DAY, "b").step_dir("check_landed").parent.name == "b"
+    assert (
+        run_to_inspect(str(tmp_path / "shown.yaml"), SHOWN_DAY, "b", run.home).step_dir("check_landed").parent.name
+        == "b"
+    )
 
 
 def test_nothing_landed_fails_and_says_so(run: Run, tmp_path: Path) -> None:
+    run.home.root.mkdir(exist_ok=True)
     result = CliRunner().invoke(app, ["check", str(tmp_path / "shown.yaml"), "--as-of", str(SHOWN_DAY)])
 
     assert result.exit_code == 1

@@ -233,7 +233,7 @@ def test_a_row_that_was_landed_otherwise_since_is_an_error(tmp_path: Path) -> No
         ({"quantity": "many"}, "corrected.csv:2: quantity: found 'many', expected INTEGER"),
         ({"invoice_date": "2011-02-30"}, "invoice_date: found '2011-02-30', expected TIMESTAMP"),
         ({"invoice_date": "infinity"}, "invoice_date: found 'infinity', expected TIMESTAMP"),
-        ({"customer": "1"}, "column 2 is unknown.*did you mean 'customer_id'"),
+        ({"customer": "1"}, "column 1 is unknown.*did you mean 'customer_id'"),
         ({"line_number": "7"}, "found no column to copy"),
     ],
 )

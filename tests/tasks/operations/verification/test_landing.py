@@ -78,11 +78,12 @@ DAMAGES: Damages = {
     ),
     "somebody's folder": (
         lambda h: (partition(h).parents[1] / "ds=last-week").mkdir(),
-        r"ds=last-week found a name without a day, expected ds=YYYY-MM-DD \| move it away: matinee makes no such folder",
+        r"ds=last-week found a name without a day, expected ds=YYYY-MM-DD \| move it away: matinee makes",
     ),
     "a day is gone": (
         lambda h: shutil.rmtree(partition(h).parent),
-        r"^landing: .*/lines 2011-01-10 not landed, though the version 2011-03-05\.\w+ was made from it \| run `matinee",
+        r"^landing: .*/lines 2011-01-10 not landed, though the version 2011-03-05\.\w+ was made "
+        r"from it \| run `matinee",
     ),
     "a manifest is gone": (
         lambda h: manifest(h).unlink(),

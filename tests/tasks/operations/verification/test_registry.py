@@ -24,11 +24,13 @@ def timeline(home: Home) -> Path:
 DAMAGES: Damages = {
     "a bit of an artifact": (
         lambda h: flip(sorted(version(h).rglob("*.npz"))[0]),
-        r"^registry: .*/versions/\S+ .*npz: \d+ bytes with sha256 .* altered after publishing \| restore it from a backup",
+        r"^registry: .*/versions/\S+ .*npz: \d+ bytes with sha256 .* altered after publishing \| "
+        r"restore it from a backup",
     ),
     "a descriptor is torn": (
         lambda h: (version(h) / "descriptor.json").write_text("{"),
-        r"/versions/\S+ descriptor\.json: not JSON \(.*\) \| restore it from a backup, or remove the folder and run the",
+        r"/versions/\S+ descriptor\.json: not JSON \(.*\) \| restore it from a backup, or remove "
+        r"the folder and run the",
     ),
     "a descriptor is of another format": (
         lambda h: rewrite(version(h) / "descriptor.json", format="matinee/0"),
@@ -44,7 +46,8 @@ DAMAGES: Damages = {
     ),
     "a version is gone": (
         lambda h: shutil.rmtree(version(h)),
-        r"the timeline names this version, but its folder is not there \| restore it from a backup, or run the day again",
+        r"the timeline names this version, but its folder is not there \| restore it from a backup, "
+        r"or run the day again",
     ),
     "a version under another name": (
         lambda h: version(h).rename(version(h).with_name("2011-03-05.00000000")),
@@ -61,7 +64,8 @@ DAMAGES: Damages = {
     "an alias of another shape": (lambda h: alias(h).write_text("[]"), r"champion\.json the whole file: found a list"),
     "an empty alias": (
         lambda h: alias(h).write_text(""),
-        r"champion\.json not valid JSON \(the file is empty\) \| publish a day again, which moves the alias, or restore",
+        r"champion\.json not valid JSON \(the file is empty\) \| publish a day again, which moves "
+        r"the alias, or restore",
     ),
     "an alias that leads out": (
         lambda h: rewrite(alias(h), version="../../../etc"),
@@ -69,7 +73,8 @@ DAMAGES: Damages = {
     ),
     "an alias is gone": (
         lambda h: alias(h).unlink(),
-        r"champion\.json no such file, though the timeline says that 2011-03-05\.\w+ went live under this alias \| publish",
+        r"champion\.json no such file, though the timeline says that 2011-03-05\.\w+ went live "
+        r"under this alias \| publish",
     ),
     "the aliases are gone": (
         lambda h: shutil.rmtree(alias(h).parent),

@@ -42,6 +42,4 @@ def pipeline_path(name_or_path: str | Path) -> Path:
 
 def pipeline_name(name_or_path: str | Path) -> str:
     """Name a pipeline given by name or by path; its file need not exist."""
-    path = Path(name_or_path)
-    # A name that leads elsewhere is none: its last part may be the name of another pipeline.
-    return path.stem if path.suffix in {".yaml", ".yml"} else str(name_or_path)
+    return pipeline_path(name_or_path).stem

@@ -217,7 +217,7 @@ def day_of(folder: Path) -> date:
     # Compared with its name, because Python reads 20260228 and 2026-W09-6 as days, too.
     if folder.name != f"ds={day}" or day == date.min:
         raise LandingError(
-            f"{folder}: found a name without a day, expected ds=YYYY-MM-DD; matinee makes no such folder: move it away"
+            f"{folder}: found a name without a day, expected ds=YYYY-MM-DD; move it away: matinee makes no such folder"
         )
     return day
 

@@ -90,10 +90,12 @@ def _chosen(home: Home, pipelines: Sequence[str]) -> list[str]:
     there |= {path.stem for path in (home.root / "warehouse").glob("[!.]*.duckdb")}
     there = {name for name in there if PIPELINE_NAME.fullmatch(name)}
     known = sorted(there | {*pipeline_names()})
-    for name in map(pipeline_name, pipelines):
-        if name not in known:
+    for given in pipelines:
+        name = pipeline_name(given)
+        # A name that leads elsewhere is none, though its last part may be the name of a pipeline.
+        if name not in known or ("/" in given and not given.endswith((".yaml", ".yml"))):
             hint = nearest(name, known) or f"; expected one of {', '.join(known) or 'none at all'}"
-            raise SpecError(f"no pipeline {quoted(name)}, neither in {home.root} nor in {pipelines_folder()}{hint}")
+            raise SpecError(f"no pipeline {quoted(given)}, neither in {home.root} nor in {pipelines_folder()}{hint}")
         if name not in there:
             raise MatineeError(f"{home.root}: {name} has left nothing here; run a day first, or correct MATINEE_HOME")
     return sorted({*map(pipeline_name, pipelines)}) or sorted(there)

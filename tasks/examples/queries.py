@@ -119,7 +119,7 @@ def seen_among(spec: Spec, pairs: str, cuts: Sequence[date]) -> str:
     sure, and another run may have landed more.
     """
     days = LONGEST_FEATURE_WINDOW.days if spec.candidates.seen == "keep" else 0
-    return _sql("seen_among", pairs=pairs, cuts=cuts, days=days)
+    return _sql("seen_among", pairs=pairs, cuts=cuts, within_days=days)
 
 
 def _at_points(mart: str, tables: type[Tables]) -> str:

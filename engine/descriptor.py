@@ -19,6 +19,7 @@ from pydantic import Field, JsonValue, StrictBool, ValidationError, model_valida
 from engine.errors import RESTORE, ArtifactError, DescriptorError, nearest
 from engine.evaluation import Evaluation
 from engine.node_schema import ArtifactName, Closed, FiniteFloat, PopulationRankerNode, ScoringRankerNode
+from engine.sealed import CHECKSUM, sealed, unsealed
 
 FORMAT = "matinee/1"
 ShortText = Annotated[str, Field(max_length=512)]
@@ -144,12 +145,19 @@ def referenced(descriptor: Descriptor) -> set[str]:
 
 def descriptor_schema() -> dict[str, Any]:
     """JSON schema of descriptors, for editors and other engines."""
-    return Descriptor.model_json_schema(by_alias=True)
+    schema = Descriptor.model_json_schema(by_alias=True)
+    # Not a field: it belongs to the file, and is checked before anything else is looked at.
+    schema["properties"][CHECKSUM] = {
+        "description": "sha256 of the compact JSON of all other keys, sorted: `content` covers the artifacts only.",
+        "pattern": "^[0-9a-f]{64}$",
+        "type": "string",
+    }
+    return schema
 
 
 def descriptor_text(descriptor: Descriptor) -> str:
-    """Write a descriptor as its one JSON text: sorted keys, no NaN."""
-    plain = descriptor.model_dump(mode="json", by_alias=True)
+    """Write a descriptor as its one JSON text: with its checksum, sorted keys, no NaN."""
+    plain = sealed(descriptor.model_dump(mode="json", by_alias=True))
     return json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -181,6 +189,10 @@ def parse_descriptor(text: str | bytes, source: str) -> Descriptor:
             f"{source}: format {found}; this engine reads {FORMAT!r}: publish the day again with this version of "
             "matinee, or restore the file from a backup"
         )
+    try:
+        plain = unsealed(plain)
+    except ValueError as error:
+        raise DescriptorError(f"{source}: {error}; restore the file from where it was published") from None
     try:
         return Descriptor.model_validate(plain)
     except ValidationError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engine.errors import EngineError
 from engine.ranking import Engine, load
+from engine.sealed import unsealed
 
 _LOG = logging.getLogger("matinee.serving")
 _CONTENT = re.compile(r"[0-9a-f]{64}")
@@ -39,7 +40,7 @@ def read_alias(registry: Path, pipeline: str, alias: str = "champion") -> Pointe
     """Return what the alias points at; raise `EngineError` if there is none or it is malformed."""
     path = registry / pipeline / "aliases" / f"{alias}.json"
     try:
-        pointer = json.loads(path.read_text(encoding="utf-8"))
+        pointer = unsealed(json.loads(path.read_text(encoding="utf-8")))
         version, content = pointer["version"], pointer["content"]
     except FileNotFoundError:
         raise EngineError(f"{path}: no such alias; publish a version of {pipeline!r} first") from None

@@ -26,6 +26,7 @@ from typing import BinaryIO
 
 from engine.descriptor import Request
 from engine.ranking import Explanation, Response
+from engine.sealed import sealed
 from serving.champion import Loaded
 
 _LOG = logging.getLogger("matinee.serving")
@@ -80,7 +81,7 @@ class _Entry:
                 for name, column in zip(self.explanation.names, values, strict=True)
             },
         }
-        return json.dumps(plain, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        return json.dumps(sealed(plain), ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 class FeatureLog:

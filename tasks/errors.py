@@ -9,6 +9,7 @@ MatineeError            any failure matinee explains in plain words
 ├── TrainingError       a model cannot be trained on this sample
 ├── GateFailed          the model is not good enough to publish
 ├── RegistryError       a version or alias is missing, torn or was moved by somebody else
+├── DamagedFile         a file is not what was written any more: a flipped bit, or a hand
 └── StackError          Airflow's components could not be started or asked
 """
 
@@ -60,6 +61,10 @@ class GateFailed(MatineeError):  # noqa: N818 - says what happened
 
 class RegistryError(MatineeError):
     """A version or an alias is missing, torn, or was moved by somebody else."""
+
+
+class DamagedFile(MatineeError):  # noqa: N818 - says what it is
+    """A file of a finished step, or a record, is not what was written."""
 
 
 class StackError(MatineeError):

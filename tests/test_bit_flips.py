@@ -12,18 +12,22 @@ import pytest
 from tasks.checks.landed import check_landed
 from tasks.checks.verdicts import Check
 from tasks.errors import LandingError, MatineeError
+from tasks.evaluation.evaluate import evaluate_step
 from tasks.examples.candidates import candidate_files, made_folders, retrieve_step
+from tasks.examples.sample import sample_step
 from tasks.features.build import build_step
 from tasks.operations.verification.walk import verify
-from tasks.publishing.publish import copy_artifacts
+from tasks.publishing.gates import gate_step
+from tasks.publishing.publish import copy_artifacts, publish_step
+from tasks.reports.run_report import report_step
 from tasks.runs.run import Run
 from tasks.store.database import connect
 from tasks.store.records import read_list
 from tasks.store.sql import identifier
+from tasks.training.train import train_step
 from tests.tiny_pipelines import Tiny, in_process
 
 pytestmark = in_process
-Read = Callable[[Run], object]
 
 
 @pytest.fixture
@@ -87,6 +91,39 @@ def test_damaged_folders_are_made_again_by_the_next_run(run: Run) -> None:
     assert retrieve_step(run).made == 1
     assert {path: path.read_bytes() for path in before} == before
     assert retrieve_step(run).made == 0
+
+
+READERS: dict[str, Callable[[Run], object]] = {
+    "sample/train.parquet": lambda run: train_step(run, "*"),
+    "sample/test.parquet": evaluate_step,
+    "sample/truth.parquet": evaluate_step,
+    "sample/serving/user.parquet": publish_step,
+    "train/everybody-else/judged.txt": evaluate_step,
+    "train/everybody-else/published.txt": publish_step,
+    "evaluate/groups.parquet": gate_step,
+    "evaluate/leakage.json": gate_step,
+    "evaluate/records.json": publish_step,
+    "gate/result.json": publish_step,
+    "retrieve/result.json": sample_step,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_what_a_step_has_left_for_another(name: str, run: Run) -> None:
+    path, read = run.dir / name, READERS[name]
+    for seed in range(3):
+        before = flip(path, seed)
+        with pytest.raises(MatineeError, match=rf"{path}: found sha256 \w+, expected \w+"):
+            read(run)
+        path.write_bytes(before)
+
+
+def test_a_page_leaves_out_what_is_damaged_and_says_so(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("evaluate/records.json", "check_landed/checks.json", "train/everybody-else/result.json"):
+        flip(run.dir / name, 1)
+    report_step(run)
+    for name in ("evaluate/records.json", "check_landed/checks.json", "train/everybody-else/result.json"):
+        assert f"left out of the page: {run.dir / name}: found sha256" in caplog.text
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -142,14 +142,13 @@ def check_examples(run: Run) -> CheckResult:
         for part in PARTS:
             if part == "validation" and not run.windows.validation:
                 continue
-            path = run.step_dir("sample") / f"{part}.parquet"
-            verdicts = _check_part(connection, run, load_suite(f"examples.{part}"), part, path)
+            verdicts = _check_part(connection, run, load_suite(f"examples.{part}"), part)
             say("{part}: {checks:,} checks of the examples", part=part, checks=len(verdicts))
             checks += verdicts
     return finish(run, "check_examples", checks, CheckResult)
 
 
-def _check_part(connection: DuckDBPyConnection, run: Run, suite: Suite, part: str, path: Path) -> list[Check]:
+def _check_part(connection: DuckDBPyConnection, run: Run, suite: Suite, part: str) -> list[Check]:
     # An attribute may be unknown; every other feature has a value, or its default.
     attributes = tuple(f.name for f in run.spec.resolved_features if isinstance(f, NumberFeature | CategoryFeature))
     features = tuple(name for name in run.spec.features if name not in attributes)
@@ -163,8 +162,11 @@ def _check_part(connection: DuckDBPyConnection, run: Run, suite: Suite, part: st
             "families": {**declared.families, **families},
         }
     )
-    if not path.exists():
+    name = f"{part}.parquet"
+    if not (run.step_dir("sample") / name).exists():
+        path = run.step_dir("sample") / name
         raise CheckFailed(f"{path}: no such examples; run `matinee sample {run.spec.name} --as-of …` first")
+    path = run.file("sample", name)
     days = {"run_day": run.as_of, "last_complete_cut": run.as_of - run.spec.lag}
     measures = profile_file(connection, path, days, measure, suite.measured_columns)
     return evaluate_suite(suite, [measured(part, run.as_of, path, measures)], run_parameters(run))

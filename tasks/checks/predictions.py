@@ -49,7 +49,7 @@ def check_predictions(run: Run) -> PredictionCheckResult:
     import pyarrow.parquet as pq
 
     run.read("evaluate", EvaluateResult)  # for its error: without evaluation there is no model to check
-    path = run.step_dir("sample") / "test.parquet"
+    path = run.file("sample", "test.parquet")
     table = pq.read_table(path)
     champion = champion_scores(run, table)
     say_champion(champion, run.as_of, "the lists cannot be compared with its")

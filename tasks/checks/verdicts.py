@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from pydantic import TypeAdapter, ValidationError, field_serializer
 
 from tasks.checks.profile_columns import ProfileColumn
-from tasks.errors import CheckFailed
+from tasks.errors import CheckFailed, MatineeError
 from tasks.runs.narration import MOST_WARNINGS, say, warn_each
 from tasks.runs.steps import BY_NAME
-from tasks.store.files import atomic_dir, write_json
-from tasks.store.records import Record
+from tasks.store.files import atomic_dir, checked_bytes, write_digests, write_json
+from tasks.store.records import Record, warn_of_damage
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
@@ -108,8 +108,9 @@ _CHECKS = TypeAdapter(tuple[Check, ...])  # built once: that takes longer than r
 def read_checks(folder: Path) -> tuple[Check, ...] | None:
     """Read the verdicts in a step's folder; None if there are none, or the file is torn or has another shape."""
     try:
-        return _CHECKS.validate_json((folder / FILE).read_bytes())
-    except (OSError, ValidationError):
+        return _CHECKS.validate_json(checked_bytes(folder / FILE))
+    except (MatineeError, OSError, ValidationError) as error:
+        warn_of_damage(error)
         return None
 
 
@@ -172,6 +173,7 @@ def finish(
         if not critical:
             write_json(folder / "made_by.json", run.made_by)
             result.write(folder / "result.json")
+        write_digests(folder)
     log_failed(checks, run.step_dir(step) / FILE)
     if critical:
         raise CheckFailed(_failure_text(run, step, critical, len(checks)))

@@ -72,7 +72,7 @@ def model_scores(run: Run, table: pa.Table, file: str = "judged.txt") -> npt.NDA
     scores = np.zeros(table.num_rows)
     for population in populations(run):
         mask = chosen == population
-        trees = Trees.load(run.step_dir(f"train/{slug(population)}") / file)
+        trees = Trees.load(run.file(f"train/{slug(population)}", file))
         scores[mask] = trees.predict(features[mask])
     return scores
 
@@ -220,7 +220,7 @@ def _say_figures(figures: Sequence[EvaluationRecord], metric: str) -> None:
 def _test_examples(run: Run) -> pa.Table:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(run.step_dir("sample") / "test.parquet")
+    table = pq.read_table(run.file("sample", "test.parquet"))
     if not table.num_rows:
         cuts = run.windows.test
         raise TrainingError(
@@ -236,7 +236,7 @@ def _orders(run: Run, table: pa.Table) -> dict[str, npt.NDArray[np.float64]]:
     names = [feature.name for feature in category_features(run.spec)]
     if not names:
         return {}
-    learned = pq.read_table(run.step_dir("sample") / "train.parquet", columns=[*names, "grade"])
+    learned = pq.read_table(run.file("sample", "train.parquet"), columns=[*names, "grade"])
     return category_orders(run.spec, learned, table)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import BuildError
+from tasks.features import parse_cache
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Warehouse
 from tasks.runs.narration import Count, counting, say, warn_each
@@ -104,13 +105,15 @@ def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> lis
     Raises:
         BuildError: a model or test failed, or nothing was selected; names each with dbt's message.
     """
-    folder, warehouse = home.root / "dbt" / spec.name, warehouse_of(home, spec.name)
+    target, warehouse = parse_cache.target_of(home, spec.name), warehouse_of(home, spec.name)
+    logs = target.with_name("logs")
+    parse_cache.drop_if_changed(target)
     command = [
         # By default, dbt reports success when it selects nothing.
         "--warn-error-options", json.dumps({"error": ["NoNodesForSelectionCriteria", "NothingToDo"]}),
         "--quiet", "--no-use-colors", "build",
         "--project-dir", str(TRANSFORMS), "--profiles-dir", str(TRANSFORMS), "--target", warehouse.DBT_TARGET,
-        "--target-path", str(folder / "target"), "--log-path", str(folder / "logs"),
+        "--target-path", str(target), "--log-path", str(logs),
         # Unit tests bring their own rows and say nothing about these; tests/transforms runs them.
         "--exclude-resource-type", "unit_test", "--vars", json.dumps(dbt_vars(spec), sort_keys=True),
         *(["--exclude-resource-type", "test", "--select", select] if select else []),
@@ -121,6 +124,7 @@ def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> lis
 
         with _environment(warehouse), log.open("w", encoding="utf-8") as out, redirect_stdout(out):
             outcome = dbtRunner(callbacks=[_Progress(count)]).invoke(command)
+    parse_cache.note(target)
     # If dbt cannot parse the project, there is no list of results.
     results = [_outcome(result) for result in getattr(outcome.result, "results", [])]
     failed = [outcome for outcome in results if not outcome.ended_well]
@@ -128,10 +132,10 @@ def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> lis
         lines = [f"  {model.name}: {model.status}: {model.message}" for model in failed]
         lines += [f"  {_in_one_line(outcome.exception)}"] if outcome.exception is not None else []
         lines += [] if results else ["  dbt selected nothing"]
-        raise BuildError(
-            f"the SQL build of {spec.name} failed (dbt's log: {folder}/logs/dbt.log):\n" + "\n".join(lines)
-        )
-    _say_what_was_slow(results, f"{folder}/logs/dbt.log")
+        damage = warehouse.damage("\n".join(lines))
+        lines += [] if damage is None else [damage]
+        raise BuildError(f"the SQL build of {spec.name} failed (dbt's log: {logs}/dbt.log):\n" + "\n".join(lines))
+    _say_what_was_slow(results, f"{logs}/dbt.log")
     return results
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
+# What DuckDB says when a block that it reads has not the checksum that it was written with.
+CORRUPT = "Corrupt database file"
+
 
 class DuckDBTables(Tables):
     """Tables behind a DuckDB connection."""
@@ -111,8 +114,32 @@ class DuckDBWarehouse(Warehouse):
         with self.locked(seconds):
             if not self.path.exists():
                 raise BuildError(f"{self.path}: not built yet; run `matinee build {self.pipeline} --as-of …` first")
-            with self.connect(read_only=True) as connection:
+            with self._damage_named(), self.connect(read_only=True) as connection:
                 yield DuckDBTables(connection)
+
+    @contextmanager
+    def _damage_named(self) -> Iterator[None]:
+        """Name the file where DuckDB only gives the number of a block.
+
+        Raises:
+            BuildError: a block is damaged.
+        """
+        import duckdb
+
+        try:
+            yield
+        except duckdb.Error as error:
+            damage = self.damage(str(error))
+            if damage is None:
+                raise
+            raise BuildError(damage) from None
+
+    def damage(self, said: str) -> str | None:
+        """Recognize a block whose checksum is another than the one it was written with."""
+        if CORRUPT not in said:
+            return None
+        block = next(line.strip() for line in said.splitlines() if CORRUPT in line)
+        return f"{self.path}: damaged ({block}): delete it, it is only a cache, and run the step `build` again"
 
     def connect(self, *, read_only: bool) -> DuckDBPyConnection:
         """Open the file; the caller holds the lock.
@@ -134,7 +161,7 @@ class DuckDBWarehouse(Warehouse):
         """Plan from the ledger, and fill the control tables; the file is closed again, for dbt opens it itself."""
         is_new = not self.exists()
         try:
-            with self.connect(read_only=False) as connection:
+            with self._damage_named(), self.connect(read_only=False) as connection:
                 plan = plan_build(need, control_tables.prepare(connection, code), code)
                 # With nothing to build, dbt is not called, so nobody would read the control tables.
                 if not plan.empty:
@@ -148,7 +175,7 @@ class DuckDBWarehouse(Warehouse):
 
     def record_tested(self) -> None:
         """Add the tests' entries to the ledger."""
-        with self.connect(read_only=False) as connection:
+        with self._damage_named(), self.connect(read_only=False) as connection:
             control_tables.record_tested(connection)
 
     def dbt_environment(self) -> dict[str, str]:

@@ -131,6 +131,10 @@ class Warehouse(ABC):
     def dbt_environment(self) -> dict[str, str]:
         """Environment variables by which `transforms/profiles.yml` finds the tables."""
 
+    def damage(self, said: str) -> str | None:
+        """Say where the tables are damaged and what to do, if that is what the engine has said; None if it is not."""
+        return None
+
     def ledger(self) -> dict[Entry, str]:
         """What the tables were built from; empty where there are none yet.
 

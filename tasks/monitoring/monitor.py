@@ -144,7 +144,7 @@ def compare_with_reference(run: Run) -> Drift:
     import duckdb
 
     sample = run.step_dir("sample")
-    paths = {name: path for name in PARTS if (path := sample / f"{name}.parquet").exists()}
+    paths = {name: run.file("sample", f"{name}.parquet") for name in PARTS if (sample / f"{name}.parquet").exists()}
     try:
         with memory() as connection:
             rates = _label_rates(connection, paths)

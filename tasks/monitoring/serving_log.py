@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from engine.sealed import unsealed
 from tasks.errors import MatineeError
 from tasks.store.files import Home
 
@@ -60,13 +62,18 @@ def read_answers(files: list[Path]) -> list[Answer]:
     for path in files:
         for number, line in enumerate(path.read_bytes().splitlines(), start=1):
             try:
-                answers.append(Answer.model_validate_json(line))
-            except ValidationError as error:
-                first = error.errors(include_url=False, include_input=False)[0]
-                where = ".".join(map(str, first["loc"])) or "line"
+                answers.append(Answer.model_validate(unsealed(json.loads(line))))
+            except ValueError as error:
                 raise MatineeError(
-                    f"{path}:{number}: {where}: {first['msg']}; expected a line as the serving application writes it. "
+                    f"{path}:{number}: {_problem(error)}; expected a line as the serving application writes it. "
                     "Serving may be older or newer than these tasks; move the file away to leave it out"
                 ) from None
     # Each process of the application writes files of its own, so their order says nothing of time.
     return sorted(answers, key=lambda answer: (answer.at, answer.user_id))
+
+
+def _problem(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return f"line: {error}"
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'line'}: {first['msg']}"

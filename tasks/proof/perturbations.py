@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.sources.csv_files import LINE_NUMBER, REJECTS
 from tasks.store.database import memory
 from tasks.store.files import Home
-from tasks.store.partitions import Partition, partition_dir, store
+from tasks.store.partitions import Partition, check_content, partition_dir, store
 from tasks.store.sql import identifier, render
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def accepted_rows(tables: Warehouse, partitions: Sequence[Partition]) -> pa.Tabl
     import pyarrow.parquet as pq
 
     filled = [part for part in partitions if part.rows][-DAYS_OF_ROWS:] or list(partitions[-1:])
+    for part in filled:
+        check_content(part)
     landed = [pq.read_table(part.path) for part in filled]
     days = [pa.array([part.ds] * part.rows, pa.date32()) for part in filled]
     rows = pa.concat_tables([_with(table, "ds", column) for table, column in zip(landed, days, strict=True)])

@@ -26,6 +26,7 @@ from tasks.proof.differences import TABLES, Difference, file_differences, rows_o
 from tasks.proof.scenarios import ORIGINAL, PAST, SCENARIOS, VERSION, Scenario, Scenarios
 from tasks.runs.run import Run
 from tasks.store.database import memory
+from tasks.store.files import DIGESTS
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -235,7 +236,8 @@ def files(run: Run, artifact: str) -> dict[str, Path]:
     if artifact == "retrieval":
         return _retrieval(run)
     paths = [path for step, pattern in FILES[artifact] for path in sorted(run.step_dir(step).glob(pattern))]
-    return {str(path.relative_to(run.dir)): path for path in paths if path.is_file()}
+    # Digests say again, without a name, which of the other files differ.
+    return {str(path.relative_to(run.dir)): path for path in paths if path.is_file() and path.name != DIGESTS}
 
 
 def _retrieval(run: Run) -> dict[str, Path]:

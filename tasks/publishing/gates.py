@@ -151,8 +151,8 @@ def gate_step(run: Run) -> GateResult:
         GateFailed: at least one gate failed; names each with what was measured.
     """
     evaluated = run.read(evaluation.STEP, EvaluateResult)
+    groups = GroupValues.read(run.file(evaluation.STEP, GROUPS_FILE))
     folder = run.step_dir(evaluation.STEP)
-    groups = GroupValues.read(folder / GROUPS_FILE)
     baselines = Baselines.read(folder / BASELINES_FILE)
     verdicts = [
         _verdict(run, gate, evaluate_gate(gate, groups, baselines), evaluated.champion) for gate in run.spec.gates

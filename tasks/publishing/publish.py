@@ -85,16 +85,17 @@ def withdraw_version(run: Run) -> None:
 
 def copy_artifacts(run: Run, folder: Path) -> list[str]:
     """Copy everything the ranker reads into a version's folder, and list the names."""
-    models, features = made_folders(run)[run.as_of], run.step_dir("sample") / "serving"
+    models, sample = made_folders(run)[run.as_of], run.step_dir("sample")
     sources = {"catalogue.parquet": checked_file(models, "catalogue.parquet")}
     sources |= {f"retrieval/{part.type}.npz": checked_file(models, f"{part.type}.npz") for part in run.spec.retrieval}
     if run.spec.candidates.seen != "keep":
         sources[SEEN_ARTIFACT] = checked_file(models, SEEN_FILE)
-    sources |= {f"features/{path.name}": path for path in sorted(features.glob("*.parquet"))}
+    served = sorted(path.name for path in (sample / "serving").glob("*.parquet"))
+    sources |= {f"features/{name}": run.file("sample", f"serving/{name}") for name in served}
     if categories_file(run).exists():
-        sources[CATEGORIES_FILE] = categories_file(run)
+        sources[CATEGORIES_FILE] = run.file("sample", CATEGORIES_FILE)
     for name in populations(run):
-        sources[f"{slug(name)}/trees.txt"] = run.step_dir(f"train/{slug(name)}") / "published.txt"
+        sources[f"{slug(name)}/trees.txt"] = run.file(f"train/{slug(name)}", "published.txt")
     for name, source in sources.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, folder / name)

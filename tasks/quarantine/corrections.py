@@ -127,7 +127,7 @@ def _add_rows(
 def _landed(home: Home, source: str, table: str, day: date) -> pa.Table:
     import pyarrow.parquet as pq
 
-    (part,) = read_manifests(home, source, [table], day, day)
+    (part,) = read_manifests(home, source, [table], day, day, verify=True)
     return pq.read_table(part.path)
 
 

@@ -18,14 +18,14 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import MatineeError
 from tasks.features.ledger import CODE, Entry
 from tasks.features.warehouse import Tables
+from tasks.quarantine.manifest import ManifestEntry, QuarantineManifest, check_file, read_entries
 from tasks.sources.csv_files import REJECTS
 from tasks.store.database import memory
-from tasks.store.files import Home, digest, locked, safe_name, write_json
+from tasks.store.files import Home, digest, locked, safe_name, sha256_file
 from tasks.store.partitions import day_of, partition_dir, read_manifest
-from tasks.store.records import Count, PlainName, Record, read_list
+from tasks.store.records import PlainName, Record
 from tasks.store.sql import literal, render
 
 if TYPE_CHECKING:
@@ -36,30 +36,6 @@ LOCK_SECONDS = 120
 SQL = Path(__file__).parent / "sql"
 Part = tuple[str, date]
 """Table and day."""
-
-
-class ManifestEntry(Record):
-    """What one landing of a table's day had rejected; `manifest.json` is a list of these, the current one last.
-
-    Attributes:
-        file: name of the parquet file; None if nothing is rejected any more.
-        made_of: sha256 of each partition that was checked: the table's, and that of the unreadable lines.
-        code: digest of the SQL.
-        offered: rows and unreadable lines that were checked; None if that landing is not known.
-        rules: rejected rows by rule.
-        run: `<as-of day>/<attempt>` of the run that wrote it first.
-    """
-
-    REMEDY = (
-        "delete it and run `matinee check … --what features` again: it writes the current rows anew from the warehouse"
-    )
-
-    file: PlainName | None
-    made_of: dict[str, str]
-    code: str
-    offered: Count | None
-    rules: dict[str, Count]
-    run: str
 
 
 class QuarantinedRows(Record):
@@ -77,6 +53,7 @@ class RejectedPart:
         table: raw table.
         ds: its day.
         path: file with the rows; None if none is rejected any more.
+        sha256: of that file.
         landing: sha256 of the partition.
         code: digest of the SQL that checked it.
         offered: rows and unreadable lines that were checked; None if that landing is not known.
@@ -88,6 +65,7 @@ class RejectedPart:
     table: str
     ds: date
     path: Path | None
+    sha256: str | None
     landing: str
     code: str
     offered: int | None
@@ -194,7 +172,7 @@ def _update(run: Run, rejections: _Rejections, part: Part, rules: dict[str, int]
         return
     table, ds = part
     folder = run.home.quarantine(run.spec.name) / safe_name(table) / f"ds={ds}"
-    entries = _entries(folder / "manifest.json")
+    entries = read_entries(folder / "manifest.json")
     last = entries[-1] if entries else None
     if last is not None and (last.made_of, last.code) == (made_of, rejections.code):
         return
@@ -203,6 +181,7 @@ def _update(run: Run, rejections: _Rejections, part: Part, rules: dict[str, int]
         rejections.write(part, made_of, folder / name)  # before the manifest, which must not name what is absent
     entry = ManifestEntry(
         file=name,
+        sha256=None if name is None else sha256_file(folder / name),
         made_of=made_of,
         code=rejections.code,
         offered=_offered(run, part, made_of),
@@ -211,11 +190,7 @@ def _update(run: Run, rejections: _Rejections, part: Part, rules: dict[str, int]
     )
     # Other SQL on the same landing replaces the entry; only another landing is history worth keeping.
     earlier = entries[:-1] if last is not None and last.made_of == made_of else entries
-    write_json(folder / "manifest.json", [one.to_json() for one in [*earlier, entry]])
-
-
-def _entries(manifest: Path) -> list[ManifestEntry]:
-    return read_list(manifest, ManifestEntry) if manifest.exists() else []
+    QuarantineManifest(entries=(*earlier, entry)).write(folder / "manifest.json")
 
 
 def _offered(run: Run, part: Part, made_of: dict[str, str]) -> int | None:
@@ -244,7 +219,7 @@ def rejected_parts(
     for path in sorted(home.quarantine(pipeline).glob("*/ds=*/manifest.json")):
         name, ds = path.parent.parent.name, day_of(path.parent)
         if first <= ds <= last and table in (None, name):
-            entries = _entries(path)
+            entries = read_entries(path)
             parts += [_part(path.parent, (name, ds), entry, current=entry is entries[-1]) for entry in entries]
     return [part for part in parts if part.current or earlier]
 
@@ -252,7 +227,7 @@ def rejected_parts(
 def _part(folder: Path, part: Part, entry: ManifestEntry, *, current: bool) -> RejectedPart:
     table, ds = part
     return RejectedPart(
-        table, ds, folder / entry.file if entry.file else None,
+        table, ds, folder / entry.file if entry.file else None, entry.sha256,
         entry.made_of.get(table) or entry.made_of.get(REJECTS, ""),
         entry.code, entry.offered, entry.rules, entry.run, current,
     )  # fmt: skip
@@ -264,18 +239,14 @@ def read_rejected_rows(
     """Read rejected rows from their files, by table, day and rule.
 
     Raises:
-        MatineeError: a file that a manifest names is missing.
+        MatineeError: a file that a manifest names is missing, or is not what was written.
     """
     rows: list[RejectedRow] = []
     with memory() as connection:
         for part in parts:
             if part.path is None or (rule is not None and rule not in part.rules):
                 continue
-            if not part.path.is_file():
-                raise MatineeError(
-                    f"{part.path}: missing, although manifest.json beside it names it; delete the manifest and run "
-                    "`matinee check … --what features` again: it writes both anew from the warehouse"
-                )
+            check_file(part.path, part.sha256)
             where = f"where rule = {literal(rule)}" if rule is not None else ""
             count = f"limit {limit - len(rows)}" if limit is not None else ""
             # No `order by`: DuckDB keeps the order of a file, and rejected_rows.sql has sorted it.

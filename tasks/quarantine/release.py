@@ -166,7 +166,7 @@ def _partitions(
     import pyarrow.parquet as pq
 
     def landed(table: str, ds: date) -> pa.Table:
-        (part,) = read_manifests(home, source.name, [table], ds, ds)
+        (part,) = read_manifests(home, source.name, [table], ds, ds, verify=True)
         return pq.read_table(part.path)
 
     lines = [one for one in corrections if one.before is None]

@@ -7,7 +7,6 @@ day depends on that day's partitions alone.
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.features import parse_cache
 from tasks.features.build import build_staging, code_of_tables
 from tasks.quarantine.rejected_rows import Part, RejectedPart
 from tasks.store.database import memory
@@ -58,7 +58,7 @@ def rejected_now(
         for (table, ds), rows in instead.items():
             stored = store(partition_dir(scratch, spec.source_name, table, ds), rows, inputs="proposed")
             parts.append(Partition(table, ds, stored.path, stored.sha256, stored.rows))
-        _copy_parse_cache(home, scratch, spec.name)
+        parse_cache.copy(home, scratch, spec.name)
         with build_staging(spec, scratch, parts, Path(folder) / "dbt.log").open() as staged:
             rejected = staged.rows('select table_name, ds, rule, "row" from rejected_rows order by all')
     by_part: dict[Part, list[Rejection]] = {}
@@ -83,15 +83,6 @@ def days_landed_again(spec: Spec, home: Home, parts: Sequence[RejectedPart]) -> 
     first, last = min(part.ds for part in current), max(part.ds for part in current)
     landed = {(p.table, p.ds): p.sha256 for p in read_manifests(home, spec.source_name, tables, first, last)}
     return sorted({part.ds for part in current if landed.get((part.table, part.ds)) != part.landing})
-
-
-def _copy_parse_cache(home: Home, scratch: Home, name: str) -> None:
-    """Let dbt start from the parse of the last build: parsing the project anew takes most of a small run's time."""
-    cache = home.root / "dbt" / name / "target" / "partial_parse.msgpack"
-    if cache.is_file():
-        target = scratch.root / "dbt" / name / "target"
-        target.mkdir(parents=True)
-        shutil.copyfile(cache, target / cache.name)
 
 
 def rows_as_json(rows: pa.Table, like: str) -> list[str]:

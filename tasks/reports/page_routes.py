@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from tasks.errors import MatineeError
 from tasks.reports.overview import DEFAULT_DAYS, overview
 from tasks.reports.version_pages import champion_page, version_page
-from tasks.store.files import Home, atomic_file, safe_name
+from tasks.store.files import Home, atomic_file, checked_bytes, safe_name
+from tasks.store.records import warn_of_damage
 from tasks.store.run_files import attempt_called, pipelines
 
 if TYPE_CHECKING:
@@ -142,7 +143,10 @@ def report_of(home: Home, pipeline: str, day: str, attempt: str, load: Callable[
     # As it was written: a run's report is of its own time, whatever has changed since.
     written = file_at(home, "runs", pipeline, "/".join([day, attempt, *REPORT]))
     if written is not None:
-        return written.read_text(encoding="utf-8")
+        try:
+            return checked_bytes(written).decode("utf-8")
+        except MatineeError as error:  # a figure of it may be another one now: it is rendered anew
+            warn_of_damage(error)
     if not _is_plain(attempt) or not _is_plain(pipeline):
         return None
     try:

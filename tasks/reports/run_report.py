@@ -55,7 +55,7 @@ from tasks.reports.run_report_tiles import (
 from tasks.reports.run_verdict import StepState, Verdict, step_states, verdict_on, why_missing
 from tasks.runs.narration import say
 from tasks.runs.outcome import ReportResult
-from tasks.store.records import read_list_if_valid
+from tasks.store.records import read_list_if_valid, warn_of_damage
 from tasks.store.registry import Alias, alias
 
 if TYPE_CHECKING:
@@ -209,5 +209,6 @@ def live_version(run: Run) -> Alias | None:
     try:
         # A damaged pointer is a fault of the registry, and no reason for a run to have no report.
         return alias(run.home, run.spec.name, run.spec.publish.alias)
-    except MatineeError:
+    except MatineeError as error:
+        warn_of_damage(error)
         return None

@@ -16,6 +16,7 @@ from tasks.errors import MatineeError
 from tasks.reports.svg_plots import Bars, Spark, Stack, plot_bars, plot_spark, plot_stack
 from tasks.runs.steps import BESIDE, BY_NAME, CHECKS
 from tasks.store.partitions import read_manifests
+from tasks.store.records import warn_of_damage
 from tasks.store.run_files import RunFiles, attempts
 
 if TYPE_CHECKING:
@@ -261,20 +262,21 @@ def label_mix(run: Run) -> LabelMix | None:
     from tasks.store.database import memory
     from tasks.store.sql import literal
 
-    paths = {part: run.step_dir("sample") / f"{part}.parquet" for part in ("train", "validation", "test")}
-    scans = [
-        f"select {literal(part)} as part, cut, grade, weight from {parquet([path])}"
-        for part, path in paths.items()
-        if path.exists()
-    ]
-    if not scans:
+    folder, parts = run.step_dir("sample"), ("train", "validation", "test")
+    present = [part for part in parts if (folder / f"{part}.parquet").exists()]
+    if not present:
         return None
-    query = f"select cut, part, grade, sum(weight) from ({' union all '.join(scans)}) group by all order by all"
     try:
+        paths = {part: run.file("sample", f"{part}.parquet") for part in present}
+        scans = [
+            f"select {literal(part)} as part, cut, grade, weight from {parquet([path])}" for part, path in paths.items()
+        ]
+        query = f"select cut, part, grade, sum(weight) from ({' union all '.join(scans)}) group by all order by all"
         with memory() as connection:
             rows = connection.execute(query).fetchall()
     # A torn file costs the page this section, not the page.
-    except (duckdb.Error, MatineeError):
+    except (duckdb.Error, MatineeError) as error:
+        warn_of_damage(error)
         return None
     return _mix([(str(cut), part, int(grade), float(weight)) for cut, part, grade, weight in rows])
 

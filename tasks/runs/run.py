@@ -15,7 +15,17 @@ from tasks.spec.load import load_spec
 from tasks.spec.project import pipeline_path
 from tasks.spec.spec import Spec
 from tasks.spec.windows import Windows, landing_start, last_whole_day, windows
-from tasks.store.files import Home, atomic_dir, default_home, digest, read_json, write_json
+from tasks.store.files import (
+    Home,
+    atomic_dir,
+    checked_file,
+    default_home,
+    digest,
+    has_digests,
+    read_json,
+    write_digests,
+    write_json,
+)
 from tasks.store.records import Record
 
 Result = TypeVar("Result", bound=Record)
@@ -89,6 +99,15 @@ class Run:
         """Folder of a step's results; exists once the step is complete."""
         return self.dir / step
 
+    def file(self, step: str, name: str) -> Path:
+        """Locate a file that a step has left, for reading: its bytes are those that the step wrote.
+
+        Raises:
+            DamagedFile: they are others.
+        """
+        folder = self.step_dir(step)
+        return checked_file(folder, name) if has_digests(folder) else folder / name
+
     @contextmanager
     def write(self, step: str) -> Iterator[StepFolder]:
         """Yield a temporary folder that becomes the step's folder, with its result in it, when the block ends.
@@ -105,6 +124,7 @@ class Run:
             # Beside the result, not in it: equal inputs are to give equal results whatever code made them.
             write_json(path / "made_by.json", self.made_by)
             folder.result.write(path / "result.json")
+            write_digests(path)
 
     @property
     def made_by(self) -> str:

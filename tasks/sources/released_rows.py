@@ -2,6 +2,7 @@
 
     landing/<source>/_releases/<number>-<digest>/release.json     who, when, why, and which partitions it touches
     landing/<source>/_releases/<number>-<digest>/<table>.parquet  id, ds, reject_ds, line, raw, before, after
+    landing/<source>/_releases/<number>-<digest>/digests.json     of these files
 
 A release is written once, by one rename, and never changed. It belongs to the landing: a day's partition is a function
 of its source and of the releases that touch it, and their digests are among its inputs, so that the next landing of the
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from tasks.sources.csv_files import LINE_NUMBER, REJECTS
 from tasks.store.database import memory
-from tasks.store.files import Home, atomic_dir, digest, sha256_file
+from tasks.store.files import Home, atomic_dir, checked_file, digest, sha256_file, write_digests
 from tasks.store.records import Record
 from tasks.store.sql import render
 
@@ -83,7 +84,7 @@ class RowRelease:
         """Read its corrected rows of a table: id, ds, reject_ds, line, raw, before, after."""
         import pyarrow.parquet as pq
 
-        return pq.read_table(self.folder / f"{table}.parquet")
+        return pq.read_table(checked_file(self.folder, f"{table}.parquet"))
 
     @property
     def ids(self) -> set[str]:
@@ -107,7 +108,8 @@ def releases_of(home: Home, source: str) -> list[RowRelease]:
     # One that is being written begins with a dot. Four digits, so that names sort as the numbers do.
     for folder in sorted(_folder(home, source).glob("[0-9]*-*")):
         record = ReleaseRecord.read(folder / "release.json")
-        files = {path.name: sha256_file(path) for path in sorted(folder.glob("*.parquet"))}
+        # A flipped bit would be another release, and the next landing would take its rows for new ones.
+        files = {path.name: sha256_file(checked_file(folder, path.name)) for path in sorted(folder.glob("*.parquet"))}
         releases.append(RowRelease(folder, record, digest([folder.name, files])))
     return releases
 
@@ -133,6 +135,7 @@ def add_release(home: Home, source: str, record: ReleaseRecord, corrections: Map
         for table, rows in corrections.items():
             pq.write_table(rows, temporary / f"{table}.parquet", compression="zstd")
         record.model_copy(update={"number": number}).write(temporary / "release.json")
+        write_digests(temporary)
     return releases_of(home, source)[-1]
 
 

@@ -20,7 +20,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import MatineeError
+from engine.sealed import sealed, unsealed
+from tasks.errors import DamagedFile, MatineeError
 
 DIGESTS = "digests.json"
 WRITTEN_AGAIN = "run the step that writes it again"
@@ -230,26 +231,27 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path, remedy: str = WRITTEN_AGAIN) -> Any:
-    """Read a JSON file written by matinee.
+    """Read a JSON file written by matinee, whose bytes are those that were written.
 
     Args:
         path: the file.
         remedy: what to do about a damaged file, for the error.
 
     Raises:
-        MatineeError: the file is missing, or is no JSON.
+        DamagedFile: they are not those of the digests beside it, or of the checksum in it; or they are no JSON.
+        MatineeError: it is missing.
     """
+    content = checked_bytes(path, remedy)
+    # Every write is whole or absent, so no JSON is damage too. The second is of brackets that are nested thousands
+    # deep. The text itself is quoted in neither case: it may be anything, when the file is a link.
     try:
-        return json.loads(path.read_bytes().decode("utf-8"))
-    except FileNotFoundError:
-        hint = "has the step that writes it run?" if remedy == WRITTEN_AGAIN else remedy
-        raise MatineeError(f"{path}: no such file; {hint}") from None
-    except IsADirectoryError:
-        raise MatineeError(f"{path}: is a folder, expected a JSON file; remove it, then {remedy}") from None
-    # The second is of brackets that are nested thousands deep. The text itself is quoted in neither case: it may be
-    # anything, when the file is a link.
+        value = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise MatineeError(f"{path}: not valid JSON ({_json_problem(error)}); {remedy}") from None
+        raise DamagedFile(f"{path}: not valid JSON ({_json_problem(error)}); {remedy}") from None
+    try:
+        return unsealed(value)
+    except ValueError as error:
+        raise DamagedFile(f"{path}: {error}; {remedy}") from None
 
 
 def _json_problem(error: ValueError | RecursionError) -> str:
@@ -267,7 +269,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 def write_digests(folder: Path) -> None:
     """Write down the sha256 of every file of a folder, beside them, for `checked_file`."""
-    write_json(folder / DIGESTS, contents(folder))
+    write_json(folder / DIGESTS, sealed(contents(folder)))
 
 
 def read_digests(folder: Path) -> dict[str, str]:
@@ -287,14 +289,48 @@ def checked_file(folder: Path, name: str) -> Path:
     """Locate a file of a folder with digests, whose bytes are those that were written.
 
     Raises:
-        MatineeError: they are others: a disk or a hand has changed them since.
+        DamagedFile: they are others: a disk or a hand has changed them since.
     """
     path = folder / name
-    expected = read_digests(folder).get(name)
-    found = sha256_file(path) if path.is_file() else "of no file"
-    if found != expected:
-        raise MatineeError(
-            f"{path}: found sha256 {found}, expected {expected}: changed since it was written; delete the folder "
-            f"{folder.name} and run the step that makes it again"
-        )
+    _compare(folder, name, sha256_file(path) if path.is_file() else "of no file")
     return path
+
+
+def checked_bytes(path: Path, remedy: str = WRITTEN_AGAIN) -> bytes:
+    """Read a file, and compare it with the digests beside it, if its folder has some.
+
+    Raises:
+        MatineeError: it is missing; a DamagedFile: it is not what was written.
+    """
+    try:
+        return _compared(path, remedy)
+    except DamagedFile:
+        # Once more: pages read without a lock, and a step may have replaced the folder between file and digests.
+        return _compared(path, remedy)
+
+
+def _compared(path: Path, remedy: str) -> bytes:
+    try:
+        content = path.read_bytes()  # read once: what is parsed are the bytes that were compared
+    except FileNotFoundError:
+        hint = "has the step that writes it run?" if remedy == WRITTEN_AGAIN else remedy
+        raise MatineeError(f"{path}: no such file; {hint}") from None
+    except IsADirectoryError:
+        raise MatineeError(f"{path}: is a folder, expected a file; remove it, then {remedy}") from None
+    if path.name != DIGESTS and has_digests(path.parent):
+        _compare(path.parent, path.name, hashlib.sha256(content).hexdigest())
+    return content
+
+
+def has_digests(folder: Path) -> bool:
+    """Whether somebody has written down what the folder holds: every step does."""
+    return (folder / DIGESTS).exists()
+
+
+def _compare(folder: Path, name: str, found: str) -> None:
+    expected = read_digests(folder).get(name)
+    if found != expected:
+        raise DamagedFile(
+            f"{folder / name}: found sha256 {found}, expected {expected} ({DIGESTS} beside it): changed since it was "
+            f"written; delete the folder {folder.name} and run the step that makes it again"
+        )

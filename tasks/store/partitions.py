@@ -22,7 +22,7 @@ from pydantic import Field, model_validator
 
 from tasks.errors import LandingError, MatineeError, quoted
 from tasks.store.files import Home, atomic_file, sha256_file
-from tasks.store.records import Count, Instant, PlainName, Record, Sha256
+from tasks.store.records import Count, Instant, PlainName, Record, SealedRecord, Sha256
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,7 +80,7 @@ class Landing(Record):
     landed_at: Instant
 
 
-class Manifest(Record):
+class Manifest(SealedRecord):
     """Which file of a table's day counts, and all that were landed for it, the latest last.
 
     Attributes:

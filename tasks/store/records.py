@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -10,10 +11,12 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from tasks.errors import MatineeError, quoted
+from engine.sealed import sealed
+from tasks.errors import DamagedFile, MatineeError, quoted
 from tasks.store.files import WRITTEN_AGAIN, read_json, safe_name, write_json
 
 Model = TypeVar("Model", bound=BaseModel)
+log = logging.getLogger("matinee")
 
 
 def _plain_name(name: str) -> str:
@@ -81,7 +84,8 @@ class Record(BaseModel):
         """Read a record for a page: None where the file is missing, torn, or has another shape."""
         try:
             return cls.read(path)
-        except (MatineeError, OSError):
+        except (MatineeError, OSError) as error:
+            warn_of_damage(error)
             return None
 
     @classmethod
@@ -95,6 +99,14 @@ class Record(BaseModel):
             return cls.model_validate(value)
         except ValidationError as error:
             raise _other_shape(path, error, cls.REMEDY) from None
+
+
+class SealedRecord(Record):
+    """A record that carries its own checksum, as no other file has a digest of it."""
+
+    def write(self, path: Path) -> None:
+        """Write the record atomically, as canonical JSON with its checksum, which `read` compares."""
+        write_json(path, sealed(self.to_json()))
 
 
 def write_list(path: Path, records: Iterable[BaseModel]) -> None:
@@ -135,7 +147,8 @@ def read_list_if_valid(path: Path, kind: type[Model]) -> list[Model] | None:
     """Read a list of records for a page: None where the file is missing, torn, or has another shape."""
     try:
         return read_list(path, kind)
-    except (MatineeError, OSError):
+    except (MatineeError, OSError) as error:
+        warn_of_damage(error)
         return None
 
 
@@ -158,3 +171,9 @@ def _found(problem: ErrorDetails) -> str:
     if isinstance(value, dict):
         return "an object"
     return "a list" if isinstance(value, list | tuple) else quoted(value, 80)
+
+
+def warn_of_damage(error: Exception) -> None:
+    """Log that a page does without a file because it is damaged; that one is missing is nothing special."""
+    if isinstance(error, DamagedFile):
+        log.warning("left out of the page: %s", error)

@@ -11,19 +11,21 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from json import JSONDecoder
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
+from engine.sealed import sealed, unsealed
 from tasks.errors import RegistryError
 from tasks.store.files import Home, contents, locked, safe_name, sync, sync_tree
-from tasks.store.records import PlainName, Record, Sha256
+from tasks.store.records import PlainName, Record, SealedRecord, Sha256
 
 LOCK_SECONDS = 120
 
 
-class Alias(Record):
+class Alias(SealedRecord):
     """What an alias points at: the name, day and content digest of a version."""
 
     REMEDY = "publish a day again, which moves the alias, or restore the file from a backup; see also `matinee verify`"
@@ -197,7 +199,7 @@ def _append(path: Path, event: TimelineEvent) -> None:
     complete = _complete(path.read_bytes()) if path.exists() else b""
     with path.open("ab") as stream:
         stream.truncate(len(complete))  # what a killed writer left of a line, or the next line would join it
-        stream.write(json.dumps(event.to_json(), sort_keys=True).encode() + b"\n")
+        stream.write(json.dumps(sealed(event.to_json()), sort_keys=True).encode() + b"\n")
         stream.flush()
         os.fsync(stream.fileno())
 
@@ -207,11 +209,20 @@ def _complete(content: bytes) -> bytes:
     return content[: content.rfind(b"\n") + 1]
 
 
+def _lost_its_end(content: bytes) -> bool:
+    """Whether behind the last line end there is a whole line with something else in the place of its end."""
+    rest = content[len(_complete(content)) :].decode("utf-8", errors="replace")
+    try:
+        return JSONDecoder().raw_decode(rest)[1] < len(rest)
+    except ValueError:
+        return False
+
+
 def timeline(home: Home, pipeline: str) -> list[TimelineEvent]:
     """Read the timeline's events in the order in which they were written.
 
     Raises:
-        RegistryError: a line is torn, or has other keys; or the file is gone, though something was published.
+        RegistryError: a line is torn, changed, or has other keys; or the file is gone, though something was published.
     """
     # Read without the lock: a line that is still being written has no line end, and is left out.
     path = home.registry(pipeline) / "timeline.jsonl"
@@ -224,12 +235,15 @@ def timeline(home: Home, pipeline: str) -> list[TimelineEvent]:
                 "backup, or remove the alias and run the days again, oldest first; see also `matinee verify`"
             )
         return []
-    events = []
+    events, content = [], path.read_bytes()
     for number, line in numbered_lines(path):
         event = parse_line(line)
         if event is None:
             raise RegistryError(f"{path}:{number}: a torn line; restore the file from a backup")
         events.append(event)
+    if _lost_its_end(content):
+        # Taken for one that was being written, the event would be gone: another version would be the champion.
+        raise RegistryError(f"{path}:{len(events) + 1}: a line without its end; restore the file from a backup")
     return events
 
 
@@ -241,6 +255,6 @@ def numbered_lines(path: Path) -> list[tuple[int, bytes]]:
 def parse_line(line: bytes) -> TimelineEvent | None:
     """Read a line of a timeline; None if it is torn, or has other keys."""
     try:
-        return TimelineEvent.model_validate_json(line)
-    except ValueError:
+        return TimelineEvent.model_validate(unsealed(json.loads(line)))
+    except (ValueError, RecursionError):
         return None

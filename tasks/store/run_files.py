@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from tasks.errors import MatineeError
 from tasks.store.files import Home, read_json
+from tasks.store.records import warn_of_damage
 
 
 class RunFiles(Protocol):
@@ -49,7 +50,8 @@ def optional(path: Path) -> Any:
     """Read a JSON file for a page: None if it is missing, torn, or cannot be read."""
     try:
         return read_json(path)
-    except (MatineeError, OSError):
+    except (MatineeError, OSError) as error:
+        warn_of_damage(error)
         return None
 
 

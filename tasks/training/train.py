@@ -116,10 +116,10 @@ def train_step(run: Run, population: str) -> TrainResult:
     from tasks.training.curve import CURVE_FILE, training_curve
     from tasks.training.tune import choose
 
-    folder, others = run.step_dir("sample"), [name for name in populations(run) if name != EVERYBODY_ELSE]
+    others = [name for name in populations(run) if name != EVERYBODY_ELSE]
 
     def read(*names: str) -> pa.Table:
-        paths = [folder / f"{name}.parquet" for name in names]
+        paths = [run.file("sample", f"{name}.parquet") for name in names]
         return read_examples(paths, run.spec, population, others)
 
     with run.write(f"train/{slug(population)}") as target:

@@ -15,10 +15,12 @@ import pytest
 from bench import (
     _answers,
     _fault_runs,
+    _flip_cost,
     _impressions,
     _operator_acts,
     _through_airflow,
     backfill,
+    bit_flips,
     checks,
     faults,
     features,
@@ -155,6 +157,48 @@ def test_backfill_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_cpu_seconds_are_those_of_the_process(tmp_path: Path) -> None:
     file = pipeline_file(tmp_path, SHOWN)
     assert backfill.cpu_of(backfill.start_up, str(file), tmp_path / "home", SHOWN_DAY) > 0.1
+
+
+FLIPPED = (
+    "profiles", "retrieval: models and catalogs", "run: sample", "run: models", "run: metrics", "registry: alias"
+)  # fmt: skip
+
+
+@in_process
+@pytest.mark.slow
+def test_bit_flips_runs(shown: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+    """A flip in each of the places that need no build."""
+    monkeypatch.setattr(bit_flips, "PLACES", [place for place in bit_flips.PLACES if place.name in FLIPPED])
+    made_by = shown.prepared().made_by
+    shutil.copytree(shown.home, tmp_path / f"shown-{SHOWN_DAY}-{made_by[:8]}" / "finished")
+
+    options = ["--flips", "6", "--processes", "1", "--home", str(tmp_path)]
+    bit_flips.main([*options, "--pipeline", str(shown.file), "--as-of", str(SHOWN_DAY)])
+
+    header, *places, total = rows(capsys.readouterr().out)
+    assert [row[:2] for row in places] == [[name, "1"] for name in FLIPPED]
+    assert dict(zip(header, places[0], strict=True))["healed"] == "1"
+    assert [row[header.index("by a step")] for row in places[1:]] == ["1"] * 5
+    assert (total[:2], total[header.index("SILENT")]) == (["all", "6"], "0")
+
+
+@in_process
+@pytest.mark.slow
+def test_bit_flips_runs_with_and_without_checks(
+    shown: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    all_steps = _flip_cost.sequence()
+    steps = {name: all_steps[name] for name in ("land", "check_landed", "build")}
+    monkeypatch.setattr(_flip_cost, "sequence", lambda: steps)
+    shown.copied(tmp_path / "shown")  # landed, and with dbt's parse of the SQL
+
+    day = f"{shown.file}={SHOWN_DAY}"
+    bit_flips.main(["cost", "--pairs", "1", "--days", day, "--home", str(tmp_path)])
+
+    _, build, whole = rows(capsys.readouterr().out)
+    assert build[0].startswith(f"shown, {SHOWN_DAY}: `build`")
+    assert 0 < float(build[1]) < float(whole[1])
+    assert 0 < float(whole[5].removesuffix(" %")) < 50
 
 
 class FakeAirflow:

@@ -28,6 +28,7 @@ from engine.errors import ArtifactError, DescriptorError, EngineError, GoldenMis
 from engine.node_schema import Ref, ScoringRankerNode
 from engine.nodes import diversify
 from engine.ranking import load
+from engine.sealed import unsealed
 from engine.seen import ExcludeSeen
 from tests.engine.tiny import ITEMS, REQUESTS, document, entries, publish
 
@@ -44,7 +45,7 @@ def version(published: Path, tmp_path: Path) -> Path:
 
 
 def edit(version: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    plain = json.loads((version / "descriptor.json").read_text())
+    plain = unsealed(json.loads((version / "descriptor.json").read_text()))
     change(plain)
     (version / "descriptor.json").write_text(json.dumps(plain))
 

@@ -58,7 +58,7 @@ class FakeRun:
     def step_dir(self, step: str) -> Path:
         return self.dir / step
 
-    write, read = Run.write, Run.read  # which need no more of a run than this has
+    write, read, file = Run.write, Run.read, Run.file  # which need no more of a run than this has
 
     def checks(self, step: str) -> tuple[Check, ...]:
         checks = read_checks(self.step_dir(step))

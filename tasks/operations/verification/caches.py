@@ -1,4 +1,4 @@
-"""What can be made again: the retrieval folders of cuts, the warehouse's tables, and the rows in quarantine."""
+"""What can be made again: what steps and cuts have left, the warehouse's tables, and the rows in quarantine."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from pathlib import Path
 from tasks.features.engines import warehouse_of
 from tasks.features.ledger import Entry, models
 from tasks.operations.verification.faults import DiskFault, Progress, collected, fault_of
-from tasks.quarantine.rejected_rows import ManifestEntry
+from tasks.quarantine.manifest import ManifestEntry, check_file, read_entries
 from tasks.store.damage import damage_of
-from tasks.store.files import Home
-from tasks.store.records import read_list
+from tasks.store.files import DIGESTS, Home
 
 MADE_AGAIN = "delete it and run the step `retrieve` again: it makes the same"
+STEP_AGAIN = "delete it and run the step again that makes it"
+REJECTED_AGAIN = f"delete the manifest and its files, and {ManifestEntry.REMEDY.removeprefix('delete it and ')}"
 BUILT_AGAIN = "delete it and run the step `build` again: it is a cache of the landing"
 
 
@@ -58,17 +59,28 @@ def quarantine_faults(home: Home, pipeline: str) -> Iterator[DiskFault]:
 
 
 def _rejected(manifest: Path) -> Iterator[DiskFault]:
-    import pyarrow.parquet as pq
+    for entry in read_entries(manifest):
+        if entry.file is not None:
+            yield from collected("quarantine", manifest, REJECTED_AGAIN, partial(_file, manifest.parent, entry))
 
-    for entry in read_list(manifest, ManifestEntry):
-        path = manifest.parent / entry.file if entry.file else None
-        if path is None:
-            continue
-        if not path.is_file():
-            problem = "missing, though manifest.json beside it names it"
-        elif (rows := pq.read_metadata(path).num_rows) != sum(entry.rules.values()):
-            problem = f"found {rows} rows, expected {sum(entry.rules.values())} as manifest.json beside it says"
-        else:
-            continue
-        remedy = f"delete the manifest and its files, and {ManifestEntry.REMEDY.removeprefix('delete it and ')}"
-        yield DiskFault(part="quarantine", place=str(path), problem=problem, next=remedy)
+
+def _file(folder: Path, entry: ManifestEntry) -> Iterator[DiskFault]:
+    check_file(folder / str(entry.file), entry.sha256)
+    yield from ()
+
+
+def runs_faults(home: Home, pipeline: str, progress: Progress) -> Iterator[DiskFault]:
+    """Compare what every step of every run has left with what was written."""
+    for folder in step_folders(home, pipeline):
+        progress(str(folder.relative_to(home.root)))
+        if problem := damage_of(folder):
+            yield DiskFault(part="runs", place=str(folder), problem=problem, next=STEP_AGAIN)
+
+
+def step_folders(home: Home, pipeline: str) -> list[Path]:
+    """List the folders that steps have left; hidden ones are still being written, or left over."""
+    root = home.root / "runs" / pipeline
+    notes = sorted(root.rglob(DIGESTS))
+    return [
+        note.parent for note in notes if not any(part.startswith(".") for part in note.parent.relative_to(root).parts)
+    ]

@@ -11,7 +11,7 @@ from tasks.store.records import Record
 
 FROM_BACKUP = "restore it from a backup"
 AGAIN = "run the day again: equal inputs give the same version"
-Part = Literal["landing", "quarantine", "registry", "retrieval", "warehouse"]
+Part = Literal["landing", "quarantine", "registry", "retrieval", "runs", "warehouse"]
 Progress = Callable[[str], None]
 """Called with the place that is looked at."""
 

@@ -74,7 +74,7 @@ def verify(home: Home, pipelines: Sequence[str] = (), *, progress: Progress = la
             f"{home.root}: nothing to verify: found neither landing, registry, retrieval nor warehouse. Correct "
             "MATINEE_HOME, or run a day first: `matinee run <pipeline> --as-of …`"
         )
-    order = ("partitions", "versions", "cuts", "warehouses")
+    order = ("partitions", "versions", "cuts", "steps", "warehouses")
     counted = {name: walk.counted[name] for name in order}
     return Verification(counted=counted, faults=tuple(sorted(faults, key=lambda fault: fault.part)))
 
@@ -117,6 +117,8 @@ class _Walk:
         self.counted["versions"] += registry.versions
         yield from caches.retrieval_faults(self.home, name, self.progress)
         self.counted["cuts"] += len(caches.cut_folders(self.home, name))
+        yield from caches.runs_faults(self.home, name, self.progress)
+        self.counted["steps"] += len(caches.step_folders(self.home, name))
         yield from caches.quarantine_faults(self.home, name)
         ledger: dict[Entry, str] = {}
         if warehouse_of(self.home, name).exists():

@@ -16,7 +16,7 @@ from tasks.evaluation.evaluate import model_scores
 from tasks.evaluation.held_out import HeldOut, truth_of
 from tasks.evaluation.results import ChampionResult, EvaluateResult
 from tasks.runs.run import Run
-from tasks.store.files import read_json
+from tasks.store.files import DIGESTS, read_json, write_digests
 from tasks.training.train import populations
 from tests.tiny_pipelines import Tiny, in_process
 
@@ -37,6 +37,8 @@ def every_tree_says(run: Run, value: str) -> None:
                 count = len(line.split())
                 lines[n] = "leaf_value=" + " ".join([value] * count)
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (path.parent / DIGESTS).unlink()
+        write_digests(path.parent)  # as the step would have, had it trained such trees
 
 
 def test_the_lists_of_a_trained_model_are_lists(shown: Tiny, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.descriptor import Descriptor, artifact_entry, content_digest, write_descriptor
+from engine.sealed import unsealed
 from tasks.errors import GateFailed
 from tasks.evaluation.champion import champion_before, champion_of, champion_scores, outdated_verdicts, valid_versions
 from tasks.evaluation.evaluate import evaluate_step
@@ -155,7 +156,7 @@ def test_each_population_is_scored_by_its_own_trees(tmp_path: Path) -> None:
     folder = version_dir(run.home, "tiny", f"{day('02-19')}.{CLUES[0]}")
     publish(run, day("02-19"), ranker=split, rankers={"BR": ranker(CLUES[0]), "*": ranker(CLUES[0])})
     a_model(run.spec, folder / "other.txt", CLUES[1])
-    plain = json.loads((folder / "descriptor.json").read_text())
+    plain = unsealed(json.loads((folder / "descriptor.json").read_text()))
     backwards["scorer"]["function"]["artifact"] = "other.txt"
     plain["rankers"]["BR"] = backwards
     plain["artifacts"]["other.txt"] = {}

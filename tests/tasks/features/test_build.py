@@ -334,6 +334,23 @@ def test_a_build_that_failed_marks_nothing_as_built(tmp_path: Path, monkeypatch:
     assert build_step(run).partitions_loaded.days == 31
 
 
+def test_all_tables_of_a_day_that_is_loaded_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A changed partition makes its whole day be loaded, the tables that have not changed among them."""
+    found = Landing()
+    sees(monkeypatch, found)
+    found.partitions = [*landing(day("01-01"), day("02-10")), partition("users", day("01-20"))]
+    build_without_dbt(monkeypatch, [])
+    build_step(run_of(tmp_path))
+    compared: list[tuple[str, date]] = []
+    monkeypatch.setattr(build, "check_content", lambda part: compared.append((part.table, part.ds)))
+    found.partitions = [
+        partition(part.table, part.ds, "corrected" if (part.table, part.ds) == ("events", day("01-20")) else "")
+        for part in found.partitions
+    ]
+    build_step(run_of(tmp_path))
+    assert compared == [("events", day("01-20")), ("users", day("01-20"))]
+
+
 @settings(max_examples=12)
 @given(st.permutations(["01-31", "02-01", "02-03", "02-08"]), st.sets(st.integers(0, 30), max_size=3))
 def test_any_order_of_days_and_corrections_ends_in_the_same_ledger(order: list[str], corrected: set[int]) -> None:

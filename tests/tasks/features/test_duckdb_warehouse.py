@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tasks.errors import BuildError
 from tasks.features import control_tables
 from tasks.features.duckdb_warehouse import DuckDBWarehouse
 from tasks.features.ledger import BuildRequest
@@ -47,3 +48,22 @@ def test_a_full_disk_later_keeps_what_was_built(warehouse: DuckDBWarehouse, monk
         warehouse.prepare(NEED, "code")
     assert warehouse.exists()
     assert warehouse.ledger() == before
+
+
+def test_a_damaged_block_is_named_with_its_file(warehouse: DuckDBWarehouse) -> None:
+    warehouse.prepare(NEED, "code")
+    with warehouse.connect(read_only=False) as connection:
+        connection.execute("create table rows as select range as n, hash(range) as h from range(100000)")
+    content = bytearray(warehouse.path.read_bytes())
+    for place in range(3 * 4096 + 100, len(content), 262_144):  # a byte of every block
+        content[place] ^= 1
+    warehouse.path.write_bytes(content)
+    named = rf"{warehouse.path}: .*Corrupt database file.*delete it, it is only a cache"
+    with pytest.raises(BuildError, match=named), warehouse.open() as tables:
+        tables.rows("select bit_xor(hash(n)), bit_xor(h) from rows")
+    with pytest.raises(BuildError, match=named):
+        warehouse.prepare(NEED, "code")
+
+
+def test_other_words_of_the_engine_are_no_damage(warehouse: DuckDBWarehouse) -> None:
+    assert warehouse.damage("Catalog Error: Table with name x does not exist!") is None

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from engine.descriptor import Descriptor, Request, artifact_entry, content_digest, write_descriptor
 from engine.npz import save_arrays
 from engine.ranking import Engine, golden, load
+from engine.sealed import unsealed
 from serving.champion import Loaded
 from serving.feature_log import FeatureLog
 from tasks.cli.main import app
@@ -265,7 +266,7 @@ def test_a_warehouse_of_another_build_is_a_problem(run: Run) -> None:
 def test_a_line_of_another_shape_is_named(run: Run, change: dict[str, Any], text: str) -> None:
     serve(run, engine_of(run), OPEN)
     (path,) = served_files(run.home, "tiny", SUNDAY)
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}) + "\n")
+    path.write_text(json.dumps({**unsealed(json.loads(path.read_text())), **change}) + "\n")
 
     with pytest.raises(MatineeError, match=text) as caught:
         read_answers([path])

@@ -13,6 +13,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tasks.cli.main import app
+from tasks.errors import MatineeError
 from tasks.features.duckdb_warehouse import DuckDBTables
 from tasks.features.ledger import CODE
 from tasks.quarantine import release as release_module
@@ -334,3 +335,13 @@ def test_a_release_needs_the_source(shop: Shop, tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"2011-01-05.csv: no file for"):
         shop.call("release", "--with", str(tmp_path / "m.csv"), "--why", "a log")
     assert releases_of(shop.home, "online_retail") == []
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "*.parquet"])
+def test_rows_that_were_changed_since_are_not_given_out(shop: Shop, name: str) -> None:
+    path = next(shop.home.quarantine("shop").glob(f"*/ds=2011-01-05/{name}"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(MatineeError, match=rf"{path}: .*delete"):
+        read_rejected_rows(shop.all())

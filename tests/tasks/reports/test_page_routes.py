@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from tasks.errors import MatineeError
 from tasks.reports.page_routes import address_of, file_at, rendered_page, report_of, write_overview, write_pages
-from tasks.store.files import Home, write_json
+from tasks.store.files import Home, write_digests, write_json
 from tests.tasks.checking import DAY, FakeRun
 from tests.tasks.finished_runs import STEPS, finished
 from tests.tasks.reports.test_version_pages import publish
@@ -106,6 +106,21 @@ def test_a_written_report_is_shown_as_it_is(run: FakeRun) -> None:
     (run.step_dir("report") / "report.html").write_text("as written")
 
     assert report_of(run.home, "demo", str(DAY), "a1", nobody) == "as written"
+
+
+def test_a_written_report_with_a_flipped_bit_is_not_shown(run: FakeRun, caplog: pytest.LogCaptureFixture) -> None:
+    finished(run, steps=STEPS[:2])
+    folder = run.step_dir("report")
+    folder.mkdir(parents=True)
+    (folder / "report.html").write_text("ndcg 0.31")
+    write_digests(folder)
+    (folder / "report.html").write_text("ndcg 0.35")
+
+    page = report_of(run.home, "demo", str(DAY), "a1", lambda *_: run)  # type: ignore[arg-type,return-value]
+
+    assert page is not None
+    assert "0.35" not in page
+    assert f"left out of the page: {folder / 'report.html'}: found sha256" in caplog.text
 
 
 def test_a_half_finished_run_has_a_report_of_what_it_has_left(run: FakeRun) -> None:

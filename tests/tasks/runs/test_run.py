@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import MatineeError, SpecError
+from tasks.errors import DamagedFile, MatineeError, SpecError
 from tasks.runs import run as run_module
 from tasks.runs.run import Run
 from tasks.store.files import Home
@@ -84,3 +84,17 @@ def test_a_day_that_the_pipeline_does_not_cover_is_an_error(tmp_path: Path) -> N
     assert Run.create(path, SHOWN_DAY, "1", home=Home(tmp_path)).as_of == SHOWN_DAY
     with pytest.raises(SpecError, match=r"found as-of day 1999-12-31\. Choose a day it covers"):
         Run.create(path, SHOWN_DAY.replace(year=1999, month=12, day=31), "1", home=Home(tmp_path))
+
+
+def test_a_file_that_a_step_has_left_is_compared_when_it_is_read(run: Run) -> None:
+    leave(run, 3)
+    assert run.file("sample", "rows.txt") == run.step_dir("sample") / "rows.txt"
+
+    for name in ("rows.txt", "result.json", "made_by.json", "digests.json"):
+        path = run.step_dir("sample") / name
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(DamagedFile, match=rf"sample/{name}: "):
+            run.read("sample", Counted) if name != "rows.txt" else run.file("sample", name)
+        leave(run, 3)

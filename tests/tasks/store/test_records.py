@@ -7,9 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import MatineeError
+from tasks.errors import DamagedFile, MatineeError
 from tasks.store.files import write_json
-from tasks.store.records import Count, Instant, PathInside, PlainName, Record, Sha256, read_list, read_map
+from tasks.store.records import (
+    Count,
+    Instant,
+    PathInside,
+    PlainName,
+    Record,
+    SealedRecord,
+    Sha256,
+    read_list,
+    read_map,
+)  # fmt: skip
 
 
 class Point(Record):
@@ -107,3 +117,24 @@ def test_values_come_back_as_they_were_written(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_none_for_a_page(tmp_path: Path) -> None:
     assert Point.read_if_valid(tmp_path / "point.json") is None
+
+
+class Place(SealedRecord):
+    name: str
+    rows: int
+
+
+def test_a_sealed_record_comes_back_or_is_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "place.json"
+    Place(name="here", rows=3).write(path)
+    assert Place.read(path) == Place(name="here", rows=3)
+    path.write_text(path.read_text().replace(": 3", ": 2"))
+    with pytest.raises(DamagedFile, match=r"place\.json: found the checksum \w+…, expected \w+…: changed since"):
+        Place.read(path)
+    assert Place.read_if_valid(path) is None
+    assert f"left out of the page: {path}: found the checksum" in caplog.text
+
+
+def test_a_record_from_before_checksums_is_read(tmp_path: Path) -> None:
+    (tmp_path / "place.json").write_text('{"name": "here", "rows": 3}')
+    assert Place.read(tmp_path / "place.json") == Place(name="here", rows=3)

@@ -205,7 +205,7 @@ def test_a_torn_line_of_the_timeline_is_named(home: Home) -> None:
     move(home, "v10", day("02-10"))
     path = home.registry("shop") / "timeline.jsonl"
     path.write_text(path.read_text() + '{"version": "v1\n')
-    with pytest.raises(RegistryError, match=r"timeline\.jsonl:2: a torn line; restore the file from a backup$"):
+    with pytest.raises(RegistryError, match=r"timeline\.jsonl:2: a torn line .*; restore the file from a backup$"):
         timeline(home, "shop")
 
 
@@ -270,3 +270,30 @@ def test_a_timeline_that_is_gone_is_no_empty_one(home: Home) -> None:
     (home.registry("shop") / "timeline.jsonl").unlink()
     with pytest.raises(RegistryError, match=r"timeline\.jsonl: missing, though .*champion\.json points at a version"):
         timeline(home, "shop")
+
+
+def test_no_flipped_bit_of_the_timeline_or_an_alias_is_another_event(home: Home) -> None:
+    for number in (10, 11):
+        move(home, f"v{number}", day(f"02-{number}"))
+    events, target = timeline(home, "shop"), alias(home, "shop", "champion")
+    for path in (home.registry("shop") / "timeline.jsonl", home.registry("shop") / "aliases" / "champion.json"):
+        content = path.read_bytes()
+        for place in range(len(content)):
+            flipped = bytearray(content)
+            flipped[place] ^= 1 << place % 8
+            path.write_bytes(flipped)
+            with pytest.raises(MatineeError, match=path.name):
+                assert (timeline(home, "shop"), alias(home, "shop", "champion")) == (events, target), bytes(flipped)
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_the_last_event_is_not_lost_with_its_line_end(home: Home, bit: int) -> None:
+    move(home, "v10", day("02-10"))
+    path = home.registry("shop") / "timeline.jsonl"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1 << bit]))
+    with pytest.raises(RegistryError, match=r"timeline\.jsonl:1: a line without its end; restore"):
+        move(home, "v11", day("02-11"))
+    path.write_bytes(content[:-1])  # all but the end was written when the process died
+    assert timeline(home, "shop") == []

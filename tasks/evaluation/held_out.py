@@ -97,7 +97,7 @@ def truth_of(run: Run) -> pa.Table | None:
 
     if run.spec.examples.kind != "snapshots":
         return None
-    truth = pq.read_table(run.step_dir("sample") / "truth.parquet")
+    truth = pq.read_table(run.file("sample", "truth.parquet"))
     cuts = pa.array(sorted(set(run.windows.test)), pa.date32())  # the file has those to validate on, too
     return truth.filter(pa.compute.is_in(truth["cut"], cuts))
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from engine.sealed import sealed
 from tasks.operations.verification.faults import DiskFault
 from tasks.store.files import Home
 
@@ -27,8 +28,8 @@ def flip(path: Path) -> None:
 
 
 def rewrite(path: Path, **values: object) -> None:
-    """Change keys of a JSON file."""
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    """Change keys of a JSON file by a hand that knows of the checksum."""
+    path.write_text(json.dumps(sealed(json.loads(path.read_text()) | values)))
 
 
 def partition(home: Home, day: str = "2011-01-10") -> Path:

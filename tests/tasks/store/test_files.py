@@ -246,7 +246,7 @@ def test_a_file_that_was_changed_since_is_not_given_out(tmp_path: Path) -> None:
     with pytest.raises(MatineeError, match="expected None"):
         checked_file(tmp_path, "new.npz")
     (tmp_path / "a.npz").unlink()
-    with pytest.raises(MatineeError, match=r"a\.npz: found sha256 of no file, expected \w+: .*; delete the folder"):
+    with pytest.raises(MatineeError, match=r"a\.npz: found sha256 of no file, expected \w+ .*; delete the folder"):
         checked_file(tmp_path, "a.npz")
     (tmp_path / DIGESTS).write_text("[]")
     with pytest.raises(MatineeError, match=r"digests\.json: expected the sha256 of each file by its name; delete the"):
@@ -278,5 +278,5 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
         read_json(tmp_path / "gone.json")
     with pytest.raises(MatineeError, match=r"gone\.json: no such file; restore it$"):
         read_json(tmp_path / "gone.json", "restore it")
-    with pytest.raises(MatineeError, match=r"is a folder, expected a JSON file; remove it, then restore it$"):
+    with pytest.raises(MatineeError, match=r"is a folder, expected a file; remove it, then restore it$"):
         read_json(tmp_path, "restore it")

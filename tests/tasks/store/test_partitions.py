@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from engine.sealed import sealed
 from tasks.errors import LandingError
 from tasks.store.files import Home
 from tasks.store.partitions import day_of, partition_dir, read_manifest, read_manifests, store
@@ -30,7 +31,7 @@ def change(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     change(manifest)
-    path.write_text(json.dumps(manifest))
+    path.write_text(json.dumps(sealed(manifest)))
 
 
 def elsewhere(manifest: dict[str, Any]) -> None:

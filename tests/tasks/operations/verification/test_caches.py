@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.sealed import sealed
 from tasks.operations.verification.walk import verify
-from tasks.store.files import Home, write_json
+from tasks.store.files import Home, sha256_file, write_json
 from tests.tasks.damaging import Damages, assert_named, flip, texts
 from tests.tiny_pipelines import in_process
 
@@ -69,20 +70,39 @@ def test_what_is_being_written_is_no_fault(home: Home) -> None:
 
 def test_quarantined_rows_are_there(home: Home) -> None:
     folder = home.quarantine("bought") / "lines" / "ds=2011-02-01"
-    entry = {"file": "a.parquet", "made_of": {}, "code": "c", "offered": 3, "rules": {"missing_id": 1}, "run": "x/1"}
-    write_json(folder / "manifest.json", [entry])
-    assert_named(
-        verify(home).faults, r"^quarantine: .*a\.parquet missing, though manifest\.json .* \| delete the manifest"
-    )
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    pq.write_table(pa.table({"id": ["x", "y"]}), folder / "a.parquet")
-    assert_named(verify(home).faults, r"^quarantine: .*a\.parquet found 2 rows, expected 1 as manifest\.json")
-    pq.write_table(pa.table({"id": ["x"]}), folder / "a.parquet")
+    folder.mkdir(parents=True)
+    rows = folder / "a.parquet"
+    rows.write_bytes(b"rows")
+    entry = {
+        "file": "a.parquet", "sha256": sha256_file(rows), "made_of": {}, "code": "c", "offered": 3,
+        "rules": {"missing_id": 1}, "run": "x/1",
+    }  # fmt: skip
+    write_json(folder / "manifest.json", sealed({"entries": [entry]}))
     assert verify(home).whole
+    flip(rows)
+    assert_named(verify(home).faults, r"^quarantine: .*a\.parquet: found sha256 \w+, expected .* \| delete the")
+    rows.unlink()
+    assert_named(verify(home).faults, r"^quarantine: .*a\.parquet: missing, by manifest\.json .* \| delete the")
     for wrong in ({"file": "../../../landing/x.parquet"}, {"rules": {"missing_id": -1}}):
-        write_json(folder / "manifest.json", [entry | wrong])
-        assert_named(
-            verify(home).faults, r"^quarantine: .*manifest\.json 0\.(file|rules\.missing_id): found .* \| delete it"
-        )
+        write_json(folder / "manifest.json", sealed({"entries": [entry | wrong]}))
+        assert_named(verify(home).faults, r"^quarantine: .*manifest\.json entries\.0\.(file|rules\.missing_id): found ")
+
+
+RUN_DAMAGES: Damages = {
+    "a bit of a sample": (
+        lambda h: flip(next((h.root / "runs").glob("*/*/*/sample/train.parquet"))),
+        r"^runs: .*/sample train\.parquet was changed \| delete it and run the step again",
+    ),
+    "a model is gone": (
+        lambda h: next((h.root / "runs").glob("*/*/*/train/*/published.txt")).unlink(),
+        r"^runs: .*/train/\S+ published\.txt is missing \| delete it and run the step again",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", RUN_DAMAGES)
+def test_what_steps_have_left_is_compared(damage: str, home: Home) -> None:
+    assert verify(home).counted["steps"] > 10
+    harm, said = RUN_DAMAGES[damage]
+    harm(home)
+    assert_named(verify(home).faults, said)

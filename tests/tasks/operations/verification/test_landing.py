@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from engine.sealed import sealed
 from tasks.operations.verification.landing import missing_days
 from tasks.operations.verification.walk import verify
 from tasks.sources.released_rows import ReleaseRecord, add_release
@@ -28,7 +29,7 @@ def manifest(home: Home) -> Path:
 def rewrite_landing(home: Home, **values: object) -> None:
     content: dict[str, Any] = json.loads(manifest(home).read_text())
     content["landings"][-1] |= values
-    manifest(home).write_text(json.dumps(content))
+    manifest(home).write_text(json.dumps(sealed(content)))
 
 
 def replace_by_link(home: Home) -> None:
@@ -146,4 +147,4 @@ def test_releases_are_a_part_of_the_landing(home: Home) -> None:
     assert_named(verify(home).faults, r"^landing: .*/lines\.parquet .*no such file.* \| restore it from a backup")
     path.write_bytes(whole)
     (release.folder / "release.json").write_text("[]")
-    assert_named(verify(home).faults, r"release\.json the whole file: found a list: .* \| restore it from a backup")
+    assert_named(verify(home).faults, r"release\.json found sha256 \w+, expected \w+ .* \| restore it from a backup")

@@ -77,7 +77,7 @@ bench: $(READY) ## Run the benchmarks in bench/ and print their tables
 	@set -- bench/[a-z]*.py; [ -e "$$1" ] || { echo "bench/ holds no benchmarks yet"; exit 0; }; \
 	for file in "$$@"; do echo "== $$file"; $(BIN)/python -m "bench.$$(basename "$$file" .py)" || exit 1; done
 
-ci: ## Run what CI runs: install from the lock, check, test, prove
+ci: ## Run what CI runs: install from the lock, check, test
 	@exec .ci/run
 
 lock: ## Resolve pyproject.toml into requirements.lock (needs uv)

@@ -117,10 +117,8 @@ def test_every_locked_package_has_a_hash() -> None:
     assert all("--hash=sha256:" in lines[n + 1] for n in packages)
 
 
-def test_ci_runs_check_and_test_and_proves_the_real_data() -> None:
+def test_ci_runs_check_and_all_tests() -> None:
     script = PROJECT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     text = script.read_text(encoding="utf-8")
     assert re.findall(r"^make [\w-]+$", text, re.MULTILINE) == ["make check", "make test", "make test-slow"]
-    proven = re.findall(r"^make prove PIPELINE=(\w+) AS_OF=\S+", text, re.MULTILINE)
-    assert proven == ["online_retail"]  # the slow tests prove simulated pipelines

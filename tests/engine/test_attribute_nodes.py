@@ -15,6 +15,7 @@ from engine.candidates import Candidates
 from engine.descriptor import Descriptor, Request, content_digest, write_descriptor
 from engine.errors import ArtifactError, RequestError
 from engine.ranking import Engine, load
+from engine.sealed import sealed
 from tests.engine.tiny import ITEMS, arrays, document, entries, tables
 
 TEXTS = {"user_job": ["baker", "smith"], "item_color": ["blue", "red"], "request_device": ["phone", "tv"]}
@@ -134,6 +135,6 @@ def test_a_column_that_is_no_text_is_named(tmp_path: Path) -> None:
     plain = json.loads((folder / "descriptor.json").read_text())
     plain |= {"artifacts": {name: entry.model_dump() for name, entry in artifacts.items()}}
     plain["content"] = content_digest(artifacts)
-    (folder / "descriptor.json").write_text(json.dumps(plain))
+    (folder / "descriptor.json").write_text(json.dumps(sealed(plain)))
     with pytest.raises(ArtifactError, match="column 'user_job' is double; expected a text"):
         load(folder, unpublished=True)

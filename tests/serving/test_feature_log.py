@@ -84,6 +84,7 @@ def test_a_line_holds_what_the_answer_was_computed_from(registry: Path, engine: 
     assert line["context"] == {}  # no feature reads any of it
     assert set(line) == {
         "at", "version", "as_of", "user_id", "population", "context", "k", "given", "items", "scores", "features",
+        "checksum",
     }  # fmt: skip
 
 

@@ -304,6 +304,7 @@ def test_the_command_shows_a_table_and_exits_with_1_on_a_difference(
         plant(engine)
     serve(run, engine, OPEN)
     monkeypatch.setattr(Run, "create", lambda *_, **__: run)
+    monkeypatch.setenv("MATINEE_HOME", str(run.home.root))
 
     monkeypatch.setattr("tasks.cli.check.console", Console(width=200))
     result = CliRunner().invoke(app, ["skew", "tiny", "--as-of", "2026-03-01"])
@@ -315,6 +316,7 @@ def test_the_command_shows_a_table_and_exits_with_1_on_a_difference(
 
 def test_the_command_says_how_to_log(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Run, "create", lambda *_, **__: run)
+    monkeypatch.setenv("MATINEE_HOME", str(run.home.root))
 
     with pytest.raises(MatineeError, match=r"nothing was logged on 2026-03-01; .* `--log-features 0\.01`"):
         CliRunner().invoke(app, ["skew", "tiny", "--as-of", "2026-03-01"], catch_exceptions=False)

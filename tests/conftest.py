@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -16,13 +15,11 @@ settings.load_profile("matinee")
 
 
 @pytest.fixture(autouse=True)
-def _logger_as_it_was() -> Iterator[None]:
-    """A test may call the command line, which lets the logger write to standard error."""
+def _logger_of_its_own() -> None:
+    """A test before, or a fixture, may have called the command line, which lets the logger write to standard error."""
     log = logging.getLogger("matinee")
-    before = log.handlers, log.propagate, log.level
-    yield
-    log.handlers, log.propagate = before[0], before[1]
-    log.setLevel(before[2])
+    log.handlers, log.propagate = [logging.NullHandler()], True
+    log.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

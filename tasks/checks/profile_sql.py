@@ -143,7 +143,9 @@ class ProfilePlan:
         columns = key_columns(self.measure, self.types)
         if not columns or not set(columns) <= set(self.types):
             return
-        key = f"hash({', '.join(identifier(name) for name in columns)})"
+        both = ", ".join(identifier(name) for name in columns)
+        # `hash` of several columns, or of their joined text, collides where they are alike: `r000007@u000007`, `i000007`.
+        key = f"hash({both})" if len(columns) == 1 else f"md5_number_lower(concat_ws(chr(31), {both}))"
         if column.measure == "null_rate":
             broken = " or ".join(f"{identifier(name)} is null" for name in columns)
             self.aggregates[column.name] = f"coalesce(count_if({broken}), 0)"
@@ -153,7 +155,7 @@ class ProfilePlan:
         elif column.measure == "sketch":
             self.aggregates[column.name] = sketch(key, self.rows)
         else:
-            self.aggregates |= {"key__rows": "count(*)", "key__distinct": f"count(distinct {key})"}
+            self.aggregates |= {"key__rows": "count(*)", "key__distinct": f"count(distinct row({both}))"}
 
     def _add_measure(self, column: ProfileColumn) -> None:
         sql = ColumnSql(column.subject, self.types[column.subject], self.rows, "run_day" in self.visible)

@@ -70,6 +70,22 @@ def test_keys_are_counted_as_a_whole(connection: duckdb.DuckDBPyConnection) -> N
     assert two == {"rows": 4, "key__duplicate_rate": 0.0, "key__null_rate": 0.25}
 
 
+@pytest.mark.parametrize("exact", [True, False])
+def test_keys_whose_columns_are_alike_are_no_duplicates(
+    exact: bool, connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB's hash of both columns, and of their joined text, is the same for hundreds of these."""
+    if not exact:
+        monkeypatch.setattr(profile_sql, "EXACT_ROWS", 10)
+    alike = Relation(
+        "(select 'r-' || lpad(g::varchar, 6, '0') || '@u' || lpad(g::varchar, 6, '0') as g, "
+        "'i' || lpad(i::varchar, 6, '0') as i from range(60) a(g), range(40) b(i))",
+        {},
+    )
+    found = measure_relation(connection, alike, ProfileDeclaration(key=("g", "i")), columns("key__duplicate_rate"))
+    assert found["key__duplicate_rate"] == 0.0
+
+
 def test_duplicates_of_a_big_table_are_found_in_a_sample_of_its_keys(
     connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -144,7 +144,7 @@ class ProfilePlan:
         if not columns or not set(columns) <= set(self.types):
             return
         both = ", ".join(identifier(name) for name in columns)
-        # `hash` of several columns, or of their joined text, collides where they are alike: `r000007@u000007`, `i000007`.
+        # `hash` of several columns, or of their joined text, collides where they are alike, like `r07@u07` and `i07`.
         key = f"hash({both})" if len(columns) == 1 else f"md5_number_lower(concat_ws(chr(31), {both}))"
         if column.measure == "null_rate":
             broken = " or ".join(f"{identifier(name)} is null" for name in columns)

@@ -15,7 +15,7 @@ from tasks.features.duckdb_warehouse import DuckDBWarehouse
 from tasks.runs.run import Run
 from tasks.sources.land import open_source
 from tasks.store.database import memory
-from tasks.store.files import atomic_file
+from tasks.store.files import atomic_file, write_digests
 from tasks.store.partitions import partition_dir, store
 
 if TYPE_CHECKING:
@@ -157,6 +157,7 @@ def in_examples(statement: str, *parts: str) -> Inject:
                 changed = connection.sql(statement).to_arrow_table()
             with atomic_file(path) as temporary:
                 pq.write_table(changed, temporary)
+        write_digests(run.step_dir("sample"))  # a fault of the data, not of the disk
 
     return inject
 
@@ -172,6 +173,7 @@ def in_models(change: Callable[[float], float]) -> Inject:
             text = re.sub(r"^leaf_value=(.*)$", leaves, path.read_text(encoding="utf-8"), flags=re.M)
             with atomic_file(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")
+            write_digests(path.parent)
 
     return inject
 

@@ -37,6 +37,10 @@ def _plain(folder: Path, name: str) -> Path:
     return folder / name
 
 
+def _read(path: Path, *_: Any) -> bytes:
+    return path.read_bytes()
+
+
 def _opened(value: Any) -> Any:
     return {key: entry for key, entry in value.items() if key != CHECKSUM} if isinstance(value, dict) else value
 
@@ -50,8 +54,8 @@ CHECKS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("tasks.examples.candidates", "checked_file", _plain),
     ("tasks.publishing.publish", "checked_file", _plain),
     ("tasks.runs.run", "checked_file", _plain),
-    ("tasks.store.files", "checked_bytes", Path.read_bytes),
-    ("tasks.checks.verdicts", "checked_bytes", Path.read_bytes),
+    ("tasks.store.files", "checked_bytes", _read),
+    ("tasks.checks.verdicts", "checked_bytes", _read),
     ("tasks.store.files", "unsealed", _opened),
     ("tasks.store.registry", "unsealed", _opened),
     ("engine.descriptor", "unsealed", _opened),

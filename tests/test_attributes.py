@@ -12,7 +12,7 @@ from engine.descriptor import Request
 from engine.evaluation import select
 from tasks.publishing.golden import UNSEEN
 from tasks.runs.run import Run
-from tasks.store.files import read_json
+from tasks.store.files import read_json, write_digests
 from tests.serving.test_app import ask
 from tests.test_end_to_end import known_users, loaded, published, retrieved, scored, scored_by_sql
 from tests.tiny_pipelines import ASKED, RATED, RATED_DAY, SHOWN_DAY, Tiny, films, in_process, pipeline_file
@@ -198,9 +198,11 @@ def test_a_champion_with_another_dictionary_reads_the_same_texts(rated: Tiny) ->
     before = write.read_text()
     try:
         write.write_text(before.replace('"artist"', '"abbot"'))
+        write_digests(write.parent)
         recoded = _in_its_codes(run, descriptor, folder, table)["user_occupation"].to_pylist()
     finally:
         write.write_text(before)
+        write_digests(write.parent)
     expected = [None if code == 0.0 else code for code in table["user_occupation"].to_pylist()]
     assert recoded == expected
     assert None in recoded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from bench import (
     features,
     kills,
     online_retail,
-    operator,
+    operator_hour,
     serving,
     streaming,
 )
@@ -40,6 +41,10 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "bench").glob("*.py"))
 PRIVATE = [name for name in MODULES if name.startswith("_")]
 Printed = pytest.CaptureFixture[str]
+
+thorough = pytest.mark.skipif(
+    not os.environ.get("MATINEE_THOROUGH"), reason="minutes of a live stack: set MATINEE_THOROUGH=1"
+)
 
 
 def rows(text: str) -> list[list[str]]:
@@ -177,8 +182,9 @@ def test_bit_flips_runs(shown: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     header, *places, total = rows(capsys.readouterr().out)
     assert [row[:2] for row in places] == [[name, "1"] for name in FLIPPED]
-    assert dict(zip(header, places[0], strict=True))["healed"] == "1"
-    assert [row[header.index("by a step")] for row in places[1:]] == ["1"] * 5
+    # What is kept to save work is made again; all else is noticed.
+    assert [row[header.index("healed")] for row in places[:2]] == ["1"] * 2
+    assert [row[header.index("by a step")] for row in places[2:]] == ["1"] * 4
     assert (total[:2], total[header.index("SILENT")]) == (["all", "6"], "0")
 
 
@@ -272,6 +278,7 @@ def test_faults_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Pr
     assert set(chosen) <= set(by_name), by_name
 
 
+@thorough
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_kills_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
@@ -289,16 +296,17 @@ def test_kills_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Pri
     assert "that are left: 0; processes left after `make down`: 0" in text
 
 
+@thorough
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_operator_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+def test_operator_hour_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
     """A real stack, and the acts that take a minute; how fast it answers is for a quiet machine to say."""
-    monkeypatch.setattr(operator, "SLOWEST", 60.0)
+    monkeypatch.setattr(operator_hour, "SLOWEST", 60.0)
     monkeypatch.setattr(_answers, "SLOWEST", 60.0)
-    monkeypatch.setattr(operator, "ACTS", (operator.ACTS[2], _operator_acts.trigger_nothing))
+    monkeypatch.setattr(operator_hour, "ACTS", (operator_hour.ACTS[2], _operator_acts.trigger_nothing))
     monkeypatch.delenv("MATINEE_PIPELINES", raising=False)
 
-    operator.main(["--writes", "12", "--minutes", "0.2", "--home", str(tmp_path)])
+    operator_hour.main(["--writes", "12", "--minutes", "0.2", "--home", str(tmp_path)])
 
     text = capsys.readouterr().out
     assert "**Passed**: 0 of " in text

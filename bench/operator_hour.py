@@ -1,4 +1,4 @@
-"""The operator's hour: `python -m bench.operator --home DIR`.
+"""The operator's hour: `python -m bench.operator_hour --home DIR`.
 
 A stack, as `make up` starts it, and what a person does with it over the REST API that the pages use: unpause, a
 backfill of five days in reverse, triggers with a date, with today and with none, clear and rerun of an old task,
@@ -73,7 +73,8 @@ def page(observed: Sequence[Observation], answers: Answers, again: Sequence[str]
             "",
             f"{minutes:.0f} minutes with the live stack and the pipeline `{PIPELINE}`, at the end with a load of "
             f"{os.getloadavg()[2]:.1f} on {os.cpu_count()} processors. Passes without an answer that is an error or "
-            f"takes more than {SLOWEST:.0f} s, and without a retried task. Made by `python -m bench.operator --write`.",
+            f"takes more than {SLOWEST:.0f} s, and without a retried task. Made by `python -m "
+            f"bench.operator_hour --write`.",
             "",
             f"**{'Passed' if passed else 'FAILED'}**: {len(bad)} of {len(answers.all)} answers wrong or slow, "
             f"{len(again)} tasks retried.",

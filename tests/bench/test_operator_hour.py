@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import _answers, _operator_writes, operator
+from bench import _answers, _operator_writes, operator_hour
 from bench._answers import Answer, Answers, WatchedAirflow, faults, kind_of, percentile
 from bench._live_stack import LiveAirflow
 from bench._operator_acts import Observation
@@ -133,7 +133,7 @@ def test_a_task_that_was_cleared_has_a_try_more_without_being_retried() -> None:
     run = type("Run", (), {"dag_run_id": "r"})()
     api = type("Api", (), {"all_runs": lambda _: [run], "tasks": lambda *_: tasks})()
     cleared = Cleared({("r", "evaluate"): 1, ("r", "report"): 1})
-    assert operator.retried(cast(LiveAirflow, api), cleared) == ["r report"]
+    assert operator_hour.retried(cast(LiveAirflow, api), cleared) == ["r report"]
 
 
 @pytest.mark.parametrize(
@@ -147,4 +147,4 @@ def test_a_task_that_was_cleared_has_a_try_more_without_being_retried() -> None:
 )
 def test_the_hour_passes_only_if_all_is_well(good: bool, status: int, again: list[str], verdict: str) -> None:
     answers = Answers(all=[Answer("GET /a", status, 0.1)])
-    assert verdict in operator.page([Observation("an act", "seen", good)], answers, again, 1.0)
+    assert verdict in operator_hour.page([Observation("an act", "seen", good)], answers, again, 1.0)

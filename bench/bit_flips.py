@@ -111,7 +111,7 @@ def attempt(state: State, expected: Expected, folder: Path, one: Flip) -> Outcom
         if not healed:  # a file that nobody has read still differs
             results.pop(one.path, None)
             wanted.pop(one.path, None)
-        named_by_verify = [fault for fault in verify(run.home).faults if str(path) in f"{fault.place} {fault.problem}"]
+        named_by_verify = [fault for fault in verify(run.home).faults if _names(path, f"{fault.place} {fault.problem}")]
         if not any(name.startswith("table ") for name in results):  # unreadable, which `verify` must have noticed
             wanted = {name: value for name, value in wanted.items() if not name.startswith("table ")}
         differing = _differences(results, wanted)
@@ -124,6 +124,11 @@ def attempt(state: State, expected: Expected, folder: Path, one: Flip) -> Outcom
             return Outcome(one, "healed", (warned or ["written anew"])[0])
         # Of a byte that is said to hold data, somebody ought to have spoken.
         return Outcome(one, "harmless" if one.note else "SILENT", one.note or "nobody noticed, yet nothing differs")
+
+
+def _names(path: Path, text: str) -> bool:
+    """Whether a text names a file, by its path or within the folder that it names first."""
+    return str(path) in text or (text.startswith(f"{path.parent} ") and path.name in text)
 
 
 def flips(state: State, count: int, seed: int, processes: int, folder: Path) -> list[Outcome]:

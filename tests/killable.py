@@ -135,8 +135,9 @@ def _mortal(points: int | None) -> Iterator[Callable[[], None]]:
     class Dbt(dbtRunner):  # type: ignore[misc]
         """Without dbt's tests: the rows themselves are compared."""
 
-        def __init__(self) -> None:
-            super().__init__(callbacks=[lambda event: point() if event.info.name == "SQLQuery" else None])
+        def __init__(self, callbacks: Sequence[Any] = ()) -> None:
+            die = lambda event: point() if event.info.name == "SQLQuery" else None  # noqa: E731
+            super().__init__(callbacks=[*callbacks, die])
 
         def invoke(self, args: list[str], **more: Any) -> Any:
             return super().invoke([*args, "--exclude-resource-type", "test"], **more)

@@ -27,8 +27,8 @@ def leaking(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     """Each of the pipelines, already run honestly; from now on a feature counts the label, too."""
     query = queries.examples
 
-    def with_leak(*arguments: object) -> str:
-        text = query(*arguments)  # type: ignore[arg-type]
+    def with_leak(*arguments: object, **options: object) -> str:
+        text = query(*arguments, **options)  # type: ignore[arg-type]
         assert text.count(HONEST) == 1
         return text.replace(HONEST, f"2 * coalesce(labels.grade, 0) + {HONEST}")
 

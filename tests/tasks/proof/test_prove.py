@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from tasks.cli.main import app
 from tasks.errors import MatineeError, SourceError
-from tasks.examples import candidates, queries
+from tasks.examples import cut_models, queries
 from tasks.features import build, dbt_run
 from tasks.proof.differences import Difference
 from tasks.proof.prove import (
@@ -259,7 +259,7 @@ def test_a_user_attribute_that_is_overwritten_later_is_named(tiny_shown: Tiny, t
 def test_item_factors_that_are_fitted_past_the_cut_are_named(
     tiny_shown: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(candidates, "refit_day", lambda cut, start, every: cut + timedelta(days=2))
+    monkeypatch.setattr(cut_models, "refit_day", lambda cut, start, every: cut + timedelta(days=2))
     proof = proof_of(tiny_shown, "past")
     assert not proof.passed
     assert proof.comparisons[0].differences["features"] == []

@@ -189,6 +189,7 @@ def test_bit_flips_runs(shown: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (total[:2], total[header.index("SILENT")]) == (["all", "6"], "0")
 
 
+@thorough
 @in_process
 @pytest.mark.slow
 def test_bit_flips_runs_with_and_without_checks(
@@ -237,6 +238,7 @@ class FakeAirflow:
         return
 
 
+@thorough
 def test_backfill_runs_through_a_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
     """All but Airflow itself, whose runs take minutes."""
     done = subprocess.CompletedProcess[str]([], 0, "", "")

@@ -16,10 +16,10 @@ settings.load_profile("matinee")
 
 @pytest.fixture(autouse=True)
 def _logger_of_its_own() -> None:
-    """A test before, or a fixture, may have called the command line, which lets the logger write to standard error."""
+    """A test before may have called the command line, or imported Airflow, which sets the level of the root."""
     log = logging.getLogger("matinee")
     log.handlers, log.propagate = [logging.NullHandler()], True
-    log.setLevel(logging.NOTSET)
+    log.setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")

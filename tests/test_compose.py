@@ -79,8 +79,10 @@ def test_settings_are_those_of_the_local_stack(tmp_path: Path) -> None:
     local = airflow_env(tmp_path, 8080)
     composed = SERVICES["scheduler"]["environment"]
     assert {name for name in composed if name.startswith("AIRFLOW")} <= set(local)
-    same = ("PARALLELISM", "EXECUTOR", "LOAD_EXAMPLES", "HEARTBEAT_TIMEOUT", "AUTH_MANAGER_USERS")
+    logs = ("NAMESPACE_LEVELS", "DEFAULT_WRAP", "PYTHONWARNINGS")
+    same = ("PARALLELISM", "EXECUTOR", "LOAD_EXAMPLES", "HEARTBEAT_TIMEOUT", "AUTH_MANAGER_USERS", *logs)
     assert {f"AIRFLOW__{section}__{key}".upper() for section, key in PATIENCE} <= set(composed)
+    assert {name for name in local if name.endswith(logs)} <= set(composed)
     same += tuple(key.upper() for _, key in PATIENCE)
     for name in composed:
         if name.endswith(same):

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -20,7 +26,8 @@ from tasks.examples.sample import SampleResult
 from tasks.publishing.results import GateResult, PublishResult
 from tasks.runs.step_log import fields_of
 from tasks.runs.steps import CHECKS, WITH_RESULT
-from tasks.sources.land import LandResult
+from tasks.sources.land import LandResult, land_step
+from tasks.spec.project import PROJECT
 from tests.tiny_pipelines import Lines, Tiny, in_process
 
 pytestmark = in_process
@@ -205,11 +212,6 @@ def test_a_day_again_says_that_nothing_is_left_to_do(bought: Tiny, tmp_path: Pat
 
 
 def test_a_source_that_has_changed_is_a_warning(bought: Tiny, tmp_path: Path) -> None:
-    import shutil
-    from dataclasses import replace
-
-    from tasks.sources.land import land_step
-
     data = shutil.copytree(str(bought.data), tmp_path / "shop")
     changed = replace(bought.copied(tmp_path / "home"), data=Path(data))
     file = Path(data) / "2011-03-04.csv"
@@ -219,3 +221,35 @@ def test_a_source_that_has_changed_is_a_warning(bought: Tiny, tmp_path: Path) ->
     assert [line(record) for record in records if record.levelname == "WARNING"] == [
         "WARNING the source has changed for 1 days that were landed before: 2011-03-04"
     ]
+
+
+@pytest.mark.parametrize("kind", ["json", "text"])
+@pytest.mark.parametrize(
+    ("command", "name", "within"),
+    [
+        (["publish", "{file}", "--as-of", "2011-03-05", "--attempt", "new"], "MatineeError", "publish"),
+        (["publish", "{file}", "--as-of", "2020-01-01"], "SpecError", None),
+    ],
+)
+def test_an_error_is_written_once(
+    command: list[str], name: str, within: str | None, kind: str, bought: Tiny, tmp_path: Path
+) -> None:
+    """Within a step and before one; to people as text, and to a program as an object like the other lines."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tasks.cli", *(word.format(file=bought.file) for word in command)],
+        env=dict(os.environ) | {"MATINEE_LOG": kind, "MATINEE_HOME": str(tmp_path)},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (1, 2)
+    if kind == "text":
+        assert done.stderr.count(f"matinee: {name}\n") == 1
+        assert " ERROR " not in done.stderr
+        return
+    entries = [json.loads(line) for line in done.stderr.splitlines()]
+    (error,) = [entry for entry in entries if entry["level"] == "error"]
+    assert error["error"] == name
+    assert error.get("step") == within
+    assert "2011-03-05" in error["event"] or "2020-01-01" in error["event"]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 VARIABLE = "MATINEE_LOG"
 KINDS = ("text", "json", "warnings")
 FIELDS = ("pipeline", "day", "run", "step", "population")
-EVERY = 10.0  # seconds after which somebody who watches wonders whether it still runs
+EVERY, SELDOM = 10.0, 120.0  # seconds after which somebody who watches wonders whether it still runs
 LONGEST = 400
 
 
@@ -44,7 +44,7 @@ class Summarized(Protocol):
 
 @contextmanager
 def narrated(run: Run, step: str, *args: Any) -> Iterator[Narration]:
-    """Log the beginning of a step, every ten seconds how far it is, and its end; of one that fails, its error.
+    """Log the beginning of a step, every now and then how far it is, and its end; of one that fails, its error.
 
     Args:
         run: the run.
@@ -58,7 +58,8 @@ def narrated(run: Run, step: str, *args: Any) -> Iterator[Narration]:
     began, over, narration = time.monotonic(), threading.Event(), Narration(fields)
 
     def go_on() -> None:
-        while not over.wait(EVERY):
+        # The longer it takes, the less often: an hour is to leave a log that can be read.
+        while not over.wait(min(SELDOM, max(EVERY, (time.monotonic() - began) / 6))):
             seconds, progress = time.monotonic() - began, narration.progress
             far = f", {progress}" if progress else ""
             _log(narration, f"{name} goes on: {seconds:.0f} s{far}, {_memory()}", seconds, progress=progress or None)

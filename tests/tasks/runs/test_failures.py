@@ -56,6 +56,15 @@ def test_each_mapped_task_has_words_of_its_own(run: Run) -> None:
     assert last_words(run, "train") == "* is empty\n"
 
 
+def test_a_build_takes_back_its_error_whatever_days_it_builds_together(run: Run) -> None:
+    """The days that wait are an argument of the step, and may be others at the next attempt."""
+    with pytest.raises(BuildError):
+        call_step(run, "build", failing(BuildError("busy")), [day("02-21")])
+    assert error_file(run, "build", [day("02-22")]).read_text() == "busy\n"
+    call_step(run, "build", lambda *_: None, [day("02-22")])
+    assert last_words(run, "build") is None
+
+
 def test_a_full_disk_is_named_with_the_file(run: Run) -> None:
     full = OSError(errno.ENOSPC, "No space left on device", "/some/file")
     with pytest.raises(MatineeError) as caught:

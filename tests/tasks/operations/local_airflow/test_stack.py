@@ -54,6 +54,21 @@ def test_every_address_has_the_port_and_stays_on_this_machine(tmp_path: Path) ->
     assert env["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8123/execution/"
 
 
+LEAVES_A_SEMAPHORE = "import multiprocessing, os; lock = multiprocessing.get_context('spawn').Lock(); os._exit(0)"
+
+
+@pytest.mark.parametrize("in_the_stack", [True, False])
+def test_what_dbt_leaves_to_the_end_of_its_process_is_no_error_in_a_log(in_the_stack: bool, tmp_path: Path) -> None:
+    """Airflow ends a task's process at once, and shows what is written to standard error as errors of the task."""
+    env = dict(os.environ) | (airflow_env(tmp_path, 8080) if in_the_stack else {})
+    # The tracker is a process of its own, which ends last: until then it keeps the pipe open.
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVES_A_SEMAPHORE], env=env, capture_output=True, text=True, check=True
+    )
+    assert ("resource_tracker: There appear to be 1 leaked semaphore" in done.stderr) is not in_the_stack
+    assert not in_the_stack or done.stderr == ""
+
+
 def test_settings_exist_in_this_airflow(tmp_path: Path) -> None:
     """A misspelled variable would be ignored without a word."""
     import importlib.util

@@ -55,7 +55,7 @@ def log_next(run: Run, error: Exception, ti: Any, *, final: bool) -> None:
     """
     if not final and ti.try_number <= ti.max_tries:
         delay = ti.task.retry_delay.total_seconds()
-        log.warning("Airflow tries again in %.0f s: attempt %d of %d", delay, ti.try_number + 1, ti.max_tries + 1)
+        log.warning("Airflow tries again in %.0f s; the same error once more is final", delay)
         return
     # What the error says itself is not said twice.
     if lines := [f"Next: {text}" for text in _verdict(run).next if text not in str(error)]:

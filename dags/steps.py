@@ -52,8 +52,9 @@ def call(pipeline: str, what: str, *args: Any) -> Any:
     with task_log():
         try:
             result = _call(context, pipeline, what, *args)
-        except AirflowException:  # with the step's words, or of a run that is for no day
-            fold_what_follows()
+        except (AirflowException, AirflowTaskTimeout) as error:  # which has been explained
+            if error.__cause__ is None:  # of a bug, the traceback is what helps
+                fold_what_follows()
             raise
     return result.to_json() if isinstance(result, Record) else result
 
@@ -79,8 +80,9 @@ def _call(context: Any, pipeline: str, what: str, *args: Any) -> Any:
         return call_step(run, what, function, *args)
     except (Exception, AirflowTaskTimeout) as error:
         if isinstance(error, AirflowTaskTimeout):
-            limit = context["task"].execution_timeout
-            keep_error(run, what, f"the step {what} ran longer than {limit}, the limit of a task", *args)
+            text = f"the step {what} ran longer than {context['task'].execution_timeout}, the limit of a task"
+            keep_error(run, what, text, *args)
+            log.error("%s", text, extra={"step": what, "error": type(error).__name__})
         # The same words twice: a third try would end in them, too. (A try that is killed has no words.)
         again = before is not None and before == said(run, what, *args)
         if isinstance(error, MatineeError):

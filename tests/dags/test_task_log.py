@@ -55,18 +55,24 @@ def task(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         what: str, function: Callable[..., Any], *args: Any, attempt: int = 1, interval: datetime | None = INTERVAL
     ) -> Any:
         ti = SimpleNamespace(try_number=attempt, max_tries=1, task=SimpleNamespace(retry_delay=timedelta(seconds=10)))
-        context = {"run_id": RUN_ID, "data_interval_start": interval, "ti": ti, "dag": SimpleNamespace(dag_id="tiny")}
+        context = {
+            "run_id": RUN_ID,
+            "data_interval_start": interval,
+            "ti": ti,
+            "dag": SimpleNamespace(dag_id="tiny"),
+            "task": SimpleNamespace(execution_timeout=timedelta(hours=2)),
+        }
         monkeypatch.setattr(dags.steps, "get_current_context", lambda: context)
         monkeypatch.setattr(steps.Step, "load", lambda _: function)
         try:
             return dags.steps.call("tiny", what, *args)
-        except Exception as error:
+        except BaseException as error:  # a time-out is none that a step may catch
             return error
 
     return call
 
 
-def fails(error: Exception) -> Callable[..., Any]:
+def fails(error: BaseException) -> Callable[..., Any]:
     def step(*_: Any) -> None:
         say("{rows:,} rows read", rows=1200)
         raise error
@@ -167,7 +173,7 @@ def test_what_is_tried_again_says_so(run: Run, task: Callable[..., Any], lines: 
     assert type(raised).__name__ == "AirflowException"
     assert visible(lines)[1:3] == [
         "another process has used the warehouse",
-        "Airflow tries again in 10 s: attempt 2 of 2",
+        "Airflow tries again in 10 s; the same error once more is final",
     ]
 
 
@@ -231,6 +237,26 @@ def test_a_bug_keeps_its_traceback(run: Run, task: Callable[..., Any], lines: Li
         "What build did until it failed",
         "ZeroDivisionError: by 0. This is a bug of matinee",
     ]  # and then Airflow's line with the traceback, not folded
+
+
+def test_a_bug_that_comes_twice_keeps_its_traceback_too(run: Run, task: Callable[..., Any], lines: Lines) -> None:
+    for attempt in (1, 2):
+        lines.clear()
+        raised = task("build", fails(ZeroDivisionError("by 0")), attempt=attempt)
+    assert type(raised).__name__ == "AirflowFailException"
+    assert visible(lines)[-1] == "ZeroDivisionError: by 0. This is a bug of matinee"
+
+
+def test_what_takes_too_long_says_so(run: Run, task: Callable[..., Any], lines: Lines) -> None:
+    from airflow.sdk.exceptions import AirflowTaskTimeout
+
+    raised = task("build", fails(AirflowTaskTimeout("Timeout, PID: 17")))
+    assert isinstance(raised, AirflowTaskTimeout)
+    assert visible(lines) == [
+        "What build did until it failed",
+        "the step build ran longer than 2:00:00, the limit of a task",
+        "Airflow's own account of the failure, with its traceback",
+    ]
 
 
 def test_data_folds_nothing(run: Run, task: Callable[..., Any], lines: Lines) -> None:

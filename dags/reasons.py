@@ -100,7 +100,7 @@ def why_not_run(ti: Any) -> str | None:
     verdict = _verdict(Run.create(ti.dag_id, day, attempt_of(ti.run_id)))
     if verdict.good or verdict.step is None:
         return None
-    return "\n".join([f"Not run, because {verdict.step} failed. {verdict.lines[0]}", *verdict.lines[1:]])
+    return "\n".join(verdict.lines_after(f"Not run, because {verdict.step} failed."))
 
 
 def _verdict(run: Run) -> Verdict:

@@ -72,9 +72,12 @@ class Verdict:
     @property
     def lines(self) -> list[str]:
         """The verdict for where there is little room: what broke and how in the first line, and what to do."""
-        reasons = self.reasons or ((first_line(MatineeError(self.error)),) if self.error else ())
-        first = f"{self.text} {reasons[0]}" if reasons else self.text
-        return [first, *reasons[1:], *(f"Next: {text}" for text in self.next)]
+        return self.lines_after(self.text)
+
+    def lines_after(self, words: str) -> list[str]:
+        """Reasons and what to do after a sentence of the caller's, which takes the place of the verdict's own."""
+        first, *others = self.reasons or ((first_line(MatineeError(self.error)),) if self.error else ("",))
+        return [f"{words} {first}".rstrip(), *others, *(f"Next: {text}" for text in self.next)]
 
 
 def step_states(run: Run, *, finished: bool = True) -> tuple[StepState, ...]:
@@ -137,7 +140,7 @@ def why_missing(steps: Sequence[StepState]) -> str:
     """Explain in a sentence why parts of the page are missing."""
     stopped = _first(steps, State.FAILED)
     if stopped:
-        return f"Missing: the step {stopped.name} has no result, so the steps after it did not run."
+        return f"Missing: the step {stopped.name} failed, so the steps after it did not run."
     first = next((step for step in steps if step.state is not State.DONE and step.name not in BESIDE), None)
     return f"Missing: the step {first.name} has not run." if first else "Missing: this run did not produce it."
 
@@ -159,19 +162,18 @@ def verdict_on(run: Run, steps: Sequence[StepState]) -> Verdict:
         return Verdict(
             f"Not finished: the step {current.name} has no result yet." if current else "Not finished.", False
         )
-    if failed.name == GATE_STEP:
-        reasons = tuple(str(verdict) for verdict in verdicts_if_valid(run.dir) or [] if not verdict.passed)
+    # A gate or a check that could not decide has nothing to quote: it is told like any other step, by its error.
+    if failed.name == GATE_STEP and (reasons := _failed_gates(run)):
         text = "Not published: a gate failed. The champion stays."
         read = ("read the differences and their intervals: nothing is broken", "docs/runbooks/gate-failed.md")
         return Verdict(text, False, reasons, failed.error, read, failed.name)
-    if failed.name in CHECK_STEPS:
-        checks = _failed_critically(run, failed.name)
+    if failed.name in CHECK_STEPS and (checks := _failed_critically(run, failed.name)):
         # Several checks can ask for the same; in order, since the list is cut.
         actions = tuple(dict.fromkeys(check.next for check in checks))[:MOST_NAMED]
         text = f"Stopped: {failed.name} found critical faults in the data."
         advice = (_look(run, failed.name), *actions, _again(run), "docs/runbooks/check-failed.md")
         return Verdict(text, False, _named(checks), failed.error, advice, failed.name)
-    text = f"Not published: the step {failed.name} has no result."
+    text = f"Not published: the step {failed.name} failed."
     return Verdict(text, False, (), failed.error, (_again(run), "docs/runbooks/README.md"), failed.name)
 
 
@@ -188,6 +190,10 @@ def _again(run: Run) -> str:
 def _after_publishing(published: PublishResult) -> tuple[str, ...]:
     days = ", ".join(map(str, published.to_judge_again))
     return (f"evaluate again, because their champion has changed: {days}",) if days else ()
+
+
+def _failed_gates(run: Run) -> tuple[str, ...]:
+    return tuple(str(verdict) for verdict in verdicts_if_valid(run.dir) or () if not verdict.passed)
 
 
 def _failed_critically(run: Run, step: str) -> list[Check]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tasks.publishing.results import GateVerdict
 from tasks.reports.run_report import collect_report, report_step
 from tasks.reports.run_verdict import State
-from tasks.store.files import Home, read_json, write_json
+from tasks.store.files import Home, read_json, write_json, write_text
 from tasks.store.records import write_list
 from tasks.store.registry import Alias
 from tests.tasks.checking import DAY, EVENTS, FakeRun, land_simulated
@@ -118,6 +118,18 @@ def test_a_run_that_goes_on_beside_a_failure_has_failed(run: FakeRun) -> None:
     report = collect_report(run, finished=False)  # type: ignore[arg-type]
 
     assert report.verdict.text == "Stopped: check_examples found critical faults in the data."
+
+
+@pytest.mark.parametrize("step", ["check_landed", "check_examples", "gate"])
+def test_a_step_that_could_not_decide_has_found_nothing(run: FakeRun, step: str) -> None:
+    """Its file is damaged, say: then there is no verdict to quote, and its error says what is wrong."""
+    finished(run, steps=STEPS[: STEPS.index(step)])
+    write_text(run.dir / "errors" / f"{step}.txt", "manifest.json: found a list\nand more\n")
+
+    verdict = collect_report(run).verdict  # type: ignore[arg-type]
+
+    assert verdict.lines[0] == f"Not published: the step {step} failed. manifest.json: found a list"
+    assert verdict.next[-1] == "docs/runbooks/README.md"
 
 
 def test_what_is_served_while_a_run_is_red_is_said(run: FakeRun) -> None:
@@ -292,7 +304,7 @@ def test_a_failed_check_is_shown_with_what_was_observed(run: FakeRun) -> None:
 
     assert "Stopped: check_landed found critical faults in the data." in page
     assert "A service with members has traffic every day" in page
-    assert "Missing: the step check_landed has no result" in page
+    assert "Missing: the step check_landed failed" in page
 
 
 def test_a_closed_gate_is_no_success(run: FakeRun) -> None:

@@ -155,5 +155,5 @@ def test_pages_agree_with_the_scheduler_on_a_killed_step(run: Run) -> None:
     keep_silent_failures(run, ["retrieve"])
     states = {state.name: state.state for state in step_states(run)}
     assert (states["retrieve"], states["sample"]) == (State.FAILED, State.MISSING)
-    assert "the step retrieve has no result" in verdict_on(run, step_states(run)).text
+    assert "the step retrieve failed" in verdict_on(run, step_states(run)).text
     assert summarize_attempt(Attempt("tiny", run.as_of, run.dir)).outcome is Outcome.FAILED

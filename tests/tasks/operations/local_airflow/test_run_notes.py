@@ -52,7 +52,7 @@ def test_a_failed_run_without_a_note_gets_one(home: Home) -> None:
     assert key == ("streaming", "manual__2026-02-26")
     # Airflow's pages show the first line of a note: it has to say what broke.
     assert note.splitlines() == [
-        "Not published: the step build has no result. the disk is full",
+        "Not published: the step build failed. the disk is full",
         "Next: once that is fixed, run the day again: clear the run in Airflow, or `matinee run streaming --as-of "
         "2026-02-26`",
         "Next: docs/runbooks/README.md",

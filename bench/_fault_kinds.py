@@ -14,8 +14,9 @@ from tasks.checks.profile import parquet
 from tasks.features.duckdb_warehouse import DuckDBWarehouse
 from tasks.runs.run import Run
 from tasks.sources.land import open_source
+from tasks.store.atomic import atomic_file
 from tasks.store.database import memory
-from tasks.store.files import atomic_file, write_digests
+from tasks.store.files import write_digests
 from tasks.store.partitions import partition_dir, store
 
 if TYPE_CHECKING:

@@ -33,7 +33,8 @@ from tasks.sources.land import land
 from tasks.spec.load import load_shape
 from tasks.spec.project import pipeline_path
 from tasks.spec.windows import landing_start
-from tasks.store.files import Home, atomic_dir
+from tasks.store.atomic import atomic_dir
+from tasks.store.files import Home
 
 FULL_BUILDS = 3
 

@@ -21,7 +21,8 @@ from pydantic import Field
 
 from tasks.alerts.faults import worse
 from tasks.errors import MatineeError
-from tasks.store.files import Home, digest, locked, safe_name
+from tasks.store.atomic import locked
+from tasks.store.files import Home, digest, safe_name
 from tasks.store.records import Record
 
 LOCK_SECONDS = 30

@@ -23,7 +23,7 @@ from tasks.alerts.outbox import Message, Outbox, OutboxEntry, SinkState
 from tasks.alerts.sender import SendOrder
 from tasks.errors import MatineeError
 from tasks.spec.project import PROJECT
-from tasks.store.files import locked
+from tasks.store.atomic import locked
 
 VARIABLE = "MATINEE_ALERTS"
 SEND_SECONDS = 20

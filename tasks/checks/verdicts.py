@@ -18,7 +18,8 @@ from tasks.checks.profile_columns import ProfileColumn
 from tasks.errors import CheckFailed, MatineeError
 from tasks.runs.narration import MOST_WARNINGS, say, warn_each
 from tasks.runs.steps import BY_NAME
-from tasks.store.files import atomic_dir, checked_bytes, write_digests, write_json
+from tasks.store.atomic import atomic_dir
+from tasks.store.files import checked_bytes, write_digests, write_json
 from tasks.store.records import Record, warn_of_damage
 
 if TYPE_CHECKING:

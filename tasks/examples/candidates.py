@@ -33,8 +33,9 @@ from tasks.features.ledger import BuildRequest
 from tasks.features.warehouse import Tables
 from tasks.runs.narration import counted
 from tasks.runs.provenance import code_digest
+from tasks.store.atomic import atomic_dir
 from tasks.store.damage import damage_of
-from tasks.store.files import atomic_dir, checked_file, digest, write_digests, write_json
+from tasks.store.files import checked_file, digest, write_digests, write_json
 from tasks.store.records import PathInside, Record
 
 if TYPE_CHECKING:

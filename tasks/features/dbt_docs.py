@@ -23,7 +23,8 @@ from tasks.features.build import libraries, transforms_digest
 from tasks.features.dbt_run import dbt_vars
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
-from tasks.store.files import Home, atomic_file, digest, locked, read_json, safe_name
+from tasks.store.atomic import atomic_file, locked
+from tasks.store.files import Home, digest, read_json, safe_name
 
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "

@@ -14,8 +14,8 @@ from tasks.errors import BuildError, first_line
 from tasks.features import control_tables
 from tasks.features.ledger import BuildPlan, BuildRequest, Entry, plan_build
 from tasks.features.warehouse import LOCK_SECONDS, Tables, Values, Warehouse
+from tasks.store.atomic import atomic_file, locked
 from tasks.store.database import connect, limits
-from tasks.store.files import atomic_file, locked
 from tasks.store.settings import DISK, MEMORY, THREADS, disk_limit
 from tasks.store.sql import identifier, literal
 

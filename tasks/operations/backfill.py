@@ -32,7 +32,7 @@ from tasks.runs.step_log import log_in_worker
 from tasks.runs.steps import STEPS, sequence
 from tasks.sources.land import Progress, land, open_source, unlanded
 from tasks.spec.windows import first_as_of, last_whole_day
-from tasks.store.files import atomic_dir, locked
+from tasks.store.atomic import atomic_dir, locked
 from tasks.store.settings import THREADS, threads
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """What killed processes left behind: unfinished files and folders that nobody reads, and nobody would remove.
 
-Everything is written under a hidden name and renamed when it is whole (`tasks.store.files`). Names without a dot are
+Everything is written under a hidden name and renamed when it is whole (`tasks.store.atomic`). Names without a dot are
 never touched here.
 """
 

@@ -24,7 +24,8 @@ from tasks.proof.perturbations import land_absurd, link_partitions
 from tasks.runs.failures import explained
 from tasks.runs.run import Run
 from tasks.runs.steps import BY_NAME, STEPS, run_step
-from tasks.store.files import Home, atomic_dir
+from tasks.store.atomic import atomic_dir
+from tasks.store.files import Home
 from tasks.store.partitions import Partition, read_manifests
 
 if TYPE_CHECKING:

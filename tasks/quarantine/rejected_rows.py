@@ -22,8 +22,9 @@ from tasks.features.ledger import CODE, Entry
 from tasks.features.warehouse import Tables
 from tasks.quarantine.manifest import ManifestEntry, QuarantineManifest, check_file, read_entries
 from tasks.sources.csv_files import REJECTS
+from tasks.store.atomic import locked
 from tasks.store.database import memory
-from tasks.store.files import Home, digest, locked, safe_name, sha256_file
+from tasks.store.files import Home, digest, safe_name, sha256_file
 from tasks.store.partitions import day_of, partition_dir, read_manifest
 from tasks.store.records import PlainName, Record
 from tasks.store.sql import literal, render

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from tasks.errors import MatineeError
 from tasks.reports.overview import DEFAULT_DAYS, overview
 from tasks.reports.version_pages import champion_page, version_page
-from tasks.store.files import Home, atomic_file, checked_bytes, safe_name
+from tasks.store.atomic import atomic_file
+from tasks.store.files import Home, checked_bytes, safe_name
 from tasks.store.records import warn_of_damage
 from tasks.store.run_files import attempt_called, pipelines
 

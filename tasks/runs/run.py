@@ -15,9 +15,9 @@ from tasks.spec.load import load_spec
 from tasks.spec.project import pipeline_path
 from tasks.spec.spec import Spec
 from tasks.spec.windows import Windows, landing_start, last_whole_day, windows
+from tasks.store.atomic import atomic_dir
 from tasks.store.files import (
     Home,
-    atomic_dir,
     checked_file,
     default_home,
     digest,

@@ -17,7 +17,8 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 from tasks.errors import SourceError, first_line
 from tasks.sources.datasets import Dataset, load_dataset
 from tasks.sources.excel import write_days
-from tasks.store.files import atomic_dir, sha256_file
+from tasks.store.atomic import atomic_dir
+from tasks.store.files import sha256_file
 
 ATTEMPTS = 6
 TIMEOUT = httpx.Timeout(30.0)

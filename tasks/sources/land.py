@@ -21,7 +21,8 @@ from tasks.runs.narration import amounts, counting, say, warn
 from tasks.sources.csv_files import REJECTS
 from tasks.sources.registry import open_source
 from tasks.sources.source import Source
-from tasks.store.files import Home, digest, locked
+from tasks.store.atomic import locked
+from tasks.store.files import Home, digest
 from tasks.store.partitions import Landed, Partition, partition_dir, read_manifest, read_manifests, store, whole
 from tasks.store.records import Record
 

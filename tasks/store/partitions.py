@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, model_validator
 
 from tasks.errors import LandingError, MatineeError, quoted
-from tasks.store.files import Home, atomic_file, sha256_file
+from tasks.store.atomic import atomic_file
+from tasks.store.files import Home, sha256_file
 from tasks.store.records import Count, Instant, PlainName, Record, SealedRecord, Sha256
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from pydantic import Field
 
 from engine.sealed import sealed, unsealed
 from tasks.errors import RegistryError
-from tasks.store.files import Home, contents, locked, safe_name, sync, sync_tree
+from tasks.store.atomic import locked, sync, sync_tree
+from tasks.store.files import Home, contents, safe_name
 from tasks.store.records import PlainName, Record, SealedRecord, Sha256
 
 LOCK_SECONDS = 120

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from tasks.cli.main import app
 from tasks.operations.leftovers import leftovers, remove
-from tasks.store.files import Home, atomic_dir, atomic_file
+from tasks.store.atomic import atomic_dir, atomic_file
+from tasks.store.files import Home
 from tests.tasks.damaging import names_below
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)

@@ -1,9 +1,8 @@
-"""What is written is there as a whole or not at all."""
+"""Names and places of state, its one form, and damage that is noticed at reading."""
 
 from __future__ import annotations
 
 import math
-import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,37 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.errors import BuildError, MatineeError
+from tasks.errors import MatineeError
 from tasks.store.files import (
     DIGESTS,
     Home,
-    atomic_dir,
-    atomic_file,
     canonical_json,
     checked_file,
     default_home,
     digest,
     json_number,
-    locked,
     read_json,
     safe_name,
     sha256_file,
     write_digests,
     write_json,
 )
-
-
-def left_in(folder: Path) -> dict[str, str]:
-    return {str(p.relative_to(folder)): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
-def disk_full(*_: Any, **__: Any) -> None:
-    raise OSError(28, "No space left on device")
-
-
-def write_half(path: Path) -> None:
-    path.write_text("half")
-    raise KeyError
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "a/b", "../a", "/etc", ".hidden", "a b", "a\n", "a\0", "ä", "-rf"])
@@ -86,89 +69,6 @@ def test_the_home_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch,
     assert default_home().root == tmp_path / "var"
 
 
-def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    target = tmp_path / "deep" / "step"
-    for text in ("old", "new"):
-        with atomic_dir(target) as folder:
-            (folder / f"{text}.txt").write_text(text)
-            assert not (target / f"{text}.txt").exists()
-
-    assert left_in(tmp_path) == {"deep/step/new.txt": "new"}
-    assert [p.name for p in target.parent.iterdir()] == ["step"]
-
-
-def test_nested_folders_and_links_are_kept(tmp_path: Path) -> None:
-    with atomic_dir(tmp_path / "step") as folder:
-        (folder / "inner").mkdir()
-        (folder / "inner" / "file.txt").write_text("x")
-    assert left_in(tmp_path) == {"step/inner/file.txt": "x"}
-
-
-@pytest.mark.parametrize("old", [True, False])
-def test_an_error_in_the_block_leaves_the_folder_as_it_was(tmp_path: Path, old: bool) -> None:
-    target = tmp_path / "step"
-    if old:
-        with atomic_dir(target) as folder:
-            (folder / "old.txt").write_text("old")
-    before = left_in(tmp_path)
-
-    with pytest.raises(KeyError), atomic_dir(target) as folder:
-        write_half(folder / "half.txt")
-
-    assert left_in(tmp_path) == before
-    assert len(list(tmp_path.iterdir())) == int(old)
-
-
-def test_an_error_in_the_block_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    target = tmp_path / "a.json"
-    write_json(target, 1)
-    with pytest.raises(KeyError), atomic_file(target) as temporary:
-        write_half(temporary)
-    assert left_in(tmp_path) == {"a.json": "1\n"}
-
-
-def test_a_full_disk_leaves_the_old_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_json(tmp_path / "a.json", "old")
-    with atomic_dir(tmp_path / "step") as folder:
-        (folder / "b.txt").write_text("old")
-    before = left_in(tmp_path)
-
-    monkeypatch.setattr(os, "fsync", disk_full)
-    with pytest.raises(OSError, match="No space left"):
-        write_json(tmp_path / "a.json", "new")
-    with pytest.raises(OSError, match="No space left"), atomic_dir(tmp_path / "step") as folder:
-        (folder / "b.txt").write_text("new")
-
-    assert left_in(tmp_path) == before
-
-
-def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    target = tmp_path / "step"
-    with atomic_dir(target) as folder:
-        (folder / "old.txt").write_text("old")
-    rename = Path.rename
-
-    def refuse_the_new(self: Path, to: Path) -> Path:
-        if to == target and (self / "new.txt").exists():
-            disk_full()
-        return rename(self, to)
-
-    monkeypatch.setattr(Path, "rename", refuse_the_new)
-    with pytest.raises(OSError, match="No space left"), atomic_dir(target) as folder:
-        (folder / "new.txt").write_text("new")
-
-    assert left_in(tmp_path) == {"step/old.txt": "old"}
-
-
-def test_a_full_disk_while_writing_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "write_text", disk_full)
-    with pytest.raises(OSError, match="No space left"):
-        write_json(tmp_path / "a.json", "new")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_canonical_json_has_one_form() -> None:
     assert canonical_json({"b": date(2026, 2, 28), "a": [1, "é"]}) == (
         '{\n "a": [\n  1,\n  "é"\n ],\n "b": "2026-02-28"\n}\n'
@@ -198,28 +98,6 @@ def test_reading_json_says_what_is_wrong(tmp_path: Path) -> None:
 def test_sha256_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256_file(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-
-
-def test_a_lock_is_waited_for_and_says_who_holds_it(tmp_path: Path) -> None:
-    path = tmp_path / "new" / ".lock"
-    with (
-        locked(path, "another process writes", seconds=0, error=BuildError),
-        pytest.raises(BuildError, match=r"\.lock: another process writes"),
-        locked(path, "another process writes", seconds=0.05, error=BuildError),
-    ):
-        raise AssertionError("two held it")
-    with locked(path, "nobody holds it", seconds=0):
-        pass
-
-
-def test_a_timeout_inside_a_locked_block_is_not_taken_for_the_lock(tmp_path: Path) -> None:
-    with (
-        pytest.raises(TimeoutError, match="database"),
-        locked(tmp_path / ".lock", "another process writes", seconds=0),
-    ):
-        raise TimeoutError("the database")
-    with locked(tmp_path / ".lock", "released after an error", seconds=0):
-        pass
 
 
 @pytest.mark.parametrize(

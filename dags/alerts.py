@@ -13,8 +13,6 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from tasks.runs.attempts import attempt_of
-
 log = logging.getLogger("matinee")
 
 
@@ -26,15 +24,14 @@ def notify(context: Any, *, finished: bool = False) -> None:
         finished: whether the run is over.
     """
     try:
-        from dags.context import day_of
+        from dags.context import run_of
         from tasks.alerts.alerts import hand_over
         from tasks.errors import MatineeError
         from tasks.runs.failures import keep_silent_failures
-        from tasks.runs.run import Run
 
         name, run_id = context["dag"].dag_id, context["run_id"]
         try:
-            run = Run.create(name, day_of(context), attempt_of(run_id))
+            run = run_of(context)
         except (AirflowFailException, MatineeError) as error:
             return _notify_of_refusal(name, run_id, str(error))
         states = context["ti"].get_task_states(dag_id=name, run_ids=[run_id])[run_id]

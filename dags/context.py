@@ -1,13 +1,31 @@
-"""What a task asks of Airflow: the as-of day of its run, and the days of the runs that wait."""
+"""What a task asks of Airflow: the run it belongs to, its as-of day, and the days of the runs that wait."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from tasks.runs.attempts import attempt_of
+
+if TYPE_CHECKING:
+    from tasks.runs.run import Run
+
 MONTH = 31
+
+
+def run_of(context: dict[str, Any]) -> Run:
+    """Open the attempt at a day that a DAG run is.
+
+    Raises:
+        AirflowFailException: the DAG run is for no day.
+        MatineeError: the pipeline file is missing or wrong.
+    """
+    # Imported here: the DAG processor parses this module over and over, and this loads the pipeline's libraries.
+    from tasks.runs.run import Run
+
+    return Run.create(context["dag"].dag_id, day_of(context), attempt_of(context["run_id"]))
 
 
 def day_of(context: dict[str, Any]) -> date:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from dags.context import day_of
+from dags.context import run_of
 from tasks.runs.attempts import attempt_of
 
 if TYPE_CHECKING:
@@ -23,15 +23,14 @@ LINES = 4
 
 def log_earlier_attempt(run: Run, step: str, args: tuple[Any, ...], ti: Any) -> None:
     """Begin the log of another attempt at a task with why the one before failed."""
-    from tasks.runs.failures import NO_ERROR_MESSAGE, error_file
+    from tasks.runs.failures import NO_ERROR_MESSAGE, said
 
     if ti.try_number < 2:
         return
-    before, path = ti.try_number - 1, error_file(run, step, *args)
-    level = logging.WARNING
-    if path.is_file():
-        text = f"failed: {_beginning(path.read_text(encoding='utf-8', errors='replace'))}"
-    elif (run.step_dir(step) / "result.json").exists():
+    before, error, level = ti.try_number - 1, said(run, step, *args), logging.WARNING
+    if error is not None:
+        text = f"failed: {_beginning(error)}"
+    elif _has_result(run, step, args):
         # Of that attempt or of an earlier one: a killed one leaves nothing that would tell.
         level, text = logging.INFO, "left no error message: the task was cleared after it, or it was killed"
     else:
@@ -39,17 +38,25 @@ def log_earlier_attempt(run: Run, step: str, args: tuple[Any, ...], ti: Any) -> 
     log.log(level, "attempt %d of this task. Attempt %d %s", ti.try_number, before, text)
 
 
+def _has_result(run: Run, step: str, args: tuple[Any, ...]) -> bool:
+    from tasks.spec.populations import slug
+
+    # A mapped step has a folder per population in its own; the days that a build is given have none.
+    populations = [slug(arg) for arg in args if isinstance(arg, str)]
+    return run.step_dir(step).joinpath(*populations, "result.json").exists()
+
+
 def _beginning(text: str) -> str:
     lines = text.strip().splitlines()
     return "\n".join([*lines[:LINES], *(["…"] if len(lines) > LINES else [])])
 
 
-def log_next(run: Run, error: Exception, ti: Any, *, final: bool) -> None:
+def log_next(run: Run, error: BaseException, ti: Any, *, final: bool) -> None:
     """Log what to do about a step's error, or that Airflow tries again by itself.
 
     Args:
         run: the run.
-        error: what the step said.
+        error: what ended the step.
         ti: the task instance.
         final: whether another attempt would fail in the same way.
     """
@@ -71,10 +78,9 @@ def why_red(context: Any, failed: Iterable[str]) -> list[str]:
     """
     from tasks.errors import MatineeError, first_line
     from tasks.runs.failures import last_words, step_of_task
-    from tasks.runs.run import Run
 
     try:
-        run = Run.create(context["dag"].dag_id, day_of(context), attempt_of(context["run_id"]))
+        run = run_of(context)
     except (MatineeError, AirflowFailException) as error:
         return [str(error)]
     verdict = _verdict(run)

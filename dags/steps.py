@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from dags.alerts import notify
-from dags.context import day_of, waiting_days
+from dags.context import run_of, waiting_days
 from dags.reasons import log_earlier_attempt, log_next, why_red
 from dags.task_log import fold_what_follows, task_log
 from tasks.errors import (
@@ -22,22 +23,24 @@ from tasks.errors import (
     SpecError,
     TrainingError,
 )
-from tasks.runs.attempts import attempt_of
 from tasks.runs.steps import BY_NAME
 from tasks.store.records import Record
+
+if TYPE_CHECKING:
+    from tasks.runs.run import Run
 
 # The same inputs would fail again: no retry.
 FINAL = (SpecError, SourceError, LandingError, CheckFailed, TrainingError, GateFailed)
 # An argument that Airflow renders, so that the UI shows it; `call` takes the day from the interval itself.
 # Without a logical date the interval is undefined, and an undefined name would end the task in Jinja's words.
 AS_OF = "{{ data_interval_start | ds if data_interval_start is defined and data_interval_start else '' }}"
-
-
-log = logging.getLogger("matinee")
+# What fits on a screen of Airflow's: counts in one value, and characters of a text.
 MOST_COUNTS, LONGEST_TEXT = 8, 120
 
+log = logging.getLogger("matinee")
 
-def call(pipeline: str, what: str, *args: Any) -> Any:
+
+def call(what: str, *args: Any) -> Any:
     """Call the function of a step for the day of the running DAG run.
 
     Returns:
@@ -46,26 +49,26 @@ def call(pipeline: str, what: str, *args: Any) -> Any:
     Raises:
         AirflowFailException: with the step's error message; the same inputs would fail again, or have done so twice.
         AirflowException: with the step's error message; another try may help.
+        Exception: a bug, as it was raised, the first time.
         AirflowTaskTimeout: it took too long; another try may help.
     """
     context: Any = get_current_context()
     with task_log():
         try:
-            result = _call(context, pipeline, what, *args)
+            result = _call(context, what, *args)
         except (AirflowException, AirflowTaskTimeout) as error:  # which has been explained
-            if error.__cause__ is None:  # of a bug, the traceback is what helps
+            if error.__cause__ is None:  # of a bug that came twice, the traceback is what helps
                 fold_what_follows()
             raise
     return result.to_json() if isinstance(result, Record) else result
 
 
-def _call(context: Any, pipeline: str, what: str, *args: Any) -> Any:
-    # Imported here: the DAG processor parses this module over and over, and these load the pipeline's libraries.
-    from tasks.runs.failures import call_step, keep_error, said
-    from tasks.runs.run import Run
+def _call(context: Any, what: str, *args: Any) -> Any:
+    # Imported here, as elsewhere in this module: the DAG processor parses it over and over.
+    from tasks.runs.failures import call_step, said
 
     try:
-        run = Run.create(pipeline, day_of(context), attempt_of(context["run_id"]))
+        run = run_of(context)
     except MatineeError as error:
         log.error("%s", error)
         raise _in_airflow(error, final=isinstance(error, FINAL)) from None
@@ -80,18 +83,26 @@ def _call(context: Any, pipeline: str, what: str, *args: Any) -> Any:
         return call_step(run, what, function, *args)
     except (Exception, AirflowTaskTimeout) as error:
         if isinstance(error, AirflowTaskTimeout):
-            text = f"the step {what} ran longer than {context['task'].execution_timeout}, the limit of a task"
-            keep_error(run, what, text, *args)
-            log.error("%s", text, extra={"step": what, "error": type(error).__name__})
+            _explain_timeout(run, what, context["task"].execution_timeout, *args)
         # The same words twice: a third try would end in them, too. (A try that is killed has no words.)
         again = before is not None and before == said(run, what, *args)
-        if isinstance(error, MatineeError):
-            final = again or isinstance(error, FINAL)
+        final = again or isinstance(error, FINAL)
+        if isinstance(error, MatineeError | AirflowTaskTimeout):  # for a bug there is nothing to do but report it
             log_next(run, error, context["ti"], final=final)
+        if isinstance(error, MatineeError):
             raise _in_airflow(error, final=final) from None
-        if again:
+        if final:
             raise _in_airflow(error, final=True) from error
         raise
+
+
+def _explain_timeout(run: Run, what: str, limit: timedelta, *args: Any) -> None:
+    """Keep and log why a step was ended: Airflow's exception is none that the step itself may catch and explain."""
+    from tasks.runs.failures import keep_error
+
+    text = f"the step {what} ran longer than {limit}, the limit of a task"
+    keep_error(run, what, text, *args)
+    log.error("%s", text, extra={"step": what, "error": AirflowTaskTimeout.__name__})
 
 
 def _in_airflow(error: BaseException, *, final: bool) -> AirflowException:
@@ -102,7 +113,7 @@ def _in_airflow(error: BaseException, *, final: bool) -> AirflowException:
 # What a step returned stands in its last line, in words.
 @task(show_return_value_in_logs=False)
 def step(pipeline: str, what: str, as_of: str, population: str | None = None) -> dict[str, Any]:
-    """Run one step; what people can read of its result becomes the XCom and the asset event's extra."""
+    """Run one step; the short values of its result become the XCom and the asset event's extra."""
     context: Any = get_current_context()
     if population is not None:
         context["population"] = population  # what `map_index_template` names the mapped task by
@@ -110,7 +121,7 @@ def step(pipeline: str, what: str, as_of: str, population: str | None = None) ->
     args: list[Any] = [] if population is None else [population]
     if what == "build":
         args = [waiting_days(context)]  # one dbt invocation for a whole backfill, in whatever order it runs
-    result = short(call(pipeline, what, *args))
+    result = short(call(what, *args))
     for asset in context["task"].outlets:
         seconds = round(time.monotonic() - began, 2)
         context["outlet_events"][asset].extra = {**result, "as_of": as_of, "seconds": seconds}
@@ -120,7 +131,7 @@ def step(pipeline: str, what: str, as_of: str, population: str | None = None) ->
 @task(show_return_value_in_logs=False)
 def populations_of(pipeline: str, as_of: str) -> list[str]:
     """List the populations to train: they depend on the data, so Airflow maps over them at run time."""
-    names: list[str] = call(pipeline, "populations")
+    names: list[str] = call("populations")
     return names
 
 
@@ -132,7 +143,7 @@ def report(pipeline: str, as_of: str) -> dict[str, Any]:
     with task_log():
         try:
             keep_failures(context, states)
-            result: dict[str, Any] = call(pipeline, "report")
+            result: dict[str, Any] = call("report")
         finally:
             notify(context, finished=True)
             # A last task that succeeds makes a run green, whatever failed before it: Airflow looks at leaves alone.
@@ -154,10 +165,8 @@ def short(result: dict[str, Any]) -> dict[str, Any]:
 def keep_failures(context: Any, states: dict[str, str]) -> None:
     """Let the report know which steps were killed, before it is written."""
     from tasks.runs.failures import keep_silent_failures
-    from tasks.runs.run import Run
 
-    run = Run.create(context["dag"].dag_id, day_of(context), attempt_of(context["run_id"]))
-    keep_silent_failures(run, [name for name, state in states.items() if state == "failed"])
+    keep_silent_failures(run_of(context), [name for name, state in states.items() if state == "failed"])
 
 
 def raise_if_red(context: Any, states: dict[str, str]) -> None:

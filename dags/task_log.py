@@ -1,9 +1,9 @@
 """The log of an Airflow task: what a step says as its lines, and on failure what broke in front.
 
-A task's log is in the order of time, and people open it at its end. So once a step fails, what it did before is folded
-away, and so is what Airflow adds: the error, what was expected and what to do next are what is left to see. Airflow's
-pages fold what stands between `::group::` and `::endgroup::`, and sort lines by their time: the heading of a fold may
-be written once it is known to be needed.
+A task's log is in the order of time, and people open it at its end. So once a step fails, what it did before is folded,
+and so is what Airflow adds: only the error, what was expected and what to do next stay visible. Airflow's pages fold
+what stands between `::group::` and `::endgroup::`, and sort lines by their time. So the heading of a fold can be
+written afterwards, when it is known to be needed.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ AFTERWARDS = "Airflow's own account of the failure, with its traceback"
 class TaskLog(logging.Handler):
     """Hands the lines of a step over to Airflow.
 
-    Its pages show every field of a line beside the text, and the text has the figures already; pipeline, day, run and
-    step are what the page is about, and fields of Airflow's own. So fields go along only with `MATINEE_LOG=json`.
+    Airflow's pages show every field of a line beside its text. The text has the figures already, and the page is about
+    one pipeline, day, run and step, so fields are written only with `MATINEE_LOG=json`.
     """
 
     def __init__(self) -> None:
@@ -63,16 +63,16 @@ def fold_what_follows() -> None:
 
 @contextmanager
 def task_log() -> Iterator[None]:
-    """Let the logger `matinee` write to the log of the running task; within such a block, nothing more."""
-    log, handler = logging.getLogger(NAME), TaskLog()
+    """Let the logger `matinee` write to the log of the running task; inside another such block, change nothing."""
+    log = logging.getLogger(NAME)
     if any(isinstance(installed, TaskLog) for installed in log.handlers):
         yield
         return
-    before = log.handlers, log.propagate, log.level
-    log.handlers, log.propagate = [handler], False
+    handlers, propagate, level = log.handlers, log.propagate, log.level
+    log.handlers, log.propagate = [TaskLog()], False
     log.setLevel(logging.INFO)
     try:
         yield
     finally:
-        log.handlers, log.propagate = before[0], before[1]
-        log.setLevel(before[2])
+        log.handlers, log.propagate = handlers, propagate
+        log.setLevel(level)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from engine.candidates import Candidates
     from engine.items import Items
     from engine.retrieval import Retriever
     from engine.seen import SeenRule
@@ -103,7 +104,7 @@ def cut_folders(run: Run, need: BuildRequest, kernels: list[str] | None = None) 
 
 
 def made_folders(run: Run) -> dict[date, Path]:
-    """The folders that this attempt's `retrieve` made or found: by cut, and of the as-of day.
+    """The folders that this attempt's `retrieve` made or found, by cut and as-of day.
 
     Raises:
         MatineeError: it has not run.
@@ -157,7 +158,7 @@ def retrieve_step(run: Run) -> RetrieveResult:
         for day, folder in counted(missing.items(), "cuts"):
             with atomic_dir(folder) as target:
                 models.write(day, target)
-                if run.spec.examples.kind == "snapshots" or day in need.labels:  # else nothing is to be learnt of it
+                if run.spec.examples.kind == "snapshots" or day in need.labels:  # else it has no labels to train on
                     _write_candidates(tables, tally, day, target)
                 write_digests(target)
     tally.say()
@@ -189,7 +190,7 @@ def _write_candidates(tables: Tables, tally: RetrievalTally, cut: date, folder: 
         rows, users, pairs = _snapshot(tables, cut, items, retrievers, seen)
         tally.retrieved(cut, np.diff(pairs.offsets))
     scores = scores_of(retrievers, users, pairs)
-    # NaN becomes null, for which SQL puts the default; NaN it takes for a number.
+    # NaN becomes null, which SQL replaces by the default; it would take NaN for a number.
     columns = {name: pa.array(values, from_pandas=True) for name, values in scores.items()}
     if spec.examples.kind == "snapshots":
         for part in spec.retrieval:
@@ -202,7 +203,7 @@ def _write_candidates(tables: Tables, tally: RetrievalTally, cut: date, folder: 
 
 def _snapshot(
     tables: Tables, cut: date, items: Items, retrievers: Iterable[tuple[Retriever, int]], seen: SeenRule | None
-) -> tuple[dict[str, Any], npt.NDArray[np.str_], Any]:
+) -> tuple[dict[str, Any], npt.NDArray[np.str_], Candidates]:
     """Rows, users and pairs: each active user's retrieved items."""
     import numpy as np
     import pyarrow as pa
@@ -232,10 +233,10 @@ def _snapshot(
 
 def _shown(
     tables: Tables, tally: RetrievalTally, cut: date, items: Items, seen: SeenRule | None
-) -> tuple[dict[str, Any], npt.NDArray[np.str_], Any]:
+) -> tuple[dict[str, Any], npt.NDArray[np.str_], Candidates]:
     """Rows, users and pairs: what was shown on the day after the cut, as known when its labels are complete.
 
-    Of what was shown, a rule for seen items leaves what a list could have held by it.
+    A rule for seen items removes what the ranker's lists could not hold.
     """
     import numpy as np
 

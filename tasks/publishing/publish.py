@@ -190,7 +190,7 @@ def publish_step(run: Run) -> PublishResult:
         to_judge_again=tuple(day for day in outdated_verdicts(run.home, run.spec) if day > run.as_of),
     )
     warn_of_what_follows(run, result)
-    # Last: killed before, the step is run again, finds the version there, and moves the alias nowhere else.
+    # Last: a step that is killed before this is run again, finds the version there, and leaves the alias where it is.
     with run.write(PUBLISH_STEP) as folder:
         folder.result = result
     return result
@@ -225,7 +225,7 @@ def _build_version(run: Run, version: str, made_from: dict[str, Any]) -> tuple[s
 
 
 def _verdicts(run: Run, *, champion: bool) -> list[GateVerdict]:
-    """Read the verdicts of the gates against the champion, or of all others; those without a gate are others."""
+    """Read the verdicts of the gates against the champion, or all others; those of no gate of the file are others."""
     pairs = zip_longest(run.spec.gates, run.read(GATE_STEP, GateResult).gates)
     return [verdict for gate, verdict in pairs if (gate is not None and against_champion(gate)) == champion]
 

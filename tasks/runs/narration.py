@@ -1,8 +1,8 @@
 """What a step says while it works: lines with figures, warnings with their reason, and how far it is.
 
 A line is a template and its figures, `say("{rows:,} rows landed", rows=12_345)`: people read the text, and programs the
-figures as fields. Whoever calls the step adds which one it is, and shows how far it is now and then
-(`tasks.runs.step_log`). Nothing said here changes a result.
+figures as fields. The caller of the step adds which step it is, and logs its progress (`tasks.runs.step_log`). Nothing
+said here changes a result.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Count:
 
     Attributes:
         what: the things that are counted, in the plural.
-        total: how many there are; None: not known yet.
+        total: how many there are; None if not known yet.
         done: how many are done.
         at: the one that is being done, if it has a name.
     """
@@ -49,7 +49,7 @@ class Count:
 
 @dataclass(eq=False)
 class Narration:
-    """What is known of the step that runs: which one it is, how far, and what it returned once it has.
+    """What is known of the step that runs: which one it is, its progress, and what it returned.
 
     Attributes:
         fields: go with each of its lines.
@@ -68,7 +68,7 @@ class Narration:
 
 
 CURRENT: ContextVar[Narration | None] = ContextVar("narration", default=None)
-"""The step that runs. Threads that a step starts do not see it: what they count is theirs by reference."""
+"""The step that runs. Threads that a step starts do not see it; they raise the `Count` that they were given."""
 
 
 def say(template: str, **figures: Any) -> None:
@@ -76,14 +76,14 @@ def say(template: str, **figures: Any) -> None:
 
     Args:
         template: in the syntax of `str.format`; never text from data.
-        figures: fill the template, and are fields of the line, but for those whose names begin with `_`: words. Counts
-            by name and lists of names are shortened in the text, and whole as fields.
+        figures: fill the template, and are fields of the line, except words, whose names begin with `_`. Counts by name
+            become one text and long lists are shortened in the template; as fields they are whole.
     """
     _log(logging.INFO, template, figures)
 
 
 def warn(template: str, **figures: Any) -> None:
-    """Log a warning: what is not as it should be, and why it is one; what is observed beside what is expected."""
+    """Log a warning: what is wrong and why, observed beside expected; arguments as for `say`."""
     _log(logging.WARNING, template, figures)
 
 
@@ -106,7 +106,7 @@ def _log(level: int, template: str, figures: Mapping[str, Any]) -> None:
     current = CURRENT.get()
     text = template.format(**{name: _shown(value) for name, value in figures.items()})
     kept = {name: value for name, value in figures.items() if not name.startswith("_")}
-    # Three frames up is the room that speaks.
+    # The third frame up is the caller of `say` or `warn`.
     log.log(level, text, extra={"figures": kept, **(current.fields if current else {})}, stacklevel=3)
 
 

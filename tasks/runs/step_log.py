@@ -1,4 +1,4 @@
-"""The log of steps: that they begin, what they say, how far they are, and a line of what came of them.
+"""The log of steps: their beginning, what they say, their progress, and one line with the result.
 
 One logger, `matinee`, whose records carry pipeline, day, run and step as fields, beside the figures of their text. On
 the command line it writes to standard error: text for people, or JSON, one object a line (`MATINEE_LOG`). In Airflow
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 VARIABLE = "MATINEE_LOG"
 KINDS = ("text", "json", "warnings")
 FIELDS = ("pipeline", "day", "run", "step", "population")
-EVERY, SELDOM = 10.0, 120.0  # seconds after which somebody who watches wonders whether it still runs
+EVERY, SELDOM = 10.0, 120.0
+"""Seconds between two lines of progress, at first and at most: who sees no line wonders whether it still runs."""
 LONGEST = 400
+"""Characters of a summary; the result itself is in the run's folder."""
 
 
 @runtime_checkable
@@ -44,7 +46,7 @@ class Summarized(Protocol):
 
 @contextmanager
 def narrated(run: Run, step: str, *args: Any) -> Iterator[Narration]:
-    """Log the beginning of a step, every now and then how far it is, and its end; of one that fails, its error.
+    """Log the beginning of a step, its progress now and then, and its end, unless it fails (`log_failure`).
 
     Args:
         run: the run.
@@ -52,20 +54,19 @@ def narrated(run: Run, step: str, *args: Any) -> Iterator[Narration]:
         args: its other arguments, such as a population.
     """
     fields = {"pipeline": run.spec.name, "day": run.as_of.isoformat(), "run": run.attempt, "step": step}
-    populations = [arg for arg in args if isinstance(arg, str)]
-    fields |= {"population": populations[0]} if populations else {}
-    name = _name(step, populations[0] if populations else None)
+    population = next((arg for arg in args if isinstance(arg, str)), None)  # a build is given days, not a population
+    fields |= {"population": population} if population else {}
+    name = _name(step, population)
     began, over, narration = time.monotonic(), threading.Event(), Narration(fields)
 
     def go_on() -> None:
-        # The longer it takes, the less often: an hour is to leave a log that can be read.
-        while not over.wait(min(SELDOM, max(EVERY, (time.monotonic() - began) / 6))):
+        while not over.wait(pause_after(time.monotonic() - began)):
             seconds, progress = time.monotonic() - began, narration.progress
             far = f", {progress}" if progress else ""
             _log(narration, f"{name} goes on: {seconds:.0f} s{far}, {_memory()}", seconds, progress=progress or None)
 
     _log(narration, f"{name} begins, {run.spec.name} as of {run.as_of}")
-    # In a copy of this context, for Airflow keeps there which task a line is of.
+    # In a copy of this context, because Airflow keeps there which task a line belongs to.
     watch = threading.Thread(target=copy_context().run, args=(go_on,), name=f"narration of {step}", daemon=True)
     watch.start()
     before = CURRENT.set(narration)
@@ -79,12 +80,17 @@ def narrated(run: Run, step: str, *args: Any) -> Iterator[Narration]:
     _log(narration, f"{name} done in {seconds:.1f} s, {_memory()}: {summary_of(narration.result)}", seconds)
 
 
+def pause_after(seconds: float) -> float:
+    """Choose the seconds until the next line of progress: the longer a step has run, the fewer lines."""
+    return min(SELDOM, max(EVERY, seconds / 6))
+
+
 def _name(step: str, population: str | None) -> str:
     return f"{step} [{population}]" if population else step
 
 
 def log_failure(narration: Narration, error: Exception, said: MatineeError | None) -> None:
-    """Log why a step failed: its message as it is, for that is what whoever reads the log looks for.
+    """Log why a step failed: its whole message, which is what a reader of the log looks for.
 
     Args:
         narration: of the step.

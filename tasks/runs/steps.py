@@ -69,11 +69,10 @@ class Step:
 STEPS: tuple[Step, ...] = (
     Step(
         "land",
-        # It makes no version: what was landed is in a version's name by the digest of the rows, not of the code.
         "Turns the source's day into immutable parquet partitions.",
         "sources.land:land_step",
         group="data",
-        asset="landed",
+        asset="landed",  # no `makes_version`: a version's name has the digest of the landed rows, not of this code
     ),
     Step(
         "check_landed",

@@ -24,6 +24,7 @@ from tests.tasks.handmade import spec_of
 
 Make = Callable[..., Path]
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
+CONTEXT = {"run_id": "r", "data_interval_start": DAY, "dag": SimpleNamespace(dag_id="streaming")}
 FIRST_TRY = SimpleNamespace(try_number=1, max_tries=5, task=SimpleNamespace(retry_delay=timedelta(seconds=10)))
 
 
@@ -226,10 +227,10 @@ def test_only_failures_that_may_pass_are_retried(
     pipelines("streaming")
     monkeypatch.setattr(sys.modules["steps_of_the_test"], "build_step", fail)
     ti = SimpleNamespace(try_number=1, max_tries=1, task=SimpleNamespace(retry_delay=timedelta(seconds=10)))
-    context = {"run_id": "r", "data_interval_start": DAY, "ti": ti}
+    context = {**CONTEXT, "ti": ti}
     monkeypatch.setattr(dags.steps, "get_current_context", lambda: context)
     with pytest.raises(AirflowException, match=f"^{type(error).__name__}: {error}$") as caught:
-        dags.steps.call("streaming", "build")
+        dags.steps.call("build")
     assert isinstance(caught.value, AirflowFailException) is not retried
     kept = tmp_path / "runs" / "streaming" / "2026-03-01" / "r" / "errors" / "build.txt"
     assert kept.read_text() == f"{error}\n"
@@ -255,13 +256,11 @@ def test_an_error_that_says_the_same_twice_is_final(
 
     pipelines("streaming")
     monkeypatch.setattr(sys.modules["steps_of_the_test"], "build_step", fail)
-    monkeypatch.setattr(
-        dags.steps, "get_current_context", lambda: {"run_id": "r", "data_interval_start": DAY, "ti": FIRST_TRY}
-    )
+    monkeypatch.setattr(dags.steps, "get_current_context", lambda: {**CONTEXT, "ti": FIRST_TRY})
     final = []
     for said in ("busy: 1", "busy: 2", "broken", "broken"):
         with pytest.raises(Exception, match=said) as caught:
-            dags.steps.call("streaming", "build")
+            dags.steps.call("build")
         final.append(isinstance(caught.value, AirflowFailException))
     assert final == [False, False, False, True]
 
@@ -279,24 +278,21 @@ def test_a_step_that_takes_too_long_twice_is_final(
 
     pipelines("streaming")
     task = SimpleNamespace(execution_timeout=timedelta(hours=2))
-    context = {"run_id": "r", "data_interval_start": DAY, "task": task, "ti": FIRST_TRY}
+    context = {**CONTEXT, "task": task, "ti": FIRST_TRY}
     monkeypatch.setattr(sys.modules["steps_of_the_test"], "build_step", fail)
     monkeypatch.setattr(dags.steps, "get_current_context", lambda: context)
     with pytest.raises(AirflowTaskTimeout):
-        dags.steps.call("streaming", "build")
+        dags.steps.call("build")
     kept = tmp_path / "runs" / "streaming" / "2026-03-01" / "r" / "errors" / "build.txt"
     assert kept.read_text() == "the step build ran longer than 2:00:00, the limit of a task\n"
     with pytest.raises(AirflowFailException):
-        dags.steps.call("streaming", "build")
+        dags.steps.call("build")
 
 
 def test_green_run_stays_green() -> None:
     from dags.steps import raise_if_red
 
     raise_if_red({}, {"land": "success", "train_0": "success", "monitor": "skipped", "report": "running"})
-
-
-CONTEXT = {"run_id": "r", "data_interval_start": DAY, "dag": SimpleNamespace(dag_id="streaming")}
 
 
 def test_report_names_what_failed_and_what_was_stopped(calls: list[tuple[str, ...]]) -> None:

@@ -65,7 +65,7 @@ def task(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         monkeypatch.setattr(dags.steps, "get_current_context", lambda: context)
         monkeypatch.setattr(steps.Step, "load", lambda _: function)
         try:
-            return dags.steps.call("tiny", what, *args)
+            return dags.steps.call(what, *args)
         except BaseException as error:  # a time-out is none that a step may catch
             return error
 
@@ -211,6 +211,13 @@ def test_each_population_has_attempts_of_its_own(run: Run, task: Callable[..., A
     lines.clear()
     task("train", lambda *_: None, "BR", attempt=2)
     assert lines[0]["event"].endswith("failed: no rows")
+    lines.clear()
+    write_text(run.step_dir("train") / "BR" / "result.json", "{}")
+    task("train", lambda *_: None, "BR", attempt=3)
+    assert texts(lines)[0] == (
+        "info",
+        "attempt 3 of this task. Attempt 2 left no error message: the task was cleared after it, or it was killed",
+    )
 
 
 def test_a_run_for_no_day_says_so_first(run: Run, task: Callable[..., Any], lines: Lines) -> None:
@@ -255,6 +262,7 @@ def test_what_takes_too_long_says_so(run: Run, task: Callable[..., Any], lines: 
     assert visible(lines) == [
         "What build did until it failed",
         "the step build ran longer than 2:00:00, the limit of a task",
+        "Airflow tries again in 10 s; the same error once more is final",
         "Airflow's own account of the failure, with its traceback",
     ]
 

@@ -118,16 +118,11 @@ def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> lis
         "--exclude-resource-type", "unit_test", "--vars", json.dumps(dbt_vars(spec), sort_keys=True),
         *(["--exclude-resource-type", "test", "--select", select] if select else []),
     ]  # fmt: skip
-    with counting("models and tests", None) as count:
-        count.at = "dbt reads its project"
-        from dbt.cli.main import dbtRunner  # takes seconds
-
-        with _environment(warehouse), log.open("w", encoding="utf-8") as out, redirect_stdout(out):
-            outcome = dbtRunner(callbacks=[_Progress(count)]).invoke(command)
+    outcome = _invoke(command, warehouse, log)
     parse_cache.note(target)
     # If dbt cannot parse the project, there is no list of results.
     results = [_outcome(result) for result in getattr(outcome.result, "results", [])]
-    failed = [outcome for outcome in results if not outcome.ended_well]
+    failed = [result for result in results if not result.ended_well]
     if outcome.exception is not None or not outcome.success or failed or not results:
         lines = [f"  {model.name}: {model.status}: {model.message}" for model in failed]
         lines += [f"  {_in_one_line(outcome.exception)}"] if outcome.exception is not None else []
@@ -139,8 +134,17 @@ def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> lis
     return results
 
 
+def _invoke(command: list[str], warehouse: Warehouse, log: Path) -> Any:
+    with counting("models and tests", None) as count:
+        count.at = "dbt reads its project"
+        from dbt.cli.main import dbtRunner  # takes seconds, so it is counted
+
+        with _environment(warehouse), log.open("w", encoding="utf-8") as out, redirect_stdout(out):
+            return dbtRunner(callbacks=[_Progress(count)]).invoke(command)
+
+
 def _in_one_line(error: BaseException) -> str:
-    """What dbt says before it draws a rule and quotes the file: what is wrong, in which file, near which line."""
+    """Keep what dbt says before it draws a line and quotes the file: what is wrong, in which file, near which line."""
     said = itertools.takewhile(lambda line: not line.strip().startswith("---"), str(error).splitlines())
     return " ".join(" ".join(said).split())
 

@@ -20,6 +20,7 @@ from tasks.examples.cut_models import Models
 from tasks.examples.retrieval_log import RetrievalTally, say_cuts
 from tasks.examples.retrievers import blas_kernels, load_retrievers
 from tasks.examples.seen import load_rule
+from tasks.examples.weights import require_positives
 from tasks.features.build import (
     landing_digest,
     libraries,
@@ -89,6 +90,7 @@ def cut_folders(run: Run, need: BuildRequest, kernels: list[str] | None = None) 
         "spec": [
             canonical["retrieval"],
             canonical["candidates"],
+            canonical["interactions"],
             canonical["examples"]["kind"],
             canonical["start"],
             dbt_vars(run.spec),
@@ -153,6 +155,8 @@ def retrieve_step(run: Run) -> RetrieveResult:
         missing = {day: folder for day, folder in folders.items() if problem_of(folder) is not None}
         require_built(run, tables)
         say_cuts(folders, missing)
+        if missing:
+            require_positives(tables, run.spec, run.as_of)
         tally = RetrievalTally(run.spec)
         models = Models(tables, run.spec, tally)
         for day, folder in counted(missing.items(), "cuts"):

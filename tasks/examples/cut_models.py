@@ -41,7 +41,8 @@ class Models:
 
         items = item_table(self.tables, cut)
         pq.write_table(items.select(["item_id", "title", "category", "available"]), folder / "catalogue.parquet")
-        now = AsOf(past_actions(self.tables, cut), items)
+        unit = self.spec.interactions.unit if self.spec.interactions.kinds else None
+        now = AsOf(past_actions(self.tables, self.spec, cut), items, unit)
         for part in self.spec.retrieval:
             arrays = model_of(part).arrays(part, now, self._fit(part, cut))
             save_arrays(folder / f"{part.type}.npz", **arrays)
@@ -54,7 +55,7 @@ class Models:
             return None
         key = part.type, refit_day(cut, self.spec.start, part.refit)
         if key not in self._fitted:
-            actions, began = past_actions(self.tables, key[1]).matrix(part.half_life), time.monotonic()
+            actions, began = past_actions(self.tables, self.spec, key[1]).matrix(part.half_life), time.monotonic()
             self._fitted[key] = fit(actions, part)
             self.tally.fitted(part.type, key[1], actions, time.monotonic() - began)
         return self._fitted[key]
@@ -72,6 +73,6 @@ def item_table(tables: Tables, cut: date) -> pa.Table:
     return table
 
 
-def past_actions(tables: Tables, cut: date) -> Past:
-    """The actions of the year up to a cut, as known by then."""
-    return Past.of(tables.arrow(queries.past_actions(cut)))
+def past_actions(tables: Tables, spec: Spec, cut: date) -> Past:
+    """What retrieval learns from: the actions of the year up to a cut, as known by then, weighted as declared."""
+    return Past.of(tables.arrow(queries.past_actions(spec, cut)))

@@ -16,6 +16,7 @@ from tasks.examples.arrays import UNKNOWN
 from tasks.features.warehouse import Tables
 from tasks.spec.attributes import RELATIONS, Attribute
 from tasks.spec.feature_catalog import KEYS, MARTS, ON_DEMAND_MARTS, Entity, MartFeature
+from tasks.spec.kinds import PARTS_OF_1
 from tasks.spec.resolved_features import AttributeFeature, CategoryFeature, Feature, NumberFeature, OverlapFeature
 from tasks.spec.spec import Spec
 from tasks.spec.windows import LONGEST_FEATURE_WINDOW, labels_lookback
@@ -286,9 +287,17 @@ def _joined_for(feature: Feature, tables: type[Tables]) -> list[Joined]:
     return []
 
 
-def past_actions(cut: date) -> str:
-    """Query the actions of the year up to a cut."""
-    return _sql("past_actions", cut=cut, first=cut - LONGEST_FEATURE_WINDOW)
+def past_actions(spec: Spec, cut: date) -> str:
+    """Query what retrieval learns from, of the year up to a cut: actions, or weights where kinds are declared."""
+    first = cut - LONGEST_FEATURE_WINDOW
+    if not spec.interactions.kinds:
+        return _sql("past_actions", cut=cut, first=first)
+    return _sql("past_weights", cut=cut, first=first, kinds=spec.interactions.weighted, parts_of_1=PARTS_OF_1)
+
+
+def past_kinds(spec: Spec, cut: date) -> str:
+    """Query how much of each kind there is in the year up to a cut, and how much of it retrieval learns from."""
+    return _sql("past_kinds", cut=cut, first=cut - LONGEST_FEATURE_WINDOW, kinds=spec.interactions.weighted)
 
 
 def known_items(cut: date) -> str:

@@ -30,7 +30,10 @@ class Actions:
 
 @dataclass(frozen=True, eq=False)
 class Past:
-    """Actions by user, item and age in days, in this order of columns and rows; ids as numbers of sorted names."""
+    """Actions, or what they weigh, by user, item and age in days, in this order of columns and rows.
+
+    Ids are numbers of sorted names.
+    """
 
     users: npt.NDArray[np.str_]
     items: npt.NDArray[np.str_]
@@ -63,9 +66,7 @@ class Past:
         if half_life is not None:
             weight = weight * _decay(half_life, int(self.age.max(initial=0)))[self.age]
         columns = self.items if items is None else items
-        at = np.searchsorted(columns, self.items) if len(columns) else np.zeros(len(self.items), dtype=np.int64)
-        known = at < len(columns)  # `searchsorted` gives the length for what would come after the last
-        known[known] = columns[at[known]] == self.items[known]
+        at, known = self._places(columns)
         keep = known[self.item]
         user, item = self.user[keep], at[self.item[keep]]
         starts = np.flatnonzero(np.diff(user * (len(columns) + 1) + item, prepend=-1))  # -1 is no pair
@@ -74,6 +75,29 @@ class Past:
         matrix = sp.csr_matrix((sums.astype(np.float32), (row, item[starts])), shape=(len(names), len(columns)))
         matrix.sort_indices()
         return Actions(self.users[names], columns, matrix)
+
+    def totals(self, window: int, items: npt.NDArray[np.str_]) -> npt.NDArray[np.float32]:
+        """The sum of each item's actions of the last `window` days.
+
+        Args:
+            window: in days.
+            items: ascending; other items are left out.
+        """
+        import numpy as np
+
+        at, known = self._places(items)
+        keep = known[self.item] & (self.age < window)
+        sums = np.bincount(at[self.item[keep]], weights=self.actions[keep], minlength=len(items))
+        return sums.astype(np.float32)
+
+    def _places(self, columns: npt.NDArray[np.str_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Where the past's items are among columns, ascending, and whether they are."""
+        import numpy as np
+
+        at = np.searchsorted(columns, self.items) if len(columns) else np.zeros(len(self.items), dtype=np.int64)
+        known = at < len(columns)  # `searchsorted` gives the length for what would come after the last
+        known[known] = columns[at[known]] == self.items[known]
+        return at, known
 
 
 def _decay(half_life: int, oldest: int) -> npt.NDArray[np.float64]:

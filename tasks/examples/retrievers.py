@@ -40,10 +40,17 @@ Arrays = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class AsOf:
-    """What is known as of a cut: the actions of the past year, and the items with their features, by id."""
+    """What is known as of a cut.
+
+    Attributes:
+        past: actions of the past year, weighted where the pipeline declares kinds.
+        items: the items with their features, by id.
+        unit: what two different sums of weights differ by at least; None: nothing is weighted.
+    """
 
     past: Past
     items: pa.Table
+    unit: float | None = None
 
     @property
     def item_ids(self) -> npt.NDArray[np.str_]:
@@ -128,16 +135,20 @@ def _fit_item_item(known: Actions, part: ItemItemRetrieval) -> tuple[npt.NDArray
 
 
 def _popularity(part: PopularityRetrieval, now: AsOf, fitted: None) -> Arrays:
-    return {"item_ids": now.item_ids, "scores": now.items[f"item_actions_{part.window}d"].to_numpy()}
+    if now.unit is None:
+        return {"item_ids": now.item_ids, "scores": now.items[f"item_actions_{part.window}d"].to_numpy()}
+    # The mart counts actions, for features; what they weigh is only known of the past that retrieval learns from.
+    return {"item_ids": now.item_ids, "scores": now.past.totals(part.window, now.item_ids)}
 
 
 def _history(part: HistoryRetrieval, now: AsOf, fitted: None) -> Arrays:
-    """Score a user's items by actions, ties by the item's distinct users (a fraction below one action)."""
+    """Score a user's items by actions, ties by the item's distinct users (a fraction of what sums differ by)."""
     import numpy as np
 
     actions = now.past.matrix(None, now.item_ids)
     users = now.items["item_users_365d"].to_numpy().astype(np.float64)
-    fraction = users / (users.max(initial=0.0) + 1.0)  # below 1, so that it never outweighs an action
+    # Below what two sums differ by, so that it only decides between equal ones.
+    fraction = users / (users.max(initial=0.0) + 1.0) * (1.0 if now.unit is None else now.unit)
     return {
         "user_ids": actions.users,
         "item_ids": actions.items,

@@ -62,7 +62,8 @@ def dbt_vars(spec: Spec) -> dict[str, Any]:
     return {
         "pipeline": spec.name,
         "staging": spec.staging,
-        "grades": [rule.variables() for rule in spec.label.grades],
+        "own_kinds": {name: f"{measure}s" for name, measure in spec.interactions.own.items()},
+        "grades": [rule.variables(spec.interactions.names) for rule in spec.label.grades],
         "attribution_minutes": spec.label.attribution_minutes,
         "horizon_days": spec.label.horizon,
         "lateness_days": spec.label.lateness,

@@ -5,11 +5,13 @@ Conditions are parsed where they are needed only: reading a DAG file must not im
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from tasks.spec.explain import misplaced
+from tasks.spec.kinds import KINDS
 from tasks.spec.parts import Part
 from tasks.spec.values import Days, Minutes, SomeDays, Whole
 
@@ -55,18 +57,22 @@ class GradeRule(Part):
     @property
     def looks_back(self) -> bool:
         """Whether the rule needs interactions from before the cut."""
-        from tasks.spec.conditions import LOOKING_BACK, facts
+        from tasks.spec.conditions import looks_back
 
         # A `when` sees a single interaction in the horizon; only facts can look further back.
-        return self.pair is not None and any(name.endswith(LOOKING_BACK) for name in facts(self.pair))
+        return self.pair is not None and looks_back(self.pair)
 
-    def variables(self) -> dict[str, Any]:
-        """Write the rule as the SQL project reads it: the condition written anew, and the facts it mentions."""
+    def variables(self, kinds: Sequence[str] = KINDS) -> dict[str, Any]:
+        """Write the rule as the SQL project reads it: the condition written anew, and the facts it mentions.
+
+        Args:
+            kinds: that the pipeline knows.
+        """
         from tasks.spec.conditions import canonical, facts
 
-        rule: dict[str, Any] = {"grade": self.grade, self.key: canonical(self.condition, self.key)}
+        rule: dict[str, Any] = {"grade": self.grade, self.key: canonical(self.condition, self.key, kinds)}
         if self.pair is not None:
-            rule |= {"facts": list(facts(self.pair)), "looks_back": self.looks_back}
+            rule |= {"facts": list(facts(self.pair, kinds)), "looks_back": self.looks_back}
         return rule
 
 

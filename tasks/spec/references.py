@@ -80,7 +80,7 @@ def _check_source(spec: Spec, problems: _Problems) -> None:
 def _check_labels(spec: Spec, problems: _Problems) -> None:
     for index, rule in enumerate(spec.label.grades):
         try:
-            canonical(rule.condition, rule.key)
+            canonical(rule.condition, rule.key, spec.interactions.names)
         except ValueError as error:
             problems.add(("label", "grades", index, rule.key), str(error))
 

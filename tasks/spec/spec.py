@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, model_validator
 
 from tasks.spec.explain import misplaced
+from tasks.spec.kinds import Interactions
 from tasks.spec.label import Label
 from tasks.spec.parts import (
     Alerts,
@@ -58,6 +59,9 @@ class Spec(Part):
         default=0, description="How many missed days, before the last one, the schedule still runs after an outage."
     )
     source: Source = Field(description="Where the data comes from.")
+    interactions: Interactions = Field(
+        default=Interactions(), description="Own kinds of interactions, and what each counts for retrieval."
+    )
     label: Label = Field(description="What a positive is.")
     examples: Examples = Field(description="What is ranked, and the windows in time.")
     candidates: Candidates = Field(default=Candidates(), description="Which items a list may hold.")

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tasks.spec.conditions import FLAGS, KINDS, MEASURES
+from tasks.spec.conditions import FLAGS, MEASURES
+from tasks.spec.kinds import KINDS
 from tasks.spec.label import GradeRule
 from tests.transforms.project import Warehouse
 

@@ -1,10 +1,14 @@
-{#- What a kind of interaction counts as. The only place that says so. -#}
+{#- What a kind of interaction counts as: the ones that every pipeline knows, and the pipeline's own
+    (`interactions.kinds` of its file). The only place in SQL that says so. -#}
 {% macro kinds(measure=none) -%}
     {%- set measures = {
         'actions': ['play', 'purchase', 'rating', 'click'],
         'saves': ['list_add'],
         'undos': ['cancellation'],
     } -%}
+    {%- for kind, own_measure in var('own_kinds').items() -%}
+        {%- do measures[own_measure].append(kind) -%}
+    {%- endfor -%}
     {%- set chosen = measures[measure] if measure else (measures.values() | sum(start=[])) -%}
     ('{{ chosen | join("', '") }}')
 {%- endmacro %}

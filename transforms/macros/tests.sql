@@ -16,6 +16,15 @@
     {{ 'and' if recent else 'where' }} coalesce(not ({{ expression }}), true)
 {% endtest %}
 
+{#- Every row just built is of a kind that the pipeline knows. -#}
+{% test of_a_known_kind(model, column_name, recent=none) %}
+    select {{ column_name }}, count(*) as copies
+    from {{ model }}
+    {{ just_built(recent) }}
+    {{ 'and' if recent else 'where' }} {{ column_name }} not in {{ kinds() }}
+    group by {{ column_name }}
+{% endtest %}
+
 {#- Every declared number is one of 32 bits, as features are: none is NaN, infinite, or beyond 3.4e38. -#}
 {% test finite_numbers(model, entity, recent=none) %}
     select *

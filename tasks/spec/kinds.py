@@ -37,6 +37,11 @@ def _whole_parts(weight: float) -> float:
     return weight
 
 
+def _double(value: float) -> str:
+    # Without an exponent, SQL reads a DECIMAL, and compares in the precision that that has.
+    return repr(value) if "e" in repr(value) else f"{value!r}e0"
+
+
 Weight = Annotated[Number, Field(ge=1 / PARTS_OF_1, le=1000), AfterValidator(_whole_parts)]
 
 
@@ -59,11 +64,11 @@ class Kind(Part):
 
 
 class WeightedKind(NamedTuple):
-    """A kind that retrieval learns from: its weight in thousandths, and the least value that counts."""
+    """A kind that retrieval learns from: its weight in parts of 1, and the least value that counts, as SQL's DOUBLE."""
 
     name: str
     parts: int
-    least: float | None
+    least: str
 
 
 class Interactions(Part):
@@ -115,7 +120,7 @@ class Interactions(Part):
             kind = self.kinds.get(name, Kind())
             weight = kind.weight or (1.0 if measure == "action" else 0.0)
             if weight:
-                found.append(WeightedKind(name, round(weight * PARTS_OF_1), kind.least))
+                found.append(WeightedKind(name, round(weight * PARTS_OF_1), _double(kind.least or 0.0)))
         return tuple(found)
 
     def least_of(self, name: str) -> float | None:

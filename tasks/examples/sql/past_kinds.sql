@@ -5,9 +5,7 @@ select
     count(*) as happened,
     sum(
         case{% for kind in kinds %}
-            when kind = {{ literal(kind.name) }}{% if kind.least is not none %}
-                and value >= cast({{ literal(kind.least | string) }} as double){% endif %}
-                then 1{% endfor %}
+            when kind = {{ literal(kind.name) }} and value >= {{ kind.least }} then 1{% endfor %}
             else 0
         end
     ) as counted,

@@ -6,9 +6,7 @@ with weighted as (
         item_id,
         cast(occurred_at as date) as day,
         case{% for kind in kinds %}
-            when kind = {{ literal(kind.name) }}{% if kind.least is not none %}
-                and value >= cast({{ literal(kind.least | string) }} as double){% endif %}
-                then {{ kind.parts }}{% endfor %}
+            when kind = {{ literal(kind.name) }} and value >= {{ kind.least }} then {{ kind.parts }}{% endfor %}
             else 0
         end as parts
     from interactions

@@ -44,7 +44,7 @@ def require_positives(tables: Tables, spec: Spec, day: date) -> None:
         )
     for part in past:
         if not part.counted and spec.interactions.least_of(part.kind) is not None:
-            warn("{why}: retrieval learns nothing from it (`interactions.kinds`)", why=said[part.kind])
+            warn("{why}: retrieval learns nothing from them (`interactions.kinds`)", why=said[part.kind])
 
 
 def _why_nothing(spec: Spec, part: PastKind) -> str:

@@ -240,6 +240,8 @@ def test_other_code_forgets_everything(
         ({"label": {"horizon": "2d"}}, True),
         ({"label": {"grades": [{"grade": 1, "when": "kind = 'click'"}]}}, True),
         ({"label": {"grades": [{"grade": 1, "when": "kind='play'"}]}}, False),  # written otherwise, means the same
+        ({"interactions": {"kinds": {"gift": {"counts_as": "save"}}}}, True),
+        ({"interactions": {"kinds": {"play": {"weight": 5, "least": 0.9}}}}, False),  # only retrieval reads these
         ({"sample": {"groups": 5}}, False),
         ({"ranker": {"type": "lightgbm", "rounds": 7}}, False),
     ],
@@ -255,6 +257,7 @@ def test_the_variables_of_dbt_are_the_same_every_day() -> None:
     assert dbt_vars(run_of().spec) == dbt_vars(run_of(as_of="02-09").spec) == {
         "pipeline": "tiny",
         "staging": "simulated",
+        "own_kinds": {},
         "grades": [{"grade": 1, "when": "kind = 'play'"}],
         "attribution_minutes": None,
         "horizon_days": 1,

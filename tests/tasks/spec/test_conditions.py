@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.spec.conditions import FACTS, FLAGS, KINDS, MEASURES, canonical, facts
+from tasks.spec.conditions import DECLARE, FLAGS, MEASURES, canonical, facts, facts_of, looks_back
+from tasks.spec.kinds import KINDS
 from tasks.spec.project import PROJECT
 
 RULE = "expected only comparisons of kind or value with constants, joined by and, or, not"
@@ -108,7 +109,34 @@ def test_a_condition_of_a_pair_is_written_again_too(written: str, sql: str, ment
 
 
 def test_every_kind_has_the_same_facts() -> None:
-    assert len(FACTS) == len(set(FACTS)) == 5 * len(KINDS) + 1
+    kinds = (*KINDS, "gift")
+    assert len(facts_of(kinds)) == len(set(facts_of(kinds))) == 5 * len(kinds) + 1
+
+
+def test_a_kind_of_the_pipelines_own_is_one_like_the_others() -> None:
+    kinds = (*KINDS, "gift_card")
+    assert canonical("kind = 'gift_card' and value > 2", kinds=kinds) == "kind = 'gift_card' AND value > 2"
+    assert canonical("gift_card_count>1", "pair", kinds) == "gift_card_count > 1"
+    # Known kinds come first, whatever the condition mentions first: SQL gets the facts in this order.
+    assert facts("gift_card_last > 1 or play_count = 0", kinds) == ("play_count", "gift_card_last")
+
+
+@pytest.mark.parametrize("key", ["when", "pair"])
+def test_a_kind_that_resembles_none_may_be_one_to_declare(key: Literal["when", "pair"]) -> None:
+    with pytest.raises(ValueError, match=r"unknown (kind|fact) 'zz") as caught:
+        canonical("kind = 'zzzzzzzz'" if key == "when" else "zzzzzzzz > 1", key)
+    assert str(caught.value).endswith(DECLARE)
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("gift_before > 0", True), ("gift_count > 0", False), ("seen_before_count > 0", False),
+        ("play_count > 1 and not rating_follows_play", True),
+    ],
+)  # fmt: skip
+def test_whether_a_condition_looks_back_is_told_without_knowing_the_kinds(condition: str, expected: bool) -> None:
+    assert looks_back(condition) is expected
 
 
 def test_every_fact_is_documented_and_every_rule_of_the_page_is_one() -> None:

@@ -82,6 +82,8 @@ def _value_text(value: dict[str, Any]) -> str:
         return f"list of {_value_text(value.get('items', {}))}"
     if value.get("type") == "object" and isinstance(value.get("additionalProperties"), dict):
         return f"map to {_value_text(value['additionalProperties'])}"
+    if value.get("type") == "object" and "patternProperties" in value:
+        return f"map to {' or '.join(map(_value_text, value['patternProperties'].values()))}"
     # The pattern of a span of days in the spec's parts; the type alone, string, would not tell.
     if value.get("pattern") == r"^\d{1,4}d$":
         return "days, like `28d`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tasks.examples.retrieval_models import Actions, Past, confidence, fit_als
 from tasks.features.build import build_step, needed
 from tasks.runs.run import Run
 from tasks.sources.land import land_step
+from tasks.spec.kinds import Interactions
 from tasks.spec.retrieval import AlsRetrieval
 from tasks.store.files import write_digests
 from tests.tasks.handmade import finish_step
@@ -91,6 +93,16 @@ def test_a_kernel_names_a_folder_only_where_bits_depend_on_it(
         on(kernel, monkeypatch)
         folders.append(cut_folders(run, needed(run)))
     assert (folders[0] == folders[1]) is equal
+
+
+def test_other_weights_are_other_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = built(tmp_path, monkeypatch)
+    folders = []
+    for kinds in ({}, {"purchase": {"weight": 1}}, {"purchase": {"weight": 2}}, {"purchase": {"least": 2}}):
+        spec = run.spec.model_copy(update={"interactions": Interactions.model_validate({"kinds": kinds})})
+        weighted = replace(run, spec=spec)
+        folders.append({folder.name for folder in cut_folders(weighted, needed(weighted)).values()})
+    assert len(set.union(*folders)) == sum(map(len, folders))  # no cut is kept in a folder of the others
 
 
 def test_candidates_made_on_another_processor_are_still_the_runs(

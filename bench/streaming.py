@@ -79,7 +79,7 @@ def measure(run: Run) -> str:
     offsets, grades = group_offsets(examples), examples["grade"].to_numpy()
     truth = truth_of(run, examples)
     contenders = {MODEL: model_scores(run, examples)}
-    contenders |= {name: baseline_rows(examples, name)[0] for name in run.spec.evaluate.baselines}
+    contenders |= {name: baseline_rows(run.spec, examples, name)[0] for name in run.spec.evaluate.baselines}
     contenders |= {"the truth": truth}
     users = examples["user_id"].take(offsets[:-1]).to_pylist()
     blocks, rows = user_blocks(users, INTERVAL_SEED), []

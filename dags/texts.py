@@ -28,7 +28,7 @@ def page(spec: Spec) -> str:
             f"| **Examples** | {spec.examples.kind}: {spec.examples.train} days to train on, "
             f"{spec.examples.test} days to evaluate on |",
             f"| **Features** | {', '.join(f'`{name}`' for name in spec.features)} |",
-            f"| **Retrieval** | {', '.join(part.type for part in spec.retrieval)} |",
+            f"| **Retrieval** | {', '.join(part.identity for part in spec.retrieval)} |",
             f"| **Model** | {spec.ranker.type}, {spec.ranker.objective}, {by} |",
             f"| **Metrics** | {', '.join(spec.evaluate.metrics)} |",
             *(f"| **Gate** | {_gate(gate)} |" for gate in spec.gates),

@@ -57,11 +57,14 @@ def allowed(seen: SeenRule, users: Strings, candidates: Candidates) -> Candidate
 
 
 def scores_of(
-    retrievers: Sequence[tuple[Retriever, int]], users: Strings, candidates: Candidates
+    names: Sequence[str], retrievers: Sequence[tuple[Retriever, int]], users: Strings, candidates: Candidates
 ) -> dict[str, Singles]:
-    """Return `<type>_score` of each candidate for each retriever; NaN where it has none."""
+    """Return `<name>_score` of each candidate for each retriever; NaN where it has none."""
     rows = candidates.rows
-    return {f"{retriever.slug}_score": retriever.score(users, rows, candidates.items) for retriever, _ in retrievers}
+    return {
+        f"{name}_score": retriever.score(users, rows, candidates.items)
+        for name, (retriever, _) in zip(names, retrievers, strict=True)
+    }
 
 
 def ranks_of(candidates: Candidates, scores: Singles) -> Singles:

@@ -88,8 +88,8 @@ class Wiring:
 
     def ranker(self, node: ScoringRankerNode) -> ScoringRanker:
         """Build an executable ranker; its retrievers serve as candidates and as features."""
-        by_type: dict[str, Retriever] = {
-            part.type: self.retriever(part.type, part.artifact) for part in node.retrieve.of
+        by_name: dict[str, Retriever] = {
+            part.identity: self.retriever(part.type, part.artifact) for part in node.retrieve.of
         }
         seen: SeenRule | None = None
         strengths = []
@@ -100,8 +100,8 @@ class Wiring:
                 past = self.past(rule.artifact)
                 seen = ExcludeSeen(past) if isinstance(rule, ExcludeSeenNode) else OnlySeen(past)
         return ScoringRanker(
-            retrievers=tuple((by_type[part.type], part.k) for part in node.retrieve.of),
-            scorer=self._scorer(node.scorer, by_type),
+            retrievers=tuple((by_name[part.identity], part.k) for part in node.retrieve.of),
+            scorer=self._scorer(node.scorer, by_name),
             seen=seen,
             diversify=tuple(strengths),
             catalogue=self.catalogue,
@@ -115,11 +115,11 @@ class Wiring:
         texts = np.array(table.attribute(node.by), dtype=np.str_)[table.find(np.arange(len(self.catalogue.items)))]
         return np.unique(texts, return_inverse=True)[1].astype(np.int32)
 
-    def _scorer(self, node: FeatureScorerNode, by_type: dict[str, Retriever]) -> FeatureScorer:
+    def _scorer(self, node: FeatureScorerNode, by_name: dict[str, Retriever]) -> FeatureScorer:
         names = tuple(feature.name for feature in node.features)
         return FeatureScorer(
             names=names,
-            features=tuple(self._feature(feature, by_type) for feature in node.features),
+            features=tuple(self._feature(feature, by_name) for feature in node.features),
             function=self._function(node, names),
             catalogue=self.catalogue,
         )
@@ -139,9 +139,9 @@ class Wiring:
         overlap: Overlap = self._loaded[key]
         return overlap
 
-    def _feature(self, node: FeatureNode, by_type: dict[str, Retriever]) -> Feature:
+    def _feature(self, node: FeatureNode, by_name: dict[str, Retriever]) -> Feature:
         if isinstance(node, RankNode):
-            return Rank(by_type[node.of])
+            return Rank(by_name[node.of])
         if isinstance(node, CategoryNode):
             table = self.table(node.artifact, node.entity)
             codes = table.codes(node.name, self.categories(node.categories_artifact, node.name))
@@ -158,7 +158,7 @@ class Wiring:
             return Lookup(table, table.feature(node.name), default)
         if isinstance(node, DotNode):
             return Score(self.retriever("ALS", node.artifact), default)
-        return Score(by_type[node.of], default)
+        return Score(by_name[node.of], default)
 
     def _function(self, node: FeatureScorerNode, names: tuple[str, ...]) -> Trees | Linear | Column:
         function = node.function

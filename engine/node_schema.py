@@ -35,8 +35,17 @@ class Closed(BaseModel):
 
 class _RetrieverNode(Closed):
     type: str  # narrowed by each type; declared here to come first in the schema
+    # Left out where it is absent, so that a version without names has the bytes that it had before there were any.
+    name: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
+        default=None, exclude_if=lambda name: name is None
+    )
     k: Count
     artifact: ArtifactName
+
+    @property
+    def identity(self) -> str:
+        """What features call it: its name, or its type where it has none."""
+        return self.name or self.type
 
 
 class AlsNode(_RetrieverNode):
@@ -89,23 +98,26 @@ class LookupNode(Closed):
 
 
 class ScoreNode(Closed):
-    """A feature: the score of the pair by one of the ranker's retrievers, whether or not that retrieved it."""
+    """A feature: the score of the pair by one of the ranker's retrievers, whether or not that retrieved it.
+
+    `of` is the retriever's name, or its type where it has none.
+    """
 
     type: Literal["Score"] = "Score"
     name: str
-    of: Literal["ALS", "Popularity", "History", "ItemItem"]
+    of: str
     default: FiniteFloat | None
 
 
 class RankNode(Closed):
     """A feature: the candidate's rank, from 0, among the request's candidates by the score of a retriever.
 
-    Equal scores by item number; candidates without a score come last.
+    `of` as of `Score`. Equal scores by item number; candidates without a score come last.
     """
 
     type: Literal["Rank"] = "Rank"
     name: str
-    of: Literal["ALS", "Popularity", "History", "ItemItem"]
+    of: str
 
 
 class DotNode(Closed):
@@ -265,13 +277,16 @@ class ScoringRankerNode(Closed):
         # The two rules together would leave nothing, and one of them twice would be about two pasts.
         if sum(isinstance(rule, ExcludeSeenNode | OnlySeenNode) for rule in self.rerank) > 1:
             raise ValueError("more than one of ExcludeSeen and OnlySeen; a ranker may have one")
-        # Features name a retriever by its type.
-        types = [retriever.type for retriever in self.retrieve.of]
-        if len(set(types)) < len(types):
-            raise ValueError("a retriever type stands twice in one union; each may stand once")
+        names = [retriever.identity for retriever in self.retrieve.of]
+        if len(set(names)) < len(names):
+            twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
+            raise ValueError(f"two retrievers of one union are called {twice}; several of one type need names")
         for feature in self.scorer.features:
-            if isinstance(feature, ScoreNode | RankNode) and feature.of not in types:
-                raise ValueError(f"feature {feature.name!r} is of the score of {feature.of}, which does not retrieve")
+            if isinstance(feature, ScoreNode | RankNode) and feature.of not in names:
+                raise ValueError(
+                    f"feature {feature.name!r} is of the score of {feature.of}, which does not retrieve"
+                    f"{nearest(feature.of, names)}"
+                )
         return self
 
 

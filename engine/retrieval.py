@@ -29,8 +29,6 @@ from engine.topk import Table, pair_dots, sparse_scores, top_k
 class Retriever(Protocol):
     """What all retrievers offer (see the module's text)."""
 
-    slug: ClassVar[str]
-
     def retrieve(self, users: Strings, k: int) -> Ragged:
         """Return up to k items of each user, best first."""
 
@@ -60,7 +58,6 @@ class _OfUsers:
 class Als(_OfUsers):
     """Dot products of user and item factors (Hu, Koren & Volinsky, 2008)."""
 
-    slug: ClassVar[str] = "als"
     LAYOUT: ClassVar[Layout] = {
         **_OfUsers.LAYOUT,
         "user_factors": "f4:2",
@@ -111,7 +108,6 @@ class Als(_OfUsers):
 class Popularity:
     """The same list for everybody."""
 
-    slug: ClassVar[str] = "popularity"
     LAYOUT: ClassVar[Layout] = {"item_ids": "U:1", "scores": "f4:1"}
 
     scores: Singles
@@ -146,7 +142,6 @@ class Popularity:
 class History(_OfUsers):
     """Items of a user's own past with a score each, also used as the list of what a user has seen."""
 
-    slug: ClassVar[str] = "history"
     LAYOUT: ClassVar[Layout] = {**_OfUsers.LAYOUT, "offsets": "i8:1", "items": "i4:1", "scores": "f4:1"}
 
     offsets: Offsets
@@ -211,7 +206,6 @@ class History(_OfUsers):
 class ItemItem:
     """Item similarities summed over the user's past: score = Σ weight × similarity (EASE, SAR, item-kNN)."""
 
-    slug: ClassVar[str] = "item_item"
     LAYOUT: ClassVar[Layout] = {**History.LAYOUT, "starts": "i8:1", "neighbours": "i4:1", "similarity": "f4:1"}
 
     past: History

@@ -147,9 +147,11 @@ def retrieved(run: Run, users: list[str]) -> pa.Table:
     items, retrievers = load_retrievers(run.spec, folder)
     names = np.asarray(users, dtype=np.str_)
     pairs = union(retrievers, names, load_rule(run.spec, folder, items))
-    scores: dict[str, Any] = scores_of(retrievers, names, pairs)
+    scores: dict[str, Any] = scores_of([part.identity for part in run.spec.retrieval], retrievers, names, pairs)
     if run.spec.examples.kind == "snapshots":
-        scores |= {f"{part.type}_rank": ranks_of(pairs, scores[f"{part.type}_score"]) for part in run.spec.retrieval}
+        scores |= {
+            f"{part.identity}_rank": ranks_of(pairs, scores[f"{part.identity}_score"]) for part in run.spec.retrieval
+        }
     owner, size = names[pairs.rows], len(pairs.items)
     return pa.table(
         {

@@ -98,7 +98,8 @@ def _features() -> Iterator[str]:
         yield f"| `{feature.name}` | `{feature.mart}` | {feature.default:g} | {feature.description} |"
     yield ""
     yield from _attributes()
-    yield "Each retrieval of a pipeline adds `<type>_score` and, for snapshots, `<type>_rank` among the candidates."
+    yield "Each retrieval of a pipeline adds `<name>_score` and, for snapshots, `<name>_rank` among the candidates."
+    yield "Without a name it is called by its type."
     yield ""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from engine.metrics import Metric, parse_metric
+from engine.metrics import parse_metric
 from tasks.evaluation.held_out import HeldOut, baseline_rows
 from tasks.spec.parts import BEST_BASELINE, BeatsGate
 from tasks.spec.spec import Spec
@@ -93,9 +93,8 @@ def baselines_of(spec: Spec, held_out: HeldOut, truth: pa.Table | None, groups: 
         groups: every contender's value of every metric.
     """
     relevant, seen = _relevant(held_out, truth)
-    primary = parse_metric(spec.gates[0].metric)
     once = spec.candidates.seen == "keep" and never_repeats(relevant, seen)
-    findings = [_finding(name, held_out, groups, primary, once=once) for name in spec.evaluate.baselines]
+    findings = [_finding(spec, name, held_out, groups, once=once) for name in spec.evaluate.baselines]
     return Baselines(rule=spec.candidates.seen, relevant=relevant, repeated=seen, findings=tuple(findings))
 
 
@@ -109,11 +108,12 @@ def _relevant(held_out: HeldOut, truth: pa.Table | None) -> tuple[int, int]:
     return int(np.count_nonzero(hits)), int(np.count_nonzero(hits & held_out.table["seen"].to_numpy()))
 
 
-def _finding(name: str, held_out: HeldOut, groups: GroupValues, primary: Metric, *, once: bool) -> BaselineFinding:
+def _finding(spec: Spec, name: str, held_out: HeldOut, groups: GroupValues, *, once: bool) -> BaselineFinding:
+    primary = parse_metric(spec.gates[0].metric)
     k = primary.k or DEPTH
     columns = {key.metric: column for key, column in groups.values.items() if key.contender == name}
     values = {metric: json_number(_mean(column), DIGITS) for metric, column in columns.items()}
-    share = _seen_share(held_out, name, k)
+    share = _seen_share(held_out, baseline_rows(spec, held_out.table, name), k)
     return BaselineFinding(
         of=name,
         values=values,
@@ -130,13 +130,13 @@ def _why_vacuous(value: float | None, share: float, k: int, *, once: bool) -> st
     return None
 
 
-def _seen_share(held_out: HeldOut, baseline: str, k: int) -> float:
+def _seen_share(held_out: HeldOut, baseline: tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]], k: int) -> float:
     """Measure the share of the top k of a baseline's lists that was seen before; NaN without a list."""
     import numpy as np
 
     from engine.arrays import group_of_row
 
-    scores, listed = baseline_rows(held_out.table, baseline)
+    scores, listed = baseline
     rows = group_of_row(held_out.offsets)[listed]
     # A list's rows are in the order of item ids, by which equal scores are ranked.
     order = np.lexsort((np.arange(len(rows)), -scores[listed], rows))

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from engine.retrieval import Retriever
     from engine.seen import SeenRule
     from tasks.runs.run import Run
+    from tasks.spec.spec import Spec
 
     Floats = npt.NDArray[np.float64]
 
 UNION = "union"
-"""What all retrievers find together, in place of a type of retrieval."""
+"""What all retrievers find together, in place of the name of one."""
 INTERVAL_SEED = 0
 DIGITS = 12
 """Decimals on disk: the last bits of a mean depend on the order of the sum."""
@@ -45,7 +46,7 @@ class RetrieverRecall(Record):
     Attributes:
         k: candidates that count.
         candidates: mean number of those that there are, by held-out list.
-        recall: mean over the lists, with its interval; `of` is the type of the retrieval, or `union`.
+        recall: mean over the lists, with its interval; `of` is the name of the retrieval, or `union`.
     """
 
     k: int
@@ -121,7 +122,7 @@ def candidate_recall(run: Run, held_out: HeldOut, consumed: Consumed) -> tuple[R
         items, retrievers, seen = _retrievers(run, cut)
         names, owner = np.unique(users[groups].astype(np.str_), return_inverse=True)
         wanted = consumed.only(groups)
-        for of, lists in _lists(retrievers, names, seen):
+        for of, lists in _lists(run.spec, retrievers, names, seen):
             for name, k in (key for key in cutoffs if key[0] == of):
                 found = _first(lists, owner, k)
                 sizes[name, k][groups] = np.diff(found.offsets)
@@ -147,10 +148,10 @@ def _figure(of: str, k: int, span: Interval, candidates: float) -> RetrieverReca
 
 
 def _cutoffs(run: Run) -> list[tuple[str, int]]:
-    """The (type, k) to measure: each retriever with its own k, and with the least k of all, to compare them by."""
+    """The (name, k) to measure: each retriever with its own k, and with the least k of all, to compare them by."""
     parts = run.spec.retrieval
     least = min(part.k for part in parts)
-    of_each: list[tuple[str, int]] = [(part.type, k) for part in parts for k in sorted({least, part.k})]
+    of_each: list[tuple[str, int]] = [(part.identity, k) for part in parts for k in sorted({least, part.k})]
     return [*of_each, (UNION, sum(part.k for part in parts))] if len(parts) > 1 else of_each
 
 
@@ -161,20 +162,20 @@ def _retrievers(run: Run, cut: date) -> tuple[Items, list[tuple[Retriever, int]]
 
     folder = made_folders(run)[cut]
     rule = () if run.spec.candidates.seen == "keep" else (SEEN_FILE,)
-    for name in ("catalogue.parquet", *rule, *(f"{part.type}.npz" for part in run.spec.retrieval)):
+    for name in ("catalogue.parquet", *rule, *(part.file for part in run.spec.retrieval)):
         checked_file(folder, name)
     items, retrievers = load_retrievers(run.spec, folder)
     return items, retrievers, load_rule(run.spec, folder, items)
 
 
 def _lists(
-    retrievers: Sequence[tuple[Retriever, int]], users: npt.NDArray[np.str_], seen: SeenRule | None
+    spec: Spec, retrievers: Sequence[tuple[Retriever, int]], users: npt.NDArray[np.str_], seen: SeenRule | None
 ) -> Iterator[tuple[str, Candidates]]:
     """Yield the candidates of each user by each retriever, then by all of them."""
     from engine.candidates import union
 
-    for retriever, k in retrievers:
-        yield retriever.slug, union([(retriever, k)], users, seen)
+    for part, retriever in zip(spec.retrieval, retrievers, strict=True):
+        yield part.identity, union([retriever], users, seen)
     yield UNION, union(retrievers, users, seen)
 
 

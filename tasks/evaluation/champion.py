@@ -253,7 +253,9 @@ def _same_retrieval(ours: Spec, theirs: Spec, names: Iterable[str]) -> None:
     for name in names:
         used = of_theirs.get(name)  # None: a column of a mart
         if used is not None and used != of_ours.get(name):
-            raise _Incomparable(f"its feature {name} comes from other settings of the retrieval {used.retrieval.type}")
+            raise _Incomparable(
+                f"its feature {name} comes from other settings of the retrieval {used.retrieval.identity}"
+            )
         if isinstance(used, RetrievalRank) and theirs.candidates != ours.candidates:
             raise _Incomparable(
                 f"its feature {name} is a place among candidates of another rule for seen items, "

@@ -72,7 +72,7 @@ def diagnose(run: Run, table: pa.Table, scores: Floats, last: Champion, k: int) 
     held_out = HeldOut.of(run.spec, table, truth)
     consumed = Consumed.of(held_out, truth)
     places = {MODEL: held_out.places(scores)}
-    places |= {name: held_out.places(*baseline_rows(table, name)) for name in run.spec.evaluate.baselines}
+    places |= {name: held_out.places(*baseline_rows(run.spec, table, name)) for name in run.spec.evaluate.baselines}
     if last.scores is not None:
         places[CHAMPION] = held_out.places(last.scores)
     folders = _folders(run, set(held_out.group_rows["cut"].to_pylist()))

@@ -116,7 +116,7 @@ def rank_groups(run: Run, held_out: HeldOut, champion: Champion | None = None) -
 
 def _contenders(run: Run, table: pa.Table, champion: Champion | None) -> dict[str, Rows]:
     contenders: dict[str, Rows] = {MODEL: (model_scores(run, table), None)}
-    contenders |= {name: baseline_rows(table, name) for name in run.spec.evaluate.baselines}
+    contenders |= {name: baseline_rows(run.spec, table, name) for name in run.spec.evaluate.baselines}
     if run.spec.publish.refit:
         contenders[REFIT] = (model_scores(run, table, "published.txt"), None)
     if champion is not None and champion.scores is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.examples.arrays import group_offsets
 from tasks.spec.parts import LOGGED_ORDER
+from tasks.spec.retrieval import HistoryRetrieval
 from tasks.spec.spec import Spec
 
 if TYPE_CHECKING:
@@ -102,11 +103,11 @@ def truth_of(run: Run) -> pa.Table | None:
     return truth.filter(pa.compute.is_in(truth["cut"], cuts))
 
 
-def baseline_rows(table: pa.Table, baseline: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+def baseline_rows(spec: Spec, table: pa.Table, baseline: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Score every row by a baseline, and mark the rows that are in its list.
 
-    `logged_order` is the order in which items were shown. Others are retrieval types; `history` lists the user's own
-    items only.
+    `logged_order` is the order in which items were shown. Others are names of retrievals; one of the type `history`
+    lists the user's own items only.
     """
     import numpy as np
 
@@ -114,7 +115,8 @@ def baseline_rows(table: pa.Table, baseline: str) -> tuple[npt.NDArray[np.float6
         return -table["position"].to_numpy().astype(np.float64), np.ones(table.num_rows, dtype=bool)
     scores = table[f"{baseline}_score"].to_numpy().astype(np.float64)
     # Examples have 0 where a retrieval has no score.
-    return scores, scores > 0 if baseline == "history" else np.ones(table.num_rows, dtype=bool)
+    own_items_only = any(isinstance(part, HistoryRetrieval) and part.identity == baseline for part in spec.retrieval)
+    return scores, scores > 0 if own_items_only else np.ones(table.num_rows, dtype=bool)
 
 
 def _group_rows(spec: Spec, table: pa.Table, truth: pa.Table | None) -> pa.Table:

@@ -179,7 +179,7 @@ def _yardstick(spec: Spec, held_out: HeldOut, baselines: Mapping[str, Floats]) -
     no_order = metric(held_out.lists(equal))
     references = {NO_ORDER: no_order, **baselines}
     best = max(references, key=lambda name: _mean(references[name]))
-    aucs = [_mean(held_out.auc(baseline_rows(held_out.table, name)[0])) for name in baselines]
+    aucs = [_mean(held_out.auc(baseline_rows(spec, held_out.table, name)[0])) for name in baselines]
     return Yardstick(
         metric=metric,
         no_order=no_order,

@@ -193,12 +193,12 @@ def _write_candidates(tables: Tables, tally: RetrievalTally, cut: date, folder: 
     else:
         rows, users, pairs = _snapshot(tables, cut, items, retrievers, seen)
         tally.retrieved(cut, np.diff(pairs.offsets))
-    scores = scores_of(retrievers, users, pairs)
+    scores = scores_of([part.identity for part in spec.retrieval], retrievers, users, pairs)
     # NaN becomes null, which SQL replaces by the default; it would take NaN for a number.
     columns = {name: pa.array(values, from_pandas=True) for name, values in scores.items()}
     if spec.examples.kind == "snapshots":
         for part in spec.retrieval:
-            columns[f"{part.type}_rank"] = pa.array(ranks_of(pairs, scores[f"{part.type}_score"]))
+            columns[f"{part.identity}_rank"] = pa.array(ranks_of(pairs, scores[f"{part.identity}_score"]))
     table = pa.table({**rows, **columns})
     pq.write_table(table, folder / CANDIDATES, compression="zstd")
     tally.wrote(table.num_rows)

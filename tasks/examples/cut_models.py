@@ -45,7 +45,7 @@ class Models:
         now = AsOf(past_actions(self.tables, self.spec, cut), items, unit)
         for part in self.spec.retrieval:
             arrays = model_of(part).arrays(part, now, self._fit(part, cut))
-            save_arrays(folder / f"{part.type}.npz", **arrays)
+            save_arrays(folder / part.file, **arrays)
         write_seen(self.tables, self.spec, cut, folder)
 
     def _fit(self, part: Any, cut: date) -> Any:
@@ -53,11 +53,11 @@ class Models:
         fit = model_of(part).fit
         if fit is None:
             return None
-        key = part.type, refit_day(cut, self.spec.start, part.refit)
+        key = part.identity, refit_day(cut, self.spec.start, part.refit)
         if key not in self._fitted:
             actions, began = past_actions(self.tables, self.spec, key[1]).matrix(part.half_life), time.monotonic()
             self._fitted[key] = fit(actions, part)
-            self.tally.fitted(part.type, key[1], actions, time.monotonic() - began)
+            self.tally.fitted(part.identity, key[1], actions, time.monotonic() - began)
         return self._fitted[key]
 
 

@@ -188,9 +188,7 @@ def load_retrievers(spec: Spec, folder: Path) -> tuple[Items, list[tuple[Retriev
 
     catalogue = pq.read_table(folder / "catalogue.parquet")
     items = Items(Ids.of(texts(catalogue["item_id"]), "catalogue"), catalogue["available"].to_numpy())
-    return items, [
-        (RETRIEVERS[model_of(part).node].load(folder / f"{part.type}.npz", items), part.k) for part in spec.retrieval
-    ]
+    return items, [(RETRIEVERS[model_of(part).node].load(folder / part.file, items), part.k) for part in spec.retrieval]
 
 
 def blas_kernels(parts: Iterable[Retrieval]) -> list[str]:

@@ -31,7 +31,7 @@ def _feature_node(feature: Feature) -> FeatureNode:
         return LookupNode(name=feature.name, entity=feature.entity, default=feature.default, artifact=path)
     if isinstance(feature, AttributeFeature):
         return _attribute_node(feature)
-    named = {"name": feature.name, "of": model_of(feature.retrieval).node}
+    named = {"name": feature.name, "of": feature.retrieval.name or model_of(feature.retrieval).node}
     if isinstance(feature, RetrievalRank):
         return RankNode.model_validate(named)
     return ScoreNode.model_validate({**named, "default": 0.0})
@@ -58,7 +58,8 @@ def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:
     from engine.node_schema import FeatureScorerNode, ScoringRankerNode, TreesNode, UnionNode
 
     parts = [
-        {"type": model_of(part).node, "k": part.k, "artifact": f"retrieval/{part.type}.npz"} for part in spec.retrieval
+        {"type": model_of(part).node, "name": part.name, "k": part.k, "artifact": f"retrieval/{part.file}"}
+        for part in spec.retrieval
     ]
     return ScoringRankerNode(
         retrieve=UnionNode.model_validate({"of": parts}),

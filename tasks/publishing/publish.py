@@ -87,7 +87,7 @@ def copy_artifacts(run: Run, folder: Path) -> list[str]:
     """Copy everything the ranker reads into a version's folder, and list the names."""
     models, sample = made_folders(run)[run.as_of], run.step_dir("sample")
     sources = {"catalogue.parquet": checked_file(models, "catalogue.parquet")}
-    sources |= {f"retrieval/{part.type}.npz": checked_file(models, f"{part.type}.npz") for part in run.spec.retrieval}
+    sources |= {f"retrieval/{part.file}": checked_file(models, part.file) for part in run.spec.retrieval}
     if run.spec.candidates.seen != "keep":
         sources[SEEN_ARTIFACT] = checked_file(models, SEEN_FILE)
     served = sorted(path.name for path in (sample / "serving").glob("*.parquet"))

@@ -43,17 +43,17 @@ def changed_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Chan
 def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the values of a pipeline file with their keys, such as `ranker.rounds` or `retrieval[als].k`.
 
-    A list of plain values is one value. Entries of other lists are named by their `type` where that tells them apart,
-    and else by number, so that a new retriever does not change the keys of those behind it.
+    A list of plain values is one value. Entries of other lists are named by their `name`, or else their `type`, where
+    that tells them apart, and else by number, so that a new retriever does not change the keys of those behind it.
     """
     if isinstance(value, Mapping):
         for name, member in value.items():
             yield from leaves(member, f"{key}.{name}" if key else str(name))
     elif isinstance(value, list) and value and all(isinstance(member, Mapping) for member in value):
-        types = [member.get("type") for member in value]
-        named = None not in types and len(set(map(str, types))) == len(types)
-        for number, (type_, member) in enumerate(zip(types, value, strict=True), 1):
-            yield from leaves(member, f"{key}[{type_ if named else number}]")
+        names = [member.get("name") or member.get("type") for member in value]
+        named = None not in names and len(set(map(str, names))) == len(names)
+        for number, (name, member) in enumerate(zip(names, value, strict=True), 1):
+            yield from leaves(member, f"{key}[{name if named else number}]")
     else:
         yield key, value
 
@@ -78,8 +78,9 @@ def _entries(values: Mapping[str, Any]) -> set[str]:
 
 def _settings(values: Mapping[str, Any], entry: str) -> str:
     own = {key.removeprefix(f"{entry}."): value for key, value in values.items() if key.startswith(f"{entry}.")}
-    # The type is the name of the entry already.
-    texts = [f"{key} {_shown(value)}" for key, value in own.items() if key != "type" and value is not None]
+    # What the entry is called stands before it already.
+    called = [key for key in ("name", "type") if entry.endswith(f"[{own.get(key)}]")]
+    texts = [f"{key} {_shown(value)}" for key, value in own.items() if key not in called and value is not None]
     return f": {', '.join(texts)}" if texts else ""
 
 

@@ -181,7 +181,8 @@ class Evaluate(Part):
 
     metrics: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="Like ndcg@10, mrr, fpc.")
     baselines: tuple[str, ...] = Field(
-        default=("popularity", "history"), description="Retrieval types, or `logged_order`: items as they were shown."
+        default=("popularity", "history"),
+        description="Names of retrievals, or `logged_order`: items as they were shown.",
     )
     slices: tuple[Column, ...] = Field(default=(), description="User attributes to look at one by one.")
     acknowledged: dict[str, Reason] = Field(

@@ -15,6 +15,7 @@ from tasks.spec.conditions import canonical
 from tasks.spec.feature_catalog import feature_catalog
 from tasks.spec.parts import BEST_BASELINE, LOGGED_ORDER, BeatsGate, FilesSource, LightGBM, SnapshotExamples
 from tasks.spec.project import TRANSFORMS
+from tasks.spec.retrieval import name_problems
 from tasks.spec.spec import Spec
 from tasks.spec.windows import first_as_of, why_first
 from tasks.spec.yaml_lines import Document, nearest
@@ -40,9 +41,9 @@ class _Problems:
 
 
 def baseline_names(spec: Spec) -> list[str]:
-    """Names that `evaluate.baselines` may hold: retrieval types, and the logged order where there is one."""
+    """Names that `evaluate.baselines` may hold: names of retrievals, and the logged order where there is one."""
     logged = [LOGGED_ORDER] if spec.examples.kind == "impressions" else []
-    return [part.type for part in spec.retrieval] + logged
+    return [part.identity for part in spec.retrieval] + logged
 
 
 def check_references(spec: Spec, document: Document) -> None:
@@ -54,7 +55,7 @@ def check_references(spec: Spec, document: Document) -> None:
     problems = _Problems(document)
     for check in (
         _check_source, _check_labels, _check_attribution, _check_features, _check_attributes, _check_retrieval,
-        _check_position_bias,
+        _check_names_of_retrieval, _check_position_bias,
         _check_tune, _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows, _check_monitor,
     ):  # fmt: skip
         check(spec, problems)
@@ -116,11 +117,7 @@ def _check_attributes(spec: Spec, problems: _Problems) -> None:
 
 
 def _check_retrieval(spec: Spec, problems: _Problems) -> None:
-    seen: set[str] = set()
     for index, part in enumerate(spec.retrieval):
-        if part.type in seen:
-            problems.add(("retrieval", index, "type"), f"the retrieval {part.type!r} is listed twice")
-        seen.add(part.type)
         # Popularity is read from that column, so it only has the mart's windows.
         if part.type == "popularity" and f"item_actions_{part.window}d" not in feature_catalog().features:
             spans = sorted(name for name in feature_catalog().features if name.startswith("item_actions_"))
@@ -134,6 +131,13 @@ def _check_retrieval(spec: Spec, problems: _Problems) -> None:
                 "found 'history' with `candidates: {seen: exclude}`: all it retrieves is what somebody has seen; leave "
                 "it out",
             )
+
+
+def _check_names_of_retrieval(spec: Spec, problems: _Problems) -> None:
+    columns = {*feature_catalog().features, *(part.name for part in spec.attributes)}
+    columns |= {feature.name for feature in spec.attribute_features}
+    for index, key, text in name_problems(spec.retrieval, columns):
+        problems.add(("retrieval", index, key), text)
 
 
 def _check_position_bias(spec: Spec, problems: _Problems) -> None:

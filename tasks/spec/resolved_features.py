@@ -53,7 +53,7 @@ class _OfRetrieval:
     @property
     def name(self) -> str:
         """Column of the examples, as the pipeline file spells it."""
-        return f"{self.retrieval.type}_{self.SUFFIX}"
+        return f"{self.retrieval.identity}_{self.SUFFIX}"
 
 
 @dataclass(frozen=True)

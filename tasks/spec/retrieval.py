@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator, Sequence, Set
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from tasks.spec.parts import Part
-from tasks.spec.values import NonNegativeInt, PositiveFloat, PositiveInt, SomeDays, Whole
+from tasks.spec.values import NonNegativeInt, PositiveFloat, PositiveInt, RetrieverName, SomeDays, Whole
 
 
-class AlsRetrieval(Part):
+class _Retrieval(Part):
+    """What every type of retrieval has."""
+
+    type: str  # narrowed by each type
+    # Left out where it is absent: a retrieval without a name stays, byte for byte, what it was before there were any.
+    name: RetrieverName | None = Field(
+        default=None,
+        exclude_if=lambda name: name is None,
+        description="What its features, its file and its figures are called; the type if absent. Several of one type "
+        "need names.",
+    )
+
+    @property
+    def identity(self) -> str:
+        """What tells it apart from the others of a pipeline."""
+        return self.name or self.type
+
+    @property
+    def file(self) -> str:
+        """Name of its file among those of a cut, and of a version's retrieval."""
+        return f"{self.identity}.npz"
+
+
+class AlsRetrieval(_Retrieval):
     """Implicit-feedback matrix factorization (Hu, Koren, Volinsky 2008)."""
 
     type: Literal["als"]
@@ -45,7 +69,7 @@ class AlsRetrieval(Part):
         return self
 
 
-class PopularityRetrieval(Part):
+class PopularityRetrieval(_Retrieval):
     """The items with most actions in a trailing window."""
 
     type: Literal["popularity"]
@@ -53,14 +77,14 @@ class PopularityRetrieval(Part):
     k: PositiveInt = Field(description="Items retrieved.")
 
 
-class HistoryRetrieval(Part):
+class HistoryRetrieval(_Retrieval):
     """The user's own items of the last year, most used first, ties by distinct users."""
 
     type: Literal["history"]
     k: PositiveInt = Field(description="Items retrieved for each user.")
 
 
-class ItemItemRetrieval(Part):
+class ItemItemRetrieval(_Retrieval):
     """EASE, a closed-form item-item model (Steck 2019), applied to the square roots of the user's actions.
 
     Its matrix holds every pair of items: 10,000 items need about 1.5 GiB, 20,000 about 6; beyond
@@ -79,3 +103,37 @@ class ItemItemRetrieval(Part):
 Retrieval = Annotated[
     AlsRetrieval | PopularityRetrieval | HistoryRetrieval | ItemItemRetrieval, Field(discriminator="type")
 ]
+TYPES = frozenset(str(get_args(part.model_fields["type"].annotation)[0]) for part in get_args(get_args(Retrieval)[0]))
+TAKEN_NAMES = frozenset(
+    {
+        # Baselines that are no retrievals, and what figures are of beside baselines.
+        "logged_order", "policy", "best_baseline", "model", "model_without_rerank", "refit", "champion", "union",
+        "seen",  # a file of the same folder
+    }
+)  # fmt: skip
+
+
+def name_problems(parts: Sequence[Retrieval], columns: Set[str]) -> Iterator[tuple[int, str, str]]:
+    """Yield (place in the list, key, what is wrong) of names that would stand for two things.
+
+    Args:
+        parts: the retrievals of a pipeline.
+        columns: what else examples have as columns: features of the marts, attributes and their features.
+    """
+    named: set[str] = set()
+    for index, part in enumerate(parts):
+        key = "type" if part.name is None else "name"
+        if part.identity in named:
+            yield index, key, f"the retrieval {part.identity!r} is listed twice; give one of them another `name`"
+        elif part.name in TAKEN_NAMES:
+            yield index, key, f"found {part.name!r}, which is called so already; expected another name"
+        elif part.name in TYPES - {part.type}:
+            yield index, key, f"found {part.name!r}, which is another type of retrieval; expected another name"
+        named.add(part.identity)
+        for column in sorted(columns & {f"{part.identity}_score", f"{part.identity}_rank"}):
+            yield (
+                index,
+                key,
+                f"its feature would be {column!r}, as a column of a mart or an attribute is called already; expected "
+                f"another `name` than {part.identity!r}",
+            )

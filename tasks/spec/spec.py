@@ -66,7 +66,7 @@ class Spec(Part):
     examples: Examples = Field(description="What is ranked, and the windows in time.")
     candidates: Candidates = Field(default=Candidates(), description="Which items a list may hold.")
     features: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        description="Columns of the marts, attributes (docs/features.md), or `<retrieval type>_score`."
+        description="Columns of the marts, attributes (docs/features.md), or `<retrieval>_score`."
     )
     sample: Sample = Field(description="What is trained on.")
     populations: Populations | None = Field(default=None, description="Who gets a model of their own.")

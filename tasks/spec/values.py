@@ -115,4 +115,5 @@ LinkName = Annotated[str, Field(pattern=r"^[^\[\]|<>\n]{1,40}$")]
 # No brackets or blanks: the address stands in a Markdown link.
 Url = Annotated[str, Field(pattern=r"^https?://[^\s()<>\[\]]{1,500}$")]
 Column = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+RetrieverName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]

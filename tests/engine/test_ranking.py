@@ -274,6 +274,47 @@ def test_a_ranker_with_two_rules_for_what_was_seen_is_refused() -> None:
         ScoringRankerNode.model_validate({**document()["rankers"]["*"], "rerank": rules})
 
 
+def two_of_a_type(names: tuple[str | None, str | None]) -> dict[str, Any]:
+    """A ranker with two retrievers of one file and type, and the scores of both."""
+    plain = document()["rankers"]["*"]
+    parts = [{"type": "ALS", "k": 2, "artifact": "als.npz", **({"name": name} if name else {})} for name in names]
+    features = [
+        {"type": "Score", "name": f"{name or 'als'}_score", "of": name or "ALS", "default": 0.0} for name in names
+    ]
+    function = {"type": "Linear", "weights": [1.0, 0.5]}
+    return {
+        **plain,
+        "retrieve": {"type": "Union", "of": parts},
+        "scorer": {"type": "FeatureScorer", "features": features, "function": function},
+    }
+
+
+def test_several_retrievers_of_a_type_are_told_apart_by_their_names(tmp_path: Path) -> None:
+    version = publish(tmp_path / "v", {"ranker": two_of_a_type((None, "recent")), "rankers": {}})
+    engine = load(version)
+    answer, why = engine.explain(Request(user_id="ana", k=2))
+    assert answer.items
+    assert why.names == ("als_score", "recent_score")
+    np.testing.assert_array_equal(why.values[:, 0], why.values[:, 1])
+    first, second = json.loads((version / "descriptor.json").read_text())["ranker"]["retrieve"]["of"]
+    assert "name" not in first
+    assert second["name"] == "recent"
+
+
+@pytest.mark.parametrize("names", [(None, None), ("recent", "recent"), (None, "ALS")])
+def test_two_retrievers_of_one_name_are_refused(names: tuple[str | None, str | None]) -> None:
+    with pytest.raises(ValidationError, match=r"two retrievers of one union are called (ALS|recent)"):
+        ScoringRankerNode.model_validate(
+            {**two_of_a_type((None, "recent")), "retrieve": two_of_a_type(names)["retrieve"]}
+        )
+
+
+def test_a_feature_of_a_retriever_that_is_not_there_is_refused_with_the_nearest_name() -> None:
+    bad = {**two_of_a_type((None, "recent")), "retrieve": two_of_a_type((None, "resent"))["retrieve"]}
+    with pytest.raises(ValidationError, match=r"'recent_score' is of the score of recent, .* did you mean 'resent'"):
+        ScoringRankerNode.model_validate(bad)
+
+
 def test_a_ranker_needs_no_populations(tmp_path: Path) -> None:
     plain = document()["rankers"]["*"]
     version = publish(tmp_path / "v", {"ranker": plain, "rankers": {}})

@@ -104,7 +104,7 @@ def test_union_keeps_the_first_occurrence_and_all_scores(tmp_path: Path) -> None
     users = np.array(["u2", "stranger", "u1"])
     found = union([(past, 5), (popular, 2)], users)
     assert listed(found) == [["d", "b", "c"], ["b", "c"], ["a", "c", "b"]]
-    scores = scores_of([(past, 5), (popular, 2)], users, found)
+    scores = scores_of(["history", "popularity"], [(past, 5), (popular, 2)], users, found)
     np.testing.assert_array_equal(scores["popularity_score"], [3, 9, 9, 9, 9, 1, 9, 9])
     np.testing.assert_array_equal(scores["history_score"], [1, *[np.nan] * 4, 7, 5, np.nan])
 

@@ -168,9 +168,9 @@ def test_ties_are_not_resolved_by_the_order_shown(tmp_path: Path) -> None:
 
 def test_the_list_of_history_holds_only_what_the_user_had() -> None:
     table = examples(group("r1", "u1", [0, 1], history_score=[0.0, 2.0], popularity_score=[3.0, 0.0]))
-    assert baseline_rows(table, "history")[1].tolist() == [False, True]
-    assert baseline_rows(table, "popularity")[1].tolist() == [True, True]
-    assert baseline_rows(table, "logged_order")[0].tolist() == [-1, -2]
+    assert baseline_rows(spec_of(), table, "history")[1].tolist() == [False, True]
+    assert baseline_rows(spec_of(), table, "popularity")[1].tolist() == [True, True]
+    assert baseline_rows(spec_of(), table, "logged_order")[0].tolist() == [-1, -2]
 
 
 def truth_of(*rows: tuple[str, str, str, int]) -> pa.Table:

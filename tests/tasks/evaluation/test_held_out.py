@@ -49,11 +49,18 @@ def snapshot() -> tuple[Any, pa.Table]:
 def test_what_history_does_not_list_has_no_place_in_a_snapshot() -> None:
     held_out, table = snapshot()
 
-    assert held_out.places(*baseline_rows(table, "history")).tolist() == [np.inf, 1, 0]
-    assert held_out.lists(*baseline_rows(table, "history")).relevant.ranks.tolist() == [1]
+    assert held_out.places(*baseline_rows(spec_of(), table, "history")).tolist() == [np.inf, 1, 0]
+    assert held_out.lists(*baseline_rows(spec_of(), table, "history")).relevant.ranks.tolist() == [1]
 
 
 def test_what_was_shown_has_a_place_whoever_ranks_it() -> None:
     table = examples(group("r1", "u1", [1, 0, 1], history_score=[0.0, 2.0, 5.0]))
 
-    assert HeldOut.of(spec_of(), table, None).places(*baseline_rows(table, "history")).tolist() == [2, 1, 0]
+    assert HeldOut.of(spec_of(), table, None).places(*baseline_rows(spec_of(), table, "history")).tolist() == [2, 1, 0]
+
+
+def test_a_baseline_lists_only_own_items_by_its_type_whatever_its_name() -> None:
+    table = examples(group("g", "u", [0, 1], usual_score=[0.0, 2.0], history_score=[0.0, 2.0]))
+    named = [{"name": "usual", "type": "history", "k": 5}, {"type": "popularity", "k": 5}]
+    assert baseline_rows(spec_of(retrieval=named), table, "usual")[1].tolist() == [False, True]
+    assert baseline_rows(spec_of(retrieval=named), table, "history")[1].tolist() == [True, True]

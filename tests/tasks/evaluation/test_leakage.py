@@ -29,7 +29,7 @@ def leakage_in(table: pa.Table, *features: str, truth: pa.Table | None = None, *
     held_out = HeldOut.of(spec, table, truth)
     metric = parse_metric(spec.gates[0].metric)
     names = spec.evaluate.baselines
-    return leakage_of(spec, held_out, {n: metric(held_out.lists(*baseline_rows(table, n))) for n in names})
+    return leakage_of(spec, held_out, {n: metric(held_out.lists(*baseline_rows(spec_of(), table, n))) for n in names})
 
 
 def power_of(leakage: Leakage, feature: str = "f") -> FeaturePower:
@@ -73,7 +73,7 @@ def test_what_a_category_says_of_the_label_is_suspicious() -> None:
     spec = spec_of(**{**FEATURE, "features": ["user_region"]})
     held_out = HeldOut.of(spec, table, None)
     metric = parse_metric(spec.gates[0].metric)
-    baselines = {"popularity": metric(held_out.lists(*baseline_rows(table, "popularity")))}
+    baselines = {"popularity": metric(held_out.lists(*baseline_rows(spec_of(), table, "popularity")))}
     (power,) = leakage_of(spec, held_out, baselines, category_orders(spec, table, table)).features
     assert (power.suspicious, power.direction) == (True, "higher")
 

@@ -51,7 +51,6 @@ def test_it_is_fitted_and_served(model: RetrievalModel, now: AsOf, tmp_path: Pat
 
     items = Items(Ids.of(np.array(ITEMS), "catalog"), np.array([True, True, True]))
     retriever = RETRIEVERS[model.node].load(tmp_path / "model.npz", items)
-    assert retriever.slug == model.type
     lists = retriever.retrieve(np.array(["ana", "bo"]), 2)
     assert all(len(lists.items[start:end]) for start, end in zip(lists.offsets[:-1], lists.offsets[1:], strict=True))
 

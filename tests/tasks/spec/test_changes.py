@@ -36,6 +36,9 @@ def words(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
             "retrieval[popularity] added: k 100", "retrieval[als] removed",
         ]),
         ({"retrieval": [ALS, HISTORY]}, {"retrieval": [{**ALS, "k": 50}, HISTORY]}, ["retrieval[als].k 100 → 50"]),
+        ({"retrieval": [ALS]}, {"retrieval": [ALS, {**ALS, "name": "recent"}]}, [
+            "retrieval[recent] added: type als, k 100",
+        ]),
         ({"gates": [{"by": 0.1}]}, {"gates": [{"by": 0.2}, {"by": 0.1}]}, [
             "gates[1].by 0.1 → 0.2", "gates[2] added: by 0.1",
         ]),

@@ -7,6 +7,7 @@ import pytest
 from tasks.errors import SpecError
 from tasks.spec.feature_catalog import MartFeature, feature_catalog
 from tasks.spec.resolved_features import RetrievalRank, RetrievalScore
+from tasks.spec.retrieval import name_problems
 from tests.tasks.handmade import SNAPSHOTS, spec_of
 
 
@@ -30,6 +31,33 @@ def test_only_snapshots_have_ranks() -> None:
         "popularity_rank",
         "history_rank",
     ]
+
+
+TWO = [{"type": "als", "k": 5}, {"name": "als_recent", "type": "als", "half_life": "14d", "k": 5}]
+
+
+def test_a_retrieval_with_a_name_gives_features_of_that_name() -> None:
+    spec = spec_of(examples=SNAPSHOTS, retrieval=TWO, features=["als_recent_rank", "als_score"])
+    recent, plain = spec.resolved_features
+    assert (recent, plain) == (RetrievalRank(spec.retrieval[1]), RetrievalScore(spec.retrieval[0]))
+    assert [part.file for part in spec.retrieval] == ["als.npz", "als_recent.npz"]
+
+
+def test_without_a_name_the_canonical_form_is_what_it_was() -> None:
+    plain, recent = spec_of(retrieval=TWO).canonical()["retrieval"]
+    assert "name" not in plain
+    assert (recent.pop("name"), recent.pop("half_life")) == ("als_recent", "14d")
+    assert plain.pop("half_life") is None
+    assert plain == recent
+
+
+def test_a_feature_that_a_mart_or_an_attribute_has_already_is_refused() -> None:
+    spec = spec_of(retrieval=TWO)
+    assert list(name_problems(spec.retrieval, {"item_actions_28d"})) == []
+    ((place, key, text),) = name_problems(spec.retrieval, {"item_actions_28d", "als_recent_score"})
+    assert (place, key) == (1, "name")
+    assert text.startswith("its feature would be 'als_recent_score', as a column of a mart or an attribute is called")
+    assert [key for _, key, _ in name_problems(spec.retrieval, {"als_rank"})] == ["type"]
 
 
 def test_a_name_that_is_neither_is_an_error() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from engine.arrays import Codes
 from engine.categories import Categories, categories_of, load_categories
+from engine.diversity import Diversity, Kinds
 from engine.errors import ArtifactError
 from engine.node_schema import (
     CategoryNode,
@@ -92,28 +93,29 @@ class Wiring:
             part.identity: self.retriever(part.type, part.artifact) for part in node.retrieve.of
         }
         seen: SeenRule | None = None
-        strengths = []
         for rule in node.rerank:
-            if isinstance(rule, DiversifyNode):
-                strengths.append((self._kinds(rule), rule.strength))
-            else:
+            if not isinstance(rule, DiversifyNode):
                 past = self.past(rule.artifact)
                 seen = ExcludeSeen(past) if isinstance(rule, ExcludeSeenNode) else OnlySeen(past)
         return ScoringRanker(
             retrievers=tuple((by_name[part.identity], part.k) for part in node.retrieve.of),
             scorer=self._scorer(node.scorer, by_name),
             seen=seen,
-            diversify=tuple(strengths),
+            diversity=self.diversity([rule for rule in node.rerank if isinstance(rule, DiversifyNode)]),
             catalogue=self.catalogue,
         )
 
-    def _kinds(self, node: DiversifyNode) -> Codes:
-        """Number the items' texts by which a list is diversified; items without a text are of one kind."""
+    def diversity(self, nodes: Sequence[DiversifyNode]) -> Diversity | None:
+        """Build what makes lists diverse by all nodes together; None without a node."""
+        return Diversity.of([(self._kinds(node), node.strength) for node in nodes]) if nodes else None
+
+    def _kinds(self, node: DiversifyNode) -> Kinds:
         if node.artifact is None:
-            return self.catalogue.category
+            names = self.catalogue.categories.values.tolist()
+            return [(names[number],) for number in self.catalogue.category.tolist()]
         table = self.table(node.artifact, "item")
-        texts = np.array(table.attribute(node.by), dtype=np.str_)[table.find(np.arange(len(self.catalogue.items)))]
-        return np.unique(texts, return_inverse=True)[1].astype(np.int32)
+        kinds = table.kinds(node.by)
+        return [kinds[row] for row in table.find(np.arange(len(self.catalogue.items))).tolist()]
 
     def _scorer(self, node: FeatureScorerNode, by_name: dict[str, Retriever]) -> FeatureScorer:
         names = tuple(feature.name for feature in node.features)

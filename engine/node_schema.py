@@ -245,8 +245,9 @@ class DiversifyNode(Closed):
     """Takes one item after the other: the best by score − strength × spread × items of its kind so far.
 
     Items of one kind have the same text in the column `by` of the table `artifact`, or, where that is absent, the same
-    category in the catalog. The spread is the standard deviation of the list's scores; the scores themselves stay as
-    they are.
+    category in the catalog; those without a text are of one kind. Of a list of texts an item is of each, and the mean
+    over them counts. The spread is the standard deviation of the list's scores; the scores themselves stay as they
+    are. Several of these nodes act together: what they subtract is added up.
     """
 
     type: Literal["Diversify"] = "Diversify"

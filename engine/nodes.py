@@ -10,10 +10,11 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engine.arrays import Codes, Floats, Offsets, Singles, Strings, kernel, offsets_of
+from engine.arrays import Codes, Floats, Singles, Strings, offsets_of
 from engine.candidates import Candidates, allowed, ranks_of, union
 from engine.categories import Categories
 from engine.descriptor import ContextValue, Request
+from engine.diversity import Diversity
 from engine.errors import RequestError
 from engine.overlap import Overlap
 from engine.retrieval import Retriever
@@ -176,38 +177,6 @@ class FeatureScorer:
         return matrix
 
 
-@kernel
-def diversify(scores: Floats, offsets: Offsets, category: Codes, strength: float, k: int) -> Offsets:
-    """Return positions in the new order; each list must be sorted by score, best first.
-
-    Each of the k places costs one look at the list.
-    """
-    order = np.arange(len(scores))
-    for group in range(len(offsets) - 1):
-        low, high = offsets[group], offsets[group + 1]
-        size = high - low
-        spread = np.std(scores[low:high]) if size else 0.0
-        taken = np.zeros(size, dtype=np.bool_)
-        count = np.zeros(1 + category[low:high].max() if size else 0, dtype=np.int64)
-        for place in range(min(size, k)):
-            best, best_value = -1, -np.inf
-            for row in range(size):
-                if not taken[row]:
-                    value = scores[low + row] - strength * spread * count[category[low + row]]
-                    # The first counts even at -∞; of equal ones the one that scored higher stays.
-                    if best < 0 or value > best_value:
-                        best, best_value = row, value
-            taken[best] = True
-            count[category[low + best]] += 1
-            order[low + place] = low + best
-        place = min(size, k)
-        for row in range(size):
-            if not taken[row]:
-                order[low + place] = low + row
-                place += 1
-    return order
-
-
 @dataclass(frozen=True, eq=False)
 class Answers:
     """Ranked items of many requests, best first, with the score of each."""
@@ -226,8 +195,7 @@ class ScoringRanker:
     retrievers: tuple[tuple[Retriever, int], ...]
     scorer: FeatureScorer
     seen: SeenRule | None
-    diversify: tuple[tuple[Codes, float], ...]
-    """By what kinds of items, and how strongly."""
+    diversity: Diversity | None
     catalogue: Catalog
 
     def rank(self, requests: Sequence[Request], *, explain: bool = False) -> Answers:
@@ -241,8 +209,8 @@ class ScoringRanker:
         order = np.lexsort((candidates.items, -scores, candidates.rows))  # lexsort's last key is the first to sort by
         items, scores = candidates.items[order], scores[order]
         limits = np.array([request.k for request in requests], dtype=np.int64)
-        for kinds, strength in self.diversify:
-            moved = diversify(scores, candidates.offsets, kinds[items], strength, int(limits.max(initial=0)))
+        if self.diversity is not None:
+            moved = self.diversity.order(scores, candidates.offsets, items, int(limits.max(initial=0)))
             items, scores, order = items[moved], scores[moved], order[moved]
         place = np.arange(len(items)) - candidates.offsets[:-1][candidates.rows]
         top = place < limits[candidates.rows]

@@ -152,6 +152,23 @@ class FeatureTable:
         self._column(name)
         return [*_texts(self.table, name).tolist(), ""]
 
+    def kinds(self, name: str) -> list[tuple[str, ...]]:
+        """Return what each row is by a column of texts, or of lists of them; an empty text where there is none.
+
+        At the end is what row -1, an item that the table does not have, reads: an empty text.
+        """
+        column = self._column(name)
+        if not pa.types.is_list(column.type):
+            if not pa.types.is_string(column.type) and not pa.types.is_null(column.type):
+                raise ArtifactError(
+                    f"{self.path}: column {name!r} is {column.type}; expected a text or a list of texts"
+                )
+            return [(text,) for text in self.attribute(name)]
+        if not pa.types.is_string(column.type.value_type) and not pa.types.is_null(column.type.value_type):
+            raise ArtifactError(f"{self.path}: column {name!r} is {column.type}; expected a text or a list of texts")
+        lists = [tuple(text for text in texts or () if text is not None) for texts in column.to_pylist()]
+        return [texts or ("",) for texts in lists] + [("",)]
+
     def _column(self, name: str) -> pa.ChunkedArray:
         if name not in self.table.column_names:
             raise ArtifactError(f"{self.path}: no column {name!r}{nearest(name, self.table.column_names)}")

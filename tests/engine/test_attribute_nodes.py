@@ -16,6 +16,7 @@ from engine.descriptor import Descriptor, Request, content_digest, write_descrip
 from engine.errors import ArtifactError, RequestError
 from engine.ranking import Engine, load
 from engine.sealed import sealed
+from engine.tables import Catalog, FeatureTable
 from tests.engine.tiny import ITEMS, arrays, document, entries, tables
 
 TEXTS = {"user_job": ["baker", "smith"], "item_color": ["blue", "red"], "request_device": ["phone", "tv"]}
@@ -119,12 +120,32 @@ def test_an_explanation_has_the_context_that_was_read(engine: Engine) -> None:
 def test_a_list_is_diversified_by_an_attribute_of_items(tmp_path: Path) -> None:
     rule = {"type": "Diversify", "by": "item_color", "artifact": "features/item.parquet", "strength": 1.0}
     ranker = load(version(tmp_path / "version", [rule]), unpublished=True).populations.rankers["*"]
-    ((kinds, strength),) = ranker.diversify
-    assert strength == 1.0
+    assert ranker.diversity is not None
+    kinds = ranker.diversity.classes
+    assert ranker.diversity.weights.tolist() == [1.0] * 3
     assert len(kinds) == len(ITEMS)
     # i1 is green, i3 red; i2 has no color, and i4 and i5 no row: those three are of one kind
     assert kinds[1] == kinds[3] == kinds[4]
     assert len({kinds[0], kinds[1], kinds[2]}) == 3
+
+
+def test_a_list_is_diversified_by_the_values_of_lists(tmp_path: Path) -> None:
+    rule = {"type": "Diversify", "by": "item_genres_overlap", "artifact": "features/item.parquet", "strength": 0.5}
+    diversity = load(version(tmp_path / "version", [rule]), unpublished=True).populations.rankers["*"].diversity
+    assert diversity is not None
+    # i1 is of war and noir, at half the strength each; i3 of war alone; i2, i4 and i5 of nothing, which is one kind
+    assert diversity.classes.tolist() == [0, 1, 2, 1, 1]
+    assert diversity.weights.tolist() == [0.25, 0.25, 0.5, 0.5]
+    assert diversity.values[diversity.starts[2]] in diversity.values[: diversity.starts[1]]
+
+
+@pytest.mark.parametrize("name", ["size", "sizes"])
+def test_a_number_is_no_kind(tmp_path: Path, name: str) -> None:
+    pq.write_table(pa.table({"item_id": ["i1"], "size": [1.0], "sizes": [[1]]}), tmp_path / "numbers.parquet")
+    tables(tmp_path)
+    table = FeatureTable.load(tmp_path / "numbers.parquet", "item", Catalog.load(tmp_path / "catalogue.parquet"))
+    with pytest.raises(ArtifactError, match=f"column '{name}' is .*; expected a text or a list of texts"):
+        table.kinds(name)
 
 
 def test_a_column_that_is_no_text_is_named(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from engine.arrays import Singles
 from engine.candidates import Candidates
 from engine.descriptor import (
     ArtifactEntry,
@@ -26,7 +25,6 @@ from engine.descriptor import (
 )
 from engine.errors import ArtifactError, DescriptorError, EngineError, GoldenMismatch
 from engine.node_schema import Ref, ScoringRankerNode
-from engine.nodes import diversify
 from engine.ranking import load
 from engine.sealed import unsealed
 from engine.seen import ExcludeSeen
@@ -333,17 +331,6 @@ def test_requests_are_closed(bad: dict[str, Any]) -> None:
 def test_errors_have_one_root() -> None:
     for kind in (ArtifactError, DescriptorError, GoldenMismatch):
         assert issubclass(kind, EngineError)
-
-
-def test_diversify_takes_turns_between_categories() -> None:
-    scores = np.array([5.0, 4.9, 4.8, 1.0, 3.0, 2.0])
-    category = np.array([0, 0, 1, 1, 0, 0], dtype=np.int32)
-    offsets = np.array([0, 4, 6])
-    assert diversify(scores, offsets, category, 0.0, 9).tolist() == [0, 1, 2, 3, 4, 5]
-    assert diversify(scores, offsets, category, 0.5, 9).tolist() == [0, 2, 1, 3, 4, 5]
-    assert diversify(scores, offsets, category, 0.5, 1).tolist() == [0, 1, 2, 3, 4, 5]
-    empty: Singles = np.empty(0, dtype=np.float32)
-    assert diversify(empty.astype(float), np.array([0, 0]), category[:0], 1.0, 3).tolist() == []
 
 
 def test_descriptor_lists_what_it_uses() -> None:

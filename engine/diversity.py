@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heapreplace
 
 import numpy as np
 
@@ -45,20 +46,39 @@ def _chain(classes: Codes, local: Codes, which: Codes, head: Offsets, following:
 
 
 @kernel
-def _best(
-    scores: Floats, which: Codes, head: Offsets, parts: tuple[Offsets, Codes, Floats], count: Offsets, spread: float
-) -> int:
-    """Return the class whose first row left is worth most; items of one class lose the same, so it is its best."""
+def _greedy(
+    scores: Floats,
+    spread: float,
+    k: int,
+    chains: tuple[Codes, Offsets, Offsets],
+    parts: tuple[Offsets, Codes, Floats],
+    count: Offsets,
+) -> Offsets:
+    """Return the first k rows of a list, given its rows chained by class."""
+    which, head, following = chains
     starts, values, weights = parts
-    best, best_value = -1, -np.inf
-    for number in range(len(head)):
-        row = head[number]
-        if row >= 0:
-            value = scores[row] - spread * _penalty(which[number], starts, values, weights, count)
-            # Of equal ones the one that scored higher.
-            if best < 0 or value > best_value or (value == best_value and row < head[best]):
-                best, best_value = number, value
-    return best
+    # The first row left of a class is its best, as items of one class lose the same. What a row is worth only falls,
+    # so that its last known worth is a bound: only what is on top of the heap is looked at again.
+    heap = [(-scores[head[number]], head[number], number) for number in range(len(head))]
+    heapify(heap)
+    chosen = np.empty(k, dtype=np.int64)
+    for place in range(k):
+        while True:
+            known, row, number = heap[0]
+            worth = scores[row] - spread * _penalty(which[number], starts, values, weights, count)
+            if -worth == known:
+                break
+            heapreplace(heap, (-worth, row, number))
+        chosen[place] = row
+        for at in range(starts[which[number]], starts[which[number] + 1]):
+            count[values[at]] += 1
+        after = following[row]
+        if after >= 0:
+            # A bound again: it loses as much at least as the row before it did.
+            heapreplace(heap, (max(known, -scores[after]), after, number))
+        else:
+            heappop(heap)
+    return chosen
 
 
 @kernel
@@ -78,13 +98,10 @@ def _reordered(
         which, head = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int64)
         following, left = np.empty(size, dtype=np.int64), np.ones(size, dtype=np.bool_)
         present = _chain(classes[low : low + size], local, which, head, following)
-        for place in range(min(size, k)):
-            best = _best(own, which, head[:present], parts, count, spread)
-            row = head[best]
-            order[low + place], left[row], head[best] = low + row, False, following[row]
-            for at in range(starts[which[best]], starts[which[best] + 1]):
-                count[values[at]] += 1
-        order[low + min(size, k) : low + size] = low + np.flatnonzero(left)
+        first = _greedy(own, spread, min(size, k), (which, head[:present], following), parts, count)
+        left[first] = False
+        order[low : low + len(first)] = low + first
+        order[low + len(first) : low + size] = low + np.flatnonzero(left)
         for number in range(present):  # cheaper than new arrays for each of many lists
             local[which[number]] = -1
             count[values[starts[which[number]] : starts[which[number] + 1]]] = 0

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.node_schema import Closed, FiniteFloat
 
 MODEL = "model"
+MODEL_WITHOUT_RERANK = "model_without_rerank"
+"""The model's lists before they are re-ranked, where they are."""
 CHAMPION = "champion"
 EVERYBODY = "*"
 """The population of figures over all groups; as a model, `*` serves whoever has no model of their own."""

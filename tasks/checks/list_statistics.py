@@ -83,13 +83,20 @@ class Pages:
         return np.asarray(total[self.offsets[1:]] - total[self.offsets[:-1]])
 
 
-def list_statistics(pages: Pages, scores: Floats, k: int) -> Statistics:
-    """What can be said of scores alone, by profile column."""
+def list_statistics(pages: Pages, scores: Floats, k: int, final: Floats | None = None) -> Statistics:
+    """What can be said of scores alone, by profile column.
+
+    Args:
+        pages: the lists.
+        scores: of the model.
+        k: places of each list that count as its top.
+        final: scores in the order of the final lists, where that is another one.
+    """
     import numpy as np
 
     finite = np.isfinite(scores)
     ranked = np.where(finite, scores, -np.inf)  # NaN differs from itself: each would count as a score of its own
-    ranks = pages.ranks(ranked)
+    ranks = pages.ranks(ranked if final is None else final)
     top = ranks < k
     several = pages.sizes > 1
     distinct = pages.sums(_new_value(pages, ranked))

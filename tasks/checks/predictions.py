@@ -17,6 +17,7 @@ from tasks.checks.verdicts import CheckResult, finish
 from tasks.evaluation.champion import Champion, champion_scores, say_champion
 from tasks.evaluation.diagnostics import DIAGNOSTICS_FILE, diagnose
 from tasks.evaluation.evaluate import model_scores, populations_of
+from tasks.evaluation.final_lists import final_scores
 from tasks.evaluation.results import ChampionResult, EvaluateResult
 from tasks.runs.narration import counted, say
 
@@ -66,12 +67,13 @@ def _profiles(run: Run, table: pa.Table, evaluated: Floats, champion: Champion) 
     refit, k = run.spec.publish.refit, cut_off(run)
     # Without `refit`, the evaluated model is the one that is published.
     scores = model_scores(run, table, "published.txt") if refit else evaluated
+    ours, others = (final_scores(run, table, each, run.spec.rerank) for each in (scores, evaluated))
     rival, pages, profiles = champion.scores, Pages.of(table), []
     for name, lists in counted(list(parts(pages, populations_of(run, table))), "populations"):
         chosen, rows = pages.only(lists)
-        measures = list_statistics(chosen, scores[rows], k)
-        measures |= _compared("refit", chosen, scores[rows], evaluated[rows] if refit else None, k)
-        measures |= _compared("champion", chosen, scores[rows], None if rival is None else rival[rows], k)
+        measures = list_statistics(chosen, scores[rows], k, ours[rows] if run.spec.rerank else None)
+        measures |= _compared("refit", chosen, ours[rows], others[rows] if refit else None, k)
+        measures |= _compared("champion", chosen, ours[rows], None if rival is None else rival[rows], k)
         profiles.append((name, measures))
     return profiles
 

@@ -7,7 +7,7 @@ groups are left out of the comparison. Where it cannot be compared fairly, `prob
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 from engine.errors import EngineError
 from engine.evaluation import CHAMPION, EVERYBODY
 from tasks.errors import MatineeError, first_line
+from tasks.evaluation.final_lists import final_scores
 from tasks.evaluation.results import ChampionResult
+from tasks.examples.rerank import kinds_read
 from tasks.examples.sample import read_categories
 from tasks.runs.narration import say, warn
-from tasks.spec.parts import BeatsGate, NotWorseGate
+from tasks.spec.parts import BeatsGate, NotWorseGate, Rerank
 from tasks.spec.resolved_features import RetrievalRank
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
@@ -44,7 +46,8 @@ class _Incomparable(MatineeError):  # noqa: N818 - says what is wrong
 class Champion:
     """What is known of the champion: its version, or why there are no scores.
 
-    `scores` has one score for each example; only groups of cuts from `since` on are new to it.
+    `scores` has one for each example, in the order of its final lists; only groups of cuts from `since` on are new to
+    it.
     """
 
     version: str | None
@@ -148,7 +151,8 @@ def champion_scores(run: Run, table: pa.Table) -> Champion:
         descriptor = read_descriptor(folder)
         check_artifacts(folder, descriptor, content_of(run.home, run.spec.name, version))
         recoded = _in_its_codes(run, descriptor, folder, table)
-        return Champion(version, _scores(run.spec, descriptor, folder, recoded), _new_since(descriptor))
+        scores, rules = _scores(run.spec, descriptor, folder, recoded), _rules_of(run.spec, descriptor)
+        return Champion(version, final_scores(run, table, scores, rules), _new_since(descriptor))
     # A damaged champion is no error of this run: its gate fails, and says why.
     except (_Incomparable, EngineError) as error:
         return Champion(version, problem=str(error))
@@ -236,6 +240,18 @@ def _predict(
     _require(names, table, "feature")
     _same_retrieval(spec, _spec_of(descriptor), names)
     return Trees.load(folder / function.artifact).predict(matrix(table, names))
+
+
+def _rules_of(ours: Spec, descriptor: Descriptor) -> Sequence[Rerank]:
+    """The rules by which the champion's lists are re-ranked, if this run knows what they read."""
+    rules = _spec_of(descriptor).rerank
+    missing = sorted({*kinds_read(rules)} - {*kinds_read(ours.rerank)})
+    if missing:
+        raise _Incomparable(
+            f"its lists are re-ranked by {', '.join(missing)}, which this run does not read; add a rule to `rerank` "
+            "for as long as the two are to be compared, if only of strength 0"
+        )
+    return rules
 
 
 def _require(names: Iterable[str], table: pa.Table, what: str) -> None:

@@ -41,7 +41,7 @@ class Concentration(Record):
         k: places of each list that count.
         groups: held-out lists.
         catalog: items that were available at a test cut, or were candidates.
-        contenders: the model first, then the baselines, then the champion.
+        contenders: the model first, also before its lists are re-ranked, then the baselines, then the champion.
     """
 
     k: int

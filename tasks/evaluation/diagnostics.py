@@ -11,12 +11,13 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.evaluation import CHAMPION, MODEL
+from engine.evaluation import CHAMPION, MODEL, MODEL_WITHOUT_RERANK
 from tasks.evaluation.calibration import Calibration, calibrations
 from tasks.evaluation.candidate_recall import Consumed, RetrieverRecall, candidate_recall
 from tasks.evaluation.champion import Champion
 from tasks.evaluation.concentration import Concentration, concentration_of
 from tasks.evaluation.evaluate import populations_of
+from tasks.evaluation.final_lists import final_scores
 from tasks.evaluation.held_out import HeldOut, baseline_rows, truth_of
 from tasks.evaluation.results import ChampionResult
 from tasks.evaluation.user_lists import Lists, UserList, user_lists
@@ -61,7 +62,7 @@ def diagnose(run: Run, table: pa.Table, scores: Floats, last: Champion, k: int) 
     Args:
         run: the run.
         table: the test examples.
-        scores: of the evaluated model, one for each example.
+        scores: of the evaluated model, one for each example; not re-ranked yet.
         last: the champion as of the day, with scores of the same examples if it can give any.
         k: places of each list that count for the concentration.
 
@@ -71,7 +72,9 @@ def diagnose(run: Run, table: pa.Table, scores: Floats, last: Champion, k: int) 
     truth = truth_of(run)
     held_out = HeldOut.of(run.spec, table, truth)
     consumed = Consumed.of(held_out, truth)
-    places = {MODEL: held_out.places(scores)}
+    places = {MODEL: held_out.places(final_scores(run, table, scores, run.spec.rerank))}
+    if run.spec.rerank:
+        places[MODEL_WITHOUT_RERANK] = held_out.places(scores)
     places |= {name: held_out.places(*baseline_rows(run.spec, table, name)) for name in run.spec.evaluate.baselines}
     if last.scores is not None:
         places[CHAMPION] = held_out.places(last.scores)

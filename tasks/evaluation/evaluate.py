@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.evaluation import CHAMPION, EVERYBODY, MODEL, EvaluationRecord, overall
+from engine.evaluation import CHAMPION, EVERYBODY, MODEL, MODEL_WITHOUT_RERANK, EvaluationRecord, overall
 from tasks.errors import TrainingError
 from tasks.evaluation.baselines import BASELINES_FILE, baselines_of
 from tasks.evaluation.champion import Champion, champion_of, has_champion_gate, say_champion
+from tasks.evaluation.final_lists import final_scores
 from tasks.evaluation.held_out import HeldOut, baseline_rows, truth_of
 from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage, category_orders, leakage_of
 from tasks.evaluation.results import (
@@ -24,6 +25,7 @@ from tasks.evaluation.results import (
     EvaluateResult,
     FigureKey,
     GroupValues,
+    RerankEffect,
 )
 from tasks.examples.arrays import matrix
 from tasks.examples.queries import category_features
@@ -63,7 +65,7 @@ class Groups(GroupValues):
 
 
 def model_scores(run: Run, table: pa.Table, file: str = "judged.txt") -> npt.NDArray[np.float64]:
-    """Score examples with each population's trees: the same code that serves."""
+    """Score examples with each population's trees: the same code that serves. Lists are not re-ranked yet."""
     import numpy as np
 
     from engine.trees import Trees
@@ -115,10 +117,13 @@ def rank_groups(run: Run, held_out: HeldOut, champion: Champion | None = None) -
 
 
 def _contenders(run: Run, table: pa.Table, champion: Champion | None) -> dict[str, Rows]:
-    contenders: dict[str, Rows] = {MODEL: (model_scores(run, table), None)}
+    scores, rules = model_scores(run, table), run.spec.rerank
+    contenders: dict[str, Rows] = {MODEL: (final_scores(run, table, scores, rules), None)}
+    if rules:
+        contenders[MODEL_WITHOUT_RERANK] = (scores, None)
     contenders |= {name: baseline_rows(run.spec, table, name) for name in run.spec.evaluate.baselines}
     if run.spec.publish.refit:
-        contenders[REFIT] = (model_scores(run, table, "published.txt"), None)
+        contenders[REFIT] = (final_scores(run, table, model_scores(run, table, "published.txt"), rules), None)
     if champion is not None and champion.scores is not None:
         contenders[CHAMPION] = (champion.scores, None)
     return contenders
@@ -190,6 +195,8 @@ def evaluate_step(run: Run) -> EvaluateResult:
     baselines = {name: groups.values[FigureKey(primary, name)] for name in run.spec.evaluate.baselines}
     leakage = leakage_of(run.spec, held_out, baselines, _orders(run, table))
     result = _result(run.spec, groups, figures, leakage, champion)
+    if result.rerank:
+        say("re-ranking changes {effects}", effects=[effect.text for effect in result.rerank])
     with run.write(STEP) as folder:
         write_list(folder.path / RECORDS_FILE, figures)
         leakage.write(folder.path / LEAKAGE_FILE)
@@ -197,6 +204,20 @@ def evaluate_step(run: Run) -> EvaluateResult:
         baselines_of(run.spec, held_out, truth, groups).write(folder.path / BASELINES_FILE)
         folder.result = result
     return result
+
+
+def rerank_effects(spec: Spec, groups: GroupValues) -> tuple[RerankEffect, ...]:
+    """Compare the final lists with those before they were re-ranked, group by group; nothing where they are not."""
+    from engine.intervals import paired_interval, user_blocks
+
+    blocks, effects = user_blocks(groups.users, INTERVAL_SEED), []
+    for metric in spec.evaluate.metrics:
+        final, before = groups.of(metric, MODEL), groups.of(metric, MODEL_WITHOUT_RERANK)
+        if final is not None and before is not None:
+            span = paired_interval(final, before, blocks, INTERVAL_SEED)
+            value, low, high = (json_number(number, DIGITS) for number in (span.value, span.low, span.high))
+            effects.append(RerankEffect(metric=metric, value=value, low=low, high=high))
+    return tuple(effects)
 
 
 def _say_groups(run: Run, held_out: HeldOut, groups: Groups) -> None:
@@ -252,4 +273,5 @@ def _result(
         metrics=metrics,
         suspicious=tuple(power.feature for power in leakage.suspicious),
         champion=None if champion is None else champion.record(),
+        rerank=rerank_effects(spec, groups),
     )

@@ -37,6 +37,30 @@ class ChampionResult(Record):
     problem: str | None = None
 
 
+class RerankEffect(Record):
+    """How much re-ranking changes a metric of the evaluated model: the mean over lists with its 95 % interval.
+
+    Attributes:
+        metric: its name.
+        value: mean difference of the final lists to those before; None where no list defines it.
+        low: lower end of the interval over users; None with too few of them.
+        high: upper end of the interval.
+    """
+
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def text(self) -> str:
+        """The same in words."""
+        if self.value is None:
+            return f"{self.metric}, which no list defines"
+        span = "" if self.low is None or self.high is None else f" [{self.low:+.4f}, {self.high:+.4f}]"
+        return f"{self.metric} by {self.value:+.4f}{span}"
+
+
 class EvaluateResult(Record):
     """What `evaluate` measured, in short.
 
@@ -45,12 +69,14 @@ class EvaluateResult(Record):
         metrics: by metric, every contender's value over all groups; None where no group defines it.
         suspicious: features under suspicion of leakage.
         champion: None unless a gate compares with the champion.
+        rerank: what re-ranking costs or gains, by metric; none where lists are not re-ranked.
     """
 
     groups: int
     metrics: dict[str, dict[str, float | None]]
     suspicious: tuple[str, ...] = ()
     champion: ChampionResult | None = None
+    rerank: tuple[RerankEffect, ...] = ()
 
     def summary(self) -> str:
         """The model's value of each metric, beside the best of the others."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.errors import TrainingError
 from tasks.examples import queries
+from tasks.examples.rerank import write_kinds
 from tasks.examples.retrieval_log import RetrievalTally
 from tasks.examples.retrieval_models import Past
 from tasks.examples.retrievers import AsOf, model_of, refit_day
@@ -47,6 +48,7 @@ class Models:
             arrays = model_of(part).arrays(part, now, self._fit(part, cut))
             save_arrays(folder / part.file, **arrays)
         write_seen(self.tables, self.spec, cut, folder)
+        write_kinds(self.tables, self.spec, cut, folder)
 
     def _fit(self, part: Any, cut: date) -> Any:
         """Fit what a retrieval keeps between two refit days, unless another cut has had it fitted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.examples.rerank import KINDS_FILE, rerank_nodes
 from tasks.examples.retrievers import model_of
 from tasks.examples.sample import CATEGORIES_FILE
 from tasks.examples.seen import SEEN_FILE, rule_nodes
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from engine.node_schema import FeatureNode, ScoringRankerNode
 
 SEEN_ARTIFACT = f"retrieval/{SEEN_FILE}"
+KINDS_ARTIFACT = f"retrieval/{KINDS_FILE}"
 
 
 def feature_nodes(spec: Spec) -> tuple[FeatureNode, ...]:
@@ -54,7 +56,7 @@ def _attribute_node(feature: AttributeFeature) -> FeatureNode:
 
 
 def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:
-    """Build the ranker of one population: retrieve what may be listed, compute features, score."""
+    """Build the ranker of one population: retrieve what may be listed, compute features, score, re-rank."""
     from engine.node_schema import FeatureScorerNode, ScoringRankerNode, TreesNode, UnionNode
 
     parts = [
@@ -66,5 +68,5 @@ def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:
         scorer=FeatureScorerNode(
             features=feature_nodes(spec), function=TreesNode(artifact=f"{slug(population)}/trees.txt")
         ),
-        rerank=rule_nodes(spec, SEEN_ARTIFACT),
+        rerank=(*rule_nodes(spec, SEEN_ARTIFACT), *rerank_nodes(spec.rerank, KINDS_ARTIFACT)),
     )

@@ -18,12 +18,13 @@ from tasks.evaluation import results as evaluation_results
 from tasks.evaluation.champion import against_champion, outdated_verdicts
 from tasks.evaluation.results import RECORDS_FILE, EvaluateResult
 from tasks.examples.candidates import RetrieveResult, made_folders
+from tasks.examples.rerank import KINDS_FILE, kinds_read
 from tasks.examples.sample import CATEGORIES_FILE, categories_file
 from tasks.examples.seen import SEEN_FILE
 from tasks.features.build import landing_digest, libraries, transforms_digest
 from tasks.features.ledger import BuildRequest
 from tasks.publishing.golden import golden_contexts, golden_requests, requested
-from tasks.publishing.nodes import SEEN_ARTIFACT, ranker_node
+from tasks.publishing.nodes import KINDS_ARTIFACT, SEEN_ARTIFACT, ranker_node
 from tasks.publishing.publish_log import say_version, warn_of_what_follows
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, GateVerdict, PublishResult
 from tasks.runs.provenance import code_digest
@@ -90,6 +91,8 @@ def copy_artifacts(run: Run, folder: Path) -> list[str]:
     sources |= {f"retrieval/{part.file}": checked_file(models, part.file) for part in run.spec.retrieval}
     if run.spec.candidates.seen != "keep":
         sources[SEEN_ARTIFACT] = checked_file(models, SEEN_FILE)
+    if kinds_read(run.spec.rerank):
+        sources[KINDS_ARTIFACT] = checked_file(models, KINDS_FILE)
     served = sorted(path.name for path in (sample / "serving").glob("*.parquet"))
     sources |= {f"features/{name}": run.file("sample", f"serving/{name}") for name in served}
     if categories_file(run).exists():

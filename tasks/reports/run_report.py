@@ -42,6 +42,7 @@ from tasks.reports.run_report_model import (
     features_alone,
     metric_panels,
     model_panels,
+    rerank_texts,
 )
 from tasks.reports.run_report_tiles import (
     Tile,
@@ -109,6 +110,7 @@ class RunReport:
     candidates: CandidatesSection | None
     metrics: tuple[MetricPanel, ...] | None
     notices: tuple[str, ...]
+    rerank: tuple[str, ...]
     gates: Sequence[GateVerdict] | None
     models: tuple[ModelPanel, ...]
     calibration: tuple[CalibrationPanel, ...] | None
@@ -194,6 +196,7 @@ def collect_report(run: Run, *, finished: bool = True) -> RunReport:
         candidates=diagnostics.candidates,
         metrics=metric_panels(run),
         notices=comparison_notices(run, run.spec),
+        rerank=rerank_texts(run),
         gates=verdicts_if_valid(run.dir),
         models=model_panels(run),
         calibration=diagnostics.calibration,

@@ -11,7 +11,7 @@ from engine.evaluation import MODEL, EvaluationRecord, overall, select
 from tasks.evaluation import results as evaluation
 from tasks.evaluation.baselines import BASELINES_FILE, Baselines, notices
 from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage
-from tasks.evaluation.results import records_if_valid
+from tasks.evaluation.results import EvaluateResult, records_if_valid
 from tasks.reports.svg_comparisons import Intervals, PowerRow, place_marks, plot_intervals, plot_powers
 from tasks.reports.svg_curves import CurvePlot, plot_curve
 from tasks.store.run_files import RunFiles
@@ -116,6 +116,12 @@ def comparison_notices(run: RunFiles, spec: Spec) -> tuple[str, ...]:
     """Say what makes the run's comparisons with its baselines less than they look."""
     baselines = Baselines.read_if_valid(run.step_dir(evaluation.STEP) / BASELINES_FILE)
     return () if baselines is None else tuple(notices(spec, baselines))
+
+
+def rerank_texts(run: RunFiles) -> tuple[str, ...]:
+    """Say by how much re-ranking changed each metric; nothing where lists are not re-ranked."""
+    result = EvaluateResult.read_if_valid(run.step_dir(evaluation.STEP) / "result.json")
+    return () if result is None else tuple(effect.text for effect in result.rerank)
 
 
 def by_metric(records: Sequence[EvaluationRecord]) -> tuple[MetricPanel, ...]:

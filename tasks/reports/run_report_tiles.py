@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.evaluation import CHAMPION, MODEL
+from engine.evaluation import CHAMPION, MODEL, MODEL_WITHOUT_RERANK
 from tasks.checks.verdicts import SEVERITIES
 from tasks.publishing.results import GateVerdict
 from tasks.reports.run_report_data import DefenseLine, LandedTable, RejectedRow, rejected_share
@@ -79,7 +79,7 @@ def metric_tile(panels: Sequence[MetricPanel] | None) -> Tile | None:
     baselines = {
         record.of: record.value
         for record in panels[0].contenders
-        if record.value is not None and record.of not in (MODEL, CHAMPION)
+        if record.value is not None and record.of not in (MODEL, MODEL_WITHOUT_RERANK, CHAMPION)
     }
     best = max(baselines, key=lambda name: baselines[name], default=None)
     note = f"{model - baselines[best]:+.4f} over {best}" if best else ""

@@ -149,6 +149,22 @@ class LightGBM(Part):
     seed: NonNegativeInt = Field(default=0, description="Seed of the learner.")
 
 
+CATEGORY = "category"
+"""The attribute of items that every source has, and every catalog."""
+
+
+class Diversify(Part):
+    """A list takes one item after the other, and an item counts less the more of its kind are there already."""
+
+    type: Literal["diversify"]
+    by: Column = Field(description="Attribute of items, a text or a list of texts, whose equal values are a kind.")
+    strength: Annotated[Number, Field(ge=0, le=1)] = Field(
+        description="What each item of the kind costs, in standard deviations of the list's scores."
+    )
+
+
+# A further type makes this a union, discriminated by `type`.
+Rerank = Diversify
 TunableParameter = Literal[
     "rounds", "learning_rate", "num_leaves", "min_data_in_leaf", "lambda_l2", "feature_fraction", "truncation"
 ]

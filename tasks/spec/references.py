@@ -56,6 +56,7 @@ def check_references(spec: Spec, document: Document) -> None:
     for check in (
         _check_source, _check_labels, _check_attribution, _check_features, _check_attributes, _check_retrieval,
         _check_names_of_retrieval, _check_position_bias,
+        _check_rerank,
         _check_tune, _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows, _check_monitor,
     ):  # fmt: skip
         check(spec, problems)
@@ -152,6 +153,15 @@ def _check_position_bias(spec: Spec, problems: _Problems) -> None:
             f"found 'lightgbm', which the objective {spec.ranker.objective!r} ignores; expected 'none', or "
             "`objective: lambdarank`",
         )
+
+
+def _check_rerank(spec: Spec, problems: _Problems) -> None:
+    kinds = [part.name for part in spec.attributes if part.entity == "item" and part.type in {"text", "list"}]
+    for index, rule in enumerate(spec.rerank):
+        if rule.by not in kinds:
+            problems.unknown(("rerank", index, "by"), "text or list of items", rule.by, kinds)
+        elif rule.by in [other.by for other in spec.rerank[:index]]:
+            problems.add(("rerank", index, "by"), f"{rule.by!r} is listed twice; expected one rule with both strengths")
 
 
 def _check_tune(spec: Spec, problems: _Problems) -> None:

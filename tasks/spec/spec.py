@@ -29,6 +29,7 @@ from tasks.spec.parts import (
     Part,
     Populations,
     Publish,
+    Rerank,
     Sample,
     Source,
     Tune,
@@ -73,6 +74,10 @@ class Spec(Part):
     retrieval: Annotated[tuple[Retrieval, ...], Field(min_length=1)] = Field(description="Where candidates come from.")
     ranker: LightGBM = Field(description="What orders the candidates.")
     tune: Tune | None = Field(default=None, description="Which settings are tried.")
+    # Left out where it is empty: such a descriptor stays, byte for byte, what it was before there were rules.
+    rerank: tuple[Rerank, ...] = Field(
+        default=(), exclude_if=lambda rules: not rules, description="What is done to the ranked lists, all together."
+    )
     evaluate: Evaluate = Field(description="How it is measured.")
     gates: Annotated[tuple[Gate, ...], Field(min_length=1)] = Field(description="What a model must pass.")
     publish: Publish = Field(default=Publish(), description="Where it goes.")

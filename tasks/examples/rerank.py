@@ -1,0 +1,71 @@
+"""The rules by which lists are re-ranked (`rerank`): their file, their nodes of a version, and their engine object.
+
+What an item is, such as its genres, is that of the cut, as known then. Evaluation and serving apply the rules by the
+same code, `engine.diversity`, from the same files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.features.warehouse import Tables
+from tasks.spec.attributes import RELATIONS
+from tasks.spec.parts import CATEGORY, Diversify
+from tasks.spec.spec import Spec
+from tasks.store.files import checked_file
+from tasks.store.sql import render
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from engine.diversity import Diversity
+    from engine.ids import Ids
+    from engine.node_schema import DiversifyNode
+
+KINDS_FILE = "kinds.parquet"
+"""What the items known as of a cut are by the attributes of the rules; the category is in the catalog."""
+
+
+def kinds_read(rules: Sequence[Diversify]) -> list[str]:
+    """The attributes of items that rules read from that file, in one order."""
+    return sorted({rule.by for rule in rules} - {CATEGORY})
+
+
+def write_kinds(tables: Tables, spec: Spec, cut: date, folder: Path) -> None:
+    """Write that file, if a rule needs it."""
+    names = kinds_read(spec.rerank)
+    if names:
+        query = render(Path(__file__).parent / "sql", "kinds", names=names, declared=RELATIONS["item"], cut=cut)
+        tables.write(query, folder / KINDS_FILE)
+
+
+def rerank_nodes(rules: Sequence[Diversify], artifact: str) -> tuple[DiversifyNode, ...]:
+    """Make the nodes of a version that apply the rules, in the order of the pipeline file.
+
+    Args:
+        rules: those of the pipeline.
+        artifact: where the version, or the folder of a cut, has `KINDS_FILE`.
+    """
+    from engine.node_schema import DiversifyNode
+
+    return tuple(
+        DiversifyNode(by=rule.by, artifact=None if rule.by == CATEGORY else artifact, strength=rule.strength)
+        for rule in rules
+    )
+
+
+def load_diversity(rules: Sequence[Diversify], folder: Path) -> tuple[Ids, Diversity | None]:
+    """Load the rules from a cut's folder, as the engine serves them; with the ids of the catalog's items.
+
+    Raises:
+        MatineeError: a file is gone, or not what was written.
+    """
+    from engine.loader import Wiring
+
+    catalog = checked_file(folder, "catalogue.parquet").name
+    if kinds_read(rules):
+        checked_file(folder, KINDS_FILE)
+    wiring = Wiring(folder, catalog)
+    return wiring.catalogue.items.ids, wiring.diversity(rerank_nodes(rules, KINDS_FILE))

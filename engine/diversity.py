@@ -19,6 +19,17 @@ Kinds = Sequence[tuple[str, ...]]
 
 
 @kernel
+def _spread(scores: Floats) -> float:
+    """Return the standard deviation; added in one order, so that it is the same wherever a list is ranked."""
+    total = squares = 0.0
+    for score in scores:
+        total += score
+    for score in scores:
+        squares += (score - total / len(scores)) ** 2
+    return float(np.sqrt(squares / len(scores)))
+
+
+@kernel
 def _penalty(of: int, starts: Offsets, values: Codes, weights: Floats, count: Offsets) -> float:
     """How many items of the kinds of a class are in the list, each kind by its weight; added in one order."""
     total = 0.0
@@ -92,7 +103,7 @@ def _reordered(
     for group in range(len(offsets) - 1):
         low, size = offsets[group], offsets[group + 1] - offsets[group]
         own = scores[low : low + size]
-        spread = float(np.std(own)) if size > 1 else 0.0
+        spread = _spread(own) if size > 1 else 0.0
         if not 0.0 < spread < np.inf:  # all are equal, or one of them has no score: nothing can be weighed up
             continue
         which, head = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int64)

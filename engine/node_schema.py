@@ -37,7 +37,7 @@ class _RetrieverNode(Closed):
     type: str  # narrowed by each type; declared here to come first in the schema
     # Left out where it is absent, so that a version without names has the bytes that it had before there were any.
     name: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
-        default=None, exclude_if=lambda name: name is None
+        default=None, exclude_if=lambda name: name is None, description="What features call it, if not its type."
     )
     k: Count
     artifact: ArtifactName

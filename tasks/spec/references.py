@@ -159,7 +159,7 @@ def _check_rerank(spec: Spec, problems: _Problems) -> None:
     kinds = [part.name for part in spec.attributes if part.entity == "item" and part.type in {"text", "list"}]
     for index, rule in enumerate(spec.rerank):
         if rule.by not in kinds:
-            problems.unknown(("rerank", index, "by"), "text or list of items", rule.by, kinds)
+            problems.unknown(("rerank", index, "by"), "text or list attribute of items", rule.by, kinds)
         elif rule.by in [other.by for other in spec.rerank[:index]]:
             problems.add(("rerank", index, "by"), f"{rule.by!r} is listed twice; expected one rule with both strengths")
 

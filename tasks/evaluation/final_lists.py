@@ -29,7 +29,7 @@ def final_scores(run: Run, table: pa.Table, scores: Floats, rules: Sequence[Dive
 
     Args:
         run: the run, whose folders of cuts say what items are.
-        table: the examples, the rows of a list together and in the order of item ids.
+        table: the examples, the rows of a list together.
         scores: of a model, one for each example.
         rules: how its lists are re-ranked.
 
@@ -52,12 +52,10 @@ def final_scores(run: Run, table: pa.Table, scores: Floats, rules: Sequence[Dive
         ids, diversity = load_diversity(rules, folders[cut])
         lists = np.flatnonzero(cuts == cut)
         rows, own = np.flatnonzero(np.isin(group, lists)), offsets_of(np.diff(offsets)[lists])
-        of_row = group_of_row(own)
-        # Equal scores by item id, as the engine has them: a stable sort keeps the order of the rows.
-        order = np.lexsort((-scores[rows], of_row))
-        rows = rows[order]
+        of_row, items = group_of_row(own), ids.numbers(texts(table["item_id"].take(rows)))
+        order = np.lexsort((items, -scores[rows], of_row))  # equal scores by item, as the engine has them
+        rows, items = rows[order], items[order]
         if diversity is not None:
-            items = ids.numbers(texts(table["item_id"].take(rows)))
             rows = rows[diversity.order(scores[rows], own, items, len(rows))]
         places[rows] = np.arange(len(rows)) - own[:-1][of_row]
     return -places

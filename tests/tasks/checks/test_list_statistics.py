@@ -51,6 +51,15 @@ def test_one_score_for_everything_is_the_same_list_for_everybody() -> None:
     assert found["catalog_coverage_share"] == pytest.approx(2 / 3)
 
 
+def test_the_top_is_that_of_the_final_lists() -> None:
+    found, scores = pages(("u", "abc"), ("v", "abc")), np.array([3.0, 2.0, 1.0, 3.0, 2.0, 1.0])
+
+    assert list_statistics(found, scores, 1)["same_list_share"] == 1.0
+    final = list_statistics(found, scores, 1, np.array([0.0, -1.0, -2.0, -1.0, -2.0, 0.0]))
+    assert (final["same_list_share"], final["catalog_coverage_share"]) == (0.5, pytest.approx(2 / 3))
+    assert final["score_spread"] == list_statistics(found, scores, 1)["score_spread"]
+
+
 def test_scores_that_are_no_numbers_are_counted_and_come_last() -> None:
     found = measured(pages(("u", "abc")), float("nan"), 1, 2)
 

@@ -23,6 +23,7 @@ from tasks.publishing.gates import gate_step
 from tasks.publishing.publish import this_version
 from tasks.publishing.results import GateResult, GateVerdict
 from tasks.runs.run import Run
+from tasks.spec.parts import Diversify
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
 from tasks.store.registry import move_alias, verdict_on, version_dir, withdraw
@@ -127,6 +128,18 @@ def test_only_cuts_it_was_not_trained_on_are_compared(tmp_path: Path) -> None:
 
     publish(run, day("02-18"))
     assert champion_of(run_before(run, day("02-19")), table).since == day("02-16")
+
+
+def test_a_champion_whose_rules_read_what_this_run_does_not_is_not_compared(tmp_path: Path) -> None:
+    run, table = run_on(tmp_path), held_out_examples([day("02-17")])
+    genres = {"rerank": (Diversify(type="diversify", by="genres", strength=0.5),)}
+    publish(run, day("02-19"), spec=run.spec.model_copy(update=genres))
+    found = champion_of(run, table)
+    assert (found.scores, found.problem) == (
+        None,
+        "its lists are re-ranked by genres, which this run does not read; add a rule to `rerank` for as long as the "
+        "two are to be compared, if only of strength 0",
+    )
 
 
 def run_before(run: Run, as_of: date) -> Run:

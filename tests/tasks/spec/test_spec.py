@@ -52,6 +52,12 @@ def test_units_are_written_out_again() -> None:
     assert canonical["publish"] == {"alias": "champion", "refit": True}
 
 
+def test_what_re_ranks_is_in_the_canonical_form_only_where_there_is_something() -> None:
+    rule = {"type": "diversify", "by": "category", "strength": 0.2}
+    assert "rerank" not in spec_of().canonical()
+    assert spec_of(rerank=[rule]).canonical()["rerank"] == [rule]
+
+
 def test_a_spec_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         spec_of().name = "other"

@@ -1,0 +1,79 @@
+"""The lists as they are served: in the order of the scores, then by the rules, as the items were as of the cut."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.errors import MatineeError
+from tasks.evaluation.final_lists import final_scores
+from tasks.examples.candidates import RetrieveResult
+from tasks.runs.run import Run
+from tasks.spec.parts import Diversify
+from tasks.store.files import Home, write_digests
+from tests.tasks.handmade import day, finish_step, spec_of
+
+CUTS = (day("02-01"), day("02-02"))
+ITEMS = ("i0", "i1", "i2")
+BY_CATEGORY = Diversify(type="diversify", by="category", strength=0.5)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run whose items i0 and i1 were of one category as of the first cut, and i1 and i2 as of the second."""
+    run = Run(spec_of(), Home(tmp_path), day("02-20"), "1")
+    folders = {cut: f"retrieval/tiny/cut={cut}/x" for cut in CUTS}
+    for cut, categories in zip(CUTS, (["a", "a", "b"], ["a", "b", "b"]), strict=True):
+        folder = tmp_path / folders[cut]
+        folder.mkdir(parents=True)
+        columns = {"item_id": ITEMS, "title": ITEMS, "category": categories, "available": [True] * 3}
+        pq.write_table(pa.table({name: list(values) for name, values in columns.items()}), folder / "catalogue.parquet")
+        write_digests(folder)
+    result = RetrieveResult(data="d", cuts=2, made=2, folders=folders, kernels=[])
+    finish_step(run, "retrieve", result.to_json())
+    return run
+
+
+def lists(*groups: tuple[Any, str, tuple[str, ...]]) -> pa.Table:
+    """Examples of (cut, group, items)."""
+    rows = [(cut, group, item) for cut, group, items in groups for item in items]
+    cuts, names, items = zip(*rows, strict=True)
+    return pa.table({"cut": pa.array(cuts, pa.date32()), "group_id": names, "item_id": items})
+
+
+def test_a_list_is_ordered_by_what_the_items_were_as_of_its_cut(run: Run) -> None:
+    table = lists((CUTS[0], "g", ITEMS), (CUTS[1], "h", ITEMS), (CUTS[0], "k", ("i2",)))
+    scores = np.array([3.0, 2.9, 2.8, 3.0, 2.9, 2.8, 7.0])
+    # The spread is about 0.08, so that a second of a kind costs 0.04: not enough.
+    assert final_scores(run, table, scores, [BY_CATEGORY]).tolist() == [0, -1, -2, 0, -1, -2, 0]
+    # Here it is about 2.8: as of the first cut i1 is like i0, and gives way to i2; as of the second it is not.
+    scores = np.array([9.0, 2.99, 2.98, 9.0, 2.99, 2.98, 7.0])
+    assert final_scores(run, table, scores, [BY_CATEGORY]).tolist() == [0, -2, -1, 0, -1, -2, 0]
+    assert final_scores(run, table, scores, []) is scores
+
+
+def test_equal_scores_are_in_the_order_of_items_whatever_that_of_the_rows(run: Run) -> None:
+    table = lists((CUTS[0], "g", ("i2", "i0", "i1")))
+    assert final_scores(run, table, np.array([1.0, 1.0, 1.0]), [BY_CATEGORY]).tolist() == [-2, 0, -1]
+
+
+def test_rows_of_a_cut_need_not_stand_together(run: Run) -> None:
+    groups = [(CUTS[1], "h", ITEMS), (CUTS[0], "g", ITEMS), (CUTS[1], "k", ITEMS)]
+    scores = np.tile([9.0, 2.99, 2.98], 3)
+    together = [final_scores(run, lists(group), scores[:3], [BY_CATEGORY]).tolist() for group in groups]
+    assert final_scores(run, lists(*groups), scores, [BY_CATEGORY]).reshape(3, 3).tolist() == together
+
+
+def test_a_file_that_is_gone_or_altered_is_named(run: Run, tmp_path: Path) -> None:
+    table, scores = lists((CUTS[0], "g", ITEMS)), np.array([3.0, 2.0, 1.0])
+    with pytest.raises(MatineeError, match=r"kinds\.parquet"):
+        final_scores(run, table, scores, [BY_CATEGORY.model_copy(update={"by": "genres"})])
+    path = tmp_path / f"retrieval/tiny/cut={CUTS[0]}/x/catalogue.parquet"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(MatineeError, match=r"catalogue\.parquet"):
+        final_scores(run, table, scores, [BY_CATEGORY])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SQL = Path(__file__).parent / "sql"
 TABLES: dict[str, tuple[str, ...]] = {mart: ("as_of", *KEYS[entity]) for mart, entity in MARTS.items()}
-TABLES["labels"] = ("cut", "user_id", "item_id")
+TABLES["labels"] = ("cut", "user_id", "item_id", "impression_id")
 """The tables that examples are made from, with their keys; the first one is the day that a row is of."""
 FILE_KEYS: dict[str, tuple[str, ...]] = {
     "candidates": ("cut", "example_id"), "train": ("cut", "example_id"), "validation": ("cut", "example_id"),

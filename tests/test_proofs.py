@@ -1,0 +1,127 @@
+"""The proof passes for what depends on several clocks at once, and names what looks ahead.
+
+Actions that belong to one impression, attributes of people and films that change, and items that were seen before.
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.proof.scenarios import SCENARIOS
+from tasks.sources.datasets import Dataset, load_dataset
+from tests.tasks.proof.test_prove import leak, proof_of, text_of, transforms
+from tests.test_seen_items import UNSEEN
+from tests.tiny_bandit import bandit, example
+from tests.tiny_pipelines import ASKED, RATED, RATED_DAY, SHOWN_DAY, Tiny, days, films, in_process, pipeline_file
+
+__all__ = ["transforms"]
+pytestmark = [in_process, pytest.mark.slow]
+
+OTHERS = tuple(name for name in SCENARIOS if name != "original")
+CLICKED_DAY = date(2019, 11, 28)
+FIRST = date(1997, 9, 20)
+
+
+@pytest.fixture(scope="module")
+def clicked(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """Clicks that belong to one impression, and attributes of the request; the logs go on for two days."""
+    folder = tmp_path_factory.mktemp("clicked")
+    examples = {"kind": "impressions", "train": "3d", "validation": "0d", "test": "2d"}
+    file = pipeline_file(folder, example(examples=examples))
+    return Tiny(file, CLICKED_DAY, folder / "home", bandit(folder / "data"))
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """All of it together: plays of one request, plans that change, and nothing that was seen."""
+    folder = tmp_path_factory.mktemp("asked")
+    changes: dict[str, Any] = {
+        "label": {**ASKED["label"], "attribution": {"to": "impression", "within": "6h"}},
+        "features": [*ASKED["features"], "user_plan"],
+        "sample": {**ASKED["sample"], "strata": ["plan"]},
+        "candidates": {"seen": "exclude"},
+        "retrieval": UNSEEN["retrieval"],
+        "evaluate": {**ASKED["evaluate"], "baselines": ["popularity", "als"]},
+    }
+    return Tiny(pipeline_file(folder, ASKED, **changes), SHOWN_DAY, folder / "home")
+
+
+@pytest.fixture
+def changing(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Tiny:
+    """People who grow older and take other jobs, films whose genres change, and nothing that was rated before."""
+    folder = tmp_path_factory.mktemp("changing")
+    data = told_again(films(folder / "films"))
+    monkeypatch.setattr("tasks.sources.datasets.load_dataset", lambda name: of_changes(load_dataset(name)))
+    features = [*(name for name in RATED["features"] if name != "popularity_rank"), "als_score"]
+    changes = {**UNSEEN, "features": features, "candidates": {"seen": "exclude"}, "evaluate": RATED["evaluate"]}
+    changes["evaluate"] = {**RATED["evaluate"], "baselines": ["popularity", "als"]}
+    return Tiny(pipeline_file(folder, RATED, **changes), RATED_DAY, folder / "home", data)
+
+
+def of_changes(dataset: Dataset) -> Dataset:
+    """The data set with a row per change of a person or film, in place of one that says it once."""
+    document = dataset.model_dump(mode="json")
+    for name in ("people", "films"):
+        table = document["tables"][name]
+        table.update(static=False, changes=True, day={"column": "told_at", "unit": "epoch_seconds"})
+        table["columns"] = [*table["columns"], {"header": "told_at", "name": "told_at", "type": "BIGINT"}]
+    return Dataset.model_validate(document)
+
+
+def told_again(folder: Path) -> Path:
+    """Add, to what files say of people and films once, what they say on later days: until after the run's."""
+    draw = random.Random(7)
+    for name in ("people", "films"):
+        path = folder / f"{name}.csv"
+        with path.open(encoding="utf-8") as stream:
+            header, *rows = csv.reader(stream, delimiter="|", quoting=csv.QUOTE_NONE)
+        lines = [[*header, "told_at"], *([*row, seconds(FIRST)] for row in rows)]
+        for day in days(date(1997, 10, 1), RATED_DAY + timedelta(days=3)):
+            row = rows[draw.randrange(len(rows))]
+            changed = [row[0], "55", "M", "artist", "1"] if name == "people" else [*row[:6], *reversed(row[6:])]
+            lines.append([*changed, seconds(day)])
+        path.write_text("".join("|".join(line) + "\n" for line in lines), encoding="utf-8")
+    return folder
+
+
+def seconds(day: date) -> str:
+    return str((day - date(1970, 1, 1)).days * 86_400)
+
+
+def test_the_proof_of_clicks_that_belong_to_an_impression_passes(clicked: Tiny) -> None:
+    proof = proof_of(clicked, *OTHERS)
+    assert proof.passed, text_of(proof)
+
+
+def test_the_proof_of_attribution_with_plans_that_change_and_without_seen_items_passes(asked: Tiny) -> None:
+    proof = proof_of(asked, *OTHERS)
+    assert proof.passed, text_of(proof)
+
+
+def test_the_proof_of_people_and_films_that_change_passes(changing: Tiny) -> None:
+    proof = proof_of(changing, *OTHERS)
+    assert proof.passed, text_of(proof)
+
+
+def test_an_impression_that_became_known_too_late_to_be_the_last_one_is_named(clicked: Tiny, transforms: Path) -> None:
+    known = "impressions.ds <= {{ plus_days(followed ~ '.cut', var('horizon_days') + var('lateness_days')) }}"
+    leak(transforms / "macros" / "labels.sql", known, "true")
+    proof = proof_of(clicked, "late")
+    assert not proof.passed
+    assert proof.comparisons[0].differences["labels"]
+
+
+def test_a_declared_attribute_that_is_overwritten_later_is_named(changing: Tiny, transforms: Path) -> None:
+    honest = "and changes.valid_from <= asked.as_of\n"
+    until = "        and (changes.valid_until is null or asked.as_of < changes.valid_until)"
+    leak(transforms / "macros" / "declared_attributes.sql", honest + until, "and changes.valid_until is null")
+    proof = proof_of(changing, "deleted")
+    assert not proof.passed
+    places = {difference.place for difference in proof.comparisons[0].differences["examples"]}
+    assert "sample/train.parquet:user_age" in places

@@ -83,11 +83,18 @@ def told_again(folder: Path) -> Path:
             header, *rows = csv.reader(stream, delimiter="|", quoting=csv.QUOTE_NONE)
         lines = [[*header, "told_at"], *([*row, seconds(FIRST)] for row in rows)]
         for day in days(date(1997, 10, 1), RATED_DAY + timedelta(days=3)):
-            row = rows[draw.randrange(len(rows))]
-            changed = [row[0], "55", "M", "artist", "1"] if name == "people" else [*row[:6], *reversed(row[6:])]
-            lines.append([*changed, seconds(day)])
+            for row in draw.sample(rows, 8):
+                lines.append([*(changed_person if name == "people" else changed_film)(row, draw), seconds(day)])
         path.write_text("".join("|".join(line) + "\n" for line in lines), encoding="utf-8")
     return folder
+
+
+def changed_person(row: list[str], draw: random.Random) -> list[str]:
+    return [row[0], str(draw.randint(15, 60)), draw.choice("FM"), draw.choice(["artist", "student"]), "1"]
+
+
+def changed_film(row: list[str], draw: random.Random) -> list[str]:
+    return [*row[:6], *draw.sample(row[6:], len(row) - 6)]
 
 
 def seconds(day: date) -> str:

@@ -112,8 +112,10 @@ def backfill(desk: Desk) -> Observation:
         BACKFILLED * PATIENCE,
         "the backfill has ended",
     )
-    runs = sorted(desk.api.runs(PIPELINE, days[0], days[-1]), key=lambda run: str(run.start_date))
-    order = [run.data_interval_start.date() for run in runs if run.data_interval_start]
+    runs = desk.api.runs(PIPELINE, days[0], days[-1])
+    # By the first task: clearing a later one, as is done beside, makes the run itself begin anew.
+    began = {run.data_interval_start: desk.task(run.dag_run_id, "land").start_date for run in runs}
+    order = [day.date() for day in sorted(filter(None, began), key=lambda day: str(began[day]))]
     green = sum(run.state == "success" for run in runs)
     # Two are active at once, so neighbors may begin together.
     backwards = order[0] in days[-2:] and order[-1] in days[:2]

@@ -62,7 +62,7 @@ def _link_or_copy(source: str, target: str) -> None:
 def prepare(folder: Path, pipeline: str | Path, day: date, console: Console, data: Path | None = None) -> Stage:
     """Make the state of a stage, unless a call with the same code left it in the folder."""
     probe = Run.create(pipeline, day, ATTEMPT, home=Home(folder), data=data)
-    root = folder / f"{probe.spec.name}-{day}-{probe.made_by[:8]}"
+    root = folder / f"{probe.spec.name}-{day}-{probe.made_by.digest[:8]}"
     stage = Stage(pipeline, day, root / "before", root / "clean", data)
     if not stage.before.exists():
         making = root / "making"

@@ -16,6 +16,7 @@ from dags.reasons import log_earlier_attempt, log_next, why_red
 from dags.task_log import fold_what_follows, task_log
 from tasks.errors import (
     CheckFailed,
+    FilesChanged,
     GateFailed,
     LandingError,
     MatineeError,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from tasks.runs.run import Run
 
 # The same inputs would fail again: no retry.
-FINAL = (SpecError, SourceError, LandingError, CheckFailed, TrainingError, GateFailed)
+FINAL = (SpecError, SourceError, LandingError, FilesChanged, CheckFailed, TrainingError, GateFailed)
 # An argument that Airflow renders, so that the UI shows it; `call` takes the day from the interval itself.
 # Without a logical date the interval is undefined, and an undefined name would end the task in Jinja's words.
 AS_OF = "{{ data_interval_start | ds if data_interval_start is defined and data_interval_start else '' }}"

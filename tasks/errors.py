@@ -5,6 +5,7 @@ MatineeError            any failure matinee explains in plain words
 ├── SourceError         input data is missing or unreadable
 ├── LandingError        a landed partition is missing, torn or changed
 ├── BuildError          dbt failed, or nothing was selected
+├── FilesChanged        a file that a run is made from was changed while it was under way
 ├── CheckFailed         a critical data check failed, or could not run
 ├── TrainingError       a model cannot be trained on this sample
 ├── GateFailed          the model is not good enough to publish
@@ -45,6 +46,10 @@ class LandingError(MatineeError):
 
 class BuildError(MatineeError):
     """The SQL build failed, or selected nothing."""
+
+
+class FilesChanged(MatineeError):  # noqa: N818 - says what happened
+    """The SQL, the pipeline file or the code is not what earlier steps of the run were made from."""
 
 
 class CheckFailed(MatineeError):  # noqa: N818 - says what happened

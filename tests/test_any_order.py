@@ -17,7 +17,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, example, given, note, settings
 
 from tasks.evaluation.champion import outdated_verdicts, valid_versions
-from tasks.features.ledger import models
 from tasks.operations.backfill import survey
 from tasks.runs.run import Run
 from tasks.store.files import Home, read_json
@@ -181,8 +180,9 @@ def tables(home: Home, name: str) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of the tables that keep what was built, and the ledger of it."""
     from tasks.features.engines import warehouse_of
 
-    kept = [name for grain in ("ds", "as_of", "cut") for name in models(grain)[:-1]]
     with warehouse_of(home, name).open() as opened:
+        entries = {model for model, _, _ in opened.ledger()}
+        kept = sorted(name for name in entries if name != "code" and not name.startswith("tests of "))
         return {table: opened.rows(f"select * from {table} order by all") for table in [*kept, "control.ledger"]}
 
 

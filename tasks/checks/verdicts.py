@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError, field_serializer
 
 from tasks.checks.profile_columns import ProfileColumn
 from tasks.errors import CheckFailed, MatineeError
+from tasks.runs.made_by import FILE as MADE_BY_FILE
 from tasks.runs.narration import MOST_WARNINGS, say, warn_each
 from tasks.runs.steps import BY_NAME
 from tasks.store.atomic import atomic_dir
@@ -172,7 +173,7 @@ def finish(
         for name, record in files.items():
             record.write(folder / name)
         if not critical:
-            write_json(folder / "made_by.json", run.made_by)
+            run.made_by.write(folder / MADE_BY_FILE)
             result.write(folder / "result.json")
         write_digests(folder)
     log_failed(checks, run.step_dir(step) / FILE)

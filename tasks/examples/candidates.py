@@ -27,7 +27,6 @@ from tasks.features.build import (
     libraries,
     needed,
     require_built,
-    transforms_digest,
 )
 from tasks.features.dbt_run import dbt_vars
 from tasks.features.engines import warehouse_of
@@ -35,6 +34,7 @@ from tasks.features.ledger import BuildRequest
 from tasks.features.warehouse import Tables
 from tasks.runs.narration import counted
 from tasks.runs.provenance import code_digest
+from tasks.runs.sql_lineage import sql_of
 from tasks.store.atomic import atomic_dir
 from tasks.store.damage import damage_of
 from tasks.store.files import checked_file, digest, write_digests, write_json
@@ -87,7 +87,7 @@ def cut_folders(run: Run, need: BuildRequest, kernels: list[str] | None = None) 
     # `start` is among them: the days on which item models are fitted anew count from it.
     made_by = {
         "kernels": blas_kernels(run.spec.retrieval) if kernels is None else kernels,
-        "code": [code_digest(), transforms_digest(), libraries()],
+        "code": [code_digest(), sql_of(run.spec).digest, libraries()],
         "spec": [
             canonical["retrieval"],
             canonical["candidates"],
@@ -151,7 +151,7 @@ def retrieve_step(run: Run) -> RetrieveResult:
         BuildError: the tables are not those of the landing, whose digests name the folders.
     """
     # While the tables are open nobody builds, and nobody else makes the same folders.
-    with warehouse_of(run.home, run.spec.name).open() as tables:
+    with run.write("retrieve") as step, warehouse_of(run.home, run.spec.name).open() as tables:
         need = needed(run)
         folders = cut_folders(run, need)
         missing = {day: folder for day, folder in folders.items() if problem_of(folder) is not None}
@@ -167,16 +167,14 @@ def retrieve_step(run: Run) -> RetrieveResult:
                 if run.spec.examples.kind == "snapshots" or day in need.labels:  # else it has no labels to train on
                     _write_candidates(tables, tally, day, target)
                 write_digests(target)
-    tally.say()
-    result = RetrieveResult(
-        data=landing_digest(need.partitions),
-        cuts=len(folders),
-        made=len(missing),
-        folders={day: str(folder.relative_to(run.home.root)) for day, folder in folders.items()},
-        kernels=blas_kernels(run.spec.retrieval),
-    )
-    with run.write("retrieve") as step:
-        step.result = result
+        tally.say()
+        step.result = result = RetrieveResult(
+            data=landing_digest(need.partitions),
+            cuts=len(folders),
+            made=len(missing),
+            folders={day: str(folder.relative_to(run.home.root)) for day, folder in folders.items()},
+            kernels=blas_kernels(run.spec.retrieval),
+        )
     return result
 
 

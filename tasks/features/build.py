@@ -19,13 +19,13 @@ from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_ser
 from tasks.errors import BuildError, MatineeError
 from tasks.features.dbt_run import dbt_vars, run_dbt
 from tasks.features.engines import warehouse_of
-from tasks.features.ledger import BuildPlan, BuildRequest, Entry, plan_build
+from tasks.features.ledger import BuildPlan, BuildRequest, Entry, TableCode, plan_build
 from tasks.features.warehouse import Tables, Warehouse
 from tasks.runs.narration import say, warn
-from tasks.spec.project import TRANSFORMS
+from tasks.runs.sql_lineage import sql_of
 from tasks.spec.spec import Spec
 from tasks.spec.windows import first_as_of, labels_lookback, landing_start, lookback, windows
-from tasks.store.files import Home, digest, sha256_file, write_json
+from tasks.store.files import Home, digest, write_json
 from tasks.store.partitions import check_content
 from tasks.store.records import Record
 
@@ -88,14 +88,6 @@ class BuildResult(Record):
             f"days loaded: {self.partitions_loaded}; feature days built: {self.features_built}; "
             f"label cuts built: {self.labels_built}"
         )
-
-
-@cache
-def transforms_digest() -> str:
-    """The digest of the SQL project; another one makes everything stale."""
-    # `target` is skipped: what dbt compiles there when run by hand must not make everything stale.
-    files = sorted(p for p in TRANSFORMS.rglob("*") if p.suffix in {".sql", ".yml"} and "target" not in p.parts)
-    return digest({str(path.relative_to(TRANSFORMS)): sha256_file(path) for path in files})
 
 
 @cache
@@ -172,8 +164,11 @@ def require_built(run: Run, tables: Tables) -> None:
     """Refuse a warehouse that was not built from the landing as it is now.
 
     Raises:
+        FilesChanged: the SQL was edited since the run's own build.
         BuildError: something was landed since, by another run or by hand.
     """
+    # First, for its words; it also notices tables that another run has built anew since, of files that changed.
+    run.require_unchanged("build")
     if not plan_build(needed(run), tables.ledger(), code_of_tables(run.spec)).empty:
         raise BuildError(
             f"{run.spec.name} {run.as_of}: the landing or the code has changed since the tables were built; run the "
@@ -181,9 +176,14 @@ def require_built(run: Run, tables: Tables) -> None:
         )
 
 
-def code_of_tables(spec: Spec) -> str:
-    """The digest of all code that makes the tables; with another one, everything is stale."""
-    return digest([transforms_digest(), dbt_vars(spec), libraries()])
+def code_of_tables(spec: Spec) -> TableCode:
+    """All code that makes a pipeline's tables, as its files are now.
+
+    Raises:
+        BuildError: `dbt_project.yml` cannot be read.
+    """
+    sql = sql_of(spec)
+    return TableCode(sql, digest([sql.digest, dbt_vars(spec), libraries()]))
 
 
 def build(spec: Spec, home: Home, need: BuildRequest, folder: Path) -> BuildPlan:
@@ -203,15 +203,17 @@ def build(spec: Spec, home: Home, need: BuildRequest, folder: Path) -> BuildPlan
     """
     warehouse = warehouse_of(home, spec.name)
     with warehouse.locked():
-        # Planned under the lock, because the previous holder may have built the same days.
-        plan = warehouse.prepare(need, code_of_tables(spec))
+        # Planned under the lock, because the previous holder may have built the same days. The files are read once: dbt
+        # gets the texts that the ledger is stamped with, whatever is edited meanwhile.
+        code = code_of_tables(spec)
+        plan = warehouse.prepare(need, code)
         _say_plan(plan)
         # All tables of a day with a changed one are loaded; the rows of other days are in the warehouse already.
         loaded = {day for _, day in plan.changed}
         for partition in need.partitions:
             if partition.ds in loaded:
                 check_content(partition)
-        models = [] if plan.empty else run_dbt(spec, home, folder / "dbt.log")
+        models = [] if plan.empty else run_dbt(spec, home, code.sql, folder / "dbt.log")
         if not plan.empty:
             # The models' own entries are not enough: days whose tests failed or never ran do not count as built.
             warehouse.record_tested()
@@ -245,8 +247,9 @@ def build_staging(spec: Spec, home: Home, partitions: Sequence[Partition], log: 
     """
     warehouse = warehouse_of(home, spec.name)
     with warehouse.locked():
-        warehouse.prepare(BuildRequest(tuple(partitions)), code_of_tables(spec))
-        run_dbt(spec, home, log, select="+rejected_rows")
+        code = code_of_tables(spec)
+        warehouse.prepare(BuildRequest(tuple(partitions)), code)
+        run_dbt(spec, home, code.sql, log, select="+rejected_rows")
     return warehouse
 
 

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import BuildError
-from tasks.features.build import libraries, transforms_digest
+from tasks.features.build import code_of_tables
 from tasks.features.dbt_run import dbt_vars
-from tasks.spec.project import TRANSFORMS
+from tasks.runs.sql_lineage import sql_of
 from tasks.spec.spec import Spec
 from tasks.store.atomic import atomic_file, locked
-from tasks.store.files import Home, digest, read_json, safe_name
+from tasks.store.files import Home, read_json, safe_name
 
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
@@ -37,8 +37,7 @@ _making: dict[Path, Future[Path]] = {}
 
 def docs_path(home: Home, spec: Spec) -> Path:
     """Where the page for the present state of a pipeline's SQL lies."""
-    state = digest([transforms_digest(), dbt_vars(spec), libraries()])
-    return home.root / "dbt" / "docs" / f"{safe_name(spec.name)}-{state[:16]}.html"
+    return home.root / "dbt" / "docs" / f"{safe_name(spec.name)}-{code_of_tables(spec).digest[:16]}.html"
 
 
 def make_docs(home: Home, spec: Spec) -> Path:
@@ -62,10 +61,12 @@ def make_docs(home: Home, spec: Spec) -> Path:
 def _manifest(spec: Spec) -> dict[str, Any]:
     """Let dbt parse the project, in a process and a folder of its own; no database is opened."""
     with tempfile.TemporaryDirectory(prefix="matinee-docs-") as folder:
+        project = Path(folder) / "project"
+        sql_of(spec).write(project)
         command = [
             # The dbt of this environment, not whichever comes first on the PATH.
             str(Path(sys.executable).parent / "dbt"), "--quiet", "--no-use-colors", "parse", "--no-partial-parse",
-            "--project-dir", str(TRANSFORMS), "--profiles-dir", str(TRANSFORMS),
+            "--project-dir", str(project), "--profiles-dir", str(project),
             "--target-path", folder, "--log-path", folder, "--vars", json.dumps(dbt_vars(spec), sort_keys=True),
         ]  # fmt: skip
         env = os.environ | {"MATINEE_WAREHOUSE_FILE": str(Path(folder) / "none.duckdb"), "DO_NOT_TRACK": "1"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -15,6 +16,7 @@ from tasks.features import parse_cache
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Warehouse
 from tasks.runs.narration import Count, counting, say, warn_each
+from tasks.runs.sql_lineage import PipelineSql
 from tasks.spec.attributes import RELATIONS
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
@@ -23,6 +25,12 @@ from tasks.store.records import Record
 
 SLOWEST = 3  # models that the log names
 RESULTS = frozenset({"LogModelResult", "LogTestResult"})
+# What dbt says of a model or a macro that it has not been given.
+UNSEEN_SIGNS = ("which was not found", "is undefined")
+UNSEEN = (
+    "  dbt gets only what the SQL of this pipeline names (docs/adr/0025): if it is there, spell its name where it is "
+    "used, ref('<model>') or <macro>(…), rather than putting it together"
+)
 
 
 class ModelOutcome(Record):
@@ -94,12 +102,13 @@ def _environment(warehouse: Warehouse) -> Iterator[None]:
                 os.environ[key] = value
 
 
-def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> list[ModelOutcome]:
+def run_dbt(spec: Spec, home: Home, sql: PipelineSql, log: Path, select: str | None = None) -> list[ModelOutcome]:
     """Run one `dbt build` of what `control` tells, and return what it says of each model and test.
 
     Args:
         spec: the pipeline.
         home: where its warehouse is.
+        sql: its SQL; dbt sees no other file.
         log: gets what dbt says.
         select: only these models, without tests.
 
@@ -109,11 +118,14 @@ def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> lis
     target, warehouse = parse_cache.target_of(home, spec.name), warehouse_of(home, spec.name)
     logs = target.with_name("logs")
     parse_cache.drop_if_changed(target)
+    project = _project(home, spec)
+    shutil.rmtree(project, ignore_errors=True)
+    sql.write(project)
     command = [
         # By default, dbt reports success when it selects nothing.
         "--warn-error-options", json.dumps({"error": ["NoNodesForSelectionCriteria", "NothingToDo"]}),
         "--quiet", "--no-use-colors", "build",
-        "--project-dir", str(TRANSFORMS), "--profiles-dir", str(TRANSFORMS), "--target", warehouse.DBT_TARGET,
+        "--project-dir", str(project), "--profiles-dir", str(project), "--target", warehouse.DBT_TARGET,
         "--target-path", str(target), "--log-path", str(logs),
         # Unit tests bring their own rows and say nothing about these; tests/transforms runs them.
         "--exclude-resource-type", "unit_test", "--vars", json.dumps(dbt_vars(spec), sort_keys=True),
@@ -128,6 +140,7 @@ def run_dbt(spec: Spec, home: Home, log: Path, select: str | None = None) -> lis
         lines = [f"  {model.name}: {model.status}: {model.message}" for model in failed]
         lines += [f"  {_in_one_line(outcome.exception)}"] if outcome.exception is not None else []
         lines += [] if results else ["  dbt selected nothing"]
+        lines += [UNSEEN] if any(sign in line for line in lines for sign in UNSEEN_SIGNS) else []
         damage = warehouse.damage("\n".join(lines))
         lines += [] if damage is None else [damage]
         raise BuildError(f"the SQL build of {spec.name} failed (dbt's log: {logs}/dbt.log):\n" + "\n".join(lines))
@@ -162,6 +175,22 @@ def _say_what_was_slow(results: list[ModelOutcome], log: str) -> None:
     )  # fmt: skip
     warned = [result for result in results if result.status == "warn"]
     warn_each([f"the test {result.name} warns: {result.message}" for result in warned], log)
+
+
+def _project(home: Home, spec: Spec) -> Path:
+    """Folder of the SQL that dbt was given last."""
+    return home.root / "dbt" / spec.name / "project"
+
+
+def edited_since(home: Home, spec: Spec, sql: PipelineSql) -> list[str]:
+    """Name the files that are not what dbt was given last; empty if that was nothing yet."""
+    project = _project(home, spec)
+    before = {path.relative_to(project).as_posix(): path for path in project.rglob("*") if path.is_file()}
+    return sorted(
+        f"{TRANSFORMS.name}/{name}"
+        for name in {*before, *sql.files}
+        if before and not (name in before and name in sql.files and before[name].read_bytes() == sql.content(name))
+    )
 
 
 def _outcome(result: Any) -> ModelOutcome:

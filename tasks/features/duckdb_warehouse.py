@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.errors import BuildError, first_line
 from tasks.features import control_tables
-from tasks.features.ledger import BuildPlan, BuildRequest, Entry, plan_build
+from tasks.features.ledger import BuildPlan, BuildRequest, Entry, TableCode, plan_build
 from tasks.features.warehouse import LOCK_SECONDS, Tables, Values, Warehouse
 from tasks.store.atomic import atomic_file, locked
 from tasks.store.database import connect, limits
@@ -157,12 +157,12 @@ class DuckDBWarehouse(Warehouse):
                 "damaged: delete it, it is only a cache, and run the step `build` again"
             ) from None
 
-    def prepare(self, need: BuildRequest, code: str) -> BuildPlan:
+    def prepare(self, need: BuildRequest, code: TableCode) -> BuildPlan:
         """Plan from the ledger, and fill the control tables; the file is closed again, for dbt opens it itself."""
         is_new = not self.exists()
         try:
             with self._damage_named(), self.connect(read_only=False) as connection:
-                plan = plan_build(need, control_tables.prepare(connection, code), code)
+                plan = plan_build(need, control_tables.prepare(connection, code.digest), code)
                 # With nothing to build, dbt is not called, so nobody would read the control tables.
                 if not plan.empty:
                     control_tables.write_control_tables(connection, plan)

@@ -9,22 +9,37 @@ finished.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.spec.project import TRANSFORMS
+from tasks.runs.sql_lineage import PipelineSql
 
 if TYPE_CHECKING:
     from tasks.store.partitions import Partition
 
 # Kept in the ledger itself, so that clearing the ledger also clears what vouches for it.
 CODE = ("code", "", date(1970, 1, 1))
+GRAINS = ("ds", "as_of", "cut")
 Entry = tuple[str, str, date]
 """(model, part, day)."""
+
+
+@dataclass(frozen=True)
+class TableCode:
+    """What makes a pipeline's tables: its SQL, what the SQL is told, and the libraries that run it.
+
+    Attributes:
+        sql: the SQL.
+        digest: of all of it; tables of another one are stale.
+    """
+
+    sql: PipelineSql
+    digest: str
+
+    def models(self, grain: str) -> tuple[str, ...]:
+        """The models that hold rows by a grain (`ds`, `as_of`, `cut`), and the name of their tests."""
+        return (*self.sql.models(grain), tests_of(grain))
 
 
 @dataclass(frozen=True)
@@ -66,29 +81,15 @@ class MissingModels:
     models: int
 
 
-@cache
-def _grains(folder: Path) -> dict[str, tuple[str, ...]]:
-    by_grain: dict[str, list[str]] = {"ds": [], "as_of": [], "cut": []}
-    # Read from the text, because starting dbt takes seconds: a grain that is spelled differently goes unnoticed.
-    for path in sorted((folder / "models").rglob("*.sql")):
-        if match := re.search(r"meta=\{'grain': '(\w+)'\}", path.read_text(encoding="utf-8")):
-            by_grain[match[1]].append(path.stem)
-    return {grain: tuple(models) for grain, models in by_grain.items()}
-
-
-def models(grain: str) -> tuple[str, ...]:
-    """The models that hold rows by a grain (`ds`, `as_of`, `cut`), and the name of their tests."""
-    return (*_grains(TRANSFORMS)[grain], tests_of(grain))
-
-
-def plan_build(need: BuildRequest, ledger: dict[Entry, str], code: str) -> BuildPlan:
+def plan_build(need: BuildRequest, ledger: dict[Entry, str], code: TableCode) -> BuildPlan:
     """What is needed and not built; of a ledger that was written by other code, everything."""
-    if ledger.get(CODE) != code:
+    if ledger.get(CODE) != code.digest:
         ledger = {}
     lacking: dict[Entry, MissingModels] = {}
+    models = {grain: code.models(grain) for grain in GRAINS}
 
     def stale(grain: str, part: str, day: date, wanted: str) -> bool:
-        built = {model: ledger.get((model, part, day)) for model in models(grain)}
+        built = {model: ledger.get((model, part, day)) for model in models[grain]}
         missing = tuple(model for model, value in built.items() if value != wanted)
         if missing:
             other = tuple(model for model in missing if built[model] is not None)

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tasks.features.ledger import BuildPlan, BuildRequest, Entry
+from tasks.features.ledger import BuildPlan, BuildRequest, Entry, TableCode
 from tasks.store.files import Home
 from tasks.store.sql import identifier
 
@@ -112,12 +112,12 @@ class Warehouse(ABC):
         """
 
     @abstractmethod
-    def prepare(self, need: BuildRequest, code: str) -> BuildPlan:
+    def prepare(self, need: BuildRequest, code: TableCode) -> BuildPlan:
         """Find out what is not built, and write into the schema `control` what dbt is to build; holds the lock.
 
         Args:
             need: the landing, and the days to build from it.
-            code: digest of the code that builds; tables of other code are dropped.
+            code: what builds; tables of other code are dropped.
 
         Raises:
             BuildError: the tables are damaged.

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tasks.examples.candidates import cut_folders, problem_of
 from tasks.features.build import code_of_tables, ledger_of, needed_by
-from tasks.features.ledger import CODE, BuildPlan, BuildRequest, plan_build
+from tasks.features.dbt_run import edited_since
+from tasks.features.ledger import CODE, BuildPlan, BuildRequest, TableCode, plan_build
 from tasks.publishing.publish import version_of
 from tasks.runs.run import Run
 from tasks.sources.land import open_source, unlanded
@@ -73,12 +74,12 @@ def plan_run(run: Run) -> RunPlan:
     need = needed_by(run.spec, run.home, [run.as_of], run.data, unknown=placeholders(missing))
     ledger, code = ledger_of(run), code_of_tables(run.spec)
     plan = plan_build(need, ledger, code)
-    other_code = bool(ledger) and ledger.get(CODE) != code
+    changed = _changed_code(run, code) if ledger and ledger.get(CODE) != code.digest else None
     reasons = [
         *_to_land(missing),
-        *_to_load(plan, missing, other_code=other_code),
-        *_to_build(run, plan, "features", "as_of", plan.features, other_code=other_code),
-        *_to_build(run, plan, "labels", "cut", plan.labels, other_code=other_code),
+        *_to_load(plan, missing, changed),
+        *_to_build(run, plan, "features", "as_of", plan.features, changed),
+        *_to_build(run, plan, "labels", "cut", plan.labels, changed),
         *_to_retrieve(run, need),
     ]
     version = None if missing else version_of(run, need)
@@ -100,10 +101,17 @@ def _to_land(missing: Unlanded) -> Iterator[Reason]:
             )
 
 
-def _to_load(plan: BuildPlan, missing: Unlanded, *, other_code: bool) -> Iterator[Reason]:
+def _changed_code(run: Run, code: TableCode) -> str:
+    """Say what of the code has changed since the tables were built."""
+    files = edited_since(run.home, run.spec, code.sql)
+    more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
+    return f"changed since it was built: {', '.join(files[:NAMED])}{more}" if files else OTHER_CODE
+
+
+def _to_load(plan: BuildPlan, missing: Unlanded, changed_code: str | None) -> Iterator[Reason]:
     for table in sorted({table for table, _ in plan.changed}):
         days = [day for name, day in sorted(plan.changed) if name == table and (name, day) not in missing]
-        why = {day: OTHER_CODE if other_code else _why_loaded(plan, table, day) for day in days}
+        why = {day: changed_code or _why_loaded(plan, table, day) for day in days}
         yield from _grouped(f"load {table}", why)
 
 
@@ -116,15 +124,15 @@ def _why_loaded(plan: BuildPlan, table: str, day: date) -> str:
 
 
 def _to_build(
-    run: Run, plan: BuildPlan, what: str, grain: str, days: Collection[date], *, other_code: bool
+    run: Run, plan: BuildPlan, what: str, grain: str, days: Collection[date], changed_code: str | None
 ) -> Iterator[Reason]:
     back = lookback(run.spec) if what == "features" else labels_lookback(run.spec)
     ahead = timedelta(0) if what == "features" else run.spec.lag
 
     def why(day: date) -> str:
         lacking = plan.lacking[grain, "", day]
-        if other_code:
-            return OTHER_CODE
+        if changed_code is not None:
+            return changed_code
         if not lacking.other:
             return "never built"
         if len(lacking.missing) < lacking.models:

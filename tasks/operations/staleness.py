@@ -46,9 +46,10 @@ def stale_after(
     runs = tuple(day for day in _days_run(spec, home) if any(_reads(spec, source, day, *part) for part in parts))
     ledger = warehouse_of(home, spec.name).ledger()
     code = code_of_tables(spec)
-    if not runs or ledger.get(CODE) != code:
+    other_code = bool(ledger) and ledger.get(CODE) != code.digest
+    if not runs or not ledger or other_code:
         # Without a ledger nothing is built, so no other code has built it.
-        return StaleDays(runs, (), (), other_code=bool(ledger) and ledger.get(CODE) != code)
+        return StaleDays(runs, (), (), other_code=other_code)
     # What the change adds to the next build: the same plan twice, the second time with the parts' content unknown.
     before = plan_build(needed_by(spec, home, runs, data), ledger, code)
     unknown = placeholders(dict.fromkeys(parts, True))

@@ -21,13 +21,14 @@ from tasks.examples.candidates import RetrieveResult, made_folders
 from tasks.examples.rerank import KINDS_FILE, kinds_read
 from tasks.examples.sample import CATEGORIES_FILE, categories_file
 from tasks.examples.seen import SEEN_FILE
-from tasks.features.build import landing_digest, libraries, transforms_digest
+from tasks.features.build import landing_digest, libraries
 from tasks.features.ledger import BuildRequest
 from tasks.publishing.golden import golden_contexts, golden_requests, requested
 from tasks.publishing.nodes import KINDS_ARTIFACT, SEEN_ARTIFACT, ranker_node
 from tasks.publishing.publish_log import say_version, warn_of_what_follows
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, GateVerdict, PublishResult
 from tasks.runs.provenance import code_digest
+from tasks.runs.sql_lineage import sql_of
 from tasks.spec.populations import EVERYBODY_ELSE, slug
 from tasks.store.files import checked_file, digest
 from tasks.store.records import read_list
@@ -53,7 +54,7 @@ def lineage(run: Run, data: str) -> dict[str, Any]:
     return {
         "spec": run.spec.canonical(),
         "data": data,
-        "code": digest([code_digest(), transforms_digest()]),
+        "code": digest([code_digest(), sql_of(run.spec).digest]),
         "libraries": libraries(),
         # Without the attempt: whichever makes the version, it has the same name.
         "run": f"{run.spec.name}/{run.as_of}",

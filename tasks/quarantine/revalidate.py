@@ -69,7 +69,7 @@ def rejected_now(
 
 def outdated_days(spec: Spec, home: Home, parts: Sequence[RejectedPart]) -> list[date]:
     """List the days whose rejected rows come from an earlier landing, or from other SQL."""
-    code = code_of_tables(spec)
+    code = code_of_tables(spec).digest
     other_code = {part.ds for part in parts if part.current and part.code != code}
     return sorted({*days_landed_again(spec, home, parts), *other_code})
 

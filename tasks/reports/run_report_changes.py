@@ -20,7 +20,8 @@ from tasks.reports.run_report_lineage import published_version
 from tasks.reports.run_report_model import feature_gains, trained_models
 from tasks.sources.land import LandResult
 from tasks.spec.changes import Change, changed_keys
-from tasks.store.run_files import Attempt, RunFiles, attempts, days, optional
+from tasks.runs.made_by import MadeBy
+from tasks.store.run_files import Attempt, RunFiles, attempts, days
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
@@ -175,7 +176,7 @@ def _lineage(run: Run) -> Mapping[str, Any]:
     if published is not None:
         return published_version(run.home, published).lineage
     # A page of an unfinished run may be made by other code, or of another pipeline file, than its steps were.
-    if any(optional(path) != run.made_by for path in run.dir.rglob("made_by.json")):
+    if any(MadeBy.read_if_valid(path) != run.made_by for path in run.dir.rglob("made_by.json")):
         return {}
     return lineage(run, "")
 

@@ -9,8 +9,9 @@ from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
-from tasks.errors import MatineeError, SpecError
-from tasks.runs.provenance import code_digest
+from tasks.errors import FilesChanged, MatineeError, SpecError
+from tasks.runs.made_by import FILE as MADE_BY_FILE
+from tasks.runs.made_by import MadeBy, changed_since
 from tasks.spec.load import load_spec
 from tasks.spec.project import pipeline_path
 from tasks.spec.spec import Spec
@@ -20,15 +21,14 @@ from tasks.store.files import (
     Home,
     checked_file,
     default_home,
-    digest,
     has_digests,
-    read_json,
     write_digests,
-    write_json,
 )
 from tasks.store.records import Record
 
 Result = TypeVar("Result", bound=Record)
+NAMED = 5
+"""Changed files that an error message names."""
 
 
 @dataclass
@@ -115,6 +115,8 @@ class Run:
         Raises:
             ValueError: the block ended without a result.
         """
+        # As the step begins: what is edited while it works is not what it worked with.
+        made_by = self.made_by
         with atomic_dir(self.step_dir(step)) as path:
             folder = StepFolder(path)
             yield folder
@@ -122,20 +124,21 @@ class Run:
             if folder.result is None:
                 raise ValueError(f"the step {step!r} ended without a result")
             # Beside the result, not in it: equal inputs are to give equal results whatever code made them.
-            write_json(path / "made_by.json", self.made_by)
+            made_by.write(path / MADE_BY_FILE)
             folder.result.write(path / "result.json")
             write_digests(path)
 
     @property
-    def made_by(self) -> str:
-        """Digest of the pipeline file and the code, by which the steps of one attempt know each other."""
-        return digest([self.spec.canonical(), code_digest()])
+    def made_by(self) -> MadeBy:
+        """The pipeline file, the code and the SQL as they are now."""
+        return MadeBy.now(self.spec)
 
     def read(self, step: str, kind: type[Result]) -> Result:
         """Read what a finished step recorded.
 
         Raises:
-            MatineeError: the step has not run in this attempt, or by another pipeline file or other code.
+            MatineeError: the step has not run in this attempt.
+            FilesChanged: it ran by another pipeline file, other SQL or other code.
         """
         path = self.step_dir(step) / "result.json"
         if not path.exists():
@@ -143,10 +146,24 @@ class Run:
                 f"the step {step!r} of {self.spec.name} {self.as_of} has not run in the attempt "
                 f"{self.attempt!r} (no {path}); run it first, or `matinee run` for all steps"
             )
-        # A sample by one definition and a model by another must not become one version.
-        if read_json(path.with_name("made_by.json")) != self.made_by:
-            raise MatineeError(
-                f"the pipeline file or the code has changed since the step {step!r} of {self.spec.name} {self.as_of} "
-                f"ran in the attempt {self.attempt!r}; run the steps again from it on, or `matinee run` for all steps"
-            )
+        self.require_unchanged(step)
         return kind.read(path)
+
+    def require_unchanged(self, step: str) -> None:
+        """Refuse to go on from a step of this attempt that was made by other files; pass if it has not run.
+
+        Raises:
+            FilesChanged: naming the files, and what to do.
+        """
+        folder = self.step_dir(step)
+        if not (folder / "result.json").exists():
+            return
+        # A sample by one definition and a model by another must not become one version.
+        if changed := changed_since(folder, self.made_by):
+            more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
+            raise FilesChanged(
+                f"changed since the step {step!r} of {self.spec.name} {self.as_of} ran in the attempt "
+                f"{self.attempt!r}: {', '.join(changed[:NAMED])}{more}. What is made from before and after must not be "
+                "mixed, so this run stops here; finished ones and those of other files do not. Run the day again: "
+                "`matinee run`, or clear its run in Airflow"
+            )

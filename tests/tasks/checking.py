@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from tasks.checks.verdicts import Check, read_checks
+from tasks.runs.made_by import MadeBy
 from tasks.runs.run import Run
 from tasks.spec.attributes import attributes_of
 from tasks.spec.feature_catalog import MartFeature
@@ -53,12 +54,13 @@ class FakeRun:
         )
         self.landing_start = as_of - timedelta(days=30)
         self.dir = home.run_dir("demo", as_of, "a1")
-        self.made_by = "this"
+        self.made_by = MadeBy(pipeline="this", code="this", sql={})
 
     def step_dir(self, step: str) -> Path:
         return self.dir / step
 
-    write, read, file = Run.write, Run.read, Run.file  # which need no more of a run than this has
+    # Which need no more of a run than this has.
+    write, read, file, require_unchanged = Run.write, Run.read, Run.file, Run.require_unchanged
 
     def checks(self, step: str) -> tuple[Check, ...]:
         checks = read_checks(self.step_dir(step))

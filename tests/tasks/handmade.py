@@ -63,7 +63,7 @@ def spec_of(**changes: Any) -> Spec:
 
 def finish_step(run: Run, step: str, result: dict[str, Any]) -> None:
     """Leave what a finished step leaves, beside the files that are there."""
-    write_json(run.step_dir(step) / "made_by.json", run.made_by)
+    run.made_by.write(run.step_dir(step) / "made_by.json")
     write_json(run.step_dir(step) / "result.json", result)
 
 

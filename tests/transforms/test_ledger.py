@@ -10,7 +10,8 @@ import duckdb
 import pytest
 import yaml
 
-from tasks.features.ledger import models
+from tasks.runs.sql_lineage import sql_of
+from tests.tasks.handmade import spec_of
 from tests.transforms.project import TRANSFORMS, Warehouse
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -34,8 +35,9 @@ def test_every_incremental_model_has_a_grain_and_enters_the_days_it_adds(warehou
     shop = warehouse("simulated")
     shop.land("events", MONDAY, [play("ana", MONDAY)])
     assert shop.build([MONDAY], [MONDAY]) == []
-    everything = {(model, "events", MONDAY) for model in models("ds")[:-1]}
-    everything |= {(model, "", MONDAY) for grain in ("as_of", "cut") for model in models(grain)[:-1]}
+    sql = sql_of(spec_of())
+    everything = {(model, "events", MONDAY) for model in sql.models("ds")}
+    everything |= {(model, "", MONDAY) for grain in ("as_of", "cut") for model in sql.models(grain)}
     assert entered(shop) == everything
 
     config = yaml.safe_load((TRANSFORMS / "dbt_project.yml").read_text())["models"]["matinee"]

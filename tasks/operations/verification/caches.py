@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from tasks.features.engines import warehouse_of
-from tasks.features.ledger import Entry, models
+from tasks.features.ledger import Entry
 from tasks.operations.verification.faults import DiskFault, Progress, collected, fault_of
 from tasks.quarantine.manifest import ManifestEntry, check_file, read_entries
 from tasks.store.damage import damage_of
@@ -48,8 +48,8 @@ def warehouse_faults(home: Home, pipeline: str, ledger: dict[Entry, str]) -> Ite
 
 def loaded_days(ledger: dict[Entry, str]) -> set[tuple[str, date]]:
     """List the (table, day) of the landing that tables were built from."""
-    loading = set(models("ds")[:-1])
-    return {(table, day) for model, table, day in ledger if model in loading}
+    # Only entries of models that hold rows by day of arrival name a table.
+    return {(table, day) for _, table, day in ledger if table}
 
 
 def quarantine_faults(home: Home, pipeline: str) -> Iterator[DiskFault]:

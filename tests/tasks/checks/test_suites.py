@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
-from tasks.checks.suites import load_suite, parse_suite, suite_for, suite_names, tables_with_suites
+from tasks.checks.suites import EXPECTATIONS, load_suite, parse_suite, suite_for, suite_names, tables_with_suites
 from tasks.errors import CheckFailed
 from tests.tasks.checks.test_gx import between, suite
 
@@ -32,6 +35,20 @@ def test_what_a_family_is_compared_by_is_compared_for_each_of_its_columns() -> N
         "texts__null_rate",
     )
     assert found.expectations[1].parameters == ("b__top_share__trailing_high",)
+
+
+def test_a_suite_of_another_source_is_neither_read_nor_used(tmp_path: Path) -> None:
+    folder = tmp_path / "expectations"
+    shutil.copytree(EXPECTATIONS, folder)
+    before = {table: suite_for("simulated", table, "default.landed", folder) for table in ("events", "unknown")}
+    (folder / "my_shop.sales.json").write_text("{ half")
+    (folder / "simulated_too.events.json").write_text("{ half")
+    assert {table: suite_for("simulated", table, "default.landed", folder) for table in before} == before
+    assert tables_with_suites("simulated", suite_names(folder)) == tables_with_suites("simulated", suite_names())
+
+    own = (folder / "simulated.events.json").read_text()
+    (folder / "simulated.unknown.json").write_text(own.replace("simulated.events", "simulated.unknown"))
+    assert suite_for("simulated", "unknown", "default.landed", folder).name == "simulated.unknown"
 
 
 @pytest.mark.parametrize("name", suite_names())

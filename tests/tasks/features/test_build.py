@@ -21,8 +21,9 @@ from tasks.features.build import BuildResult, build_step, code_of_tables, needed
 from tasks.features.control_tables import prepare, record_tested, write_control_tables
 from tasks.features.dbt_run import dbt_vars
 from tasks.features.duckdb_warehouse import DuckDBTables
-from tasks.features.ledger import BuildPlan, models, plan_build
+from tasks.features.ledger import BuildPlan, plan_build
 from tasks.runs.run import Run
+from tasks.runs.sql_lineage import PipelineSql, sql_of
 from tasks.sources.land import land_step
 from tasks.spec.windows import first_as_of
 from tasks.store.files import Home, read_json
@@ -75,14 +76,13 @@ def sees(monkeypatch: pytest.MonkeyPatch, found: Landing) -> None:
 
     monkeypatch.setattr("tasks.sources.land.landed_for", landed_for)
     monkeypatch.setattr("tasks.sources.land.open_source", lambda *_: SimpleNamespace(entities=ENTITIES))
-    monkeypatch.setattr(build, "transforms_digest", lambda: "code")
     monkeypatch.setattr(build, "check_content", lambda _: None)  # these partitions have no files
 
 
 def make_plan(run: Run, connection: DuckDBPyConnection) -> BuildPlan:
     """What `build` finds to do."""
     code = code_of_tables(run.spec)
-    return plan_build(needed(run), prepare(connection, code), code)
+    return plan_build(needed(run), prepare(connection, code.digest), code)
 
 
 def finish(connection: DuckDBPyConnection, plan: BuildPlan) -> None:
@@ -205,7 +205,7 @@ def test_a_build_that_was_killed_is_not_built(connection: DuckDBPyConnection, la
     enter(connection, MODELS[:2])
     assert make_plan(run, connection) == plan  # … after two models
     found = make_plan(run, connection).lacking["ds", "events", day("01-20")]
-    assert set(found.missing) == {*models("ds")} - {name for _, name in MODELS[:2]}
+    assert set(found.missing) == {*code_of_tables(run.spec).models("ds")} - {name for _, name in MODELS[:2]}
 
     landed.partitions = landing(day("01-01"), day("02-10"))  # the old bytes again: two models have the others
     assert make_plan(run, connection).changed == {("events", day("01-20"))}
@@ -227,7 +227,8 @@ def test_other_code_forgets_everything(
     connection.execute("create table marts.labels as select 1 as x")
     connection.execute("create view staged as select * from marts.labels")
 
-    monkeypatch.setattr(build, "transforms_digest", lambda: "other code")
+    other = PipelineSql({**sql_of(run.spec).files, "macros/other.sql": "{% macro other() %}{% endmacro %}"})
+    monkeypatch.setattr(build, "sql_of", lambda _: other)
 
     assert make_plan(run, connection) == first
     found = connection.sql("select table_name from information_schema.tables where table_schema <> 'control'")
@@ -502,11 +503,11 @@ def test_a_day_that_others_keep_from_being_built_is_built_alone(
     build_without_dbt(monkeypatch, [])
     well, calls = build.run_dbt, []
 
-    def run_dbt(spec: Any, home: Home, log: Path) -> list[dict[str, Any]]:
+    def run_dbt(spec: Any, home: Home, sql: PipelineSql, log: Path) -> list[dict[str, Any]]:
         calls.append(log)
         if len(calls) == 1:
             raise BuildError("labels: error: a row of 2011-01-16 is damaged")
-        return well(spec, home, log)
+        return well(spec, home, sql, log)
 
     monkeypatch.setattr(build, "run_dbt", run_dbt)
     run = shop_run(tmp_path, 14)

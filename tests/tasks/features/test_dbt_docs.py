@@ -10,9 +10,12 @@ import pytest
 
 from tasks.errors import BuildError
 from tasks.features import dbt_docs as sql_docs
+from tasks.features.ledger import TableCode
+from tasks.runs.sql_lineage import sql_of
 from tasks.spec.load import load_spec
 from tasks.spec.project import PROJECT
 from tasks.store.files import Home
+from tests.copied_transforms import copied_transforms, edit
 
 SPEC = load_spec(PROJECT / "pipelines" / "streaming.yaml")
 
@@ -54,7 +57,7 @@ def test_the_same_state_is_made_once_and_an_older_one_goes(made: Path, monkeypat
     assert sql_docs.make_docs(home, SPEC).read_bytes() == made.read_bytes()
     other = SPEC.model_copy(update={"name": "another"})
     first = sql_docs.make_docs(home, other)
-    monkeypatch.setattr(sql_docs, "transforms_digest", lambda: "changed")
+    monkeypatch.setattr(sql_docs, "code_of_tables", lambda _: TableCode(sql_of(SPEC), "changed"))
     second = sql_docs.make_docs(home, other)
 
     assert not first.exists()
@@ -63,7 +66,9 @@ def test_the_same_state_is_made_once_and_an_older_one_goes(made: Path, monkeypat
 
 
 def test_sql_that_dbt_cannot_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sql_docs, "TRANSFORMS", tmp_path)
+    edit(
+        copied_transforms(tmp_path, monkeypatch) / "models" / "marts" / "labels.sql", "select", "{{ nothing( }} select"
+    )
 
     with pytest.raises(BuildError, match="dbt cannot read the SQL of streaming"):
         sql_docs.make_docs(Home(tmp_path / "home"), SPEC)

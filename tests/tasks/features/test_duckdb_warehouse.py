@@ -10,13 +10,16 @@ import pytest
 from tasks.errors import BuildError
 from tasks.features import control_tables
 from tasks.features.duckdb_warehouse import DuckDBWarehouse
-from tasks.features.ledger import BuildRequest
+from tasks.features.ledger import BuildRequest, TableCode
+from tasks.runs.sql_lineage import sql_of
 from tasks.store.files import Home
 from tasks.store.partitions import Partition
-from tests.tasks.handmade import day
+from tests.tasks.handmade import day, spec_of
 
 PART = Partition("events", day("02-19"), Path("/landing/events.parquet"), "a" * 64, 1)
 NEED = BuildRequest((PART,), {day("02-20"): "digest"}, {day("02-18"): "digest"})
+
+CODE = TableCode(sql_of(spec_of()), "code")
 
 
 @pytest.fixture
@@ -35,17 +38,17 @@ def test_a_full_disk_in_the_first_build_leaves_no_empty_file(
     with monkeypatch.context() as patch:
         patch.setattr(control_tables, "write_control_tables", full)
         with pytest.raises(duckdb.IOException):
-            warehouse.prepare(NEED, "code")
+            warehouse.prepare(NEED, CODE)
     assert list(warehouse.path.parent.iterdir()) == []
-    assert warehouse.prepare(NEED, "code").features.keys() == {day("02-20")}
+    assert warehouse.prepare(NEED, CODE).features.keys() == {day("02-20")}
 
 
 def test_a_full_disk_later_keeps_what_was_built(warehouse: DuckDBWarehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    warehouse.prepare(NEED, "code")
+    warehouse.prepare(NEED, CODE)
     before = warehouse.ledger()
     monkeypatch.setattr(control_tables, "write_control_tables", full)
     with pytest.raises(duckdb.IOException):
-        warehouse.prepare(NEED, "code")
+        warehouse.prepare(NEED, CODE)
     assert warehouse.exists()
     assert warehouse.ledger() == before
 

@@ -19,6 +19,7 @@ from tasks.runs.run import Run
 from tasks.sources.land import land_step
 from tasks.store.files import write_digests, write_json
 from tasks.store.registry import move_alias
+from tests.copied_transforms import copied_transforms, edit
 from tests.tasks.handmade import published, spec_of
 from tests.tasks.without_dbt import MODELS, SHOP, build_without_dbt, january, shop_run, write_files
 
@@ -157,10 +158,31 @@ def test_a_build_that_ended_early_is_told_from_one_that_never_was(run: Run, monk
 
 def test_other_code_makes_everything_anew(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     made(run, monkeypatch)
-    monkeypatch.setattr(build, "transforms_digest", lambda: "other code")
+    monkeypatch.setattr(build, "libraries", lambda: {"duckdb": "another version"})
     why = {reason.what: reason.why for reason in plan_run(run).reasons}
     assert set(why) == {"load lines", "load _rejects", "features", "labels"}
     assert set(why.values()) == {"the SQL, the label or a library has changed since it was built"}
+
+
+def test_an_edited_file_of_the_sql_is_named_and_one_of_another_pipeline_changes_nothing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = copied_transforms(tmp_path, monkeypatch)
+    made(run, monkeypatch)
+    before = plan_run(run)
+    assert before.reasons == ()
+
+    edit(copy / "models" / "staging" / "simulated" / "stg_users.sql", "'missing_id'", "'no_id'")
+    (copy / "models" / "marts" / "new_mart.sql").write_text("{{ nothing( }}")
+    (copy / "datasets" / "another.yaml").write_text("name: another")
+    assert plan_run(run) == before, "the version included"
+
+    edit(copy / "models" / "staging" / "online_retail" / "stg_lines.sql", "'no_customer'", "'nobody'")
+    after = plan_run(run)
+    assert {reason.why for reason in after.reasons if reason.what != "candidates"} == {
+        "changed since it was built: transforms/models/staging/online_retail/stg_lines.sql"
+    }
+    assert after.version not in {None, before.version}
 
 
 def test_a_file_that_is_missing_is_named(run: Run) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,7 +15,6 @@ from typer.testing import CliRunner
 from tasks.cli.main import app
 from tasks.errors import MatineeError, SourceError
 from tasks.examples import cut_models, queries
-from tasks.features import build, dbt_run
 from tasks.proof.differences import Difference
 from tasks.proof.prove import (
     FILES,
@@ -34,10 +31,10 @@ from tasks.proof.prove import (
 from tasks.proof.scenarios import Scenarios
 from tasks.runs.run import Run
 from tasks.sources.land import open_source
-from tasks.spec.project import TRANSFORMS
 from tasks.store import sql
 from tasks.store.files import Home
 from tasks.store.partitions import read_manifests
+from tests.copied_transforms import copied_transforms, edit
 from tests.tiny_pipelines import (
     BOUGHT,
     BOUGHT_DAY,
@@ -163,21 +160,9 @@ def test_what_a_difference_was_passed_on_to_is_named_once() -> None:
 
 
 @pytest.fixture
-def transforms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def transforms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the SQL project that is built instead of it."""
-    copy = tmp_path / "transforms"
-    shutil.copytree(TRANSFORMS, copy, ignore=shutil.ignore_patterns("target", "logs"))
-    for module in (build, dbt_run):
-        monkeypatch.setattr(module, "TRANSFORMS", copy)
-    build.transforms_digest.cache_clear()
-    yield copy
-    build.transforms_digest.cache_clear()
-
-
-def leak(file: Path, honest: str, leaking: str) -> None:
-    text = file.read_text(encoding="utf-8")
-    assert honest in text
-    file.write_text(text.replace(honest, leaking), encoding="utf-8")
+    return copied_transforms(tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -230,8 +215,8 @@ def test_what_is_seen_too_early_is_named(
 def test_a_feature_that_uses_the_label_day_is_named(tiny_bought: Tiny, transforms: Path) -> None:
     """Trailing windows that end a day too late: only a scenario that ends with a cut tells of past cuts."""
     macros = transforms / "macros"
-    leak(macros / "trailing.sql", "select {{ key }}, day, ds{%", "select {{ key }}, day - 1 as day, ds - 1 as ds{%")
-    leak(macros / "user_item_features.sql", "daily.ds <= asked.as_of", "daily.ds <= asked.as_of + 1")
+    edit(macros / "trailing.sql", "select {{ key }}, day, ds{%", "select {{ key }}, day - 1 as day, ds - 1 as ds{%")
+    edit(macros / "user_item_features.sql", "daily.ds <= asked.as_of", "daily.ds <= asked.as_of + 1")
     proof = proof_of(tiny_bought, "past")
     assert not proof.passed
     found = {difference.place for difference in proof.comparisons[0].differences["features"]}
@@ -246,7 +231,7 @@ def test_a_feature_that_uses_the_label_day_is_named(tiny_bought: Tiny, transform
 @pytest.mark.slow
 def test_a_user_attribute_that_is_overwritten_later_is_named(tiny_shown: Tiny, transforms: Path) -> None:
     honest = "changes.valid_from <= days.as_of and (changes.valid_until is null or days.as_of < changes.valid_until)"
-    leak(transforms / "macros" / "attributes.sql", honest, "changes.valid_until is null")
+    edit(transforms / "macros" / "attributes.sql", honest, "changes.valid_until is null")
     proof = proof_of(tiny_shown, "late")
     assert not proof.passed
     found = {difference.place: difference for difference in proof.comparisons[0].differences["features"]}

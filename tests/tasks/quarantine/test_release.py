@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tasks.cli.render_quarantine import rejected_rows_csv, rejected_rows_jsonl
-from tasks.features import build, dbt_run
+from tasks.features import build
 from tasks.features.engines import warehouse_of
 from tasks.features.ledger import plan_build
 from tasks.operations.staleness import stale_after
@@ -27,8 +27,8 @@ from tasks.quarantine.release import propose_rows, propose_rule, release
 from tasks.runs.run import Run
 from tasks.sources.csv_files import REJECTS
 from tasks.sources.land import land_step, open_source, read_manifests
-from tasks.spec.project import TRANSFORMS
 from tasks.store.files import Home
+from tests.copied_transforms import copied_transforms, edit
 from tests.tasks.handmade import spec_of
 from tests.tasks.without_dbt import january, shop_run, write_files
 from tests.tiny_pipelines import in_process, threads
@@ -232,23 +232,15 @@ def test_rows_come_back_when_the_rule_is_corrected(
     rows = [row for row in rejected(run) if row.rule == "not_a_product"]
     assert propose_rule(run.spec, run.home, source, rows).accepted == [], "the rule is as it was"
 
-    copy = tmp_path / "transforms"
-    shutil.copytree(TRANSFORMS, copy, ignore=shutil.ignore_patterns("target", "logs"))
-    lines = copy / "models" / "staging" / "online_retail" / "stg_lines.sql"
-    lines.write_text(lines.read_text().replace("'^[0-9]{5}'", "'^([0-9]{5}|POST)'"))
-    for module in (build, dbt_run):
-        monkeypatch.setattr(module, "TRANSFORMS", copy)
-    build.transforms_digest.cache_clear()
-    try:
-        proposal = propose_rule(run.spec, run.home, source, rejected(run))
-        assert [row.rule for row in proposal.accepted] == ["not_a_product"]
-        assert sorted(rule for _, rule in proposal.rejected) == ["no_customer", "no_customer", "unparseable"]
-        parts = [(row.table, row.ds) for row in proposal.accepted]
-        stale = stale_after(run.spec, run.home, source, parts, run.data)
-        assert (stale.runs, stale.other_code) == ((january(LATE),), True)
-        released = release(run.spec, run.home, source, proposal, "ann", "postage is a product now")
-        assert (released.record.kind, released.record.touches) == ("corrected rule", {})
-        built(run)
-        assert "not_a_product" not in rules(run)
-    finally:
-        build.transforms_digest.cache_clear()
+    copy = copied_transforms(tmp_path, monkeypatch)
+    edit(copy / "models" / "staging" / "online_retail" / "stg_lines.sql", "'^[0-9]{5}'", "'^([0-9]{5}|POST)'")
+    proposal = propose_rule(run.spec, run.home, source, rejected(run))
+    assert [row.rule for row in proposal.accepted] == ["not_a_product"]
+    assert sorted(rule for _, rule in proposal.rejected) == ["no_customer", "no_customer", "unparseable"]
+    parts = [(row.table, row.ds) for row in proposal.accepted]
+    stale = stale_after(run.spec, run.home, source, parts, run.data)
+    assert (stale.runs, stale.other_code) == ((january(LATE),), True)
+    released = release(run.spec, run.home, source, proposal, "ann", "postage is a product now")
+    assert (released.record.kind, released.record.touches) == ("corrected rule", {})
+    built(run)
+    assert "not_a_product" not in rules(run)

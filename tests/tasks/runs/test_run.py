@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import DamagedFile, MatineeError, SpecError
-from tasks.runs import run as run_module
+from tasks.errors import DamagedFile, FilesChanged, MatineeError, SpecError
+from tasks.runs import made_by
 from tasks.runs.run import Run
 from tasks.store.files import Home
 from tasks.store.records import Record
+from tests.copied_transforms import copied_transforms, edit
 from tests.tasks.handmade import day, spec_of
+from tests.tasks.without_dbt import SHOP, january
 from tests.tiny_pipelines import SHOWN, SHOWN_DAY, pipeline_file
 
 
@@ -71,10 +73,59 @@ def test_steps_of_one_attempt_by_other_code_or_another_file_do_not_mix(
 ) -> None:
     leave(run, 3)
     edited = Run(spec_of(sample={"groups": 7}), Home(tmp_path), day("02-20"), "1")
-    with pytest.raises(MatineeError, match="changed since the step 'sample'"):
+    with pytest.raises(MatineeError, match=r"changed since the step 'sample' .*: the pipeline file"):
         edited.read("sample", Counted)
-    monkeypatch.setattr(run_module, "code_digest", lambda: "edited")
-    with pytest.raises(MatineeError, match="run the steps again from it on"):
+    monkeypatch.setattr(made_by, "code_digest", lambda: "edited")
+    with pytest.raises(MatineeError, match=r"the code of matinee\..* Run the day again: `matinee run`"):
+        run.read("sample", Counted)
+
+
+def test_a_file_that_is_edited_during_a_run_stops_that_run_and_no_other(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staging = copied_transforms(tmp_path, monkeypatch) / "models" / "staging"
+    other = Run(spec_of(**SHOP), Home(tmp_path), january(14), "1")
+    for one in (run, other):
+        leave(one, 3)
+    edit(staging / "simulated" / "stg_users.sql", "'missing_id'", "'no_id'")
+    assert other.read("sample", Counted).rows == 3
+    with pytest.raises(FilesChanged) as error:
+        run.read("sample", Counted)
+    assert str(error.value) == (
+        "changed since the step 'sample' of tiny 2026-02-20 ran in the attempt '1': "
+        "transforms/models/staging/simulated/stg_users.sql. What is made from before and after must not be mixed, so "
+        "this run stops here; finished ones and those of other files do not. Run the day again: `matinee run`, or "
+        "clear its run in Airflow"
+    )
+    edit(staging / "simulated" / "stg_users.sql", "'no_id'", "'missing_id'")
+    assert run.read("sample", Counted).rows == 3, "it is as it was"
+
+
+def test_what_is_edited_while_a_step_works_is_not_what_it_worked_with(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    macros = copied_transforms(tmp_path, monkeypatch) / "macros"
+    with run.write("sample") as folder:
+        edit(macros / "measures.sql", "'play', ", "")
+        folder.result = Counted(rows=3)
+    with pytest.raises(FilesChanged, match=r"macros/measures\.sql"):
+        run.read("sample", Counted)
+
+
+def test_a_step_of_an_older_version_of_matinee_is_not_gone_on_from(run: Run) -> None:
+    leave(run, 3)
+    (run.step_dir("sample") / "made_by.json").write_text('"0123abcd"')
+    with pytest.raises(FilesChanged, match="the code of matinee"):
+        run.read("sample", Counted)
+
+
+def test_many_changed_files_are_counted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave(run, 3)
+    copy = copied_transforms(tmp_path, monkeypatch)
+    for path in (copy / "models" / "staging" / "simulated").glob("*.sql"):
+        path.write_text(f"{path.read_text()}\n-- edited")
+    edit(copy / "profiles.yml", "TimeZone: UTC", "TimeZone: Europe/Berlin")
+    with pytest.raises(FilesChanged, match=r"stg_users\.sql and 1 more\. What"):
         run.read("sample", Counted)
 
 

@@ -46,6 +46,13 @@ def test_features_have_defaults_and_attributes_have_none(project: Path) -> None:
     assert found.user_attributes == ("region",)
 
 
+@pytest.mark.parametrize("text", ["", "models:\n  - name: my_mart\n    columns: [{", "models: [{name: my_mart}]"])
+def test_a_file_about_another_table_is_nobodys_fault(project: Path, text: str) -> None:
+    (project / "feat_users.yml").write_text(MART)
+    (project / "my_mart.yml").write_text(text)
+    assert feature_catalog().features.keys() == {"user_tenure_days"}
+
+
 def test_a_project_without_features_is_an_error(project: Path) -> None:
     (project / "feat_users.yml").write_text("models: []\n")
     with pytest.raises(BuildError, match="models/marts: no feature is declared there"):

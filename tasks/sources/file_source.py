@@ -72,7 +72,11 @@ class FileSource:
         files = {name: self._file_digest(declared, day) for name, declared in names.items()}
         shape = {name: declared.model_dump(mode="json") for name, declared in names.items()}
         # The first day takes the static tables and the lines without a day: moving it moves them.
-        return digest({"files": files, "tables": shape, "first": self.dataset.first_day, "reader": self._reader})
+        made_of = {"files": files, "tables": shape, "first": self.dataset.first_day, "reader": self._reader}
+        if table == REJECTS:
+            # A line whose day lies behind the last one is among those that could not be read.
+            made_of["last"] = self.dataset.last_day
+        return digest(made_of)
 
     @cached_property
     def _reader(self) -> str:

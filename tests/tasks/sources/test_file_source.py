@@ -160,6 +160,18 @@ def test_one_file_is_split_into_days_and_a_static_one_lands_on_the_first(tmp_pat
 # --- declarations
 
 
+def test_lines_behind_the_last_day_land_when_the_data_set_is_declared_to_go_on(tmp_path: Path) -> None:
+    (tmp_path / "stars.csv").write_text("who,at\nb,86400\nc,345600\n")
+    (tmp_path / "films.csv").write_text("film\nHeat\n")
+    home, start = Home(tmp_path), date(1970, 1, 2)
+    shorter = dataset(tmp_path, LOG.replace("last_day: 1970-01-05", "last_day: 1970-01-04"))
+    land_range(FileSource(shorter, tmp_path), home, start, start)
+    longer = FileSource(dataset(tmp_path, LOG), tmp_path)
+    result = land_range(longer, home, start, date(1970, 1, 5))
+    assert {(part.table, part.ds.day, part.rows) for part in result.landed if part.ds == start} == {("_rejects", 2, 0)}
+    assert rows_by_day(longer, home, "stars", start, date(1970, 1, 5)) == {2: 1, 3: 0, 4: 0, 5: 1}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

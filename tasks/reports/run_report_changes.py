@@ -18,9 +18,9 @@ from tasks.publishing.results import PUBLISH_STEP, PublishResult
 from tasks.reports.html import link
 from tasks.reports.run_report_lineage import published_version
 from tasks.reports.run_report_model import feature_gains, trained_models
+from tasks.runs.made_by import MadeBy
 from tasks.sources.land import LandResult
 from tasks.spec.changes import Change, changed_keys
-from tasks.runs.made_by import MadeBy
 from tasks.store.run_files import Attempt, RunFiles, attempts, days
 
 if TYPE_CHECKING:

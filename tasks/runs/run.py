@@ -163,7 +163,7 @@ class Run:
             more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
             raise FilesChanged(
                 f"changed since the step {step!r} of {self.spec.name} {self.as_of} ran in the attempt "
-                f"{self.attempt!r}: {', '.join(changed[:NAMED])}{more}. What is made from before and after must not be "
-                "mixed, so this run stops here; finished ones and those of other files do not. Run the day again: "
-                "`matinee run`, or clear its run in Airflow"
+                f"{self.attempt!r}: {', '.join(changed[:NAMED])}{more}. Results from before and after must not be "
+                "mixed, so this run stops; runs that do not use what changed go on. Run the day again: `matinee run`, "
+                "or clear its run in Airflow"
             )

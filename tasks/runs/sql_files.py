@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -76,9 +76,9 @@ class ProjectFile:
         """
         path = root / PROJECT_FILE
         try:
-            document = _parse(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise BuildError(f"{path}: cannot be read ({first_line(error)}); dbt needs it, so correct it") from None
+            document = _parse(required_text(path))
+        except yaml.YAMLError as error:
+            raise BuildError(f"{path}: not valid YAML ({first_line(error)}); dbt needs it, so correct it") from None
         if not isinstance(document, dict):
             raise BuildError(f"{path}: found no keys, expected a dbt project")
         return cls(root, document, variables)
@@ -99,11 +99,25 @@ class ProjectFile:
         settings = {key: value for key, value in self.document.items() if key != "vars"}
         return Part(PROJECT_FILE, PROJECT, "", "", template_of("\n".join(_leaves(settings))))
 
-    def text(self, named: frozenset[str]) -> str:
-        """The file with those of its variables that are named; a value below a package's name is kept."""
+    def text(self, named: Collection[str] | None) -> str:
+        """The file with those of its variables that are named, or all; what stands below a package's name is kept."""
         given = self.document.get("vars") or {}
-        kept = {name: value for name, value in given.items() if name in named or isinstance(value, dict)}
+        kept = {
+            name: value for name, value in given.items() if named is None or name in named or isinstance(value, dict)
+        }
         return yaml.safe_dump({**self.document, "vars": kept}, sort_keys=True, allow_unicode=True)
+
+
+def required_text(path: Path) -> str:
+    """Read a file without which there is no project.
+
+    Raises:
+        BuildError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BuildError(f"{path}: cannot be read ({first_line(error)}); dbt needs it, so restore it") from None
 
 
 def models_in(root: Path, folder: str) -> Iterator[Part]:

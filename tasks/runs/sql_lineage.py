@@ -32,6 +32,7 @@ from tasks.runs.sql_files import (
     ProjectFile,
     macros_in,
     models_in,
+    required_text,
     tests_in,
 )
 from tasks.spec.feature_catalog import MARTS
@@ -103,7 +104,7 @@ def find_sql(root: Path, variables: Mapping[str, str]) -> PipelineSql:
         variables: of the pipeline, those on which the project's paths depend.
 
     Raises:
-        BuildError: `dbt_project.yml` cannot be read.
+        BuildError: `dbt_project.yml` or `profiles.yml` cannot be read.
     """
     project = ProjectFile.read(root, variables)
     parts = _reached(project)
@@ -111,8 +112,9 @@ def find_sql(root: Path, variables: Mapping[str, str]) -> PipelineSql:
     for part in parts:
         texts.setdefault(part.path, []).append(part.text)
     files = {path: "\n".join(pieces) for path, pieces in texts.items()}
-    files[PROJECT_FILE] = project.text(frozenset(chain.from_iterable(part.template.texts for part in parts)))
-    files[PROFILES_FILE] = (root / PROFILES_FILE).read_text(encoding="utf-8")
+    named = None if any(part.template.opaque for part in parts) else _texts(parts)
+    files[PROJECT_FILE] = project.text(named)
+    files[PROFILES_FILE] = required_text(root / PROFILES_FILE)
     return PipelineSql(dict(sorted(files.items())))
 
 
@@ -185,7 +187,7 @@ class _Index:
     def joining(self, reached: Collection[Part]) -> Iterator[Part]:
         """The yml, documentation and tests of what has been reached."""
         models = {part.name for part in reached if part.kind == MODEL}
-        texts = set(chain.from_iterable(part.template.texts for part in reached))
+        texts = _texts(reached)
         for part in self.parts:
             if (
                 (part.kind == YML and (part.is_general or part.describes & models))
@@ -204,8 +206,12 @@ class _Index:
             if not more:
                 break
             callers |= more
-        for text in chain.from_iterable(part.template.texts for part in callers):
+        for text in _texts(callers):
             yield from self.models.get(text, ())
+
+
+def _texts(parts: Iterable[Part]) -> frozenset[str]:
+    return frozenset(chain.from_iterable(part.template.texts for part in parts))
 
 
 def _by_name(parts: Iterable[Part], kind: str) -> dict[str, list[Part]]:

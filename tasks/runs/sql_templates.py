@@ -96,12 +96,11 @@ def _refs_a_variable(name: str, after: list[Token]) -> bool:
 def _is_opaque(name: str, after: list[Token]) -> bool:
     """Tell whether a name is used in a way that only running it tells what is meant."""
     following, (kind, argument), behind = after[0][1], after[1], after[2][1]
-    if name in {"ref", "dispatch"} and following == "(":
+    if name in {"ref", "dispatch", "var"} and following == "(":
         is_literal = kind == "string" and behind in {")", ","}
         return not (is_literal or _refs_a_variable(name, after))
-    if name == "graph":
-        return following == "[" or (following == "." and argument != "sources")
-    return name == "context" and following in {"[", "."}
+    # A model that is missing in the graph would not be an error: only a shorter list.
+    return name == "context" or (name == "graph" and (following, argument) != (".", "sources"))
 
 
 def _code(text: str) -> Iterator[Token]:

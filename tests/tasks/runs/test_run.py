@@ -93,9 +93,9 @@ def test_a_file_that_is_edited_during_a_run_stops_that_run_and_no_other(
         run.read("sample", Counted)
     assert str(error.value) == (
         "changed since the step 'sample' of tiny 2026-02-20 ran in the attempt '1': "
-        "transforms/models/staging/simulated/stg_users.sql. What is made from before and after must not be mixed, so "
-        "this run stops here; finished ones and those of other files do not. Run the day again: `matinee run`, or "
-        "clear its run in Airflow"
+        "transforms/models/staging/simulated/stg_users.sql. Results from before and after must not be mixed, so this "
+        "run stops; runs that do not use what changed go on. Run the day again: `matinee run`, or clear its run in "
+        "Airflow"
     )
     edit(staging / "simulated" / "stg_users.sql", "'no_id'", "'missing_id'")
     assert run.read("sample", Counted).rows == 3, "it is as it was"
@@ -125,7 +125,7 @@ def test_many_changed_files_are_counted(run: Run, tmp_path: Path, monkeypatch: p
     for path in (copy / "models" / "staging" / "simulated").glob("*.sql"):
         path.write_text(f"{path.read_text()}\n-- edited")
     edit(copy / "profiles.yml", "TimeZone: UTC", "TimeZone: Europe/Berlin")
-    with pytest.raises(FilesChanged, match=r"stg_users\.sql and 1 more\. What"):
+    with pytest.raises(FilesChanged, match=r"stg_users\.sql and 1 more\. Results"):
         run.read("sample", Counted)
 
 

@@ -120,6 +120,7 @@ def test_what_is_named_while_dbt_runs_may_be_anything(tmp_path: Path) -> None:
     assert {"models/shared/nobodys.sql", "models/shared/int_users.sql"} <= files.keys()
     assert "of_club" in files["macros/deep.sql"]
     assert not [path for path in files if path.startswith(CLUB)], "no path leads there"
+    assert yaml.safe_load(files["dbt_project.yml"])["vars"] == PROJECT["vars"]
 
 
 def test_a_model_that_is_passed_to_a_macro_is_found_where_its_name_is_a_text(tmp_path: Path) -> None:
@@ -164,8 +165,11 @@ def test_tests_seeds_and_documentation_belong_to_what_they_are_about(tmp_path: P
 
 
 def test_a_project_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    (written(tmp_path, SMALL) / "dbt_project.yml").write_text("name: [")
-    with pytest.raises(BuildError, match=r"dbt_project\.yml: cannot be read \(.*\); dbt needs it"):
+    (written(tmp_path, SMALL) / "profiles.yml").unlink()
+    with pytest.raises(BuildError, match=r"profiles\.yml: cannot be read \(.*\); dbt needs it, so restore it"):
+        find_sql(tmp_path, {"staging": "shop"})
+    (tmp_path / "dbt_project.yml").write_text("name: [")
+    with pytest.raises(BuildError, match=r"dbt_project\.yml: not valid YAML \(.*\); dbt needs it, so correct it"):
         find_sql(tmp_path, {"staging": "shop"})
 
 

@@ -34,7 +34,10 @@ def test_what_a_model_names_is_found_wherever_it_stands() -> None:
         ("{{ adapter.dispatch(name)() }}", {"opaque", "dispatches"}),
         ("{{ context['a_macro']() }}", {"opaque"}),
         ("{% for node in graph.nodes.values() %}{% endfor %}", {"opaque"}),
+        ("{% set everything = graph %}", {"opaque"}),
         ("{{ graph.sources.values() }}", set()),
+        ("{{ var('rate', 2) }}", set()),
+        ("{{ var(name, 2) }}", {"opaque"}),
         ('{{ config(x="{{ ref(a.b) }}") }}', {"opaque"}),
         ("{{ 'this ends nowhere", set()),  # dbt reads it no better
     ],

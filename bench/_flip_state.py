@@ -72,7 +72,7 @@ class State:
 def prepare(root: Path, pipeline: Path, as_of: date) -> State:
     """Make the stages, unless a call with the same code has left them in the folder."""
     probe = Run.create(pipeline, as_of, ATTEMPT, home=Home(root))
-    state = State(pipeline, as_of, root / f"{probe.spec.name}-{as_of}-{probe.made_by[:8]}")
+    state = State(pipeline, as_of, root / f"{probe.spec.name}-{as_of}-{probe.made_by.digest[:8]}")
     making = state.root / "making"
     if not state.stage("finished").exists():
         shutil.rmtree(making, ignore_errors=True)

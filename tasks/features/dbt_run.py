@@ -185,12 +185,15 @@ def _project(home: Home, spec: Spec) -> Path:
 def edited_since(home: Home, spec: Spec, sql: PipelineSql) -> list[str]:
     """Name the files that are not what dbt was given last; empty if that was nothing yet."""
     project = _project(home, spec)
-    before = {path.relative_to(project).as_posix(): path for path in project.rglob("*") if path.is_file()}
-    return sorted(
-        f"{TRANSFORMS.name}/{name}"
-        for name in {*before, *sql.files}
-        if before and not (name in before and name in sql.files and before[name].read_bytes() == sql.content(name))
-    )
+    try:
+        before = {
+            path.relative_to(project).as_posix(): path.read_bytes() for path in project.rglob("*") if path.is_file()
+        }
+    except FileNotFoundError:
+        return []  # somebody has begun to build, which replaces the folder
+    now = {name: sql.content(name) for name in sql.files}
+    changed = {name for name in {*before, *now} if before.get(name) != now.get(name)}
+    return sorted(f"{TRANSFORMS.name}/{name}" for name in changed) if before else []
 
 
 def _outcome(result: Any) -> ModelOutcome:

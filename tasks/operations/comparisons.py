@@ -47,7 +47,7 @@ def _of_labels(spec: Spec, home: Home) -> str | None:
             ledger = tables.ledger()
             cuts = sorted(day for model, _, day in ledger if model == "labels")[-CUTS:]
             # Labels of other rules say nothing about those of this file.
-            if ledger.get(CODE) != code_of_tables(spec) or not cuts:
+            if ledger.get(CODE) != code_of_tables(spec).digest or not cuts:
                 return None
             tables.create("seen_labels", queries.seen_among(spec, "labels", cuts))
             ((relevant, repeated),) = tables.rows(queries.repeats(cuts))

@@ -18,6 +18,7 @@ from tasks.publishing.results import PUBLISH_STEP, PublishResult
 from tasks.reports.html import link
 from tasks.reports.run_report_lineage import published_version
 from tasks.reports.run_report_model import feature_gains, trained_models
+from tasks.runs.made_by import FILE as MADE_BY_FILE
 from tasks.runs.made_by import MadeBy
 from tasks.sources.land import LandResult
 from tasks.spec.changes import Change, changed_keys
@@ -176,7 +177,8 @@ def _lineage(run: Run) -> Mapping[str, Any]:
     if published is not None:
         return published_version(run.home, published).lineage
     # A page of an unfinished run may be made by other code, or of another pipeline file, than its steps were.
-    if any(MadeBy.read_if_valid(path) != run.made_by for path in run.dir.rglob("made_by.json")):
+    now = run.made_by
+    if any(MadeBy.read_if_valid(path) != now for path in run.dir.rglob(MADE_BY_FILE)):
         return {}
     return lineage(run, "")
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.errors import MatineeError
 from tasks.runs.provenance import code_digest
 from tasks.runs.sql_lineage import sql_of
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
-from tasks.store.files import digest
+from tasks.store.files import digest, read_json
 from tasks.store.records import Record
 
 FILE = "made_by.json"
@@ -40,12 +39,17 @@ class MadeBy(Record):
 
 
 def changed_since(folder: Path, now: MadeBy) -> tuple[str, ...]:
-    """Name what has changed since a step left a folder: files of the SQL, the pipeline file, the code."""
-    try:
-        then = MadeBy.read(folder / FILE)
-    except MatineeError:
-        # Of an older version of matinee, whose code is another, too.
+    """Name what has changed since a step left a folder: files of the SQL, the pipeline file, the code.
+
+    Raises:
+        DamagedFile: what it was made by is not what the step wrote.
+        MatineeError: it is not there, or has another shape.
+    """
+    value = read_json(folder / FILE)
+    if isinstance(value, str):
+        # One digest of everything: of an older version of matinee, whose code is another, too.
         return ("the code of matinee",)
+    then = MadeBy.parse(value, folder / FILE)
     others = {"the pipeline file": then.pipeline != now.pipeline, "the code of matinee": then.code != now.code}
     paths = sorted(path for path in {*then.sql, *now.sql} if then.sql.get(path) != now.sql.get(path))
     return (*(what for what, changed in others.items() if changed), *(f"{TRANSFORMS.name}/{path}" for path in paths))

@@ -84,12 +84,30 @@ class ProjectFile:
         return cls(root, document, variables)
 
     def paths(self, key: str, default: str) -> list[tuple[str, bool]]:
-        """List the folders below a key, and whether each is the pipeline's own."""
+        """List the folders below a key, and whether each is the pipeline's own.
+
+        Raises:
+            BuildError: one cannot be rendered, or lies outside of the project.
+        """
+        raw = [str(path) for path in self.document.get(key) or [default]]
+        return [(self._rendered(key, path) if "{" in path else self._inside(key, path), "{" in path) for path in raw]
+
+    def _rendered(self, key: str, path: str) -> str:
+        from jinja2 import TemplateError
         from jinja2.sandbox import SandboxedEnvironment
 
-        render = SandboxedEnvironment(autoescape=False).from_string
-        raw = [str(path) for path in self.document.get(key) or [default]]
-        return [(render(path).render(var=self._var) if "{" in path else path, "{" in path) for path in raw]
+        try:
+            return self._inside(key, SandboxedEnvironment(autoescape=False).from_string(path).render(var=self._var))
+        except TemplateError as error:
+            raise BuildError(f"{self.root / PROJECT_FILE}: {key}: {path!r} cannot be rendered: {error}") from None
+
+    def _inside(self, key: str, path: str) -> str:
+        # dbt takes others; but what is found there would be written outside of the project that dbt is given.
+        if Path(path).is_absolute() or ".." in Path(path).parts:
+            raise BuildError(
+                f"{self.root / PROJECT_FILE}: {key}: found {path!r}, expected a folder below {self.root.name}/"
+            )
+        return path
 
     def _var(self, name: str, default: str = "") -> str:
         return self.variables.get(name, default)

@@ -35,13 +35,15 @@ from tasks.runs.sql_files import (
     required_text,
     tests_in,
 )
+from tasks.spec.attributes import RELATIONS
 from tasks.spec.feature_catalog import MARTS
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
 from tasks.store.files import digest
 
 READ_MODELS = frozenset({
-    *MARTS, "labels", "users", "items", "interactions", "impressions", "rejected_rows", "int_user_item_daily",
+    *MARTS, *RELATIONS.values(), "feat_user_values", "labels", "users", "items", "interactions", "impressions",
+    "rejected_rows", "int_user_item_daily",
 })  # fmt: skip
 """Models whose rows are read outside of the SQL project; of the shared ones, what none of them needs is not built."""
 _GRAIN = re.compile(r"meta=\{'grain': '(\w+)'\}")

@@ -174,7 +174,7 @@ FLIPPED = (
 def test_bit_flips_runs(shown: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
     """A flip in each of the places that need no build."""
     monkeypatch.setattr(bit_flips, "PLACES", [place for place in bit_flips.PLACES if place.name in FLIPPED])
-    made_by = shown.prepared().made_by
+    made_by = shown.prepared().made_by.digest
     shutil.copytree(shown.home, tmp_path / f"shown-{SHOWN_DAY}-{made_by[:8]}" / "finished")
 
     options = ["--flips", "6", "--processes", "1", "--home", str(tmp_path)]

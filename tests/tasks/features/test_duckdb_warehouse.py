@@ -54,7 +54,7 @@ def test_a_full_disk_later_keeps_what_was_built(warehouse: DuckDBWarehouse, monk
 
 
 def test_a_damaged_block_is_named_with_its_file(warehouse: DuckDBWarehouse) -> None:
-    warehouse.prepare(NEED, "code")
+    warehouse.prepare(NEED, CODE)
     with warehouse.connect(read_only=False) as connection:
         connection.execute("create table rows as select range as n, hash(range) as h from range(100000)")
     content = bytearray(warehouse.path.read_bytes())
@@ -65,7 +65,7 @@ def test_a_damaged_block_is_named_with_its_file(warehouse: DuckDBWarehouse) -> N
     with pytest.raises(BuildError, match=named), warehouse.open() as tables:
         tables.rows("select bit_xor(hash(n)), bit_xor(h) from rows")
     with pytest.raises(BuildError, match=named):
-        warehouse.prepare(NEED, "code")
+        warehouse.prepare(NEED, CODE)
 
 
 def test_other_words_of_the_engine_are_no_damage(warehouse: DuckDBWarehouse) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tasks.errors import DamagedFile, FilesChanged, MatineeError, SpecError
 from tasks.runs import made_by
 from tasks.runs.run import Run
-from tasks.store.files import Home
+from tasks.store.files import Home, write_digests
 from tasks.store.records import Record
 from tests.copied_transforms import copied_transforms, edit
 from tests.tasks.handmade import day, spec_of
@@ -115,6 +115,7 @@ def test_what_is_edited_while_a_step_works_is_not_what_it_worked_with(
 def test_a_step_of_an_older_version_of_matinee_is_not_gone_on_from(run: Run) -> None:
     leave(run, 3)
     (run.step_dir("sample") / "made_by.json").write_text('"0123abcd"')
+    write_digests(run.step_dir("sample"))
     with pytest.raises(FilesChanged, match="the code of matinee"):
         run.read("sample", Counted)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from tasks.errors import BuildError
 from tasks.runs.sql_lineage import PipelineSql, find_sql, sql_of
 from tasks.runs.sql_templates import blocks_of
+from tasks.spec.project import PROJECT as PROJECT_ROOT
 from tasks.spec.project import TRANSFORMS
 from tests.copied_transforms import copied_transforms, edit
 from tests.tasks.handmade import spec_of
@@ -173,6 +175,21 @@ def test_a_project_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         find_sql(tmp_path, {"staging": "shop"})
 
 
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("../elsewhere", r"model-paths: found '\.\./elsewhere', expected a folder below project/"),
+        ("/etc", "model-paths: found '/etc', expected a folder below"),
+        ("models/{{ var('staging') }}/../../..", r"model-paths: found 'models/shop/\.\./\.\./\.\.', expected"),
+        ("models/{{ nothing( }}", r"dbt_project\.yml: model-paths: 'models/\{\{ nothing\( \}\}' cannot be rendered: "),
+    ],
+)
+def test_a_folder_that_is_none_of_the_project_is_refused(tmp_path: Path, folder: str, message: str) -> None:
+    root = written(tmp_path / "project", SMALL, {**PROJECT, "model-paths": [folder]})
+    with pytest.raises(BuildError, match=message):
+        find_sql(root, {"staging": "shop"})
+
+
 NAMES = [f"m{n}" for n in range(8)]
 
 
@@ -279,6 +296,15 @@ def test_a_macro_is_everybodys_who_uses_it(
 
 def _definitions(path: Path) -> str:
     return "".join(f" {block.name}(" for block in blocks_of(path.read_text()))
+
+
+def test_a_model_that_a_query_outside_of_the_project_reads_is_everybodys() -> None:
+    shared = {path.stem for path in (TRANSFORMS / "models").rglob("*.sql") if "staging" not in path.parts}
+    texts = [path.read_text() for path in (PROJECT_ROOT / "tasks").rglob("*") if path.suffix in {".py", ".sql"}]
+    read = {name for text in texts for name in re.findall(r"\b(?:from|join)\s+(\w+)", text)} & shared
+    assert read >= {"labels", "request_attributes", "feat_user_values"}, "the search still finds queries"
+    for spec in SPECS.values():
+        assert read <= {Path(path).stem for path in sql_of(spec).files}
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from tasks.features.dbt_run import dbt_vars, run_dbt
 from tasks.features.engines import warehouse_of
 from tasks.features.ledger import BuildPlan, BuildRequest, Entry, TableCode, plan_build
 from tasks.features.warehouse import Tables, Warehouse
+from tasks.runs.made_by import require_current_declarations
 from tasks.runs.narration import say, warn
 from tasks.runs.sql_lineage import sql_of
 from tasks.spec.spec import Spec
@@ -200,12 +201,14 @@ def build(spec: Spec, home: Home, need: BuildRequest, folder: Path) -> BuildPlan
 
     Raises:
         BuildError: dbt failed; what it did not finish and test is not built.
+        FilesChanged: features or attributes are declared otherwise than when this process read them.
     """
     warehouse = warehouse_of(home, spec.name)
     with warehouse.locked():
         # Planned under the lock, because the previous holder may have built the same days. The files are read once: dbt
         # gets the texts that the ledger is stamped with, whatever is edited meanwhile.
         code = code_of_tables(spec)
+        require_current_declarations(spec, code.sql)
         plan = warehouse.prepare(need, code)
         _say_plan(plan)
         # All tables of a day with a changed one are loaded; the rows of other days are in the warehouse already.

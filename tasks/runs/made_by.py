@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tasks.errors import FilesChanged
 from tasks.runs.provenance import code_digest
-from tasks.runs.sql_lineage import sql_of
+from tasks.runs.sql_lineage import PipelineSql, sql_of
+from tasks.spec.attributes import declaration_texts
+from tasks.spec.feature_catalog import feature_catalog
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
 from tasks.store.files import digest, read_json
@@ -36,6 +39,23 @@ class MadeBy(Record):
     def digest(self) -> str:
         """Digest of all of it."""
         return digest(self.to_json())
+
+
+def require_current_declarations(spec: Spec, sql: PipelineSql) -> None:
+    """Refuse to build in a process that has read other features or attributes than the SQL declares now.
+
+    They are read once a process, the SQL each time: the next day of a backfill would take its tables from after an edit
+    and its features from before.
+
+    Raises:
+        FilesChanged: naming the files, and what to do.
+    """
+    read = {**feature_catalog().texts, **declaration_texts(spec.staging)}
+    if changed := sorted(f"{TRANSFORMS.name}/{path}" for path, text in read.items() if sql.files.get(path) != text):
+        raise FilesChanged(
+            f"changed since this command read which features and attributes there are: {', '.join(changed)}. Run the "
+            "same command again: it reads them anew, and finished days are kept"
+        )
 
 
 def changed_since(folder: Path, now: MadeBy) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ the type that its `data_type` says. Every source also has those of the marts: re
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,7 @@ import yaml
 from tasks.errors import SpecError
 from tasks.spec.feature_catalog import feature_catalog
 from tasks.spec.project import TRANSFORMS
-from tasks.spec.yaml_lines import nearest
+from tasks.spec.yaml_lines import nearest, not_yaml
 
 AttributeEntity = Literal["user", "item", "request"]
 AttributeType = Literal["number", "boolean", "text", "list"]
@@ -99,18 +100,27 @@ def _of_every_source() -> tuple[Attribute, ...]:
 def declared_attributes(staging: str) -> tuple[Attribute, ...]:
     """List what the yml files of a staging folder declare; none where there is no such folder."""
     # From the text at each call site's TRANSFORMS, once a process: a DAG file is parsed again and again.
-    return _declared(TRANSFORMS / "models" / "staging" / staging)
+    return _declared(TRANSFORMS / "models" / "staging" / staging).attributes
+
+
+def declaration_texts(staging: str) -> Mapping[str, str]:
+    """The files from which this process has read what a staging folder declares, by path below `transforms/`."""
+    return _declared(TRANSFORMS / "models" / "staging" / staging).texts
+
+
+@dataclass(frozen=True)
+class _Declared:
+    attributes: tuple[Attribute, ...]
+    texts: Mapping[str, str]
 
 
 @cache
-def _declared(folder: Path) -> tuple[Attribute, ...]:
+def _declared(folder: Path) -> _Declared:
+    texts = {path: path.read_text(encoding="utf-8", errors="surrogateescape") for path in sorted(folder.glob("*.yml"))}
     attributes = tuple(
-        _declaration(path, model["name"], column)
-        for path in sorted(folder.glob("*.yml"))
-        for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", [])
-        if model["name"] in STAGED
-        for column in model.get("columns", [])
-        if column.get("config", {}).get("meta", {}).get("attribute")
+        _declaration(path, model, column)
+        for path, text in texts.items()
+        for model, column in _columns_of_attributes(path, text)
     )
     names = [attribute.name for attribute in attributes]
     for name in names:
@@ -119,7 +129,28 @@ def _declared(folder: Path) -> tuple[Attribute, ...]:
             raise SpecError(
                 f"{folder}: the attribute {name!r} is declared twice; expected another name for one of them"
             )
-    return attributes
+    return _Declared(attributes, {path.relative_to(TRANSFORMS).as_posix(): text for path, text in texts.items()})
+
+
+def _columns_of_attributes(path: Path, text: str) -> list[tuple[str, dict[str, Any]]]:
+    """List the staging model and the column of each attribute in a yml file."""
+    try:
+        # Not as strictly as pipeline files: dbt takes anchors, for one, in the yml of models.
+        document = yaml.safe_load(text) or {}
+        return [
+            (model["name"], column)
+            for model in document.get("models", [])
+            if model["name"] in STAGED
+            for column in model.get("columns", [])
+            if column.get("config", {}).get("meta", {}).get("attribute")
+        ]
+    except yaml.YAMLError as error:
+        raise not_yaml(path, error) from None
+    except (AttributeError, KeyError, TypeError) as error:
+        raise SpecError(
+            f"{path}: found another shape than that of dbt's `models:` ({type(error).__name__}: {error}); expected a "
+            "list of models with `name` and `columns`"
+        ) from None
 
 
 def _declaration(path: Path, model: str, column: dict[str, Any]) -> Attribute:

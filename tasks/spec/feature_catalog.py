@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
@@ -49,6 +50,8 @@ class FeatureCatalog:
     features: dict[str, MartFeature]
     attributes: dict[str, tuple[str, ...]]
     """Per mart, the columns that describe an entity (region, category …)."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """The files that it was read from, by path below `transforms/`."""
 
     @property
     def user_attributes(self) -> tuple[str, ...]:
@@ -65,17 +68,19 @@ def feature_catalog() -> FeatureCatalog:
         SpecError: a file is not YAML.
     """
     features: dict[str, MartFeature] = {}
+    texts: dict[str, str] = {}
     attributes: dict[str, tuple[str, ...]] = dict.fromkeys(MARTS, ())
     for path in sorted((TRANSFORMS / "models" / "marts").glob("*.yml")):
         # Somebody's new file about another table, empty or half-written, must not fail every pipeline.
-        about = path.stem + path.read_text(encoding="utf-8", errors="replace")
-        if not any(mart in about for mart in MARTS):
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        if not any(mart in path.stem + text for mart in MARTS):
             continue
         document = read_document(path)
         try:
             for model in document.value.get("models", []):
                 # labels.yml is in this folder too, but its columns are not features.
                 if model["name"] in MARTS:
+                    texts[path.relative_to(TRANSFORMS).as_posix()] = text
                     _read_mart(model, features, attributes)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # dbt would say so with its whole schema; it runs only when everything else of a pipeline is known.
@@ -85,7 +90,7 @@ def feature_catalog() -> FeatureCatalog:
             ) from None
     if not features:
         raise BuildError(f"{TRANSFORMS}/models/marts: no feature is declared there")
-    return FeatureCatalog(features, attributes)
+    return FeatureCatalog(features, attributes, texts)
 
 
 def _read_mart(model: dict[str, Any], features: dict[str, MartFeature], attributes: dict[str, tuple[str, ...]]) -> None:

@@ -87,10 +87,15 @@ def read_document(path: Path) -> Document:
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: expected UTF-8 text, found byte {error.object[error.start]:#04x}") from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        problem = getattr(error, "problem", None) or first_line(error)
-        raise SpecError(f"{path}:{line}: not valid YAML: {problem}") from None
+        raise not_yaml(path, error) from None
+
+
+def not_yaml(path: Path, error: yaml.YAMLError) -> SpecError:
+    """Say in one line where a file is not YAML, and why."""
+    mark = getattr(error, "problem_mark", None)
+    line = mark.line + 1 if mark else 1
+    problem = getattr(error, "problem", None) or first_line(error)
+    return SpecError(f"{path}:{line}: not valid YAML: {problem}")
 
 
 def _others(path: Path) -> str:

@@ -15,7 +15,7 @@ from duckdb import DuckDBPyConnection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.errors import BuildError
+from tasks.errors import BuildError, FilesChanged
 from tasks.features import build, control_tables
 from tasks.features.build import BuildResult, build_step, code_of_tables, needed, require_built, wanted
 from tasks.features.control_tables import prepare, record_tested, write_control_tables
@@ -28,6 +28,7 @@ from tasks.sources.land import land_step
 from tasks.spec.windows import first_as_of
 from tasks.store.files import Home, read_json
 from tasks.store.partitions import Partition
+from tests.copied_transforms import copied_transforms, edit
 from tests.tasks.handmade import day, spec_of
 from tests.tasks.without_dbt import MODELS, build_without_dbt, enter, january, shop_run, write_files
 
@@ -336,6 +337,31 @@ def test_a_build_that_failed_marks_nothing_as_built(tmp_path: Path, monkeypatch:
 
     build_without_dbt(monkeypatch, [])
     assert build_step(run).partitions_loaded.days == 31
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        ("marts/feat_users.yml", "default: ", "default: 1"),
+        ("staging/online_retail/staging.yml", "models:", "# edited\nmodels:"),
+    ],
+)
+def test_a_process_that_read_other_declarations_builds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, old: str, new: str
+) -> None:
+    """As for the later days of a backfill: the SQL is read for each of them, features and attributes were read once."""
+    calls: list[list[date]] = []
+    build_without_dbt(monkeypatch, calls)
+    write_files(tmp_path / "files", 14)
+    run = shop_run(tmp_path, 14)
+    land_step(run)
+    file = copied_transforms(tmp_path, monkeypatch) / "models" / path
+    edit(file, old, new)
+    with pytest.raises(FilesChanged, match=rf"transforms/models/{path}\. Run the same command again"):
+        build_step(run)
+    assert calls == []
+    edit(file, new, old)
+    assert build_step(run).features_built.days > 0
 
 
 def test_all_tables_of_a_day_that_is_loaded_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

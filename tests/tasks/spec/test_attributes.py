@@ -87,3 +87,23 @@ def test_what_cannot_be_declared_is_named(staging: Path, old: str, new: str, tex
     staging.write_text(YML.replace(old, new, 1))
     with pytest.raises(SpecError, match=text):
         declared_attributes("shop")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("models:\n  - name: stg_users\n    columns: [{", r"staging\.yml:3: not valid YAML: expected the node"),
+        ("- stg_users", r"staging\.yml: found another shape than that of dbt's `models:` \(AttributeError: "),
+        ("models: [3]", r"staging\.yml: found another shape .*; expected a list of models with `name` and `columns`"),
+    ],
+)
+def test_a_yml_that_is_half_written_is_named_in_one_line(staging: Path, text: str, message: str) -> None:
+    staging.write_text(text)
+    with pytest.raises(SpecError, match=message) as error:
+        declared_attributes("shop")
+    assert "\n" not in str(error.value)
+
+
+def test_an_empty_yml_declares_nothing(staging: Path) -> None:
+    staging.write_text("# nothing yet\n")
+    assert declared_attributes("shop") == ()

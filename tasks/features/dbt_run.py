@@ -119,7 +119,8 @@ def run_dbt(spec: Spec, home: Home, sql: PipelineSql, log: Path, select: str | N
     logs = target.with_name("logs")
     parse_cache.drop_if_changed(target)
     project = _project(home, spec)
-    shutil.rmtree(project, ignore_errors=True)
+    if project.exists():
+        shutil.rmtree(project)  # what was left there would be built, and the digest would not say so
     sql.write(project)
     command = [
         # By default, dbt reports success when it selects nothing.
@@ -135,12 +136,8 @@ def run_dbt(spec: Spec, home: Home, sql: PipelineSql, log: Path, select: str | N
     parse_cache.note(target)
     # If dbt cannot parse the project, there is no list of results.
     results = [_outcome(result) for result in getattr(outcome.result, "results", [])]
-    failed = [result for result in results if not result.ended_well]
-    if outcome.exception is not None or not outcome.success or failed or not results:
-        lines = [f"  {model.name}: {model.status}: {model.message}" for model in failed]
-        lines += [f"  {_in_one_line(outcome.exception)}"] if outcome.exception is not None else []
-        lines += [] if results else ["  dbt selected nothing"]
-        lines += [UNSEEN] if any(sign in line for line in lines for sign in UNSEEN_SIGNS) else []
+    lines = _problems(outcome, results)
+    if lines or not outcome.success:
         damage = warehouse.damage("\n".join(lines))
         lines += [] if damage is None else [damage]
         raise BuildError(f"the SQL build of {spec.name} failed (dbt's log: {logs}/dbt.log):\n" + "\n".join(lines))
@@ -155,6 +152,14 @@ def _invoke(command: list[str], warehouse: Warehouse, log: Path) -> Any:
 
         with _environment(warehouse), log.open("w", encoding="utf-8") as out, redirect_stdout(out):
             return dbtRunner(callbacks=[_Progress(count)]).invoke(command)
+
+
+def _problems(outcome: Any, results: list[ModelOutcome]) -> list[str]:
+    """List what dbt says of each failed model and test, and of what kept it from running any."""
+    lines = [f"  {model.name}: {model.status}: {model.message}" for model in results if not model.ended_well]
+    lines += [f"  {_in_one_line(outcome.exception)}"] if outcome.exception is not None else []
+    lines += [] if results else ["  dbt selected nothing"]
+    return [*lines, UNSEEN] if any(sign in line for line in lines for sign in UNSEEN_SIGNS) else lines
 
 
 def _in_one_line(error: BaseException) -> str:

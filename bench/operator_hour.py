@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bench._answers import SLOWEST, Answers, WatchedAirflow, faults, table_of
 from bench._live_stack import PIPELINE, LiveAirflow, live_stack
-from bench._operator_acts import ACTS, Desk, Observation
+from bench._operator_acts import ACTS, Desk, Observation, trigger_a_day
 from bench._operator_writes import Cleared, Writes
 from bench._results import home_of, show, table
 from bench._shots import take
@@ -45,7 +45,7 @@ def hour(home: Path, port: int, writes: int, minutes: float) -> tuple[list[Obser
             observed.append(Observation(str(act.__doc__).partition(":")[0], str(error), good=False))
         print(f"  {time.strftime('%H:%M:%S')} {observed[-1]}", flush=True)
     while thread.is_alive():  # the writes want tasks that run
-        ACTS[1](desk)
+        trigger_a_day(desk)
         print(f"  {time.strftime('%H:%M:%S')} {others.done} of {writes} writes", flush=True)
     text = f"{others.done} writes" + (f"; refused: {'; '.join(others.failed[:3])}" if others.failed else "")
     observed.append(Observation(f"{writes} writes while tasks run", text, not others.failed))

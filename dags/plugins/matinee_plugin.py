@@ -1,4 +1,4 @@
-"""Airflow loads this file in each of its processes: the timetable, views, a link on every task, and pages.
+"""Airflow loads this file in each of its processes: the timetable, a listener, views, a link on tasks, and pages.
 
 The pages are imported when it is first asked for something, which only happens in the API server.
 """
@@ -13,6 +13,7 @@ from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseOperatorLink
 
+from dags import marked_runs
 from dags.stopped_tasks import explain_stopped_tasks
 from dags.timetable import DayTimetable
 
@@ -71,4 +72,5 @@ class MatineePlugin(AirflowPlugin):
         _view("matinee", "matinee", "nav", "") | {"nav_top_level": True},
     ]
     timetables: ClassVar = [DayTimetable]
+    listeners: ClassVar = [marked_runs]
     global_operator_extra_links: ClassVar = [RunReport()]

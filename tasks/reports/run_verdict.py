@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tasks.checks.verdicts import Check, read_checks
 from tasks.errors import MatineeError, first_line
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, PublishResult, verdicts_if_valid
-from tasks.runs.failures import last_words
+from tasks.runs.failures import last_words, mark_of
 from tasks.runs.steps import BESIDE, BY_NAME, CHECKS, WITH_RESULT
 from tasks.store.run_files import optional
 
@@ -90,14 +90,15 @@ def step_states(run: Run, *, finished: bool = True) -> tuple[StepState, ...]:
         run: the run.
         finished: whether the run is over.
     """
-    states, stopped = [], False
+    states, stopped, marked = [], False, mark_of(run)
     for name in (step.name for step in WITH_RESULT):
         folder = run.step_dir(name)
         error = last_words(run, name)
-        state = _state(run, name, error, stopped=stopped, finished=finished)
+        state = _state(run, name, error, stopped=stopped, finished=finished or marked is not None)
         # Nothing waits for a step that runs beside the others, so its failure stops nothing.
         stopped = stopped or (state is not State.DONE and name not in BESIDE)
-        states.append(StepState(name, state, error, _files(run, folder)))
+        said = error or (marked if state is State.FAILED else None)
+        states.append(StepState(name, state, said, _files(run, folder)))
     return tuple(states)
 
 
@@ -173,8 +174,11 @@ def verdict_on(run: Run, steps: Sequence[StepState]) -> Verdict:
         text = f"Stopped: {failed.name} found critical faults in the data."
         advice = (_look(run, failed.name), *actions, _again(run), "docs/runbooks/check-failed.md")
         return Verdict(text, False, _named(checks), failed.error, advice, failed.name)
-    text = f"Not published: the step {failed.name} failed."
-    return Verdict(text, False, (), failed.error, (_again(run), "docs/runbooks/README.md"), failed.name)
+    if failed.error == mark_of(run):
+        text, error = f"Not published: {failed.error} before the step {failed.name} had a result.", None
+    else:
+        text, error = f"Not published: the step {failed.name} failed.", failed.error
+    return Verdict(text, False, (), error, (_again(run), "docs/runbooks/README.md"), failed.name)
 
 
 def _look(run: Run, step: str) -> str:

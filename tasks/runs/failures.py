@@ -1,8 +1,9 @@
 """Error messages of steps: in plain words, on the screen, in Airflow, and kept for the run's report.
 
-`errors/<step>.txt` in the run's folder is the step's last error message; a step that succeeds removes it. Faults of
-the machine and of files (a full disk, a file that DuckDB or Arrow cannot read) become a `MatineeError`; everything
-else is a bug of matinee and keeps its traceback.
+`errors/<step>.txt` in the run's folder is the step's last error message; a step that succeeds removes it.
+`errors/marked.txt` is there if somebody marked the run in Airflow; a step that runs removes it. Faults of the machine
+and of files (a full disk, a file that DuckDB or Arrow cannot read) become a `MatineeError`; everything else is a bug of
+matinee and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tasks.store.files import write_text
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
+    from tasks.store.run_files import RunFiles
 
 Result = TypeVar("Result")
 DISK_ADVICE = (
@@ -54,6 +56,8 @@ def call_step(run: Run, step: str, function: Callable[..., Result], *args: Any) 
         MatineeError: with what went wrong, in plain words.
     """
     path = error_file(run, step, *args)
+    if mark_of(run):
+        _mark_file(run.dir).unlink(missing_ok=True)  # the run was cleared since
     with narrated(run, step, *args) as narration:
         try:
             result = narration.result = function(run, *args)
@@ -89,6 +93,27 @@ def keep_silent_failures(run: Run, failed_tasks: Iterable[str]) -> None:
         # The last step fails because another one did.
         if step != "report" and last_words(run, step) is None:
             write_text(error_file(run, step), f"the step {step} {NO_ERROR_MESSAGE}\n")
+
+
+def keep_mark(folder: Path, state: str) -> None:
+    """Write down that somebody marked a run in Airflow, which ended it: no step says so.
+
+    Args:
+        folder: the run's; if there is none, it has done nothing, and no page tells of it.
+        state: as what.
+    """
+    if folder.is_dir():
+        write_text(_mark_file(folder), f"the run was marked as {state} in Airflow\n")
+
+
+def mark_of(run: RunFiles) -> str | None:
+    """Read as what a run was marked; None if it was not, or if a step has run since."""
+    path = _mark_file(run.dir)
+    return path.read_text(encoding="utf-8").rstrip() if path.is_file() else None
+
+
+def _mark_file(folder: Path) -> Path:
+    return folder / "errors" / "marked.txt"
 
 
 def step_of_task(task: str) -> str:

@@ -17,7 +17,16 @@ from engine.errors import ArtifactError
 from tasks.errors import BuildError, MatineeError
 from tasks.reports.overview_days import Outcome, summarize_attempt
 from tasks.reports.run_verdict import State, step_states, verdict_on
-from tasks.runs.failures import NO_ERROR_MESSAGE, call_step, error_file, explained, keep_silent_failures, last_words
+from tasks.runs.failures import (
+    NO_ERROR_MESSAGE,
+    call_step,
+    error_file,
+    explained,
+    keep_mark,
+    keep_silent_failures,
+    last_words,
+    mark_of,
+)
 from tasks.runs.run import Run
 from tasks.store.files import Home, write_json, write_text
 from tasks.store.run_files import Attempt
@@ -157,3 +166,29 @@ def test_pages_agree_with_the_scheduler_on_a_killed_step(run: Run) -> None:
     assert (states["retrieve"], states["sample"]) == (State.FAILED, State.MISSING)
     assert "the step retrieve failed" in verdict_on(run, step_states(run)).text
     assert summarize_attempt(Attempt("tiny", run.as_of, run.dir)).outcome is Outcome.FAILED
+
+
+def test_a_run_that_somebody_marked_has_ended_until_a_step_runs_again(run: Run) -> None:
+    for step in ("land", "check_landed"):
+        write_json(run.step_dir(step) / "result.json", {})
+    assert verdict_on(run, step_states(run, finished=False)).text.startswith("Not finished")
+    keep_mark(run.dir, "failed")
+    verdict = verdict_on(run, step_states(run, finished=False))
+    assert verdict.text == "Not published: the run was marked as failed in Airflow before the step build had a result."
+    assert (verdict.good, verdict.error, verdict.step) == (False, None, "build")
+    assert summarize_attempt(Attempt("tiny", run.as_of, run.dir)).outcome is Outcome.FAILED
+    call_step(run, "check_landed", lambda _run: None)
+    assert mark_of(run) is None
+    assert verdict_on(run, step_states(run, finished=False)).text.startswith("Not finished")
+
+
+def test_the_error_of_a_step_says_more_than_the_mark_of_its_run(run: Run) -> None:
+    write_text(error_file(run, "land"), "no such table\n")
+    keep_mark(run.dir, "failed")
+    verdict = verdict_on(run, step_states(run, finished=False))
+    assert (verdict.text, verdict.error) == ("Not published: the step land failed.", "no such table\n")
+
+
+def test_a_run_that_left_nothing_is_not_made_by_its_mark(run: Run) -> None:
+    keep_mark(run.dir, "failed")
+    assert not run.dir.exists()

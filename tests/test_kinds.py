@@ -7,7 +7,6 @@ knows unless its file declares it.
 from __future__ import annotations
 
 import csv
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -21,12 +20,13 @@ from rich.console import Console
 
 from engine.descriptor import Request
 from tasks.examples.candidates import CANDIDATES, made_folders, retrieve_step
-from tasks.features import build, dbt_run
 from tasks.features.build import build_step
 from tasks.proof.prove import OTHERS, prove, work_folder
+from tasks.runs import sql_lineage
 from tasks.runs.run import Run
 from tasks.sources.land import land_step
 from tasks.spec.project import TRANSFORMS
+from tests.copied_transforms import copied_transforms, edit
 from tests.test_end_to_end import known_users, loaded, scored_by_sql
 from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, Tiny, in_process, pipeline_file, shop, threads
 
@@ -48,18 +48,10 @@ BULK: dict[str, Any] = {
 @pytest.fixture(scope="module", autouse=True)
 def staging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A copy of the SQL project with another staging, which is built instead of it."""
-    copy = tmp_path_factory.mktemp("project") / "transforms"
-    shutil.copytree(TRANSFORMS, copy, ignore=shutil.ignore_patterns("target", "logs"))
-    lines = copy / "models" / "staging" / "online_retail" / "stg_lines.sql"
-    text = lines.read_text(encoding="utf-8")
-    assert HONEST in text
-    lines.write_text(text.replace(HONEST, f"when quantity >= 4 then 'bulk' {HONEST}"), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        for module in (build, dbt_run):
-            patch.setattr(module, "TRANSFORMS", copy)
-        build.transforms_digest.cache_clear()
+        copy = copied_transforms(tmp_path_factory.mktemp("project"), patch)
+        edit(copy / "models/staging/online_retail/stg_lines.sql", HONEST, f"when quantity >= 4 then 'bulk' {HONEST}")
         yield
-    build.transforms_digest.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +129,7 @@ def test_nothing_that_happens_or_is_known_later_changes_the_run(tiny: Tiny, tmp_
     run, console = tiny.elsewhere(tmp_path / "home").prepared(attempt="prove"), Console(quiet=True)
     with threads(2), work_folder(run, console, tmp_path / "scratch", keep=False) as folder:
         proof = prove(run, console, folder, days=AHEAD, scenarios=OTHERS)
-    assert {c.scenario: c.differences for c in proof.comparisons if any(c.differences.values())} == {}
+    assert {c.name: c.differences for c in proof.comparisons if any(c.differences.values())} == {}
     assert proof.passed
 
 
@@ -153,8 +145,7 @@ def retrieved(folder: Path, data: Path, **changes: Any) -> Run:
 
 def test_weights_of_1_change_nothing(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every model and every candidate is the same, byte by byte, with the staging of the project."""
-    for module in (build, dbt_run):
-        monkeypatch.setattr(module, "TRANSFORMS", TRANSFORMS)
+    monkeypatch.setattr(sql_lineage, "TRANSFORMS", TRANSFORMS)
     runs = [
         retrieved(tmp_path / name, data, **changes)
         for name, changes in {"without": {}, "with": {"interactions": {"kinds": {"purchase": {"weight": 1}}}}}.items()

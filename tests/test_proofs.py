@@ -15,7 +15,8 @@ import pytest
 
 from tasks.proof.scenarios import SCENARIOS
 from tasks.sources.datasets import Dataset, load_dataset
-from tests.tasks.proof.test_prove import leak, proof_of, text_of, transforms
+from tests.copied_transforms import edit
+from tests.tasks.proof.test_prove import proof_of, text_of, transforms
 from tests.test_seen_items import UNSEEN
 from tests.tiny_bandit import bandit, example
 from tests.tiny_pipelines import ASKED, RATED, RATED_DAY, SHOWN_DAY, Tiny, days, films, in_process, pipeline_file
@@ -118,7 +119,7 @@ def test_the_proof_of_people_and_films_that_change_passes(changing: Tiny) -> Non
 
 def test_an_impression_that_became_known_too_late_to_be_the_last_one_is_named(clicked: Tiny, transforms: Path) -> None:
     known = "impressions.ds <= {{ plus_days(followed ~ '.cut', var('horizon_days') + var('lateness_days')) }}"
-    leak(transforms / "macros" / "labels.sql", known, "true")
+    edit(transforms / "macros" / "labels.sql", known, "true")
     proof = proof_of(clicked, "late")
     assert not proof.passed
     assert proof.comparisons[0].differences["labels"]
@@ -127,7 +128,7 @@ def test_an_impression_that_became_known_too_late_to_be_the_last_one_is_named(cl
 def test_a_declared_attribute_that_is_overwritten_later_is_named(changing: Tiny, transforms: Path) -> None:
     honest = "and changes.valid_from <= asked.as_of\n"
     until = "        and (changes.valid_until is null or asked.as_of < changes.valid_until)"
-    leak(transforms / "macros" / "declared_attributes.sql", honest + until, "and changes.valid_until is null")
+    edit(transforms / "macros" / "declared_attributes.sql", honest + until, "and changes.valid_until is null")
     proof = proof_of(changing, "deleted")
     assert not proof.passed
     places = {difference.place for difference in proof.comparisons[0].differences["examples"]}

@@ -102,7 +102,7 @@ def attempt(state: State, expected: Expected, folder: Path, one: Flip) -> Outcom
         try:
             results = follow(run, place.begin, place.end, at)
         except MatineeError as error:
-            named = any(str(path) in text for text in (str(error), *said))
+            named = any(_names(path, text) for text in (str(error), *said))
             return Outcome(one, "by a step" if named else "not named", f"{at[-1]}: {error}")
         except Exception as error:
             return Outcome(one, "crash", f"{at[-1]}: {type(error).__name__}: {error}")
@@ -115,7 +115,7 @@ def attempt(state: State, expected: Expected, folder: Path, one: Flip) -> Outcom
         if not any(name.startswith("table ") for name in results):  # unreadable, which `verify` must have noticed
             wanted = {name: value for name, value in wanted.items() if not name.startswith("table ")}
         differing = _differences(results, wanted)
-        warned = [text for text in said if str(path) in text]
+        warned = [text for text in said if _names(path, text)]
         if differing:
             return Outcome(one, "by a step" if warned else "SILENT", f"{', '.join(differing[:4])}; {warned[:1]}")
         if named_by_verify:
@@ -127,8 +127,9 @@ def attempt(state: State, expected: Expected, folder: Path, one: Flip) -> Outcom
 
 
 def _names(path: Path, text: str) -> bool:
-    """Whether a text names a file, by its path or within the folder that it names first."""
-    return str(path) in text or (text.startswith(f"{path.parent} ") and path.name in text)
+    """Whether a text names a file, by its path or within one of the folders around it, which it names first."""
+    around = next((folder for folder in path.parents if text.startswith(f"{folder} ")), None)
+    return str(path) in text or (around is not None and str(path.relative_to(around)) in text)
 
 
 def flips(state: State, count: int, seed: int, processes: int, folder: Path) -> list[Outcome]:

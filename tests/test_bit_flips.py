@@ -78,7 +78,9 @@ def test_a_folder_that_was_removed_as_the_message_says_is_made_again(run: Run) -
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_damaged_folders_are_made_again_by_the_next_run(run: Run) -> None:
+def test_damaged_folders_are_made_again_by_the_next_run_and_it_says_so(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
     """Whatever is damaged of a cut, the step makes all of it anew; what is whole is left alone."""
     folders = made_folders(run)
     before = {path: path.read_bytes() for folder in folders.values() for path in sorted(folder.iterdir())}
@@ -86,6 +88,8 @@ def test_damaged_folders_are_made_again_by_the_next_run(run: Run) -> None:
     flip(folders[cut] / "als.npz", 1)
     (folders[first] / "candidates.parquet").write_bytes(b"PAR1")
     assert retrieve_step(run).made == 2
+    assert f"{folders[cut]} als.npz was changed; it is made again" in caplog.text
+    assert f"{folders[first]} candidates.parquet was changed; it is made again" in caplog.text
     assert {path: path.read_bytes() for path in before} == before
     (folders[cut] / "digests.json").unlink()
     assert retrieve_step(run).made == 1

@@ -32,7 +32,7 @@ from tasks.features.dbt_run import dbt_vars
 from tasks.features.engines import warehouse_of
 from tasks.features.ledger import BuildRequest
 from tasks.features.warehouse import Tables
-from tasks.runs.narration import counted
+from tasks.runs.narration import counted, warn_each
 from tasks.runs.provenance import code_digest
 from tasks.runs.sql_lineage import sql_of
 from tasks.store.atomic import atomic_dir
@@ -155,8 +155,10 @@ def retrieve_step(run: Run) -> RetrieveResult:
         need = needed(run)
         folders = cut_folders(run, need)
         missing = {day: folder for day, folder in folders.items() if problem_of(folder) is not None}
+        damaged = [f"{folder} {damage_of(folder)}; it is made again" for folder in missing.values() if folder.exists()]
         require_built(run, tables)
         say_cuts(folders, missing)
+        warn_each(damaged, "`matinee verify` lists all")
         if missing:
             require_positives(tables, run.spec, run.as_of)
         tally = RetrievalTally(run.spec)

@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from engine.sealed import sealed, unsealed
+from engine.sealed import CHECKSUM, sealed, unsealed
 from tasks.errors import DamagedFile, MatineeError
 from tasks.store.atomic import atomic_file
 
@@ -131,12 +131,13 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, canonical_json(value))
 
 
-def read_json(path: Path, remedy: str = WRITTEN_AGAIN) -> Any:
+def read_json(path: Path, remedy: str = WRITTEN_AGAIN, *, has_checksum: bool = False) -> Any:
     """Read a JSON file written by matinee, whose bytes are those that were written.
 
     Args:
         path: the file.
         remedy: what to do about a damaged file, for the error.
+        has_checksum: whether it is always written with one, so that one without is damaged, too.
 
     Raises:
         DamagedFile: they are not those of the digests beside it, or of the checksum in it; or they are no JSON.
@@ -149,6 +150,8 @@ def read_json(path: Path, remedy: str = WRITTEN_AGAIN) -> Any:
         value = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise DamagedFile(f"{path}: not valid JSON ({_json_problem(error)}); {remedy}") from None
+    if has_checksum and not (isinstance(value, dict) and CHECKSUM in value):
+        raise DamagedFile(f"{path}: found no checksum, expected one: changed since written; {remedy}")
     try:
         return unsealed(value)
     except ValueError as error:
@@ -180,7 +183,7 @@ def read_digests(folder: Path) -> dict[str, str]:
         MatineeError: they are missing, or cannot be read.
     """
     remedy = f"delete the folder {folder.name} and run the step that makes it again"
-    digests = read_json(folder / DIGESTS, remedy)
+    digests = read_json(folder / DIGESTS, remedy, has_checksum=True)
     if not isinstance(digests, dict) or not all(isinstance(sha256, str) for sha256 in digests.values()):
         raise MatineeError(f"{folder / DIGESTS}: expected the sha256 of each file by its name; {remedy}")
     return digests

@@ -34,6 +34,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "the digests are gone": (lambda f: (f / DIGESTS).unlink(), r"^digests\.json is missing$"),
     "the digests are torn": (lambda f: (f / DIGESTS).write_text("{"), r"^digests\.json was changed$"),
+    "the name of their checksum is changed": (
+        lambda f: (f / DIGESTS).write_text((f / DIGESTS).read_text().replace('"checksum"', '"checksuo"')),
+        r"^digests\.json was changed$",
+    ),
     "the digests are a list": (lambda f: (f / DIGESTS).write_text("[]"), r"^digests\.json was changed$"),
     "the digests are numbers": (lambda f: (f / DIGESTS).write_text('{"a.npz": 1}'), r"^digests\.json was changed$"),
 }

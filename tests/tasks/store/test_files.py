@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.sealed import sealed
 from tasks.errors import MatineeError
 from tasks.store.files import (
     DIGESTS,
@@ -127,6 +128,9 @@ def test_a_file_that_was_changed_since_is_not_given_out(tmp_path: Path) -> None:
     with pytest.raises(MatineeError, match=r"a\.npz: found sha256 of no file, expected \w+ .*; delete the folder"):
         checked_file(tmp_path, "a.npz")
     (tmp_path / DIGESTS).write_text("[]")
+    with pytest.raises(MatineeError, match=r"digests\.json: found no checksum, expected one.*; delete the folder"):
+        checked_file(tmp_path, "a.npz")
+    write_json(tmp_path / DIGESTS, sealed({"a.npz": 1}))
     with pytest.raises(MatineeError, match=r"digests\.json: expected the sha256 of each file by its name; delete the"):
         checked_file(tmp_path, "a.npz")
 

@@ -37,7 +37,7 @@ def write_kinds(tables: Tables, spec: Spec, cut: date, folder: Path) -> None:
     """Write that file, if a rule needs it."""
     names = kinds_read(spec.rerank)
     if names:
-        query = render(Path(__file__).parent / "sql", "kinds", names=names, declared=RELATIONS["item"], cut=cut)
+        query = render(Path(__file__).parent / "sql", "kinds", attributes=names, declared=RELATIONS["item"], cut=cut)
         tables.write(query, folder / KINDS_FILE)
 
 

@@ -1,6 +1,6 @@
 -- One row per item known as of a cut, with the attributes by which lists are re-ranked.
 select
-    feat_items.item_id{% for name in names %},
+    feat_items.item_id{% for name in attributes %},
     {{ declared }}.{{ identifier(name) }}{% endfor %}
 from feat_items
 left join {{ declared }}

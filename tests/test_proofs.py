@@ -22,7 +22,8 @@ from tests.tiny_bandit import bandit, example
 from tests.tiny_pipelines import ASKED, RATED, RATED_DAY, SHOWN_DAY, Tiny, days, films, in_process, pipeline_file
 
 __all__ = ["transforms"]
-pytestmark = [in_process, pytest.mark.slow]
+# Five whole runs in one test: on a busy machine they take longer than others may.
+pytestmark = [in_process, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 OTHERS = tuple(name for name in SCENARIOS if name != "original")
 CLICKED_DAY = date(2019, 11, 28)

@@ -80,16 +80,18 @@ def test_only_the_days_that_both_have_count(connection: DuckDBPyConnection, tmp_
         paths = {"ours": tmp_path / "ours.parquet", "theirs": tmp_path / "theirs.parquet"}
         for side, grade in (("ours", 2), ("theirs", 0)):
             with duckdb.connect() as other:
-                other.execute("create table labels (user_id varchar, item_id varchar, cut date, grade integer)")
-                other.execute(
-                    "insert into labels values ('ana', 'film', ?, 1), ('ana', 'film', ?, ?)", [DAY, later, grade]
-                )
+                columns = "user_id varchar, item_id varchar, impression_id varchar, cut date, grade integer"
+                other.execute(f"create table labels ({columns})")
+                # The film was shown twice on the later day: of an action that labels one, only that one's differs.
+                for impression, cut, value in (("", DAY, 1), ("noon", later, grade), ("night", later, 1)):
+                    row = ["ana", "film", impression, cut, value]
+                    other.execute("insert into labels values (?, ?, ?, ?, ?)", row)
                 DuckDBTables(other).write(rows_of_days("labels", days), paths[side])
         return table_differences(connection, "labels", paths["ours"], paths["theirs"])
 
     assert differences([DAY]) == []
     assert differences([DAY, later]) == [
-        Difference("labels.grade", 1, 2, "cut=2026-01-03 user_id=ana item_id=film: 2 -> 0")
+        Difference("labels.grade", 1, 3, "cut=2026-01-03 user_id=ana item_id=film impression_id=noon: 2 -> 0")
     ]
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -35,9 +34,9 @@ from tests.histories import (
     write_day,
 )
 from tests.killable import KILLED, Job, Workers
+from tests.thorough import THOROUGH, thorough
 from tests.tiny_pipelines import pipeline_file, tree
 
-THOROUGH = bool(os.environ.get("MATINEE_THOROUGH"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(0 if THOROUGH else 600)]
 COMMON = settings(
     derandomize=not THOROUGH,
@@ -208,7 +207,7 @@ def test_any_order_ends_like_a_clean_forward_run(place: Place, history: History)
     check_that_it_ends_like_a_forward_run(place, history)
 
 
-@pytest.mark.skipif(not THOROUGH, reason="MATINEE_THOROUGH=1 tries the other kind of examples, too")
+@thorough
 @settings(COMMON, max_examples=60)
 @given(history=histories(SERVICE))
 def test_any_order_of_impressions_ends_like_a_clean_forward_run(place: Place, history: History) -> None:

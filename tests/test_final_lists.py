@@ -27,6 +27,7 @@ from tests.engine.test_diversity import by_definition
 from tests.tasks.proof.test_prove import proof_of, text_of
 from tests.test_attributes import answers_over_http, scores_of
 from tests.test_end_to_end import known_users, loaded, published, retrieved, scored
+from tests.thorough import thorough
 from tests.tiny_pipelines import RATED, RATED_DAY, SHOWN, SHOWN_DAY, Tiny, films, in_process, pipeline_file
 
 pytestmark = [in_process, pytest.mark.slow]
@@ -233,6 +234,7 @@ def test_another_strength_keeps_the_folders_of_the_cuts_and_another_attribute_do
     assert folders(rules, recent="8d") != made_folders(run)
 
 
+@thorough
 @pytest.mark.parametrize("name", ["shown"])
 def test_nothing_that_comes_later_changes_a_list(name: str, tmp_path: Any) -> None:
     tiny = made(name, tmp_path / name)

@@ -28,6 +28,7 @@ from tasks.sources.land import land_step
 from tasks.spec.project import TRANSFORMS
 from tests.copied_transforms import copied_transforms, edit
 from tests.test_end_to_end import known_users, loaded, scored_by_sql
+from tests.thorough import thorough
 from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, Tiny, in_process, pipeline_file, shop, threads
 
 pytestmark = [in_process, pytest.mark.slow]
@@ -125,6 +126,7 @@ def test_what_is_served_is_what_was_evaluated_to_the_last_bit(tiny: Tiny) -> Non
     assert served == scored_by_sql(run, users)
 
 
+@thorough
 def test_nothing_that_happens_or_is_known_later_changes_the_run(tiny: Tiny, tmp_path: Path) -> None:
     run, console = tiny.elsewhere(tmp_path / "home").prepared(attempt="prove"), Console(quiet=True)
     with threads(2), work_folder(run, console, tmp_path / "scratch", keep=False) as folder:

@@ -18,6 +18,7 @@ from tasks.sources.datasets import Dataset, load_dataset
 from tests.copied_transforms import edit
 from tests.tasks.proof.test_prove import proof_of, text_of, transforms
 from tests.test_seen_items import UNSEEN
+from tests.thorough import thorough
 from tests.tiny_bandit import bandit, example
 from tests.tiny_pipelines import ASKED, RATED, RATED_DAY, SHOWN_DAY, Tiny, days, films, in_process, pipeline_file
 
@@ -108,11 +109,13 @@ def test_the_proof_of_clicks_that_belong_to_an_impression_passes(clicked: Tiny) 
     assert proof.passed, text_of(proof)
 
 
+@thorough
 def test_the_proof_of_attribution_with_plans_that_change_and_without_seen_items_passes(asked: Tiny) -> None:
     proof = proof_of(asked, *OTHERS)
     assert proof.passed, text_of(proof)
 
 
+@thorough
 def test_the_proof_of_people_and_films_that_change_passes(changing: Tiny) -> None:
     proof = proof_of(changing, *OTHERS)
     assert proof.passed, text_of(proof)
@@ -126,6 +129,7 @@ def test_an_impression_that_became_known_too_late_to_be_the_last_one_is_named(cl
     assert proof.comparisons[0].differences["labels"]
 
 
+@thorough
 def test_a_declared_attribute_that_is_overwritten_later_is_named(changing: Tiny, transforms: Path) -> None:
     honest = "and changes.valid_from <= asked.as_of\n"
     until = "        and (changes.valid_until is null or asked.as_of < changes.valid_until)"

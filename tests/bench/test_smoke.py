@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -35,16 +34,13 @@ from bench._faults_streaming import FAULTS
 from tasks.operations.airflow_answers import DagRun, Task
 from tasks.operations.local_airflow import stack
 from tests.tasks.without_dbt import build_without_dbt
+from tests.thorough import thorough
 from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, SHOWN, SHOWN_DAY, Tiny, days, in_process, pipeline_file, threads
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "bench").glob("*.py"))
 PRIVATE = [name for name in MODULES if name.startswith("_")]
 Printed = pytest.CaptureFixture[str]
-
-thorough = pytest.mark.skipif(
-    not os.environ.get("MATINEE_THOROUGH"), reason="minutes of a live stack: set MATINEE_THOROUGH=1"
-)
 
 
 def rows(text: str) -> list[list[str]]:

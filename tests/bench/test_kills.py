@@ -140,12 +140,13 @@ def test_the_page_says_what_did_not_come_back_and_which_runs_are_red() -> None:
         kills.Kill("scheduler", "", 9.0, ""),
         kills.Kill("a task", "", None, "a task that begins or ends"),
     ]
-    figures = {"minutes": 5.2, "runs": 4, "red": ["r"], "tasks": 60, "again": 7, "most": 3, "idle": 0, "left": 0}
+    figures = {"minutes": 5.2, "runs": 5, "red": ["r"], "stopped": 1} | dict.fromkeys(("tasks", "again", "most"), 7)
+    figures |= {"idle": 0, "left": 0}
     text = kills.page(killed, figures, same=False)
     assert "| scheduler | " in text
     assert kills.rows(killed) == [
         ("scheduler", "2", "2", "3.0", "6.0", "9.0"),
         ("a task", "1", "0", "–", "–", "–"),
     ]
-    assert "**3 of 4** (not: r)" in text
+    assert "**3 of 4** (not: r) (1 more are stopped by a check, killed or not)" in text
     assert "**NO**" in text

@@ -1,8 +1,8 @@
 """Does everything come back after a `kill -9`? `python -m bench.kills --times 20 --home DIR`.
 
 A stack, as `make up` starts it, runs backfills of the smallest pipeline, one after another. While tasks run, one of its
-processes is killed at a random moment; once everything is back, the next one, until each kind was killed `--times`
-times, or `--minutes` are over. Everything is back when all programs live, the API and the database answer, the
+processes is killed at a random moment; once everything is back and a task has succeeded, the next one, until each kind
+was killed `--times` times, or `--minutes` are over. Everything is back when all programs live, the API and the database answer, the
 scheduler and the DAG processor have had a heartbeat since, no task is held by a process that is gone, and one is worked
 on, or has begun or ended.
 
@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,14 @@ class Backfills:
                 self.api.backfill(PIPELINE, new[0], new[-1], parallel=TOGETHER)
                 self.days += new
 
+    def go_on_since(self, at: datetime) -> bool:
+        """Whether a task has succeeded since then; another backfill is started where one has ended."""
+        self.keep_going()
+        with suppress(StackError):
+            tasks = [task for run in self.api.all_runs() for task in self.api.tasks(PIPELINE, run.dag_run_id)]
+            return any(task.state == "success" and task.end_date and task.end_date > at for task in tasks)
+        return False
+
     def have_ended(self) -> bool:
         """Whether every run has ended."""
         with suppress(StackError):
@@ -107,6 +116,9 @@ def kill_all(api: LiveAirflow, home: Path, given: argparse.Namespace) -> tuple[l
     for victim in order:
         if time.monotonic() > limit:
             break
+        if kills:  # else a busy machine kills the same task until its tries are used up, and shows no recovery
+            since = datetime.fromisoformat(kills[-1].at)
+            wait_until(partial(backfills.go_on_since, since), PATIENCE, "a task has succeeded since the last kill")
         kills.append(kill_one(api, home, victim, draw, backfills))
         print(f"  {len(kills)} of {len(order)}: {kills[-1]}", flush=True)
         write_json(home / "kills.json", [asdict(each) for each in kills])

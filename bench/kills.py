@@ -2,9 +2,9 @@
 
 A stack, as `make up` starts it, runs backfills of the smallest pipeline, one after another. While tasks run, one of its
 processes is killed at a random moment; once everything is back and a task has succeeded, the next one, until each kind
-was killed `--times` times, or `--minutes` are over. Everything is back when all programs live, the API and the database answer, the
-scheduler and the DAG processor have had a heartbeat since, no task is held by a process that is gone, and one is worked
-on, or has begun or ended.
+was killed `--times` times, or `--minutes` are over. Everything is back when all programs live, the API and the database
+answer, the scheduler and the DAG processor have had a heartbeat since, no task is held by a process that is gone, and
+one is worked on, or has begun or ended.
 
 In the end every run has to be green without anybody's help, and the registry has to be that of the same days in a state
 folder of their own, in which nothing was killed.

@@ -34,7 +34,7 @@ from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, Tiny, in_process, pipeline_
 pytestmark = [in_process, pytest.mark.slow]
 
 AHEAD = 3
-HONEST = "else 'purchase' end as kind"
+HONEST = "else 'purchase'"
 BULK: dict[str, Any] = {
     "interactions": {"kinds": {"bulk": {"weight": 10}, "purchase": {"least": 2}}},
     "label": {

@@ -29,7 +29,12 @@ select
     stock_code as item_id,
 
     ---------- what
-    case when is_cancellation then 'cancellation' else 'purchase' end as kind,
+    case
+        when is_cancellation then 'cancellation'
+        -- most pipelines do not tell large orders apart: the kind is only for those that declare it
+        when quantity >= 24 and 'bulk' in {{ kinds() }} then 'bulk'
+        else 'purchase'
+    end as kind,
     cast(abs(quantity) as double) as value,
     coalesce(nullif(trim(description), ''), stock_code) as title,
     coalesce(nullif({{ split_part('upper(trim(description))', "' '", -1) }}, ''), '*') as category,

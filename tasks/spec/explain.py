@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -79,6 +79,8 @@ def _found_and_expected(problem: ErrorDetails) -> str:
         return f"found {quoted(found)}, expected one of {', '.join(names)}{nearest(str(found), names)}"
     if kind == "string_pattern_mismatch":
         return f"found {quoted(found)}, expected the form {context['pattern']}"
+    if kind == "too_long":
+        return f"found {len(found):,} items, expected at most {context['max_length']:,}"
     expected = _EXPECTED.get(kind, re.sub("^(Input|String|Value) should ", "", problem["msg"]))
     # Not the mapping itself, which may be most of the file.
     shown = "keys with values" if isinstance(found, dict) else quoted(found)
@@ -115,11 +117,9 @@ def _keys(root: type[BaseModel], location: Sequence[Any]) -> set[str]:
 def _models_of(model: type[BaseModel], part: Any) -> list[type[BaseModel]]:
     if part in model.model_fields:
         return _unwrap(model.model_fields[part].annotation)
-    tag = model.model_fields.get("type") or model.model_fields.get("kind")
-    # A union without `type` or `kind` is tagged by the names of its models (`_gate_tag`).
-    if part == model.__name__ or (tag is not None and part in getattr(tag.annotation, "__args__", ())):
-        return [model]
-    return []
+    # A field of one possible value, such as `type`, is the tag; without one, it is the model's name (`_gate_tag`).
+    tags = [get_args(field.annotation) for field in model.model_fields.values()]
+    return [model] if part == model.__name__ or (part,) in tags else []
 
 
 def _unwrap(annotation: Any) -> list[type[BaseModel]]:

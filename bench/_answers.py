@@ -94,7 +94,9 @@ def faults(answers: Sequence[Answer]) -> list[str]:
     """Name the answers that an operator would complain about: none at all, a server error, a refusal, a long wait."""
     bad = []
     for answer in answers:
-        if answer.status == NO_ANSWER or answer.status >= 400:
+        # Asked for before it is there, which is how the acts wait for a run.
+        is_not_yet = answer.status == 404 and not answer.is_write
+        if answer.status == NO_ANSWER or (answer.status >= 400 and not is_not_yet):
             bad.append(f"{answer.kind}: {answer.status or 'no answer'} after {answer.seconds:.2f} s")
         elif answer.seconds > SLOWEST:
             bad.append(f"{answer.kind}: {answer.seconds:.2f} s")

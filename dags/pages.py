@@ -38,6 +38,10 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+NOTHING_LEFT = (
+    "This run has left nothing yet, or it is for no day, or its DAG is not one of matinee's. "
+    "The run's note and the log of its first task say more."
+)
 READS_DAG = Depends(requires_access_dag("GET"))
 
 app = FastAPI(title="matinee", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
@@ -94,7 +98,7 @@ def run(request: Request, dag_id: str, run_id: str) -> Response:
     """Redirect from a DAG run to its report."""
     address = page_routes.address_of(_home(), dag_id, attempt_of(run_id))
     if address is None:
-        raise HTTPException(404, "This run has left nothing yet, or its DAG is not one of matinee's.")
+        raise HTTPException(404, NOTHING_LEFT)
     return RedirectResponse(f"{request.scope['root_path']}/{address}")
 
 
@@ -125,7 +129,7 @@ def rendered(dag_id: str, name: str) -> Response:
 def report(dag_id: str, day: str, attempt: str) -> Response:
     """Show the report of a run; while it has none, one of what it has left so far."""
     text = page_routes.report_of(_home(), dag_id, day, attempt, _load)
-    return _html_or_404(text, "This run has left nothing yet.")
+    return _html_or_404(text, NOTHING_LEFT)
 
 
 def _load(pipeline: str, day: date, attempt: str) -> Run:

@@ -45,7 +45,8 @@ def test_percentiles_are_those_of_numpy(values: list[float], share: float) -> No
 
 def test_errors_refusals_silence_and_waits_are_faults() -> None:
     answers = [Answer("GET /a", 200, 0.1), Answer("POST /b", 500, 0.1), Answer("POST /c", 409, 0.1)]
-    assert faults([*answers, Answer("GET /d", 0, 60.0), Answer("GET /e", 200, 2.1)]) == [
+    not_yet = Answer("GET /f", 404, 0.1)
+    assert faults([*answers, Answer("GET /d", 0, 60.0), Answer("GET /e", 200, 2.1), not_yet]) == [
         "POST /b: 500 after 0.10 s",
         "POST /c: 409 after 0.10 s",
         "GET /d: no answer after 60.00 s",

@@ -20,6 +20,7 @@ def test_the_rules_of_the_sql_and_the_sentences_are_the_same(source: str) -> Non
     named = set(re.findall(r"then '(\w+)'", sql)) - {
         "purchase",
         "cancellation",
+        "bulk",
         "night",
         "morning",
         "afternoon",

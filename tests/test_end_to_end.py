@@ -83,19 +83,24 @@ def test_golden_answers_are_given_again(tiny: Tiny) -> None:
 
 def test_serving_scores_are_those_of_the_examples_sql_to_the_last_bit(tiny: Tiny) -> None:
     """Invariant 3: what the training SQL says of a pair as of the day is what the engine computes for it."""
-    from engine.descriptor import Request
-
     run, _ = published(tiny)
     engine = loaded(tiny)
     users = known_users(run)
+    served = scored_by_engine(engine, users)
+    assert len(served) > 300
+    assert served == scored_by_sql(run, users)
+
+
+def scored_by_engine(engine: Engine, users: list[str]) -> dict[tuple[str, str], tuple[float, str]]:
+    """The score and the population of every pair that the engine ranks."""
+    from engine.descriptor import Request
+
     answers = engine.rank([Request(user_id=user, k=10_000) for user in users])
-    served = {
+    return {
         (user, item): (score, answer.population)
         for user, answer in zip(users, answers, strict=True)
         for item, score in zip(answer.items, answer.scores, strict=True)
     }
-    assert len(served) > 300
-    assert served == scored_by_sql(run, users)
 
 
 def known_users(run: Run) -> list[str]:

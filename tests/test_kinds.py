@@ -18,7 +18,6 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from engine.descriptor import Request
 from tasks.examples.candidates import CANDIDATES, made_folders, retrieve_step
 from tasks.features.build import build_step
 from tasks.proof.prove import OTHERS, prove, work_folder
@@ -27,7 +26,7 @@ from tasks.runs.run import Run
 from tasks.sources.land import land_step
 from tasks.spec.project import TRANSFORMS
 from tests.copied_transforms import copied_transforms, edit
-from tests.test_end_to_end import known_users, loaded, scored_by_sql
+from tests.test_end_to_end import known_users, loaded, scored_by_engine, scored_by_sql
 from tests.thorough import thorough
 from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, Tiny, in_process, pipeline_file, shop, threads
 
@@ -116,12 +115,7 @@ def test_the_baseline_ranks_by_the_weights(tiny: Tiny) -> None:
 def test_what_is_served_is_what_was_evaluated_to_the_last_bit(tiny: Tiny) -> None:
     run = tiny.prepared()
     users = known_users(run)
-    answers = loaded(tiny).rank([Request(user_id=user, k=10_000) for user in users])
-    served = {
-        (user, item): (score, answer.population)
-        for user, answer in zip(users, answers, strict=True)
-        for item, score in zip(answer.items, answer.scores, strict=True)
-    }
+    served = scored_by_engine(loaded(tiny), users)
     assert len(served) > 100
     assert served == scored_by_sql(run, users)
 

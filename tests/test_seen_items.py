@@ -25,7 +25,7 @@ from tasks.publishing.results import PublishResult
 from tasks.runs.run import Run
 from tasks.spec.load import load_spec
 from tasks.store.files import Home
-from tests.test_end_to_end import known_users, loaded, scored_by_sql
+from tests.test_end_to_end import known_users, loaded, scored_by_engine, scored_by_sql
 from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, SHOWN, SHOWN_DAY, Tiny, in_process, pipeline_file, shop, sold_once
 
 pytestmark = [in_process, pytest.mark.slow]
@@ -158,12 +158,7 @@ def test_what_is_served_is_what_was_evaluated_to_the_last_bit(
 
     engine = loaded(tiny)  # replays the golden answers
     users = known_users(run)
-    answers = engine.rank([Request(user_id=user, k=10_000) for user in users])
-    served = {
-        (user, item): (score, answer.population)
-        for user, answer in zip(users, answers, strict=True)
-        for item, score in zip(answer.items, answer.scores, strict=True)
-    }
+    served = scored_by_engine(engine, users)
     assert len(served) > 100
     assert permitted(run, set(served), seen(run.as_of))
     assert served == scored_by_sql(run, users)

@@ -39,11 +39,10 @@ def log_earlier_attempt(run: Run, step: str, args: tuple[Any, ...], ti: Any) -> 
 
 
 def _has_result(run: Run, step: str, args: tuple[Any, ...]) -> bool:
-    from tasks.spec.populations import slug
+    from tasks.runs.failures import population_folders
 
-    # A mapped step has a folder per population in its own; the days that a build is given have none.
-    populations = [slug(arg) for arg in args if isinstance(arg, str)]
-    return run.step_dir(step).joinpath(*populations, "result.json").exists()
+    # A mapped step has a folder per population in its own.
+    return run.step_dir(step).joinpath(*population_folders(args), "result.json").exists()
 
 
 def _beginning(text: str) -> str:

@@ -123,11 +123,17 @@ def step_of_task(task: str) -> str:
 
 def error_file(run: Run, step: str, *args: Any) -> Path:
     """Locate the file that keeps the error message of a step, or of one task of a mapped step."""
+    return run.dir / "errors" / f"{'-'.join([step, *population_folders(args)])}.txt"
+
+
+def population_folders(args: Iterable[Any]) -> list[str]:
+    """Name the folder of each population among a step's arguments: what tells the tasks of a mapped step apart.
+
+    The days that a build is given do not: those that wait for it may be others at the next attempt.
+    """
     from tasks.spec.populations import slug
 
-    # Populations alone: the days that wait for the same build may be others at the next attempt.
-    populations = [slug(arg) for arg in args if isinstance(arg, str)]
-    return run.dir / "errors" / f"{'-'.join([step, *populations])}.txt"
+    return [slug(arg) for arg in args if isinstance(arg, str)]
 
 
 def said(run: Run, step: str, *args: Any) -> str | None:

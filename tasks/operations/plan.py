@@ -6,7 +6,7 @@ it will be built, and the version that the run makes has no name until then.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
@@ -104,8 +104,13 @@ def _to_land(missing: Unlanded) -> Iterator[Reason]:
 def _changed_code(run: Run, code: TableCode) -> str:
     """Say what of the code has changed since the tables were built."""
     files = edited_since(run.home, run.spec, code.sql)
-    more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
-    return f"changed since it was built: {', '.join(files[:NAMED])}{more}" if files else OTHER_CODE
+    return f"changed since it was built: {_named(files)}" if files else OTHER_CODE
+
+
+def _named(names: Sequence[str]) -> str:
+    """List the first few, and count the others."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def _to_load(plan: BuildPlan, missing: Unlanded, changed_code: str | None) -> Iterator[Reason]:
@@ -139,8 +144,7 @@ def _to_build(
             return f"a build ended before {', '.join(lacking.missing[:NAMED])}"
         # A change of one day reaches the days that look back to it, and the label cuts that look ahead to it.
         changed = sorted(f"{table} of {ds}" for table, ds in plan.changed if day - back < ds <= day + ahead)
-        more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
-        return f"built before {', '.join(changed[:NAMED])}{more}" if changed else "built from another landing"
+        return f"built before {_named(changed)}" if changed else "built from another landing"
 
     yield from _grouped(what, {day: why(day) for day in sorted(days)})
 

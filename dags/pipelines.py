@@ -38,8 +38,8 @@ def pipeline_dag(name: str) -> DAG:
     with DAG(
         dag_id=spec.name,
         description=spec.description,
-        # A history (schedule: null) has days to backfill and an end in the past: nothing starts by itself.
-        schedule=DayTimetable(spec.name, spec.schedule or "@daily", first_as_of(spec), spec.end, spec.catch_up),
+        # A history (schedule: null) has days to backfill: nothing starts by itself.
+        schedule=DayTimetable(spec.name, spec.schedule, first_as_of(spec), spec.end, spec.catch_up),
         # No start and end here: a run outside of them would have no task, and be green. The timetable has them.
         catchup=False,
         max_active_runs=2,

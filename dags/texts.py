@@ -22,6 +22,7 @@ def page(spec: Spec) -> str:
             "|---|---|",
             f"| **Owner** | {spec.owner} |",
             *(f"| **Link** | [{name}]({address}) |" for name, address in spec.links.items()),
+            f"| **Schedule** | {f'`{spec.schedule}`' if spec.schedule else 'none (by hand only)'} |",
             f"| **Source** | {spec.source_name} |",
             f"| **Label** | {spec.label.horizon} days ahead, rows up to {spec.label.lateness} days late |",
             *(f"| grade {rule.grade} | `{_cell(rule.condition)}` |" for rule in spec.label.grades),

@@ -16,6 +16,9 @@ from croniter import croniter
 from pendulum import DateTime
 
 DAY = timedelta(days=1)
+BY_HAND = "none (by hand only)"
+EVERY_DAY = "@daily"
+"""Days that a backfill of a pipeline without a schedule takes."""
 
 
 class DayTimetable(Timetable):  # type: ignore[misc,unused-ignore]
@@ -25,21 +28,23 @@ class DayTimetable(Timetable):  # type: ignore[misc,unused-ignore]
 
     Args:
         pipeline: name of the pipeline, and of its DAG.
-        cron: cron expression, in UTC.
+        cron: cron expression, in UTC; None: days are run by hand only, any of them.
         first: first day that the pipeline covers.
         last: last day that it covers; None: it goes on.
         catch_up: how many missed days, before the last one, are still run by the schedule.
     """
 
-    def __init__(self, pipeline: str, cron: str, first: date, last: date | None = None, catch_up: int = 0) -> None:
+    def __init__(
+        self, pipeline: str, cron: str | None, first: date, last: date | None = None, catch_up: int = 0
+    ) -> None:
         self.pipeline, self.cron = pipeline, cron
         self.first, self.last, self.catch_up = first, last, catch_up
-        self.description = f"{self.summary}, each run for the day before"
+        self.description = f"{cron}, each run for the day before" if cron else BY_HAND
 
     @property
     def summary(self) -> str:
         """What the list of DAGs shows."""
-        return self.cron
+        return self.cron or BY_HAND
 
     def serialize(self) -> dict[str, Any]:
         """Write the timetable as JSON."""
@@ -104,6 +109,8 @@ class DayTimetable(Timetable):  # type: ignore[misc,unused-ignore]
         previous = last_automated_data_interval.start.astimezone(UTC).date() if last_automated_data_interval else None
         if restriction.catchup:
             return self._next_of_backfill(previous, restriction)
+        if self.cron is None:
+            return None
         earliest = self._latest_due()
         if previous is not None:
             earliest = max(previous + DAY, earliest - self.catch_up * DAY)
@@ -131,13 +138,13 @@ class DayTimetable(Timetable):  # type: ignore[misc,unused-ignore]
 
     def _latest_due(self) -> date:
         """Find the day of the run that fired last."""
-        fired: datetime = croniter(self.cron, _now() + timedelta(microseconds=1)).get_prev(datetime)
+        fired: datetime = croniter(self.cron or EVERY_DAY, _now() + timedelta(microseconds=1)).get_prev(datetime)
         return fired.date() - DAY
 
     def _first_run_for(self, day: date) -> datetime:
         """Find the first time at which a run for `day` or a later one fires."""
         over = datetime.combine(day + DAY, time(), UTC)
-        fires: datetime = croniter(self.cron, over - timedelta(microseconds=1)).get_next(datetime)
+        fires: datetime = croniter(self.cron or EVERY_DAY, over - timedelta(microseconds=1)).get_next(datetime)
         return fires
 
 

@@ -1,6 +1,7 @@
 """Everything that can go wrong, drawn as a tree.
 
 MatineeError            any failure matinee explains in plain words
+├── WrongArgument       an argument of a command is none that it takes
 ├── SpecError           a pipeline file is wrong (shape or reference)
 ├── SourceError         input data is missing or unreadable
 ├── LandingError        a landed partition is missing, torn or changed
@@ -30,6 +31,10 @@ class MatineeError(Exception):
 
     logged = False
     """Whether its message stands in the log already."""
+
+
+class WrongArgument(MatineeError):  # noqa: N818 - says what it is
+    """An argument of a command is none that it takes."""
 
 
 class SpecError(MatineeError):
@@ -102,7 +107,16 @@ def _escaped(character: str) -> str:
     return repr(character)[1:-1]
 
 
+def _written(value: object) -> str:
+    """Write a value as `repr` does, but for what the YAML and JSON that people write call otherwise."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    return repr(value)
+
+
 def quoted(value: object, longest: int = LONGEST_QUOTE) -> str:
     """Quote a value that was found, as `repr` does, but only its beginning where it is long."""
-    text = repr(value)
+    text = _written(value)
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"

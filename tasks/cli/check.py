@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tasks.cli.days import console
 from tasks.cli.options import AsOf, Pipeline
+from tasks.cli.values import folder_name
 from tasks.errors import CheckFailed, MatineeError, quoted, visible
 from tasks.runs.steps import CHECKS
 
@@ -28,7 +29,7 @@ def check(
     as_of: AsOf,
     attempt: Annotated[
         str | None,
-        typer.Option(help="Run whose sample and models are checked; the day's latest that has some, if absent."),
+        folder_name(meaning="Run whose sample and models are checked; the day's latest that has some, if absent."),
     ] = None,
     what: Annotated[str, typer.Option(help="landed, features, examples, predictions or all.")] = "all",
     failed: Annotated[bool, typer.Option("--failed", help="Show only failed checks.")] = False,

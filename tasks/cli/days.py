@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tasks.cli.options import AsOf, Data, DryRun, Pipeline, grouped_options
+from tasks.cli.options import AsOf, Data, DryRun, Pipeline, grouped_options, open_run
 from tasks.cli.values import MOST_AT_ONCE, calendar_day, whole_number
 from tasks.operations.terminal import plain_console
 
@@ -30,13 +30,12 @@ class Range:
 
 def plan(pipeline: Pipeline, as_of: AsOf, data: Data = None) -> None:
     """Say what a run of the day would land, build and make, and why; nothing is written."""
+    # The attempt is only a name: nothing is written, so there will be no such folder.
+    run = open_run(pipeline, as_of, "plan", data)
     from tasks.cli.render_plan import render_plan
     from tasks.evaluation.champion import outdated_verdicts
     from tasks.operations.plan import plan_run
-    from tasks.runs.run import Run
 
-    # The attempt is only a name: nothing is written, so there will be no such folder.
-    run = Run.create(pipeline, as_of, "plan", data=data)
     console.print(render_plan(run.spec, plan_run(run), outdated_verdicts(run.home, run.spec)), soft_wrap=True)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,10 +13,10 @@ from rich.text import Text
 
 from tasks.cli import alerts, days, pages, quarantine, stack, upkeep
 from tasks.cli.check import check, skew
-from tasks.cli.options import AsOf, Attempt, Data, Pipeline, example
+from tasks.cli.options import AsOf, Attempt, Data, Pipeline, example, open_run
 from tasks.cli.prove import prove
-from tasks.cli.values import whole_number
-from tasks.errors import GateFailed, MatineeError, SpecError, quoted, visible
+from tasks.cli.values import folder_name, user_id, whole_number
+from tasks.errors import GateFailed, MatineeError, SpecError, WrongArgument, quoted, visible
 from tasks.operations.terminal import plain_console, refuse_hidden_characters
 from tasks.runs.failures import call_step, explained
 from tasks.runs.narration import log
@@ -44,12 +43,6 @@ console = plain_console()
 errors = plain_console(stderr=True)
 
 
-def _open_run(pipeline: str, as_of: date, attempt: str, data: Path | None = None) -> Any:
-    from tasks.runs.run import Run
-
-    return Run.create(pipeline, as_of, attempt, data=data)
-
-
 def _run_step(name: str, run: Any, *args: Any) -> None:
     from tasks.cli.render_result import render_result
 
@@ -61,7 +54,7 @@ def _add_step(name: str, sentence: str) -> None:
     """Add the command of a step that takes a run and nothing else; commands are listed in the order of these calls."""
 
     def command(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli") -> None:
-        _run_step(name, _open_run(pipeline, as_of, attempt))
+        _run_step(name, open_run(pipeline, as_of, attempt))
 
     app.command(name, help=sentence, epilog=example(f"matinee {name} streaming --as-of 2026-02-25"))(command)
 
@@ -85,7 +78,7 @@ def validate(pipeline: Pipeline) -> None:
 @app.command(epilog=example("matinee land online_retail --data ../online_retail --as-of 2011-10-31"))
 def land(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli", data: Data = None) -> None:
     """Copy the source's days into immutable partitions."""
-    _run_step("land", _open_run(pipeline, as_of, attempt, data))
+    _run_step("land", open_run(pipeline, as_of, attempt, data))
 
 
 _add_step("build", "Build the features of the days that were not built from the current landing.")
@@ -102,10 +95,11 @@ def labels(
     """Show what each rule of the label decides: counts, pairs, rules that never fire."""
     from tasks.cli.render_labels import render_labels
     from tasks.examples.label_report import label_report
+    from tasks.runs.run import Run
     from tasks.store.home import existing_home
 
     existing_home()
-    report = label_report(_open_run(pipeline, as_of, "cli"), examples)
+    report = label_report(Run.create(pipeline, as_of, "cli"), examples)
     console.print(render_labels(report), highlight=False)
     if strict and report.idle:
         raise typer.Exit(1)
@@ -124,7 +118,7 @@ def train(
     """Train each population's model."""
     from tasks.training.train import populations
 
-    run = _open_run(pipeline, as_of, attempt)
+    run = open_run(pipeline, as_of, attempt)
     known = populations(run)
     if population is not None and population not in known:
         raise typer.BadParameter(f"--population: unknown {quoted(population)}; expected one of {', '.join(known)}")
@@ -145,7 +139,7 @@ def run(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli", data: Data = 
     from tasks.operations.run_all import run_all
 
     log_everything()
-    run_all(_open_run(pipeline, as_of, attempt, data), console)
+    run_all(open_run(pipeline, as_of, attempt, data), console)
 
 
 app.command(
@@ -173,9 +167,9 @@ app.command(epilog=example("matinee skew streaming --as-of 2026-02-26"))(skew)
 @app.command(epilog=example("matinee rank streaming --user u000017 -k 10"))
 def rank(
     pipeline: Pipeline,
-    user: Annotated[str, typer.Option(help="User id.")],
+    user: Annotated[str, user_id(meaning="User id.")],
     k: Annotated[int, whole_number(1, 1000, "-k", meaning="Length of the list.")] = 10,
-    version: Annotated[str | None, typer.Option(help="A version; the champion if absent.")] = None,
+    version: Annotated[str | None, folder_name(meaning="A version; the champion if absent.")] = None,
 ) -> None:
     """Print the list that the published version gives a user, with scores and names."""
     from tasks.publishing.rank import rank_user
@@ -240,4 +234,4 @@ def main() -> None:
             raise
         _show(error, explanation)
         # 2 is also how click ends on wrong usage.
-        sys.exit(2 if isinstance(error, SpecError) else 3 if isinstance(error, GateFailed) else 1)
+        sys.exit(2 if isinstance(error, SpecError | WrongArgument) else 3 if isinstance(error, GateFailed) else 1)

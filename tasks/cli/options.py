@@ -8,20 +8,44 @@ from dataclasses import fields, is_dataclass
 from datetime import date
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from tasks.cli.values import calendar_day
+from tasks.cli.values import calendar_day, folder_name, folder_to_read
+from tasks.errors import WrongArgument
 from tasks.operations.terminal import plain_console
+
+if TYPE_CHECKING:
+    from tasks.runs.run import Run
 
 errors = plain_console(stderr=True)
 
 Pipeline = Annotated[str, typer.Argument(help="Name in pipelines/, or path of a pipeline file.")]
 AsOf = Annotated[date, calendar_day("--as-of", meaning="UTC day; everything known by its end counts.")]
-Attempt = Annotated[str, typer.Option(help="Folder of the run's files; steps of one run share it.")]
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of a `files` source.")]
+Attempt = Annotated[str, folder_name(meaning="Folder of the run's files; steps of one run share it.")]
+Data = Annotated[Path | None, folder_to_read("--data", meaning="Folder of a `files` source.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+
+
+def open_run(pipeline: str, as_of: date, attempt: str, data: Path | None = None) -> Run:
+    """Open a run for steps that need its windows; whatever is wrong with it is said before anything heavy is loaded.
+
+    Raises:
+        SpecError: the pipeline file is wrong, or the day is none that can be run.
+        WrongArgument: a folder is given to a source that reads none.
+    """
+    from tasks.runs.run import Run
+
+    run = Run.create(pipeline, as_of, attempt, data=data)
+    if data is not None and run.spec.source.type != "files":
+        raise WrongArgument(
+            f"--data {data}: the source of {run.spec.name} is {run.spec.source.type} and reads no folder; leave it out"
+        )
+    # Every step needs them. The first would refuse a day without, too, but only after seconds of imports, and with a
+    # report on a run that there is none of.
+    _ = run.windows
+    return run
 
 
 def example(*commands: str) -> str:

@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from tasks.cli.days import console
-from tasks.cli.options import AsOf, Data, Pipeline, grouped_options
+from tasks.cli.options import AsOf, Data, Pipeline, grouped_options, open_run
 from tasks.cli.values import whole_number
 
 
@@ -27,11 +27,10 @@ class Work:
 @grouped_options
 def prove(pipeline: Pipeline, as_of: AsOf, work: Work, data: Data = None) -> None:
     """Change the data after a day in every way, and show that its run stays the same; exits with 1 if it does not."""
+    run = open_run(pipeline, as_of, "prove", data)
     from tasks.proof.prove import prove as prove_run
     from tasks.proof.prove import render, work_folder
-    from tasks.runs.run import Run
 
-    run = Run.create(pipeline, as_of, "prove", data=data)
     words = f" as of {run.as_of}, in scenarios that differ in the data after it"
     console.print(Text.assemble((run.spec.name, "bold"), words))
     with work_folder(run, console, work.scratch, work.keep) as folder:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from tasks.cli.values import MOST_ROWS, calendar_day, file_to_write, whole_number
+from tasks.cli.values import MOST_ROWS, calendar_day, file_to_read, file_to_write, whole_number
 
 MOST_ON_TERMINAL = 20
 
@@ -60,7 +60,11 @@ class Corrected:
 
     path: Annotated[
         Path | None,
-        typer.Option("--with", help="File of corrected rows (csv, jsonl, parquet), as `show --out` writes it."),
+        file_to_read(
+            "--with",
+            meaning="File of corrected rows (csv, jsonl, parquet), as `show --out` writes it.",
+            advice="`matinee quarantine show … --out FILE` writes the rows to correct",
+        ),
     ] = None
     match: Annotated[
         str | None,

@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Span, Text
 
-from tasks.errors import MatineeError, quoted, visible
+from tasks.errors import WrongArgument, quoted, visible
 
 
 def plain_console(*, stderr: bool = False) -> Console:
@@ -60,7 +60,7 @@ def refuse_hidden_characters(arguments: Sequence[str]) -> None:
     """Refuse what no id, name or path is meant to have, and what messages could not show as it is.
 
     Raises:
-        MatineeError: an argument is no text, or has a control character other than a line break or a tab.
+        WrongArgument: an argument is no text, or has a control character other than a line break or a tab.
     """
     for number, argument in enumerate(arguments, start=1):
         if visible(argument) != argument:
@@ -68,4 +68,4 @@ def refuse_hidden_characters(arguments: Sequence[str]) -> None:
             what = (
                 "bytes that are no UTF-8" if any("\ud800" <= c <= "\udfff" for c in argument) else "control characters"
             )
-            raise MatineeError(f"argument {number}: found {what} in {quoted(argument)}; expected text without them")
+            raise WrongArgument(f"argument {number}: found {what} in {quoted(argument)}; expected text without them")

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from tasks.errors import SpecError
 from tasks.spec.explain import explain
 from tasks.spec.spec import Spec
-from tasks.spec.yaml_lines import Document, read_document
+from tasks.spec.yaml_lines import Document, read_document, refuse_invisible
 
 
 def load_shape(path: Path) -> Spec:
@@ -24,6 +24,7 @@ def load_shape(path: Path) -> Spec:
 
 def shape(document: Document) -> Spec:
     """Check the shape of a document that has been read."""
+    refuse_invisible(document)
     try:
         spec = Spec.model_validate(document.value)
     except ValidationError as error:

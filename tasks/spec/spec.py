@@ -35,7 +35,7 @@ from tasks.spec.parts import (
     Tune,
 )
 from tasks.spec.retrieval import Retrieval
-from tasks.spec.values import Cron, Day, Days, LinkName, Name, Owner, TimeZone, Url
+from tasks.spec.values import Cron, Day, Days, Description, LinkName, Name, Owner, TimeZone, Url
 
 if TYPE_CHECKING:
     from tasks.spec.attributes import Attribute
@@ -46,7 +46,7 @@ class Spec(Part):
     """One recommender."""
 
     name: Name = Field(description="Name of the pipeline and of its DAG.")
-    description: str = Field(description="One sentence for people.")
+    description: Description = Field(description="One sentence for people.")
     owner: Owner = Field(default="matinee", description="Who looks after it; Airflow shows and filters by it.")
     links: dict[LinkName, Url] = Field(default={}, description="Pages about it, by name, such as a dashboard.")
     schedule: Cron | None = Field(

@@ -12,7 +12,10 @@ from tasks.errors import quoted
 from tasks.spec.cron import check_cron
 from tasks.spec.project import PIPELINE_NAME
 
+LONGEST_DESCRIPTION = 1_000
+"""Characters."""
 _DAY = r"^(19[7-9]\d|2[01]\d\d)-\d\d-\d\d$"
+_LINK_NAME = r"^(?=.*\S)[^\[\]|<>\n]{1,40}$"
 _HOUR = r"^([01]\d|2[0-3]):[0-5]\d$"
 
 
@@ -23,6 +26,25 @@ def _time_zone(name: str) -> str:
             "staging's times as that zone's clock shows them (docs/time.md, Days of another zone)"
         )
     return name
+
+
+def _link_name(name: str) -> str:
+    # Joiners are invisible between Latin letters: two names could look the same.
+    if re.fullmatch(_LINK_NAME, name) is None or "\u200c" in name or "\u200d" in name:
+        raise ValueError(
+            f"found {quoted(name)}, expected 1 to 40 characters that can be seen, without [ ] | < > and line breaks"
+        )
+    return name
+
+
+def _description(text: str) -> str:
+    if not text.strip():
+        raise ValueError(f"found {quoted(text)}, expected a sentence for people")
+    if len(text) > LONGEST_DESCRIPTION:
+        raise ValueError(
+            f"found a text of {len(text):,} characters, expected at most {LONGEST_DESCRIPTION:,}: a sentence for people"
+        )
+    return text
 
 
 def _hour(value: Any) -> str:
@@ -51,7 +73,7 @@ def _day(value: Any) -> date:
     # Not what pydantic reads: to it 0 is 1970-01-01, and a time of day is cut off.
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
-    found = quoted(value if isinstance(value, str) else repr(value))
+    found = quoted(value)
     if not isinstance(value, str) or re.fullmatch(_DAY, value, re.ASCII) is None:
         raise ValueError(f"found {found}, expected a day from 1970-01-01 to 2199-12-31, like 2026-02-28")
     try:
@@ -111,7 +133,16 @@ Hour = Annotated[
 ]
 Name = Annotated[str, Field(pattern=rf"^{PIPELINE_NAME.pattern}$")]
 Owner = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.@-]{0,62}$")]
-LinkName = Annotated[str, Field(pattern=r"^[^\[\]|<>\n]{1,40}$")]
+LinkName = Annotated[
+    str,
+    AfterValidator(_link_name),
+    WithJsonSchema({"type": "string", "pattern": _LINK_NAME, "examples": ["dashboard"]}),
+]
+Description = Annotated[
+    str,
+    AfterValidator(_description),
+    WithJsonSchema({"type": "string", "pattern": r"\S", "maxLength": LONGEST_DESCRIPTION}),
+]
 # No brackets or blanks: the address stands in a Markdown link.
 Url = Annotated[str, Field(pattern=r"^https?://[^\s()<>\[\]]{1,500}$")]
 Column = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]

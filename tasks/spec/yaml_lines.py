@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 import stat
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ LARGEST = 262_144
 """Bytes of a file: fifty times a long pipeline file, and read in a tenth of a second."""
 DEEPEST = 50
 LONGEST_NUMBER = 32
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_SEEN_BY_THEIR_WORK = frozenset("\n\t\u200c\u200d")
 
 
 class _Loader(yaml.CSafeLoader):
@@ -88,6 +91,36 @@ def read_document(path: Path) -> Document:
         raise SpecError(f"{path}: expected UTF-8 text, found byte {error.object[error.start]:#04x}") from None
     except yaml.YAMLError as error:
         raise not_yaml(path, error) from None
+
+
+def refuse_invisible(document: Document) -> None:
+    """Refuse characters that nobody sees, in any key or text of a document: it would not read as it is.
+
+    Joiners pass, as some scripts and emoji are written with them.
+
+    Raises:
+        SpecError: naming file, line and character.
+    """
+    for place, text in _texts(document.value, ()):
+        hidden = next((c for c in text if unicodedata.category(c) in _INVISIBLE and c not in _SEEN_BY_THEIR_WORK), None)
+        if hidden is not None:
+            raise SpecError(
+                f"{document.at(place)}: found the invisible character U+{ord(hidden):04X} in {quoted(text)}; expected "
+                "text that can be seen: remove it"
+            )
+
+
+def _texts(value: Any, place: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Yield every key and text with its place."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield (*place, key), key
+            yield from _texts(inner, (*place, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _texts(inner, (*place, index))
 
 
 def not_yaml(path: Path, error: yaml.YAMLError) -> SpecError:

@@ -111,6 +111,18 @@ def test_page_describes_the_pipeline(pipelines: Make, bag: Load) -> None:
     assert "## streaming" in page
     assert "ndcg@10 beats best_baseline" in page
     assert "| grade 3 |" in page
+    assert "| **Schedule** | `@daily` |" in page
+
+
+def test_a_history_is_shown_as_run_by_hand(pipelines: Make, bag: Load) -> None:
+    folder = pipelines("streaming")
+    path = folder / "streaming.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line.startswith(("schedule:", "end:", "catch_up:"))]
+    path.write_text("\n".join(["schedule: null", "end: 2026-03-31", *kept]), encoding="utf-8")
+    dag = bag(folder).dags["streaming"]
+    assert dag.timetable.summary == "none (by hand only)"
+    assert "| **Schedule** | none (by hand only) |" in dag.doc_md
 
 
 def test_owner_and_links_come_from_the_file(pipelines: Make, bag: Load) -> None:

@@ -22,7 +22,7 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timetable, "_now", lambda: NOW)
 
 
-def table_of(cron: str = "@daily", last: date | None = None, catch_up: int = 0) -> Any:
+def table_of(cron: str | None = "@daily", last: date | None = None, catch_up: int = 0) -> Any:
     from dags.timetable import DayTimetable
 
     return DayTimetable("tiny", cron, FIRST, last, catch_up)
@@ -71,6 +71,19 @@ def backfilled(table: Any, first: str, last: str) -> list[Any]:
         infos.append(info)
         info = table.next_dagrun_info(last_automated_data_interval=info.data_interval, restriction=restriction)
     return infos
+
+
+def test_without_a_schedule_days_are_run_by_hand_only() -> None:
+    from dags.timetable import DayTimetable
+
+    table = DayTimetable.deserialize(table_of(cron=None, last=date(2026, 4, 1)).serialize())
+    assert (table.summary, table.description) == ("none (by hand only)", "none (by hand only)")
+    assert scheduled(table, last=None) == []
+    assert scheduled(table, last="2026-03-01") == []
+    assert table.infer_manual_data_interval(run_after=at("2026-02-10")) == interval("2026-02-10")
+    assert [info.data_interval for info in backfilled(table, "2026-02-10", "2026-02-12")] == [
+        interval(f"2026-02-{day}") for day in (10, 11, 12)
+    ]
 
 
 @pytest.mark.parametrize("chosen", ["2026-02-10", "2026-02-10T00:00:01", "2026-02-10T23:59:59"])

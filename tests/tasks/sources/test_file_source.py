@@ -188,7 +188,7 @@ def test_lines_behind_the_last_day_land_when_the_data_set_is_declared_to_go_on(t
         ("name: at", "name: ds", "none may be `line_number` or `ds`"),
         ("name: shop", "name: shoe", r"shop.yaml:2: name: found 'shoe', expected 'shop'"),
         ("first_day: 2020-01-01", "first_day: soon", r"shop.yaml:4: first_day: found 'soon', expected a day"),
-        ("first_day: 2020-01-01", "first_day: 0", r"shop.yaml:4: first_day: found '0', expected a day"),
+        ("first_day: 2020-01-01", "first_day: 0", r"shop.yaml:4: first_day: found 0, expected a day"),
     ],
 )
 def test_a_wrong_declaration_names_line_and_key(tmp_path: Path, old: str, new: str, message: str) -> None:

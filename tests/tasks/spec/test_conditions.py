@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from typing import Literal
 
@@ -212,3 +213,18 @@ def test_what_is_written_means_what_was_meant(condition: str, kind: str, value: 
 def test_no_text_breaks_the_parser(text: str, key: Literal["when", "pair"]) -> None:
     with contextlib.suppress(ValueError):
         canonical(text, key)
+
+
+@pytest.mark.parametrize("written", ["call x", "load x", "alter table x", "grant a"])
+def test_the_parser_says_nothing_of_its_own(written: str, capfd: pytest.CaptureFixture[str]) -> None:
+    logged: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = logged.append  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
+    try:
+        with pytest.raises(ValueError, match="expected only comparisons of kind or value with constants"):
+            canonical(written)
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert not logged
+    assert capfd.readouterr() == ("", "")

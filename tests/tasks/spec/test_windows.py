@@ -204,7 +204,7 @@ def test_absurd_windows_are_searched_without_listing_their_days(monkeypatch: pyt
 @given(daily() | snapshots(), later)
 def test_windows_depend_on_the_spec_and_the_day_alone(spec: Spec, after: timedelta) -> None:
     as_of = first_as_of(spec) + after
-    other = Spec.model_validate({**spec.canonical(), "end": "2099-12-31", "description": "", "name": "other"})
+    other = Spec.model_validate({**spec.canonical(), "end": "2099-12-31", "description": "Another.", "name": "other"})
     assert windows(spec, as_of) == windows(other, as_of)
 
 

@@ -47,8 +47,11 @@ prove: $(READY) ## Prove that nothing after AS_OF changes the run of that day of
 	if [ -n "$$DATA" ]; then set -- "$$@" --data "$$DATA"; fi; \
 	exec $(BIN)/matinee prove "$$@" -- "$$PIPELINE"
 
-up: $(READY) ## Start Airflow and leave it running; prints the UI's address and login
-	@if [ -n "$$PORT" ]; then set -- --port "$$PORT"; else set --; fi; exec $(BIN)/matinee stack up "$$@"
+up: $(READY) ## Start Airflow and leave it running, with the folder DATA for PIPELINE if given; prints address and login
+	@set --; \
+	if [ -n "$$DATA" ]; then set -- "$$@" --data "$$DATA" --pipeline "$$PIPELINE"; fi; \
+	if [ -n "$$PORT" ]; then set -- "$$@" --port "$$PORT"; fi; \
+	exec $(BIN)/matinee stack up "$$@"
 
 down: $(READY) ## Stop Airflow and everything it started
 	@exec $(BIN)/matinee stack down

@@ -70,6 +70,12 @@ def test_values_may_come_from_the_environment(checkout: Path) -> None:
     assert done.stdout == "<stack><run><--days><3><--data><a b><--><online_retail>\n"
 
 
+def test_up_takes_the_folder_of_a_pipeline(checkout: Path) -> None:
+    assert make(checkout, "up").stdout == "<stack><up>\n"
+    done = make(checkout, "up", "PIPELINE=online_retail", "DATA=a b", "PORT=9000")
+    assert done.stdout == "<stack><up><--data><a b><--pipeline><online_retail><--port><9000>\n"
+
+
 def test_prove_takes_pipeline_day_and_data(checkout: Path) -> None:
     done = make(checkout, "prove", "PIPELINE=online_retail", "AS_OF=2011-10-24", "DATA=a b")
     assert done.stdout == "<prove><--as-of><2011-10-24><--data><a b><--><online_retail>\n"

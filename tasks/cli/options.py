@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from tasks.cli.values import calendar_day, folder_name, folder_to_read
-from tasks.errors import WrongArgument
+from tasks.operations.local_airflow.data_folders import refuse_unread_folder
 from tasks.operations.terminal import plain_console
 
 if TYPE_CHECKING:
@@ -38,10 +38,7 @@ def open_run(pipeline: str, as_of: date, attempt: str, data: Path | None = None)
     from tasks.runs.run import Run
 
     run = Run.create(pipeline, as_of, attempt, data=data)
-    if data is not None and run.spec.source.type != "files":
-        raise WrongArgument(
-            f"--data {data}: the source of {run.spec.name} is {run.spec.source.type} and reads no folder; leave it out"
-        )
+    refuse_unread_folder(run.spec, data)
     # Every step needs them. The first would refuse a day without, too, but only after seconds of imports, and with a
     # report on a run that there is none of.
     _ = run.windows

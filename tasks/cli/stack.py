@@ -26,15 +26,29 @@ def _say(text: str) -> None:
     console.print(text, highlight=False)
 
 
-@app.command(epilog=example("matinee stack up"))
-def up(port: Port = None) -> None:
+@app.command(epilog=example("matinee stack up", "matinee stack up --pipeline online_retail --data ../online_retail"))
+def up(
+    port: Port = None,
+    data: Data = None,
+    pipeline: Annotated[str, typer.Option(help="Name in pipelines/: whose source reads the folder of --data.")] = (
+        "streaming"
+    ),
+) -> None:
     """Start Airflow and leave it running."""
     from tasks.operations.local_airflow import stack
+    from tasks.operations.local_airflow.data_folders import data_environment, require_same_data
+    from tasks.operations.local_airflow.make_run import pipeline_file
+    from tasks.spec.load import load_shape
     from tasks.spec.project import pipelines_folder
     from tasks.store.files import default_home
 
     pipelines_folder()  # without it Airflow would start, and show no pipeline at all
-    running = stack.up(default_home().root, port, say=_say)
+    home, environment = default_home().root, {}
+    if data is not None:
+        spec = load_shape(pipeline_file(pipeline))
+        environment = data_environment(spec, data)
+        require_same_data(spec, home, data)
+    running = stack.up(home, port, extra=environment, say=_say)
     _say(f"UI     {running.url}")
     _say(f"login  {running.login}")
     _say("stop it with: make down")

@@ -21,6 +21,7 @@ from tasks.errors import StackError
 from tasks.operations.airflow_answers import ENDED, Dag, DagRun
 from tasks.operations.local_airflow import stack
 from tasks.operations.local_airflow.airflow_api import Airflow
+from tasks.operations.local_airflow.data_folders import data_environment, require_same_data
 from tasks.operations.local_airflow.interrupted import driven
 from tasks.operations.local_airflow.run_days import days_to_run, published_days
 from tasks.operations.progress import Progress, cells
@@ -72,10 +73,13 @@ def run_days(request: RunRequest, home: Home, console: Console) -> bool:
     started = time.monotonic()
     spec = load_spec(pipeline_file(request.pipeline))
     days = days_to_run(spec, request.days, request.as_of, published_days(home, spec.name))
+    # Before the landing, which can take minutes.
+    environment = data_environment(spec, request.data)
+    require_same_data(spec, home.root, request.data)
     console.print(Text.assemble((spec.name, "bold"), f": {spec.description}"))
     console.print(f"{len(days)} day(s), {days[0]} to {days[-1]}; state in {home.root}", highlight=False)
     _land(spec, home, days, request.data, console)
-    with _stack(request, spec, home, console) as running:
+    with _stack(request.port, environment, home, console) as running:
         api = Airflow(running.home, running.port, patience=RESTART)
         try:
             # An Airflow that was not running has no live runs: what is unfinished in its database was interrupted.
@@ -108,13 +112,10 @@ def _land(spec: Spec, home: Home, days: Sequence[date], data: Path | None, conso
 
 
 @contextmanager
-def _stack(request: RunRequest, spec: Spec, home: Home, console: Console) -> Iterator[stack.Stack]:
+def _stack(port: int | None, environment: dict[str, str], home: Home, console: Console) -> Iterator[stack.Stack]:
     """Find Airflow running, or start it and stop it again."""
-    extra = {}
-    if request.data is not None:  # the task `land` reads the source, too
-        extra[f"MATINEE_DATA_{spec.source_name.upper()}"] = str(request.data.resolve())
     running = stack.up(
-        home.root, request.port, scheduled=False, extra=extra, say=lambda text: console.print(text, highlight=False)
+        home.root, port, scheduled=False, extra=environment, say=lambda text: console.print(text, highlight=False)
     )
     try:
         yield running

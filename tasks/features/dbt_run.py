@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ from typing import Any
 
 from tasks.errors import BuildError
 from tasks.features import parse_cache
+from tasks.features.dbt_messages import ModelOutcome, problems_of
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Warehouse
 from tasks.runs.narration import Count, counting, say, warn_each
@@ -21,32 +21,9 @@ from tasks.spec.attributes import RELATIONS
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
-from tasks.store.records import Record
 
 SLOWEST = 3  # models that the log names
 RESULTS = frozenset({"LogModelResult", "LogTestResult"})
-# What dbt says of a model or a macro that it has not been given.
-UNSEEN_SIGNS = ("which was not found", "is undefined")
-UNSEEN = (
-    "  dbt gets only what the SQL of this pipeline names (docs/adr/0025): if it is there, spell its name where it is "
-    "used, ref('<model>') or <macro>(…), rather than putting it together"
-)
-
-
-class ModelOutcome(Record):
-    """What dbt says of a model or a test that it ran."""
-
-    name: str
-    kind: str
-    status: str
-    seconds: float
-    rows: int | None
-    message: str
-
-    @property
-    def ended_well(self) -> bool:
-        """Whether it neither failed nor was skipped."""
-        return self.status in {"success", "pass", "warn"}
 
 
 class _Progress:
@@ -136,7 +113,7 @@ def run_dbt(spec: Spec, home: Home, sql: PipelineSql, log: Path, select: str | N
     parse_cache.note(target)
     # If dbt cannot parse the project, there is no list of results.
     results = [_outcome(result) for result in getattr(outcome.result, "results", [])]
-    lines = _problems(outcome, results)
+    lines = problems_of(spec, results, outcome.exception)
     if lines or not outcome.success:
         damage = warehouse.damage("\n".join(lines))
         lines += [] if damage is None else [damage]
@@ -152,20 +129,6 @@ def _invoke(command: list[str], warehouse: Warehouse, log: Path) -> Any:
 
         with _environment(warehouse), log.open("w", encoding="utf-8") as out, redirect_stdout(out):
             return dbtRunner(callbacks=[_Progress(count)]).invoke(command)
-
-
-def _problems(outcome: Any, results: list[ModelOutcome]) -> list[str]:
-    """List what dbt says of each failed model and test, and of what kept it from running any."""
-    lines = [f"  {model.name}: {model.status}: {model.message}" for model in results if not model.ended_well]
-    lines += [f"  {_in_one_line(outcome.exception)}"] if outcome.exception is not None else []
-    lines += [] if results else ["  dbt selected nothing"]
-    return [*lines, UNSEEN] if any(sign in line for line in lines for sign in UNSEEN_SIGNS) else lines
-
-
-def _in_one_line(error: BaseException) -> str:
-    """Keep what dbt says before it draws a line and quotes the file: what is wrong, in which file, near which line."""
-    said = itertools.takewhile(lambda line: not line.strip().startswith("---"), str(error).splitlines())
-    return " ".join(" ".join(said).split())
 
 
 def _say_what_was_slow(results: list[ModelOutcome], log: str) -> None:

@@ -12,7 +12,7 @@ from duckdb import DuckDBPyConnection
 
 from tasks.errors import BuildError
 from tasks.features import build
-from tasks.features.dbt_run import ModelOutcome
+from tasks.features.dbt_messages import ModelOutcome
 from tasks.features.duckdb_warehouse import DuckDBWarehouse
 from tasks.runs.run import Run
 from tasks.runs.sql_lineage import PipelineSql, sql_of

@@ -36,7 +36,9 @@ def plan(pipeline: Pipeline, as_of: AsOf, data: Data = None) -> None:
     from tasks.evaluation.champion import outdated_verdicts
     from tasks.operations.plan import plan_run
 
-    console.print(render_plan(run.spec, plan_run(run), outdated_verdicts(run.home, run.spec)), soft_wrap=True)
+    with console.status("reading the landing and the tables …"):
+        planned, outdated = plan_run(run), outdated_verdicts(run.home, run.spec)
+    console.print(render_plan(run.spec, planned, outdated), soft_wrap=True)
 
 
 @grouped_options

@@ -105,7 +105,9 @@ class DuckDBWarehouse(Warehouse):
         """Hold the lock file beside the database."""
         waited = f"{seconds // 60} minutes" if seconds >= 60 else f"{seconds} seconds"
         busy = f"another process has used the warehouse for {waited}; wait for it or end it, then run this step again"
-        with locked(Path(f"{self.path}.lock"), busy, seconds=seconds, error=BuildError):
+        with locked(
+            Path(f"{self.path}.lock"), busy, seconds=seconds, error=BuildError, what=f"the tables of {self.pipeline}"
+        ):
             yield
 
     @contextmanager

@@ -6,14 +6,25 @@ leaves the old state or the new one.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.errors import MatineeError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+# Without figures, so that it is written by every command, those too that run no step.
+log = logging.getLogger("matinee")
+FIRST_NOTICE, NEXT_NOTICE = 2.0, 30.0
+"""Seconds of a wait before it is spoken of, and between two lines."""
 
 
 def sync(path: Path) -> None:
@@ -85,8 +96,38 @@ def atomic_file(target: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def _acquire(lock: FileLock, seconds: float, what: str) -> None:
+    """Wait for a lock, and say so from time to time: minutes of silence look like a hang.
+
+    Raises:
+        Timeout: another process held it all that time.
+    """
+    from filelock import Timeout
+
+    began, pause = time.monotonic(), FIRST_NOTICE
+    while True:
+        waited = time.monotonic() - began
+        try:
+            lock.acquire(timeout=max(0.0, min(pause, seconds - waited)))
+        except Timeout:
+            waited = time.monotonic() - began
+            if waited >= seconds:
+                raise
+        else:
+            return
+        log.warning(
+            "waiting for %s, which another process uses: %.0f s so far, at most %.0f s (Ctrl-C ends the wait)",
+            what,
+            waited,
+            seconds,
+        )
+        pause = NEXT_NOTICE
+
+
 @contextmanager
-def locked(path: Path, busy: str, *, seconds: float, error: type[MatineeError] = MatineeError) -> Iterator[None]:
+def locked(
+    path: Path, busy: str, *, seconds: float, error: type[MatineeError] = MatineeError, what: str | None = None
+) -> Iterator[None]:
     """Hold a lock between processes for the length of the block.
 
     Args:
@@ -94,6 +135,7 @@ def locked(path: Path, busy: str, *, seconds: float, error: type[MatineeError] =
         busy: one sentence for whoever waits in vain: who holds the lock, and what to do.
         seconds: how long to wait for it; 0 does not wait.
         error: the class to raise.
+        what: the thing that the lock is on, for whoever sees this one wait; the lock file if absent.
 
     Raises:
         MatineeError: of the class `error`, if another process held the lock all that time.
@@ -101,9 +143,9 @@ def locked(path: Path, busy: str, *, seconds: float, error: type[MatineeError] =
     from filelock import FileLock, Timeout
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path, timeout=seconds)
+    lock = FileLock(path)
     try:
-        lock.acquire()
+        _acquire(lock, seconds, what or str(path))
     except Timeout:
         raise error(f"{path}: {busy}") from None
     try:  # outside of the `except`: a timeout inside the block is not ours to explain

@@ -15,7 +15,7 @@ STAGING = "transforms/models/staging/online_retail"
 CONTRACT = (
     "Compilation Error in model {model} (models/canonical/{model}.sql) This model has an enforced contract that "
     "failed. Please ensure the name, data_type, and number of columns in your contract match the columns in your "
-    "model's definition. | column_name | definition_type | contract_type | mismatch_reason | | ----------- | --------------- | "
+    "model's definition. | column_name | definition_type | contract_type | mismatch_reason | | ----- | ----- | "
     "------------- | ------------------ | {rows} > in macro assert_columns_equivalent (macros/columns_spec_ddl.sql)"
 )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks.errors import BuildError
+from tasks.errors import BuildError, MatineeError
+from tasks.store import atomic
 from tasks.store.atomic import atomic_dir, atomic_file, locked
 from tasks.store.files import write_json
 
@@ -119,6 +121,29 @@ def test_a_lock_is_waited_for_and_says_who_holds_it(tmp_path: Path) -> None:
         raise AssertionError("two held it")
     with locked(path, "nobody holds it", seconds=0):
         pass
+
+
+def test_a_long_wait_says_what_for_and_how_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(atomic, "FIRST_NOTICE", 0.01)
+    monkeypatch.setattr(atomic, "NEXT_NOTICE", 60.0)
+    monkeypatch.setattr(logging.getLogger("matinee"), "propagate", True)
+    path = tmp_path / ".lock"
+    with (
+        locked(path, "another process writes", seconds=0),
+        pytest.raises(MatineeError, match="another process writes"),
+        locked(path, "another process writes", seconds=0.3, what="the tables of shop"),
+    ):
+        raise AssertionError("two held it")
+    assert [record.getMessage() for record in caplog.records] == [
+        "waiting for the tables of shop, which another process uses: 0 s so far, at most 0 s (Ctrl-C ends the wait)",
+    ]
+
+    caplog.clear()
+    with locked(path, "nobody holds it", seconds=0.3):
+        pass
+    assert not caplog.records
 
 
 def test_a_timeout_inside_a_locked_block_is_not_taken_for_the_lock(tmp_path: Path) -> None:

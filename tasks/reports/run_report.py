@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING
 
 from tasks.errors import MatineeError
 from tasks.examples.sample import STRATA_FILE, StratumDraw
-from tasks.publishing.results import GateVerdict, verdicts_if_valid
+from tasks.publishing.results import verdicts_if_valid
 from tasks.reports.html import page
 from tasks.reports.run_report_changes import Changes, changes
 from tasks.reports.run_report_data import (
     DefenseLine,
     LabelMix,
-    LandedTable,
     RejectedRow,
     defense_lines,
     label_mix,
-    landed_tables,
     rejected_rows,
 )
 from tasks.reports.run_report_diagnostics import (
@@ -33,13 +31,16 @@ from tasks.reports.run_report_diagnostics import (
     diagnostic_sections,
 )
 from tasks.reports.run_report_drift import DriftSection, SkewSection, drift_section, skew_section
+from tasks.reports.run_report_landed import LandedTable, landed_tables
 from tasks.reports.run_report_lineage import Lineage, lineage
 from tasks.reports.run_report_model import (
     FeaturesAlone,
+    GateRow,
     MetricPanel,
     ModelPanel,
     comparison_notices,
     features_alone,
+    gate_rows,
     metric_panels,
     model_panels,
     rerank_texts,
@@ -111,7 +112,7 @@ class RunReport:
     metrics: tuple[MetricPanel, ...] | None
     notices: tuple[str, ...]
     rerank: tuple[str, ...]
-    gates: Sequence[GateVerdict] | None
+    gates: tuple[GateRow, ...] | None
     models: tuple[ModelPanel, ...]
     calibration: tuple[CalibrationPanel, ...] | None
     coverage: CoverageSection | None
@@ -197,7 +198,7 @@ def collect_report(run: Run, *, finished: bool = True) -> RunReport:
         metrics=metric_panels(run),
         notices=comparison_notices(run, run.spec),
         rerank=rerank_texts(run),
-        gates=verdicts_if_valid(run.dir),
+        gates=gate_rows(verdicts_if_valid(run.dir)),
         models=model_panels(run),
         calibration=diagnostics.calibration,
         coverage=diagnostics.coverage,

@@ -1,30 +1,28 @@
-"""Parts of the run report about data: landed rows, what the checks found, rejected rows, how labels mix."""
+"""Parts of the run report about data: what the checks found, rejected rows, how labels mix."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from statistics import median
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeGuard
 
 from tasks.checks.features import FeatureCheckResult
 from tasks.checks.rejection_rates import ALL_RULES, RejectedCount
 from tasks.checks.verdicts import SEVERITIES, Check, Severity, read_checks
 from tasks.errors import MatineeError
-from tasks.reports.svg_plots import Bars, Spark, Stack, plot_bars, plot_spark, plot_stack
+from tasks.reports.svg_plots import Spark, Stack, plot_spark, plot_stack
 from tasks.runs.steps import BESIDE, BY_NAME, CHECKS
-from tasks.store.partitions import read_manifests
 from tasks.store.records import warn_of_damage
 from tasks.store.run_files import RunFiles, attempts
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
 
-DAYS_SHOWN = 45
 TREND_DAYS = 28
-USUAL_DAYS = 7
+NOT_CHECKED = "not checked"
+"""How a check begins what it expects where there are too few earlier days to know."""
 LINES = {"landed": "Landed data", "features": "Features and examples", "predictions": "Predictions"}
 """Lines of defense, in order, with their headings."""
 STEPS_WITH_CHECKS = (*(step.name for step in CHECKS), *sorted(BESIDE))
@@ -32,35 +30,11 @@ STEPS_WITH_CHECKS = (*(step.name for step in CHECKS), *sorted(BESIDE))
 
 
 @dataclass(frozen=True)
-class LandedTable:
-    """Rows of a landed table by day.
-
-    Attributes:
-        table: its name.
-        problem: why its manifests cannot be read; then there is nothing else.
-        plot: rows by day.
-        latest: rows of the as-of day; None if it has no partition.
-        usual: median of the days before.
-    """
-
-    table: str
-    problem: str | None = None
-    plot: Bars | None = None
-    latest: int | None = None
-    usual: float | None = None
-
-    @property
-    def ratio(self) -> float | None:
-        """The as-of day's rows relative to the usual ones."""
-        return self.latest / self.usual if self.usual and self.latest is not None else None
-
-
-@dataclass(frozen=True)
 class CheckRow:
     """A verdict, how loudly it is shown, its day if that is not the run's, and its trend."""
 
     check: Check
-    level: Literal["ok", "noted", "warning", "critical"]
+    level: Literal["ok", "unmeasured", "noted", "warning", "critical"]
     other_day: str | None
     spark: Spark | None
 
@@ -73,6 +47,7 @@ class DefenseLine:
     counts: tuple[SeverityCount, ...]
     failed: tuple[CheckRow, ...]
     noted: tuple[CheckRow, ...]
+    unmeasured: tuple[CheckRow, ...]
     passed: tuple[CheckRow, ...]
 
 
@@ -118,49 +93,23 @@ class LabelMix:
 
 
 class SeverityCount(NamedTuple):
-    """Checks of one severity: how many there were, and how many failed."""
+    """Checks of one severity: how many there were, how many failed, and how many had nothing to be held against."""
 
     severity: Severity
     failed: int
     total: int
+    unmeasured: int = 0
+
+    @property
+    def passed(self) -> int:
+        """Checks that something was measured for, and that passed."""
+        return self.total - self.failed - self.unmeasured
 
 
 def line_of(step: str, check: Check | None = None) -> str:
     """Name the line of defense of a check, or of a step's checks that do not name theirs."""
     # The monitor is on no line; what it compares are features.
     return (check.line if check else None) or BY_NAME[step].line or "features"
-
-
-def landed_tables(run: Run) -> tuple[LandedTable, ...]:
-    """Read the rows of each landed table by day; of a table with a torn manifest, what is wrong with it."""
-    folder = run.home.landing(run.spec.source_name)
-    # A name with a dot is a landing that is being written.
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    tables = (_landed_table(run, name) for name in names if not name.startswith("."))
-    return tuple(table for table in tables if table is not None)
-
-
-def _landed_table(run: Run, name: str) -> LandedTable | None:
-    first = run.as_of - timedelta(days=DAYS_SHOWN - 1)
-    try:
-        parts = read_manifests(run.home, run.spec.source_name, [name], first, run.as_of)
-    except MatineeError as error:
-        return LandedTable(name, problem=str(error))
-    return _volume(name, {part.ds: part.rows for part in parts}, run.as_of) if parts else None
-
-
-def _volume(table: str, rows: Mapping[date, int], as_of: date) -> LandedTable:
-    """Plot every day from the first to the as-of day, those without a partition as gaps."""
-    first = min(rows)
-    days = [first + timedelta(days=n) for n in range((as_of - first).days + 1)]
-    before = [rows[day] for day in days[:-1] if day in rows][-USUAL_DAYS:]
-    return LandedTable(
-        table=table,
-        plot=plot_bars([(day.isoformat(), rows.get(day)) for day in days]),
-        latest=rows.get(as_of),
-        # A median: one day of outage among the seven does not change what is usual.
-        usual=median(before) if before else None,
-    )
 
 
 def defense_lines(run: RunFiles) -> tuple[DefenseLine, ...]:
@@ -183,10 +132,21 @@ def _check_row(check: Check, as_of: date) -> CheckRow:
         trend.append((check.day, float(check.observed)))
     return CheckRow(
         check=check,
-        level="ok" if check.success else "noted" if check.severity == "info" else check.severity,
+        level=_level(check),
         other_day=None if check.day == as_of.isoformat() else check.day,
         spark=plot_spark(trend, low=check.low, high=check.high),
     )
+
+
+def _level(check: Check) -> Literal["ok", "unmeasured", "noted", "warning", "critical"]:
+    if check.success:
+        return "unmeasured" if is_unmeasured(check) else "ok"
+    return "noted" if check.severity == "info" else check.severity
+
+
+def is_unmeasured(check: Check) -> bool:
+    """Whether a check let pass what it could not measure, or had no earlier days to hold it against."""
+    return check.success and (check.observed is None or check.expected.startswith(NOT_CHECKED))
 
 
 def _is_finite(value: Any) -> TypeGuard[float]:
@@ -201,13 +161,15 @@ def _line(line: str, rows: Sequence[CheckRow]) -> DefenseLine:
         counts=tuple(_count(severity, [row.check for row in rows]) for severity in SEVERITIES),
         failed=tuple(row for row in rows if row.level in ("critical", "warning")),
         noted=tuple(row for row in rows if row.level == "noted"),
-        passed=tuple(row for row in rows if row.check.success),
+        unmeasured=tuple(row for row in rows if row.level == "unmeasured"),
+        passed=tuple(row for row in rows if row.level == "ok"),
     )
 
 
 def _count(severity: Severity, checks: Sequence[Check]) -> SeverityCount:
     of_severity = [check for check in checks if check.severity == severity]
-    return SeverityCount(severity, sum(not check.success for check in of_severity), len(of_severity))
+    failed = sum(not check.success for check in of_severity)
+    return SeverityCount(severity, failed, len(of_severity), sum(map(is_unmeasured, of_severity)))
 
 
 def rejected_rows(run: Run) -> tuple[RejectedRow, ...] | None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from engine.evaluation import MODEL, EvaluationRecord, overall, select
+from engine.evaluation import CHAMPION, MODEL, EvaluationRecord, overall, select
 from tasks.evaluation import results as evaluation
 from tasks.evaluation.baselines import BASELINES_FILE, Baselines, notices
 from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage
 from tasks.evaluation.results import EvaluateResult, records_if_valid
+from tasks.publishing.gates import NO_LEAKAGE
+from tasks.publishing.results import GateVerdict
 from tasks.reports.svg_comparisons import Intervals, PowerRow, place_marks, plot_intervals, plot_powers
 from tasks.reports.svg_curves import CurvePlot, plot_curve
 from tasks.store.run_files import RunFiles
@@ -208,3 +210,41 @@ def feature_gains(result: TrainResult) -> list[FeatureGain]:
     total = sum(gain for _, gain in gains) or 1.0
     greatest = max((gain for _, gain in gains), default=0.0) or 1.0
     return [FeatureGain(name, gain / total, gain / greatest, result.splits.get(name)) for name, gain in gains]
+
+
+@dataclass(frozen=True)
+class GateRow:
+    """A gate's verdict, and what it is for if it stands in no pipeline file.
+
+    Attributes:
+        verdict: of the step `gate`.
+        state: whether it passed; one that had nothing to compare lets pass, which is no proof.
+        built_in: what the gate is for, if every pipeline has it; empty for those of the pipeline file.
+    """
+
+    verdict: GateVerdict
+    state: Literal["passed", "failed", "not evaluated"]
+    built_in: str
+
+
+NOTHING_COMPARED = ("not evaluated:", f"no {CHAMPION} before ")
+"""How the detail of a gate begins that lets pass because it had nothing to compare (`tasks.publishing.gates`)."""
+LEAKAGE_IS_FOR = (
+    "built in, for every pipeline: a single feature that ranks almost perfectly has probably seen what it is to predict"
+)
+REFIT_IS_FOR = (
+    "built in, with `publish.refit`: what is published was trained again, on more days than what was evaluated; if it "
+    "is worse even on days that it has seen, training again went wrong"
+)
+
+
+def gate_rows(verdicts: Sequence[GateVerdict] | None) -> tuple[GateRow, ...] | None:
+    """Arrange the verdicts of a run; None if it has none."""
+    return None if verdicts is None else tuple(_gate_row(verdict) for verdict in verdicts)
+
+
+def _gate_row(verdict: GateVerdict) -> GateRow:
+    leakage, refit = verdict.gate == NO_LEAKAGE, "of the refitted model" in verdict.gate
+    built_in = LEAKAGE_IS_FOR if leakage else REFIT_IS_FOR if refit else ""
+    compared = not verdict.detail.startswith(NOTHING_COMPARED)
+    return GateRow(verdict, "failed" if not verdict.passed else "passed" if compared else "not evaluated", built_in)

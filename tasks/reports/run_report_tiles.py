@@ -8,10 +8,10 @@ from typing import Literal
 
 from engine.evaluation import CHAMPION, MODEL, MODEL_WITHOUT_RERANK
 from tasks.checks.verdicts import SEVERITIES
-from tasks.publishing.results import GateVerdict
-from tasks.reports.run_report_data import DefenseLine, LandedTable, RejectedRow, rejected_share
+from tasks.reports.run_report_data import DefenseLine, RejectedRow, rejected_share
 from tasks.reports.run_report_drift import DriftSection
-from tasks.reports.run_report_model import MetricPanel
+from tasks.reports.run_report_landed import LandedTable
+from tasks.reports.run_report_model import GateRow, MetricPanel
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Tile:
 
 def landed_tile(tables: Sequence[LandedTable]) -> Tile | None:
     """Rows of the day, relative to the days before."""
-    # A table with a torn manifest says so in its section; the sum is of the others.
-    known = [table for table in tables if table.problem is None]
+    # A table with a torn manifest says so in its section, and one without days has no rows of the day.
+    known = [table for table in tables if table.problem is None and table.once is None]
     rows = sum(table.latest or 0 for table in known)
     usual = sum(table.usual or 0 for table in known)
     note = f"{rows / usual:.2f} × the days before" if usual else "rows of the day"
@@ -51,9 +51,12 @@ def checks_tile(lines: Sequence[DefenseLine]) -> Tile | None:
     counts = [count for line in lines for count in line.counts]
     failed = {severity: sum(c.failed for c in counts if c.severity == severity) for severity in SEVERITIES}
     total = sum(count.total for count in counts)
-    note = ", ".join(f"{count} {severity}" for severity, count in failed.items() if count) or "all passed"
+    unmeasured = sum(count.unmeasured for count in counts)
+    notes = [f"{count} {severity}" for severity, count in failed.items() if count]
+    notes += [f"{unmeasured} not measured"] if unmeasured else []
     level: Literal["good", "bad", "warn"] = "bad" if failed["critical"] else "warn" if failed["warning"] else "good"
-    return Tile("checks", "checks", f"{total - sum(failed.values())} of {total}", note, level)
+    passed = sum(count.passed for count in counts)
+    return Tile("checks", "checks", f"{passed} of {total}", ", ".join(notes) or "all passed", level)
 
 
 def rejected_tile(rows: Sequence[RejectedRow] | None) -> Tile | None:
@@ -86,9 +89,12 @@ def metric_tile(panels: Sequence[MetricPanel] | None) -> Tile | None:
     return Tile("metrics", panels[0].metric, f"{model:.4f}", note)
 
 
-def gates_tile(verdicts: Sequence[GateVerdict] | None) -> Tile | None:
-    """Gates that passed."""
-    if not verdicts:
+def gates_tile(rows: Sequence[GateRow] | None) -> Tile | None:
+    """Gates that passed, those apart that had nothing to compare."""
+    if not rows:
         return None
-    passed, total = sum(verdict.passed for verdict in verdicts), len(verdicts)
-    return Tile("gates", "gates", f"{passed} of {total}", "passed", "good" if passed == total else "bad")
+    states = [row.state for row in rows]
+    passed, open_ = states.count("passed"), states.count("not evaluated")
+    note = f"passed, {open_} not evaluated" if open_ else "passed"
+    level: Literal["good", "bad", ""] = "bad" if "failed" in states else "" if open_ else "good"
+    return Tile("gates", "gates", f"{passed} of {len(rows)}", note, level)

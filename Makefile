@@ -105,7 +105,11 @@ $(READY): requirements.lock
 	    "python3-venv); found none on PATH. Name one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }; \
 	  echo "making .venv with $$("$$found" --version)"; rm -rf .venv; "$$found" -m venv .venv; fi
 	@echo "installing $$(grep -c '^[a-z0-9].*==' requirements.lock) packages from requirements.lock (once; takes a minute or two) …"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@rm -f .venv/.failed; \
+	{ $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --no-deps --require-hashes \
+	    -r requirements.lock || touch .venv/.failed; } | awk '/^(Collecting|Requirement already)/ { if (++n % 25 == 0) \
+	    { print "  " n " packages found"; fflush() } } /^Installing/ { print "  installing them …"; fflush() }'; \
+	  [ ! -e .venv/.failed ] || { rm -f .venv/.failed; exit 1; }
 	@broken=$$($(BIN)/python -m pip check --disable-pip-version-check | grep -v \
 	  -e '^No broken requirements found' -e ' requires dbt-core-experimental-parser, which is not installed' || :); \
 	  [ -z "$$broken" ] || { echo "$$broken" >&2; exit 1; }

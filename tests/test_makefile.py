@@ -93,6 +93,29 @@ def test_environment_is_made_again_only_when_the_lock_changes(checkout: Path) ->
     assert "installing" in make(checkout, "--dry-run", "run").stdout
 
 
+PIP = """#!/bin/sh
+case "$*" in
+  *"pip install"*) n=0; while [ $n -lt 60 ]; do n=$((n + 1)); echo "Collecting package$n"; done
+    [ -z "$BROKEN" ] || { echo "ERROR: no such package" >&2; exit 1; }
+    echo "Installing collected packages: all" ;;
+esac
+"""
+
+
+def test_setup_shows_how_far_it_is_and_fails_when_pip_does(checkout: Path) -> None:
+    python = checkout / ".venv" / "bin" / "python"
+    python.write_text(PIP, encoding="utf-8")
+    python.chmod(0o755)
+    os.utime(checkout / "requirements.lock", (2_000_000_000, 2_000_000_000))
+    broken = make(checkout, "setup", BROKEN="1")
+    assert broken.returncode != 0
+    assert "no such package" in broken.stderr
+
+    done = make(checkout, "setup")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1:] == ["  25 packages found", "  50 packages found", "  installing them …"]
+
+
 def test_missing_python_is_explained(checkout: Path, tmp_path: Path) -> None:
     """Programs named python3 that are too old, or that do not run at all, are passed over."""
     tools = tmp_path / "tools"

@@ -19,10 +19,11 @@ from tasks.checks.suites import Suite, load_suite, suite_for
 from tasks.checks.trailing import with_trailing
 from tasks.checks.verdicts import Check, CheckResult, finish
 from tasks.errors import CheckFailed
+from tasks.features.declared_kinds import absence, absent_kinds
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Tables
 from tasks.quarantine.rejected_rows import quarantine_rows
-from tasks.runs.narration import counted, say
+from tasks.runs.narration import counted, say, warn_each
 from tasks.spec.feature_catalog import MARTS, ON_DEMAND_MARTS
 from tasks.spec.resolved_features import CategoryFeature, NumberFeature
 from tasks.store.database import memory
@@ -65,6 +66,7 @@ def check_features(run: Run) -> FeatureCheckResult:
         for mart in counted(MARTS, "marts"):
             checks += _check_mart(tables, run, mart)
         checks += _check_coverage(tables, run)
+        _warn_of_absent_kinds(tables, run)
     checks += evaluate_suite(suite, rejects, run_parameters(run))
     counts = tuple(map(RejectedCount.of, rejects))
     warn_of_rejected_rows(run, counts)
@@ -74,6 +76,14 @@ def check_features(run: Run) -> FeatureCheckResult:
         quarantine={table: kept.rows for table, kept in quarantined.items()},
         quarantine_files={table: kept.file for table, kept in quarantined.items()},
     )  # fmt: skip
+
+
+def _warn_of_absent_kinds(tables: Tables, run: Run) -> None:
+    """Warn of kinds that the pipeline file declares and staging never gives: a misspelled one counts nothing."""
+    declared = run.spec.interactions.kinds
+    if declared:
+        absent = absent_kinds(tables, declared, relation_name(tables, "interactions"), run.as_of)
+        warn_each([absence(run.spec, [kind], f"up to {run.as_of}") for kind in absent], "interactions.kinds")
 
 
 def _check_mart(tables: Tables, run: Run, mart: str) -> list[Check]:

@@ -17,7 +17,7 @@ from tasks.cli.options import AsOf, Attempt, Data, Pipeline, example, open_run
 from tasks.cli.prove import prove
 from tasks.cli.values import folder_name, user_id, whole_number
 from tasks.errors import GateFailed, MatineeError, SpecError, WrongArgument, quoted, visible
-from tasks.operations.terminal import plain_console, refuse_hidden_characters
+from tasks.operations.terminal import one_line_rows, plain_console, refuse_hidden_characters
 from tasks.runs.failures import call_step, explained
 from tasks.runs.narration import log
 from tasks.runs.step_log import VARIABLE, log_everything, log_to_stderr
@@ -174,7 +174,7 @@ def rank(
     """Print the list that the published version gives a user, with scores and names."""
     from tasks.publishing.rank import rank_user
 
-    console.print(rank_user(pipeline, user, k, version))
+    console.print(one_line_rows(rank_user(pipeline, user, k, version), console.width))
 
 
 @app.command(epilog=example("matinee docs --check"))

@@ -240,16 +240,27 @@ def render_rejected_rows(spec: Spec, rows: Sequence[RejectedRow]) -> RenderableT
     parts: list[RenderableType] = []
     for table, rule in dict.fromkeys((row.table, row.rule) for row in rows):
         parts.append(Text.assemble((f"{table}: {rule}", "bold"), f"  {explain_rule(spec.staging, rule)}"))
-        columns = _columns("id", "day", "line", "error" if rule == UNPARSEABLE else "row", whole=("id", "day"))
+        members = [row for row in rows if (row.table, row.rule) == (table, rule)]
+        lines = any(row.line is not None for row in members)
+        names = ["id", "day", *(["line"] if lines else []), "error" if rule == UNPARSEABLE else "row"]
+        columns = _columns(*names, whole=("id", "day"))
         if rule == UNPARSEABLE:
             columns.add_column("original line", overflow="fold")
-        for row in rows:
-            if (row.table, row.rule) == (table, rule):
-                line = "–" if row.line is None else str(row.line)
-                content = [Text(row.error or ""), _raw(row)] if rule == UNPARSEABLE else [_content(row)]
-                columns.add_row(row.id, str(row.ds), line, *content)
-        parts += [columns, Text("")]
+        for row in members:
+            line = ["unknown" if row.line is None else str(row.line)] if lines else []
+            content = [Text(row.error or ""), _raw(row)] if rule == UNPARSEABLE else [_content(row)]
+            columns.add_row(row.id, str(row.ds), *line, *content)
+        parts += [columns, *([] if lines else [Text(_why_no_line(spec, table), "dim")]), Text("")]
     return Group(*parts)
+
+
+def _why_no_line(spec: Spec, table: str) -> str:
+    if spec.source.type != "files":
+        return f"no line: the source is {spec.source.type} and has no files"
+    return (
+        f"no line: the SQL keeps none of {table}; to have it, declare line_number (bigint) of {table} under "
+        f"`sources:` in transforms/models/staging/{spec.staging}, and add it to the columns of rejected_row(…)"
+    )
 
 
 def _raw(row: RejectedRow) -> Text:

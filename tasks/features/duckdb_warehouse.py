@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import BuildError, first_line
 from tasks.features import control_tables
 from tasks.features.ledger import BuildPlan, BuildRequest, Entry, TableCode, plan_build
-from tasks.features.warehouse import LOCK_SECONDS, Tables, Values, Warehouse
+from tasks.features.warehouse import LOCK_SECONDS, Tables, TablesInUse, Values, Warehouse
 from tasks.store.atomic import atomic_file, locked
 from tasks.store.database import connect, limits
 from tasks.store.settings import DISK, MEMORY, THREADS, disk_limit
@@ -106,7 +106,7 @@ class DuckDBWarehouse(Warehouse):
         waited = f"{seconds // 60} minutes" if seconds >= 60 else f"{seconds} seconds"
         busy = f"another process has used the warehouse for {waited}; wait for it or end it, then run this step again"
         with locked(
-            Path(f"{self.path}.lock"), busy, seconds=seconds, error=BuildError, what=f"the tables of {self.pipeline}"
+            Path(f"{self.path}.lock"), busy, seconds=seconds, error=TablesInUse, what=f"the tables of {self.pipeline}"
         ):
             yield
 

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tasks.errors import BuildError
 from tasks.features.ledger import BuildPlan, BuildRequest, Entry, TableCode
 from tasks.store.files import Home
 from tasks.store.sql import identifier
@@ -68,6 +69,10 @@ class Tables(ABC):
         """Read some columns (all if none is named) of the rows of a relation that satisfy a condition."""
         chosen = ", ".join(identifier(name) for name in columns) or "*"
         return self.arrow(f"select {chosen} from {identifier(relation)} where {where}", values)
+
+
+class TablesInUse(BuildError):  # noqa: N818 - says what happened
+    """Another process builds or reads the tables, and did so for as long as this one could wait."""
 
 
 LOCK_SECONDS = 1800

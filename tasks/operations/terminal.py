@@ -6,11 +6,16 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Span, Text
 
 from tasks.errors import WrongArgument, quoted, visible
+
+LEAST_LAST = 5
+"""Characters of the last column, however narrow the terminal is."""
 
 
 def plain_console(*, stderr: bool = False) -> Console:
@@ -49,6 +54,25 @@ def _visible_text(text: Text) -> Text:
         spans = [Span(0, len(escaped), span.style) for span in part.spans] if escaped != part.plain else part.spans
         shown.append_text(Text(escaped, part.style, spans=spans))
     return shown
+
+
+def one_line_rows(renderable: RenderableType, width: int) -> RenderableType:
+    """Let each row of a table take one line, also of tables in a group: the last column is cut where it is too long.
+
+    Args:
+        renderable: a table, or a group of tables and texts.
+        width: columns of the terminal.
+    """
+    for table in renderable.renderables if isinstance(renderable, Group) else [renderable]:
+        if isinstance(table, Table):
+            *others, last = table.columns
+            taken = sum(max(cell_len(str(cell)) for cell in (column.header, *column.cells)) for column in others)
+            # A border before each column and behind the last, and a blank on either side of a cell. Rich itself would
+            # take from all columns alike, and cut ids in half.
+            last.max_width = max(LEAST_LAST, width - taken - 3 * len(table.columns) - 1)
+            for column in table.columns:
+                column.no_wrap, column.overflow = True, "ellipsis"
+    return renderable
 
 
 def write_data(text: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from tasks.spec.explain import misplaced
 from tasks.spec.parts import Part
@@ -26,6 +26,7 @@ KNOWN: dict[str, Measure] = {
 }
 """What the kinds that need no declaration count as; `transforms/macros/measures.sql` says the same to SQL."""
 KINDS = tuple(KNOWN)
+LEAST_WEIGHT, MOST_WEIGHT = 0.001, 1000
 PARTS_OF_1 = 1000
 """Weights are whole numbers of these parts, so that their sums are exact in whatever order."""
 
@@ -42,7 +43,25 @@ def _double(value: float) -> str:
     return repr(value) if "e" in repr(value) else f"{value!r}e0"
 
 
-Weight = Annotated[Number, Field(ge=1 / PARTS_OF_1, le=1000), AfterValidator(_whole_parts)]
+def _some_weight(weight: float) -> float:
+    # Not a bound of the field: whoever writes 0 means that one is to count nothing, and there is a way to say so.
+    if not LEAST_WEIGHT <= weight <= MOST_WEIGHT:
+        hint = (
+            "; to let it count nothing for retrieval, write a `least` above all of its values, or, for a kind of your "
+            "own, `counts_as: save` without a weight"
+            if weight == 0
+            else ""
+        )
+        raise ValueError(f"found {weight:g}, expected a weight from {LEAST_WEIGHT} to {MOST_WEIGHT}{hint}")
+    return weight
+
+
+Weight = Annotated[
+    Number,
+    AfterValidator(_some_weight),
+    AfterValidator(_whole_parts),
+    WithJsonSchema({"type": "number", "minimum": LEAST_WEIGHT, "maximum": MOST_WEIGHT}),
+]
 
 
 class Kind(Part):

@@ -15,6 +15,7 @@ from tasks.runs.made_by import MadeBy
 from tasks.runs.run import Run
 from tasks.spec.attributes import attributes_of
 from tasks.spec.feature_catalog import MartFeature
+from tasks.spec.kinds import Interactions
 from tasks.spec.parts import Monitor
 from tasks.store.files import Home
 from tasks.store.partitions import partition_dir, store
@@ -35,6 +36,7 @@ class FakeRun:
             staging=staging,
             attributes=attributes_of("simulated"),
             features=("f_one", "f_two"),
+            interactions=Interactions(),
             resolved_features=tuple(
                 MartFeature(name, "feat_users", "user", 0.0, "", window=365) for name in ("f_one", "f_two")
             ),

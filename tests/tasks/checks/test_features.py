@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
 import duckdb
@@ -8,6 +9,7 @@ import pytest
 from tasks.checks.features import check_examples, check_features
 from tasks.errors import CheckFailed
 from tasks.quarantine.rejected_rows import rejected_parts
+from tasks.spec.kinds import Interactions
 from tasks.store.partitions import read_manifests
 from tests.tasks.checking import (
     DAY,
@@ -253,3 +255,23 @@ def test_without_a_validation_window_there_is_nothing_to_check_of_it(run: FakeRu
 def test_missing_examples_are_an_error(run: FakeRun) -> None:
     with pytest.raises(CheckFailed, match="no such examples; run `matinee sample demo"):
         check_examples(run)  # type: ignore[arg-type]
+
+
+def test_a_declared_kind_that_staging_never_gives_is_warned_of(
+    run: FakeRun, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("matinee"), "propagate", True)
+    warehouse(run)
+    with duckdb.connect(run.home.warehouse("demo")) as connection:
+        connection.execute("alter table interactions add column kind varchar default 'purchase'")
+        connection.execute(f"insert into interactions values ('u', 'i', date '{DAY}' + 1, 'gift')")
+    kinds = {"gift": {"weight": 2}, "purchase": {"weight": 5}, "subscripton": {}}
+    run.spec.interactions = Interactions.model_validate({"kinds": kinds})
+    check_features(run)  # type: ignore[arg-type]
+    warned = [record.getMessage() for record in caplog.records if "interactions.kinds" in record.getMessage()]
+    # A gift landed the day after, which this run does not know of.
+    assert warned == [
+        f"`interactions.kinds` declares {kind}, but staging gives no interaction of this kind up to {DAY}: correct the "
+        "name, or the SQL in transforms/models/staging/simulated"
+        for kind in ("gift", "subscripton")
+    ]

@@ -66,7 +66,9 @@ def test_a_known_kind_may_say_what_it_counts_as_but_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ({"weight": -1}, "greater than or equal to 0.001"), ({"weight": 1000.5}, "less than or equal to 1000"),
+        ({"weight": -1}, "found -1, expected a weight from 0.001 to 1000"),
+        ({"weight": 1000.5}, "found 1000.5, expected"),
+        ({"weight": 0}, "to let it count nothing for retrieval, write a `least` above all of its values"),
         ({"weight": math.nan}, "finite"), ({"weight": "5"}, "valid number"), ({"weight": True}, "valid number"),
         ({"least": -1}, "greater than or equal to 0"), ({"least": math.nan}, "finite"),
         ({"counts_as": "undo", "least": 1}, "found a least of an undo"),

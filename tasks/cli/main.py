@@ -17,7 +17,7 @@ from tasks.cli.options import AsOf, Attempt, Data, Pipeline, example, open_run
 from tasks.cli.prove import prove
 from tasks.cli.values import folder_name, user_id, whole_number
 from tasks.errors import GateFailed, MatineeError, SpecError, WrongArgument, quoted, visible
-from tasks.operations.terminal import one_line_rows, plain_console, refuse_hidden_characters
+from tasks.operations.terminal import one_line_rows, plain_console, refuse_hidden_characters, tables_in
 from tasks.runs.failures import call_step, explained
 from tasks.runs.narration import log
 from tasks.runs.step_log import VARIABLE, log_everything, log_to_stderr
@@ -172,9 +172,15 @@ def rank(
     version: Annotated[str | None, folder_name(meaning="A version; the champion if absent.")] = None,
 ) -> None:
     """Print the list that the published version gives a user, with scores and names."""
+    from tasks.cli.render_result import why_short
     from tasks.publishing.rank import rank_user
+    from tasks.spec.load import load_spec
+    from tasks.spec.project import pipeline_path
 
-    console.print(one_line_rows(rank_user(pipeline, user, k, version), console.width))
+    ranked = rank_user(pipeline, user, k, version)
+    console.print(one_line_rows(ranked, console.width))
+    if short := why_short(load_spec(pipeline_path(pipeline)), sum(table.row_count for table in tables_in(ranked)), k):
+        console.print(Text(short, "yellow"), soft_wrap=True)
 
 
 @app.command(epilog=example("matinee docs --check"))

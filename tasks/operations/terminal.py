@@ -63,16 +63,21 @@ def one_line_rows(renderable: RenderableType, width: int) -> RenderableType:
         renderable: a table, or a group of tables and texts.
         width: columns of the terminal.
     """
-    for table in renderable.renderables if isinstance(renderable, Group) else [renderable]:
-        if isinstance(table, Table):
-            *others, last = table.columns
-            taken = sum(max(cell_len(str(cell)) for cell in (column.header, *column.cells)) for column in others)
-            # A border before each column and behind the last, and a blank on either side of a cell. Rich itself would
-            # take from all columns alike, and cut ids in half.
-            last.max_width = max(LEAST_LAST, width - taken - 3 * len(table.columns) - 1)
-            for column in table.columns:
-                column.no_wrap, column.overflow = True, "ellipsis"
+    for table in tables_in(renderable):
+        *others, last = table.columns
+        taken = sum(max(cell_len(str(cell)) for cell in (column.header, *column.cells)) for column in others)
+        # A border before each column and behind the last, and a blank on either side of a cell. Rich itself would take
+        # from all columns alike, and cut ids in half.
+        last.max_width = max(LEAST_LAST, width - taken - 3 * len(table.columns) - 1)
+        for column in table.columns:
+            column.no_wrap, column.overflow = True, "ellipsis"
     return renderable
+
+
+def tables_in(renderable: RenderableType) -> list[Table]:
+    """List the tables of a group, or the one that this is."""
+    parts = renderable.renderables if isinstance(renderable, Group) else [renderable]
+    return [part for part in parts if isinstance(part, Table)]
 
 
 def write_data(text: str) -> None:

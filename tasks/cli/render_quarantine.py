@@ -19,7 +19,7 @@ from tasks.operations.plan import format_days
 from tasks.quarantine.corrected_lines import RAW
 from tasks.quarantine.corrected_rows import DAY, ERROR, ID, LINE, RULE, RUN, TABLE
 from tasks.quarantine.rejected_rows import UNPARSEABLE, RejectedPart, RejectedRow
-from tasks.quarantine.rejection_rules import explain_rule
+from tasks.quarantine.rejection_rules import explain_rule, why_no_line
 from tasks.quarantine.spreadsheet_cells import cells
 
 if TYPE_CHECKING:
@@ -241,26 +241,15 @@ def render_rejected_rows(spec: Spec, rows: Sequence[RejectedRow]) -> RenderableT
     for table, rule in dict.fromkeys((row.table, row.rule) for row in rows):
         parts.append(Text.assemble((f"{table}: {rule}", "bold"), f"  {explain_rule(spec.staging, rule)}"))
         members = [row for row in rows if (row.table, row.rule) == (table, rule)]
-        lines = any(row.line is not None for row in members)
-        names = ["id", "day", *(["line"] if lines else []), "error" if rule == UNPARSEABLE else "row"]
-        columns = _columns(*names, whole=("id", "day"))
+        lines = ["line"] if any(row.line is not None for row in members) else []
+        columns = _columns("id", "day", *lines, "error" if rule == UNPARSEABLE else "row", whole=("id", "day"))
         if rule == UNPARSEABLE:
             columns.add_column("original line", overflow="fold")
         for row in members:
-            line = ["unknown" if row.line is None else str(row.line)] if lines else []
-            content = [Text(row.error or ""), _raw(row)] if rule == UNPARSEABLE else [_content(row)]
-            columns.add_row(row.id, str(row.ds), *line, *content)
-        parts += [columns, *([] if lines else [Text(_why_no_line(spec, table), "dim")]), Text("")]
+            text = [Text(row.error or ""), _raw(row)] if rule == UNPARSEABLE else [_content(row)]
+            columns.add_row(row.id, str(row.ds), *[str(row.line or "unknown") for _ in lines], *text)
+        parts += [columns, *([] if lines else [Text(why_no_line(spec, table), "dim")]), Text("")]
     return Group(*parts)
-
-
-def _why_no_line(spec: Spec, table: str) -> str:
-    if spec.source.type != "files":
-        return f"no line: the source is {spec.source.type} and has no files"
-    return (
-        f"no line: the SQL keeps none of {table}; to have it, declare line_number (bigint) of {table} under "
-        f"`sources:` in transforms/models/staging/{spec.staging}, and add it to the columns of rejected_row(…)"
-    )
 
 
 def _raw(row: RejectedRow) -> Text:

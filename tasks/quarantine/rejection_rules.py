@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tasks.quarantine.rejected_rows import UNPARSEABLE
 from tasks.spec.project import TRANSFORMS
+from tasks.spec.spec import Spec
 from tasks.spec.yaml_lines import read_document
 
 NO_SENTENCE = "Staging gives no reason beyond the rule's name."
@@ -29,3 +30,13 @@ def rules_of(staging: str, folder: Path = TRANSFORMS) -> dict[str, str]:
 def explain_rule(staging: str, rule: str) -> str:
     """Say why a rule rejects a row, in a sentence."""
     return rules_of(staging).get(rule, NO_SENTENCE)
+
+
+def why_no_line(spec: Spec, table: str) -> str:
+    """Say why the rejected rows of a table do not know their line, and what to write to have it."""
+    if spec.source.type != "files":
+        return f"no line: the source is {spec.source.type} and has no files"
+    return (
+        f"no line: the SQL keeps none of {table}; to have it, declare line_number (bigint) of {table} under "
+        f"`sources:` in transforms/models/staging/{spec.staging}, and add it to the columns of rejected_row(…)"
+    )

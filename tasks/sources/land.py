@@ -241,13 +241,8 @@ def landing_lock(home: Home, source_name: str) -> Iterator[None]:
         f"another process has been landing {source_name} for {LOCK_SECONDS // 60} minutes; "
         "wait for it or end it, then run this step again"
     )
-    with locked(
-        home.landing(source_name) / ".lock",
-        busy,
-        seconds=LOCK_SECONDS,
-        error=LandingError,
-        what=f"the landing of {source_name}",
-    ):
+    path, what = home.landing(source_name) / ".lock", f"the landing of {source_name}"
+    with locked(path, busy, seconds=LOCK_SECONDS, error=LandingError, what=what):
         yield
 
 

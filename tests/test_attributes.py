@@ -95,10 +95,10 @@ def test_the_overlap_is_that_of_the_past_as_of_the_cut(rated: Tiny) -> None:
     run, _ = published(rated)
     assert rated.data is not None
     lists = {}
-    for line in (rated.data / "films.csv").read_text().splitlines()[1:]:
+    for line in (rated.data / "u.item").read_text().splitlines():
         item, *_, flags = line.split("|", 6)
         lists[item] = {genre for genre, flag in zip(GENRES, flags.split("|"), strict=True) if flag == "1"}
-    ratings = [line.split("\t") for line in (rated.data / "ratings.tsv").read_text().splitlines()[1:]]
+    ratings = [line.split("\t") for line in (rated.data / "u.data").read_text().splitlines()]
     table = pq.read_table(run.step_dir("sample") / "test.parquet")
     assert table.num_rows > 100
     for row in table.to_pylist():

@@ -73,21 +73,21 @@ def of_changes(dataset: Dataset) -> Dataset:
     for name in ("people", "films"):
         table = document["tables"][name]
         table.update(static=False, changes=True, day={"column": "told_at", "unit": "epoch_seconds"})
-        table["columns"] = [*table["columns"], {"header": "told_at", "name": "told_at", "type": "BIGINT"}]
+        table["columns"] = [*table["columns"], {"name": "told_at", "type": "BIGINT"}]
     return Dataset.model_validate(document)
 
 
 def told_again(folder: Path) -> Path:
     """Add, to what files say of people and films once, what they say on later days: until after the run's."""
     draw = random.Random(7)
-    for name in ("people", "films"):
-        path = folder / f"{name}.csv"
+    for name in ("user", "item"):
+        path = folder / f"u.{name}"
         with path.open(encoding="utf-8") as stream:
-            header, *rows = csv.reader(stream, delimiter="|", quoting=csv.QUOTE_NONE)
-        lines = [[*header, "told_at"], *([*row, seconds(FIRST)] for row in rows)]
+            rows = list(csv.reader(stream, delimiter="|", quoting=csv.QUOTE_NONE))
+        lines = [[*row, seconds(FIRST)] for row in rows]
         for day in days(date(1997, 10, 1), RATED_DAY + timedelta(days=3)):
             for row in draw.sample(rows, 8):
-                lines.append([*(changed_person if name == "people" else changed_film)(row, draw), seconds(day)])
+                lines.append([*(changed_person if name == "user" else changed_film)(row, draw), seconds(day)])
         path.write_text("".join("|".join(line) + "\n" for line in lines), encoding="utf-8")
     return folder
 

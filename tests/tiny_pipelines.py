@@ -158,23 +158,23 @@ GENRES = (
 def films(folder: Path) -> Path:
     """Write 40 people, two of whom say little of themselves, 30 films, one without a genre, and what they rate."""
     folder.mkdir(parents=True, exist_ok=True)
-    people = ["user_id|age|gender|occupation|zip", "40||||"]
+    people = ["40||||"]
     for number in range(40):
         job = ("student", "artist", 'writer, "freelance"', "")[number % 4]
         people.append(f"{number}|{'' if number == 7 else 15 + number}|{'FM'[number % 3 > 0]}|{job}|1234")
-    lines = ["|".join(["item_id", "title", "released", "video_released", "url", "unknown", *GENRES])]
+    lines = []
     for number in range(30):
         flags = ["1" if number and (number + place) % 7 == 0 else "0" for place in range(len(GENRES))]
         lines.append("|".join([str(number), f"Film {number}", f"01-Jan-{1950 + number}", "", "", "0", *flags]))
-    draw, ratings = random.Random(7), ["user_id\titem_id\trating\ttimestamp"]
+    draw, ratings = random.Random(7), []
     for day in days(date(1997, 10, 1), date(1998, 1, 31)):
         for user in range(40):
             if (user + day.toordinal()) % 4 == 0:
                 item = (user * 7 + draw.randrange(9)) % 30
                 seconds = (day - date(1970, 1, 1)).days * 86_400 + user
                 ratings.append(f"{user}\t{item}\t{draw.randint(2, 5)}\t{seconds}")
-    for name, text in {"people.csv": people, "films.csv": lines, "ratings.tsv": ratings}.items():
-        (folder / name).write_text("\n".join([*text, ""]), encoding="utf-8")
+    for name, text in {"u.user": people, "u.item": lines, "u.data": ratings}.items():
+        (folder / name).write_text("\n".join([*text, ""]), encoding="latin-1")
     return folder
 
 

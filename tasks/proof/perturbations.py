@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.sources.csv_files import LINE_NUMBER, REJECTS
+from tasks.sources.rejects import LINE_NUMBER, REJECTS
 from tasks.store.database import memory
 from tasks.store.files import Home
 from tasks.store.partitions import Partition, check_content, partition_dir, store

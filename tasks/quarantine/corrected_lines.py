@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import SourceError, quoted
 from tasks.quarantine.corrected_rows import CorrectedRow, Match
 from tasks.quarantine.rejected_rows import RejectedRow
-from tasks.sources.csv_files import LINE_NUMBER, read_csv
 from tasks.sources.datasets import Dataset, load_dataset
+from tasks.sources.rejects import LINE_NUMBER
 from tasks.store.database import memory
 
 if TYPE_CHECKING:
@@ -71,25 +71,32 @@ def _one_line(corrected: CorrectedRow) -> str:
 
 
 def _read_table(dataset: Dataset, name: str, texts: Sequence[tuple[RejectedRow, str]]) -> ReadLines:
-    from tasks.sources.file_source import EPOCH, schema_of, split_days
+    from tasks.sources.file_source import EPOCH, dayless, schema_of, split_days
+    from tasks.sources.readers import READERS
 
-    table = dataset.tables[name]
+    table, layout = dataset.tables[name], dataset.layout(name)
+    if table.format == "parquet" or (table.format == "csv" and layout.dialect.others == "ignore"):
+        raise SourceError(
+            f"{dataset.name}, table {name}: its rejected rows cannot be corrected here (the text of one does not say "
+            "which fields it has); correct the file and land its day again"
+        )
+    # As it was read, but without a header: there is none above a single line.
+    layout = replace(layout, dialect=layout.dialect.model_copy(update={"header": False, "encoding": "utf-8"}))
+    judge = partial(dayless, dataset, table) if table.day else None
     with tempfile.TemporaryDirectory(prefix="matinee-") as folder, memory() as connection:
-        path = Path(folder) / "corrected.csv"
-        with path.open("w", encoding="utf-8", newline="") as stream:
-            csv.writer(stream, delimiter=table.delimiter, lineterminator="\n").writerow(table.layout.header)
-            # As they are, not through the csv writer: broken quotes must fail here as they would in the file.
-            stream.writelines(f"{text}\n" for _, text in texts)
+        path = Path(folder) / "corrected"
+        # As they are, not through a csv writer: broken quotes must fail here as they would in the file.
+        path.write_text("".join(f"{text}\n" for _, text in texts), encoding="utf-8", newline="")
         # The reader of the landing: what it accepts here it would have accepted there.
-        rows, rejects = read_csv(path, table.layout, connection)
+        rows, rejects = READERS[table.format](path, layout, connection, judge)
         rows = rows.cast(schema_of(table))
         days = None
         if table.day is not None:
-            split = split_days(dataset, table, path, rows, rejects)
-            rows, rejects, days = split.rows, split.rejects, split.days
-    read = ReadLines(unreadable=[(texts[reject.line - 2][0], reject.error) for reject in rejects])
+            split = split_days(table, rows, rejects)
+            rows, days = split.rows, split.days
+    read = ReadLines(unreadable=[(texts[reject.line - 1][0], reject.error) for reject in rejects])
     for number, values in enumerate(rows.to_pylist()):
-        row, _ = texts[values[LINE_NUMBER] - 2]  # lines count from 1, and the first one is the header
+        row, _ = texts[values[LINE_NUMBER] - 1]
         ds = row.ds if days is None else EPOCH + timedelta(days=int(days[number]))
         read.lines.append(CorrectedLine(row, ds, {**values, LINE_NUMBER: row.line}))
     return read

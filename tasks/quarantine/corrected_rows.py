@@ -12,7 +12,7 @@ from typing import Any
 from tasks.errors import SourceError, first_line, quoted
 from tasks.quarantine.rejected_rows import RejectedRow
 from tasks.quarantine.spreadsheet_cells import from_cell
-from tasks.sources.csv_files import LINE_NUMBER
+from tasks.sources.rejects import LINE_NUMBER
 from tasks.spec.yaml_lines import nearest
 from tasks.store.database import memory
 from tasks.store.sql import literal

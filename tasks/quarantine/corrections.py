@@ -12,7 +12,7 @@ from tasks.quarantine.corrected_lines import RAW, read_lines
 from tasks.quarantine.corrected_rows import DESCRIBING, CorrectedRow, Match
 from tasks.quarantine.rejected_rows import UNPARSEABLE, Part, RejectedRow
 from tasks.quarantine.revalidate import rows_as_json
-from tasks.sources.csv_files import LINE_NUMBER, REJECTS
+from tasks.sources.rejects import LINE_NUMBER, REJECTS
 from tasks.sources.released_rows import releases_of
 from tasks.spec.yaml_lines import nearest
 from tasks.store.database import memory

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.features.ledger import CODE, Entry
 from tasks.features.warehouse import Tables
 from tasks.quarantine.manifest import ManifestEntry, QuarantineManifest, check_file, read_entries
-from tasks.sources.csv_files import REJECTS
+from tasks.sources.rejects import REJECTS
 from tasks.store.atomic import locked
 from tasks.store.database import memory
 from tasks.store.files import Home, digest, safe_name, sha256_file

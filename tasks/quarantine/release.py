@@ -15,8 +15,8 @@ from tasks.quarantine.corrected_rows import Match
 from tasks.quarantine.corrections import Correction, landed_schema, sort_corrections
 from tasks.quarantine.rejected_rows import UNPARSEABLE, Part, RejectedRow
 from tasks.quarantine.revalidate import Rejection, rejected_now, rows_as_json
-from tasks.sources.csv_files import REJECTS
 from tasks.sources.land import land_parts, landing_lock
+from tasks.sources.rejects import REJECTS
 from tasks.sources.released_rows import (
     ReleaseRecord,
     RowRelease,

@@ -1,128 +1,140 @@
-"""Reading a CSV file so that every line of it is accounted for: landed, or rejected with its reason and raw text.
+"""Reading a CSV file so that every record of it is accounted for: landed, or rejected with its reason and raw text.
 
-A record is a line. DuckDB parses and types the lines (declared columns, `store_rejects`); before it sees them,
-the lines that would confuse it are taken out: a quote that is never closed swallows everything up to the next
-one, a stray carriage return ends a line that is none, and rows after a byte that is no UTF-8 may be lost. At the
-end, lines = rows + rejects, or nothing of the file is used.
-
-Times are UTC: one without an offset is taken as it stands, one with an offset or a zone is brought to UTC.
+`csv_lines` finds the records, pyarrow parses their fields as text, and `typed_values` decides what is a value of the
+declared type. At the end, records = rows + rejects, or nothing of the file is used.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import difflib
-import re
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tasks.errors import SourceError, first_line
-from tasks.store.sql import literal
+from tasks.sources.csv_lines import BOM, LONGEST_RECORD, Records, scan
+from tasks.sources.layout import Layout
+from tasks.sources.rejects import LINE_NUMBER, LONGEST_RAW, Judge, Problem, Reject
+from tasks.sources.typed_values import typed_values
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-# Well below DuckDB's own limit of 2 MB, so that this one decides.
-LONGEST_LINE = 1_000_000
-LONGEST_RAW = 65_536
 MOST_NAMED = 5
-LINE_NUMBER = "line_number"
-REJECTS = "_rejects"
-"""Landed beside a source's tables: the lines of its files that could not be read."""
-# Excel's UTF-8 files begin with it, and the first column would have another name; DuckDB skips it by itself.
-_BOM = b"\xef\xbb\xbf"
+_CHUNK = 1 << 20
 
 
-@dataclass(frozen=True)
-class Layout:
-    """How a file is written: its header, and the landed name and DuckDB type of each column, in order."""
-
-    header: tuple[str, ...]
-    names: tuple[str, ...]
-    types: tuple[str, ...]
-    delimiter: str = ","
-    timestamp_format: str | None = None
-
-
-@dataclass(frozen=True)
-class Reject:
-    """A line that could not be read; `line` counts from 1, the header being line 1."""
-
-    line: int
-    column: str | None
-    error: str
-    raw: str
-
-
-def read_csv(path: Path, layout: Layout, connection: DuckDBPyConnection) -> tuple[pa.Table, list[Reject]]:
+def read_csv(
+    path: Path, layout: Layout, connection: DuckDBPyConnection, judge: Judge | None = None
+) -> tuple[pa.Table, list[Reject]]:
     """Read a CSV file.
 
     Args:
-        path: UTF-8 text with a header line; a record per line, quoted with `"` where need be.
+        path: text with a record per line, or per lines of a quoted field.
         layout: what the file must look like.
-        connection: DuckDB to parse with, from `tasks.store.database.connect`: its time zone is UTC.
+        connection: DuckDB to cast with, from `tasks.store.database.connect`: its time zone is UTC.
+        judge: finds further rows to reject.
 
     Returns:
-        The declared columns and `line_number`, a row per readable line, in the file's order; and the others.
+        The declared columns and `line_number`, a row per readable record, in the file's order; and the others.
 
     Raises:
-        SourceError: the file is absent, empty, has another header, or its lines don't add up.
+        SourceError: the file is absent, empty, has another header, or its records don't add up.
     """
-    _check_header(path, layout)
-    lines, odd, plain = _scan(path, layout)
-    if not odd and plain:
-        rows, refused = _parse(path, layout, connection)
-    else:
-        with tempfile.TemporaryDirectory(prefix="matinee-") as folder:
-            copy = Path(folder) / "readable.csv"
-            _copy_without(path, copy, odd)
-            rows, refused = _parse(copy, layout, connection)
-    # DuckDB counts the lines of the copy; `numbers` has the line of the file for each of them.
-    numbers = np.delete(np.arange(2, lines + 2), np.asarray(sorted(odd), dtype=np.int64) - 2)
-    if refused and (max(refused) - 2 >= len(numbers) or min(refused) < 2):
-        raise SourceError(f"{path}: DuckDB names a line that the file does not have; is the file being written?")
-    bad = np.asarray(sorted(refused), dtype=np.int64) - 2
-    errors = odd | {int(numbers[line - 2]): problem for line, problem in refused.items()}
-    numbers = np.delete(numbers, bad)
-    if rows.num_rows != len(numbers):
-        raise SourceError(
-            f"{path}: {lines} lines below the header, but {rows.num_rows} rows and {len(errors)} rejects; "
-            "expected them to add up, so nothing of the file is used; look for line breaks within quotes"
-        )
-    rows = rows.append_column(LINE_NUMBER, [numbers])
-    endless = _endless(rows)
-    if endless:
-        rows = rows.filter(~np.isin(numbers, list(endless)))
-    return rows, with_raw(path, errors | endless)
+    with _utf8(path, layout) as text:
+        width, places = _checked_header(path, text, layout)
+        records, fields = _parsed(path, text, layout, width)
+        texts = fields.select(places).rename_columns(list(layout.names))
+        rows, wrong = typed_values(texts, layout, connection)
+        starts = np.asarray(records.starts, dtype=np.int64)
+        problems = records.problems | {int(starts[row]): problem for row, problem in wrong.items()}
+        rows = rows.append_column(LINE_NUMBER, [starts])
+        further = judge(rows) if judge else {}
+        problems = further | problems
+        if problems:
+            rows = rows.filter(~np.isin(starts, list(problems)))
+        return rows, _with_raw(text, records, problems)
 
 
-def _check_header(path: Path, layout: Layout) -> None:
-    try:
-        with path.open("rb") as stream:
-            first = stream.readline(LONGEST_LINE)
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({error.strerror}); expected a CSV file") from None
-    expected = layout.delimiter.join(layout.header)
-    if not first:
-        raise SourceError(f"{path}: the file is empty (0 bytes); expected at least the header {expected}")
-    line = first.removeprefix(_BOM)
+@contextmanager
+def _utf8(path: Path, layout: Layout) -> Iterator[Path]:
+    """Yield the file as UTF-8 text; bytes that are none in its own encoding are none in UTF-8."""
+    encoding = layout.dialect.encoding
+    if encoding in ("utf-8", "ascii"):
+        yield path
+        return
+    # UTF-16 has no byte that stands for nothing; the error names where it ends.
+    errors = "strict" if encoding == "utf-16" else "surrogateescape"
+    with tempfile.TemporaryDirectory(prefix="matinee-") as folder:
+        copy = Path(folder) / "utf8.csv"
+        try:
+            with path.open("rb") as stream, copy.open("wb") as target:
+                decoder = codecs.getincrementaldecoder(encoding)(errors)
+                while chunk := stream.read(_CHUNK):
+                    target.write(decoder.decode(chunk).encode("utf-8", "surrogateescape"))
+                target.write(decoder.decode(b"", final=True).encode("utf-8", "surrogateescape"))
+        except OSError as error:
+            raise SourceError(f"{path}: cannot be read ({error.strerror}); expected a CSV file") from None
+        except UnicodeError as error:
+            raise SourceError(f"{path}: not {encoding} text, as its data set declares: {first_line(error)}") from None
+        yield copy
+
+
+def _checked_header(path: Path, text: Path, layout: Layout) -> tuple[int, list[int]]:
+    """Count the fields of a record, and find the places of the declared columns among them."""
+    line = _first_line(path, text, layout)
+    declared = len(layout.header)
+    if not layout.dialect.header and layout.dialect.others == "refuse":
+        return declared, list(range(declared))
+    expected = layout.dialect.delimiter.join(layout.header)
     if problem := _no_text(line):
         raise SourceError(f"{path}: not UTF-8 text: {problem} of line 1; expected the header {expected}")
     try:
-        header = tuple(next(csv.reader([line.decode("utf-8").rstrip("\r\n")], delimiter=layout.delimiter), []))
+        reader = csv.reader([line.decode("utf-8").rstrip("\r\n")], **_csv_options(layout))
+        header = tuple(next(reader, []))
     except csv.Error:
         header = ()
-    if header != layout.header:
+    if not layout.dialect.header and len(header) >= declared:
+        return len(header), list(range(declared))
+    # Case and blanks around a name are no other name, as long as they leave one field for each column.
+    plain = [name.strip().casefold() for name in header]
+    wanted = [name.strip().casefold() for name in layout.header]
+    if header == layout.header or (plain == wanted and len(set(plain)) == declared):
+        return declared, list(range(declared))
+    if layout.dialect.others == "ignore" and all(plain.count(name) == 1 for name in wanted):
+        return len(header), [plain.index(name) for name in wanted]
+    raise SourceError(
+        f"{path}: line 1 is not the header {expected!r} ({_difference(header, layout)}); "
+        "correct the file, or its declaration in transforms/datasets/"
+    )
+
+
+def _first_line(path: Path, text: Path, layout: Layout) -> bytes:
+    try:
+        with text.open("rb") as stream:
+            first = stream.readline(LONGEST_RECORD)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror}); expected a CSV file") from None
+    if not first and layout.dialect.header:
+        expected = layout.dialect.delimiter.join(layout.header)
+        raise SourceError(f"{path}: the file is empty (0 bytes); expected at least the header {expected}")
+    if first.startswith(b"\x1f\x8b") or first.startswith(b"\x28\xb5\x2f\xfd"):
+        raise SourceError(f"{path}: compressed; declare it by its name, which must end in .gz or .zst, or unpack it")
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise SourceError(f"{path}: begins as UTF-16 does; declare `dialect: {{encoding: utf-16}}`, or convert it")
+    if b"\r" in first.rstrip(b"\r\n") and b"\0" not in first:
         raise SourceError(
-            f"{path}: line 1 is not the header {expected!r} ({_difference(header, layout)}); "
-            "correct the file, or its declaration in transforms/datasets/"
+            f"{path}: line 1 has carriage returns within it: lines seem to end in CR alone, as on an old Mac; convert "
+            "them to LF"
         )
+    return first.removeprefix(BOM)
 
 
 def _no_text(line: bytes) -> str | None:
@@ -143,122 +155,100 @@ def _difference(header: Sequence[str], layout: Layout) -> str:
     parts = [f"missing: {', '.join(missing)}"] * bool(missing)
     for number in extra[:MOST_NAMED]:
         near = difflib.get_close_matches(header[number - 1], missing, n=1, cutoff=0.7)
-        parts.append(f"field {number} is {f'almost {near[0]}' if near else 'not declared'}")
+        told = f"almost {near[0]}" if near else "not declared"
+        if not header[number - 1].strip():
+            told = "without a name (a delimiter at the line's end?)"
+        parts.append(f"field {number} is {told}")
     if len(extra) > MOST_NAMED:
         parts.append(f"{len(extra) - MOST_NAMED} more fields are not declared")
+    if extra and not missing:
+        parts.append("`dialect: {others: ignore}` leaves them out")
+    delimiter = layout.dialect.delimiter
     if len(header) == 1 and (other := next((mark for mark in ",;\t|" if mark in header[0]), None)):
-        parts.append(f"it has the delimiter {other!r}, declared is {layout.delimiter!r}")
+        parts.append(f"it has the delimiter {other!r}, declared is {delimiter!r}")
     return "; ".join(parts)
 
 
-Problem = tuple[str | None, str]
-"""The column, if it is one column's fault, and what is wrong."""
+def _csv_options(layout: Layout) -> dict[str, Any]:
+    quote = layout.dialect.quote
+    quoting: dict[str, Any] = {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE, "quotechar": None}
+    return {"delimiter": layout.dialect.delimiter, **quoting}
 
 
-def _scan(path: Path, layout: Layout) -> tuple[int, dict[int, Problem], bool]:
-    """Count the lines below the header; find the unreadable ones, and whether all end in a plain \\n."""
-    well_quoted = _well_quoted(layout.delimiter).fullmatch
-    odd: dict[int, Problem] = {}
-    number, plain = 0, True
-    with path.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
-            body = line.rstrip(b"\r\n")
-            if number == 1:
-                plain = not line.endswith(b"\r\n")
-            elif problem := _problem(body, well_quoted):
-                odd[number] = (None, problem)
-            elif b"\r" in line:
-                plain = False
-    return number - 1, odd, plain
+def _parsed(path: Path, text: Path, layout: Layout, width: int) -> tuple[Records, pa.Table]:
+    """Parse the records into fields of text, a column per field of the file; others join the problems."""
+    records = scan(text, layout)
+    if records.plain:
+        table = _fields(text, layout, records, width, skip=int(layout.dialect.header))
+    else:
+        with tempfile.TemporaryDirectory(prefix="matinee-") as folder:
+            copy = Path(folder) / "readable.csv"
+            with copy.open("wb") as stream:
+                records = scan(text, layout, stream)
+            table = _fields(copy, layout, records, width, skip=0)
+    if table.num_rows != len(records.starts):
+        raise SourceError(
+            f"{path}: {len(records.starts)} records, but {table.num_rows} rows; expected them to add up, so nothing "
+            "of the file is used; is it being written?"
+        )
+    return records, table
 
 
-def _problem(line: bytes, well_quoted: Callable[[bytes], object]) -> str | None:
-    if not line.strip():
-        return "The line is empty."
-    if len(line) > LONGEST_LINE:
-        return f"The line has {len(line)} bytes, more than {LONGEST_LINE}."
-    if b"\0" in line or b"\r" in line:
-        return "The line holds control bytes (NUL or a carriage return): binary data?"
-    if not line.isascii():
-        try:
-            line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            return f"The line is not UTF-8: byte {line[error.start]:#04x} at column {error.start + 1}."
-    if b'"' in line and not well_quoted(line):
-        return "A quoted field is not closed, or text stands beside its quotes."
-    return None
-
-
-def _well_quoted(delimiter: str) -> re.Pattern[bytes]:
-    """Make a pattern of lines in which each field is quoted properly or does not begin with a quote."""
-    # Possessive quantifiers (*+): a long line that does not match fails at once instead of after exponential time.
-    mark = re.escape(delimiter)
-    field = rf'(?:"(?:[^"]|"")*+"|(?![ \t]*")[^{mark}]*+)'
-    return re.compile(rf"{field}(?:{mark}{field})*+".encode())
-
-
-def _copy_without(path: Path, copy: Path, odd: dict[int, Problem]) -> None:
-    with path.open("rb") as stream, copy.open("wb") as target:
-        for number, line in enumerate(stream, 1):
-            if number not in odd:
-                target.write(line.rstrip(b"\r\n") + b"\n")
-
-
-def _parse(path: Path, layout: Layout, connection: DuckDBPyConnection) -> tuple[pa.Table, dict[int, Problem]]:
-    """Let DuckDB read a file; return its rows and, by line, why others are none."""
-    import duckdb
-
-    form = layout.timestamp_format
-    # TIMESTAMP would drop an offset in silence; TIMESTAMPTZ honours it, but knows no format (whose %z is honoured).
-    zoned = [] if form else [n for n, t in zip(layout.names, layout.types, strict=True) if t == "TIMESTAMP"]
-    types = ["TIMESTAMPTZ" if name in zoned else kind for name, kind in zip(layout.names, layout.types, strict=True)]
-    columns = ", ".join(f"{literal(n)}: {literal(t)}" for n, t in zip(layout.names, types, strict=True))
-    in_utc = ", ".join(f'"{name}" at time zone \'UTC\' as "{name}"' for name in zoned)
-    chosen = f"select * replace ({in_utc})" if zoned else "select *"
-    options = f", timestampformat = {literal(form)}" if form else ""
-    # read_csv takes a glob; a folder may have these characters in its name.
-    pattern = "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
-    query = (
-        # Nothing is left to the sniffer: it reads a malformed file as one column of text, without an error.
-        f"{chosen} from read_csv({literal(pattern)}, auto_detect = false, header = true, parallel = false, "
-        f"delim = {literal(layout.delimiter)}, quote = '\"', escape = '\"', nullstr = '', strict_mode = true, "
-        f"columns = {{{columns}}}, store_rejects = true, rejects_table = 'refused', rejects_scan = 'scans'{options})"
-    )
-    try:
-        # DuckDB appends to the tables of rejects of an earlier file of the connection.
-        connection.execute("drop table if exists refused; drop table if exists scans")
-        rows = connection.sql(query).to_arrow_table()
-        refused = connection.execute(
-            # A line can have an error in each of its columns, and is one reject.
-            "select line, any_value(column_name order by column_idx), "
-            "string_agg(error_message, ' ' order by column_idx) from refused group by line"
-        ).fetchall()
-    except duckdb.Error as error:
-        raise SourceError(f"{path}: DuckDB cannot read the file: {first_line(error)}") from None
-    return rows, {int(line): (column, message) for line, column, message in refused}
-
-
-def _endless(rows: pa.Table) -> dict[int, Problem]:
-    """Find the lines with `infinity` for a time: DuckDB takes it for one, but it is on no day."""
+def _fields(text: Path, layout: Layout, records: Records, width: int, skip: int) -> pa.Table:
+    """Parse the fields of records; those with another number of fields leave `records` and join its problems."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+    import pyarrow.csv as arrow
 
-    problems: dict[int, Problem] = {}
-    for name in rows.column_names:
-        if pa.types.is_temporal(rows[name].type):
-            whole = pa.int32() if pa.types.is_date32(rows[name].type) else pa.int64()
-            far = pc.greater_equal(pc.abs(pc.cast(rows[name], whole)), np.iinfo(whole.to_pandas_dtype()).max)
-            for line in rows[LINE_NUMBER].filter(far).to_pylist():
-                problems.setdefault(line, (name, f"The value of {name} is no day."))
-    return problems
+    dialect = layout.dialect
+    names = [str(place) for place in range(width)]
+    if not records.starts:
+        return pa.table({name: pa.array([], pa.string()) for name in names})
+    refused: dict[int, Problem] = {}
+
+    def refuse(row: Any) -> str:
+        # The first column that is missing, where the file's columns are the declared ones.
+        short = row.actual_columns < width == len(layout.names)
+        column = layout.names[row.actual_columns] if short else None
+        refused[row.number - 1 - skip] = (column, f"Found {row.actual_columns} fields, expected {width}.")
+        return "skip"
+
+    try:
+        table = arrow.read_csv(
+            text,
+            # One thread, because only then a refused row has a number.
+            arrow.ReadOptions(
+                use_threads=False, block_size=8 * LONGEST_RECORD, skip_rows=skip,
+                column_names=names,
+            ),
+            arrow.ParseOptions(
+                delimiter=dialect.delimiter, quote_char=dialect.quote or False, newlines_in_values=True,
+                ignore_empty_lines=False, invalid_row_handler=refuse,
+            ),
+            arrow.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), check_utf8=False,
+                strings_can_be_null=True, null_values=list(dialect.null_values),
+            ),
+        )  # fmt: skip
+    except pa.ArrowInvalid as error:
+        raise SourceError(f"{text}: cannot be read as CSV: {first_line(error)}") from None
+    for place, why in refused.items():
+        records.problems[records.starts[place]] = why
+    records.starts = [start for place, start in enumerate(records.starts) if place not in refused]
+    return table
 
 
-def with_raw(path: Path, errors: dict[int, Problem]) -> list[Reject]:
-    """Add the text of their lines to problems, in the file's order; bytes that are no UTF-8 are escaped."""
-    if not errors:
+def _with_raw(text: Path, records: Records, problems: dict[int, Problem]) -> list[Reject]:
+    """Add their texts to problems, in the file's order; bytes that are no UTF-8 are escaped."""
+    if not problems:
         return []
-    with path.open("rb") as stream:
-        raw = {n: line.rstrip(b"\r\n")[:LONGEST_RAW] for n, line in enumerate(stream, 1) if n in errors}
+    wanted = {start + n: start for start in problems for n in range(records.spans.get(start, 1))}
+    raw = dict.fromkeys(problems, b"")
+    with text.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            if (start := wanted.get(number)) is not None:
+                raw[start] += line[:LONGEST_RAW]
+    texts = {start: record.rstrip(b"\r\n")[:LONGEST_RAW] for start, record in raw.items()}
     return [
-        Reject(n, *errors[n], raw[n].decode("utf-8", "backslashreplace").replace("\0", r"\x00")) for n in sorted(errors)
+        Reject(n, *problems[n], texts[n].decode("utf-8", "backslashreplace").replace("\0", r"\x00"))
+        for n in sorted(problems)
     ]

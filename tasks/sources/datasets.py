@@ -12,7 +12,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tasks.errors import SpecError
-from tasks.sources.csv_files import LINE_NUMBER, Layout
+from tasks.sources.layout import ColumnType, Dialect, Layout
+from tasks.sources.readers import Format, format_of
+from tasks.sources.rejects import LINE_NUMBER
 from tasks.spec.explain import explain
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.values import Day as CalendarDay
@@ -21,7 +23,6 @@ from tasks.spec.yaml_lines import nearest, read_document
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 LAST_DAY = date(2999, 12, 31)
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-ColumnType = Literal["VARCHAR", "BOOLEAN", "INTEGER", "BIGINT", "DOUBLE", "DATE", "TIMESTAMP"]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 _DAY_TYPES = {"epoch_seconds": "BIGINT", "epoch_milliseconds": "BIGINT", "timestamp": "TIMESTAMP", "date": "DATE"}
 
@@ -33,8 +34,10 @@ class _Part(BaseModel):
 class Column(_Part):
     """A column of a file."""
 
-    header: str = Field(description="Name in the file's header, spelled as there.")
     name: Name = Field(description="Name in the landing.")
+    header: str | None = Field(
+        default=None, description="Name in the file: of its header, its parquet column, its JSON key; `name` if absent."
+    )
     type: ColumnType = Field(description="DuckDB type; a line whose value is none is rejected.")
 
 
@@ -48,14 +51,17 @@ class Day(_Part):
 class Table(_Part):
     """A table: one file per day, one file for all days, or one file without days."""
 
-    file: str = Field(description="`{ds}.csv` for a file per day, or the name of the only file.")
+    file: str = Field(
+        description="`{ds}.csv` for a file per day, or the name of the only file; `*` for several: `{ds}/*.csv.gz`. "
+        "Its end tells the format: .jsonl and .ndjson are JSON lines, .parquet is parquet, others are CSV; .gz and "
+        ".zst behind it are unpacked."
+    )
     day: Day | None = Field(default=None, description="How the only file is split into days.")
     static: bool = Field(default=False, description="The only file has no days: it lands on the first day.")
     changes: bool = Field(
         default=False, description="Its rows say what users or items are from then on: all count, however old."
     )
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(default=",", description="One character.")
-    timestamp_format: str | None = Field(default=None, description="strptime format if not ISO 8601.")
+    dialect: Dialect = Field(default=Dialect(), description="How its text is written; see `dialect` of the data set.")
     columns: Annotated[tuple[Column, ...], Field(min_length=1)] = Field(description="In the file's order.")
 
     @model_validator(mode="after")
@@ -70,6 +76,9 @@ class Table(_Part):
         # Both are taken: the line that a row was read from, and the day of its partition.
         if len(set(names)) < len(names) or {LINE_NUMBER, "ds"} & set(names):
             raise ValueError(f"columns: names must differ, and none may be `{LINE_NUMBER}` or `ds`")
+        headers = [column.header or column.name for column in self.columns]
+        if self.dialect.header and len(set(headers)) < len(headers):
+            raise ValueError("columns: two have the same header")
         if self.day is not None:
             types = {column.name: column.type for column in self.columns}
             expected = _DAY_TYPES[self.day.unit]
@@ -86,15 +95,9 @@ class Table(_Part):
         return "{ds}" in self.file
 
     @property
-    def layout(self) -> Layout:
-        """How the file is written."""
-        return Layout(
-            header=tuple(column.header for column in self.columns),
-            names=tuple(column.name for column in self.columns),
-            types=tuple(column.type for column in self.columns),
-            delimiter=self.delimiter,
-            timestamp_format=self.timestamp_format,
-        )
+    def format(self) -> Format:
+        """Of its files."""
+        return format_of(self.file)
 
 
 class Closed(_Part):
@@ -130,7 +133,18 @@ class Dataset(_Part):
     first_day: CalendarDay = Field(description="No data before this day; static tables land on it.")
     last_day: CalendarDay = Field(default=LAST_DAY, description="No data after this day.")
     closed: Closed = Field(default=Closed(), description="Days that have no file.")
+    dialect: Dialect = Field(default=Dialect(), description="How the text of its tables' files is written.")
     tables: Annotated[dict[Name, Table], Field(min_length=1)] = Field(description="By name.")
+
+    def layout(self, table: str) -> Layout:
+        """How the files of a table are written."""
+        declared = self.tables[table]
+        return Layout(
+            header=tuple(column.header or column.name for column in declared.columns),
+            names=tuple(column.name for column in declared.columns),
+            types=tuple(column.type for column in declared.columns),
+            dialect=self.dialect.with_keys_of(declared.dialect),
+        )
 
 
 def load_dataset(name: str, folder: Path = TRANSFORMS / "datasets") -> Dataset:

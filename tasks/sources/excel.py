@@ -17,7 +17,8 @@ from typing import IO
 from xml.etree import ElementTree
 
 from tasks.errors import SourceError
-from tasks.sources.datasets import Dataset, Download, Table
+from tasks.sources.datasets import Dataset, Download
+from tasks.sources.layout import Layout
 
 _SHEET = "xl/worksheets/sheet1.xml"
 _STRINGS = "xl/sharedStrings.xml"
@@ -33,30 +34,30 @@ def write_days(archive: Path, dataset: Dataset, folder: Path) -> int:
         SourceError: the archive or the workbook is not what the data set declares.
     """
     home = dataset.download
-    tables = [table for table in dataset.tables.values() if table.daily]
+    tables = [name for name, table in dataset.tables.items() if table.daily]
     if home is None or len(tables) != 1:
         raise SourceError(f"data set {dataset.name}: expected `download` and one table with a file per day")
     try:
         with zipfile.ZipFile(archive) as outer:
             inner = io.BytesIO(outer.read(home.workbook))
         with zipfile.ZipFile(inner) as workbook:
-            days, rows = _split(workbook, tables[0], home)
+            days, rows = _split(workbook, dataset.layout(tables[0]), home)
     except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, ValueError, IndexError) as error:
         raise SourceError(
             f"{archive}: cannot read {home.workbook!r} in it ({error}); expected an Excel workbook with the "
-            f"columns {', '.join(tables[0].layout.header)}; export its sheet to CSV files per day by hand"
+            f"columns {', '.join(dataset.layout(tables[0]).header)}; export its sheet to CSV files per day by hand"
         ) from None
     if rows != home.rows:
         raise SourceError(f"{archive}: found {rows} rows in {home.workbook!r}, expected {home.rows}")
     for day, text in days.items():
-        path = folder / tables[0].file.replace("{ds}", day)
+        path = folder / dataset.tables[tables[0]].file.replace("{ds}", day)
         path.write_text(text.getvalue(), encoding="utf-8", newline="")
     return len(days)
 
 
-def _split(workbook: zipfile.ZipFile, table: Table, home: Download) -> tuple[dict[str, io.StringIO], int]:
+def _split(workbook: zipfile.ZipFile, layout: Layout, home: Download) -> tuple[dict[str, io.StringIO], int]:
     strings = _shared_strings(workbook)
-    header = table.layout.header
+    header = layout.header
     key, count = header.index(home.day), 0
     days: dict[str, io.StringIO] = {}
     with workbook.open(_SHEET) as sheet:
@@ -66,7 +67,7 @@ def _split(workbook: zipfile.ZipFile, table: Table, home: Download) -> tuple[dic
                     # Its own text is not quoted: whatever else may stand in a file is not for a message.
                     raise ValueError("its first row is another header")
                 continue
-            values = [_text(cell, kind) for cell, kind in zip(cells, table.layout.types, strict=True)]
+            values = [_text(cell, kind) for cell, kind in zip(cells, layout.types, strict=True)]
             day = values[key][:10]
             if day not in days:
                 days[day] = io.StringIO()

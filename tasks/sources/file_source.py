@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,20 @@ import numpy.typing as npt
 
 from tasks.errors import SourceError
 from tasks.runs.provenance import source_digest
-from tasks.sources.csv_files import LINE_NUMBER, REJECTS, Reject, read_csv, with_raw
 from tasks.sources.datasets import Dataset, Table
+from tasks.sources.readers import read_file
+from tasks.sources.rejects import LINE_NUMBER, REJECTS, Problem, Reject
+from tasks.sources.typed_values import SQL
 from tasks.store.files import digest, sha256_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+READING = (
+    "file_source", "readers", "layout", "rejects", "csv_files", "csv_lines", "json_lines", "parquet_files",
+    "typed_values",
+)  # fmt: skip
+"""Modules that decide what is read: a landed day is a function of them."""
 DAY = timedelta(days=1)
 EPOCH = date(1970, 1, 1)
 _PER_DAY = {"epoch_seconds": 86_400, "epoch_milliseconds": 86_400_000, "timestamp": 86_400_000_000, "date": 1}
@@ -68,43 +75,54 @@ class FileSource:
         Raises:
             SourceError: a file that should be there is not.
         """
-        names = self.dataset.tables if table == REJECTS else {table: self.dataset.tables[table]}
-        files = {name: self._file_digest(declared, day) for name, declared in names.items()}
-        shape = {name: declared.model_dump(mode="json") for name, declared in names.items()}
+        known = self.dataset
+        names = known.tables if table == REJECTS else {table: known.tables[table]}
+        files = {name: self._files_digest(declared, day) for name, declared in names.items()}
+        shape = {
+            name: [declared.model_dump(mode="json"), known.dialect.model_dump()] for name, declared in names.items()
+        }
         # The first day takes the static tables and the lines without a day: moving it moves them.
-        made_of = {"files": files, "tables": shape, "first": self.dataset.first_day, "reader": self._reader}
+        made_of = {"files": files, "tables": shape, "first": known.first_day, "reader": self._reader}
         if table == REJECTS:
             # A line whose day lies behind the last one is among those that could not be read.
-            made_of["last"] = self.dataset.last_day
+            made_of["last"] = known.last_day
         return digest(made_of)
 
     @cached_property
     def _reader(self) -> str:
-        return source_digest("sources.file_source", "sources.csv_files")
+        statements = {path.name: sha256_file(path) for path in sorted(SQL.glob("*.sql"))}
+        return digest([source_digest(*(f"sources.{module}" for module in READING)), statements])
 
-    def _file_digest(self, table: Table, day: date) -> str | None:
-        path = self._file(table, day)
-        if path is None:
+    def _files_digest(self, table: Table, day: date) -> str | None:
+        paths = self._files(table, day)
+        if paths is None:
             return None
-        if path not in self._sha256:
-            # One file for all days is asked for once a day; it cannot change while one source object lives.
-            self._sha256[path] = sha256_file(path)
-        return self._sha256[path]
+        for path in paths:
+            if path not in self._sha256:
+                # A file for all days is asked for once a day; it cannot change while one source object lives.
+                self._sha256[path] = sha256_file(path)
+        if "*" not in table.file:
+            return self._sha256[paths[0]]
+        return digest([[str(path.relative_to(self.folder)), self._sha256[path]] for path in paths])
 
-    def _file(self, table: Table, day: date) -> Path | None:
-        """Locate the file a table's day is in; None for a closed day."""
+    def _files(self, table: Table, day: date) -> list[Path] | None:
+        """Locate the files a table's day is in, in the order of their names; None for a closed day."""
         if not self.folder.is_dir():
             raise SourceError(
                 f"{self.folder}: no such folder; expected the files of {self.name} "
                 f"({', '.join(one.file for one in self.dataset.tables.values())}); give the folder with --data "
                 f"or MATINEE_DATA_{self.name.upper()}"
             )
-        path = self.folder / table.file.replace("{ds}", day.isoformat())
-        if path.is_file():
+        name = table.file.replace("{ds}", day.isoformat())
+        found = self.folder.glob(name) if "*" in name else [self.folder / name]
+        paths = sorted(path for path in found if path.is_file())
+        for path in paths:
             # A link could let a file from anywhere be landed, and its content quoted in reports.
             if not path.resolve().is_relative_to(self.folder.resolve()):
                 raise SourceError(f"{path}: a link that leads out of the folder of {self.name}; copy the file into it")
-            return path
+        if paths:
+            return paths
+        path = self.folder / name
         if not table.daily:
             raise SourceError(f"{path}: no such file; expected it in the folder of {self.name}")
         if self.dataset.closed.on(day):
@@ -137,25 +155,44 @@ class FileSource:
         first = day == self.dataset.first_day
         if table.day is not None:
             if name not in self._split:
-                path = self.folder / table.file
-                self._split[name] = split_days(self.dataset, table, path, *self._parse(table, day))
+                rows, rejects = self._parse(name, day)
+                self._split[name] = split_days(table, rows, rejects)
             return self._split[name].on(day), self._split[name].rejects if first else []
         if table.static and not first:
             return schema_of(table).empty_table(), []
-        return self._parse(table, day)
+        return self._parse(name, day)
 
-    def _parse(self, table: Table, day: date) -> tuple[pa.Table, list[Reject]]:
-        path = self._file(table, day)
-        if path is None:
-            return schema_of(table).empty_table(), []
-        rows, rejects = read_csv(path, table.layout, self._connection)
-        return rows.cast(schema_of(table)), rejects
+    def _parse(self, name: str, day: date) -> tuple[pa.Table, list[Reject]]:
+        """Read the files of a table's day; lines are counted on from file to file."""
+        import pyarrow as pa
+
+        table, layout = self.dataset.tables[name], self.dataset.layout(name)
+        judge = partial(dayless, self.dataset, table) if table.day else None
+        parts, rejects, before = [schema_of(table).empty_table()], list[Reject](), 0
+        for path in self._files(table, day) or []:
+            rows, refused = read_file(path, layout, self._connection, judge)
+            rows, refused = rows.cast(schema_of(table)), sorted(refused, key=lambda reject: reject.line)
+            if "*" in table.file:
+                rows, refused, before = _counted_on(rows, refused, before, path.relative_to(self.folder))
+            parts.append(rows)
+            rejects += refused
+        return pa.concat_tables(parts), rejects
 
     @cached_property
     def _connection(self) -> Any:
         from tasks.store.database import connect
 
         return connect(":memory:")
+
+
+def _counted_on(rows: pa.Table, rejects: list[Reject], before: int, place: Path) -> tuple[pa.Table, list[Reject], int]:
+    """Count the lines of a file on from those of the files before it: a line's number is one of its day."""
+    import pyarrow.compute as pc
+
+    at = rows.schema.get_field_index(LINE_NUMBER)
+    last = max(pc.max(rows[LINE_NUMBER]).as_py() or 0, rejects[-1].line if rejects else 0)
+    named = [replace(one, line=one.line + before, error=f"{place}, line {one.line}: {one.error}") for one in rejects]
+    return rows.set_column(at, LINE_NUMBER, pc.add(rows[LINE_NUMBER], before)), named, before + last
 
 
 @dataclass(frozen=True)
@@ -173,32 +210,40 @@ class Split:
         return self.rows.slice(first, end - first)
 
 
-def split_days(dataset: Dataset, table: Table, path: Path, rows: pa.Table, rejects: list[Reject]) -> Split:
-    """Give the rows of a file for all days to their UTC days.
+def split_days(table: Table, rows: pa.Table, rejects: list[Reject]) -> Split:
+    """Give the rows of files for all days, each of which has a day (`dayless`), to their UTC days."""
+    days = _days(table, rows)
+    # Stable: the rows of a day stay in the order of the file.
+    order = np.argsort(days, kind="stable")
+    return Split(rows.take(order), days[order], rejects)
 
-    Rows without a day, or with one outside of the data set's days, join the rejects.
-    """
+
+def dayless(dataset: Dataset, table: Table, rows: pa.Table) -> dict[int, Problem]:
+    """Find the rows without a day, or with one outside of the data set's days, by `line_number`."""
+    assert table.day is not None  # noqa: S101 - asked for tables that declare `day`
+    missing = rows[table.day.column].is_null().to_numpy()
+    days = _days(table, rows)
+    first, last = ((day - EPOCH).days for day in (dataset.first_day, dataset.last_day))
+    outside = ~missing & ((days < first) | (days > last))
+    problems: dict[int, Problem] = {}
+    for mask, why in ((missing, "is empty"), (outside, f"lies outside {dataset.first_day} to {dataset.last_day}")):
+        for line in rows[LINE_NUMBER].filter(mask).to_pylist():
+            problems[line] = (table.day.column, f"The row belongs to no day: {table.day.column} {why}.")
+    return problems
+
+
+def _days(table: Table, rows: pa.Table) -> npt.NDArray[np.int64]:
+    """Number the days of rows from 1970-01-01; 0 where there is none."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    assert table.day is not None  # noqa: S101 - callers split tables that declare `day`
+    assert table.day is not None  # noqa: S101 - see `dayless`
     column = rows[table.day.column]
     whole = pc.cast(column, pa.int32()) if table.day.unit == "date" else column
-    missing = column.is_null().to_numpy()
-    # Filled, because Arrow hands over integers with nulls as floats, which are exact up to 2^53 only; `missing`
-    # takes those rows out below. Floored, because an instant before 1970 belongs to the day before.
-    days = pc.fill_null(pc.cast(whole, pa.int64()), 0).to_numpy() // _PER_DAY[table.day.unit]
-    first, last = ((day - EPOCH).days for day in (dataset.first_day, dataset.last_day))
-    outside = ~missing & ((days < first) | (days > last))
-    errors: dict[int, tuple[str | None, str]] = {}
-    for mask, why in ((missing, "is empty"), (outside, f"lies outside {dataset.first_day} to {dataset.last_day}")):
-        for line in rows[LINE_NUMBER].filter(mask).to_pylist():
-            errors[line] = (table.day.column, f"The row belongs to no day: {table.day.column} {why}.")
-    kept = np.flatnonzero(~(missing | outside))
-    # Stable: the rows of a day stay in the order of the file.
-    order = kept[np.argsort(days[kept], kind="stable")]
-    everything = sorted([*rejects, *with_raw(path, errors)], key=lambda reject: reject.line)
-    return Split(rows.take(order), days[order], everything)
+    # Filled, because Arrow hands over integers with nulls as floats, which are exact up to 2^53 only. Floored,
+    # because an instant before 1970 belongs to the day before.
+    days: npt.NDArray[np.int64] = pc.fill_null(pc.cast(whole, pa.int64()), 0).to_numpy() // _PER_DAY[table.day.unit]
+    return days
 
 
 def schema_of(table: Table) -> pa.Schema:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from tasks.errors import LandingError
 from tasks.runs.narration import amounts, counting, say, warn
-from tasks.sources.csv_files import REJECTS
 from tasks.sources.registry import open_source
+from tasks.sources.rejects import REJECTS
 from tasks.sources.source import Source
 from tasks.store.atomic import locked
 from tasks.store.files import Home, digest

@@ -19,7 +19,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.sources.csv_files import LINE_NUMBER, REJECTS
+from tasks.sources.rejects import LINE_NUMBER, REJECTS
 from tasks.store.atomic import atomic_dir
 from tasks.store.database import memory
 from tasks.store.files import Home, checked_file, digest, sha256_file, write_digests

@@ -26,8 +26,8 @@ from tasks.quarantine.rejected_rows import (
 )
 from tasks.quarantine.revalidate import rows_as_json
 from tasks.runs.run import Run
-from tasks.sources.csv_files import REJECTS
 from tasks.sources.land import land_range, open_source
+from tasks.sources.rejects import REJECTS
 from tasks.sources.released_rows import releases_of
 from tasks.spec.load import load_spec
 from tasks.store.files import Home
@@ -230,7 +230,7 @@ def test_show_says_what_a_row_says_and_why_it_was_rejected(shop: Shop) -> None:
     said = " ".join(shop.call("show", "--as-of", "2011-01-04")[1].split())
     assert "lines: no_customer The line names no customer" in said
     assert "customer_id null" in said
-    assert "Could not convert string" in said
+    assert "expected a whole number" in said
     assert "2 of 6 rows; --limit shows more" in " ".join(shop.call("show", "--limit", "2")[1].split())
 
 

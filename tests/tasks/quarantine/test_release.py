@@ -25,8 +25,8 @@ from tasks.quarantine.rejected_rows import (
 )
 from tasks.quarantine.release import propose_rows, propose_rule, release
 from tasks.runs.run import Run
-from tasks.sources.csv_files import REJECTS
 from tasks.sources.land import land_step, open_source, read_manifests
+from tasks.sources.rejects import REJECTS
 from tasks.store.files import Home
 from tests.copied_transforms import copied_transforms, edit
 from tests.tasks.handmade import spec_of

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import SourceError
-from tasks.sources.csv_files import Layout, read_csv
+from tasks.sources.csv_files import read_csv
+from tasks.sources.layout import Dialect, Layout
 from tasks.store.database import connect
 
 LAYOUT = Layout(("Id", "Name", "At"), ("id", "name", "at"), ("INTEGER", "VARCHAR", "TIMESTAMP"))
@@ -55,7 +56,11 @@ def test_bad_dates_and_numbers_are_rejected_with_their_reason_and_raw_line(csv: 
     assert [(line, column, raw) for line, column, _, raw in rejects] == [
         (2, "at", "1,a,31/12/2020"), (3, "id", "foo,b,"), (4, "id", "99999999999,c,"),
     ]  # fmt: skip
-    assert "Could not convert string \"31/12/2020\" to 'TIMESTAMP WITH TIME ZONE'" in rejects[0][2]
+    assert [error for _, _, error, _ in rejects] == [
+        "Found '31/12/2020', expected a time from the year 1000 to 2999, written as YYYY-MM-DD….",
+        "Found 'foo', expected a whole number from -2147483648 to 2147483647.",
+        "Found '99999999999', expected a whole number from -2147483648 to 2147483647.",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +90,7 @@ def test_times_that_do_not_exist_are_rejected(csv: Path, text: str) -> None:
     rows, rejects = read(csv, HEADER + f"1,a,{text}\n2,b,\n".encode())
     assert [row[0] for row in rows] == [2]
     assert [(line, column) for line, column, _, _ in rejects] == [(2, "at")]
-    assert "Could not convert string" in rejects[0][2]
+    assert rejects[0][2].startswith(f"Found {text!r}, expected a time")
 
 
 @pytest.mark.parametrize("kind", ["TIMESTAMP", "DATE"])
@@ -94,7 +99,8 @@ def test_a_time_without_end_is_rejected(csv: Path, kind: str) -> None:
     rows, rejects = read(csv, HEADER + b"x,a,\n1,b,infinity\n2,c,-infinity\n3,d,2020-01-01\n4,e,\n", layout)
     assert [row[0] for row in rows] == [3, 4]
     assert [(line, column) for line, column, _, _ in rejects] == [(2, "id"), (3, "at"), (4, "at")]
-    assert rejects[1][2:] == ("The value of at is no day.", "1,b,infinity")
+    assert rejects[1][2].startswith("Found 'infinity', expected a")
+    assert rejects[1][3] == "1,b,infinity"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +111,7 @@ def test_a_time_without_end_is_rejected(csv: Path, kind: str) -> None:
     ],
 )
 def test_a_format_may_have_an_offset(csv: Path, form: str, text: str, utc: str) -> None:
-    layout = Layout(LAYOUT.header, LAYOUT.names, LAYOUT.types, timestamp_format=form)
+    layout = Layout(LAYOUT.header, LAYOUT.names, LAYOUT.types, Dialect(timestamps=(form,)))
     rows, rejects = read(csv, HEADER + f"1,a,{text}\n2,b,2020-03-29T01:30:00+02:00\n".encode(), layout)
     assert [str(row[2]) for row in rows] == [utc]
     assert [line for line, *_ in rejects] == [3]
@@ -115,7 +121,9 @@ def test_lines_with_other_columns_and_empty_lines_are_rejected(csv: Path) -> Non
     rows, rejects = read(csv, HEADER + b"1,a\n1,2,,4\n\n5,e,\n")
     assert rows == [(5, "e", None, 5)]
     assert [(line, raw) for line, _, _, raw in rejects] == [(2, "1,a"), (3, "1,2,,4"), (4, "")]
-    assert "Expected Number of Columns: 3 Found: 2" in rejects[0][2]
+    assert [error for _, _, error, _ in rejects] == [
+        "Found 2 fields, expected 3.", "Found 4 fields, expected 3.", "The line is empty.",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("broken", [b'1,"a,', b'1, "a,', b'1,"a"x,', b'1,x"y,"z', b'1,"a"",'])
@@ -154,7 +162,10 @@ def test_a_line_without_end_is_rejected(csv: Path) -> None:
         (b"Id,At,Name\n", r"\(the order differs\)"),
         (b"1,a,2020-01-01\n", r"\(missing: Id, Name, At; field 1 is not declared; field 2 is not declared; field 3"),
         (bytes(range(256)), r"not UTF-8 text: byte 0x00 at column 1 of line 1; expected the header Id,Name,At"),
-        ("Id,Name,At\n".encode("utf-16"), r"not UTF-8 text: byte 0xff at column 1 of line 1"),
+        ("Id,Name,At\n".encode("utf-16"), r"begins as UTF-16 does; declare `dialect: \{encoding: utf-16\}`"),
+        (b"\x1f\x8b\x08" + bytes(9), r"compressed; declare it by its name, which must end in .gz or .zst, or unpack"),
+        (b"Id,Name,At\r1,a,\r", r"line 1 has carriage returns within it: lines seem to end in CR alone"),
+        (b"Id,Name,At,\n", r"\(field 4 is without a name \(a delimiter at the line's end\?\); `dialect: \{others: ign"),
         (b"PK\x03\x04" + bytes(50), r"not UTF-8 text: byte 0x00 at column 5 of line 1"),
     ],
 )
@@ -194,7 +205,11 @@ def test_every_line_is_a_row_or_a_reject(lines: list[bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         content = HEADER + b"".join(line + b"\n" for line in lines)
         rows, rejects = read(Path(folder) / "a.csv", content)
-    numbers = sorted([row[-1] for row in rows] + [reject[0] for reject in rejects])
-    assert numbers == list(range(2, len(lines) + 2))
+    # A field in quotes may hold line breaks: its record has all the lines up to the closing quote.
+    numbers = [row[-1] + n for row in rows for n in range(1 + (row[1] or "").count("\n"))]
+    numbers += [reject[0] + n for reject in rejects for n in range(1 + reject[3].count("\n"))]
+    assert sorted(numbers) == list(range(2, len(lines) + 2))
     good = [row[:2] for row, raw in ((row, lines[row[-1] - 2]) for row in rows) if raw == b"1,a,"]
-    assert good == [(1, "a")] * lines.count(b"1,a,"), "a good line is read whatever stands around it"
+    within = sum(reject[3].split("\n").count("1,a,") for reject in rejects)
+    within += sum((row[1] or "").split("\n").count("1,a,") for row in rows)
+    assert good == [(1, "a")] * (lines.count(b"1,a,") - within), "a good line is read unless quotes surround it"

@@ -1,0 +1,29 @@
+"""Records of a file that could not be read, and the column that says where a row was read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LINE_NUMBER = "line_number"
+LONGEST_RAW = 65_536
+REJECTS = "_rejects"
+"""Landed beside a source's tables: the records of its files that could not be read."""
+Problem = tuple[str | None, str]
+"""The column, if it is one column's fault, and what is wrong."""
+Judge = Callable[["pa.Table"], dict[int, Problem]]
+"""Finds further rows to reject, by `line_number`: those that belong to no day, say."""
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A record that could not be read; `line` counts from 1, a header being line 1."""
+
+    line: int
+    column: str | None
+    error: str
+    raw: str

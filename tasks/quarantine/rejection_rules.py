@@ -16,9 +16,10 @@ NO_SENTENCE = "Staging gives no reason beyond the rule's name."
 @cache
 def rules_of(staging: str, folder: Path = TRANSFORMS) -> dict[str, str]:
     """Map each rule to its sentence: `config.meta.rules` of `stg_rejected_rows` in the source's staging yml."""
-    # Lines that cannot be read never reach staging's SQL, so no yml can declare their rule.
+    # Rules of every source: of the reader, and of the macro that all staging models use.
     rules: dict[str, str] = {
         UNPARSEABLE: "The line does not fit the file's declaration; its error message says where.",
+        "sent_again": "A row with the same key came on an earlier day, and counts there (`unique_within`).",
     }
     for path in sorted((folder / "models" / "staging" / staging).glob("*.yml")):
         for model in read_document(path).value.get("models", []):

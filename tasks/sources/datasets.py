@@ -18,8 +18,10 @@ from tasks.sources.rejects import LINE_NUMBER
 from tasks.spec.explain import explain
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.values import Day as CalendarDay
+from tasks.spec.values import Days
 from tasks.spec.yaml_lines import nearest, read_document
 
+UNIQUE_WITHIN = 7
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 LAST_DAY = date(2999, 12, 31)
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -63,6 +65,14 @@ class Table(_Part):
     )
     dialect: Dialect = Field(default=Dialect(), description="How its text is written; see `dialect` of the data set.")
     columns: Annotated[tuple[Column, ...], Field(min_length=1)] = Field(description="In the file's order.")
+    key: tuple[Name, ...] = Field(
+        default=(), description="Columns that tell its rows apart, also those of other days: an event's id."
+    )
+    unique_within: Annotated[Days, Field(ge=1, le=90)] | None = Field(
+        default=None,
+        description="A row whose key came on one of so many days before is one that was sent again, and is refused; "
+        "`7d` for a table with a file per day and a key.",
+    )
 
     @model_validator(mode="after")
     def _is_one_kind(self) -> Table:
@@ -76,6 +86,10 @@ class Table(_Part):
         # Both are taken: the line that a row was read from, and the day of its partition.
         if len(set(names)) < len(names) or {LINE_NUMBER, "ds"} & set(names):
             raise ValueError(f"columns: names must differ, and none may be `{LINE_NUMBER}` or `ds`")
+        if (unknown := sorted(set(self.key) - set(names))) or len(set(self.key)) < len(self.key):
+            raise ValueError(f"key: found {', '.join(unknown) or 'a column twice'}, expected columns of the table")
+        if self.unique_within and not (self.key and self.daily):
+            raise ValueError("unique_within: expected a `key`, and a file per day ({ds})")
         headers = [column.header or column.name for column in self.columns]
         if self.dialect.header and len(set(headers)) < len(headers):
             raise ValueError("columns: two have the same header")
@@ -93,6 +107,11 @@ class Table(_Part):
     def daily(self) -> bool:
         """Whether there is a file per day."""
         return "{ds}" in self.file
+
+    @property
+    def looks_back(self) -> int:
+        """Days before a day whose rows tell whether its own were sent before; 0 if that is not asked."""
+        return (self.unique_within or UNIQUE_WITHIN) if self.key and self.daily else 0
 
     @property
     def format(self) -> Format:

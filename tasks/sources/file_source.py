@@ -17,6 +17,7 @@ from tasks.runs.provenance import source_digest
 from tasks.sources.datasets import Dataset, Table
 from tasks.sources.readers import read_file
 from tasks.sources.rejects import LINE_NUMBER, REJECTS, Problem, Reject
+from tasks.sources.sent_before import with_sent_before
 from tasks.sources.typed_values import SQL
 from tasks.store.files import digest, sha256_file
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 READING = (
     "file_source", "readers", "layout", "rejects", "csv_files", "csv_lines", "json_lines", "parquet_files",
-    "typed_values",
+    "typed_values", "sent_before",
 )  # fmt: skip
 """Modules that decide what is read: a landed day is a function of them."""
 DAY = timedelta(days=1)
@@ -45,6 +46,7 @@ class FileSource:
         self.entities = frozenset(name for name, table in dataset.tables.items() if table.static or table.changes)
         self._sha256: dict[Path, str] = {}
         self._split: dict[str, Split] = {}
+        self._kept_keys: dict[str, dict[date, pa.Table]] = {}
 
     def partitions(self, table: str, start: date, end: date) -> list[date]:
         """List the days of a table that a reader of [start, end] needs.
@@ -81,8 +83,15 @@ class FileSource:
         shape = {
             name: [declared.model_dump(mode="json"), known.dialect.model_dump()] for name, declared in names.items()
         }
+        earlier = {
+            name: [self._files_digest(declared, before) for before in self._days_before(declared, day)]
+            for name, declared in names.items()
+            if declared.looks_back
+        }
         # The first day takes the static tables and the lines without a day: moving it moves them.
         made_of = {"files": files, "tables": shape, "first": known.first_day, "reader": self._reader}
+        if earlier and table != REJECTS:
+            made_of["earlier"] = earlier
         if table == REJECTS:
             # A line whose day lies behind the last one is among those that could not be read.
             made_of["last"] = known.last_day
@@ -113,16 +122,14 @@ class FileSource:
                 f"({', '.join(one.file for one in self.dataset.tables.values())}); give the folder with --data "
                 f"or MATINEE_DATA_{self.name.upper()}"
             )
-        name = table.file.replace("{ds}", day.isoformat())
-        found = self.folder.glob(name) if "*" in name else [self.folder / name]
-        paths = sorted(path for path in found if path.is_file())
+        paths = self._found(table, day)
         for path in paths:
             # A link could let a file from anywhere be landed, and its content quoted in reports.
             if not path.resolve().is_relative_to(self.folder.resolve()):
                 raise SourceError(f"{path}: a link that leads out of the folder of {self.name}; copy the file into it")
         if paths:
             return paths
-        path = self.folder / name
+        path = self.folder / _name(table, day)
         if not table.daily:
             raise SourceError(f"{path}: no such file; expected it in the folder of {self.name}")
         if self.dataset.closed.on(day):
@@ -131,6 +138,11 @@ class FileSource:
             f"{path}: no file for {day:%A} {day}, and the day is not declared closed; get the file, or, if there "
             f"is none, add the day to `closed` in transforms/datasets/{self.name}.yaml"
         )
+
+    def _found(self, table: Table, day: date) -> list[Path]:
+        name = _name(table, day)
+        found = self.folder.glob(name) if "*" in name else [self.folder / name]
+        return sorted(path for path in found if path.is_file())
 
     def read(self, day: date, tables: Iterable[str]) -> dict[str, pa.Table]:
         """Read the rows of a day as one Arrow table each, in the order of the file.
@@ -160,7 +172,27 @@ class FileSource:
             return self._split[name].on(day), self._split[name].rejects if first else []
         if table.static and not first:
             return schema_of(table).empty_table(), []
-        return self._parse(name, day)
+        rows, rejects = self._parse(name, day)
+        if table.looks_back:
+            earlier = {before: self._keys(name, before) for before in self._days_before(table, day)}
+            rows = with_sent_before(rows, table.key, earlier, self._connection)
+        return rows, rejects
+
+    def _days_before(self, table: Table, day: date) -> list[date]:
+        """List the days whose files tell whether rows of a day were sent before."""
+        days = (day - n * DAY for n in range(table.looks_back, 0, -1))
+        # A day that was never delivered has sent nothing; that it is missing is said where it is landed itself.
+        return [one for one in days if one >= self.dataset.first_day and self._found(table, one)]
+
+    def _keys(self, name: str, day: date) -> pa.Table:
+        """Read the keys of a day; those of the last days are kept, because the next day asks for them again."""
+        table = self.dataset.tables[name]
+        kept = self._kept_keys.setdefault(name, {})
+        if day not in kept:
+            kept[day] = self._parse(name, day)[0].select(list(table.key))
+            for old in sorted(kept)[: -2 * table.looks_back]:
+                del kept[old]
+        return kept[day]
 
     def _parse(self, name: str, day: date) -> tuple[pa.Table, list[Reject]]:
         """Read the files of a table's day; lines are counted on from file to file."""
@@ -183,6 +215,10 @@ class FileSource:
         from tasks.store.database import connect
 
         return connect(":memory:")
+
+
+def _name(table: Table, day: date) -> str:
+    return table.file.replace("{ds}", day.isoformat())
 
 
 def _counted_on(rows: pa.Table, rejects: list[Reject], before: int, place: Path) -> tuple[pa.Table, list[Reject], int]:

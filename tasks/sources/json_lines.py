@@ -74,7 +74,11 @@ def _read_lines(
             continue
         if layout.dialect.others == "refuse":
             _check_keys(path, number, found, layout)
-        fields.append([_text(_value(found, key)) for key in layout.header])
+        values = [_text(_value(found, key)) for key in layout.header]
+        if (broken := next((place for place, text in enumerate(values) if _is_broken(text)), None)) is not None:
+            problems[number] = (layout.names[broken], "The value holds half a surrogate pair, which is no character.")
+            continue
+        fields.append(values)
         numbers.append(number)
     columns = zip(*fields, strict=True) if fields else [()] * len(layout.names)
     nulls = set(layout.dialect.null_values)
@@ -160,6 +164,10 @@ def _text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     return _written(value)
+
+
+def _is_broken(text: str | None) -> bool:
+    return text is not None and not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _written(value: Any) -> str:

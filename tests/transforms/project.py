@@ -47,6 +47,8 @@ class Warehouse:
         """Land the rows of a day; landing it again replaces it."""
         path = self.root / f"{table}-{day}-{len(list(self.root.glob('*.parquet')))}.parquet"
         types = {name: ARROW[kind] for name, kind in raw_columns(self.staging)[table].items()}
+        if any("sent_before" in row for row in rows):
+            types["sent_before"] = pa.date32()
         columns = [pa.array([row.get(name) for row in rows], kind) for name, kind in types.items()]
         parquet.write_table(pa.table(columns, names=list(types)), path)
         self.partitions[table, day] = path

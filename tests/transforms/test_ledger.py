@@ -65,3 +65,18 @@ def test_a_model_that_fails_leaves_its_old_rows_and_enters_nothing(warehouse: Ma
     assert ("impressions", "events", TUESDAY) in entered(shop)
     assert ("interactions", "events", TUESDAY) not in entered(shop)
     assert ("interactions", "events", MONDAY) in entered(shop)  # what it has is still what it says
+
+
+def test_a_row_that_an_earlier_day_has_sent_is_refused_by_its_rule(warehouse: Make) -> None:
+    """Its own fault goes first; a copy within the day is the copy of a row that counts."""
+    shop = warehouse("simulated")
+    shop.land("events", MONDAY, [play("ana", MONDAY)])
+    torn = {**play("cid", MONDAY), "user_id": None}
+    again = [{**row, "sent_before": MONDAY} for row in (play("ana", MONDAY), torn)]
+    shop.land("events", TUESDAY, [*again, play("bob", TUESDAY), {**play("eve", TUESDAY), "sent_before": None}])
+    assert shop.build([MONDAY, TUESDAY]) == []
+    assert shop.rows("select user_id, ds from interactions order by all") == [
+        ("ana", MONDAY), ("bob", TUESDAY), ("eve", TUESDAY),
+    ]  # fmt: skip
+    rejected = shop.rows("select rule, ds from rejected_rows order by all")
+    assert rejected == [("missing_id", TUESDAY), ("sent_again", TUESDAY)]

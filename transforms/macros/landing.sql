@@ -14,19 +14,17 @@
 {% macro duckdb__landing(table) -%}
     {%- set declared = graph.sources.values()
         | selectattr('source_name', 'equalto', 'landing') | selectattr('name', 'equalto', table) | first -%}
-    {%- set paths = run_query(
-        "select path from control.partitions where table_name = '" ~ table ~ "'"
-        ~ " and ds in (select ds from control.partitions where changed) order by ds"
-    ).columns[0].values() -%}
+    {%- set paths = landed_files(table) -%}
     (
         select
             {%- for column in declared.columns.values() %}
             cast({{ 'null' if not paths else 'files.' ~ adapter.quote(column.name) }} as {{ column.data_type }}) as {{ adapter.quote(column.name) }},
             {%- endfor %}
+            {{- ' files.sent_before,' if tells_sent_before(table) }}
             {{ 'cast(null as date)' if not paths else 'partitions.ds' }} as ds
         {%- if paths %}
         from read_parquet(
-            [{% for path in paths %}'{{ path | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor %}],
+            {{ path_list(paths) }},
             hive_partitioning = false, union_by_name = true, filename = '_landed_path'
         ) as files
         left join {{ source('control', 'partitions') }} as partitions
@@ -35,6 +33,33 @@
         where false
         {%- endif %}
     )
+{%- endmacro %}
+
+{#- Paths of a table's partitions that are to be loaded now. -#}
+{% macro landed_files(table) -%}
+    {{ return(run_query(
+        "select path from control.partitions where table_name = '" ~ table ~ "'"
+        ~ " and ds in (select ds from control.partitions where changed) order by ds"
+    ).columns[0].values()) }}
+{%- endmacro %}
+
+{#- Whether the rows of a table say which earlier day sent their key: those of a data set that declares one. -#}
+{% macro tells_sent_before(table) -%}
+    {%- if not execute or source('landing', table).is_cte -%}
+        {{- return(false) -}}
+    {%- endif -%}
+    {{- return(adapter.dispatch('tells_sent_before')(table)) -}}
+{%- endmacro %}
+
+{% macro duckdb__tells_sent_before(table) -%}
+    {%- set paths = landed_files(table) -%}
+    {{- return(paths and run_query(
+        "select count(*) from parquet_schema(" ~ path_list(paths) ~ ") where name = 'sent_before'"
+    ).columns[0].values()[0] > 0) -}}
+{%- endmacro %}
+
+{% macro path_list(paths) -%}
+    [{% for path in paths %}'{{ path | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor %}]
 {%- endmacro %}
 
 {#- The days whose rows a per-day model clears and loads again. -#}

@@ -2,7 +2,8 @@
 
 {#- CTEs up to `ruled`: the landed rows of a table with the first rule that each breaks, null if none. The call's body
     is a `case` over the landed columns that names the rule a row breaks by itself; rows that pass it are held against
-    the others of their day, so that exact copies and (with `id`) other rows of the same id are rejected, all but one.
+    the others: those that an earlier day has sent (of a table with a `key`), exact copies within their day, and (with
+    `id`) other rows of the same id are rejected, all but one.
 
     table: of the landing. columns: all of the landed ones. id: column that must tell the rows of a day apart.
     order_by: which of equal rows comes first. derived: columns that the body and the model need, by name. -#}
@@ -33,6 +34,7 @@
             *,
             case
                 when fault is not null then fault
+                {{- " when sent_before is not null then 'sent_again'" if tells_sent_before(table) }}
                 when copy > 1 then 'exact_duplicate'
                 {{- " when version > 1 then 'repeated_id'" if id }}
             end as rule

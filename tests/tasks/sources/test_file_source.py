@@ -255,3 +255,90 @@ def test_movielens_ratings_are_split_into_days(tmp_path: Path) -> None:
     )
     everything = source._split["ratings"]
     assert everything.rows.num_rows + len(everything.rejects) == len(raw) == 100_836
+
+
+# ------------------------------------------------------------------- several files, and rows that are sent again
+
+EVENTS = """
+name: events
+description: Events.
+first_day: 2020-01-01
+tables:
+  events:
+    file: "{ds}/*.csv"
+    key: [id]
+    unique_within: 2d
+    columns:
+      - {name: id, type: VARCHAR}
+      - {name: value, type: INTEGER}
+"""
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> FileSource:
+    folder = tmp_path / "files"
+    for day, name, lines in (
+        (1, "a", "1,1\n2,2\n"), (2, "b", "2,2\n3,3\n"), (2, "a", "4,4\n5,x\n"), (3, "a", "1,1\n4,9\n,7\n"),
+        (5, "a", "2,2\n,7\n"),
+    ):  # fmt: skip
+        (folder / f"2020-01-0{day}").mkdir(parents=True, exist_ok=True)
+        (folder / f"2020-01-0{day}" / f"{name}.csv").write_text(f"id,value\n{lines}")
+    return FileSource(dataset(tmp_path, EVENTS), folder)
+
+
+def test_the_files_of_a_day_are_read_in_the_order_of_their_names(events: FileSource) -> None:
+    read = events.read(date(2020, 1, 2), ["events", "_rejects"])
+    assert [(row["id"], row["line_number"]) for row in read["events"].to_pylist()] == [("4", 2), ("2", 5), ("3", 6)]
+    (reject,) = read["_rejects"].to_pylist()
+    assert (reject["line"], reject["raw"]) == (3, "5,x")
+    assert reject["error"].startswith("2020-01-02/a.csv, line 3: Found 'x', expected a whole number")
+
+
+def test_a_row_tells_the_last_day_that_sent_its_key(events: FileSource) -> None:
+    def told(day: int) -> list[tuple[str | None, int | None]]:
+        rows = events.read(date(2020, 1, day), ["events"])["events"].to_pylist()
+        return [(row["id"], row["sent_before"] and row["sent_before"].day) for row in rows]
+
+    assert told(1) == [("1", None), ("2", None)]
+    assert told(2) == [("4", None), ("2", 1), ("3", None)]
+    assert told(3) == [("1", 1), ("4", 2), (None, None)], "the window is two days long, and no key is equal to none"
+    assert told(5) == [("2", None), (None, None)]
+
+
+def test_days_land_the_same_in_any_order_and_again_when_a_day_before_them_changes(
+    events: FileSource, tmp_path: Path
+) -> None:
+    (events.folder / "2020-01-04").mkdir()
+    (events.folder / "2020-01-04" / "a.csv").write_text("id,value\n")
+    days = [date(2020, 1, day) for day in range(1, 6)]
+    for name, order in (("a", days), ("b", days[::-1])):
+        for day in order:
+            land_range(FileSource(events.dataset, events.folder), Home(tmp_path / name), day, day)
+    landed = [
+        [(part.table, part.ds, part.sha256) for part in landed_for(events, Home(tmp_path / name), days[0], days[-1])]
+        for name in "ab"
+    ]
+    assert landed[0] == landed[1]
+    # The day that sent 1 first now does not: two days later it is new.
+    (events.folder / "2020-01-01" / "a.csv").write_text("id,value\n2,2\n")
+    land_range(FileSource(events.dataset, events.folder), Home(tmp_path / "a"), days[0], days[-1])
+    now = {(part.table, part.ds, part.sha256) for part in landed_for(events, Home(tmp_path / "a"), days[0], days[-1])}
+    assert {ds.day for _, ds, _ in now - set(landed[0])} == {1, 3}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("key: [id]", "key: [ID2]", "key"),
+        ("key: [id]", "key: [id, id]", "key: found a column twice"),
+        ("key: [id]\n", "\n", "unique_within: expected a `key`"),
+        ('file: "{ds}/*.csv"', "file: events.csv\n    static: true", "unique_within: expected a `key`, and a file per"),
+        ("unique_within: 2d", "unique_within: 200d", "unique_within"),
+        ("unique_within: 2d", "dialect: {decimal: ',', thousands: ','}", "decimal and thousands are both ','"),
+        ("unique_within: 2d", "dialect: {encoding: utf8mb4}", "encoding"),
+    ],
+)
+def test_a_declaration_that_makes_no_sense_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in EVENTS
+    with pytest.raises(SpecError, match=message):
+        dataset(tmp_path, EVENTS.replace(old, new))

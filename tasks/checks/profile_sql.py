@@ -30,10 +30,12 @@ SKETCH_ROWS = 5_000
 """Rows of a day whose keys (or values of a column) are kept to find them again on another day: the smallest hashes."""
 MIX_VALUES = 200
 OTHERS = "(others)"
-SAMPLED = ("median", "p05", "p95", "unreadable_rate")
+SAMPLED = ("median", "p05", "p95", "unreadable_rate", "null_word_rate")
 COUNTED = ("top_share", "mix")
 UNREADABLE = r"[\x{FFFD}\x{0080}-\x{009F}\x00-\x08\x0B\x0C\x0E-\x1F]|Ã[^\x00-\x7F]|â€|Â[\x{00A0}-\x{00BF}]"
 """A replacement or control character, or UTF-8 that was read as Latin-1 (`Ã©` for `é`)."""
+NULL_WORD = r"(?i)null|none|nan|nil|n/a|#n/a|<na>|undefined|\\N"
+"""What programs write where there is no value; as an id it would be somebody who does very much."""
 FLOATS = ("FLOAT", "DOUBLE")
 LANDED_COLUMN = "line_number"
 """Added by the landing, so no part of what a source said."""
@@ -91,6 +93,7 @@ class ColumnSql:
             "p95": f"quantile_cont({quoted}, 0.95)",
         }
         if self.kind == "VARCHAR":
+            aggregates["null_word_rate"] = f"count(*) filter (where regexp_full_match(trim({quoted}), '{NULL_WORD}'))"
             aggregates["unreadable_rate"] = f"count(*) filter (where regexp_matches({quoted}, '{UNREADABLE}'))"
         return aggregates
 

@@ -47,6 +47,7 @@ COLUMN_MEASURES = (
     "top_share",
     "not_finite_rate",
     "unreadable_rate",
+    "null_word_rate",
     "hours_to_end",
     *COMPARED_MEASURES,
 )

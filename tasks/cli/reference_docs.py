@@ -64,14 +64,17 @@ def _guide() -> str:
 
 def _pages() -> dict[str, str]:
     from engine.descriptor import descriptor_schema
+    from tasks.sources.datasets import Dataset
 
-    pipeline, descriptor = json_schema(), descriptor_schema()
+    pipeline, descriptor, dataset = json_schema(), descriptor_schema(), Dataset.model_json_schema()
     return {
         GUIDE.name: _guide(),
         "pipeline.schema.json": _json(pipeline),
         "descriptor.schema.json": _json(descriptor),
+        "dataset.schema.json": _json(dataset),
         "pipeline.md": HEAD + "# The pipeline file\n\n" + "\n".join(_reference(pipeline)),
         "descriptor.md": HEAD + "# The descriptor\n\n" + "\n".join(_reference(descriptor)),
+        "dataset.md": HEAD + "# The dataset file\n\n" + "\n".join(_reference(dataset)),
         "features.md": HEAD + "# The catalog of features\n\n" + "\n".join(_features()),
         "metrics.md": HEAD + "# The metrics\n\n" + "\n".join(_metrics()),
     }
@@ -92,7 +95,8 @@ def _reference(schema: dict[str, Any]) -> Iterator[str]:
         yield "| key | value | if absent | meaning |\n|---|---|---|---|"
         required = part.get("required", [])
         for key, value in part["properties"].items():
-            absent = "**required**" if key in required else f"`{json.dumps(value.get('default'))}`"
+            given = f"`{json.dumps(value['default'], ensure_ascii=False)}`" if "default" in value else "its own defaults"
+            absent = "**required**" if key in required else given
             meaning = " ".join(str(value.get("description", "")).split())
             yield f"| `{key}` | {_value_text(value)} | {absent} | {meaning} |"
         yield ""

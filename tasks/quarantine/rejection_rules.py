@@ -10,17 +10,20 @@ from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
 from tasks.spec.yaml_lines import read_document
 
+GENERAL_RULES = {
+    UNPARSEABLE: "The line does not fit the file's declaration; its error message says where.",
+    "sent_again": "A row with the same key came on an earlier day, and counts there (`unique_within`).",
+    "id_too_long": "An id of a user, an item or a request has more than 512 characters; none of them can be served.",
+    "value_too_large": "A number is beyond 1e15, so that sums of such numbers would leave what features can hold.",
+}
+"""Rules that no source's yml declares: of the reader, and of the macro that all staging models use."""
 NO_SENTENCE = "Staging gives no reason beyond the rule's name."
 
 
 @cache
 def rules_of(staging: str, folder: Path = TRANSFORMS) -> dict[str, str]:
     """Map each rule to its sentence: `config.meta.rules` of `stg_rejected_rows` in the source's staging yml."""
-    # Rules of every source: of the reader, and of the macro that all staging models use.
-    rules: dict[str, str] = {
-        UNPARSEABLE: "The line does not fit the file's declaration; its error message says where.",
-        "sent_again": "A row with the same key came on an earlier day, and counts there (`unique_within`).",
-    }
+    rules = dict(GENERAL_RULES)
     for path in sorted((folder / "models" / "staging" / staging).glob("*.yml")):
         for model in read_document(path).value.get("models", []):
             if model.get("name") == "stg_rejected_rows":

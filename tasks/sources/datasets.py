@@ -63,7 +63,7 @@ class Table(_Part):
     changes: bool = Field(
         default=False, description="Its rows say what users or items are from then on: all count, however old."
     )
-    dialect: Dialect = Field(default=Dialect(), description="How its text is written; see `dialect` of the data set.")
+    dialect: Dialect = Field(default_factory=Dialect, description="How its text is written; see `dialect` of the data set.")
     columns: Annotated[tuple[Column, ...], Field(min_length=1)] = Field(description="In the file's order.")
     key: tuple[Name, ...] = Field(
         default=(), description="Columns that tell its rows apart, also those of other days: an event's id."
@@ -151,8 +151,8 @@ class Dataset(_Part):
     download: Download | None = Field(default=None, description="Where `matinee download` gets it.")
     first_day: CalendarDay = Field(description="No data before this day; static tables land on it.")
     last_day: CalendarDay = Field(default=LAST_DAY, description="No data after this day.")
-    closed: Closed = Field(default=Closed(), description="Days that have no file.")
-    dialect: Dialect = Field(default=Dialect(), description="How the text of its tables' files is written.")
+    closed: Closed = Field(default_factory=Closed, description="Days that have no file.")
+    dialect: Dialect = Field(default_factory=Dialect, description="How the text of its tables' files is written.")
     tables: Annotated[dict[Name, Table], Field(min_length=1)] = Field(description="By name.")
 
     def layout(self, table: str) -> Layout:

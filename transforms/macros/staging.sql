@@ -6,8 +6,9 @@
     `id`) other rows of the same id are rejected, all but one.
 
     table: of the landing. columns: all of the landed ones. id: column that must tell the rows of a day apart.
-    order_by: which of equal rows comes first. derived: columns that the body and the model need, by name. -#}
-{% macro ruled(table, columns, id=none, order_by=none, derived={}) %}
+    order_by: which of equal rows comes first. derived: columns that the body and the model need, by name.
+    ids: columns that become ids of users, items or requests. values: columns that become numbers of interactions. -#}
+{% macro ruled(table, columns, id=none, order_by=none, derived={}, ids=[], values=[]) %}
     source as (
         select
             *
@@ -16,7 +17,18 @@
     ),
 
     judged as (
-        select *, {{ caller() }} as fault from source
+        select
+            *,
+            coalesce(
+                {{ caller() }}
+                {%- for column in ids %},
+                case when length({{ column }}) > {{ longest_id() }} then 'id_too_long' end
+                {%- endfor %}
+                {%- for column in values %},
+                case when not abs({{ column }}) <= {{ largest_value() }} then 'value_too_large' end
+                {%- endfor %}
+            ) as fault
+        from source
     ),
 
     compared as (
@@ -41,6 +53,12 @@
         from compared
     )
 {%- endmacro %}
+
+{#- Longer ids cannot be asked for when serving. -#}
+{% macro longest_id() %}512{% endmacro %}
+
+{#- Sums over windows of larger values would leave the range of the 32-bit floats that features are. -#}
+{% macro largest_value() %}1e15{% endmacro %}
 
 {#- The landed row as JSON, of rejected rows only. -#}
 {% macro rejected_row(columns) -%}

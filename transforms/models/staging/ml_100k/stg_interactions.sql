@@ -2,7 +2,9 @@
 
 {%- set columns = ['user_id', 'item_id', 'rating', '"timestamp"'] %}
 
-with {% call ruled('ratings', columns, derived={'rated_at': from_epoch_seconds('"timestamp"')}) %}
+{%- set derived = {'rated_at': from_epoch_seconds('"timestamp"')} %}
+
+with {% call ruled('ratings', columns, derived=derived, ids=['user_id', 'item_id'], values=['rating']) %}
     case
         when user_id is null or item_id is null then 'missing_id'
         when rating is null or rating not between 1 and 5 then 'impossible_value'

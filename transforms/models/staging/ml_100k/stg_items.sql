@@ -23,7 +23,7 @@
 } %}
 {%- set columns = ['item_id', 'title', 'released', 'video_released', 'url', 'unknown'] + genres.keys() | list %}
 
-with {% call ruled('films', columns, id='item_id') %}
+with {% call ruled('films', columns, id='item_id', ids=['item_id']) %}
     case
         when item_id is null then 'missing_id'
     end

@@ -2,7 +2,7 @@
 
 {%- set columns = ['user_id', 'age', 'gender', 'occupation', 'zip'] %}
 
-with {% call ruled('people', columns, id='user_id') %}
+with {% call ruled('people', columns, id='user_id', ids=['user_id']) %}
     case
         when user_id is null then 'missing_id'
         when age not between 1 and 120 then 'impossible_age'

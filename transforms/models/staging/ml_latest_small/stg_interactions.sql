@@ -2,7 +2,9 @@
 
 {%- set columns = ['userid', 'movieid', 'rating', '"timestamp"'] %}
 
-with {% call ruled('ratings', columns, derived={'rated_at': from_epoch_seconds('"timestamp"')}) %}
+{%- set derived = {'rated_at': from_epoch_seconds('"timestamp"')} %}
+
+with {% call ruled('ratings', columns, derived=derived, ids=['userid', 'movieid'], values=['rating']) %}
     case
         when userid is null or movieid is null then 'missing_id'
         when rating is null or rating not between 0.5 and 5 then 'impossible_value'

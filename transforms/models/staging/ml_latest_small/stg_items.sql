@@ -2,7 +2,7 @@
 
 {%- set columns = ['movieid', 'title', 'genres'] %}
 
-with {% call ruled('movies', columns) %}
+with {% call ruled('movies', columns, ids=['movieid']) %}
     case
         when movieid is null then 'missing_id'
     end

@@ -6,7 +6,9 @@
 
 {%- set derived = {'is_cancellation': "coalesce(invoice_no like 'C%', false)"} %}
 
-with {% call ruled('lines', columns, order_by='line_number', derived=derived) %}
+{%- set ids = ['customer_id', 'stock_code'] %}
+
+with {% call ruled('lines', columns, order_by='line_number', derived=derived, ids=ids, values=['quantity']) %}
     case
         when invoice_no is null or line_number is null then 'missing_id'
         when customer_id is null then 'no_customer'

@@ -2,7 +2,7 @@
 
 {%- set columns = ['item_id', 'item_feature_0', 'item_feature_1', 'item_feature_2', 'item_feature_3'] %}
 
-with {% call ruled('items', columns, id='item_id') %}
+with {% call ruled('items', columns, id='item_id', ids=['item_id']) %}
     case
         when item_id is null then 'missing_id'
     end

@@ -7,7 +7,7 @@
 
 {% for policy in ['random', 'bts'] %}
 (
-    with {% call ruled(policy, columns, id='log_id') %}
+    with {% call ruled(policy, columns, id='log_id', ids=['item_id']) %}
         case
             when log_id is null or item_id is null then 'missing_id'
             when {{ features | join(' is null or ') }} is null then 'missing_user'

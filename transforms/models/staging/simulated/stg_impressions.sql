@@ -4,7 +4,7 @@
     'impression_id', 'request_id', 'user_id', 'item_id', 'position', 'policy', 'propensity', 'shown_at', 'known_at'
 ] %}
 
-with {% call ruled('impressions', columns, id='impression_id') %}
+with {% call ruled('impressions', columns, id='impression_id', ids=['user_id', 'item_id', 'request_id']) %}
     case
         when impression_id is null or request_id is null or user_id is null or item_id is null then 'missing_id'
         when shown_at is null or known_at is null then 'missing_time'

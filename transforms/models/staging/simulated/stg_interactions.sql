@@ -2,7 +2,7 @@
 
 {%- set columns = ['event_id', 'user_id', 'item_id', 'kind', 'value', 'request_id', 'occurred_at', 'known_at'] %}
 
-with {% call ruled('events', columns, id='event_id') %}
+with {% call ruled('events', columns, id='event_id', ids=['user_id', 'item_id'], values=['value']) %}
     case
         when event_id is null or user_id is null or item_id is null then 'missing_id'
         when occurred_at is null or known_at is null then 'missing_time'

@@ -2,7 +2,7 @@
 
 {%- set columns = ['item_id', 'title', 'category', 'released_at', 'changed_at'] %}
 
-with {% call ruled('items', columns) %}
+with {% call ruled('items', columns, ids=['item_id']) %}
     case
         when item_id is null then 'missing_id'
         when released_at is null or changed_at is null then 'missing_time'

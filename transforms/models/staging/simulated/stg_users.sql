@@ -2,7 +2,7 @@
 
 {%- set columns = ['user_id', 'region', 'joined_at', 'plan', 'changed_at'] %}
 
-with {% call ruled('users', columns) %}
+with {% call ruled('users', columns, ids=['user_id']) %}
     case
         when user_id is null then 'missing_id'
         when joined_at is null or changed_at is null then 'missing_time'

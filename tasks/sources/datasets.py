@@ -37,7 +37,7 @@ class Column(_Part):
     """A column of a file."""
 
     name: Name = Field(description="Name in the landing.")
-    header: str | None = Field(
+    header: Annotated[str, Field(max_length=512, pattern=r"^[^\r\n\x00]*$")] | None = Field(
         default=None, description="Name in the file: of its header, its parquet column, its JSON key; `name` if absent."
     )
     type: ColumnType = Field(description="DuckDB type; a line whose value is none is rejected.")

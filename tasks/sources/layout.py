@@ -16,8 +16,13 @@ Encoding = Literal[
 ]  # fmt: skip
 ColumnType = Literal["VARCHAR", "BOOLEAN", "INTEGER", "BIGINT", "DOUBLE", "DATE", "TIMESTAMP"]
 ISO = "iso"
-_Mark = Annotated[str, Field(min_length=1, max_length=1, pattern=r"^[^\r\n\x00\ufeff]$")]
-_Format = Annotated[str, Field(min_length=2, max_length=64, pattern=r"^(iso|[^\x00]*%[^\x00]*)$")]
+# One byte, because that is what parsers of CSV take; a letter or a digit would stand in values, too.
+_Mark = Annotated[str, Field(min_length=1, max_length=1, pattern=r"^[\t !-/:-@\[-`{-~]$")]
+# The directives that DuckDB's strptime knows.
+_Format = Annotated[
+    str,
+    Field(max_length=64, pattern=r"^(iso|([^%\x00]*%(-?[dmyHIMSj]|[aAbBfgnpzZYGVuwUWcxX%]))+[^%\x00]*)$"),
+]
 
 
 class Dialect(BaseModel):

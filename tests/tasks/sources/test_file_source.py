@@ -336,6 +336,9 @@ def test_days_land_the_same_in_any_order_and_again_when_a_day_before_them_change
         ("unique_within: 2d", "unique_within: 200d", "unique_within"),
         ("unique_within: 2d", "dialect: {decimal: ',', thousands: ','}", "decimal and thousands are both ','"),
         ("unique_within: 2d", "dialect: {encoding: utf8mb4}", "encoding"),
+        ("unique_within: 2d", "dialect: {timestamps: ['%Q']}", r"timestamps.0: found '%Q', expected the form"),
+        ("unique_within: 2d", "dialect: {delimiter: é}", "delimiter: found 'é', expected the form"),
+        ("{name: id,", '{header: "a\\nb", name: id,', "header"),
     ],
 )
 def test_a_declaration_that_makes_no_sense_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -95,11 +95,14 @@ def _reference(schema: dict[str, Any]) -> Iterator[str]:
         yield "| key | value | if absent | meaning |\n|---|---|---|---|"
         required = part.get("required", [])
         for key, value in part["properties"].items():
-            given = f"`{json.dumps(value['default'], ensure_ascii=False)}`" if "default" in value else "its own defaults"
-            absent = "**required**" if key in required else given
+            absent = "**required**" if key in required else _default(value)
             meaning = " ".join(str(value.get("description", "")).split())
             yield f"| `{key}` | {_value_text(value)} | {absent} | {meaning} |"
         yield ""
+
+
+def _default(value: dict[str, Any]) -> str:
+    return f"`{json.dumps(value['default'], ensure_ascii=False)}`" if "default" in value else "its own defaults"
 
 
 def _value_text(value: dict[str, Any]) -> str:

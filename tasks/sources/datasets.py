@@ -63,7 +63,7 @@ class Table(_Part):
     changes: bool = Field(
         default=False, description="Its rows say what users or items are from then on: all count, however old."
     )
-    dialect: Dialect = Field(default_factory=Dialect, description="How its text is written; see `dialect` of the data set.")
+    dialect: Dialect = Field(default_factory=Dialect, description="How its text is written; goes first.")
     columns: Annotated[tuple[Column, ...], Field(min_length=1)] = Field(description="In the file's order.")
     key: tuple[Name, ...] = Field(
         default=(), description="Columns that tell its rows apart, also those of other days: an event's id."

@@ -105,9 +105,12 @@ def remove(each: Outlived) -> None:
     shutil.rmtree(hidden, ignore_errors=True)  # of an earlier removal that was killed
     if each.kind == "versions":
         # Before the folder goes: a version that is missing without this line is a fault (`matinee verify`).
-        with (each.path.parents[1] / REMOVED).open("a", encoding="utf-8") as stream:
+        with (each.path.parents[1] / REMOVED).open("ab+") as stream:
+            stream.seek(0)
+            # What a killed removal left of a line goes, or the next line would join it.
+            stream.truncate(stream.read().rfind(b"\n") + 1)
             removed = RemovedVersion(version=each.path.name, as_of=each.day)
-            stream.write(json.dumps(removed.to_json()) + "\n")
+            stream.write(json.dumps(removed.to_json()).encode() + b"\n")
     each.path.rename(hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 

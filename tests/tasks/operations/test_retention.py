@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.operations.retention import Outlived, outlived, remove, removed_versions
+from tasks.operations.retention import REMOVED, Outlived, outlived, remove, removed_versions
 from tasks.operations.verification.walk import verify
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
@@ -85,6 +85,16 @@ def test_what_was_removed_is_no_fault(home: Home) -> None:
     missing = [fault.place for fault in verify(home, [name]).faults if "its folder is not there" in fault.problem]
     assert missing == []
     assert not list(home.root.rglob(".removed-*"))
+
+
+def test_half_a_line_of_a_killed_removal_spoils_no_other(home: Home) -> None:
+    name = spec_of().name
+    first, second = outlived(kept(versions="15d"), home, TODAY)
+    remove(first)
+    with (home.registry(name) / REMOVED).open("a") as stream:
+        stream.write('{"versio')
+    remove(second)
+    assert removed_versions(home, name) == {"2026-03-01.aaaaaaaa", "2026-03-05.aaaaaaaa"}
 
 
 def test_a_removal_that_was_killed_is_finished_by_the_next(home: Home) -> None:

@@ -29,7 +29,10 @@ LOCK_SECONDS = 120
 class Alias(SealedRecord):
     """What an alias points at: the name, day and content digest of a version."""
 
-    REMEDY = "publish a day again, which moves the alias, or restore the file from a backup; see also `matinee verify`"
+    # Publishing reads the alias first, so that it never goes back: a damaged one has to be out of the way.
+    REMEDY = (
+        "publish the last day again once this file is removed, or restore it from a backup; see also `matinee verify`"
+    )
 
     version: PlainName
     as_of: date
@@ -228,13 +231,7 @@ def timeline(home: Home, pipeline: str) -> list[TimelineEvent]:
     # Read without the lock: a line that is still being written has no line end, and is left out.
     path = home.registry(pipeline) / "timeline.jsonl"
     if not path.exists():
-        # An alias moves after its line is written, so one without a timeline has lost it. Taken for an empty one, no
-        # version would have a champion to beat.
-        if aliases := sorted((home.registry(pipeline) / "aliases").glob("*.json")):
-            raise RegistryError(
-                f"{path}: missing, though {aliases[0]} points at a version that it must name; restore it from a "
-                "backup, or remove the alias and run the days again, oldest first; see also `matinee verify`"
-            )
+        _refuse_lost(home, pipeline, "missing")
         return []
     events, content = [], path.read_bytes()
     for number, line in numbered_lines(path):
@@ -245,7 +242,20 @@ def timeline(home: Home, pipeline: str) -> list[TimelineEvent]:
     if _lost_its_end(content):
         # Taken for one that was being written, the event would be gone: another version would be the champion.
         raise RegistryError(f"{path}:{len(events) + 1}: a line without its end; restore the file from a backup")
+    if not events:
+        _refuse_lost(home, pipeline, "without a line")
     return events
+
+
+def _refuse_lost(home: Home, pipeline: str, found: str) -> None:
+    # An alias moves after its line is written, so one without a timeline has lost it. Taken for an empty one, no
+    # version would have a champion to beat.
+    if aliases := sorted((home.registry(pipeline) / "aliases").glob("*.json")):
+        raise RegistryError(
+            f"{home.registry(pipeline) / 'timeline.jsonl'}: {found}, though {aliases[0]} points at a version that it "
+            "must name; restore it from a backup, or remove the alias and run the days again, oldest first; see also "
+            "`matinee verify`"
+        )
 
 
 def numbered_lines(path: Path) -> list[tuple[int, bytes]]:

@@ -201,6 +201,20 @@ def test_aliases_are_independent(home: Home) -> None:
     assert alias(home, "shop", "trial") == pointer("v11", "02-11")
 
 
+def test_what_is_said_to_do_about_a_damaged_alias_mends_it(home: Home) -> None:
+    move(home, "2026-02-28.aa", day("02-28"))
+    path = home.registry("shop") / "aliases" / "champion.json"
+    whole = path.read_bytes()
+    path.write_bytes(b"")
+
+    with pytest.raises(MatineeError, match="publish the last day again once this file is removed"):
+        move(home, "2026-02-28.aa", day("02-28"))
+
+    path.unlink()
+    move(home, "2026-02-28.aa", day("02-28"))
+    assert path.read_bytes() == whole
+
+
 def test_a_torn_line_of_the_timeline_is_named(home: Home) -> None:
     move(home, "v10", day("02-10"))
     path = home.registry("shop") / "timeline.jsonl"
@@ -272,6 +286,14 @@ def test_a_timeline_that_is_gone_is_no_empty_one(home: Home) -> None:
         timeline(home, "shop")
 
 
+@pytest.mark.parametrize("left", [b"", b"\0" * 100, b'{"ali'])
+def test_a_timeline_without_a_line_is_none_of_a_registry_where_nothing_was_published(home: Home, left: bytes) -> None:
+    move_alias(home, "shop", published("2026-03-01.aaaaaaaa", date(2026, 3, 1)))
+    (home.registry("shop") / "timeline.jsonl").write_bytes(left)
+    with pytest.raises(RegistryError, match=r"jsonl: without a line, though .*champion\.json points at a version"):
+        timeline(home, "shop")
+
+
 def test_no_flipped_bit_of_the_timeline_or_an_alias_is_another_event(home: Home) -> None:
     for number in (10, 11):
         move(home, f"v{number}", day(f"02-{number}"))
@@ -295,5 +317,6 @@ def test_the_last_event_is_not_lost_with_its_line_end(home: Home, bit: int) -> N
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1 << bit]))
     with pytest.raises(RegistryError, match=r"timeline\.jsonl:1: a line without its end; restore"):
         move(home, "v11", day("02-11"))
-    path.write_bytes(content[:-1])  # all but the end was written when the process died
+    path.write_bytes(content[:-1])  # all but the end was written, and the alias had not moved, when the process died
+    (home.registry("shop") / "aliases" / "champion.json").unlink()
     assert timeline(home, "shop") == []

@@ -64,12 +64,12 @@ DAMAGES: Damages = {
     "an alias of another shape": (lambda h: alias(h).write_text("[]"), r"champion\.json the whole file: found a list"),
     "an empty alias": (
         lambda h: alias(h).write_text(""),
-        r"champion\.json not valid JSON \(the file is empty\) \| publish a day again, which moves "
-        r"the alias, or restore",
+        r"champion\.json not valid JSON \(the file is empty\) \| publish the last day again once "
+        r"this file is removed, or restore it from a backup; see also `matinee verify`$",
     ),
     "an alias that leads out": (
         lambda h: rewrite(alias(h), version="../../../etc"),
-        r"champion\.json version: found '\.\./\.\./\.\./etc': expected a plain name.* \| publish a day again",
+        r"champion\.json version: found '\.\./\.\./\.\./etc': expected a plain name.* \| publish the last day again",
     ),
     "an alias is gone": (
         lambda h: alias(h).unlink(),

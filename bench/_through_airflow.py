@@ -24,7 +24,8 @@ from tasks.spec.load import load_shape
 from tasks.spec.project import pipeline_path
 from tasks.spec.windows import first_as_of
 from tasks.store.files import Home, contents, read_json, write_json
-from tasks.store.registry import alias, timeline
+from tasks.store.registry import alias
+from tasks.store.timeline import timeline
 
 PIPELINE = "streaming"
 DAY = timedelta(days=1)

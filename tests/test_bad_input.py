@@ -44,6 +44,7 @@ from tasks.sources.land import LandResult
 from tasks.spec.project import PROJECT
 from tasks.store import registry
 from tasks.store.files import Home, read_json
+from tasks.store.timeline import timeline
 from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, HEADER, SHOWN, Tiny, in_process, pipeline_file, shop, tree
 
 pytestmark = in_process
@@ -382,7 +383,7 @@ def test_a_full_disk_at_the_alias(bought: Tiny, tmp_path: Path, cli: Cli, monkey
     champion = registry.alias(home, "bought", "champion")
     assert champion is not None
     assert [champion.version] == list(tiny.versions)
-    assert len(registry.timeline(home, "bought")) == 1
+    assert len(timeline(home, "bought")) == 1
 
 
 def killed(tiny: Tiny, command: str, begun: Callable[[], bool]) -> None:

@@ -22,7 +22,8 @@ from tasks.publishing.results import PublishResult
 from tasks.runs.outcome import ReportResult
 from tasks.runs.run import Run
 from tasks.store.files import Home
-from tasks.store.registry import Alias, alias, timeline, version_dir
+from tasks.store.registry import Alias, alias, version_dir
+from tasks.store.timeline import timeline
 from tests.tiny_pipelines import CUSTOMERS, HEADER, PRODUCTS, Tiny, days, in_process, shop
 
 if TYPE_CHECKING:

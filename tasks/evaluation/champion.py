@@ -24,7 +24,8 @@ from tasks.spec.parts import BeatsGate, NotWorseGate, Rerank
 from tasks.spec.resolved_features import RetrievalRank
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
-from tasks.store.registry import TimelineEvent, content_of, timeline, version_dir
+from tasks.store.registry import version_dir
+from tasks.store.timeline import TimelineEvent, content_of, timeline
 
 if TYPE_CHECKING:
     from pathlib import Path

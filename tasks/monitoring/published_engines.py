@@ -10,7 +10,8 @@ from tasks.errors import MatineeError
 from tasks.monitoring.drift import SCORE
 from tasks.monitoring.serving_log import Answer
 from tasks.store.files import json_number
-from tasks.store.registry import content_of, version_dir
+from tasks.store.registry import version_dir
+from tasks.store.timeline import content_of
 
 if TYPE_CHECKING:
     from engine.ranking import Engine

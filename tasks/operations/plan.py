@@ -21,7 +21,7 @@ from tasks.runs.run import Run
 from tasks.sources.land import open_source, unlanded
 from tasks.spec.windows import labels_lookback, lookback
 from tasks.store.partitions import Partition
-from tasks.store.registry import verdict_on
+from tasks.store.timeline import verdict_on
 
 UNKNOWN = "unknown until it is landed"
 OTHER_CODE = "the SQL, the label or a library has changed since it was built"

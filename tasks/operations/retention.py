@@ -18,6 +18,7 @@ from tasks.spec.spec import Spec
 from tasks.store import registry, run_files
 from tasks.store.files import Home
 from tasks.store.records import PlainName, Record
+from tasks.store.timeline import timeline
 
 REMOVED = "removed.jsonl"
 
@@ -91,7 +92,7 @@ def _versions(spec: Spec, home: Home, first: date) -> list[Outlived]:
     old = [event for event in valid_versions(home, spec) if event.as_of < first]
     # The gate of the first day that is kept compares with the champion before it.
     needed |= {event.version for event in old[-1:]}
-    days = {event.version: event.as_of for event in registry.timeline(home, spec.name)}
+    days = {event.version: event.as_of for event in timeline(home, spec.name)}
     # A folder that the timeline does not name yet is being published.
     candidates = [(days[path.name], path) for path in (folder / "versions").glob("[!.]*") if path.name in days]
     return [

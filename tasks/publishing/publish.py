@@ -32,7 +32,8 @@ from tasks.runs.sql_lineage import sql_of
 from tasks.spec.populations import EVERYBODY_ELSE, slug
 from tasks.store.files import checked_file, digest
 from tasks.store.records import read_list
-from tasks.store.registry import TimelineEvent, add_version, move_alias, verdict_on, version_dir, withdraw
+from tasks.store.registry import add_version, move_alias, version_dir, withdraw
+from tasks.store.timeline import TimelineEvent, verdict_on
 from tasks.training.train import populations
 
 if TYPE_CHECKING:

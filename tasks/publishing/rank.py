@@ -11,7 +11,8 @@ from tasks.spec.load import load_spec
 from tasks.spec.project import pipeline_path
 from tasks.store.files import Home
 from tasks.store.home import existing_home
-from tasks.store.registry import alias, content_of, version_dir
+from tasks.store.registry import alias, version_dir
+from tasks.store.timeline import content_of
 
 
 def find_version(home: Home, pipeline: str, name: str, version: str | None) -> str:

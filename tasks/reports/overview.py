@@ -22,8 +22,9 @@ from tasks.runs.missed_days import MissedDays, missed_days
 from tasks.spec.load import load_shape
 from tasks.spec.project import pipeline_path
 from tasks.store.files import Home
-from tasks.store.registry import alias, timeline
+from tasks.store.registry import alias
 from tasks.store.run_files import attempts, days
+from tasks.store.timeline import timeline
 
 DEFAULT_DAYS = 90
 Summaries = Mapping[str, DaySummary]

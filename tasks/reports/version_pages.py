@@ -21,8 +21,9 @@ from tasks.reports.overview_days import latest_reported
 from tasks.reports.run_report_model import MetricPanel, by_metric
 from tasks.reports.svg_plots import Spans, plot_spans
 from tasks.store.files import Home, canonical_json, safe_name
-from tasks.store.registry import Alias, TimelineEvent, alias, timeline
+from tasks.store.registry import Alias, alias
 from tasks.store.run_files import attempts, optional
+from tasks.store.timeline import TimelineEvent, timeline
 
 MOST_METRICS = 3
 

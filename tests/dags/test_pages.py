@@ -133,7 +133,7 @@ def test_a_damaged_file_is_named_on_a_page(visit: Any, home: Home) -> None:
     answer = visit("/pages/streaming/champion.html")
 
     assert answer.status_code == 500
-    assert "timeline.jsonl:1: a torn line; restore the file from a backup" in answer.text
+    assert "timeline.jsonl:1: a torn line, expected an event of the timeline; restore timeline.jsonl" in answer.text
 
 
 def test_dbts_page_is_made_in_the_background_and_may_run_but_fetch_nothing(

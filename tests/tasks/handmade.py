@@ -13,7 +13,7 @@ from tasks.runs.run import Run
 from tasks.spec.feature_catalog import MARTS, FeatureCatalog, MartFeature
 from tasks.spec.spec import Spec
 from tasks.store.files import write_json
-from tasks.store.registry import TimelineEvent
+from tasks.store.timeline import TimelineEvent
 
 IMPRESSIONS: dict[str, Any] = {
     "name": "tiny",

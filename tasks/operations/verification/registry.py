@@ -16,7 +16,8 @@ from tasks.operations.retention import REMOVED, removed_versions
 from tasks.operations.verification.faults import AGAIN, FROM_BACKUP, DiskFault, Progress, collected, fault_of
 from tasks.store import registry
 from tasks.store.files import Home
-from tasks.store.registry import Alias, TimelineEvent
+from tasks.store.registry import Alias
+from tasks.store.timeline import TimelineEvent, inspect
 
 MOVED_AGAIN = "publish a day again, which moves the alias, or restore the file from a backup"
 
@@ -40,9 +41,9 @@ class RegistryLook:
         """Look at all of it; a damaged line, version or alias hides none of the others."""
         if not self.folder.is_dir():
             return
-        events: list[TimelineEvent] = []
-        path = self.folder / "timeline.jsonl"
-        yield from collected("registry", path, FROM_BACKUP, lambda: self._timeline(path, events))
+        inspection = inspect(self.home, self.pipeline)
+        events = inspection.events
+        yield from (_fault(problem.place, problem.text, problem.remedy) for problem in inspection.problems)
         contents = {event.version: event.content for event in events}
         there = {path.name: path for path in sorted((self.folder / "versions").glob("[!.]*")) if path.is_dir()}
         for name, folder in there.items():
@@ -52,21 +53,10 @@ class RegistryLook:
         yield from self._gone(contents.keys() - there.keys())
         yield from self._aliases(events)
 
-    def _timeline(self, path: Path, events: list[TimelineEvent]) -> Iterator[DiskFault]:
-        if not path.exists():
-            if aliases := sorted((self.folder / "aliases").glob("*.json")):
-                yield _fault(path, f"missing, though {aliases[0]} points at a version that it must name", FROM_BACKUP)
-            return
-        for number, line in registry.numbered_lines(path):
-            if (event := registry.parse_line(line)) is not None:
-                events.append(event)
-            else:
-                yield _fault(f"{path}:{number}", "a torn line, expected an event of the timeline", FROM_BACKUP)
-
     def _version(self, path: Path, content: str | None) -> Iterator[DiskFault]:
         if content is None:
             # Without the line the version is no champion of its day, so the next version's gate passes unopposed.
-            remedy = f"restore timeline.jsonl from a backup, or {AGAIN}"
+            remedy = f"restore timeline.jsonl and timeline_head.json from a backup, or {AGAIN}"
             yield _fault(path, "the timeline does not name this version", remedy)
         try:
             descriptor = load(path, content=content).descriptor

@@ -26,7 +26,8 @@ from tasks.runs.run import Run
 from tasks.spec.parts import Diversify
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
-from tasks.store.registry import move_alias, verdict_on, version_dir, withdraw
+from tasks.store.registry import move_alias, version_dir, withdraw
+from tasks.store.timeline import verdict_on
 from tasks.training.rankers import train_ranker
 from tests.tasks.handmade import SNAPSHOTS, day, examples, finish_step, group, published, sample_of, spec_of
 

@@ -40,7 +40,8 @@ from tasks.publishing.publish import version_of
 from tasks.publishing.results import GateResult, GateVerdict
 from tasks.runs.run import Run
 from tasks.store.files import read_json
-from tasks.store.registry import Alias, alias, move_alias, timeline, verdict_on, withdraw
+from tasks.store.registry import Alias, alias, move_alias, withdraw
+from tasks.store.timeline import timeline, verdict_on
 from tests.tasks.handmade import CONTENT, document, finish_step, published, spec_of
 from tests.tasks.without_dbt import SHOP, build_without_dbt, january, shop_run, write_files
 from tests.tiny_pipelines import pipeline_file

@@ -11,7 +11,8 @@ from tasks.operations.retention import REMOVED, Outlived, outlived, remove, remo
 from tasks.operations.verification.walk import verify
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
-from tasks.store.registry import move_alias, timeline, version_dir, withdraw
+from tasks.store.registry import move_alias, version_dir, withdraw
+from tasks.store.timeline import timeline
 from tests.tasks.handmade import published, spec_of
 
 TODAY = date(2026, 3, 31)

@@ -13,7 +13,8 @@ from tasks.reports.version_pages import (
     version_page,
 )
 from tasks.store.files import Home, write_json
-from tasks.store.registry import Alias, TimelineEvent, move_alias, version_dir, withdraw
+from tasks.store.registry import Alias, move_alias, version_dir, withdraw
+from tasks.store.timeline import TimelineEvent
 from tests.tasks.finished_runs import NASTY, Checker, plain, record
 from tests.tasks.handmade import published
 

@@ -16,13 +16,11 @@ from tasks.store.registry import (
     Alias,
     add_version,
     alias,
-    content_of,
     move_alias,
-    timeline,
-    verdict_on,
     version_dir,
     withdraw,
 )
+from tasks.store.timeline import content_of, timeline, verdict_on
 from tests.tasks.handmade import CONTENT, day, published
 
 
@@ -215,24 +213,6 @@ def test_what_is_said_to_do_about_a_damaged_alias_mends_it(home: Home) -> None:
     assert path.read_bytes() == whole
 
 
-def test_a_torn_line_of_the_timeline_is_named(home: Home) -> None:
-    move(home, "v10", day("02-10"))
-    path = home.registry("shop") / "timeline.jsonl"
-    path.write_text(path.read_text() + '{"version": "v1\n')
-    with pytest.raises(RegistryError, match=r"timeline\.jsonl:2: a torn line; restore the file from a backup$"):
-        timeline(home, "shop")
-
-
-def test_a_line_that_was_cut_off_by_a_crash_is_dropped_by_the_next_move(home: Home) -> None:
-    move(home, "v10", day("02-10"))
-    path = home.registry("shop") / "timeline.jsonl"
-    path.write_text(path.read_text() + '{"version": "v1')  # no line end: it was never finished
-
-    assert [line.version for line in timeline(home, "shop")] == ["v10"]
-    move(home, "v11", day("02-11"))
-    assert [line.version for line in timeline(home, "shop")] == ["v10", "v11"]
-
-
 def test_a_lock_that_is_not_given_up_is_an_error(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     from filelock import FileLock
 
@@ -275,48 +255,3 @@ def test_two_threads_publish_the_same_version_once(home: Home) -> None:
     with ThreadPoolExecutor(4) as pool:
         added = list(pool.map(lambda folder: add_version(home, "shop", "v1", folder, CONTENT), folders))
     assert sorted(added) == [False, False, False, True]
-
-
-def test_a_timeline_that_is_gone_is_no_empty_one(home: Home) -> None:
-    """Without it no version has a champion to beat, and every gate on the champion passes unopposed."""
-    assert timeline(home, "shop") == []
-    move_alias(home, "shop", published("2026-03-01.aaaaaaaa", date(2026, 3, 1)))
-    (home.registry("shop") / "timeline.jsonl").unlink()
-    with pytest.raises(RegistryError, match=r"timeline\.jsonl: missing, though .*champion\.json points at a version"):
-        timeline(home, "shop")
-
-
-@pytest.mark.parametrize("left", [b"", b"\0" * 100, b'{"ali'])
-def test_a_timeline_without_a_line_is_none_of_a_registry_where_nothing_was_published(home: Home, left: bytes) -> None:
-    move_alias(home, "shop", published("2026-03-01.aaaaaaaa", date(2026, 3, 1)))
-    (home.registry("shop") / "timeline.jsonl").write_bytes(left)
-    with pytest.raises(RegistryError, match=r"jsonl: without a line, though .*champion\.json points at a version"):
-        timeline(home, "shop")
-
-
-def test_no_flipped_bit_of_the_timeline_or_an_alias_is_another_event(home: Home) -> None:
-    for number in (10, 11):
-        move(home, f"v{number}", day(f"02-{number}"))
-    events, target = timeline(home, "shop"), alias(home, "shop", "champion")
-    for path in (home.registry("shop") / "timeline.jsonl", home.registry("shop") / "aliases" / "champion.json"):
-        content = path.read_bytes()
-        for place in range(len(content)):
-            flipped = bytearray(content)
-            flipped[place] ^= 1 << place % 8
-            path.write_bytes(flipped)
-            with pytest.raises(MatineeError, match=path.name):
-                assert (timeline(home, "shop"), alias(home, "shop", "champion")) == (events, target), bytes(flipped)
-        path.write_bytes(content)
-
-
-@pytest.mark.parametrize("bit", range(8))
-def test_the_last_event_is_not_lost_with_its_line_end(home: Home, bit: int) -> None:
-    move(home, "v10", day("02-10"))
-    path = home.registry("shop") / "timeline.jsonl"
-    content = path.read_bytes()
-    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1 << bit]))
-    with pytest.raises(RegistryError, match=r"timeline\.jsonl:1: a line without its end; restore"):
-        move(home, "v11", day("02-11"))
-    path.write_bytes(content[:-1])  # all but the end was written, and the alias had not moved, when the process died
-    (home.registry("shop") / "aliases" / "champion.json").unlink()
-    assert timeline(home, "shop") == []

@@ -38,11 +38,28 @@ DAMAGES: Damages = {
     ),
     "the timeline is gone": (
         lambda h: timeline(h).unlink(),
-        r"timeline\.jsonl missing, though .*champion\.json points at a version that it must name \| restore it",
+        r"timeline\.jsonl missing, though .*champion\.json names what must .*\| restore timeline\.jsonl and",
     ),
     "a line of the timeline has another shape": (
         lambda h: timeline(h).write_text('{"version": 3}\n'),
-        r"timeline\.jsonl:1 a torn line, expected an event of the timeline \| restore it from a backup",
+        r"timeline\.jsonl:1 a torn line, expected an event of the timeline \| restore timeline\.jsonl and",
+    ),
+    "the last line of the timeline is lost": (
+        lambda h: timeline(h).write_text(""),
+        r"timeline\.jsonl without a line, though .*champion\.json names what must .*\| restore timeline\.jsonl and",
+    ),
+    "a line of the timeline twice": (
+        lambda h: timeline(h).write_text(timeline(h).read_text() * 2),
+        r"timeline\.jsonl:2 found the line that was written as line 1, expected line 2: lines are lost or not in their "
+        r"places \| restore timeline\.jsonl and",
+    ),
+    "the timeline's head is of another line": (
+        lambda h: rewrite(timeline(h).with_name("timeline_head.json"), last="0" * 64),
+        r"timeline\.jsonl:1 found the checksum .*, expected 000000000000… as in timeline_head\.json: another line was",
+    ),
+    "the timeline's head is damaged": (
+        lambda h: timeline(h).with_name("timeline_head.json").write_text("{"),
+        r"timeline_head\.json not valid JSON .* \| restore timeline\.jsonl and timeline_head\.json from a backup",
     ),
     "a version is gone": (
         lambda h: shutil.rmtree(version(h)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,10 +52,12 @@ def verify(
 def gc(
     dry_run: DryRun = False,
     hours: Annotated[
-        int, whole_number(1, MOST_HOURS, meaning="Left-overs: only what was not written to for so many hours.")
+        int, whole_number(1, MOST_HOURS, meaning="What was not written to for so many hours counts as killed.")
     ] = 24,
 ) -> None:
     """Remove what killed processes left unfinished, and what is older than `keep` in the pipeline files.
+
+    Of a pipeline with a run under way, nothing of `keep` is removed: its steps may read it.
 
     Exit codes: 0 done, 2 a pipeline file was skipped because it cannot be read; everything else was done.
     """
@@ -64,8 +66,9 @@ def gc(
     from tasks.store.home import existing_home
 
     home, now, files = existing_home(), datetime.now(UTC), sorted(pipelines_folder().glob("*.yaml"))
+    age = timedelta(hours=hours)
     refuse_other_folders(home)
-    unfinished = leftovers(home, now, timedelta(hours=hours))
+    unfinished = leftovers(home, now, age)
     for each in unfinished:
         _list("left-over", f"{each.changed:%Y-%m-%d}", each.bytes, each.path)
         if not dry_run:
@@ -73,7 +76,7 @@ def gc(
     sizes, skipped = [each.bytes for each in unfinished], 0
     for path in files:
         try:
-            sizes += _retire(path, home, now.date(), dry_run=dry_run)
+            sizes += _retire(path, home, (now, age), dry_run=dry_run)
         except MatineeError as error:  # a damaged file says nothing of what is to be kept: so all of it is
             skipped += 1
             errors.print(f"skipped: {error}", highlight=False, soft_wrap=True)
@@ -83,22 +86,38 @@ def gc(
         raise typer.Exit(2)
 
 
-def _retire(path: Path, home: Home, today: date, *, dry_run: bool) -> list[int]:
+def _retire(path: Path, home: Home, clock: tuple[datetime, timedelta], *, dry_run: bool) -> list[int]:
     """Remove what has outlived its time by a pipeline file, and return the sizes.
+
+    Args:
+        path: the pipeline file.
+        home: the state folder.
+        clock: what time it is, and how long ago a run must have written something that is under way.
+        dry_run: whether it is only listed.
 
     Raises:
         MatineeError: the file or the pipeline's registry cannot be read; nothing was removed.
     """
-    from tasks.operations.retention import outlived, remove
-    from tasks.spec.load import load_shape
+    from tasks.operations.retention import outlived, remove, under_way
+    from tasks.spec.load import load_spec
 
-    sizes = []
-    for each in outlived(load_shape(path), home, today):
+    # Both phases: `keep` may let go what the next run needs, and only the second one says so.
+    spec, sizes = load_spec(path), []
+    for each in outlived(spec, home, clock[0].date()):
+        # Asked before each: a run may have begun since.
+        if running := under_way(home, spec.name, *clock):
+            console.print(f"left: {each.path} and what follows: {_named(running)}", highlight=False, soft_wrap=True)
+            break
         sizes.append(each.bytes)
         _list(each.kind, each.day.isoformat(), sizes[-1], each.path)
         if not dry_run:
             remove(each)
     return sizes
+
+
+def _named(running: list[Path]) -> str:
+    more = f" and {len(running) - 1} more" if len(running) > 1 else ""
+    return f"a run is under way ({running[0]}{more}); once it has ended, run `matinee gc` again"
 
 
 def _list(kind: str, day: str, size: int, path: Path) -> None:

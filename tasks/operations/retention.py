@@ -9,11 +9,12 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from tasks.errors import MatineeError
 from tasks.evaluation.champion import valid_versions
+from tasks.operations.leftovers import OLD_ENOUGH
 from tasks.spec.spec import Spec
 from tasks.store import registry, run_files
 from tasks.store.files import Home
@@ -28,6 +29,10 @@ class RemovedVersion(Record):
 
     version: PlainName
     as_of: date
+
+
+FINISHED = "report/result.json"
+"""What a run writes last, whether it went well or not."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,41 @@ class Outlived:
     def bytes(self) -> int:
         """Size of all that is in it."""
         return sum(path.lstat().st_size for path in self.path.rglob("*") if not path.is_dir())
+
+
+def under_way(home: Home, pipeline: str, now: datetime, age: timedelta = OLD_ENOUGH) -> list[Path]:
+    """List the attempts of a pipeline that may be under way: without a report of what they did last.
+
+    Args:
+        home: the state folder.
+        pipeline: whose.
+        now: the clock.
+        age: an attempt that wrote nothing for so long was killed: nobody goes on from it.
+    """
+    attempts = [
+        attempt.dir for day in run_files.days(home, pipeline) for attempt in run_files.attempts(home, pipeline, day)
+    ]
+    return sorted(
+        folder
+        for folder in attempts
+        if now.timestamp() - _written(folder) < age.total_seconds() and not _finished(folder)
+    )
+
+
+def _written(attempt: Path) -> float:
+    """When a step last began or ended: each writes beside its folder, in the attempt's or one of a population's."""
+    return max(path.stat().st_mtime for path in (attempt, *attempt.iterdir()))
+
+
+def _finished(attempt: Path) -> bool:
+    report = attempt / FINISHED
+    # A hidden folder is of a step that works. A day that is run again in the same attempt has results after its report.
+    if not report.exists() or any(attempt.glob(".*")) or any(attempt.glob("*/.*")):
+        return False
+    last = report.stat().st_mtime_ns
+    return all(
+        path.stat().st_mtime_ns <= last for path in (*attempt.glob("*/result.json"), *attempt.glob("*/*/result.json"))
+    )
 
 
 def outlived(spec: Spec, home: Home, today: date) -> list[Outlived]:

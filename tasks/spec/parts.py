@@ -240,7 +240,9 @@ class Keep(Part):
     """How long what was made is kept; `matinee gc` removes what is older. What is absent is kept for ever."""
 
     runs: SomeDays | None = Field(default=None, description="Results and reports of runs, by their as-of day.")
-    retrieval: SomeDays | None = Field(default=None, description="Models and candidates of cuts: a cache.")
+    retrieval: SomeDays | None = Field(
+        default=None, description="Models and candidates of cuts: a cache. At least what a run's windows need."
+    )
     versions: SomeDays | None = Field(
         default=None, description="Published versions, but for those that an alias or a later gate needs."
     )

@@ -17,7 +17,7 @@ from tasks.spec.parts import BEST_BASELINE, LOGGED_ORDER, BeatsGate, FilesSource
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.retrieval import name_problems
 from tasks.spec.spec import Spec
-from tasks.spec.windows import first_as_of, why_first
+from tasks.spec.windows import first_as_of, oldest_cut, why_first
 from tasks.spec.yaml_lines import Document, nearest
 
 LISTED = 12
@@ -57,7 +57,8 @@ def check_references(spec: Spec, document: Document) -> None:
         _check_source, _check_labels, _check_attribution, _check_features, _check_attributes, _check_retrieval,
         _check_names_of_retrieval, _check_position_bias,
         _check_rerank,
-        _check_tune, _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows, _check_monitor,
+        _check_tune, _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows, _check_keep,
+        _check_monitor,
     ):  # fmt: skip
         check(spec, problems)
     if problems.lines:
@@ -262,6 +263,22 @@ def _check_windows(spec: Spec, problems: _Problems) -> None:
             ("end",),
             f"found {spec.end}, but the first day that can be run is {first} ({why_first(spec)}); expected a later "
             "end, or shorter windows in `examples`",
+        )
+
+
+def _check_keep(spec: Spec, problems: _Problems) -> None:
+    if spec.keep.retrieval is None:
+        return
+    try:
+        back = oldest_cut(spec).days
+    except SpecError:
+        return  # named by `_check_windows`
+    # A day is run when it is over, so that all of its cuts are a day older by then.
+    if spec.keep.retrieval <= back:
+        problems.add(
+            ("keep", "retrieval"),
+            f"found {spec.keep.retrieval}d, expected at least {back + 1}d: the windows of `examples` begin {back} days "
+            "before a run's day, and each run would make again what `matinee gc` removed",
         )
 
 

@@ -154,6 +154,19 @@ def _window_start(spec: Spec, spans: _Spans) -> date:
     return later - spec.lag - timedelta(days=spec.examples.train) + DAY
 
 
+def oldest_cut(spec: Spec) -> timedelta:
+    """How long before its as-of day a run's oldest cut can be, once the windows are filled.
+
+    Raises:
+        SpecError: no day fills the windows.
+    """
+    every = spec.examples.every if isinstance(spec.examples, SnapshotExamples) else 1
+    # The cuts of a calendar fall on other days before each day of one step; then it begins anew.
+    days = [first_as_of(spec) + timedelta(days=n) for n in range(every)]
+    spans = [(day, _spans(spec, day)) for day in days]
+    return max(day - _day(span.train[0]) for day, span in spans if span.train)
+
+
 def lookback(spec: Spec) -> timedelta:
     """How far back of a cut anything that is made for it looks.
 

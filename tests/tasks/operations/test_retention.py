@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+import os
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from tasks.operations.retention import REMOVED, Outlived, outlived, remove, removed_versions
+from tasks.cli.main import app
+from tasks.operations.retention import REMOVED, Outlived, outlived, remove, removed_versions, under_way
 from tasks.operations.verification.walk import verify
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
 from tasks.store.registry import move_alias, version_dir, withdraw
 from tasks.store.timeline import timeline
-from tests.tasks.handmade import published, spec_of
+from tests.tasks.handmade import document, published, spec_of
+from tests.tiny_pipelines import pipeline_file
 
 TODAY = date(2026, 3, 31)
 DAYS = [date(2026, 3, day) for day in (1, 5, 10, 20, 30)]
@@ -106,3 +110,77 @@ def test_a_removal_that_was_killed_is_finished_by_the_next(home: Home) -> None:
     remove(each)
     assert not half.exists()
     assert not each.path.exists()
+
+
+NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
+
+
+def ran(home: Home, day: date, *steps: str, hours: float = 1) -> Path:
+    """An attempt that left the results of some steps one after the other, the last one so many hours ago."""
+    folder = home.run_dir(spec_of().name, day, "night")
+    last = NOW.timestamp() - hours * 3600
+    for number, step in enumerate(steps):
+        (folder / step).mkdir(parents=True)
+        (folder / step / "result.json").write_text("{}")
+        for path in (folder / step / "result.json", folder / step, folder):
+            os.utime(path, (last, last - len(steps) + number))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("steps", "hours", "running"),
+    [
+        (("land", "retrieve"), 1, True),
+        (("land", "retrieve"), 23.9, True),
+        (("land", "retrieve"), 24.1, False),  # it was killed
+        (("land", "retrieve", "report"), 1, False),
+        (("land", "report", "retrieve"), 1, True),  # cleared, and run again in the same attempt
+        (("land", "report", "train/everybody"), 1, True),
+        (("land", ".retrieve-x1"), 1, True),
+        (("land", "report", ".retrieve-x1"), 1, True),
+        (("land", "train/.everybody-x1"), 1, True),
+    ],
+)
+def test_a_run_is_under_way_until_it_has_reported_what_it_did_last(
+    steps: tuple[str, ...], hours: float, running: bool, tmp_path: Path
+) -> None:
+    home = Home(tmp_path)
+    folder = ran(home, DAYS[0], *steps, hours=hours)
+    assert under_way(home, spec_of().name, NOW) == ([folder] if running else [])
+    assert under_way(home, "other", NOW) == []
+
+
+def test_gc_leaves_all_of_a_pipeline_with_a_run_under_way(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backfill of an old day: its own folder, its cuts and its champion are all older than `keep`."""
+    pipeline_file(tmp_path / "pipelines", document(keep={"runs": "1d", "retrieval": "16d", "versions": "1d"}))
+    monkeypatch.setenv("MATINEE_HOME", str(home.root))
+    monkeypatch.setenv("MATINEE_PIPELINES", str(tmp_path / "pipelines"))
+    monkeypatch.setenv("COLUMNS", "300")
+    before = sorted(home.root.rglob("*"))
+    said = CliRunner().invoke(app, ["gc"])
+    assert said.exit_code == 0, said.output
+    assert "and what follows: a run is under way (" in said.output
+    assert said.output.rstrip().endswith("removed 0 thing(s), 0 bytes")
+    assert sorted(home.root.rglob("*")) == before
+
+    for attempt in home.root.glob("runs/*/*/*"):
+        (attempt / "report" / "result.json").write_text("{}")
+    said = CliRunner().invoke(app, ["gc"])
+    assert said.output.rstrip().splitlines()[-1].startswith("removed 14 thing(s)"), said.output
+    assert not list(home.root.glob("runs/*/*/*"))
+
+
+def test_gc_removes_nothing_by_a_file_that_lets_go_what_the_next_run_needs(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline_file(tmp_path / "pipelines", document(keep={"retrieval": "15d"}))
+    monkeypatch.setenv("MATINEE_HOME", str(home.root))
+    monkeypatch.setenv("MATINEE_PIPELINES", str(tmp_path / "pipelines"))
+    monkeypatch.setenv("COLUMNS", "300")
+    before = sorted(home.root.rglob("*"))
+    said = CliRunner().invoke(app, ["gc"])
+    assert said.exit_code == 2
+    assert "keep.retrieval: found 15d, expected at least 16d" in said.output
+    assert sorted(home.root.rglob("*")) == before

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.errors import SpecError
 from tasks.spec.spec import Spec
-from tasks.spec.windows import Windows, cuts_between, first_as_of, landing_start, windows
+from tasks.spec.windows import Windows, cuts_between, first_as_of, landing_start, oldest_cut, windows
 from tests.tasks.handmade import SNAPSHOTS, day, spec_of
 
 DAY = timedelta(days=1)
@@ -31,6 +31,24 @@ def test_daily_windows_by_hand() -> None:
         test=days("01-27", "01-28"),
         refit=tuple(day("01-16") + n * DAY for n in range(13)),
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "days_back"),
+    [
+        ({}, 15),  # the example above: 01-16 for 01-31
+        ({"examples": {"validation": "0d"}}, 11),
+        (
+            {"examples": SNAPSHOTS | {"anchor": "2026-01-05"}},
+            32,
+        ),  # 02-04 for 03-08
+    ],
+)
+def test_no_run_reads_a_cut_that_is_older_than_its_oldest(changes: dict[str, Any], days_back: int) -> None:
+    spec = spec_of(**changes)
+    every_day = [first_as_of(spec) + n * DAY for n in range(100)]
+    assert oldest_cut(spec) == days_back * DAY
+    assert max(as_of - windows(spec, as_of).first for as_of in every_day) == days_back * DAY
 
 
 def test_without_validation_the_test_follows_the_training() -> None:

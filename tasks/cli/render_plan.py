@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tasks.errors import visible
 from tasks.operations.plan import RunPlan, format_days
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def render_plan(spec: Spec, plan: RunPlan, outdated: Sequence[date]) -> Renderab
         parts.append(f"version    {plan.version}, already published: a run makes the same again, byte for byte")
     else:
         parts.append(f"version    {plan.version}, not published")
+    for fault in plan.faults:
+        parts.append(Text.assemble(("fault", "red"), f"      {visible(fault)}"))
     if outdated:
         parts.append(
             f"evaluate   {format_days(outdated)}: the champion they were compared with is no longer the one before "

@@ -99,6 +99,7 @@ def _retire(path: Path, home: Home, clock: tuple[datetime, timedelta], *, dry_ru
         MatineeError: the file or the pipeline's registry cannot be read; nothing was removed.
     """
     from tasks.operations.retention import outlived, remove, under_way
+    from tasks.runs.narration import named
     from tasks.spec.load import load_spec
 
     # Both phases: `keep` may let go what the next run needs, and only the second one says so.
@@ -106,18 +107,14 @@ def _retire(path: Path, home: Home, clock: tuple[datetime, timedelta], *, dry_ru
     for each in outlived(spec, home, clock[0].date()):
         # Asked before each: a run may have begun since.
         if running := under_way(home, spec.name, *clock):
-            console.print(f"left: {each.path} and what follows: {_named(running)}", highlight=False, soft_wrap=True)
+            left = f"left: {each.path} and what follows: a run is under way ({named(running, 1)})"
+            console.print(f"{left}; run `matinee gc` again once it has ended", highlight=False, soft_wrap=True)
             break
         sizes.append(each.bytes)
         _list(each.kind, each.day.isoformat(), sizes[-1], each.path)
         if not dry_run:
             remove(each)
     return sizes
-
-
-def _named(running: list[Path]) -> str:
-    more = f" and {len(running) - 1} more" if len(running) > 1 else ""
-    return f"a run is under way ({running[0]}{more}); once it has ended, run `matinee gc` again"
 
 
 def _list(kind: str, day: str, size: int, path: Path) -> None:

@@ -12,16 +12,21 @@ from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
 
+from engine.errors import EngineError
+from tasks.evaluation.champion import champion_before, has_champion_gate
 from tasks.examples.candidates import cut_folders, problem_of
 from tasks.features.build import code_of_tables, ledger_of, needed_by
 from tasks.features.dbt_run import edited_since
 from tasks.features.ledger import CODE, BuildPlan, BuildRequest, TableCode, plan_build
+from tasks.operations.retention import removed_versions
 from tasks.publishing.publish import version_of
+from tasks.runs.narration import named
 from tasks.runs.run import Run
 from tasks.sources.land import open_source, unlanded
 from tasks.spec.windows import labels_lookback, lookback
 from tasks.store.partitions import Partition
-from tasks.store.timeline import verdict_on
+from tasks.store.registry import version_dir
+from tasks.store.timeline import content_of, verdict_on
 
 UNKNOWN = "unknown until it is landed"
 OTHER_CODE = "the SQL, the label or a library has changed since it was built"
@@ -54,12 +59,14 @@ class RunPlan:
         reasons: what it would make.
         version: the version it would publish; None if that cannot be known before its days are landed.
         published: whether that version is in the registry already.
+        faults: what of the registry the run would stop at, or fail its gates on, with what to do.
     """
 
     as_of: date
     reasons: tuple[Reason, ...]
     version: str | None
     published: bool
+    faults: tuple[str, ...] = ()
 
 
 def plan_run(run: Run) -> RunPlan:
@@ -84,7 +91,24 @@ def plan_run(run: Run) -> RunPlan:
     ]
     version = None if missing else version_of(run, need)
     published = version is not None and verdict_on(run.home, run.spec.name, run.spec.publish.alias, version) is not None
-    return RunPlan(run.as_of, tuple(reasons), version, published)
+    read = [champion_before(run) if has_champion_gate(run.spec) else None, version if published else None]
+    faults = tuple(_faults(run, [name for name in read if name is not None]))
+    return RunPlan(run.as_of, tuple(reasons), version, published, faults)
+
+
+def _faults(run: Run, versions: Sequence[str]) -> Iterator[str]:
+    """Say what is wrong with published versions that the run compares with, or makes again."""
+    from engine.descriptor import check_artifacts, read_descriptor
+
+    removed = removed_versions(run.home, run.spec.name)
+    for version in versions:
+        folder = version_dir(run.home, run.spec.name, version)
+        if version in removed and not folder.exists():
+            continue  # it had outlived its time; made again, it is the same
+        try:
+            check_artifacts(folder, read_descriptor(folder), content_of(run.home, run.spec.name, version))
+        except EngineError as error:
+            yield str(error)
 
 
 def placeholders(missing: Unlanded) -> list[Partition]:
@@ -104,13 +128,7 @@ def _to_land(missing: Unlanded) -> Iterator[Reason]:
 def _changed_code(run: Run, code: TableCode) -> str:
     """Say what of the code has changed since the tables were built."""
     files = edited_since(run.home, run.spec, code.sql)
-    return f"changed since it was built: {_named(files)}" if files else OTHER_CODE
-
-
-def _named(names: Sequence[str]) -> str:
-    """List the first few, and count the others."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{more}"
+    return f"changed since it was built: {named(files, NAMED)}" if files else OTHER_CODE
 
 
 def _to_load(plan: BuildPlan, missing: Unlanded, changed_code: str | None) -> Iterator[Reason]:
@@ -144,7 +162,7 @@ def _to_build(
             return f"a build ended before {', '.join(lacking.missing[:NAMED])}"
         # A change of one day reaches the days that look back to it, and the label cuts that look ahead to it.
         changed = sorted(f"{table} of {ds}" for table, ds in plan.changed if day - back < ds <= day + ahead)
-        return f"built before {_named(changed)}" if changed else "built from another landing"
+        return f"built before {named(changed, NAMED)}" if changed else "built from another landing"
 
     yield from _grouped(what, {day: why(day) for day in sorted(days)})
 

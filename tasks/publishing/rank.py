@@ -7,30 +7,64 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.errors import MatineeError, RegistryError, quoted
+from tasks.publishing.results import verdicts_if_valid
+from tasks.runs.narration import named
 from tasks.spec.load import load_spec
 from tasks.spec.project import pipeline_path
 from tasks.store.files import Home
 from tasks.store.home import existing_home
 from tasks.store.registry import alias, version_dir
+from tasks.store.run_files import attempts, days
 from tasks.store.timeline import content_of
+
+NAMED = 5
+"""Versions that an error message lists, the newest first."""
 
 
 def find_version(home: Home, pipeline: str, name: str, version: str | None) -> str:
     """Find the version that is named, or else the one the alias points at.
 
     Raises:
-        RegistryError: there is none; says what there is.
+        RegistryError: there is none; says why, what there is, and what to do.
     """
     folder = home.registry(pipeline) / "versions"
-    known = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    if version is None:
-        current = alias(home, pipeline, name)
-        version = current.version if current else None
-    if version is None or version not in known:
-        listed = f"there are {', '.join(known)}" if known else f"run `matinee run {pipeline} --as-of …` first"
-        wanted = quoted(version) if version else f"behind the alias {name!r}"
-        raise RegistryError(f"{folder}: no version {wanted}; {listed}")
-    return version
+    known = sorted(path.name for path in folder.glob("[!.]*") if path.is_dir())
+    pointer = alias(home, pipeline, name) if version is None else None
+    wanted = version or (pointer.version if pointer else None)
+    if wanted in known:
+        return wanted
+    if wanted is not None:
+        found = f"no version {quoted(wanted)}"
+        listed = f"there are {named(known[::-1], NAMED)}" if known else _first_step(home, pipeline)
+        if pointer is not None:
+            found += f", which the alias {name!r} points at; restore it from a backup, or publish a day again"
+        raise RegistryError(f"{folder}: {found}; {listed}")
+    if not known:
+        raise RegistryError(f"{folder}: no version behind the alias {name!r}; {_first_step(home, pipeline)}")
+    # The day of the newest one: of an earlier day, the alias would point back from what was served.
+    path = home.registry(pipeline) / "aliases" / f"{name}.json"
+    raise RegistryError(
+        f"{path}: no such file, expected one that points at a version. Restore it from a backup, or run "
+        f"`matinee run {pipeline} --as-of {known[-1][:10]}`, which moves it; or name a version: "
+        f"--version {known[-1]}"
+    )
+
+
+def _first_step(home: Home, pipeline: str) -> str:
+    """Say how to come to a first version: whom a gate held back needs its reasons, and no other run."""
+    judged = (
+        (attempt, verdicts)
+        for day in reversed(days(home, pipeline))
+        for attempt in attempts(home, pipeline, day)
+        if (verdicts := verdicts_if_valid(attempt.dir)) is not None
+    )
+    last = next(judged, None)
+    if last is not None and (failed := [verdict for verdict in last[1] if not verdict.passed]):
+        return (
+            f"the gates of the last run, of {last[0].as_of}, held its model back ({named(failed, 1)}). Read why in "
+            f"{last[0].step_dir('report') / 'report.html'}"
+        )
+    return f"run `matinee run {pipeline} --as-of …` first"
 
 
 def rank_user(pipeline: str, user: str, k: int, version: str | None) -> RenderableType:

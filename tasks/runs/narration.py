@@ -145,10 +145,10 @@ def counted(items: Collection[Item], what: str) -> Iterator[Item]:
             count.done += 1
 
 
-def named(names: Sequence[Any]) -> str:
+def named(names: Sequence[Any], most: int = MOST_NAMED) -> str:
     """List the first few names, and count the others."""
-    shown = ", ".join(map(str, names[:MOST_NAMED]))
-    return shown if len(names) <= MOST_NAMED else f"{shown} and {len(names) - MOST_NAMED:,} more"
+    shown = ", ".join(map(str, names[:most]))
+    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
 def amounts(counts: Mapping[str, int]) -> str:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from tasks.errors import FilesChanged, MatineeError, SpecError
 from tasks.runs.made_by import FILE as MADE_BY_FILE
 from tasks.runs.made_by import MadeBy, changed_since
+from tasks.runs.narration import named
 from tasks.spec.load import load_spec
 from tasks.spec.project import pipeline_path
 from tasks.spec.spec import Spec
@@ -160,10 +161,9 @@ class Run:
             return
         # A sample by one definition and a model by another must not become one version.
         if changed := changed_since(folder, self.made_by):
-            more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
             raise FilesChanged(
                 f"changed since the step {step!r} of {self.spec.name} {self.as_of} ran in the attempt "
-                f"{self.attempt!r}: {', '.join(changed[:NAMED])}{more}. Results from before and after must not be "
+                f"{self.attempt!r}: {named(changed, NAMED)}. Results from before and after must not be "
                 "mixed, so this run stops; runs that do not use what changed go on. Run the day again: `matinee run`, "
                 "or clear its run in Airflow"
             )

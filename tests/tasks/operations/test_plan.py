@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from engine.descriptor import read_descriptor
 from tasks.cli.render_plan import render_plan
 from tasks.errors import BuildError, SourceError
 from tasks.examples.candidates import cut_folders
@@ -18,8 +20,9 @@ from tasks.publishing.publish import version_of
 from tasks.runs.run import Run
 from tasks.sources.land import land_step
 from tasks.store.files import write_digests, write_json
-from tasks.store.registry import move_alias
+from tasks.store.registry import move_alias, version_dir
 from tests.copied_transforms import copied_transforms, edit
+from tests.engine.tiny import publish
 from tests.tasks.handmade import published, spec_of
 from tests.tasks.without_dbt import MODELS, SHOP, build_without_dbt, january, shop_run, write_files
 
@@ -44,6 +47,14 @@ def made(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
         write_json(folder / "made.json", {})
         write_digests(folder)
     return run
+
+
+def publish_tiny(run: Run, version: str, as_of: date) -> Path:
+    """Put a version that can be read into the registry."""
+    folder = version_dir(run.home, "shop", version)
+    publish(folder, {"version": version})
+    move_alias(run.home, "shop", published(version, as_of, content=read_descriptor(folder).content))
+    return folder
 
 
 def correct(run: Run, number: int) -> None:
@@ -81,8 +92,32 @@ def test_where_all_is_made_there_is_nothing_to_do(run: Run, monkeypatch: pytest.
     made(run, monkeypatch)
     version = version_of(run, needed(run))
     assert plan_run(run) == RunPlan(january(14), (), version, False)
-    move_alias(run.home, "shop", published(version, january(14)))
+    publish_tiny(run, version, january(14))
     assert plan_run(run) == RunPlan(january(14), (), version, True)
+
+
+def test_a_damaged_version_is_a_fault_of_the_plan(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it is published is not believed: a run would stop at its folder, or fail the gate on the champion."""
+    gate = {"metric": "ndcg@10", "not_worse_than": "champion", "margin": 1.0}
+    judged = Run(spec_of(**SHOP, gates=[gate]), run.home, run.as_of, run.attempt, run.data)
+    made(judged, monkeypatch)
+    version = version_of(judged, needed(judged))
+    folders = [publish_tiny(run, "2011-01-13.aa", january(13)), publish_tiny(run, version, january(14))]
+    assert plan_run(judged).faults == ()
+
+    (folders[0] / "descriptor.json").write_text("{")
+    (folders[1] / "catalogue.parquet").write_bytes(b"PAR1")
+    champion, own = plan_run(judged).faults
+    assert champion.startswith(f"{folders[0]}/descriptor.json: not JSON (")
+    assert own.startswith(f"{folders[1]}/catalogue.parquet: 4 bytes with sha256 ")
+    for fault in (champion, own):
+        assert fault.endswith("restore the version's folder from a backup, or remove it and publish its day again")
+    assert f"fault      {own}" in shown(plan_run(judged))
+
+    shutil.rmtree(folders[0])
+    assert "descriptor.json: cannot be read (No such file or directory)" in plan_run(judged).faults[0]
+    plain = Run(spec_of(**SHOP), run.home, run.as_of, run.attempt, run.data)
+    assert plan_run(plain).faults == (), "it neither compares with the champion nor makes this version"
 
 
 def test_candidates_that_were_damaged_are_to_be_made_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

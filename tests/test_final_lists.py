@@ -18,7 +18,7 @@ from engine.evaluation import overall, select
 from tasks.checks.predictions import PredictionCheckResult
 from tasks.evaluation.diagnostics import DIAGNOSTICS_FILE, Diagnostics
 from tasks.evaluation.evaluate import model_scores
-from tasks.evaluation.final_lists import final_scores
+from tasks.evaluation.final_lists import FinalLists
 from tasks.evaluation.results import EvaluateResult
 from tasks.examples.candidates import made_folders
 from tasks.features.engines import warehouse_of
@@ -121,7 +121,7 @@ def test_http_serves_the_final_lists_to_the_last_bit(tiny: Tiny, run: Run) -> No
     assert sum(served[user] != sorted(by_user[user], key=lambda i: (-by_user[user][i], i)) for user in users) > 5
     # The code of the evaluation, on the same candidates.
     scores = np.array([expected[user, item][0] for user, item in zip(*columns(candidates), strict=True)])
-    final = final_scores(run, candidates, scores, run.spec.rerank)
+    final = FinalLists(run, candidates).rank(scores, run.spec.rerank).final
     ordered: dict[str, list[tuple[float, str]]] = defaultdict(list)
     for user, item, place in zip(*columns(candidates), (-final).tolist(), strict=True):
         ordered[user].append((place, item))
@@ -204,7 +204,7 @@ def test_diagnostics_are_of_the_final_lists_and_of_each_retriever(run: Run) -> N
     shares = {row.of: row for row in found.concentration.contenders}
     assert list(shares)[:2] == ["model", "model_without_rerank"]
     table = pq.read_table(run.step_dir("sample") / "test.parquet")
-    final = final_scores(run, table, model_scores(run, table), run.spec.rerank)
+    final = FinalLists(run, table).rank(model_scores(run, table), run.spec.rerank).final
     shown = found.lists[0]
     rows = [
         (-place, item)

@@ -17,14 +17,13 @@ from tasks.checks.verdicts import CheckResult, finish
 from tasks.evaluation.champion import Champion, champion_scores, say_champion
 from tasks.evaluation.diagnostics import DIAGNOSTICS_FILE, diagnose
 from tasks.evaluation.evaluate import model_scores, populations_of
-from tasks.evaluation.final_lists import final_scores
+from tasks.evaluation.final_lists import FinalLists, Ranked
 from tasks.evaluation.results import ChampionResult, EvaluateResult
 from tasks.runs.narration import counted, say
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    import pyarrow as pa
 
     from tasks.runs.run import Run
 
@@ -52,28 +51,29 @@ def check_predictions(run: Run) -> PredictionCheckResult:
     run.read("evaluate", EvaluateResult)  # for its error: without evaluation there is no model to check
     path = run.file("sample", "test.parquet")
     table = pq.read_table(path)
-    champion = champion_scores(run, table)
+    final = FinalLists(run, table)
+    champion = champion_scores(final)
     say_champion(champion, run.as_of, "the lists cannot be compared with its")
     say("{examples:,} test examples as lists, cut off at {k}", examples=table.num_rows, k=cut_off(run))
-    evaluated = model_scores(run, table)
-    profiles = [measured(name, run.as_of, path, row) for name, row in _profiles(run, table, evaluated, champion)]
+    evaluated = final.rank(model_scores(run, table), run.spec.rerank)
+    profiles = [measured(name, run.as_of, path, row) for name, row in _profiles(final, evaluated, champion)]
     checks = evaluate_suite(load_suite(f"predictions.{run.spec.examples.kind}"), profiles, run_parameters(run))
     # Here rather than in `evaluate`: no version depends on it, and days come here in the order of their champions.
     files = {DIAGNOSTICS_FILE: diagnose(run, table, evaluated, champion, cut_off(run))}
     return finish(run, "check_predictions", checks, PredictionCheckResult, files, champion=champion.record())
 
 
-def _profiles(run: Run, table: pa.Table, evaluated: Floats, champion: Champion) -> list[tuple[str, Statistics]]:
-    refit, k = run.spec.publish.refit, cut_off(run)
-    # Without `refit`, the evaluated model is the one that is published.
-    scores = model_scores(run, table, "published.txt") if refit else evaluated
-    ours, others = (final_scores(run, table, each, run.spec.rerank) for each in (scores, evaluated))
+def _profiles(final: FinalLists, evaluated: Ranked, champion: Champion) -> list[tuple[str, Statistics]]:
+    run, table = final.run, final.table
+    refit, k, ours = run.spec.publish.refit, cut_off(run), evaluated
+    if refit:  # else the evaluated model is the one that is published
+        ours = final.rank(model_scores(run, table, "published.txt"), run.spec.rerank)
     rival, pages, profiles = champion.scores, Pages.of(table), []
     for name, lists in counted(list(parts(pages, populations_of(run, table))), "populations"):
         chosen, rows = pages.only(lists)
-        measures = list_statistics(chosen, scores[rows], k, ours[rows] if run.spec.rerank else None)
-        measures |= _compared("refit", chosen, ours[rows], others[rows] if refit else None, k)
-        measures |= _compared("champion", chosen, ours[rows], None if rival is None else rival[rows], k)
+        measures = list_statistics(chosen, ours.scores[rows], k, ours.final[rows] if run.spec.rerank else None)
+        measures |= _compared("refit", chosen, ours.final[rows], evaluated.final[rows] if refit else None, k)
+        measures |= _compared("champion", chosen, ours.final[rows], None if rival is None else rival[rows], k)
         profiles.append((name, measures))
     return profiles
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from engine.errors import EngineError
 from engine.evaluation import CHAMPION, EVERYBODY
 from tasks.errors import MatineeError, first_line
-from tasks.evaluation.final_lists import final_scores
+from tasks.evaluation.final_lists import FinalLists
 from tasks.evaluation.results import ChampionResult
 from tasks.examples.rerank import kinds_read
 from tasks.examples.sample import read_categories
@@ -130,20 +130,21 @@ def outdated_verdicts(home: Home, spec: Spec) -> list[date]:
     return outdated
 
 
-def champion_of(run: Run, table: pa.Table) -> Champion:
-    """Score the run's test examples with the champion as of its day, if some of their cuts are new to it."""
-    champion = champion_scores(run, table)
-    if champion.since is not None and not any(cut >= champion.since for cut in run.windows.test):
+def champion_of(lists: FinalLists) -> Champion:
+    """Score a run's test examples with the champion as of its day, if some of their cuts are new to it."""
+    champion = champion_scores(lists)
+    if champion.since is not None and not any(cut >= champion.since for cut in lists.run.windows.test):
         return Champion(
             champion.version, problem=f"it was trained on labels up to {champion.since}, later than every test cut"
         )
     return champion
 
 
-def champion_scores(run: Run, table: pa.Table) -> Champion:
+def champion_scores(lists: FinalLists) -> Champion:
     """Score examples with the champion as of the run's day, whether it was trained on them or not."""
     from engine.descriptor import check_artifacts, read_descriptor
 
+    run = lists.run
     version = champion_before(run)
     if version is None:
         return Champion(None)
@@ -151,9 +152,9 @@ def champion_scores(run: Run, table: pa.Table) -> Champion:
     try:
         descriptor = read_descriptor(folder)
         check_artifacts(folder, descriptor, content_of(run.home, run.spec.name, version))
-        recoded = _in_its_codes(run, descriptor, folder, table)
+        recoded = _in_its_codes(run, descriptor, folder, lists.table)
         scores, rules = _scores(run.spec, descriptor, folder, recoded), _rules_of(run.spec, descriptor)
-        return Champion(version, final_scores(run, table, scores, rules), _new_since(descriptor))
+        return Champion(version, lists.rank(scores, rules).final, _new_since(descriptor))
     # A damaged champion is no error of this run: its gate fails, and says why.
     except (_Incomparable, EngineError) as error:
         return Champion(version, problem=str(error))

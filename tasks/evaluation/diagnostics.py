@@ -17,7 +17,7 @@ from tasks.evaluation.candidate_recall import Consumed, RetrieverRecall, candida
 from tasks.evaluation.champion import Champion
 from tasks.evaluation.concentration import Concentration, concentration_of
 from tasks.evaluation.evaluate import populations_of
-from tasks.evaluation.final_lists import final_scores
+from tasks.evaluation.final_lists import Ranked
 from tasks.evaluation.held_out import HeldOut, baseline_rows, truth_of
 from tasks.evaluation.results import ChampionResult
 from tasks.evaluation.user_lists import Lists, UserList, user_lists
@@ -56,13 +56,13 @@ class Diagnostics(Record):
     problem: str | None = None
 
 
-def diagnose(run: Run, table: pa.Table, scores: Floats, last: Champion, k: int) -> Diagnostics:
+def diagnose(run: Run, table: pa.Table, model: Ranked, last: Champion, k: int) -> Diagnostics:
     """Measure the evaluated model's lists and where they come from.
 
     Args:
         run: the run.
         table: the test examples.
-        scores: of the evaluated model, one for each example; not re-ranked yet.
+        model: the evaluated one's scores of the examples.
         last: the champion as of the day, with scores of the same examples if it can give any.
         k: places of each list that count for the concentration.
 
@@ -72,9 +72,9 @@ def diagnose(run: Run, table: pa.Table, scores: Floats, last: Champion, k: int) 
     truth = truth_of(run)
     held_out = HeldOut.of(run.spec, table, truth)
     consumed = Consumed.of(held_out, truth)
-    places = {MODEL: held_out.places(final_scores(run, table, scores, run.spec.rerank))}
+    places = {MODEL: held_out.places(model.final)}
     if run.spec.rerank:
-        places[MODEL_WITHOUT_RERANK] = held_out.places(scores)
+        places[MODEL_WITHOUT_RERANK] = held_out.places(model.scores)
     places |= {name: held_out.places(*baseline_rows(run.spec, table, name)) for name in run.spec.evaluate.baselines}
     if last.scores is not None:
         places[CHAMPION] = held_out.places(last.scores)
@@ -86,7 +86,7 @@ def diagnose(run: Run, table: pa.Table, scores: Floats, last: Champion, k: int) 
     return Diagnostics(
         candidates=() if gone else candidate_recall(run, held_out, consumed),
         calibration=calibrations(
-            populations_of(run, table), table["user_id"].to_pylist(), scores, held_out.grades
+            populations_of(run, table), table["user_id"].to_pylist(), model.scores, held_out.grades
         ),
         concentration=None if gone else _concentration(held_out, places, catalogs, k),
         lists=user_lists(lists, list(populations_of(run, held_out.group_rows)), consumed.counts),

@@ -14,7 +14,7 @@ from engine.evaluation import CHAMPION, EVERYBODY, MODEL, MODEL_WITHOUT_RERANK, 
 from tasks.errors import TrainingError
 from tasks.evaluation.baselines import BASELINES_FILE, baselines_of
 from tasks.evaluation.champion import Champion, champion_of, has_champion_gate, say_champion
-from tasks.evaluation.final_lists import final_scores
+from tasks.evaluation.final_lists import FinalLists
 from tasks.evaluation.held_out import HeldOut, baseline_rows, truth_of
 from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage, category_orders, leakage_of
 from tasks.evaluation.results import (
@@ -89,7 +89,7 @@ def populations_of(run: Run, table: pa.Table) -> npt.NDArray[np.object_]:
     return np.where(np.isin(column, populations(run)), column, EVERYBODY_ELSE)
 
 
-def rank_groups(run: Run, held_out: HeldOut, champion: Champion | None = None) -> Groups:
+def rank_groups(run: Run, held_out: HeldOut, lists: FinalLists, champion: Champion | None = None) -> Groups:
     """Measure the model, every baseline and the champion on every group.
 
     The champion's value of a group that it may have been trained on is undefined.
@@ -100,10 +100,10 @@ def rank_groups(run: Run, held_out: HeldOut, champion: Champion | None = None) -
 
     rows = held_out.group_rows
     values = {}
-    for contender, (scores, listed) in counted(_contenders(run, held_out.table, champion).items(), "contenders"):
-        lists = held_out.lists(scores, listed)
+    for contender, (scores, listed) in counted(_contenders(run, lists, champion).items(), "contenders"):
+        ranked = held_out.lists(scores, listed)
         for metric in run.spec.evaluate.metrics:
-            figures = parse_metric(metric)(lists)
+            figures = parse_metric(metric)(ranked)
             if contender == CHAMPION and champion is not None:
                 new = np.asarray([cut >= champion.since for cut in rows["cut"].to_pylist()])
                 figures = np.where(new, figures, np.nan)
@@ -116,14 +116,15 @@ def rank_groups(run: Run, held_out: HeldOut, champion: Champion | None = None) -
     )
 
 
-def _contenders(run: Run, table: pa.Table, champion: Champion | None) -> dict[str, Rows]:
-    scores, rules = model_scores(run, table), run.spec.rerank
-    contenders: dict[str, Rows] = {MODEL: (final_scores(run, table, scores, rules), None)}
+def _contenders(run: Run, lists: FinalLists, champion: Champion | None) -> dict[str, Rows]:
+    table, rules = lists.table, run.spec.rerank
+    model = lists.rank(model_scores(run, table), rules)
+    contenders: dict[str, Rows] = {MODEL: (model.final, None)}
     if rules:
-        contenders[MODEL_WITHOUT_RERANK] = (scores, None)
+        contenders[MODEL_WITHOUT_RERANK] = (model.scores, None)
     contenders |= {name: baseline_rows(run.spec, table, name) for name in run.spec.evaluate.baselines}
     if run.spec.publish.refit:
-        contenders[REFIT] = (final_scores(run, table, model_scores(run, table, "published.txt"), rules), None)
+        contenders[REFIT] = (lists.rank(model_scores(run, table, "published.txt"), rules).final, None)
     if champion is not None and champion.scores is not None:
         contenders[CHAMPION] = (champion.scores, None)
     return contenders
@@ -182,13 +183,14 @@ def evaluate_step(run: Run) -> EvaluateResult:
         TrainingError: the test window has no group with something to find.
     """
     table = _test_examples(run)
-    champion = champion_of(run, table) if has_champion_gate(run.spec) else None
+    lists = FinalLists(run, table)
+    champion = champion_of(lists) if has_champion_gate(run.spec) else None
     if champion is not None:
         say_champion(champion, run.as_of, "gates against it pass")
     truth = truth_of(run)
     held_out = HeldOut.of(run.spec, table, truth)
     primary = run.spec.gates[0].metric
-    groups = rank_groups(run, held_out, champion)
+    groups = rank_groups(run, held_out, lists, champion)
     _say_groups(run, held_out, groups)
     figures = records(run.spec, groups)
     _say_figures(figures, primary)

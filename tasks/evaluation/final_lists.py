@@ -6,7 +6,8 @@ items as of each list's cut.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.examples.arrays import group_offsets, texts
@@ -19,43 +20,99 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from engine.diversity import Diversity
     from tasks.runs.run import Run
 
     Floats = npt.NDArray[np.float64]
 
 
-def final_scores(run: Run, table: pa.Table, scores: Floats, rules: Sequence[Diversify]) -> Floats:
-    """Give examples scores that put them in the order of the final lists.
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """A model's scores of examples.
 
-    Args:
+    Attributes:
+        scores: as its trees give them.
+        final: those that put the examples in the order of its final lists.
+    """
+
+    scores: Floats
+    final: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class _Lists:
+    """The lists of one cut, and the rules as of it.
+
+    Attributes:
+        rows: of the examples, list by list.
+        offsets: of the lists in them.
+        of_row: the list of each.
+        items: the number of each row's item.
+        diversity: the rules; None if they change nothing.
+    """
+
+    rows: npt.NDArray[np.int64]
+    offsets: npt.NDArray[np.int64]
+    of_row: npt.NDArray[np.int64]
+    items: npt.NDArray[np.int32]
+    diversity: Diversity | None
+
+
+@dataclass(frozen=True, eq=False)
+class FinalLists:
+    """Examples as lists that models order; what rules read of a cut is loaded once, whoever's lists they re-rank.
+
+    Attributes:
         run: the run, whose folders of cuts say what items are.
         table: the examples, the rows of a list together.
-        scores: of a model, one for each example.
-        rules: how its lists are re-ranked.
-
-    Returns:
-        Minus each example's place in its list; without rules the scores as they are.
-
-    Raises:
-        MatineeError: a file of a cut is gone, or not what was written.
     """
-    import numpy as np
 
-    from engine.arrays import group_of_row, offsets_of
+    run: Run
+    table: pa.Table
+    _loaded: dict[tuple[Diversify, ...], list[_Lists]] = field(default_factory=dict)
 
-    if not rules:
-        return scores
-    offsets, folders = group_offsets(table), made_folders(run)
-    places, group = np.empty(len(scores)), group_of_row(offsets)
-    cuts = np.asarray(table["cut"].take(offsets[:-1]).to_pylist())
-    for cut in sorted(set(cuts.tolist())):
-        ids, diversity = load_diversity(rules, folders[cut])
-        lists = np.flatnonzero(cuts == cut)
-        rows, own = np.flatnonzero(np.isin(group, lists)), offsets_of(np.diff(offsets)[lists])
-        of_row, items = group_of_row(own), ids.numbers(texts(table["item_id"].take(rows)))
-        order = np.lexsort((items, -scores[rows], of_row))  # equal scores by item, as the engine has them
-        rows, items = rows[order], items[order]
-        if diversity is not None:
-            rows = rows[diversity.order(scores[rows], own, items, len(rows))]
-        places[rows] = np.arange(len(rows)) - own[:-1][of_row]
-    return -places
+    def rank(self, scores: Floats, rules: Sequence[Diversify]) -> Ranked:
+        """Order the examples by a model.
+
+        Args:
+            scores: of the model, one for each example.
+            rules: how its lists are re-ranked.
+
+        Returns:
+            The scores with the final ones: minus each example's place in its list; without rules the same.
+
+        Raises:
+            MatineeError: a file of a cut is gone, or not what was written.
+        """
+        import numpy as np
+
+        if not rules:
+            return Ranked(scores, scores)
+        places = np.empty(len(scores))
+        for cut in self._of_cuts(tuple(rules)):
+            # Equal scores by item, as the engine has them.
+            order = np.lexsort((cut.items, -scores[cut.rows], cut.of_row))
+            rows, items = cut.rows[order], cut.items[order]
+            if cut.diversity is not None:
+                rows = rows[cut.diversity.order(scores[rows], cut.offsets, items, len(rows))]
+            places[rows] = np.arange(len(rows)) - cut.offsets[:-1][cut.of_row]
+        return Ranked(scores, -places)
+
+    def _of_cuts(self, rules: tuple[Diversify, ...]) -> list[_Lists]:
+        if rules not in self._loaded:
+            self._loaded[rules] = list(self._load(rules))
+        return self._loaded[rules]
+
+    def _load(self, rules: tuple[Diversify, ...]) -> Iterator[_Lists]:
+        import numpy as np
+
+        from engine.arrays import group_of_row, offsets_of
+
+        offsets, folders = group_offsets(self.table), made_folders(self.run)
+        group = group_of_row(offsets)
+        cuts = np.asarray(self.table["cut"].take(offsets[:-1]).to_pylist())
+        for cut in sorted(set(cuts.tolist())):
+            ids, diversity = load_diversity(rules, folders[cut])
+            lists = np.flatnonzero(cuts == cut)
+            rows, own = np.flatnonzero(np.isin(group, lists)), offsets_of(np.diff(offsets)[lists])
+            yield _Lists(rows, own, group_of_row(own), ids.numbers(texts(self.table["item_id"].take(rows))), diversity)

@@ -17,6 +17,7 @@ from engine.sealed import unsealed
 from tasks.errors import GateFailed
 from tasks.evaluation.champion import champion_before, champion_of, champion_scores, outdated_verdicts, valid_versions
 from tasks.evaluation.evaluate import evaluate_step
+from tasks.evaluation.final_lists import FinalLists
 from tasks.evaluation.results import ChampionResult, EvaluateResult
 from tasks.examples.candidates import RetrieveResult
 from tasks.publishing.gates import gate_step
@@ -121,21 +122,21 @@ def test_the_champion_is_the_latest_day_before_the_runs_own(tmp_path: Path) -> N
 def test_only_cuts_it_was_not_trained_on_are_compared(tmp_path: Path) -> None:
     run, table = run_on(tmp_path), held_out_examples([day("02-16"), day("02-17")])
     version = publish(run, day("02-19"))  # trained on the cuts up to 02-16, whose labels are of 02-17
-    found = champion_of(run, table)
+    found = champion_of(FinalLists(run, table))
     assert (found.version, found.since, found.problem) == (version, day("02-17"), None)
     assert found.scores is not None
     best = found.scores.reshape(-1, 3).argmax(axis=1)
     np.testing.assert_array_equal(best, [n % 3 for n in range(30)] * 2)
 
     publish(run, day("02-18"))
-    assert champion_of(run_before(run, day("02-19")), table).since == day("02-16")
+    assert champion_of(FinalLists(run_before(run, day("02-19")), table)).since == day("02-16")
 
 
 def test_a_champion_whose_rules_read_what_this_run_does_not_is_not_compared(tmp_path: Path) -> None:
     run, table = run_on(tmp_path), held_out_examples([day("02-17")])
     genres = {"rerank": (Diversify(type="diversify", by="genres", strength=0.5),)}
     publish(run, day("02-19"), spec=run.spec.model_copy(update=genres))
-    found = champion_of(run, table)
+    found = champion_of(FinalLists(run, table))
     assert (found.scores, found.problem) == (
         None,
         "its lists are re-ranked by genres, which this run does not read; add a rule to `rerank` for as long as the "
@@ -150,7 +151,7 @@ def run_before(run: Run, as_of: date) -> Run:
 def test_without_refit_it_was_trained_up_to_its_own_test_window(tmp_path: Path) -> None:
     run = run_on(tmp_path, publish={"refit": False})
     publish(run, day("02-19"))  # its test cuts: 02-15 and 02-16, its validation ends 3 days before
-    assert champion_of(run, held_out_examples([day("02-16")])).since == day("02-13")
+    assert champion_of(FinalLists(run, held_out_examples([day("02-16")]))).since == day("02-13")
 
 
 def again(plain: dict[str, Any], folder: Path) -> Descriptor:
@@ -178,7 +179,7 @@ def test_each_population_is_scored_by_its_own_trees(tmp_path: Path) -> None:
     write_descriptor(folder, descriptor)
     move_alias(run.home, "tiny", published(descriptor.version, day("02-19"), content=descriptor.content))
 
-    scores = champion_of(run, table).scores
+    scores = champion_of(FinalLists(run, table)).scores
 
     assert scores is not None
     one, other = (trees_of(folder / name).predict(clue_of(table, clue)) for name, clue in files())
@@ -376,7 +377,7 @@ def test_a_score_of_another_retrieval_is_another_feature(tmp_path: Path) -> None
     run = run_on(tmp_path)
     before = spec_of(retrieval=[{"type": "popularity", "window": "7d", "k": 5}, {"type": "history", "k": 5}])
     publish(run, day("02-19"), "popularity_score", before)
-    problem = champion_of(run, held_out_examples([day("02-17")])).problem
+    problem = champion_of(FinalLists(run, held_out_examples([day("02-17")]))).problem
     assert problem == "its feature popularity_score comes from other settings of the retrieval popularity"
 
 
@@ -391,7 +392,7 @@ def test_places_among_candidates_of_another_rule_are_not_compared(name: str, fai
         feature |= {"name": name, "type": "Rank"}
         del feature["default"]
     publish(run, day("02-19"), name, before, ranker=node)
-    problem = champion_scores(run, held_out_examples([day("02-17")])).problem
+    problem = champion_scores(FinalLists(run, held_out_examples([day("02-17")]))).problem
     assert problem == (
         None
         if fair
@@ -404,7 +405,7 @@ def test_a_champion_trained_on_every_test_cut_is_not_compared(tmp_path: Path) ->
     run = run_on(tmp_path)
     late = spec_of(label={"horizon": "1d", "lateness": "0d", "grades": [{"grade": 1, "when": "kind = 'play'"}]})
     publish(run, day("02-19"), spec=late)  # labels of 02-18 and 02-19 taken: nothing up to 02-17 is new to it
-    problem = champion_of(run, held_out_examples([day("02-17")])).problem
+    problem = champion_of(FinalLists(run, held_out_examples([day("02-17")]))).problem
     assert problem == "it was trained on labels up to 2026-02-19, later than every test cut"
 
 
@@ -412,7 +413,7 @@ def test_a_damaged_champion_is_not_loaded(tmp_path: Path) -> None:
     run = run_on(tmp_path)
     folder = version_dir(run.home, "tiny", publish(run, day("02-19")))
     (folder / "trees.txt").write_text("tree")
-    problem = champion_of(run, held_out_examples([day("02-17")])).problem
+    problem = champion_of(FinalLists(run, held_out_examples([day("02-17")]))).problem
     assert problem is not None
     assert "trees.txt: 4 bytes with sha256" in problem
     assert "the file was altered after publishing" in problem
@@ -422,7 +423,7 @@ def test_a_champion_with_other_contents_than_it_was_published_with_is_not_loaded
     run = run_on(tmp_path)
     version = publish(run, day("02-19"))
     move_alias(run.home, "tiny", published(version, day("02-19")))
-    problem = champion_of(run, held_out_examples([day("02-17")])).problem
+    problem = champion_of(FinalLists(run, held_out_examples([day("02-17")]))).problem
     assert problem is not None
     assert "than were published under this name (000000000000…)" in problem
 
@@ -430,6 +431,6 @@ def test_a_champion_with_other_contents_than_it_was_published_with_is_not_loaded
 def test_a_champion_that_is_gone_is_named(tmp_path: Path) -> None:
     run = run_on(tmp_path)
     move_alias(run.home, "tiny", published("2026-02-19.gone", day("02-19")))
-    problem = champion_of(run, held_out_examples([day("02-17")])).problem
+    problem = champion_of(FinalLists(run, held_out_examples([day("02-17")]))).problem
     assert problem is not None
     assert "2026-02-19.gone/descriptor.json: cannot be read (No such file or directory)" in problem

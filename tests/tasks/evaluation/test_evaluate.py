@@ -23,6 +23,7 @@ from tasks.evaluation.evaluate import (
     rank_groups,
     records,
 )
+from tasks.evaluation.final_lists import FinalLists
 from tasks.evaluation.held_out import HeldOut, baseline_rows
 from tasks.evaluation.leakage import Leakage
 from tasks.evaluation.results import EvaluateResult, FigureKey
@@ -51,7 +52,7 @@ def run_of(folder: Path, **changes: Any) -> Run:
 
 
 def ranked(run: Run, table: pa.Table, truth: pa.Table | None) -> Groups:
-    return rank_groups(run, HeldOut.of(run.spec, table, truth))
+    return rank_groups(run, HeldOut.of(run.spec, table, truth), FinalLists(run, table))
 
 
 def two_groups() -> pa.Table:

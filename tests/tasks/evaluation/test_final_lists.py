@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import MatineeError
-from tasks.evaluation.final_lists import final_scores
+from tasks.evaluation import final_lists
+from tasks.evaluation.final_lists import FinalLists
 from tasks.examples.candidates import RetrieveResult
 from tasks.runs.run import Run
 from tasks.spec.parts import Diversify
@@ -50,30 +51,45 @@ def test_a_list_is_ordered_by_what_the_items_were_as_of_its_cut(run: Run) -> Non
     table = lists((CUTS[0], "g", ITEMS), (CUTS[1], "h", ITEMS), (CUTS[0], "k", ("i2",)))
     scores = np.array([3.0, 2.9, 2.8, 3.0, 2.9, 2.8, 7.0])
     # The spread is about 0.08, so that a second of a kind costs 0.04: not enough.
-    assert final_scores(run, table, scores, [BY_CATEGORY]).tolist() == [0, -1, -2, 0, -1, -2, 0]
+    assert FinalLists(run, table).rank(scores, [BY_CATEGORY]).final.tolist() == [0, -1, -2, 0, -1, -2, 0]
     # Here it is about 2.8: as of the first cut i1 is like i0, and gives way to i2; as of the second it is not.
     scores = np.array([9.0, 2.99, 2.98, 9.0, 2.99, 2.98, 7.0])
-    assert final_scores(run, table, scores, [BY_CATEGORY]).tolist() == [0, -2, -1, 0, -1, -2, 0]
-    assert final_scores(run, table, scores, []) is scores
+    assert FinalLists(run, table).rank(scores, [BY_CATEGORY]).final.tolist() == [0, -2, -1, 0, -1, -2, 0]
+    assert FinalLists(run, table).rank(scores, []).final is scores
 
 
 def test_equal_scores_are_in_the_order_of_items_whatever_that_of_the_rows(run: Run) -> None:
     table = lists((CUTS[0], "g", ("i2", "i0", "i1")))
-    assert final_scores(run, table, np.array([1.0, 1.0, 1.0]), [BY_CATEGORY]).tolist() == [-2, 0, -1]
+    assert FinalLists(run, table).rank(np.array([1.0, 1.0, 1.0]), [BY_CATEGORY]).final.tolist() == [-2, 0, -1]
 
 
 def test_rows_of_a_cut_need_not_stand_together(run: Run) -> None:
     groups = [(CUTS[1], "h", ITEMS), (CUTS[0], "g", ITEMS), (CUTS[1], "k", ITEMS)]
     scores = np.tile([9.0, 2.99, 2.98], 3)
-    together = [final_scores(run, lists(group), scores[:3], [BY_CATEGORY]).tolist() for group in groups]
-    assert final_scores(run, lists(*groups), scores, [BY_CATEGORY]).reshape(3, 3).tolist() == together
+    together = [FinalLists(run, lists(group)).rank(scores[:3], [BY_CATEGORY]).final.tolist() for group in groups]
+    assert FinalLists(run, lists(*groups)).rank(scores, [BY_CATEGORY]).final.reshape(3, 3).tolist() == together
 
 
 def test_a_file_that_is_gone_or_altered_is_named(run: Run, tmp_path: Path) -> None:
     table, scores = lists((CUTS[0], "g", ITEMS)), np.array([3.0, 2.0, 1.0])
     with pytest.raises(MatineeError, match=r"kinds\.parquet"):
-        final_scores(run, table, scores, [BY_CATEGORY.model_copy(update={"by": "genres"})])
+        FinalLists(run, table).rank(scores, [BY_CATEGORY.model_copy(update={"by": "genres"})])
     path = tmp_path / f"retrieval/tiny/cut={CUTS[0]}/x/catalogue.parquet"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(MatineeError, match=r"catalogue\.parquet"):
-        final_scores(run, table, scores, [BY_CATEGORY])
+        FinalLists(run, table).rank(scores, [BY_CATEGORY])
+
+
+def test_the_rules_of_a_cut_are_loaded_once_whoever_ranks(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[Path] = []
+    load = final_lists.load_diversity
+    monkeypatch.setattr(final_lists, "load_diversity", lambda rules, at: (loaded.append(at), load(rules, at))[1])
+    final = FinalLists(run, lists((CUTS[0], "g", ITEMS), (CUTS[1], "h", ITEMS), (CUTS[0], "k", ITEMS)))
+    first, second = np.tile([9.0, 2.99, 2.98], 3), np.tile([2.98, 2.99, 9.0], 3)
+    ranked = [final.rank(scores, [BY_CATEGORY]) for scores in (first, second, first)]
+    assert len(loaded) == len(CUTS)
+    assert [one.final.tolist() for one in ranked] == [
+        FinalLists(run, final.table).rank(scores, [BY_CATEGORY]).final.tolist() for scores in (first, second, first)
+    ]
+    final.rank(first, [BY_CATEGORY.model_copy(update={"strength": 0.9})])  # the champion's, say
+    assert len(loaded) == (1 + 3 + 1) * len(CUTS)

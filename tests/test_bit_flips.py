@@ -13,6 +13,7 @@ from tasks.checks.landed import check_landed
 from tasks.checks.verdicts import Check
 from tasks.errors import LandingError, MatineeError
 from tasks.evaluation.evaluate import evaluate_step
+from tasks.examples import candidates
 from tasks.examples.candidates import candidate_files, made_folders, retrieve_step
 from tasks.examples.sample import sample_step
 from tasks.features.build import build_step
@@ -79,7 +80,7 @@ def test_a_folder_that_was_removed_as_the_message_says_is_made_again(run: Run) -
 
 
 def test_damaged_folders_are_made_again_by_the_next_run_and_it_says_so(
-    run: Run, caplog: pytest.LogCaptureFixture
+    run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever is damaged of a cut, the step makes all of it anew; what is whole is left alone."""
     folders = made_folders(run)
@@ -87,9 +88,13 @@ def test_damaged_folders_are_made_again_by_the_next_run_and_it_says_so(
     cut, first = run.as_of, run.windows.refit[0]
     flip(folders[cut] / "als.npz", 1)
     (folders[first] / "candidates.parquet").write_bytes(b"PAR1")
+    compared: list[Path] = []
+    monkeypatch.setattr(candidates, "damage_of", lambda folder: (compared.append(folder), damage_of(folder))[1])
     assert retrieve_step(run).made == 2
-    assert f"{folders[cut]} als.npz was changed; it is made again" in caplog.text
-    assert f"{folders[first]} candidates.parquet was changed; it is made again" in caplog.text
+    assert sorted(compared) == sorted(folders.values()), "each once"
+    damaged = "damaged since it was made"
+    assert f"{folders[cut]}: {damaged}: als.npz was changed; it is made again" in caplog.text
+    assert f"{folders[first]}: {damaged}: candidates.parquet was changed; it is made again" in caplog.text
     assert {path: path.read_bytes() for path in before} == before
     (folders[cut] / "digests.json").unlink()
     assert retrieve_step(run).made == 1

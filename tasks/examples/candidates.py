@@ -154,8 +154,9 @@ def retrieve_step(run: Run) -> RetrieveResult:
     with run.write("retrieve") as step, warehouse_of(run.home, run.spec.name).open() as tables:
         need = needed(run)
         folders = cut_folders(run, need)
-        missing = {day: folder for day, folder in folders.items() if problem_of(folder) is not None}
-        damaged = [f"{folder} {damage_of(folder)}; it is made again" for folder in missing.values() if folder.exists()]
+        problems = {day: why for day, folder in folders.items() if (why := problem_of(folder)) is not None}
+        missing = {day: folders[day] for day in problems}
+        damaged = [f"{folders[day]}: {why}; it is made again" for day, why in problems.items() if folders[day].exists()]
         require_built(run, tables)
         say_cuts(folders, missing)
         warn_each(damaged, "`matinee verify` lists all")

@@ -289,15 +289,18 @@ def _joined_for(feature: Feature, tables: type[Tables]) -> list[Joined]:
 
 def past_actions(spec: Spec, cut: date) -> str:
     """Query what retrieval learns from, of the year up to a cut: actions, or weights where kinds are declared."""
-    first = cut - LONGEST_FEATURE_WINDOW
     if not spec.interactions.kinds:
-        return _sql("past_actions", cut=cut, first=first)
-    return _sql("past_weights", cut=cut, first=first, kinds=spec.interactions.weighted, parts_of_1=PARTS_OF_1)
+        return _sql("past_actions", cut=cut, first=cut - LONGEST_FEATURE_WINDOW)
+    return _sql("past_weights", cut=cut, weighted=_weighted(spec, cut), parts_of_1=PARTS_OF_1)
 
 
 def past_kinds(spec: Spec, cut: date) -> str:
     """Query how much of each kind there is in the year up to a cut, and how much of it retrieval learns from."""
-    return _sql("past_kinds", cut=cut, first=cut - LONGEST_FEATURE_WINDOW, kinds=spec.interactions.weighted)
+    return _sql("past_kinds", weighted=_weighted(spec, cut))
+
+
+def _weighted(spec: Spec, cut: date) -> str:
+    return _sql("past_weighted", cut=cut, first=cut - LONGEST_FEATURE_WINDOW, kinds=spec.interactions.weighted)
 
 
 def known_items(cut: date) -> str:

@@ -3,17 +3,8 @@
 select
     kind,
     count(*) as happened,
-    sum(
-        case{% for kind in kinds %}
-            when kind = {{ literal(kind.name) }} and value >= {{ kind.least }} then 1{% endfor %}
-            else 0
-        end
-    ) as counted,
+    sum(case when parts > 0 then 1 else 0 end) as counted,
     max(value) as largest
-from interactions
-where
-    ds <= {{ literal(cut) }}
-    and cast(occurred_at as date) <= {{ literal(cut) }}
-    and cast(occurred_at as date) > {{ literal(first) }}
+from ({{ weighted }}) as weighted
 group by kind
 order by kind

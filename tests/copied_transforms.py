@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.runs import sql_lineage
+from tasks.runs import made_by, sql_lineage
 from tasks.spec.project import TRANSFORMS
 
 
@@ -15,7 +15,8 @@ def copied_transforms(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Copy the project below a folder, and let pipelines be built from the copy in this process."""
     copy = folder / "transforms"
     shutil.copytree(TRANSFORMS, copy, ignore=shutil.ignore_patterns("target", "logs"))
-    monkeypatch.setattr(sql_lineage, "TRANSFORMS", copy)
+    for module in (sql_lineage, made_by):
+        monkeypatch.setattr(module, "TRANSFORMS", copy)
     return copy
 
 

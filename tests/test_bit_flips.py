@@ -22,6 +22,7 @@ from tasks.publishing.gates import gate_step
 from tasks.publishing.publish import copy_artifacts, publish_step
 from tasks.reports.run_report import report_step
 from tasks.runs.run import Run
+from tasks.store.damage import damage_of
 from tasks.store.database import connect
 from tasks.store.records import read_list
 from tasks.store.sql import identifier

@@ -1,4 +1,4 @@
-"""What the results of a step were made by: the pipeline file, the code and the SQL, as they were then."""
+"""What the results of a step were made by: the pipeline file, the code, the SQL and the dataset file, as they were."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from tasks.runs.provenance import code_digest
 from tasks.runs.sql_lineage import PipelineSql, sql_of
 from tasks.spec.attributes import declaration_texts
 from tasks.spec.feature_catalog import feature_catalog
+from tasks.spec.parts import FilesSource
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
-from tasks.store.files import digest, read_json
+from tasks.store.files import digest, sha256_file
 from tasks.store.records import Record
 
 FILE = "made_by.json"
@@ -23,22 +24,32 @@ class MadeBy(Record):
     Attributes:
         pipeline: digest of the pipeline file.
         code: digest of the code.
-        sql: digest of each file of the pipeline's SQL, by path below `transforms/`.
+        files: digest of each file of the pipeline's SQL, and of its dataset file, by path below `transforms/`.
     """
 
     pipeline: str
     code: str
-    sql: dict[str, str]
+    files: dict[str, str]
 
     @classmethod
     def now(cls, spec: Spec) -> MadeBy:
         """What a step of a pipeline would be made by at this moment."""
-        return cls(pipeline=digest(spec.canonical()), code=code_digest(), sql=sql_of(spec).digests)
+        files = {**sql_of(spec).digests, **_dataset_file(spec)}
+        return cls(pipeline=digest(spec.canonical()), code=code_digest(), files=files)
 
     @property
     def digest(self) -> str:
         """Digest of all of it."""
         return digest(self.to_json())
+
+
+def _dataset_file(spec: Spec) -> dict[str, str]:
+    """The digest of the file that says how the pipeline's files are read; none where there is no such file."""
+    if not isinstance(spec.source, FilesSource):
+        return {}
+    name = f"datasets/{spec.source.dataset}.yaml"
+    path = TRANSFORMS / name
+    return {name: sha256_file(path)} if path.is_file() else {}
 
 
 def require_current_declarations(spec: Spec, sql: PipelineSql) -> None:
@@ -59,17 +70,13 @@ def require_current_declarations(spec: Spec, sql: PipelineSql) -> None:
 
 
 def changed_since(folder: Path, now: MadeBy) -> tuple[str, ...]:
-    """Name what has changed since a step left a folder: files of the SQL, the pipeline file, the code.
+    """Name what has changed since a step left a folder: the pipeline file, the code, files below `transforms/`.
 
     Raises:
         DamagedFile: what it was made by is not what the step wrote.
         MatineeError: it is not there, or has another shape.
     """
-    value = read_json(folder / FILE)
-    if isinstance(value, str):
-        # One digest of everything: of an older version of matinee, whose code is another, too.
-        return ("the code of matinee",)
-    then = MadeBy.parse(value, folder / FILE)
+    then = MadeBy.read(folder / FILE)
     others = {"the pipeline file": then.pipeline != now.pipeline, "the code of matinee": then.code != now.code}
-    paths = sorted(path for path in {*then.sql, *now.sql} if then.sql.get(path) != now.sql.get(path))
+    paths = sorted(path for path in {*then.files, *now.files} if then.files.get(path) != now.files.get(path))
     return (*(what for what, changed in others.items() if changed), *(f"{TRANSFORMS.name}/{path}" for path in paths))

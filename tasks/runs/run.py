@@ -131,7 +131,7 @@ class Run:
 
     @property
     def made_by(self) -> MadeBy:
-        """The pipeline file, the code and the SQL as they are now."""
+        """The pipeline file, the code, the SQL and the dataset file as they are now."""
         return MadeBy.now(self.spec)
 
     def read(self, step: str, kind: type[Result]) -> Result:

@@ -56,7 +56,7 @@ class FakeRun:
         )
         self.landing_start = as_of - timedelta(days=30)
         self.dir = home.run_dir("demo", as_of, "a1")
-        self.made_by = MadeBy(pipeline="this", code="this", sql={})
+        self.made_by = MadeBy(pipeline="this", code="this", files={})
 
     def step_dir(self, step: str) -> Path:
         return self.dir / step

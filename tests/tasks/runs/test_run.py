@@ -112,11 +112,28 @@ def test_what_is_edited_while_a_step_works_is_not_what_it_worked_with(
         run.read("sample", Counted)
 
 
-def test_a_step_of_an_older_version_of_matinee_is_not_gone_on_from(run: Run) -> None:
+def test_a_dataset_file_that_is_edited_during_a_run_stops_the_runs_that_read_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is landed before and after it would be read in two ways."""
+    datasets = copied_transforms(tmp_path, monkeypatch) / "datasets"
+    shop = Run(spec_of(**SHOP), Home(tmp_path), january(14), "1")
+    for one in (run, shop):
+        leave(one, 3)
+    (datasets / "ml_100k.yaml").unlink()  # of another pipeline
+    assert shop.read("sample", Counted).rows == 3
+    for change in (lambda path: path.write_text(f"{path.read_text()}\n# edited\n"), Path.unlink):
+        change(datasets / "online_retail.yaml")
+        with pytest.raises(FilesChanged, match=r"shop 2011-01-14 .*: transforms/datasets/online_retail\.yaml\. "):
+            shop.read("sample", Counted)
+    assert run.read("sample", Counted).rows == 3, "it reads no files"
+
+
+def test_a_step_of_a_version_before_0_1_is_not_gone_on_from(run: Run) -> None:
     leave(run, 3)
     (run.step_dir("sample") / "made_by.json").write_text('"0123abcd"')
     write_digests(run.step_dir("sample"))
-    with pytest.raises(FilesChanged, match="the code of matinee"):
+    with pytest.raises(MatineeError, match=r"made_by\.json: .*another version may have written it: run the step"):
         run.read("sample", Counted)
 
 

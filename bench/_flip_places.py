@@ -88,6 +88,7 @@ PLACES = (
     Place("registry: an older version", (f"{VERSIONS}/{{before}}.*/*", f"{VERSIONS}/{{before}}.*/*/*"), *EVALUATING),
     Place("registry: alias", ("registry/{p}/aliases/*.json",), *EVALUATING),
     Place("registry: timeline", ("registry/{p}/timeline.jsonl",), *EVALUATING),
+    Place("registry: head of the timeline", ("registry/{p}/timeline_head.json",), *EVALUATING),
     Place("quarantine: manifests", ("quarantine/{p}/*/ds=*/manifest.json",), *CHECKING),
     Place("quarantine: rows", ("quarantine/{p}/*/ds=*/*.parquet",), *CHECKING),
 )

@@ -153,7 +153,7 @@ class Wiring:
         if isinstance(node, RequestNumberNode):
             return RequestNumber(node.key, node.kind)
         if isinstance(node, RequestCategoryNode):
-            return RequestCategory(node.key, self.categories(node.categories_artifact, node.name))
+            return RequestCategory(node.key, self.categories(node.categories_artifact, node.name), node.edges)
         default = float("nan") if node.default is None else node.default  # JSON has no NaN
         if isinstance(node, LookupNode):
             table = self.table(node.artifact, node.entity)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from engine.bands import MOST_EDGES
 from engine.errors import nearest
 
 _ARTIFACT_NAME_LENGTH = 400
@@ -31,6 +33,15 @@ class Closed(BaseModel):
     """Base of all models: no unknown keys, no changes, no coercion of texts to numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def _ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
+    if any(low >= high for low, high in itertools.pairwise(edges)):
+        raise ValueError("edges must ascend")
+    return edges
+
+
+Edges = Annotated[tuple[FiniteFloat, ...], Field(max_length=MOST_EDGES), AfterValidator(_ascending)]
 
 
 class _RetrieverNode(Closed):
@@ -168,12 +179,13 @@ class RequestNumberNode(Closed):
 class RequestCategoryNode(Closed):
     """A feature: the code of a text of the request's context under `key`; missing without it, or for another text.
 
-    `categories_artifact` as of `Category`.
+    With `edges`, the context has a number, and the text is that of its band. `categories_artifact` as of `Category`.
     """
 
     type: Literal["RequestCategory"] = "RequestCategory"
     name: str
     key: str
+    edges: Edges = Field(default=(), exclude_if=lambda edges: not edges)
     categories_artifact: ArtifactName
 
 
@@ -308,13 +320,22 @@ class Ref(Closed):
         return self.ref.removeprefix("#/rankers/").replace("~1", "/").replace("~0", "~")
 
 
+class BandsNode(Closed):
+    """Cuts a number into bands, which texts stand for (`engine.bands`); an edge belongs to the band above it."""
+
+    of: str
+    edges: Annotated[Edges, Field(min_length=1)]
+
+
 class PopulationRankerNode(Closed):
     """Chooses the ranker by an attribute of the user: from the request's context, else from `artifact`.
 
-    `artifact` is a table with user_id and the column `by`; users and values without a ranker get `*`.
+    `artifact` is a table with user_id and the column `by`; users and values without a ranker get `*`. With `bands`, the
+    table and the context have the number `bands.of`, whose band chooses; `by` in the context names a band itself.
     """
 
     type: Literal["PopulationRanker"] = "PopulationRanker"
     by: str
+    bands: BandsNode | None = Field(default=None, exclude_if=lambda bands: bands is None)
     artifact: ArtifactName | None = None
     of: dict[str, Ref]

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.arrays import Codes, Floats, Singles, Strings, offsets_of
+from engine.bands import band_of
 from engine.candidates import Candidates, allowed, ranks_of, union
 from engine.categories import Categories
 from engine.descriptor import ContextValue, Request
@@ -90,6 +91,24 @@ class Shared:
     overlap: Overlap
 
 
+def context_number(
+    context: Mapping[str, ContextValue], key: str, kind: Literal["number", "boolean"] = "number"
+) -> float:
+    """Return a number of a context, or a boolean as 0 or 1; NaN without one.
+
+    Raises:
+        RequestError: the value is of another type, or larger than features can be.
+    """
+    given = context.get(key)
+    # In Python True is a number, too; in a request it is not.
+    if given is not None and (isinstance(given, str) or isinstance(given, bool) != (kind == "boolean")):
+        expected = "true or false" if kind == "boolean" else "a number"
+        raise RequestError(f"context.{key}: found {json.dumps(given)}, expected {expected}")
+    if given is not None and abs(given) > _LARGEST:
+        raise RequestError(f"context.{key}: found {json.dumps(given)}, expected at most {_LARGEST:g}")
+    return float("nan") if given is None else float(given)
+
+
 @dataclass(frozen=True, eq=False)
 class RequestNumber:
     """A number of the request's context, or a boolean as 0 or 1."""
@@ -99,25 +118,21 @@ class RequestNumber:
 
     def value(self, context: Mapping[str, ContextValue]) -> float:
         """Return the value, NaN without one; raise `RequestError` for one of another type."""
-        given = context.get(self.key)
-        # In Python True is a number, too; in a request it is not.
-        if given is not None and (isinstance(given, str) or isinstance(given, bool) != (self.kind == "boolean")):
-            expected = "true or false" if self.kind == "boolean" else "a number"
-            raise RequestError(f"context.{self.key}: found {json.dumps(given)}, expected {expected}")
-        if given is not None and abs(given) > _LARGEST:
-            raise RequestError(f"context.{self.key}: found {json.dumps(given)}, expected at most {_LARGEST:g}")
-        return float("nan") if given is None else float(given)
+        return context_number(context, self.key, self.kind)
 
 
 @dataclass(frozen=True, eq=False)
 class RequestCategory:
-    """The code of a text of the request's context."""
+    """The code of a text of the request's context, or, with edges, of the band of a number."""
 
     key: str
     categories: Categories
+    edges: tuple[float, ...] = ()
 
     def value(self, context: Mapping[str, ContextValue]) -> float:
-        """Return the code, NaN without a text; raise `RequestError` for a value that is no text."""
+        """Return the code, NaN without a value; raise `RequestError` for one of another type."""
+        if self.edges:
+            return self.categories.code(band_of(context_number(context, self.key), self.edges))
         given = context.get(self.key)
         if given is not None and not isinstance(given, str):
             raise RequestError(f"context.{self.key}: found {json.dumps(given)}, expected a text")

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.arrays import Singles
+from engine.bands import band_of
 from engine.descriptor import (
     ContextValue,
     Descriptor,
@@ -26,8 +27,8 @@ from engine.descriptor import (
 )
 from engine.errors import RESTORE, GoldenMismatch, RequestError
 from engine.loader import Wiring
-from engine.node_schema import PopulationRankerNode
-from engine.nodes import Answers, ScoringRanker
+from engine.node_schema import BandsNode, PopulationRankerNode
+from engine.nodes import Answers, ScoringRanker, context_number
 from engine.tables import FeatureTable
 
 _BATCH = 512  # requests ranked together: bounds memory, changes no result
@@ -68,6 +69,7 @@ class Populations:
     users: FeatureTable | None
     values: list[str]
     rankers: dict[str, ScoringRanker]
+    bands: BandsNode | None = None
 
     def of(self, requests: Sequence[Request]) -> list[str]:
         """Return the population of each request: from its context, else from the user's row, else `*`."""
@@ -79,10 +81,16 @@ class Populations:
             # Row -1, an unknown user, reads the empty text at the end.
             values = [self.values[row] for row in self.users.find(numbers.astype(np.int64))]
         chosen = [
-            _population(request.context.get(self.by, value), self.by)
+            _population(request.context.get(self.by, self._banded(request, value)), self.by)
             for request, value in zip(requests, values, strict=True)
         ]
         return [value if value in self.rankers else "*" for value in chosen]
+
+    def _banded(self, request: Request, value: str) -> str:
+        """Return the band of the number in the request's context; what the user's row says where there is none."""
+        if self.bands is None or self.bands.of not in request.context:
+            return value
+        return band_of(context_number(request.context, self.bands.of), self.bands.edges) or ""
 
 
 def _population(value: ContextValue, by: str) -> str:
@@ -191,9 +199,11 @@ def _populations(descriptor: Descriptor, wiring: Wiring) -> Populations:
     built = {name: wiring.ranker(ranker) for name, ranker in descriptor.rankers.items()}
     rankers = {population: built[ref.target] for population, ref in node.of.items()}
     if node.artifact is None:
-        return Populations(node.by, None, [], rankers)
+        return Populations(node.by, None, [], rankers, node.bands)
     table = wiring.table(node.artifact, "user")
-    return Populations(node.by, table, table.attribute(node.by), rankers)
+    bands = node.bands
+    values = table.attribute(node.by) if bands is None else table.bands(bands.of, bands.edges)
+    return Populations(node.by, table, values, rankers, bands)
 
 
 def _replay(engine: Engine, folder: Path) -> None:

@@ -7,6 +7,7 @@ Feature tables: the key columns of their entity, then features (floating point; 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.arrays import Codes, Singles, Strings
+from engine.bands import band_of
 from engine.categories import Categories
 from engine.errors import RESTORE, ArtifactError, nearest
 from engine.ids import Ids
@@ -151,6 +153,13 @@ class FeatureTable:
         """Return a text column, with an empty text at its end (row -1)."""
         self._column(name)
         return [*_texts(self.table, name).tolist(), ""]
+
+    def bands(self, name: str, edges: Sequence[float]) -> list[str]:
+        """Return the bands of a column of numbers; an empty text without a number, and at its end (row -1)."""
+        column = self._column(name)
+        if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+            raise ArtifactError(f"{self.path}: column {name!r} is {column.type}; expected a number")
+        return [*(band_of(value, edges) or "" for value in column.to_pylist()), ""]
 
     def kinds(self, name: str) -> list[tuple[str, ...]]:
         """Return what each row is by a column of texts, or of lists of them; an empty text where there is none.

@@ -9,13 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.descriptor import Request
+from engine.errors import RequestError
 from engine.evaluation import select
 from tasks.publishing.golden import UNSEEN
 from tasks.runs.run import Run
 from tasks.store.files import read_json, write_digests
 from tests.serving.test_app import ask
 from tests.test_end_to_end import known_users, loaded, published, retrieved, scored, scored_by_sql
-from tests.tiny_pipelines import ASKED, RATED, RATED_DAY, SHOWN_DAY, Tiny, films, in_process, pipeline_file
+from tests.tiny_pipelines import ASKED, BANDED, RATED, RATED_DAY, SHOWN_DAY, Tiny, films, in_process, pipeline_file
 
 if TYPE_CHECKING:
     from engine.ranking import Engine
@@ -35,9 +36,23 @@ def rated(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    """A pipeline of impressions with attributes of the request, whose day has been run."""
+    """A pipeline of impressions with attributes of the request, and bands of its hour, whose day has been run."""
     folder = tmp_path_factory.mktemp("asked")
-    tiny = Tiny(pipeline_file(folder, ASKED), SHOWN_DAY, folder / "home")
+    changes = {
+        "bands": {"shift": {"of": "hour", "edges": [6, 14, 22]}},
+        "features": [*ASKED["features"], "request_shift"],
+        "evaluate": {**ASKED["evaluate"], "slices": ["daypart", "shift"]},
+    }
+    tiny = Tiny(pipeline_file(folder, ASKED, **changes), SHOWN_DAY, folder / "home")
+    tiny.run()
+    return tiny
+
+
+@pytest.fixture(scope="module")
+def banded(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """A pipeline whose strata, slices, populations, features and re-ranking are by bands, whose day has been run."""
+    folder = tmp_path_factory.mktemp("banded")
+    tiny = Tiny(pipeline_file(folder, BANDED), RATED_DAY, folder / "home", films(folder / "films"))
     tiny.run()
     return tiny
 
@@ -206,3 +221,63 @@ def test_a_champion_with_another_dictionary_reads_the_same_texts(rated: Tiny) ->
     expected = [None if code == 0.0 else code for code in table["user_occupation"].to_pylist()]
     assert recoded == expected
     assert None in recoded
+
+
+AGES = ["under 25", "25 to under 40", "40 or more"]
+
+
+def test_bands_are_strata_slices_populations_and_features(banded: Tiny) -> None:
+    run, _ = published(banded)
+    records = loaded(banded).descriptor.evaluation.records
+    slices = {record.slice for record in select(records, of="model", is_overall=False) if record.slice}
+    assert slices == {f"age_group={band}" for band in [*AGES, "unknown"]}
+    assert {record.population for record in records} == {"*", *AGES}
+    strata = read_json(run.step_dir("sample") / "strata.json")
+    assert {row["stratum"]["age_group"] for row in strata} == {*AGES, "unknown"}
+    texts = read_json(run.step_dir("sample") / "categories.json")
+    assert texts["user_age_group"] == sorted(AGES)
+    table = pq.read_table(run.step_dir("sample") / "train.parquet")
+    for row in table.to_pylist():
+        age, year = row["user_age"], row["item_release_year"]
+        band = "unknown" if age is None else AGES[(age >= 25) + (age >= 40)]
+        assert row["age_group"] == band
+        assert row["user_age_group"] == (None if age is None else texts["user_age_group"].index(band))
+        decade = "under 1955" if year < 1955 else "1955 to under 1960" if year < 1960 else "1960 to under 1970"
+        assert texts["item_decade"][int(row["item_decade"])] == ("1970 or more" if year >= 1970 else decade)
+
+
+def test_serving_chooses_the_band_that_the_examples_have(banded: Tiny) -> None:
+    run, _ = published(banded)
+    users = known_users(run)
+    served = scores_of(answers_over_http(banded, [{"user_id": user, "k": 10_000} for user in users]), users)
+    assert len(served) > 300
+    assert {population for _, population in served.values()} == {"*", *AGES}  # one does not say
+    assert served == scored_by_sql(run, users)
+
+
+def test_the_descriptor_has_the_edges_and_the_context_may_have_the_number(banded: Tiny) -> None:
+    engine: Engine = loaded(banded)
+    ranker = engine.descriptor.model_dump(mode="json")["ranker"]
+    assert (ranker["by"], ranker["bands"]) == ("age_group", {"of": "age", "edges": [25.0, 40.0]})
+    contexts: list[dict[str, Any]] = [{"age": 24.999}, {"age": 25}, {"age": 40}, {"age_group": "under 25"}]
+    contexts.append({"age_group": "an age that nobody has"})
+    answers = engine.rank([Request(user_id="7", context=context) for context in [{}, *contexts]])
+    assert [answer.population for answer in answers] == ["*", *AGES, "under 25", "*"]
+    with pytest.raises(RequestError, match=r'context\.age: found "old", expected a number'):
+        engine.rank([Request(user_id="7", context={"age": "old"})])
+
+
+def test_lists_are_diversified_by_the_decade_of_the_film(banded: Tiny) -> None:
+    ranker = loaded(banded).populations.rankers["*"]
+    assert ranker.diversity is not None
+    assert len(set(ranker.diversity.classes.tolist())) == 4
+
+
+def test_hours_of_one_shift_are_one_text(asked: Tiny) -> None:
+    run, _ = published(asked)
+    texts = read_json(run.step_dir("sample") / "categories.json")["request_shift"]
+    table = pq.read_table(run.step_dir("sample") / "train.parquet")
+    read = {(row["request_hour"], texts[int(row["request_shift"])]) for row in table.to_pylist()}
+    shifts = [(6, "under 6"), (14, "6 to under 14"), (22, "14 to under 22"), (24, "22 or more")]
+    assert read <= {(hour, next(name for end, name in shifts if hour < end)) for hour in range(24)}
+    assert len({text for _, text in read}) > 1

@@ -86,6 +86,20 @@ RATED: dict[str, Any] = {
     "populations": {"by": "gender", "min_groups": 10},
     "evaluate": {**BOUGHT["evaluate"], "slices": ["occupation", "student"]},
 }  # fmt: skip
+BANDED: dict[str, Any] = {
+    **RATED,
+    "name": "banded",
+    "description": "The same people and films, by bands of their ages and decades.",
+    "bands": {
+        "age_group": {"of": "age", "edges": [25, 40]},
+        "decade": {"of": "release_year", "edges": [1955, 1960, 1970]},
+    },
+    "features": [*RATED["features"], "user_age_group", "item_decade"],
+    "sample": {"strata": ["age_group"], "groups": 200},
+    "populations": {"by": "age_group", "min_groups": 10},
+    "rerank": [{"type": "diversify", "by": "decade", "strength": 0.3}],
+    "evaluate": {**RATED["evaluate"], "slices": ["age_group"]},
+}
 SHOWN_DAY, BOUGHT_DAY, RATED_DAY = date(2026, 1, 18), date(2011, 3, 5), date(1997, 12, 30)
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 CUSTOMERS, PRODUCTS = 30, 25

@@ -57,10 +57,10 @@ def active_users(tables: Tables, run: Run, relation: Name) -> list[Profile]:
 
 def _users_with(relation: Name, attributes: Sequence[Attribute]) -> str:
     """The features of users beside the declared ones of some attributes."""
-    declared = [identifier(part.name) for part in attributes if part.declared]
+    declared = [part for part in attributes if part.relation == RELATIONS["user"]]
     if not declared:
         return relation("feat_users")
-    chosen = ", ".join(f"cast(d.{name} as varchar) as {name}" for name in declared)
+    chosen = ", ".join(f"cast({part.sql('d')} as varchar) as {identifier(part.name)}" for part in declared)
     return (
         f"(select u.*, {chosen} from {relation('feat_users')} as u "
         f"left join {relation(RELATIONS['user'])} as d on u.user_id = d.user_id and u.as_of = d.as_of)"

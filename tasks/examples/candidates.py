@@ -17,7 +17,7 @@ from tasks.errors import BuildError
 from tasks.examples import queries
 from tasks.examples.arrays import texts
 from tasks.examples.cut_models import Models
-from tasks.examples.rerank import kinds_read
+from tasks.examples.rerank import kinds_made_by
 from tasks.examples.retrieval_log import RetrievalTally, say_cuts
 from tasks.examples.retrievers import blas_kernels, load_retrievers
 from tasks.examples.seen import load_rule
@@ -94,7 +94,7 @@ def cut_folders(run: Run, need: BuildRequest, kernels: list[str] | None = None) 
             canonical["interactions"],
             canonical["examples"]["kind"],
             canonical["start"],
-            kinds_read(run.spec.rerank),  # of the rules no more: another strength changes nothing here
+            kinds_made_by(run.spec),  # of the rules no more: another strength changes nothing here
             dbt_vars(run.spec),
         ],
     }

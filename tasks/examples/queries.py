@@ -56,7 +56,7 @@ def _texts(spec: Spec) -> list[Value]:
     """Those attributes, each as a text of `candidates` or of the mart that has it."""
     known = {attribute.name: attribute for attribute in spec.attributes}
     return [
-        Value(name, relation, f"cast({relation}.{identifier(name)} as varchar)")
+        Value(name, relation, f"cast({known[name].sql(relation)} as varchar)")
         for name in attribute_columns(spec)
         for relation in ["candidates" if known[name].entity == "request" else known[name].relation]
     ]
@@ -200,7 +200,7 @@ def serving(spec: Spec, entity: Entity, day: date) -> str | None:
     by = spec.populations.by if spec.populations and entity == "user" else None
     known = {attribute.name: attribute for attribute in spec.attributes}
     if by is not None:
-        chosen.append(f"cast({known[by].relation}.{identifier(by)} as varchar) as {identifier(by)}")
+        chosen.append(_split_by(known[by]))
     for feature in spec.resolved_features:
         if isinstance(feature, MartFeature) and feature.mart == mart:
             chosen.append(f"{mart}.{identifier(feature.name)}")
@@ -214,8 +214,15 @@ def serving(spec: Spec, entity: Entity, day: date) -> str | None:
     return _sql("serving", mart=mart, keys=keys, columns=chosen, declared=declared, condition=condition, day=day)
 
 
+def _split_by(attribute: Attribute) -> str:
+    """What the ranker is chosen by: a text, or the number whose band the engine finds by the descriptor's edges."""
+    source = attribute.source
+    kind = "varchar" if source is attribute else "double"
+    return f"cast({source.sql(source.relation)} as {kind}) as {identifier(source.name)}"
+
+
 def _served(feature: AttributeFeature) -> str:
-    column = f"{feature.attribute.relation}.{identifier(feature.attribute.name)}"
+    column = feature.attribute.sql(feature.attribute.relation)
     return f"cast({column} as float)" if isinstance(feature, NumberFeature) else column
 
 
@@ -230,7 +237,7 @@ def _value(feature: Feature) -> Value:
         return Value(feature.name, feature.mart, f"coalesce({feature.mart}.{name}, {feature.default})")
     if isinstance(feature, NumberFeature):
         column = feature.attribute
-        return Value(feature.name, _relation(column), f"{_relation(column)}.{identifier(column.name)}")
+        return Value(feature.name, _relation(column), column.sql(_relation(column)))
     if isinstance(feature, CategoryFeature):
         return Value(feature.name, _relation(feature.attribute), f"{_joined_as(feature)}.code")
     if isinstance(feature, OverlapFeature):
@@ -272,7 +279,7 @@ def _joined_for(feature: Feature, tables: type[Tables]) -> list[Joined]:
     """What one feature needs beside the marts."""
     if isinstance(feature, CategoryFeature):
         name, attribute = _joined_as(feature), feature.attribute
-        value = f"{_relation(attribute)}.{identifier(attribute.name)}"
+        value = attribute.sql(_relation(attribute))
         return [Joined(name, CODES, f"{name}.feature = {literal(feature.name)} and {name}.value = {value}")]
     if isinstance(feature, OverlapFeature):
         name = _joined_as(feature)
@@ -316,7 +323,8 @@ def active_users(cut: date) -> str:
 def shown(spec: Spec, cut: date) -> str:
     """Query what was shown on the day after a cut."""
     day = timedelta(days=1)
-    attributes = [attribute.name for attribute in spec.attributes if attribute.entity == "request"]
+    # Bands are made of the numbers where they are read.
+    attributes = [part.name for part in spec.attributes if part.entity == "request" and part.number is None]
     return _sql("shown", cut=cut, first=cut + day, last=cut + 2 * day, complete=cut + spec.lag, attributes=attributes)
 
 

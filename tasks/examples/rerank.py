@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.features.warehouse import Tables
-from tasks.spec.attributes import RELATIONS
+from tasks.spec.attributes import RELATIONS, Attribute
 from tasks.spec.parts import CATEGORY, Diversify
 from tasks.spec.spec import Spec
 from tasks.store.files import checked_file
@@ -33,11 +33,21 @@ def kinds_read(rules: Sequence[Diversify]) -> list[str]:
     return sorted({rule.by for rule in rules} - {CATEGORY})
 
 
+def _attributes_read(spec: Spec) -> list[Attribute]:
+    return [part for name in kinds_read(spec.rerank) for part in spec.attributes if part.name == name]
+
+
+def kinds_made_by(spec: Spec) -> list[list[str]]:
+    """What that file is a function of beside the data: the attributes of the rules, and of bands the edges."""
+    return [[part.name, part.source.name, *map(repr, part.edges)] for part in _attributes_read(spec)]
+
+
 def write_kinds(tables: Tables, spec: Spec, cut: date, folder: Path) -> None:
     """Write that file, if a rule needs it."""
-    names = kinds_read(spec.rerank)
-    if names:
-        query = render(Path(__file__).parent / "sql", "kinds", attributes=names, declared=RELATIONS["item"], cut=cut)
+    attributes = _attributes_read(spec)
+    if attributes:
+        folder_of_sql, declared = Path(__file__).parent / "sql", RELATIONS["item"]
+        query = render(folder_of_sql, "kinds", attributes=attributes, declared=declared, cut=cut)
         tables.write(query, folder / KINDS_FILE)
 
 

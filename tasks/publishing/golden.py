@@ -24,7 +24,8 @@ UNSEEN = "a value that nobody has seen"
 def requested(spec: Spec) -> list[Attribute]:
     """List the attributes of the request that features read."""
     features = (f for f in spec.resolved_features if isinstance(f, NumberFeature | CategoryFeature))
-    return [feature.attribute for feature in features if feature.attribute.entity == "request"]
+    read = [feature.attribute.source for feature in features if feature.attribute.entity == "request"]
+    return list(dict.fromkeys(read))  # a number and its bands are read from one key
 
 
 def golden_contexts(run: Run) -> list[dict[str, ContextValue]]:

@@ -14,7 +14,7 @@ from tasks.spec.resolved_features import AttributeFeature, CategoryFeature, Feat
 from tasks.spec.spec import Spec
 
 if TYPE_CHECKING:
-    from engine.node_schema import FeatureNode, ScoringRankerNode
+    from engine.node_schema import BandsNode, FeatureNode, ScoringRankerNode
 
 SEEN_ARTIFACT = f"retrieval/{SEEN_FILE}"
 KINDS_ARTIFACT = f"retrieval/{KINDS_FILE}"
@@ -48,11 +48,20 @@ def _attribute_node(feature: AttributeFeature) -> FeatureNode:
         return OverlapNode(name=name, artifact=f"features/{name}.parquet", items_artifact=table)
     if attribute.entity == "request":
         if isinstance(feature, CategoryFeature):
-            return RequestCategoryNode(name=name, key=attribute.name, categories_artifact=CATEGORIES_FILE)
+            key, edges = attribute.source.name, attribute.edges
+            return RequestCategoryNode(name=name, key=key, edges=edges, categories_artifact=CATEGORIES_FILE)
         return RequestNumberNode.model_validate({"name": name, "key": attribute.name, "kind": attribute.type})
     if isinstance(feature, CategoryFeature):
         return CategoryNode(name=name, entity=attribute.entity, artifact=table, categories_artifact=CATEGORIES_FILE)
     return LookupNode(name=name, entity=attribute.entity, default=None, artifact=table)
+
+
+def bands_node(spec: Spec, name: str) -> BandsNode | None:
+    """Build the node of an attribute that is bands; None of any other."""
+    from engine.node_schema import BandsNode
+
+    (attribute,) = (part for part in spec.attributes if part.name == name)
+    return BandsNode(of=attribute.source.name, edges=attribute.edges) if attribute.number else None
 
 
 def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:

@@ -24,7 +24,7 @@ from tasks.examples.seen import SEEN_FILE
 from tasks.features.build import landing_digest, libraries
 from tasks.features.ledger import BuildRequest
 from tasks.publishing.golden import golden_contexts, golden_requests, requested
-from tasks.publishing.nodes import KINDS_ARTIFACT, SEEN_ARTIFACT, ranker_node
+from tasks.publishing.nodes import KINDS_ARTIFACT, SEEN_ARTIFACT, bands_node, ranker_node
 from tasks.publishing.publish_log import say_version, warn_of_what_follows
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, GateVerdict, PublishResult
 from tasks.runs.provenance import code_digest
@@ -118,7 +118,10 @@ def describe(run: Run, folder: Path, names: list[str], version: str, made_from: 
     ranker: Any = rankers[EVERYBODY_ELSE]
     if split is not None:
         ranker = PopulationRankerNode(
-            by=split.by, artifact="features/user.parquet", of={name: Ref.to(name) for name in rankers}
+            by=split.by,
+            bands=bands_node(run.spec, split.by),
+            artifact="features/user.parquet",
+            of={name: Ref.to(name) for name in rankers},
         )
     read: dict[str, JsonValue] = {part.name: _JSON_TYPES[part.type] for part in requested(run.spec)}
     return Descriptor(

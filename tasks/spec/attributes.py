@@ -7,7 +7,7 @@ the type that its `data_type` says. Every source also has those of the marts: re
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,10 +15,13 @@ from typing import Any, Literal
 
 import yaml
 
+from engine.bands import band_names
 from tasks.errors import SpecError
 from tasks.spec.feature_catalog import feature_catalog
+from tasks.spec.parts import Bands
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.yaml_lines import nearest, not_yaml
+from tasks.store.sql import identifier, literal
 
 AttributeEntity = Literal["user", "item", "request"]
 AttributeType = Literal["number", "boolean", "text", "list"]
@@ -61,6 +64,8 @@ class Attribute:
         data_type: SQL type of the column.
         relation: the mart, or the table of requests, that has it.
         description: one sentence from the yml.
+        number: of bands, the attribute that is cut into them.
+        edges: where it is cut, ascending.
     """
 
     name: str
@@ -69,6 +74,25 @@ class Attribute:
     data_type: str
     relation: str
     description: str = ""
+    number: Attribute | None = None
+    edges: tuple[float, ...] = ()
+
+    @property
+    def source(self) -> Attribute:
+        """What the data has of it: of bands the number, else the attribute itself."""
+        return self.number or self
+
+    def sql(self, relation: str) -> str:
+        """Give the SQL of its value in a row of a relation that has the columns of its mart; null where missing."""
+        column = f"{relation}.{identifier(self.source.name)}"
+        if self.number is None:
+            return column
+        value = f"cast({column} as double)"
+        # Edges as texts: a bare 0.1 is a decimal, and the engine compares with the nearest 64-bit number.
+        *below, above = zip([*self.edges, self.edges[-1]], band_names(self.edges), strict=True)
+        cases = [f"when {value} < cast({literal(repr(edge))} as double) then {literal(name)}" for edge, name in below]
+        cases.append(f"when {value} >= cast({literal(repr(above[0]))} as double) then {literal(above[1])}")
+        return f"case {' '.join(cases)} end"
 
     @property
     def feature(self) -> str:
@@ -78,7 +102,7 @@ class Attribute:
     @property
     def declared(self) -> bool:
         """Whether the source's staging declares it; if not, every source has it."""
-        return self.relation in RELATIONS.values()
+        return self.relation in RELATIONS.values() and self.number is None
 
 
 def attributes_of(staging: str) -> tuple[Attribute, ...]:
@@ -88,6 +112,48 @@ def attributes_of(staging: str) -> tuple[Attribute, ...]:
         SpecError: a declaration has a name that is taken, or a type that no attribute has.
     """
     return (*_of_every_source(), *declared_attributes(staging))
+
+
+def with_bands(attributes: Sequence[Attribute], bands: Mapping[str, Bands]) -> tuple[Attribute, ...]:
+    """Add the bands of a pipeline to the attributes; those of something else than a number are left out.
+
+    Loading a pipeline file reports these (`band_problems`), with their lines.
+    """
+    numbers = {part.name: part for part in attributes if part.type == "number"}
+    return (
+        *attributes,
+        *(
+            Attribute(name, number.entity, "text", "varchar", number.relation, number=number, edges=part.edges)
+            for name, part in bands.items()
+            for number in [numbers.get(part.of)]
+            if number is not None
+        ),
+    )
+
+
+def band_problems(bands: Mapping[str, Bands], known: Sequence[Attribute]) -> list[tuple[str, str | None, str]]:
+    """List what is wrong with the bands of a pipeline: the band, its key if it is one's, and what to write.
+
+    Args:
+        bands: by name.
+        known: the attributes of the pipeline, its bands among them.
+    """
+    problems: list[tuple[str, str | None, str]] = []
+    taken = {part.name for part in known if part.number is None} | _TAKEN
+    features = {*feature_catalog().features, *(part.feature for part in known if part.number is None)}
+    numbers = sorted(part.name for part in known if part.type == "number")
+    for name, part in bands.items():
+        if name in taken or any(f"{entity}_{name}" in features for entity in RELATIONS):
+            problems.append((name, None, f"the name {name!r} is taken; expected one that no attribute or feature has"))
+        if part.of not in numbers:
+            expected = f"one of {', '.join(numbers)}" if numbers else "a source whose staging declares a number"
+            problems.append(
+                (name, "of", f"unknown attribute {part.of!r} that is a number; expected {expected}"
+                 + nearest(part.of, numbers))
+            )  # fmt: skip
+        if list(part.edges) != sorted(set(part.edges)):
+            problems.append((name, "edges", "found edges that do not ascend; expected each above the one before it"))
+    return problems
 
 
 def _of_every_source() -> tuple[Attribute, ...]:

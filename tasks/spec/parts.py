@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from engine.bands import MOST_EDGES
 from tasks.spec.values import (
     Column,
     Day,
@@ -101,6 +102,15 @@ class Candidates(Part):
         default="keep",
         description="Items that the user had an interaction with by the cut, as known then: `exclude` them from every "
         "list, allow `only` them, or `keep` them beside the others.",
+    )
+
+
+class Bands(Part):
+    """A number cut at edges: a text attribute of whatever has the number, usable wherever texts are."""
+
+    of: Column = Field(description="Attribute that is a number.")
+    edges: Annotated[tuple[Number, ...], Field(min_length=1, max_length=MOST_EDGES)] = Field(
+        description="Where one band ends and the next begins, ascending; an edge belongs to the band above it."
     )
 
 

@@ -11,6 +11,7 @@ from engine.errors import MetricError
 from engine.evaluation import CHAMPION
 from engine.metrics import parse_metric
 from tasks.errors import SpecError, quoted
+from tasks.spec.attributes import band_problems
 from tasks.spec.conditions import canonical
 from tasks.spec.feature_catalog import feature_catalog
 from tasks.spec.parts import BEST_BASELINE, LOGGED_ORDER, BeatsGate, FilesSource, LightGBM, SnapshotExamples
@@ -54,8 +55,8 @@ def check_references(spec: Spec, document: Document) -> None:
     """
     problems = _Problems(document)
     for check in (
-        _check_source, _check_labels, _check_attribution, _check_features, _check_attributes, _check_retrieval,
-        _check_names_of_retrieval, _check_position_bias,
+        _check_source, _check_labels, _check_attribution, _check_bands, _check_features, _check_attributes,
+        _check_retrieval, _check_names_of_retrieval, _check_position_bias,
         _check_rerank,
         _check_tune, _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows, _check_keep,
         _check_monitor,
@@ -114,8 +115,19 @@ def _check_attributes(spec: Spec, problems: _Problems) -> None:
     if spec.populations is not None:
         # A model serves a user, so it is chosen by what is known of the user; by a number, each value would have one.
         split = [part.name for part in of_lists.values() if part.entity == "user" and part.type != "number"]
-        if spec.populations.by not in split:
+        if spec.populations.by in of_lists and of_lists[spec.populations.by].type == "number":
+            problems.add(
+                ("populations", "by"),
+                f"found the number {spec.populations.by!r}, of which each value would have a model; expected bands of "
+                f"it: `bands: {{{spec.populations.by}_band: {{of: {spec.populations.by}, edges: […]}}}}`",
+            )
+        elif spec.populations.by not in split:
             problems.unknown(("populations", "by"), "user attribute", spec.populations.by, split)
+
+
+def _check_bands(spec: Spec, problems: _Problems) -> None:
+    for name, key, text in band_problems(spec.bands, spec.attributes):
+        problems.add(("bands", name, *([key] if key else [])), text)
 
 
 def _check_retrieval(spec: Spec, problems: _Problems) -> None:

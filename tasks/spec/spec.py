@@ -19,6 +19,7 @@ from tasks.spec.kinds import Interactions
 from tasks.spec.label import Label
 from tasks.spec.parts import (
     Alerts,
+    Bands,
     Candidates,
     Evaluate,
     Examples,
@@ -35,7 +36,7 @@ from tasks.spec.parts import (
     Tune,
 )
 from tasks.spec.retrieval import Retrieval
-from tasks.spec.values import Cron, Day, Days, Description, LinkName, Name, Owner, TimeZone, Url
+from tasks.spec.values import Column, Cron, Day, Days, Description, LinkName, Name, Owner, TimeZone, Url
 
 if TYPE_CHECKING:
     from tasks.spec.attributes import Attribute
@@ -66,6 +67,10 @@ class Spec(Part):
     label: Label = Field(description="What a positive is.")
     examples: Examples = Field(description="What is ranked, and the windows in time.")
     candidates: Candidates = Field(default=Candidates(), description="Which items a list may hold.")
+    # Left out where it is empty, as `rerank` is below.
+    bands: dict[Column, Bands] = Field(
+        default={}, exclude_if=lambda bands: not bands, description="Numbers cut at edges, by the attribute they make."
+    )
     features: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         description="Columns of the marts, attributes (docs/features.md), or `<retrieval>_score`."
     )
@@ -117,12 +122,13 @@ class Spec(Part):
 
     @cached_property
     def attributes(self) -> tuple[Attribute, ...]:
-        """What its source knows of users, items and requests."""
-        from tasks.spec.attributes import attributes_of
+        """What its source knows of users, items and requests, and the bands that the pipeline cuts its numbers into."""
+        from tasks.spec.attributes import attributes_of, with_bands
 
         # Only impressions belong to a request: at a cut of the calendar nobody has asked for anything.
         shown = self.examples.kind == "impressions"
-        return tuple(part for part in attributes_of(self.staging) if shown or part.entity != "request")
+        known = [part for part in attributes_of(self.staging) if shown or part.entity != "request"]
+        return with_bands(known, self.bands)
 
     @cached_property
     def retrieval_features(self) -> tuple[RetrievalFeature, ...]:

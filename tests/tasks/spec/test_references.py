@@ -11,6 +11,7 @@ from tasks.spec import attributes, references
 from tasks.spec.load import load_spec
 from tasks.spec.project import PROJECT
 from tasks.spec.references import baseline_names
+from tasks.spec.spec import Spec
 from tests.tasks.handmade import SNAPSHOTS, small_catalog, spec_of
 
 FOLDER = PROJECT / "tests" / "pipelines"
@@ -64,3 +65,43 @@ def test_the_pipelines_of_the_project_name_what_the_project_has(path: Path) -> N
 def test_names_that_retrieval_brings_along() -> None:
     assert baseline_names(spec_of()) == ["popularity", "history", "logged_order"]
     assert baseline_names(spec_of(examples=SNAPSHOTS)) == ["popularity", "history"]
+
+
+PEOPLE = (PROJECT / "docs" / "examples" / "movielens_people.yaml").read_text(encoding="utf-8")
+AGE_GROUP = "bands: {age_group: {of: age, edges: [18, 30, 50]}}\n"
+
+
+def people(tmp_path: Path, bands: str, by: str) -> Path:
+    path = tmp_path / "movielens_people.yaml"
+    text = PEOPLE.replace("features:\n", f"{bands}features:\n", 1).replace("{by: gender,", f"{{by: {by},")
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_bands_of_a_number_are_an_attribute_and_a_feature(tmp_path: Path) -> None:
+    spec = load_spec(people(tmp_path, AGE_GROUP, "age_group"))
+    band = next(part for part in spec.attributes if part.name == "age_group")
+    assert (band.feature, band.type, band.edges, band.declared) == ("user_age_group", "text", (18.0, 30.0, 50.0), False)
+    assert Spec.model_validate(spec.canonical()) == spec
+
+
+def test_without_bands_the_canonical_form_is_what_it_was_before_there_were_any() -> None:
+    assert "bands" not in spec_of().canonical()
+
+
+@pytest.mark.parametrize(
+    ("bands", "by", "text"),
+    [
+        ("", "age", r"populations.by: found the number 'age', of which each value would have a model; expected bands"),
+        (AGE_GROUP.replace("age,", "agee,"), "gender", r"bands.age_group.of: unknown attribute 'agee' .*mean 'age'"),
+        (AGE_GROUP.replace("30, 50", "50, 30"), "gender", r"bands.age_group.edges: found edges that do not ascend"),
+        (AGE_GROUP.replace("30, 50", "18, 50"), "gender", r"bands.age_group.edges: found edges that do not ascend"),
+        (AGE_GROUP.replace("age_group", "occupation"), "gender", r"bands.occupation: the name 'occupation' is taken"),
+        (AGE_GROUP.replace("age_group", "region"), "gender", r"bands.region: the name 'region' is taken"),
+        (AGE_GROUP.replace("age_group", "actions_28d"), "gender", r"bands.actions_28d: the name 'actions_28d' is tak"),
+        (AGE_GROUP, "age_grup", r"populations.by: unknown user attribute 'age_grup'; .*did you mean 'age_group'"),
+    ],
+)
+def test_bands_that_cannot_be_are_refused(tmp_path: Path, bands: str, by: str, text: str) -> None:
+    with pytest.raises(SpecError, match=text):
+        load_spec(people(tmp_path, bands, by))

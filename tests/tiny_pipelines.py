@@ -95,10 +95,10 @@ BANDED: dict[str, Any] = {
         "decade": {"of": "release_year", "edges": [1955, 1960, 1970]},
     },
     "features": [*RATED["features"], "user_age_group", "item_decade"],
-    "sample": {"strata": ["age_group"], "groups": 200},
+    "sample": {"strata": ["age_group", "decade"], "groups": 200},
     "populations": {"by": "age_group", "min_groups": 10},
     "rerank": [{"type": "diversify", "by": "decade", "strength": 0.3}],
-    "evaluate": {**RATED["evaluate"], "slices": ["age_group"]},
+    "evaluate": {**RATED["evaluate"], "slices": ["age_group", "decade", "genres"]},
 }
 SHOWN_DAY, BOUGHT_DAY, RATED_DAY = date(2026, 1, 18), date(2011, 3, 5), date(1997, 12, 30)
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"

@@ -160,7 +160,9 @@ def _attributes() -> Iterator[str]:
 def _metrics() -> Iterator[str]:
     from engine.metrics import names, parse_metric
 
-    yield "A group in which a metric is undefined (no relevant item) is left out of means and counted.\n"
+    yield "A group in which a metric is undefined (no relevant item) is left out of means and counted."
+    yield "In a slice by an attribute of items, only items of the value count as relevant, in lists that stay as they"
+    yield "are ([attributes](attributes.md#use)).\n"
     yield "| metric | definition |\n|---|---|"
     for name in names():
         yield f"| `{name}` | {parse_metric(name).definition} |"

@@ -6,8 +6,8 @@ Every contender ranks the same groups (`tasks.evaluation.held_out`), and so does
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from engine.evaluation import CHAMPION, EVERYBODY, MODEL, MODEL_WITHOUT_RERANK, EvaluationRecord, overall
@@ -16,6 +16,7 @@ from tasks.evaluation.baselines import BASELINES_FILE, baselines_of
 from tasks.evaluation.champion import Champion, champion_of, has_champion_gate, say_champion
 from tasks.evaluation.final_lists import FinalLists
 from tasks.evaluation.held_out import HeldOut, baseline_rows, truth_of
+from tasks.evaluation.item_slices import definition, narrowed
 from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage, category_orders, leakage_of
 from tasks.evaluation.results import (
     GROUPS_FILE,
@@ -28,6 +29,7 @@ from tasks.evaluation.results import (
     RerankEffect,
 )
 from tasks.examples.arrays import matrix
+from tasks.examples.item_slices import group_slices, read_item_slices
 from tasks.examples.queries import category_features
 from tasks.runs.narration import counted, say
 from tasks.spec.populations import EVERYBODY_ELSE, slug
@@ -37,6 +39,8 @@ from tasks.store.records import write_list
 from tasks.training.train import populations
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
@@ -58,10 +62,12 @@ class Groups(GroupValues):
     Attributes:
         attributes: by attribute, the value of each group.
         population: the population whose model ranks each group.
+        by_item: by slice of an attribute of items, the values in it (`tasks.evaluation.item_slices`).
     """
 
     attributes: dict[str, list[str]]
     population: list[str]
+    by_item: dict[str, Mapping[FigureKey, npt.NDArray[np.float64]]] = field(default_factory=dict)
 
 
 def model_scores(run: Run, table: pa.Table, file: str = "judged.txt") -> npt.NDArray[np.float64]:
@@ -89,31 +95,44 @@ def populations_of(run: Run, table: pa.Table) -> npt.NDArray[np.object_]:
     return np.where(np.isin(column, populations(run)), column, EVERYBODY_ELSE)
 
 
-def rank_groups(run: Run, held_out: HeldOut, lists: FinalLists, champion: Champion | None = None) -> Groups:
+def rank_groups(
+    run: Run, held_out: HeldOut, lists: FinalLists, champion: Champion | None = None, truth: pa.Table | None = None
+) -> Groups:
     """Measure the model, every baseline and the champion on every group.
 
-    The champion's value of a group that it may have been trained on is undefined.
+    The champion's value of a group that it may have been trained on is undefined. `truth` is what `held_out` was made
+    of; only slices by attributes of items ask for it.
     """
+    rows, contenders = held_out.group_rows, _contenders(run, lists, champion)
+    since = None if champion is None else champion.since
+    pieces = narrowed(held_out, truth, read_item_slices(run))
+    return Groups(
+        users=rows["user_id"].to_pylist(),
+        values=_values(run.spec, held_out, contenders, since),
+        attributes={name: rows[name].to_pylist() for name in group_slices(run.spec)},
+        population=list(populations_of(run, rows)),
+        by_item={piece: _values(run.spec, part, contenders, since) for piece, part in pieces},
+    )
+
+
+def _values(
+    spec: Spec, held_out: HeldOut, contenders: Mapping[str, Rows], since: date | None
+) -> dict[FigureKey, npt.NDArray[np.float64]]:
+    """Measure contenders on every group; the champion on those of the cuts from `since` on."""
     import numpy as np
 
     from engine.metrics import parse_metric
 
-    rows = held_out.group_rows
     values = {}
-    for contender, (scores, listed) in counted(_contenders(run, lists, champion).items(), "contenders"):
+    for contender, (scores, listed) in counted(contenders.items(), "contenders"):
         ranked = held_out.lists(scores, listed)
-        for metric in run.spec.evaluate.metrics:
+        for metric in spec.evaluate.metrics:
             figures = parse_metric(metric)(ranked)
-            if contender == CHAMPION and champion is not None:
-                new = np.asarray([cut >= champion.since for cut in rows["cut"].to_pylist()])
+            if contender == CHAMPION and since is not None:
+                new = np.asarray([cut >= since for cut in held_out.group_rows["cut"].to_pylist()])
                 figures = np.where(new, figures, np.nan)
             values[FigureKey(metric, contender)] = figures
-    return Groups(
-        users=rows["user_id"].to_pylist(),
-        values=values,
-        attributes={name: rows[name].to_pylist() for name in run.spec.evaluate.slices},
-        population=list(populations_of(run, rows)),
-    )
+    return values
 
 
 def _contenders(run: Run, lists: FinalLists, champion: Champion | None) -> dict[str, Rows]:
@@ -153,13 +172,17 @@ def records(spec: Spec, groups: Groups) -> list[EvaluationRecord]:
     from engine.metrics import parse_metric
 
     blocks = user_blocks(groups.users, INTERVAL_SEED)
+    everything = np.ones(len(groups.users), dtype=bool)
+    pieces = [(*part, groups.values) for part in parts(spec, groups)]
+    pieces += [(EVERYBODY, piece, everything, values) for piece, values in groups.by_item.items()]
     figures = []
-    for population, piece, mask in counted(list(parts(spec, groups)), "populations and slices"):
-        for (metric, contender), values in groups.values.items():
+    for population, piece, mask, measured in counted(pieces, "populations and slices"):
+        for (metric, contender), values in measured.items():
             if contender == REFIT:  # it was trained on these lists
                 continue
             # Groups outside of the part become undefined instead of being dropped, so that all parts share the blocks.
             span = interval(np.where(mask, values, np.nan), blocks, INTERVAL_SEED)
+            meaning = parse_metric(metric).definition
             figures.append(
                 EvaluationRecord(
                     metric=metric,
@@ -170,7 +193,7 @@ def records(spec: Spec, groups: Groups) -> list[EvaluationRecord]:
                     low=json_number(span.low, DIGITS),
                     high=json_number(span.high, DIGITS),
                     groups=span.groups,
-                    definition=parse_metric(metric).definition,
+                    definition=definition(meaning, piece) if piece in groups.by_item else meaning,
                 )
             )
     return figures
@@ -190,7 +213,7 @@ def evaluate_step(run: Run) -> EvaluateResult:
     truth = truth_of(run)
     held_out = HeldOut.of(run.spec, table, truth)
     primary = run.spec.gates[0].metric
-    groups = rank_groups(run, held_out, lists, champion)
+    groups = rank_groups(run, held_out, lists, champion, truth)
     _say_groups(run, held_out, groups)
     figures = records(run.spec, groups)
     _say_figures(figures, primary)

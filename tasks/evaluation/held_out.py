@@ -46,7 +46,7 @@ class HeldOut:
         offsets = group_offsets(table)
         # Groups of which nothing was retrieved start and end where the table ends.
         offsets = np.pad(offsets, (0, group_rows.num_rows + 1 - len(offsets)), mode="edge")
-        relevant = None if truth is None else _relevant(group_rows["group_id"].to_pylist(), truth)
+        relevant = None if truth is None else relevant_of(group_rows["group_id"].to_pylist(), truth)
         return cls(table, group_rows, offsets, table["grade"].to_numpy().astype(np.uint8), relevant)
 
     def lists(self, scores: npt.NDArray[Any], listed: npt.NDArray[np.bool_] | None = None) -> Lists:
@@ -134,7 +134,7 @@ def _group_rows(spec: Spec, table: pa.Table, truth: pa.Table | None) -> pa.Table
     return pa.concat_tables([first, lost.take(group_offsets(lost)[:-1]).select(names)], promote_options="permissive")
 
 
-def _relevant(groups: list[str], truth: pa.Table) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def relevant_of(groups: list[str], truth: pa.Table) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Collect all relevant grades, group after group, and the offsets of the groups in them."""
     import numpy as np
 

@@ -47,9 +47,14 @@ class Joined:
 
 
 def attribute_columns(spec: Spec) -> list[str]:
-    """Names of the attributes that the examples carry: strata, slices and what splits the populations."""
+    """Names of the attributes that the examples carry: strata, slices and what splits the populations.
+
+    Those of items are not among them: a group has many items (`top_items`, `tasks.examples.item_slices`).
+    """
     by = [spec.populations.by] if spec.populations else []
-    return list(dict.fromkeys([*spec.sample.strata, *by, *spec.evaluate.slices]))
+    of_items = {attribute.name for attribute in spec.attributes if attribute.entity == "item"}
+    names = dict.fromkeys([*spec.sample.strata, *by, *spec.evaluate.slices])
+    return [name for name in names if name not in of_items]
 
 
 def _texts(spec: Spec) -> list[Value]:
@@ -62,12 +67,25 @@ def _texts(spec: Spec) -> list[Value]:
     ]
 
 
+def top_items(spec: Spec) -> list[Value]:
+    """The strata that are attributes of items, each as a text of the mart that has it."""
+    known = {attribute.name: attribute for attribute in spec.attributes if attribute.entity == "item"}
+    strata = [known[name] for name in spec.sample.strata if name in known]
+    return [Value(part.name, part.relation, f"cast({part.sql(part.relation)} as varchar)") for part in strata]
+
+
 def groups(spec: Spec, tables: type[Tables]) -> str:
     """Query the groups of the relation `candidates`."""
-    texts = _texts(spec)
+    texts, of_items = _texts(spec), top_items(spec)
+    items = [
+        Joined(mart, _at_points(mart, tables) if mart == RELATIONS["item"] else mart, "")
+        for mart in dict.fromkeys(text.relation for text in of_items)
+    ]
     return _sql(
         "groups",
         texts=texts,
+        of_items=of_items,
+        items=items,
         unknown=UNKNOWN,
         attributed=_attributed(spec),
         declared=_declared_users(texts, tables),

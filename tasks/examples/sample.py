@@ -17,6 +17,7 @@ from tasks.errors import TrainingError
 from tasks.examples import queries
 from tasks.examples.allocation import allocate
 from tasks.examples.candidates import candidate_files
+from tasks.examples.item_slices import write_item_slices
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Tables
 from tasks.runs.narration import amounts, counted, say
@@ -131,6 +132,7 @@ def sample_step(run: Run) -> SampleResult:
             populations=_population_counts(tables, spec),
             serving=_serving_features(tables, run, folder.path / "serving"),
         )
+        write_item_slices(tables, run, folder.path)
         if categories:
             write_json(folder.path / CATEGORIES_FILE, categories)
         write_json(folder.path / STRATA_FILE, [stratum.to_json() for stratum in strata])

@@ -117,7 +117,9 @@ class Bands(Part):
 class Sample(Part):
     """A stratified sample of groups; each keeps the weight that undoes the sampling."""
 
-    strata: tuple[Column, ...] = Field(default=(), description="User attributes that span the strata.")
+    strata: tuple[Column, ...] = Field(
+        default=(), description="Attributes that span the strata; an item's is that of a group's highest-graded item."
+    )
     groups: PositiveInt = Field(description="Groups to draw.")
     allocation: Literal["proportional", "sqrt", "equal"] = Field(
         default="proportional", description="How the groups are shared out over the strata."
@@ -210,7 +212,10 @@ class Evaluate(Part):
         default=("popularity", "history"),
         description="Names of retrievals, or `logged_order`: items as they were shown.",
     )
-    slices: tuple[Column, ...] = Field(default=(), description="User attributes to look at one by one.")
+    slices: tuple[Column, ...] = Field(
+        default=(),
+        description="Attributes to look at value by value; by an item's, only items of the value count as relevant.",
+    )
     acknowledged: dict[str, Reason] = Field(
         default={}, description="Features that look like leakage but are legal, each with the reason."
     )

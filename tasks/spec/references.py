@@ -105,13 +105,16 @@ def _check_features(spec: Spec, problems: _Problems) -> None:
 
 
 def _check_attributes(spec: Spec, problems: _Problems) -> None:
-    # A list has one user, or one request, and many items: an item's attribute says nothing of the list.
+    # Of several values none says which stratum a group is in, so lists are no strata.
     of_lists = {part.name: part for part in spec.attributes if part.entity != "item"}
-    places = [(("sample", "strata", i), "stratum", name) for i, name in enumerate(spec.sample.strata)]
-    places += [(("evaluate", "slices", i), "slice", name) for i, name in enumerate(spec.evaluate.slices)]
-    for location, what, name in places:
-        if name not in of_lists:
-            problems.unknown(location, what, name, of_lists)
+    sliced = {part.name: part for part in spec.attributes if part.entity == "item" or part.type != "list"}
+    for index, name in enumerate(spec.evaluate.slices):
+        if name not in sliced:
+            problems.unknown(("evaluate", "slices", index), "slice", name, sliced)
+    strata = {part.name: part for part in spec.attributes if part.type != "list"}
+    for index, name in enumerate(spec.sample.strata):
+        if name not in strata:
+            problems.unknown(("sample", "strata", index), "stratum", name, strata)
     if spec.populations is not None:
         # A model serves a user, so it is chosen by what is known of the user; by a number, each value would have one.
         split = [part.name for part in of_lists.values() if part.entity == "user" and part.type != "number"]

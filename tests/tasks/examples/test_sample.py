@@ -101,6 +101,41 @@ def test_a_label_of_an_impression_is_of_no_other_of_its_pair(connection: DuckDBP
     assert {row["group_id"]: row["best"] for row in best} == {"r1": 2, "r2": 0}
 
 
+def test_a_stratum_by_items_is_of_the_highest_grade_whatever_the_order_of_rows(connection: DuckDBPyConnection) -> None:
+    connection.execute(f"insert into labels values ('u2', 'i1', {CUT}, 1)")  # as good as i2, and before it by its id
+    connection.execute(f"insert into feat_items values ('i2', {CUT}, 'news', 0)")
+    connection.execute("insert into labels select * replace (2 as grade) from labels where item_id = 'i9'")
+    spec = spec_of(sample={"groups": 9, "strata": ["region", "category"]})
+    query, answers = queries.groups(spec, DuckDBTables), []
+    for order in ("item_id", "item_id desc", "hash(item_id)"):
+        connection.execute(f"create or replace table candidates as select * from candidates order by {order}")
+        table = connection.sql(f"select group_id, category from ({query}) order by all").fetchall()
+        answers.append(table)
+    assert answers == [[("r1", "drama"), ("r2", "drama")]] * 3
+    connection.execute("update labels set grade = 3 where user_id = 'u2' and item_id = 'i2'")
+    connection.execute("update labels set grade = 3 where user_id = 'u1' and item_id = 'i3'")
+    connection.execute(f"update labels set cut = {CUT} where item_id = 'i3'")
+    assert connection.sql(f"select group_id, category from ({query}) order by all").fetchall() == [
+        ("r1", "unknown"), ("r2", "news"),
+    ]  # fmt: skip
+
+
+def test_strata_by_items_are_drawn_with_the_weight_that_undoes_it(connection: DuckDBPyConnection) -> None:
+    connection.execute("alter table groups add column category varchar default 'drama'")
+    connection.execute("update groups set category = 'news' where group_id = 'r2'")
+    connection.execute(f"insert into groups values ('r3', {CUT}, 'u3', 1, 0, 'BR', 'drama')")
+    connection.execute("create table sizes as select 'drama' as category, 2 as available, 1 as size union all "
+                       "select 'news', 1, 1")  # fmt: skip
+    spec = spec_of(sample={"groups": 2, "strata": ["category"]})
+    assert [tuple(row) for row in connection.sql(queries.strata(spec, [day("02-01")])).fetchall()] == [
+        ("drama", 2), ("news", 1),
+    ]  # fmt: skip
+    drawn = connection.sql(
+        f"select weight from ({queries.draw(spec, 'sizes', [day('02-01')])}) order by all"
+    ).fetchall()
+    assert drawn == [(1.0,), (2.0,)]
+
+
 def test_requests_of_two_users_with_one_id_are_two_groups(connection: DuckDBPyConnection) -> None:
     connection.execute(
         f"""create table impressions as

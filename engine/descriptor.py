@@ -35,7 +35,8 @@ class ArtifactEntry(Closed):
 
 
 ContextKey = Annotated[str, Field(min_length=1, max_length=64)]
-ContextValue = StrictBool | Annotated[float, Field(strict=True, allow_inf_nan=False)] | ShortText
+ContextTexts = Annotated[tuple[ShortText, ...], Field(max_length=64)]
+ContextValue = StrictBool | Annotated[float, Field(strict=True, allow_inf_nan=False)] | ShortText | ContextTexts
 
 
 class Request(Closed):

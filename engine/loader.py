@@ -11,6 +11,7 @@ import numpy as np
 from engine.categories import Categories, categories_of, load_categories
 from engine.diversity import Diversity, Kinds
 from engine.errors import ArtifactError
+from engine.matches import ItemLists, WantedLists
 from engine.node_schema import (
     CategoryNode,
     ColumnNode,
@@ -21,9 +22,11 @@ from engine.node_schema import (
     FeatureScorerNode,
     LinearNode,
     LookupNode,
+    MatchNode,
     OverlapNode,
     RankNode,
     RequestCategoryNode,
+    RequestMatchNode,
     RequestNumberNode,
     ScoringRankerNode,
 )
@@ -33,8 +36,10 @@ from engine.nodes import (
     FeatureScorer,
     Linear,
     Lookup,
+    Match,
     Rank,
     RequestCategory,
+    RequestMatch,
     RequestNumber,
     Score,
     ScoringRanker,
@@ -141,6 +146,22 @@ class Wiring:
         overlap: Overlap = self._loaded[key]
         return overlap
 
+    def _item_lists(self, node: MatchNode | RequestMatchNode) -> ItemLists:
+        key = ("item lists", f"{node.items_artifact}:{node.items_column}")
+        if key not in self._loaded:
+            table = self.table(node.items_artifact, "item")
+            ids = table.table["item_id"].to_pylist()
+            self._loaded[key] = ItemLists.of(ids, table.lists(node.items_column)[:-1], self.catalogue.items)
+        lists: ItemLists = self._loaded[key]
+        return lists
+
+    def _wanted(self, node: MatchNode, table: FeatureTable, items: ItemLists) -> WantedLists:
+        key = ("user lists", f"{node.artifact}:{node.column}:{node.items_artifact}:{node.items_column}")
+        if key not in self._loaded:
+            self._loaded[key] = items.wanted(table.lists(node.column))
+        wanted: WantedLists = self._loaded[key]
+        return wanted
+
     def _feature(self, node: FeatureNode, by_name: dict[str, Retriever]) -> Feature:
         if isinstance(node, RankNode):
             return Rank(by_name[node.of])
@@ -150,6 +171,11 @@ class Wiring:
             return Lookup(table, codes, float("nan"))
         if isinstance(node, OverlapNode):
             return Shared(self._overlap(node))
+        if isinstance(node, MatchNode):
+            table, items = self.table(node.artifact, "user"), self._item_lists(node)
+            return Match(table, self._wanted(node, table, items), items, node.measure)
+        if isinstance(node, RequestMatchNode):
+            return RequestMatch(node.key, self._item_lists(node), node.measure)
         if isinstance(node, RequestNumberNode):
             return RequestNumber(node.key, node.kind)
         if isinstance(node, RequestCategoryNode):

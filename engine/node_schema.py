@@ -189,8 +189,44 @@ class RequestCategoryNode(Closed):
     categories_artifact: ArtifactName
 
 
+class _MatchNode(Closed):
+    name: str
+    measure: Literal["shared", "overlap"] = Field(
+        description="How many values of the list the item has, or the share of them that it has."
+    )
+    items_artifact: ArtifactName
+    items_column: str
+
+
+class MatchNode(_MatchNode):
+    """A feature: what an item's list has in common with the user's; missing without either list.
+
+    `artifact` has a list per user_id, in `column`; `items_artifact` one per item_id, in `items_column`.
+    """
+
+    type: Literal["Match"] = "Match"
+    artifact: ArtifactName
+    column: str
+
+
+class RequestMatchNode(_MatchNode):
+    """A feature: what an item's list has in common with the list of the request's context under `key`, as `Match`."""
+
+    type: Literal["RequestMatch"] = "RequestMatch"
+    key: str
+
+
 FeatureNode = Annotated[
-    LookupNode | ScoreNode | RankNode | DotNode | CategoryNode | OverlapNode | RequestNumberNode | RequestCategoryNode,
+    LookupNode
+    | ScoreNode
+    | RankNode
+    | DotNode
+    | CategoryNode
+    | OverlapNode
+    | MatchNode
+    | RequestNumberNode
+    | RequestCategoryNode
+    | RequestMatchNode,
     Field(discriminator="type", title="Feature"),
 ]
 

@@ -17,6 +17,7 @@ from engine.categories import Categories
 from engine.descriptor import ContextValue, Request
 from engine.diversity import Diversity
 from engine.errors import RequestError
+from engine.matches import ItemLists, Measure, WantedLists
 from engine.overlap import Overlap
 from engine.retrieval import Retriever
 from engine.seen import SeenRule
@@ -101,7 +102,7 @@ def context_number(
     """
     given = context.get(key)
     # In Python True is a number, too; in a request it is not.
-    if given is not None and (isinstance(given, str) or isinstance(given, bool) != (kind == "boolean")):
+    if given is not None and (isinstance(given, str | tuple) or isinstance(given, bool) != (kind == "boolean")):
         expected = "true or false" if kind == "boolean" else "a number"
         raise RequestError(f"context.{key}: found {json.dumps(given)}, expected {expected}")
     if given is not None and abs(given) > _LARGEST:
@@ -139,7 +140,33 @@ class RequestCategory:
         return self.categories.code(given)
 
 
-Feature = Lookup | Score | Rank | Shared | RequestNumber | RequestCategory
+@dataclass(frozen=True, eq=False)
+class Match:
+    """What an item's list has in common with the user's; `lists` has a row per row of the table, and an empty last."""
+
+    table: FeatureTable
+    lists: WantedLists
+    items: ItemLists
+    measure: Measure
+
+
+@dataclass(frozen=True, eq=False)
+class RequestMatch:
+    """What an item's list has in common with a list of the request's context."""
+
+    key: str
+    items: ItemLists
+    measure: Measure
+
+    def texts(self, context: Mapping[str, ContextValue]) -> tuple[str, ...] | None:
+        """Return the list, None without one; raise `RequestError` for another type."""
+        given = context.get(self.key)
+        if given is not None and not isinstance(given, tuple):
+            raise RequestError(f"context.{self.key}: found {json.dumps(given)}, expected a list of texts")
+        return given
+
+
+Feature = Lookup | Score | Rank | Shared | Match | RequestNumber | RequestCategory | RequestMatch
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +181,8 @@ class FeatureScorer:
     @property
     def context_keys(self) -> frozenset[str]:
         """The keys of a request's context that features read."""
-        return frozenset(f.key for f in self.features if isinstance(f, RequestNumber | RequestCategory))
+        of_request = RequestNumber | RequestCategory | RequestMatch
+        return frozenset(f.key for f in self.features if isinstance(f, of_request))
 
     def matrix(self, requests: Sequence[Request], users: Strings, candidates: Candidates) -> Singles:
         """Return the features of each candidate (candidates × features).
@@ -171,6 +199,14 @@ class FeatureScorer:
             if isinstance(feature, RequestNumber | RequestCategory):
                 of_request = np.array([feature.value(request.context) for request in requests], dtype=np.float32)
                 matrix[:, column] = of_request[owner]
+            elif isinstance(feature, RequestMatch):
+                wanted = feature.items.wanted([feature.texts(request.context) for request in requests])
+                matrix[:, column] = feature.items.match(wanted, owner, candidates.items, feature.measure)
+            elif isinstance(feature, Match):
+                at = feature.table.rows(users, owner, candidates.items, self.catalogue.category)
+                # Row -1 is the last, which has no list.
+                at = np.where(at < 0, len(feature.lists.sizes) - 1, at)
+                matrix[:, column] = feature.items.match(feature.lists, at, candidates.items, feature.measure)
             elif isinstance(feature, Shared):
                 matrix[:, column] = feature.overlap.share(users, owner, candidates.items)
             elif isinstance(feature, Score | Rank):

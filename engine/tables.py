@@ -161,6 +161,14 @@ class FeatureTable:
             raise ArtifactError(f"{self.path}: column {name!r} is {column.type}; expected a number")
         return [*(band_of(value, edges) or "" for value in column.to_pylist()), ""]
 
+    def lists(self, name: str) -> list[list[str | None] | None]:
+        """Return a column of lists of texts, with no list at its end (row -1)."""
+        column = self._column(name)
+        empty = pa.types.is_null(column.type)
+        if not empty and not (pa.types.is_list(column.type) and pa.types.is_string(column.type.value_type)):
+            raise ArtifactError(f"{self.path}: column {name!r} is {column.type}; expected a list of texts")
+        return [*column.to_pylist(), None]
+
     def kinds(self, name: str) -> list[tuple[str, ...]]:
         """Return what each row is by a column of texts, or of lists of them; an empty text where there is none.
 

@@ -25,7 +25,7 @@ from tasks.features.warehouse import Tables
 from tasks.quarantine.rejected_rows import quarantine_rows
 from tasks.runs.narration import counted, say, warn_each
 from tasks.spec.feature_catalog import MARTS, ON_DEMAND_MARTS
-from tasks.spec.resolved_features import CategoryFeature, NumberFeature
+from tasks.spec.resolved_features import CategoryFeature, MatchFeature, NumberFeature
 from tasks.store.database import memory
 from tasks.store.sql import identifier, literal, literals
 
@@ -160,7 +160,8 @@ def check_examples(run: Run) -> CheckResult:
 
 def _check_part(connection: DuckDBPyConnection, run: Run, suite: Suite, part: str) -> list[Check]:
     # An attribute may be unknown; every other feature has a value, or its default.
-    attributes = tuple(f.name for f in run.spec.resolved_features if isinstance(f, NumberFeature | CategoryFeature))
+    of_attributes = NumberFeature | CategoryFeature | MatchFeature
+    attributes = tuple(f.name for f in run.spec.resolved_features if isinstance(f, of_attributes))
     features = tuple(name for name in run.spec.features if name not in attributes)
     families = {"features": features, "attributes": attributes}
     suite = suite.without_families([name for name, members in families.items() if not members])

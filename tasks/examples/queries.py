@@ -10,14 +10,21 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tasks.examples.arrays import UNKNOWN
 from tasks.features.warehouse import Tables
 from tasks.spec.attributes import RELATIONS, Attribute
 from tasks.spec.feature_catalog import KEYS, MARTS, ON_DEMAND_MARTS, Entity, MartFeature
 from tasks.spec.kinds import PARTS_OF_1
-from tasks.spec.resolved_features import AttributeFeature, CategoryFeature, Feature, NumberFeature, OverlapFeature
+from tasks.spec.resolved_features import (
+    AttributeFeature,
+    CategoryFeature,
+    Feature,
+    MatchFeature,
+    NumberFeature,
+    OverlapFeature,
+)
 from tasks.spec.spec import Spec
 from tasks.spec.windows import LONGEST_FEATURE_WINDOW, labels_lookback
 from tasks.store.sql import identifier, literal, render
@@ -223,13 +230,28 @@ def serving(spec: Spec, entity: Entity, day: date) -> str | None:
         if isinstance(feature, MartFeature) and feature.mart == mart:
             chosen.append(f"{mart}.{identifier(feature.name)}")
         elif isinstance(feature, AttributeFeature) and feature.attribute.entity == entity:
-            chosen.append(f"{_served(feature)} as {identifier(feature.name)}")
+            chosen.append(f"{_served(feature)} as {identifier(served_column(feature))}")
+        if isinstance(feature, MatchFeature) and entity == "item":
+            chosen.append(
+                f"{feature.items.sql(feature.items.relation)} as {identifier(served_items_column(feature.items.name))}"
+            )
+    chosen = list(dict.fromkeys(chosen))  # one list may be several features
     declared = next((name for name in ATTRIBUTE_KEYS if any(f"{name}." in column for column in chosen)), None)
     if len(chosen) == len(KEYS[entity]) and entity != "user":
         return None
     keys = KEYS[entity]
     condition = " and ".join(f"{mart}.{key} = {declared}.{key}" for key in (*keys, "as_of"))
     return _sql("serving", mart=mart, keys=keys, columns=chosen, declared=declared, condition=condition, day=day)
+
+
+def served_column(feature: AttributeFeature) -> str:
+    """The column of a version's table that has what a feature is made from."""
+    return f"{feature.attribute.entity}_{feature.attribute.name}" if isinstance(feature, MatchFeature) else feature.name
+
+
+def served_items_column(attribute: str) -> str:
+    """The column of a version's table of items that has the lists which others are compared with."""
+    return f"item_{attribute}"
 
 
 def _split_by(attribute: Attribute) -> str:
@@ -260,7 +282,20 @@ def _value(feature: Feature) -> Value:
         return Value(feature.name, _relation(feature.attribute), f"{_joined_as(feature)}.code")
     if isinstance(feature, OverlapFeature):
         return Value(feature.name, _joined_as(feature), f"coalesce({_joined_as(feature)}.share, 0)")
+    if isinstance(feature, MatchFeature):
+        lists = [part.sql(_relation(part)) for part in (feature.attribute, feature.items)]
+        return Value(feature.name, _relation(feature.attribute), match_sql(lists[0], lists[1], feature.measure))
     return Value(feature.name, "chosen", f"coalesce(chosen.{name}, 0)")
+
+
+def match_sql(wanted: str, listed: str, measure: Literal["shared", "overlap"]) -> str:
+    """Give the SQL of what two columns of lists have in common; a value counts once, and a null in a list is none."""
+    distinct = f"list_distinct({wanted})"
+    shared = f"len(list_intersect({distinct}, list_distinct({listed})))"
+    if measure == "overlap":
+        shared = f"cast({shared} as double) / nullif(len({distinct}), 0)"
+    # Without the condition the functions would take no list for an empty one.
+    return f"case when {wanted} is not null and {listed} is not null then {shared} end"
 
 
 def _relation(attribute: Attribute) -> str:
@@ -277,6 +312,7 @@ def _joined(features: Sequence[Feature], tables: type[Tables]) -> list[Joined]:
     used = {_value(feature).relation for feature in features}
     if "feat_user_categories" in used:
         used.add("feat_items")  # it knows the category of the item, by which the other is joined
+    used |= {feature.items.relation for feature in features if isinstance(feature, MatchFeature)}
     keys = {**{mart: KEYS[entity] for mart, entity in MARTS.items()}, **ATTRIBUTE_KEYS}
     on_demand = {*ON_DEMAND_MARTS, *ATTRIBUTE_KEYS}
     marts = [

@@ -26,7 +26,7 @@ class Answer(BaseModel):
     k: int = Field(ge=1)
     given: bool
     """Whether the request named its candidates."""
-    context: dict[str, bool | float | str] = {}
+    context: dict[str, bool | float | str | tuple[str, ...]] = {}
     """What features read of the request's context; files of older versions have none."""
     items: tuple[str, ...]
     scores: tuple[float, ...]

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.examples.queries import served_items_column
 from tasks.examples.sample import read_categories
 from tasks.spec.attributes import Attribute
-from tasks.spec.resolved_features import CategoryFeature, NumberFeature
+from tasks.spec.resolved_features import CategoryFeature, MatchFeature, NumberFeature
 from tasks.spec.spec import Spec
 from tasks.store.files import digest
 
@@ -23,7 +24,7 @@ UNSEEN = "a value that nobody has seen"
 
 def requested(spec: Spec) -> list[Attribute]:
     """List the attributes of the request that features read."""
-    features = (f for f in spec.resolved_features if isinstance(f, NumberFeature | CategoryFeature))
+    features = (f for f in spec.resolved_features if isinstance(f, NumberFeature | CategoryFeature | MatchFeature))
     read = [feature.attribute.source for feature in features if feature.attribute.entity == "request"]
     return list(dict.fromkeys(read))  # a number and its bands are read from one key
 
@@ -34,10 +35,24 @@ def golden_contexts(run: Run) -> list[dict[str, ContextValue]]:
     if not attributes:
         return []
     known: dict[str, list[ContextValue]] = {"number": [1.0, 0.0], "boolean": [True, False]}
-    ends = {a.name: [texts[a.feature][0], texts[a.feature][-1]] for a in attributes if texts.get(a.feature)}
+    ends: dict[str, list[ContextValue]] = {
+        a.name: [texts[a.feature][0], texts[a.feature][-1]] for a in attributes if texts.get(a.feature)
+    }
+    ends |= {a.name: [_values_of_items(run, a.matches), ()] for a in attributes if a.matches}
     values = {a.name: ends.get(a.name) or known.get(a.type) or [UNSEEN] for a in attributes}
-    unseen: dict[str, ContextValue] = {a.name: UNSEEN if a.type == "text" else values[a.name][0] for a in attributes}
+    new: dict[str, ContextValue] = {"text": UNSEEN, "list": (UNSEEN,)}
+    unseen: dict[str, ContextValue] = {a.name: new.get(a.type, values[a.name][0]) for a in attributes}
     return [*({name: choice[end] for name, choice in values.items()} for end in (0, -1)), unseen]
+
+
+def _values_of_items(run: Run, name: str) -> tuple[str, ...]:
+    """The first and the last of the values that lists of the served items have."""
+    import pyarrow.parquet as pq
+
+    column = served_items_column(name)
+    lists = pq.read_table(run.file("sample", "serving/item.parquet"), columns=[column])[column].to_pylist()
+    texts = sorted({text for some in lists for text in some or () if text is not None})
+    return (*texts[:1], *texts[1:][-1:])
 
 
 def golden_requests(folder: Path, contexts: Sequence[dict[str, ContextValue]] = ()) -> list[Request]:

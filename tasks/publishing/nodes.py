@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.examples.queries import served_column, served_items_column
 from tasks.examples.rerank import KINDS_FILE, rerank_nodes
 from tasks.examples.retrievers import model_of
 from tasks.examples.sample import CATEGORIES_FILE
 from tasks.examples.seen import SEEN_FILE, rule_nodes
 from tasks.spec.feature_catalog import MartFeature
 from tasks.spec.populations import slug
-from tasks.spec.resolved_features import AttributeFeature, CategoryFeature, Feature, OverlapFeature, RetrievalRank
+from tasks.spec.resolved_features import (
+    AttributeFeature,
+    CategoryFeature,
+    Feature,
+    MatchFeature,
+    OverlapFeature,
+    RetrievalRank,
+)
 from tasks.spec.spec import Spec
 
 if TYPE_CHECKING:
-    from engine.node_schema import BandsNode, FeatureNode, ScoringRankerNode
+    from engine.node_schema import BandsNode, FeatureNode, MatchNode, RequestMatchNode, ScoringRankerNode
 
 SEEN_ARTIFACT = f"retrieval/{SEEN_FILE}"
 KINDS_ARTIFACT = f"retrieval/{KINDS_FILE}"
@@ -46,6 +54,8 @@ def _attribute_node(feature: AttributeFeature) -> FeatureNode:
     table = f"features/{attribute.entity}.parquet"
     if isinstance(feature, OverlapFeature):
         return OverlapNode(name=name, artifact=f"features/{name}.parquet", items_artifact=table)
+    if isinstance(feature, MatchFeature):
+        return _match_node(feature)
     if attribute.entity == "request":
         if isinstance(feature, CategoryFeature):
             key, edges = attribute.source.name, attribute.edges
@@ -54,6 +64,20 @@ def _attribute_node(feature: AttributeFeature) -> FeatureNode:
     if isinstance(feature, CategoryFeature):
         return CategoryNode(name=name, entity=attribute.entity, artifact=table, categories_artifact=CATEGORIES_FILE)
     return LookupNode(name=name, entity=attribute.entity, default=None, artifact=table)
+
+
+def _match_node(feature: MatchFeature) -> MatchNode | RequestMatchNode:
+    from engine.node_schema import MatchNode, RequestMatchNode
+
+    same: dict[str, str] = {
+        "name": feature.name,
+        "measure": feature.measure,
+        "items_artifact": "features/item.parquet",
+        "items_column": served_items_column(feature.items.name),
+    }
+    if feature.attribute.entity == "request":
+        return RequestMatchNode.model_validate({**same, "key": feature.attribute.name})
+    return MatchNode.model_validate({**same, "artifact": "features/user.parquet", "column": served_column(feature)})
 
 
 def bands_node(spec: Spec, name: str) -> BandsNode | None:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from engine.descriptor import Descriptor
     from tasks.runs.run import Run
 
-_JSON_TYPES = {"number": "number?", "boolean": "boolean?", "text": "string?"}
+_JSON_TYPES = {"number": "number?", "boolean": "boolean?", "text": "string?", "list": "list[string]?"}
 
 
 def lineage(run: Run, data: str) -> dict[str, Any]:

@@ -64,6 +64,7 @@ class Attribute:
         data_type: SQL type of the column.
         relation: the mart, or the table of requests, that has it.
         description: one sentence from the yml.
+        matches: of a list of users or requests, the list of items that it is compared with.
         number: of bands, the attribute that is cut into them.
         edges: where it is cut, ascending.
     """
@@ -74,6 +75,7 @@ class Attribute:
     data_type: str
     relation: str
     description: str = ""
+    matches: str = ""
     number: Attribute | None = None
     edges: tuple[float, ...] = ()
 
@@ -95,8 +97,13 @@ class Attribute:
         return f"case {' '.join(cases)} end"
 
     @property
+    def features(self) -> tuple[str, ...]:
+        """All its names among the features of a pipeline file."""
+        return (f"{self.entity}_{self.name}_shared", self.feature) if self.matches else (self.feature,)
+
+    @property
     def feature(self) -> str:
-        """Its name among the features of a pipeline file."""
+        """Its name among the features of a pipeline file; of a list that matches another, the share of it."""
         return f"{self.entity}_{self.name}" + ("_overlap" if self.type == "list" else "")
 
     @property
@@ -140,7 +147,7 @@ def band_problems(bands: Mapping[str, Bands], known: Sequence[Attribute]) -> lis
     """
     problems: list[tuple[str, str | None, str]] = []
     taken = {part.name for part in known if part.number is None} | _TAKEN
-    features = {*feature_catalog().features, *(part.feature for part in known if part.number is None)}
+    features = {*feature_catalog().features, *(name for part in known if part.number is None for name in part.features)}
     numbers = sorted(part.name for part in known if part.type == "number")
     for name, part in bands.items():
         if name in taken or any(f"{entity}_{name}" in features for entity in RELATIONS):
@@ -195,6 +202,13 @@ def _declared(folder: Path) -> _Declared:
             raise SpecError(
                 f"{folder}: the attribute {name!r} is declared twice; expected another name for one of them"
             )
+    lists = [part.name for part in attributes if part.entity == "item" and part.type == "list"]
+    for part in attributes:
+        if part.matches and part.matches not in lists:
+            raise SpecError(
+                f"{folder}: {part.name} matches {part.matches!r}; expected a list of items that stg_items declares"
+                f"{nearest(part.matches, lists)}"
+            )
     return _Declared(attributes, {path.relative_to(TRANSFORMS).as_posix(): text for path, text in texts.items()})
 
 
@@ -229,18 +243,24 @@ def _declaration(path: Path, model: str, column: dict[str, Any]) -> Attribute:
             f"{place}: found the attribute's data_type {data_type!r}; expected one of {', '.join(TYPES)}"
             f"{nearest(data_type, TYPES)}"
         )
-    if kind == "list" and entity != "item":
-        raise SpecError(f"{place}: found a list as an attribute of a {entity}; expected it of an item (stg_items)")
+    matches = str(column["config"]["meta"].get("matches", ""))
+    if (kind == "list" and entity != "item") != bool(matches):
+        found = f"matches: {matches}" if matches else f"a list of a {entity} that matches nothing"
+        raise SpecError(
+            f"{place}: found {found}; expected `meta: {{attribute: true, matches: <list of items>}}` of a list of "
+            "users or requests, and of nothing else"
+        )
     if not _NAME.fullmatch(name) or name in _TAKEN:
         raise SpecError(
             f"{place}: found the attribute's name {name!r}; expected small letters, digits and _, and none of the "
             "names that the tables have themselves, such as region, title or position"
         )
     description = " ".join(str(column.get("description", "")).split())
-    attribute = Attribute(name, entity, kind, data_type, RELATIONS[entity], description)
-    if attribute.feature in feature_catalog().features:
-        raise SpecError(
-            f"{place}: the attribute would be the feature {attribute.feature!r}, which the marts have already; "
-            "expected another name"
-        )
+    attribute = Attribute(name, entity, kind, data_type, RELATIONS[entity], description, matches)
+    for feature in attribute.features:
+        if feature in feature_catalog().features:
+            raise SpecError(
+                f"{place}: the attribute would be the feature {feature!r}, which the marts have already; expected "
+                "another name"
+            )
     return attribute

@@ -117,7 +117,7 @@ def _check_attributes(spec: Spec, problems: _Problems) -> None:
             problems.unknown(("sample", "strata", index), "stratum", name, strata)
     if spec.populations is not None:
         # A model serves a user, so it is chosen by what is known of the user; by a number, each value would have one.
-        split = [part.name for part in of_lists.values() if part.entity == "user" and part.type != "number"]
+        split = [part.name for part in of_lists.values() if part.entity == "user" and part.type in {"text", "boolean"}]
         if spec.populations.by in of_lists and of_lists[spec.populations.by].type == "number":
             problems.add(
                 ("populations", "by"),

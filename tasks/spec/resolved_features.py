@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from tasks.errors import SpecError
 from tasks.spec.attributes import Attribute
@@ -41,7 +41,23 @@ class OverlapFeature(_OfAttribute):
     """The share of the values of a list in a user's past that an item has; 0 without a past."""
 
 
-AttributeFeature = NumberFeature | CategoryFeature | OverlapFeature
+@dataclass(frozen=True)
+class MatchFeature(_OfAttribute):
+    """What an item's list has in common with a list of the user or the request; missing without either.
+
+    `measure` is how many values of the list the item has (`shared`), or the share of them (`overlap`).
+    """
+
+    items: Attribute
+    measure: Literal["shared", "overlap"]
+
+    @property
+    def name(self) -> str:
+        """Column of the examples, as the pipeline file spells it."""
+        return f"{self.attribute.entity}_{self.attribute.name}_{self.measure}"
+
+
+AttributeFeature = NumberFeature | CategoryFeature | OverlapFeature | MatchFeature
 
 
 @dataclass(frozen=True)
@@ -82,7 +98,14 @@ _BY_TYPE: dict[str, type[NumberFeature] | type[CategoryFeature] | type[OverlapFe
 
 def features_of_attributes(attributes: Sequence[Attribute]) -> tuple[AttributeFeature, ...]:
     """List what the attributes of a source offer as features, in their order."""
-    return tuple(_BY_TYPE[attribute.type](attribute) for attribute in attributes)
+    features: list[AttributeFeature] = []
+    items = {attribute.name: attribute for attribute in attributes if attribute.entity == "item"}
+    for attribute in attributes:
+        if attribute.matches:
+            features += [MatchFeature(attribute, items[attribute.matches], way) for way in ("shared", "overlap")]
+        else:
+            features.append(_BY_TYPE[attribute.type](attribute))
+    return tuple(features)
 
 
 def features_of_retrieval(retrieval: Sequence[Retrieval], *, ranks: bool) -> tuple[RetrievalFeature, ...]:

@@ -18,6 +18,7 @@ models:
       - {name: user_id, data_type: varchar}
       - {name: age, data_type: integer, description: "Years.", config: {meta: {attribute: true}}}
       - {name: adult, data_type: boolean, config: {meta: {attribute: true}}}
+      - {name: likes, data_type: "varchar[]", config: {meta: {attribute: true, matches: genres}}}
   - name: stg_items
     columns:
       - {name: genres, data_type: "varchar[]", config: {meta: {attribute: true}}}
@@ -29,6 +30,7 @@ models:
     columns:
       - {name: mood, data_type: varchar, config: {meta: {attribute: true}}}
 """
+LIKED = '{name: likes, data_type: "varchar[]", config: {meta: {attribute: true, matches: genres}}}'
 
 
 @pytest.fixture
@@ -45,13 +47,14 @@ def test_declared_columns_are_attributes_of_the_type_of_their_column(staging: Pa
     assert declared_attributes("shop") == (
         Attribute("age", "user", "number", "integer", "feat_user_attributes", "Years."),
         Attribute("adult", "user", "boolean", "boolean", "feat_user_attributes"),
+        Attribute("likes", "user", "list", "varchar[]", "feat_user_attributes", matches="genres"),
         Attribute("genres", "item", "list", "varchar[]", "feat_item_attributes"),
         Attribute("device", "request", "text", "varchar", "request_attributes"),
     )
-    features = [attribute.feature for attribute in attributes_of("shop")]
+    features = [name for attribute in attributes_of("shop") for name in attribute.features]
     assert features == [
         "user_region", "user_plan", "user_tenure_band", "item_category",
-        "user_age", "user_adult", "item_genres_overlap", "request_device",
+        "user_age", "user_adult", "user_likes_shared", "user_likes_overlap", "item_genres_overlap", "request_device",
     ]  # fmt: skip
 
 
@@ -80,7 +83,13 @@ def test_only_impressions_have_a_request() -> None:
         ("name: age", "name: Age", "stg_users.Age: found the attribute's name 'Age'"),
         ("name: age", "name: tenure_days", "would be the feature 'user_tenure_days', which the marts have already"),
         ("name: age", "name: device", "the attribute 'device' is declared twice; expected another name for one"),
-        ("data_type: boolean", 'data_type: "varchar[]"', "found a list as an attribute of a user; expected it of an"),
+        (
+            "data_type: boolean",
+            'data_type: "varchar[]"',
+            "adult: found a list of a user that matches nothing",
+        ),
+        (LIKED, LIKED.replace("genres", "genre"), "likes matches 'genre'; expected a list of items .*mean 'genres'"),
+        (LIKED, LIKED.replace("varchar[]", "varchar"), "stg_users.likes: found matches: genres; expected"),
     ],
 )
 def test_what_cannot_be_declared_is_named(staging: Path, old: str, new: str, text: str) -> None:

@@ -121,6 +121,7 @@ def scored(run: Run, candidates: pa.Table) -> dict[tuple[str, str], tuple[float,
     from tasks.evaluation.evaluate import populations_of
     from tasks.examples import queries
     from tasks.examples.arrays import matrix
+    from tasks.examples.feature_sql import CODES
     from tasks.examples.sample import codes_table, read_categories
     from tasks.features.engines import warehouse_of
     from tasks.spec.populations import slug
@@ -128,7 +129,7 @@ def scored(run: Run, candidates: pa.Table) -> dict[tuple[str, str], tuple[float,
 
     with warehouse_of(run.home, run.spec.name).open() as tables:
         tables.add("candidates", candidates)
-        tables.add(queries.CODES, codes_table(read_categories(run)))
+        tables.add(CODES, codes_table(read_categories(run)))
         tables.create("groups", queries.groups(run.spec, type(tables)))
         tables.create("drawn", "select group_id, cut, cast(1.0 as double) as weight from groups")
         table = tables.arrow(queries.examples(run.spec, "drawn", [run.as_of], type(tables)))

@@ -17,6 +17,7 @@ from tasks.errors import TrainingError
 from tasks.examples import queries
 from tasks.examples.allocation import allocate
 from tasks.examples.candidates import candidate_files
+from tasks.examples.feature_sql import CODES
 from tasks.examples.item_slices import write_item_slices
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Tables
@@ -197,7 +198,7 @@ def _add_categories(tables: Tables, run: Run) -> dict[str, list[str]]:
     for name, value in tables.rows(queries.categories(run.spec, [*run.windows.refit, run.as_of])):
         texts[name].append(value)
     categories = {name: sorted(values) for name, values in texts.items()}
-    tables.add(queries.CODES, codes_table(categories))
+    tables.add(CODES, codes_table(categories))
     return categories
 
 

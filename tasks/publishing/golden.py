@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.examples.queries import served_items_column
+from tasks.examples.feature_sql import served_items_column
 from tasks.examples.sample import read_categories
 from tasks.spec.attributes import Attribute
 from tasks.spec.resolved_features import CategoryFeature, MatchFeature, NumberFeature

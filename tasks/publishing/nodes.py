@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.examples.queries import served_column, served_items_column
+from tasks.examples.feature_sql import served_column, served_items_column
 from tasks.examples.rerank import KINDS_FILE, rerank_nodes
 from tasks.examples.retrievers import model_of
 from tasks.examples.sample import CATEGORIES_FILE

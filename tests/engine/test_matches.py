@@ -15,7 +15,7 @@ from engine.errors import RequestError
 from engine.items import Items
 from engine.matches import ItemLists, Measure
 from engine.nodes import RequestMatch
-from tasks.examples.queries import match_sql
+from tasks.examples.feature_sql import match_sql
 
 ITEMS = np.array(["i1", "i2", "i3", "i4"])
 MEASURES: tuple[Measure, ...] = ("shared", "overlap")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,15 @@ class Airflow:
             return {name: ComponentHealth.model_validate(state) for name, state in components.items()}
         except (httpx.HTTPError, ValueError):
             return {}
+
+    def warm_up(self) -> None:
+        """Let the server prepare its interface for tasks.
+
+        It does so when it is first asked there, and answers nobody else for some three seconds: better now than while
+        somebody looks at a page and the first task begins.
+        """
+        with suppress(httpx.HTTPError):
+            self._client.get("/execution/health")
 
     def _login(self) -> None:
         answer = self._client.post("/auth/token", json={"username": USER, "password": self._password})

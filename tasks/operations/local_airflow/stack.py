@@ -212,10 +212,14 @@ def _components(health: dict[str, ComponentHealth]) -> dict[str, str]:
 
 
 def _wait(stack: Stack, timeout: float, say: Say) -> None:
-    api, began, reported = Airflow(stack.home, stack.port), time.monotonic(), 0.0
+    api, began, reported, warm = Airflow(stack.home, stack.port), time.monotonic(), 0.0, False
     try:
         while True:
-            states = _components(api.health())
+            health = api.health()
+            if health and not warm:
+                api.warm_up()  # while the others are still starting
+                warm = True
+            states = _components(health)
             if all(state == "healthy" for state in states.values()):
                 # Here, as only a healthy server can be asked.
                 api.ensure_pools()

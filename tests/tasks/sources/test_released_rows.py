@@ -348,8 +348,11 @@ def test_every_line_is_landed_or_rejected_whatever_is_released(lines: Sequence[s
         if not mends:
             return
         records = len(shop.landed()) + len(shop.landed(REJECTS))
+        many = any("\n" in str(row["raw"]) for row in shop.landed(REJECTS))
         shop.release(*mends)
         assert len(shop.landed()) + len(shop.landed(REJECTS)) == records
+        if many:
+            return  # corrected to one line, the record would move the lines of a corrected file
         corrected = [
             WHOLE if n in unread else (line.replace(",,", ",9,") if n in chosen and line == NOBODY else line)
             for n, line in enumerate(lines, 2)

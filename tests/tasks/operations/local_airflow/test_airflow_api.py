@@ -81,6 +81,11 @@ def test_a_pool_that_somebody_else_creates_meanwhile_is_there(
         session(TOKEN, httpx.Response(404), httpx.Response(403)).ensure_pools()
 
 
+def test_a_server_that_cannot_be_warmed_up_is_left_to_those_who_wait_for_it(session: Session) -> None:
+    session(httpx.ReadTimeout("busy")).warm_up()
+    session(httpx.Response(200)).warm_up()
+
+
 def test_a_refused_login_is_said_at_once(session: Session) -> None:
     with pytest.raises(StackError, match=r"login refused \(401\); is another Airflow on this port\?"):
         session(httpx.Response(401)).dag("tiny")

@@ -1,9 +1,9 @@
 """Error messages of steps: in plain words, on the screen, in Airflow, and kept for the run's report.
 
 `errors/<step>.txt` in the run's folder is the step's last error message; a step that succeeds removes it.
-`errors/marked.txt` is there if somebody marked the run in Airflow; a step that runs removes it. Faults of the machine
-and of files (a full disk, a file that DuckDB or Arrow cannot read) become a `MatineeError`; everything else is a bug of
-matinee and keeps its traceback.
+`errors/marked.txt` is there if somebody marked the run in Airflow; a step that begins later removes it. Faults of the
+machine and of files (a full disk, a file that DuckDB or Arrow cannot read) become a `MatineeError`; everything else is
+a bug of matinee and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -56,8 +56,7 @@ def call_step(run: Run, step: str, function: Callable[..., Result], *args: Any) 
         MatineeError: with what went wrong, in plain words.
     """
     path = error_file(run, step, *args)
-    if mark_of(run):
-        _mark_file(run.dir).unlink(missing_ok=True)  # the run was cleared since
+    _forget_mark(run)
     with narrated(run, step, *args) as narration:
         try:
             result = narration.result = function(run, *args)
@@ -110,6 +109,21 @@ def mark_of(run: RunFiles) -> str | None:
     """Read as what a run was marked; None if it was not, or if a step has run since."""
     path = _mark_file(run.dir)
     return path.read_text(encoding="utf-8").rstrip() if path.is_file() else None
+
+
+def _forget_mark(run: RunFiles) -> None:
+    """Remove the mark of a run that was cleared since: this task began after it."""
+    path = _mark_file(run.dir)
+    # A task that was under way when its run was marked may come to its step only now; it is about to be ended.
+    with suppress(OSError):
+        if path.stat().st_mtime < _process_began():
+            path.unlink()
+
+
+def _process_began() -> float:
+    import psutil
+
+    return psutil.Process().create_time()
 
 
 def _mark_file(folder: Path) -> Path:

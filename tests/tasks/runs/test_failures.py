@@ -177,9 +177,20 @@ def test_a_run_that_somebody_marked_has_ended_until_a_step_runs_again(run: Run) 
     assert verdict.text == "Not published: the run was marked as failed in Airflow before the step build had a result."
     assert (verdict.good, verdict.error, verdict.step) == (False, None, "build")
     assert summarize_attempt(Attempt("tiny", run.as_of, run.dir)).outcome is Outcome.FAILED
+    mark = run.dir / "errors" / "marked.txt"
+    os.utime(mark, (0, 0))  # before this process began: it is a task of the run that was cleared since
     call_step(run, "check_landed", lambda _run: None)
     assert mark_of(run) is None
     assert verdict_on(run, step_states(run, finished=False)).text.startswith("Not finished")
+
+
+def test_a_task_that_was_under_way_when_its_run_was_marked_leaves_the_mark(run: Run) -> None:
+    """It comes to its step in the seconds until Airflow ends it."""
+    write_json(run.step_dir("land") / "result.json", {})
+    keep_mark(run.dir, "failed")
+    call_step(run, "check_landed", lambda _run: None)
+    assert mark_of(run) is not None
+    assert not verdict_on(run, step_states(run, finished=False)).text.startswith("Not finished")
 
 
 def test_the_error_of_a_step_says_more_than_the_mark_of_its_run(run: Run) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.examples.arrays import UNKNOWN
+from tasks.examples.feature_sql import Value
 from tasks.features.warehouse import Tables
 from tasks.spec.attributes import RELATIONS, Attribute
 from tasks.spec.spec import Spec
@@ -40,10 +41,15 @@ def group_slices(spec: Spec) -> list[str]:
 def item_slices_query(attributes: Sequence[Attribute], cuts: Sequence[date]) -> str:
     """Query the values of the relevant items of some cuts, each attribute as a list of texts."""
     declared = RELATIONS["item"]
+    values = []
+    for part in attributes:
+        value = part.sql(part.relation)
+        as_list = value if part.type == "list" else f"[cast({value} as varchar)]"
+        values.append(Value(part.name, part.relation, as_list))
     return render(
         Path(__file__).parent / "sql",
         "item_slices",
-        attributes=attributes,
+        values=values,
         declared=declared if any(part.relation == declared for part in attributes) else None,
         cuts=cuts,
     )

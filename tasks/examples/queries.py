@@ -79,7 +79,7 @@ def groups(spec: Spec, tables: type[Tables]) -> str:
         "groups",
         texts=texts,
         of_items=of_items,
-        items=items,
+        item_marts=items,
         unknown=UNKNOWN,
         attributed=_attributed(spec),
         declared=_declared_users(texts, tables),
@@ -189,7 +189,11 @@ def feature_values(features: Sequence[MartFeature | AttributeFeature], asked: st
 
 def categories(spec: Spec, days: Sequence[date]) -> str:
     """Query the texts that the features of a run may have: a row for each value that is known as of one of the days."""
-    return _sql("categories", days=days, features=category_features(spec))
+    texts = []
+    for feature in category_features(spec):
+        relation = "candidates" if feature.attribute.entity == "request" else feature.attribute.relation
+        texts.append(Value(feature.name, relation, feature.attribute.sql(relation)))
+    return _sql("categories", days=days, texts=texts)
 
 
 def category_features(spec: Spec) -> list[CategoryFeature]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.examples.feature_sql import Value
 from tasks.features.warehouse import Tables
 from tasks.spec.attributes import RELATIONS, Attribute
 from tasks.spec.parts import CATEGORY, Diversify
@@ -47,7 +48,8 @@ def write_kinds(tables: Tables, spec: Spec, cut: date, folder: Path) -> None:
     attributes = _attributes_read(spec)
     if attributes:
         folder_of_sql, declared = Path(__file__).parent / "sql", RELATIONS["item"]
-        query = render(folder_of_sql, "kinds", attributes=attributes, declared=declared, cut=cut)
+        values = [Value(part.name, declared, part.sql(declared)) for part in attributes]
+        query = render(folder_of_sql, "kinds", values=values, declared=declared, cut=cut)
         tables.write(query, folder / KINDS_FILE)
 
 

@@ -102,6 +102,7 @@ class _Judge:
 
     def __init__(self, layout: Layout) -> None:
         quote = layout.dialect.quote
+        self.delimiter = layout.dialect.delimiter.encode()
         self.quote = quote.encode() if quote else None
         self.well_quoted = _well_quoted(layout.dialect.delimiter, quote) if quote else None
         self.header: bytes | None = None
@@ -141,7 +142,7 @@ class _Judge:
         return None
 
     def _no_text(self, text: bytes, inner_breaks: bool = False) -> str | None:
-        if not text.strip():
+        if not text.strip() and self.delimiter not in text:
             return "The line is empty."
         if len(text) > LONGEST_RECORD:
             return f"The line has {len(text)} bytes, more than {LONGEST_RECORD}."

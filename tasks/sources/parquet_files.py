@@ -61,12 +61,12 @@ def read_parquet(
     with file:
         kinds = _checked_columns(path, file.schema_arrow, layout)
         plain = layout.without_dialect()
-        query = render(SQL, "texts", columns=list(zip(kinds, layout.header, layout.names, strict=True)))
+        query = render(SQL, "texts", parts=list(zip(kinds, layout.header, layout.names, strict=True)))
         tables, rejects, start = list["pa.Table"](), list[Reject](), 1
         try:
             for batch in file.iter_batches(_AT_A_TIME, columns=list(layout.header)):
                 connection.register("batch", pa.table(batch))
-                texts = connection.sql(query).to_arrow_table()
+                texts = connection.sql(query).to_arrow_table().drop_columns(["is_row"])
                 connection.unregister("batch")
                 rows, refused = _typed(texts, start, plain, connection, judge)
                 tables.append(rows)

@@ -42,12 +42,12 @@ def with_sent_before(
         for day, table in earlier.items()
     ]
     connection.register(
-        "rows", rows.select(list(key)).append_column("_row", pa.array(range(rows.num_rows), pa.int64()))
+        "arrived", rows.select(list(key)).append_column("_row", pa.array(range(rows.num_rows), pa.int64()))
     )
     connection.register("earlier", pa.concat_tables([none, *days]))
     try:
         found = connection.sql(render(SQL, "sent_before", key=key)).to_arrow_table()
     finally:
-        connection.unregister("rows")
+        connection.unregister("arrived")
         connection.unregister("earlier")
     return rows.append_column(SENT_BEFORE, found[SENT_BEFORE].cast(pa.date32()))

@@ -56,7 +56,7 @@ def typed_values(
 
     dialect = layout.dialect
     query = render(
-        SQL, "typed", columns=list(zip(layout.names, layout.types, strict=True)), patterns=_patterns(dialect),
+        SQL, "typed", fields=list(zip(layout.names, layout.types, strict=True)), patterns=_patterns(dialect),
         decimal=dialect.decimal, thousands=dialect.thousands, timestamps=dialect.timestamps, dates=dialect.dates,
         years=YEARS,
     )  # fmt: skip

@@ -1,8 +1,8 @@
 -- One row per (group_id, cut): a list of candidates with its best and worst grade and its attributes, as texts.
-{%- if declared or items %}
+{%- if declared or item_marts %}
 with points as not materialized (
     select distinct
-        user_id,{% if items %}
+        user_id,{% if item_marts %}
         item_id,{% endif %}
         cut as as_of
     from candidates
@@ -31,7 +31,7 @@ left join feat_users
 {%- if declared %}
 left join {{ declared }} as feat_user_attributes
     on candidates.user_id = feat_user_attributes.user_id and candidates.cut = feat_user_attributes.as_of
-{%- endif %}{% for part in items %}
+{%- endif %}{% for part in item_marts %}
 left join {{ part.rows }} as {{ part.name }}
     on candidates.item_id = {{ part.name }}.item_id and candidates.cut = {{ part.name }}.as_of{% endfor %}
 group by candidates.group_id, candidates.cut

@@ -1,12 +1,8 @@
 -- One row per item that is relevant at some cut, and cut: its attributes as known then, each as a list of texts.
 select
     relevant.item_id,
-    relevant.cut{% for attribute in attributes %},
-    {%- if attribute.type == "list" %}
-    {{ attribute.sql(attribute.relation) }} as {{ identifier(attribute.name) }}
-    {%- else %}
-    [cast({{ attribute.sql(attribute.relation) }} as varchar)] as {{ identifier(attribute.name) }}
-    {%- endif %}{% endfor %}
+    relevant.cut{% for value in values %},
+    {{ value.expression }} as {{ identifier(value.name) }}{% endfor %}
 from (
     select distinct
         item_id,

@@ -1,9 +1,10 @@
--- Of each row, the last earlier day that brought a row with the same key; null keys are equal to none.
+-- Of each row of a day, the last earlier day that brought a row with the same key; null keys are equal to none.
 select
-    rows._row,
+    arrived._row,
     max(earlier.ds) as sent_before
-from rows
+from arrived
 left join earlier
-    on {% for name in key %}rows.{{ identifier(name) }} = earlier.{{ identifier(name) }}{{ ' and ' if not loop.last }}{% endfor %}
-group by rows._row
-order by rows._row
+    on true{% for name in key %}
+    and arrived.{{ identifier(name) }} = earlier.{{ identifier(name) }}{% endfor %}
+group by arrived._row
+order by arrived._row

@@ -2,7 +2,10 @@
     own cast rounds 1.5 to 2 and takes 1_000 and 0x1F for whole numbers. Where a text is no value, the typed one is
     null and `problem` has the column's place. -#}
 {%- macro plain(text) -%}
-replace({% if thousands %}replace(trim({{ text }}), {{ literal(thousands) }}, ''){% else %}trim({{ text }}){% endif %}, {{ literal(decimal) }}, '.')
+replace(
+    {% if thousands %}replace(trim({{ text }}), {{ literal(thousands) }}, ''){% else %}trim({{ text }}){% endif %},
+    {{ literal(decimal) }}, '.'
+)
 {%- endmacro -%}
 {%- macro iso(text, pattern, type) -%}
 case when regexp_full_match(trim({{ text }}), {{ literal(pattern) }}) then try_cast(trim({{ text }}) as {{ type }}) end
@@ -46,11 +49,9 @@ end
 {%- endmacro -%}
 with typed as (
     select
-        _row,
-        {%- for name, type in columns %}
+        _row{% for name, type in fields %},
         {{ identifier(name) }},
-        {{ typed(identifier(name), type) }} as {{ identifier('=' ~ name) }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        {{ typed(identifier(name), type) }} as _value_{{ loop.index0 }}{% endfor %}
     from texts
 ),
 
@@ -58,16 +59,16 @@ judged as (
     select
         *,
         case
-            {%- for name, type in columns %}
+            when false then -1{% for name, type in fields %}
             when
                 {{ identifier(name) }} is not null
                 and (
-                    {{ identifier('=' ~ name) }} is null
-                    {%- if type == 'DOUBLE' %}
-                    or not isfinite({{ identifier('=' ~ name) }})
-                    {%- elif type in ('DATE', 'TIMESTAMP') %}
-                    or not isfinite({{ identifier('=' ~ name) }})
-                    or year({{ identifier('=' ~ name) }}) not between {{ years[0] }} and {{ years[1] }}
+                    _value_{{ loop.index0 }} is null
+                    {%- if type in ('DOUBLE', 'DATE', 'TIMESTAMP') %}
+                    or not isfinite(_value_{{ loop.index0 }})
+                    {%- endif %}
+                    {%- if type in ('DATE', 'TIMESTAMP') %}
+                    or year(_value_{{ loop.index0 }}) not between {{ years[0] }} and {{ years[1] }}
                     {%- endif %}
                 )
                 then {{ loop.index0 }}
@@ -77,9 +78,7 @@ judged as (
 )
 
 select
-    {%- for name, _ in columns %}
-    {{ identifier('=' ~ name) }} as {{ identifier(name) }},
-    {%- endfor %}
-    problem
+    problem{% for name, _ in fields %},
+    _value_{{ loop.index0 }} as {{ identifier(name) }}{% endfor %}
 from judged
 order by _row

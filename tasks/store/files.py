@@ -21,6 +21,7 @@ from tasks.errors import DamagedFile, MatineeError
 from tasks.store.atomic import atomic_file
 
 DIGESTS = "digests.json"
+_PATTERN_MARKS = "*?["
 WRITTEN_AGAIN = "run the step that writes it again"
 """What to do about a damaged file, unless something else is said of its kind."""
 # No leading dot: `..` leads out, and hidden names are reserved for unfinished files and folders.
@@ -40,9 +41,22 @@ def safe_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Home:
-    """The state folder (`MATINEE_HOME`)."""
+    """The state folder (`MATINEE_HOME`).
+
+    Raises:
+        MatineeError: its path has characters that DuckDB takes for a pattern.
+    """
 
     root: Path
+
+    def __post_init__(self) -> None:
+        # Of `/data/a*`, DuckDB would read `/data/ab` as well, and it cuts the name of its log off at a `?`.
+        if found := sorted(set(_PATTERN_MARKS) & set(str(self.root))):
+            raise MatineeError(
+                f"{self.root}: found {' '.join(found)} in the path of the state folder, which DuckDB reads as a "
+                "pattern of several paths; expected none of * ? [ in it. Rename the folder, or name another one in "
+                "MATINEE_HOME"
+            )
 
     def landing(self, source: str) -> Path:
         """Folder of a source's landed partitions: the truth everything else is made from."""

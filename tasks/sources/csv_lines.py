@@ -55,7 +55,7 @@ def scan(path: Path, layout: Layout, copy: IO[bytes] | None = None) -> Records:
         if layout.dialect.header:
             header = lines.take()
             found.plain = not header.endswith(b"\r\n") and header != b""
-            judge.header = header.removeprefix(BOM).rstrip(b"\r\n")
+            judge.header = judge.names(header.removeprefix(BOM).rstrip(b"\r\n"))
         while True:
             number, record = lines.number + 1, lines.take()
             if not record:
@@ -106,6 +106,12 @@ class _Judge:
         self.quote = quote.encode() if quote else None
         self.well_quoted = _well_quoted(layout.dialect.delimiter, quote) if quote else None
         self.header: bytes | None = None
+        blanks = {b" ", b"\t"} - {layout.dialect.delimiter.encode()}
+        self._around_names = b"".join(sorted(blanks)) + (self.quote or b"")
+
+    def names(self, line: bytes) -> bytes:
+        """Leave out what makes no other header of a line: case, blanks and quotes around names."""
+        return line.translate(None, self._around_names).lower()
 
     def record(self, line: bytes, lines: _Lines) -> tuple[bytes, str | None]:
         """Complete a record that begins with a line; say what is wrong with it."""
@@ -148,7 +154,7 @@ class _Judge:
             return f"The line has {len(text)} bytes, more than {LONGEST_RECORD}."
         if b"\0" in text or b"\r" in (text.replace(b"\r\n", b"\n") if inner_breaks else text):
             return "The line holds control bytes (NUL or a carriage return): binary data?"
-        if text == self.header:
+        if self.names(text) == self.header:
             return "The line is the header again: two files glued together?"
         if not text.isascii():
             if text.startswith(BOM):

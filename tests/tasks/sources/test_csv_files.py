@@ -185,6 +185,27 @@ def test_no_word_of_another_file_is_quoted(csv: Path, delimiter: str) -> None:
         assert not any(word in str(caught.value) for word in ("toor", "hunter2", "0:0"))
 
 
+@pytest.mark.parametrize(
+    "again", ["Id,Name,At", "id,NAME,at", " Id , Name,At ", '"Id","Name","At"', "\ufeffId,Name,At"]
+)
+@pytest.mark.parametrize("first", ["Id,Name,At", "id, name, at", '"Id","Name","At"'])
+def test_a_header_within_a_file_is_no_row(csv: Path, first: str, again: str) -> None:
+    texts = Layout(LAYOUT.header, LAYOUT.names, ("VARCHAR",) * 3)  # no other column would refuse the line
+    rows, rejects = read(csv, f"{first}\n1,a,x\n{again}\nId,b,At\nIdName,At,\n".encode(), texts)
+    assert rows == [("1", "a", "x", 2), ("Id", "b", "At", 4), ("IdName", "At", None, 5)]
+    assert [(line, raw) for line, _, _, raw in rejects] == [(3, again)]
+    assert rejects[0][2].endswith(": two files glued together?")
+
+
+@pytest.mark.parametrize("delimiter", [" ", "\t"])
+def test_a_blank_that_is_the_delimiter_tells_names_apart(csv: Path, delimiter: str) -> None:
+    layout = Layout(("a", "b"), ("a", "b"), ("VARCHAR",) * 2, Dialect(delimiter=delimiter))
+    lines = [("a", "b"), ("ab", ""), ("A", "B"), ("a", "c")]
+    rows, rejects = read(csv, "".join(f"{delimiter.join(line)}\n" for line in lines).encode(), layout)
+    assert rows == [("ab", None, 2), ("a", "c", 4)]
+    assert [line for line, *_ in rejects] == [3]
+
+
 def test_a_header_alone_is_a_file_without_rows(csv: Path) -> None:
     assert read(csv, HEADER) == read(csv, HEADER.strip()) == ([], [])
 

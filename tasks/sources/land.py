@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from tasks.errors import LandingError
 from tasks.runs.narration import amounts, counting, say, warn
 from tasks.sources.registry import open_source
-from tasks.sources.rejects import REJECTS
+from tasks.sources.rejects import REJECTS, told_rejects
 from tasks.sources.source import Source
 from tasks.store.atomic import locked
 from tasks.store.files import Home, digest
@@ -262,8 +262,9 @@ def land_step(run: Run, progress: Progress | None = None) -> LandResult:
         # Of bytes, not of inputs: a source that gives the same rows by other code makes nothing stale.
         digest=digest([[p.table, p.ds, p.sha256] for p in partitions]),
     )
-    if unreadable := {p.table: p.rejects for p in partitions if p.rejects and p.ds == run.as_of}:
-        warn("lines of {day} that could not be read: {lines}", day=run.as_of, lines=unreadable)
+    for part in partitions:
+        if part.table == REJECTS and part.ds == run.as_of and part.rows:
+            warn("lines of {day} that could not be read: {lines}", day=run.as_of, lines=told_rejects(part.path))
     with run.write("land") as folder:
         folder.result = result
     return result

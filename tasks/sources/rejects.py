@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,3 +28,20 @@ class Reject:
     column: str | None
     error: str
     raw: str
+
+
+def told_rejects(path: Path, most: int = 3) -> str:
+    """Say which records of a landed day could not be read: by table how many, and the first ones with their reasons.
+
+    Args:
+        path: the day's partition of `REJECTS`.
+        most: how many are told of each table.
+    """
+    import pyarrow.parquet as pq
+
+    by_table: dict[str, list[str]] = {}
+    for row in pq.read_table(path, columns=["table_name", "line", "column_name", "error"]).to_pylist():
+        place = f"line {row['line']}" + (f", {row['column_name']}" if row["column_name"] else "")
+        by_table.setdefault(row["table_name"], []).append(f"{place}: {row['error'].rstrip('.')}")
+    parts = (f"{table} {len(told):,} ({'; '.join(told[:most])})" for table, told in by_table.items())
+    return ", ".join(parts)

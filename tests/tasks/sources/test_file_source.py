@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import SourceError, SpecError
 from tasks.sources.datasets import Dataset, load_dataset
 from tasks.sources.file_source import FileSource
 from tasks.sources.land import land_range, landed_for
+from tasks.sources.rejects import told_rejects
 from tasks.store.files import Home
 
 ROOT = Path(__file__).parents[3]
@@ -292,6 +295,20 @@ def test_the_files_of_a_day_are_read_in_the_order_of_their_names(events: FileSou
     (reject,) = read["_rejects"].to_pylist()
     assert (reject["line"], reject["raw"]) == (3, "5,x")
     assert reject["error"].startswith("2020-01-02/a.csv, line 3: Found 'x', expected a whole number")
+
+
+def test_the_first_records_that_could_not_be_read_are_told_with_their_reasons(tmp_path: Path) -> None:
+    rows = [
+        {"table_name": table, "line": line, "column_name": column, "error": error}
+        for table, line, column, error in (
+            ("sales", 2, "price", "Found 'NaN', expected a finite number."), ("sales", 9, None, "The line is empty."),
+            ("sales", 10, None, "The line is empty."), ("sales", 11, None, "x"), ("items", 3, None, "y"),
+        )
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    assert told_rejects(tmp_path / "a.parquet", 2) == (
+        "sales 4 (line 2, price: Found 'NaN', expected a finite number; line 9: The line is empty), items 1 (line 3: y)"
+    )
 
 
 def test_a_row_tells_the_last_day_that_sent_its_key(events: FileSource) -> None:

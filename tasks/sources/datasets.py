@@ -42,6 +42,11 @@ class Column(_Part):
     )
     type: ColumnType = Field(description="DuckDB type; a line whose value is none is rejected.")
 
+    @property
+    def in_file(self) -> str:
+        """Its name in the file, which may be empty: of a table's index as pandas writes it."""
+        return self.name if self.header is None else self.header
+
 
 class Day(_Part):
     """Which day a row of a file for all days belongs to."""
@@ -90,7 +95,7 @@ class Table(_Part):
             raise ValueError(f"key: found {', '.join(unknown) or 'a column twice'}, expected columns of the table")
         if self.unique_within and not (self.key and self.daily):
             raise ValueError("unique_within: expected a `key`, and a file per day ({ds})")
-        headers = [column.header or column.name for column in self.columns]
+        headers = [column.in_file for column in self.columns]
         if self.dialect.header and len(set(headers)) < len(headers):
             raise ValueError("columns: two have the same header")
         if self.day is not None:
@@ -159,7 +164,7 @@ class Dataset(_Part):
         """How the files of a table are written."""
         declared = self.tables[table]
         return Layout(
-            header=tuple(column.header or column.name for column in declared.columns),
+            header=tuple(column.in_file for column in declared.columns),
             names=tuple(column.name for column in declared.columns),
             types=tuple(column.type for column in declared.columns),
             dialect=self.dialect.with_keys_of(declared.dialect),

@@ -297,6 +297,14 @@ def test_the_files_of_a_day_are_read_in_the_order_of_their_names(events: FileSou
     assert reject["error"].startswith("2020-01-02/a.csv, line 3: Found 'x', expected a whole number")
 
 
+def test_a_header_may_be_empty(tmp_path: Path) -> None:
+    """As of the index that pandas writes."""
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "2020-01-01.csv").write_bytes(b",Name,At\n1,a,\n")
+    source = FileSource(dataset(tmp_path, SHOP.replace("header: Id", "header: ''")), tmp_path / "files")
+    assert source.read(date(2020, 1, 1), ["lines"])["lines"]["id"].to_pylist() == [1]
+
+
 def test_the_first_records_that_could_not_be_read_are_told_with_their_reasons(tmp_path: Path) -> None:
     rows = [
         {"table_name": table, "line": line, "column_name": column, "error": error}

@@ -35,6 +35,7 @@ from tasks.runs.sql_files import (
     required_text,
     tests_in,
 )
+from tasks.runs.staging_defaults import source_of_files
 from tasks.spec.attributes import RELATIONS
 from tasks.spec.feature_catalog import MARTS
 from tasks.spec.project import TRANSFORMS
@@ -93,7 +94,7 @@ def sql_of(spec: Spec) -> PipelineSql:
     """Find the SQL of a pipeline, as its files are now.
 
     Raises:
-        BuildError: `dbt_project.yml` cannot be read.
+        BuildError: `dbt_project.yml` cannot be read, or declares what the dataset file does.
     """
     return find_sql(TRANSFORMS, {"pipeline": spec.name, "staging": spec.staging})
 
@@ -106,7 +107,8 @@ def find_sql(root: Path, variables: Mapping[str, str]) -> PipelineSql:
         variables: of the pipeline, those on which the project's paths depend.
 
     Raises:
-        BuildError: `dbt_project.yml` or `profiles.yml` cannot be read.
+        BuildError: `dbt_project.yml` or `profiles.yml` cannot be read, or the staging declares what the dataset file
+            does.
     """
     project = ProjectFile.read(root, variables)
     parts = _reached(project)
@@ -117,6 +119,7 @@ def find_sql(root: Path, variables: Mapping[str, str]) -> PipelineSql:
     named = None if any(part.template.opaque for part in parts) else _texts(parts)
     files[PROJECT_FILE] = project.text(named)
     files[PROFILES_FILE] = required_text(root / PROFILES_FILE)
+    files |= source_of_files(root, variables.get("staging", ""))
     return PipelineSql(dict(sorted(files.items())))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,6 +17,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import yaml
+
+from tasks.runs.sql_lineage import find_sql
 
 TRANSFORMS = Path(__file__).parents[2] / "transforms"
 Rows = Sequence[Mapping[str, Any]]
@@ -91,7 +94,11 @@ class Warehouse:
         """Run dbt in this process and return, of each node that failed, its name and message."""
         from dbt.cli.main import dbtRunner
 
-        folders = ["--project-dir", TRANSFORMS, "--profiles-dir", TRANSFORMS, "--target-path", self.target]
+        project = self.target.with_name(f"{self.staging}-project")
+        shutil.rmtree(project, ignore_errors=True)
+        # Put together as for a run: the yml of a source of files is nowhere else.
+        find_sql(TRANSFORMS, {"staging": self.staging}).write(project)
+        folders = ["--project-dir", project, "--profiles-dir", project, "--target-path", self.target]
         settings = {"staging": self.staging, **LABELS, **variables}
         environment = {"MATINEE_WAREHOUSE_FILE": str(self.path), "MATINEE_TEMP_LIMIT": "1GB"}
         with patch.dict(os.environ, environment):
@@ -123,9 +130,12 @@ class Warehouse:
 
 @cache
 def raw_columns(staging: str) -> dict[str, dict[str, str]]:
-    """Return the landed tables of a source and their columns' types, as its yml declares them."""
-    declared = yaml.safe_load((TRANSFORMS / "models" / "staging" / staging / "staging.yml").read_text())
+    """Return the landed tables of a source and their columns' types, as dbt is told of them."""
+    ymls = [text for path, text in find_sql(TRANSFORMS, {"staging": staging}).files.items() if path.endswith(".yml")]
     return {
         table["name"]: {column["name"]: column["data_type"] for column in table["columns"]}
-        for table in declared["sources"][0]["tables"]
+        for yml in ymls
+        for source in yaml.safe_load(yml).get("sources", ())
+        if source["name"] == "landing"
+        for table in source["tables"]
     }

@@ -15,8 +15,14 @@ GENERAL_RULES = {
     "sent_again": "A row with the same key came on an earlier day, and counts there (`unique_within`).",
     "id_too_long": "An id of a user, an item or a request has more than 512 characters; none of them can be served.",
     "value_too_large": "A number is beyond 1e15, so that sums of such numbers would leave what features can hold.",
+    "exact_duplicate": "The same row stands in the day already, value for value; the first one is kept.",
+    "repeated_id": "Another row of the day has the same id and says something else; the first one is kept.",
+    "missing_id": "An id is missing, so that nobody can say who did what to which item.",
+    "missing_time": "A time is missing, so that the row belongs to no day.",
+    "occurred_after_known": "It happened after the day it arrived on: one of the clocks is wrong.",
 }
-"""Rules that no source's yml declares: of the reader, and of the macro that all staging models use."""
+"""Rules that a source's yml need not explain: of the reader, of the macro that all staging models use, and those that
+nearly every source has. What a yml says goes before them."""
 NO_SENTENCE = "Staging gives no reason beyond the rule's name."
 
 

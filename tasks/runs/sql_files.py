@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -117,13 +117,19 @@ class ProjectFile:
         settings = {key: value for key, value in self.document.items() if key != "vars"}
         return Part(PROJECT_FILE, PROJECT, "", "", template_of("\n".join(_leaves(settings))))
 
-    def text(self, named: Collection[str] | None) -> str:
-        """The file with those of its variables that are named, or all; what stands below a package's name is kept."""
+    def text(self, named: Collection[str] | None, folders: Sequence[str]) -> str:
+        """The file with those of its variables that are named, or all, and with more folders of models.
+
+        What stands below a package's name is kept.
+        """
         given = self.document.get("vars") or {}
         kept = {
             name: value for name, value in given.items() if named is None or name in named or isinstance(value, dict)
         }
-        return yaml.safe_dump({**self.document, "vars": kept}, sort_keys=True, allow_unicode=True)
+        changed = {**self.document, "vars": kept}
+        if folders:
+            changed["model-paths"] = [*(self.document.get("model-paths") or ["models"]), *folders]
+        return yaml.safe_dump(changed, sort_keys=True, allow_unicode=True)
 
 
 def required_text(path: Path) -> str:

@@ -35,7 +35,7 @@ from tasks.runs.sql_files import (
     required_text,
     tests_in,
 )
-from tasks.runs.staging_defaults import source_of_files
+from tasks.runs.staging_defaults import DEFAULTS, defaults_for, source_of_files
 from tasks.spec.attributes import RELATIONS
 from tasks.spec.feature_catalog import MARTS
 from tasks.spec.project import TRANSFORMS
@@ -117,7 +117,7 @@ def find_sql(root: Path, variables: Mapping[str, str]) -> PipelineSql:
         texts.setdefault(part.path, []).append(part.text)
     files = {path: "\n".join(pieces) for path, pieces in texts.items()}
     named = None if any(part.template.opaque for part in parts) else _texts(parts)
-    files[PROJECT_FILE] = project.text(named)
+    files[PROJECT_FILE] = project.text(named, [DEFAULTS] if any(path.startswith(DEFAULTS) for path in files) else [])
     files[PROFILES_FILE] = required_text(root / PROFILES_FILE)
     files |= source_of_files(root, variables.get("staging", ""))
     return PipelineSql(dict(sorted(files.items())))
@@ -147,7 +147,8 @@ class _Index:
         tests = [folder for folder, _ in project.paths("test-paths", "tests")]
         macros = [folder for folder, _ in project.paths("macro-paths", "macros")]
         folders = [*project.paths("model-paths", "models"), *project.paths("seed-paths", "seeds")]
-        own = [part for folder, is_own in folders if is_own for part in models_in(root, folder)]
+        staging = [part for folder, is_own in folders if is_own for part in models_in(root, folder)]
+        own = [*staging, *defaults_for(root, staging)]
         shared = [part for folder, is_own in folders if not is_own for part in models_in(root, folder)]
         generic = [f"{folder}/generic" for folder in tests]
         self.own = own

@@ -1,13 +1,14 @@
-"""What dbt is given of a pipeline's staging beyond the files of its folder: the source, as the dataset file declares it.
+"""What dbt is given of a pipeline's staging beyond the files of its folder: its source, and models that it leaves out.
 
 Each column is declared once, in `transforms/datasets/<name>.yaml`; dbt's yml of it is made whenever the SQL project is
-put together, so that the digest of the SQL names it, too (ADR 34).
+put together, so that the digest of the SQL names it, too. Of the five staging models, a folder has those that say
+something: the others are those in `models/staging_defaults` (ADR 34).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,25 +16,68 @@ from typing import Any
 import yaml
 
 from tasks.errors import BuildError, first_line
+from tasks.runs.sql_files import MODEL, YML, Part, models_in
+from tasks.runs.sql_templates import template_of
 
+DEFAULTS = "models/staging_defaults"
+REJECTED_ROWS = "stg_rejected_rows"
 LANDING = "landing"
-MADE = "made_from_dataset.yml"
-"""Name of the yml, among the files of the staging folder that dbt is given."""
+MADE = "made_from_dataset"
+"""Name of the yml, among the files of the staging folder that dbt is given, and of a file of macros."""
 # Beside the columns that are declared: the reader adds them to every table of files (docs/bring-your-own-data.md).
 _OF_EVERY_TABLE = {"line_number": "BIGINT"}
 _REJECTS = {"table_name": "VARCHAR", "line": "BIGINT", "column_name": "VARCHAR", "error": "VARCHAR", "raw": "VARCHAR"}
+_RULED = re.compile(r"\bruled\(\s*(?:'(\w+)'|\"(\w+)\"|(\w+))")
 _DECLARES_LANDING = re.compile(r"^sources:.*?\bname:\s*['\"]?landing\b", re.MULTILINE | re.DOTALL)
 
 
+def defaults_for(root: Path, own: Sequence[Part]) -> list[Part]:
+    """List the models, and the yml of models, that a staging folder leaves out.
+
+    Args:
+        root: the SQL project.
+        own: the parts of the folder.
+
+    Raises:
+        BuildError: nothing tells which of the folder's models stages which table.
+    """
+    models = {part.name for part in own if part.kind == MODEL}
+    described = {name for part in own for name in part.describes}
+    left_out = [
+        part
+        for part in models_in(root, DEFAULTS)
+        if part.name not in models and not (part.kind == YML and part.describes & (models | described))
+    ]
+    # A folder without any model is no staging: dbt says which one it misses.
+    if left_out and models and REJECTED_ROWS not in models:
+        left_out.append(_rejected_rows(own))
+    return left_out
+
+
+def _rejected_rows(own: Sequence[Part]) -> Part:
+    """`stg_rejected_rows` of the tables that the folder's models call `ruled` for."""
+    staged: dict[str, str] = {}
+    for part in own:
+        for single, double, variable in _RULED.findall(part.text) if part.kind == MODEL else ():
+            if variable:
+                raise BuildError(
+                    f"{part.path}: found `ruled({variable}`, whose table is not spelled there; write the model "
+                    f"{REJECTED_ROWS}.sql beside it, which names the tables and the models that stage them"
+                )
+            staged[single or double] = part.name
+    text = f"{{{{ config(materialized='ephemeral') }}}}\n\n{{{{ rejected_rows({staged!r}) }}}}\n"
+    return Part(f"{DEFAULTS}/{REJECTED_ROWS}.sql", MODEL, REJECTED_ROWS, text, template_of(text))
+
+
 def source_of_files(root: Path, staging: str) -> dict[str, str]:
-    """Make dbt's yml of a landing whose tables a dataset file declares.
+    """Make dbt's yml of a landing whose tables a dataset file declares, and the macro that names their columns.
 
     Args:
         root: the SQL project.
         staging: name of the dataset file and of its staging folder.
 
     Returns:
-        The yml's text by its path below `root`; empty if there is no such dataset file.
+        The texts by path below `root`; empty if there is no such dataset file.
 
     Raises:
         BuildError: the file cannot be read, or a yml of the staging folder declares the same.
@@ -48,7 +92,8 @@ def source_of_files(root: Path, staging: str) -> dict[str, str]:
     folder = root / "models" / "staging" / staging
     for yml in sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")]):
         _refuse_a_second_declaration(yml, path)
-    return {f"models/staging/{staging}/{MADE}": _yml(path, text)}
+    tables = _tables(path, text)
+    return {f"models/staging/{staging}/{MADE}.yml": _yml(path, tables), f"macros/{MADE}.sql": _macro(tables)}
 
 
 def _refuse_a_second_declaration(yml: Path, dataset: Path) -> None:
@@ -62,25 +107,34 @@ def _refuse_a_second_declaration(yml: Path, dataset: Path) -> None:
 
 
 @lru_cache(maxsize=64)
-def _yml(path: Path, text: str) -> str:
+def _tables(path: Path, text: str) -> dict[str, dict[str, str]]:
+    """Read the types of each table's columns."""
     try:
         document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
         # Only what dbt needs: the reader of files checks the rest of the declaration before anything lands.
-        tables = {str(name): dict(_columns(table)) for name, table in document["tables"].items()}
+        return {
+            str(name): {str(column["name"]): str(column["type"]) for column in table["columns"]}
+            for name, table in document["tables"].items()
+        }
     except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         raise BuildError(
             f"{path}: found no `tables` with `columns`, each with `name` and `type` ({type(error).__name__}: "
             f"{first_line(error)}); expected a dataset file, see docs/dataset.md"
         ) from None
-    described = [_table(name, columns, f"As {path.name} declares it.") for name, columns in tables.items()]
+
+
+def _yml(path: Path, tables: Mapping[str, Mapping[str, str]]) -> str:
+    about = f"As {path.name} declares it."
+    described = [_table(name, {**columns, **_OF_EVERY_TABLE}, about) for name, columns in tables.items()]
     rejects = _table("_rejects", _REJECTS, "Records of files that could not be read.")
-    source = {"name": LANDING, "description": f"As {path.name} declares it.", "tables": [*described, rejects]}
+    source = {"name": LANDING, "description": about, "tables": [*described, rejects]}
     return yaml.safe_dump({"version": 2, "sources": [source]}, sort_keys=False, allow_unicode=True)
 
 
-def _columns(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield from ((str(column["name"]), str(column["type"])) for column in table["columns"])
-    yield from _OF_EVERY_TABLE.items()
+def _macro(tables: Mapping[str, Mapping[str, str]]) -> str:
+    # dbt's graph would tell the same, but unit tests have none.
+    names = {table: list(columns) for table, columns in tables.items()}
+    return f"{{% macro dataset_columns(table) %}}{{{{ return({names!r}[table]) }}}}{{% endmacro %}}\n"
 
 
 def _table(name: str, columns: Mapping[str, str], description: str) -> dict[str, Any]:

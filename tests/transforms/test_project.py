@@ -84,11 +84,13 @@ def declared() -> list[tuple[str, dict[str, Any]]]:
 def test_every_model_and_column_is_described() -> None:
     models = dict(declared())
     files = {f"{p.parent.name}/{p.stem}" for p in (TRANSFORMS / "models").rglob("*.sql")}
-    assert files == set(models)
+    # This one is made, of the tables that a folder stages; its yml has the sentences of their rules.
+    made = {name for name in models if name.endswith("/stg_rejected_rows")}
+    assert files | made == set(models)
     bare = [
         f"{name}.{column['name']}"
         for name, model in models.items()
-        for column in [{"name": "", **model}, *model["columns"]]
+        for column in [{"name": "", **model}, *model.get("columns", [])]
         if not column.get("description")
     ]
     assert bare == []
@@ -98,7 +100,7 @@ def test_every_feature_has_a_default_and_says_whose_it_is() -> None:
     features = [
         (name, column["name"], column["config"]["meta"]["default"])
         for name, model in declared()
-        for column in model["columns"]
+        for column in model.get("columns", [])
         if column["data_type"] == "float"
     ]
     assert len(features) >= 25

@@ -5,10 +5,11 @@
     the others: those that an earlier day has sent (of a table with a `key`), exact copies within their day, and (with
     `id`) other rows of the same id are rejected, all but one.
 
-    table: of the landing. columns: all of the landed ones. id: column that must tell the rows of a day apart.
+    table: of the landing. columns: those in which copies are equal; all that the source declares, if absent. id: column that must tell the rows of a day apart.
     order_by: which of equal rows comes first. derived: columns that the body and the model need, by name.
     ids: columns that become ids of users, items or requests. values: columns that become numbers of interactions. -#}
-{% macro ruled(table, columns, id=none, order_by=none, derived={}, ids=[], values=[]) %}
+{% macro ruled(table, columns=none, id=none, order_by=none, derived={}, ids=[], values=[]) %}
+    {%- set columns = columns or landed_columns(table) %}
     source as (
         select
             *
@@ -60,9 +61,18 @@
 {#- Sums over windows of larger values would leave the range of the 32-bit floats that features are. -#}
 {% macro largest_value() %}1e15{% endmacro %}
 
-{#- The landed row as JSON, of rejected rows only. -#}
+{#- The landed row as JSON, of rejected rows only; `columns`, or all that the source declares of a table. -#}
 {% macro rejected_row(columns) -%}
-    case when rule is not null then {{ row_as_json(columns) }} end
+    case when rule is not null then {{ row_as_json(landed_columns(columns) if columns is string else columns) }} end
+{%- endmacro %}
+
+{#- The columns that the dataset file declares of a table, quoted, in their order; `dataset_columns` is made from it. -#}
+{% macro landed_columns(table) -%}
+    {%- set names = [] -%}
+    {%- for name in dataset_columns(table) -%}
+        {%- do names.append(adapter.quote(name)) -%}
+    {%- endfor -%}
+    {{- return(names) -}}
 {%- endmacro %}
 
 {#- The rejected rows of landed tables, each given with the model that stages it. -#}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from tasks.errors import BuildError
 from tasks.runs.sql_lineage import PipelineSql, find_sql, sql_of
 from tasks.runs.sql_templates import blocks_of
+from tasks.runs.staging_defaults import MADE
 from tasks.spec.project import PROJECT as PROJECT_ROOT
 from tasks.spec.project import TRANSFORMS
 from tests.copied_transforms import copied_transforms, edit
@@ -310,7 +312,7 @@ def test_a_model_that_a_query_outside_of_the_project_reads_is_everybodys() -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("staging", sorted(SPECS))
 def test_dbt_sees_the_same_lineage(tmp_path: Path, staging: str) -> None:
-    manifest = parsed(TRANSFORMS, tmp_path, staging)
+    manifest = parsed(whole_project(tmp_path / "project", staging), tmp_path, staging)
     nodes = {key: node for key, node in manifest["nodes"].items() if node["resource_type"] in {"model", "test"}}
     used = macros_used(manifest, [name for node in nodes.values() for name in node["depends_on"]["macros"]])
     paths = {node["original_file_path"] for node in nodes.values()}
@@ -331,6 +333,17 @@ DECLARED = {
     "item": [{"name": "genres", "type": "varchar[]"}],
     "request": [{"name": "device", "type": "varchar"}],
 }
+
+
+def whole_project(folder: Path, staging: str) -> Path:
+    """Everything that there is of the project, and the parts of the staging that are made."""
+    shutil.copytree(TRANSFORMS, folder, ignore=shutil.ignore_patterns("target", "logs", "staging_defaults"))
+    sql = sql_of(SPECS[staging])
+    for path in sql.files:
+        if path.startswith(("models/staging", f"macros/{MADE}")) or path == "dbt_project.yml":
+            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).write_bytes(sql.content(path))
+    return folder
 
 
 def parsed(project: Path, folder: Path, staging: str) -> dict[str, Any]:

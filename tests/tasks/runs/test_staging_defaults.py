@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from tasks.errors import BuildError
+from tasks.runs.sql_files import models_in
 from tasks.runs.sql_lineage import sql_of
-from tasks.runs.staging_defaults import MADE, source_of_files
+from tasks.runs.staging_defaults import DEFAULTS, MADE, defaults_for, source_of_files
 from tasks.spec.project import TRANSFORMS
 from tests.copied_transforms import copied_transforms, edit
 from tests.tasks.handmade import spec_of
@@ -34,8 +35,9 @@ def written(root: Path, dataset: str = DATASET, yml: str = "models: []") -> Path
 
 
 def test_the_declared_columns_are_dbts_with_the_line_and_the_records_that_could_not_be_read(tmp_path: Path) -> None:
-    (text,) = source_of_files(written(tmp_path), "shop").values()
-    (source,) = yaml.safe_load(text)["sources"]
+    files = source_of_files(written(tmp_path), "shop")
+    (source,) = yaml.safe_load(files[f"models/staging/shop/{MADE}.yml"])["sources"]
+    assert "{{ return({'sales': ['customer', 'bought_at']}[table]) }}" in files[f"macros/{MADE}.sql"]
     columns = {table["name"]: [(c["name"], c["data_type"]) for c in table["columns"]] for table in source["tables"]}
     assert source["name"] == "landing"
     assert columns == {
@@ -75,7 +77,7 @@ def test_a_column_of_the_dataset_file_is_part_of_the_pipelines_sql_and_a_remark_
     dataset = copied_transforms(tmp_path, monkeypatch) / "datasets" / "online_retail.yaml"
     spec = spec_of(**SHOP)
     before = sql_of(spec)
-    assert f"models/staging/online_retail/{MADE}" in before.files
+    assert f"models/staging/online_retail/{MADE}.yml" in before.files
     edit(dataset, "tables:", "tables:  # a remark")
     assert sql_of(spec).digest == before.digest
     edit(dataset, "name: quantity, type: INTEGER", "name: quantity, type: BIGINT")
@@ -85,3 +87,43 @@ def test_a_column_of_the_dataset_file_is_part_of_the_pipelines_sql_and_a_remark_
 def test_no_bundled_staging_repeats_its_dataset_file() -> None:
     names = [path.stem for path in sorted((TRANSFORMS / "datasets").glob("*.yaml"))]
     assert [name for name in names if not source_of_files(TRANSFORMS, name)] == []
+
+
+def left_out(root: Path, **models: str) -> dict[str, str]:
+    """The parts that a staging folder of some models gets beside them."""
+    for name in ("stg_users", "stg_impressions"):
+        (root / DEFAULTS).mkdir(parents=True, exist_ok=True)
+        (root / DEFAULTS / f"{name}.sql").write_text("select 1")
+        (root / DEFAULTS / f"{name}.yml").write_text(f"models: [{{name: {name}}}]")
+    folder = root / "models" / "staging" / "shop"
+    for name, text in models.items():
+        (folder / f"{name}.sql").write_text(text)
+    own = list(models_in(root, "models/staging/shop"))
+    return {Path(part.path).name: part.text for part in defaults_for(root, own)}
+
+
+def test_a_staging_folder_gets_the_models_that_it_leaves_out(tmp_path: Path) -> None:
+    sales = "with {% call ruled('sales', ids=['customer']) %}null{% endcall %}"
+    things = '{% call ruled("things") %}null{% endcall %}'
+    found = left_out(written(tmp_path), stg_interactions=sales, stg_items=things, stg_users="select 2")
+    assert set(found) == {"stg_impressions.sql", "stg_impressions.yml", "stg_rejected_rows.sql"}
+    assert "rejected_rows({'sales': 'stg_interactions', 'things': 'stg_items'})" in found["stg_rejected_rows.sql"]
+
+
+def test_what_the_folder_says_of_a_model_goes_before_the_default(tmp_path: Path) -> None:
+    found = left_out(written(tmp_path, yml="models: [{name: stg_impressions}]"), stg_interactions="select 1")
+    assert set(found) == {"stg_users.sql", "stg_users.yml", "stg_impressions.sql", "stg_rejected_rows.sql"}
+
+
+def test_tables_that_are_not_spelled_need_a_model_of_their_own(tmp_path: Path) -> None:
+    root = written(tmp_path)
+    models = {"stg_interactions": "{% call ruled(table) %}null{% endcall %}"}
+    with pytest.raises(
+        BuildError, match=r"stg_interactions\.sql: found `ruled\(table`.*write the model stg_rejected_rows"
+    ):
+        left_out(root, **models)
+    assert "stg_rejected_rows.sql" not in left_out(root, **models, stg_rejected_rows="select 1")
+
+
+def test_a_folder_without_a_model_gets_none(tmp_path: Path) -> None:
+    assert "stg_rejected_rows.sql" not in left_out(written(tmp_path))

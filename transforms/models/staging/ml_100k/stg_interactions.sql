@@ -1,10 +1,8 @@
 {{ config(materialized='table') }}
 
-{%- set columns = ['user_id', 'item_id', 'rating', '"timestamp"'] %}
-
 {%- set derived = {'rated_at': from_epoch_seconds('"timestamp"')} %}
 
-with {% call ruled('ratings', columns, derived=derived, ids=['user_id', 'item_id'], values=['rating']) %}
+with {% call ruled('ratings', derived=derived, ids=['user_id', 'item_id'], values=['rating']) %}
     case
         when user_id is null or item_id is null then 'missing_id'
         when rating is null or rating not between 1 and 5 then 'impossible_value'
@@ -31,5 +29,5 @@ select
 
     ---------- verdict
     rule,
-    {{ rejected_row(columns) }} as "row"
+    {{ rejected_row('ratings') }} as "row"
 from ruled

@@ -21,9 +21,7 @@
     'war': 'War',
     'western': 'Western',
 } %}
-{%- set columns = ['item_id', 'title', 'released', 'video_released', 'url', 'unknown'] + genres.keys() | list %}
-
-with {% call ruled('films', columns, id='item_id', ids=['item_id']) %}
+with {% call ruled('films', id='item_id', ids=['item_id']) %}
     case
         when item_id is null then 'missing_id'
     end
@@ -58,5 +56,5 @@ select
 
     ---------- verdict
     rule,
-    {{ rejected_row(columns) }} as "row"
+    {{ rejected_row('films') }} as "row"
 from named

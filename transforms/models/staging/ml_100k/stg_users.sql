@@ -1,8 +1,6 @@
 {{ config(materialized='table') }}
 
-{%- set columns = ['user_id', 'age', 'gender', 'occupation', 'zip'] %}
-
-with {% call ruled('people', columns, id='user_id', ids=['user_id']) %}
+with {% call ruled('people', id='user_id', ids=['user_id']) %}
     case
         when user_id is null then 'missing_id'
         when age not between 1 and 120 then 'impossible_age'
@@ -37,5 +35,5 @@ select
 
     ---------- verdict
     rule,
-    {{ rejected_row(columns) }} as "row"
+    {{ rejected_row('people') }} as "row"
 from ruled

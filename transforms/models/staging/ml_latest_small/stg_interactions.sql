@@ -1,10 +1,8 @@
 {{ config(materialized='table') }}
 
-{%- set columns = ['userid', 'movieid', 'rating', '"timestamp"'] %}
-
 {%- set derived = {'rated_at': from_epoch_seconds('"timestamp"')} %}
 
-with {% call ruled('ratings', columns, derived=derived, ids=['userid', 'movieid'], values=['rating']) %}
+with {% call ruled('ratings', derived=derived, ids=['userid', 'movieid'], values=['rating']) %}
     case
         when userid is null or movieid is null then 'missing_id'
         when rating is null or rating not between 0.5 and 5 then 'impossible_value'
@@ -31,5 +29,5 @@ select
 
     ---------- verdict
     rule,
-    {{ rejected_row(columns) }} as "row"
+    {{ rejected_row('ratings') }} as "row"
 from ruled

@@ -1,8 +1,6 @@
 {{ config(materialized='table') }}
 
-{%- set columns = ['movieid', 'title', 'genres'] %}
-
-with {% call ruled('movies', columns, ids=['movieid']) %}
+with {% call ruled('movies', ids=['movieid']) %}
     case
         when movieid is null then 'missing_id'
     end
@@ -23,5 +21,5 @@ select
 
     ---------- verdict
     rule,
-    {{ rejected_row(columns) }} as "row"
+    {{ rejected_row('movies') }} as "row"
 from ruled

@@ -1,14 +1,10 @@
 {{ config(materialized='table') }}
 
-{%- set columns = [
-    'invoice_no', 'stock_code', 'description', 'quantity', 'invoice_date', 'unit_price', 'customer_id', 'country'
-] %}
-
 {%- set derived = {'is_cancellation': "coalesce(invoice_no like 'C%', false)"} %}
 
 {%- set ids = ['customer_id', 'stock_code'] %}
 
-with {% call ruled('lines', columns, order_by='line_number', derived=derived, ids=ids, values=['quantity']) %}
+with {% call ruled('lines', order_by='line_number', derived=derived, ids=ids, values=['quantity']) %}
     case
         when invoice_no is null or line_number is null then 'missing_id'
         when customer_id is null then 'no_customer'
@@ -49,5 +45,5 @@ select
 
     ---------- verdict
     rule,
-    {{ rejected_row(columns + ['line_number']) }} as "row"
+    {{ rejected_row(landed_columns('lines') + ['line_number']) }} as "row"
 from ruled

@@ -1,4 +1,4 @@
 {{ config(materialized='ephemeral') }}
 
--- MovieLens does not publish what it showed.
+-- Of a source that does not know what it showed.
 {{ no_impressions() }}

@@ -1,3 +1,0 @@
-{{ config(materialized='ephemeral') }}
-
-{{ rejected_rows({'lines': 'stg_lines'}) }}

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from tasks.cli import alerts, days, pages, quarantine, stack, upkeep
 from tasks.cli.check import check, skew
+from tasks.cli.init import init
 from tasks.cli.options import AsOf, Attempt, Data, Pipeline, example, open_run
 from tasks.cli.prove import prove
 from tasks.cli.values import folder_name, user_id, whole_number
@@ -57,6 +58,11 @@ def _add_step(name: str, sentence: str) -> None:
         _run_step(name, open_run(pipeline, as_of, attempt))
 
     app.command(name, help=sentence, epilog=example(f"matinee {name} streaming --as-of 2026-02-25"))(command)
+
+
+app.command(epilog=example("matinee init my_shop --from ../my_data", "matinee init my_shop --from sales.csv --yes"))(
+    init
+)
 
 
 @app.command(epilog=example("matinee validate streaming"))

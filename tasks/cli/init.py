@@ -1,0 +1,47 @@
+"""The command that begins a pipeline from files of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from tasks.operations.terminal import plain_console
+
+console = plain_console()
+
+
+def init(
+    name: Annotated[str, typer.Argument(help="Of the pipeline and of the data set.")],
+    place: Annotated[Path, typer.Option("--from", help="A folder of CSV, JSON lines or parquet files, or one file.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Take the best guess instead of asking.")] = False,
+) -> None:
+    """Look at files, and write what a first run of them needs: dataset file, staging models, pipeline file, README."""
+    from tasks.operations.own_data.begin import begin
+    from tasks.spec.load import load_spec
+    from tasks.spec.project import PROJECT, pipeline_path
+    from tasks.spec.windows import first_as_of
+
+    own = begin(name, place, _best_guess if yes else _prompt)
+    for path in own.paths:
+        shown = path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path
+        console.print(f"written: {shown}", soft_wrap=True, highlight=False)
+    spec = load_spec(pipeline_path(name))
+    console.print(Text.assemble((f"{name} is valid", "green"), f": {spec.description}"))
+    console.print(f"First day that can be run: {first_as_of(spec)}. Read what was assumed in the README, then:")
+    console.print(own.next_command, soft_wrap=True, highlight=False)
+
+
+def _best_guess(question: str, choices: Sequence[str], guess: str) -> str:
+    console.print(f"{question} Taken: {guess}", soft_wrap=True, highlight=False)
+    return guess
+
+
+def _prompt(question: str, choices: Sequence[str], guess: str) -> str:
+    answer = ""
+    while answer not in choices:
+        answer = typer.prompt(f"{question} ({', '.join(choices)})", default=guess)
+    return answer

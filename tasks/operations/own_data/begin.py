@@ -1,0 +1,125 @@
+"""Begin a pipeline from files: look at them, ask what they do not tell, and write what a first run needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tasks.errors import SpecError, quoted
+from tasks.operations.own_data.activity import activity_of
+from tasks.operations.own_data.columns import TypedTable, typed_table
+from tasks.operations.own_data.entities import find_entities
+from tasks.operations.own_data.found_files import find_tables
+from tasks.operations.own_data.kinds_of_rows import guess_kinds
+from tasks.operations.own_data.project_texts import OwnData, dataset_text, pipeline_text, readme_text
+from tasks.operations.own_data.roles import Ask, Roles, guess_roles, has_events, has_ratings, named
+from tasks.operations.own_data.staging_texts import staging_models, staging_yml
+from tasks.spec.project import PIPELINE_NAME, TRANSFORMS, pipelines_folder
+
+
+def begin(name: str, place: Path, ask: Ask) -> OwnData:
+    """Write a dataset file, staging models, a pipeline file and a README of what was assumed, and check them.
+
+    Args:
+        name: of the pipeline and of the data set.
+        place: a folder of files, or a file.
+        ask: is asked what the files do not tell.
+
+    Raises:
+        SpecError: the name is none or taken, or the files hold no interactions of users with items on some days.
+    """
+    if not PIPELINE_NAME.fullmatch(name):
+        raise SpecError(f"{quoted(name)}: expected a name of small letters, digits and _, like my_shop")
+    own = look_at(name, place, ask)
+    pipeline, staging = pipelines_folder() / f"{name}.yaml", TRANSFORMS / "models" / "staging" / name
+    dataset, readme = TRANSFORMS / "datasets" / f"{name}.yaml", staging / "README.md"
+    for path in (pipeline, dataset, staging):
+        if path.exists():
+            raise SpecError(f"{path}: is there already; choose another name, or delete it if it is not needed any more")
+    texts = {
+        dataset: dataset_text(own),
+        staging / "staging.yml": staging_yml(own.events, own.roles, own.entities),
+        **{
+            staging / f"{model}.sql": text
+            for model, text in staging_models(own.events, own.roles, own.kinds, own.entities).items()
+        },
+    }
+    own = replace(own, paths=[*texts, pipeline])
+    try:
+        _write(texts)
+        own = _with_windows_that_fit(own, pipeline)
+        _write({readme: readme_text(own)})
+    except BaseException:
+        # Half of it would be in the way of the next attempt; also after Ctrl-C.
+        for path in (*texts, pipeline, readme):
+            path.unlink(missing_ok=True)
+        if staging.is_dir():
+            staging.rmdir()
+        raise
+    return replace(own, paths=[*own.paths, readme])
+
+
+def look_at(name: str, place: Path, ask: Ask) -> OwnData:
+    """Find what is in files, without writing anything.
+
+    Raises:
+        SpecError: they hold no interactions of users with items on some days.
+    """
+    folder, found = find_tables(place)
+    tables = _differently_named([typed_table(table) for table in found])
+    able = [table for table in tables if has_events(table)]
+    if not able:
+        raise SpecError(
+            f"{place}: found no table of interactions; expected one with a column for users, one for items, and one "
+            "with times (or a file per day, like 2026-01-31.csv); looked at "
+            + ", ".join(table.found.file for table in tables)
+        )
+    events = max(able, key=lambda table: (bool(named(table, "click")), table.found.rows.num_rows))
+    roles = guess_roles(events, ask)
+    entities = find_entities(events, roles, tables)
+    if not any(events.found.header):
+        events, roles = _with_names(events, roles)
+    used = {events.found.file, *(entity.table.found.file for entity in entities.values())}
+    unused = [table.found.file for table in tables if table.found.file not in used]
+    kinds = guess_kinds(events, roles, ask)
+    return OwnData(name, folder.resolve(), events, roles, kinds, entities, unused, activity_of(events, roles))
+
+
+def _differently_named(tables: Sequence[TypedTable]) -> list[TypedTable]:
+    names: list[str] = []
+    for number, table in enumerate(tables):
+        names.append(table.name if table.name not in names else f"{table.name}_{number + 1}")
+    return [replace(table, name=name) for table, name in zip(tables, names, strict=True)]
+
+
+def _with_names(events: TypedTable, roles: Roles) -> tuple[TypedTable, Roles]:
+    """Name the columns of a file without names by what they are."""
+    value = "rating" if roles.value and has_ratings(events, roles.value) else "amount"
+    names = {roles.user[0]: "user_id", roles.item: "item_id"}
+    names |= {old: new for old, new in ((roles.time, "happened_at"), (roles.value, value)) if old}
+    known = replace(
+        roles, user=("user_id",), item="item_id", time=roles.time and "happened_at", value=roles.value and value
+    )
+    return events.renamed(names), known
+
+
+def _with_windows_that_fit(own: OwnData, path: Path) -> OwnData:
+    """Write the pipeline file, with as many cuts to train on as its days have room for, and check all of it."""
+    from tasks.runs.sql_lineage import sql_of
+    from tasks.spec.load import load_spec
+    from tasks.spec.windows import first_as_of
+
+    while True:
+        _write({path: pipeline_text(own)})
+        spec = load_spec(path)
+        if first_as_of(spec) <= own.activity.last or own.activity.train == 1:
+            sql_of(spec)
+            return own
+        own = replace(own, activity=replace(own.activity, train=own.activity.train - 1))
+
+
+def _write(texts: Mapping[Path, str]) -> None:
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

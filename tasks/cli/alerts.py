@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from tasks.cli.options import example
+from tasks.cli.options import Json, example
 from tasks.cli.values import MOST_DAYS, MOST_SECONDS, whole_number
 from tasks.operations.terminal import plain_console
 
@@ -24,24 +24,34 @@ console = plain_console()
 @app.command("list", epilog=example("matinee alerts list --days 7"))
 def list_(
     days: Annotated[int, whole_number(1, MOST_DAYS, meaning="Show alerts of the last so many days.")] = 30,
+    as_json: Json = False,
 ) -> None:
     """List the alerts: to how many sinks each was sent, and which sinks it waits for and why."""
     from tasks.alerts.outbox import Outbox
     from tasks.alerts.sinks import configured_sinks
+    from tasks.cli.answers import Alert, Alerts, write_answer
     from tasks.store.home import existing_home
 
     outbox, sinks = Outbox(existing_home()), configured_sinks()
     first = (datetime.now(UTC) - timedelta(days=days)).isoformat()
-    table = Table("written", "message", "sinks")
+    found = []
     for entry in outbox.entries():
         message = entry.message
         # Times in UTC and ISO form sort as texts.
         if message.at >= first:
             missing = [sink.name for sink in sinks if sink.wants(message.severity) and sink.id not in entry.delivered]
-            sent = f"sent to {len(entry.delivered)}"
             # A message that no sink misses may still wait: to be settled, by whichever process delivers next.
-            status = sent if outbox.is_settled(message) or not missing else f"{sent}, {', '.join(missing)} waiting"
-            table.add_row(message.at[:16].replace("T", " "), message.title, status)
+            waiting = () if outbox.is_settled(message) else tuple(missing)
+            about = {"at": message.at, "title": message.title, "severity": message.severity}
+            found.append(Alert(**about, delivered=len(entry.delivered), waiting=waiting))
+    if as_json:
+        write_answer(Alerts(days=days, alerts=tuple(found)))
+        return
+    table = Table("written", "message", "sinks")
+    for alert in found:
+        sent = f"sent to {alert.delivered}"
+        status = f"{sent}, {', '.join(alert.waiting)} waiting" if alert.waiting else sent
+        table.add_row(alert.at[:16].replace("T", " "), alert.title, status)
     console.print(table if table.row_count else f"no alerts in the last {days} days")
     for sink in sinks:
         state = outbox.sink_state(sink.id)

@@ -10,12 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.cli.days import console
-from tasks.cli.options import AsOf, Pipeline
+from tasks.cli.options import AsOf, Json, Pipeline
 from tasks.cli.values import folder_name
 from tasks.errors import CheckFailed, MatineeError, quoted, visible
 from tasks.runs.steps import CHECKS
 
 if TYPE_CHECKING:
+    from tasks.cli.answers import CheckedStep
     from tasks.monitoring.skew import Skew
     from tasks.runs.run import Run
 
@@ -33,22 +34,38 @@ def check(
     ] = None,
     what: Annotated[str, typer.Option(help="landed, features, examples, predictions or all.")] = "all",
     failed: Annotated[bool, typer.Option("--failed", help="Show only failed checks.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Check a day's landed data, features, examples and predictions; exits with 1 if a critical check fails."""
     if what not in {*WHAT, "all"}:
         raise typer.BadParameter(f"--what: found {quoted(what)}, expected {', '.join(WHAT)} or all")
+    from tasks.cli.answers import Checked, write_answer
     from tasks.runs.inspection import run_to_inspect
     from tasks.store.home import existing_home
 
     run = run_to_inspect(pipeline, as_of, attempt, existing_home())
     chosen = [name for name in WHAT if _exists(run, name)] if what == "all" else [what]
-    where = f" as of {run.as_of}, sample and models of the attempt {run.attempt}"
-    console.print(Text.assemble((run.spec.name, "bold"), where))
+    if not as_json:
+        where = f" as of {run.as_of}, sample and models of the attempt {run.attempt}"
+        console.print(Text.assemble((run.spec.name, "bold"), where))
+    steps = []
     # All of them, also behind a critical one: unlike a run, the command is to show everything that is wrong.
-    problems = {name: _check(run, name, failed_only=failed, alone=what != "all") for name in chosen}
-    console.print(_summary(run, chosen, [name for name, problem in problems.items() if problem]), highlight=False)
-    if any(problems.values()):
+    for name in chosen:
+        steps.append(_measure(run, name, alone=what != "all"))
+        if not as_json:
+            _print(steps[-1], failed_only=failed)
+    critical = [step.what for step in steps if step.problem]
+    if as_json:
+        shown = tuple(_failed(step) if failed else step for step in steps)
+        write_answer(Checked(pipeline=run.spec.name, as_of=run.as_of, attempt=run.attempt, steps=shown))
+    else:
+        console.print(_summary(run, chosen, critical), highlight=False)
+    if critical:
         raise typer.Exit(1)
+
+
+def _failed(step: CheckedStep) -> CheckedStep:
+    return step.model_copy(update={"checks": tuple(check for check in step.checks if not check.success)})
 
 
 def _exists(run: Run, what: str) -> bool:
@@ -61,17 +78,16 @@ def _exists(run: Run, what: str) -> bool:
     }[what]
 
 
-def _check(run: Run, what: str, *, failed_only: bool, alone: bool) -> str | None:
-    """Run one check step, print its checks, and return the critical problem, None if there is none.
+def _measure(run: Run, what: str, *, alone: bool) -> CheckedStep:
+    """Run one check step, and return its verdicts and its critical problem.
 
     Raises:
         MatineeError: it could not run, and nothing else was asked for.
     """
     from tasks.checks.verdicts import FILE, read_checks
-    from tasks.cli.render_checks import render_checks
+    from tasks.cli.answers import CheckedStep
 
-    step = WHAT[what]
-    problem = None
+    step, problem = WHAT[what], None
     path = run.step_dir(step.name) / FILE
     before = path.stat().st_mtime_ns if path.exists() else None
     try:
@@ -83,17 +99,20 @@ def _check(run: Run, what: str, *, failed_only: bool, alone: bool) -> str | None
         if alone:
             raise
         # A check that cannot run hides none of the others, but counts as critical: it has not passed.
-        console.print(Text(visible(f"{what}: {error}"), "red"), soft_wrap=True)
-        return str(error)
+        return CheckedStep(what=what, checks=(), problem=f"{what}: {error}")
     # A step that fails before it has measured anything leaves an earlier call's file, which must not pass for its own.
-    if path.exists() and path.stat().st_mtime_ns != before:
-        console.print(
-            render_checks(step.line, read_checks(path.parent) or (), failed_only=failed_only), highlight=False
-        )
-    elif problem:
-        console.print(Text(visible(problem), "red"))
+    is_new = path.exists() and path.stat().st_mtime_ns != before
+    return CheckedStep(what=what, checks=(read_checks(path.parent) or ()) if is_new else (), problem=problem)
+
+
+def _print(step: CheckedStep, *, failed_only: bool) -> None:
+    from tasks.cli.render_checks import render_checks
+
+    if step.checks:
+        console.print(render_checks(WHAT[step.what].line, step.checks, failed_only=failed_only), highlight=False)
+    elif step.problem:
+        console.print(Text(visible(step.problem), "red"), soft_wrap=True)
     console.print()
-    return problem
 
 
 def _summary(run: Run, chosen: list[str], critical: list[str]) -> Text:
@@ -108,11 +127,12 @@ def _summary(run: Run, chosen: list[str], critical: list[str]) -> Text:
     return Text(" ").join(parts)
 
 
-def skew(pipeline: Pipeline, as_of: AsOf) -> None:
+def skew(pipeline: Pipeline, as_of: AsOf, as_json: Json = False) -> None:
     """Compare the features logged by serving on a day with the tables; exits with 1 on a difference.
 
     Serving logs with `python -m serving.app … --log-features 0.01`.
     """
+    from tasks.cli.answers import write_answer
     from tasks.errors import MatineeError
     from tasks.monitoring.serving_log import served_dir
     from tasks.monitoring.skew import skew_of
@@ -126,7 +146,10 @@ def skew(pipeline: Pipeline, as_of: AsOf) -> None:
             f"{served_dir(run.home, run.spec.name, run.as_of)}: nothing was logged on {run.as_of}; expected log "
             "files of the serving application: start it with `--log-features 0.01`"
         )
-    console.print(render_skew(run.spec.name, comparison), soft_wrap=True)
+    if as_json:
+        write_answer(comparison)
+    else:
+        console.print(render_skew(run.spec.name, comparison), soft_wrap=True)
     if comparison.differs:
         raise typer.Exit(1)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tasks.cli.options import AsOf, Data, DryRun, Pipeline, grouped_options, open_run
+from tasks.cli.options import AsOf, Data, DryRun, Json, Pipeline, grouped_options, open_run
 from tasks.cli.values import MOST_AT_ONCE, calendar_day, whole_number
 from tasks.operations.terminal import plain_console
 
@@ -28,17 +28,21 @@ class Range:
     parallel: Annotated[int, whole_number(1, MOST_AT_ONCE, meaning="Days that are trained side by side.")] = 1
 
 
-def plan(pipeline: Pipeline, as_of: AsOf, data: Data = None) -> None:
+def plan(pipeline: Pipeline, as_of: AsOf, data: Data = None, as_json: Json = False) -> None:
     """Say what a run of the day would land, build and make, and why; nothing is written."""
     # The attempt is only a name: nothing is written, so there will be no such folder.
     run = open_run(pipeline, as_of, "plan", data)
+    from tasks.cli.answers import planned, write_answer
     from tasks.cli.render_plan import render_plan
     from tasks.evaluation.champion import outdated_verdicts
     from tasks.operations.plan import plan_run
 
     with console.status("reading the landing and the tables …"):
-        planned, outdated = plan_run(run), outdated_verdicts(run.home, run.spec)
-    console.print(render_plan(run.spec, planned, outdated), soft_wrap=True)
+        made, outdated = plan_run(run), outdated_verdicts(run.home, run.spec)
+    if as_json:
+        write_answer(planned(run.spec, made, outdated))
+    else:
+        console.print(render_plan(run.spec, made, outdated), soft_wrap=True)
 
 
 @grouped_options

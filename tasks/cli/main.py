@@ -14,9 +14,10 @@ from rich.text import Text
 from tasks.cli import alerts, days, pages, quarantine, stack, upkeep
 from tasks.cli.check import check, skew
 from tasks.cli.init import init
-from tasks.cli.options import AsOf, Attempt, Data, Pipeline, example, open_run
+from tasks.cli.options import AsOf, Attempt, Data, Json, Pipeline, example, open_run
 from tasks.cli.prove import prove
 from tasks.cli.values import folder_name, user_id, whole_number
+from tasks.cli.version import version_of_matinee
 from tasks.errors import GateFailed, MatineeError, SpecError, WrongArgument, quoted, visible
 from tasks.operations.terminal import one_line_rows, plain_console, refuse_hidden_characters, tables_in
 from tasks.runs.failures import call_step, explained
@@ -34,13 +35,29 @@ app = typer.Typer(
     help="One YAML file per recommender becomes a daily pipeline, free of time travel.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(quarantine.app, name="quarantine", help="Rejected rows: list them, show them, bring them back.")
 app.add_typer(stack.app, name="stack", help="Airflow on this machine.")
 app.add_typer(alerts.app, name="alerts", help="Alerts: what was sent where, what waits, and a test.")
 console = plain_console()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"matinee {version_of_matinee()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of matinee itself; `help` of the application is its description."""
+
+
 errors = plain_console(stderr=True)
 
 
@@ -66,18 +83,26 @@ app.command(epilog=example("matinee init my_shop --from ../my_data", "matinee in
 
 
 @app.command(epilog=example("matinee validate streaming"))
-def validate(pipeline: Pipeline) -> None:
+def validate(pipeline: Pipeline, as_json: Json = False) -> None:
     """Check a pipeline file: its shape, every name in it, and what data there is says of its comparisons."""
+    from tasks.cli.answers import Validated, write_answer
     from tasks.operations.comparisons import comparison_notices
+    from tasks.runs.sql_lineage import sql_of
     from tasks.spec.load import load_spec
     from tasks.spec.project import pipeline_path
     from tasks.spec.windows import first_as_of, why_first
     from tasks.store.files import default_home
 
     spec = load_spec(pipeline_path(pipeline))
+    sql_of(spec)
+    notices = tuple(comparison_notices(spec, default_home()))
+    if as_json:
+        first = first_as_of(spec)
+        write_answer(Validated(pipeline=spec.name, description=spec.description, first_as_of=first, notices=notices))
+        return
     console.print(Text.assemble((f"{spec.name} is valid", "green"), f": {visible(spec.description)}"))
     console.print(f"First day that can be run: {first_as_of(spec)} ({why_first(spec)})", soft_wrap=True)
-    for notice in comparison_notices(spec, default_home()):
+    for notice in notices:
         console.print(Text.assemble(("Note: ", "yellow"), notice), soft_wrap=True)
 
 
@@ -97,8 +122,10 @@ def labels(
     as_of: AsOf,
     examples: Annotated[int, whole_number(0, 100, meaning="Pairs to show of each rule.")] = 3,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when a rule decides nothing.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show what each rule of the label decides: counts, pairs, rules that never fire."""
+    from tasks.cli.answers import labeled, write_answer
     from tasks.cli.render_labels import render_labels
     from tasks.examples.label_report import label_report
     from tasks.runs.run import Run
@@ -106,7 +133,10 @@ def labels(
 
     existing_home()
     report = label_report(Run.create(pipeline, as_of, "cli"), examples)
-    console.print(render_labels(report), highlight=False)
+    if as_json:
+        write_answer(labeled(report))
+    else:
+        console.print(render_labels(report), highlight=False)
     if strict and report.idle:
         raise typer.Exit(1)
 
@@ -176,16 +206,23 @@ def rank(
     user: Annotated[str, user_id(meaning="User id.")],
     k: Annotated[int, whole_number(1, 1000, "-k", meaning="Length of the list.")] = 10,
     version: Annotated[str | None, folder_name(meaning="A version; the champion if absent.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Print the list that the published version gives a user, with scores and names."""
+    from tasks.cli.answers import write_answer
+    from tasks.cli.render_list import ranked, render_list
     from tasks.cli.render_result import why_short
     from tasks.publishing.rank import rank_user
     from tasks.spec.load import load_spec
     from tasks.spec.project import pipeline_path
 
-    ranked = rank_user(pipeline, user, k, version)
-    console.print(one_line_rows(ranked, console.width))
-    if short := why_short(load_spec(pipeline_path(pipeline)), sum(table.row_count for table in tables_in(ranked)), k):
+    user_list = rank_user(pipeline, user, k, version)
+    if as_json:
+        write_answer(ranked(user_list))
+        return
+    laid_out = render_list(user_list)
+    console.print(one_line_rows(laid_out, console.width))
+    if short := why_short(load_spec(pipeline_path(pipeline)), sum(table.row_count for table in tables_in(laid_out)), k):
         console.print(Text(short, "yellow"), soft_wrap=True)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from tasks.cli.options import Data, example, grouped_options, renamed
+from tasks.cli.options import Data, Json, example, grouped_options, renamed
 from tasks.cli.values import MOST_AT_ONCE, MOST_DAYS, calendar_day, whole_number
 from tasks.operations.terminal import plain_console
 
@@ -65,12 +65,18 @@ def down() -> None:
 
 
 @app.command(epilog=example("matinee stack status"))
-def status() -> None:
+def status(as_json: Json = False) -> None:
     """Print the state of Airflow's components; exits with 1 unless all are healthy."""
+    from tasks.cli.answers import StackStatus, write_answer
     from tasks.operations.local_airflow import stack
     from tasks.store.home import existing_home
 
     health = stack.status(existing_home().root)
+    if as_json:
+        components = {name: str(state) for name, state in health.components.items()}
+        healthy = health.port is not None and health.healthy
+        write_answer(StackStatus(port=health.port, healthy=healthy, components=components))
+        raise typer.Exit(0 if healthy else 1)
     if health.port is None:
         _say("Airflow is not running; start it with: make up")
         raise typer.Exit(1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from tasks.cli.options import DryRun
+from tasks.cli.options import DryRun, Json
 from tasks.cli.values import MOST_HOURS, whole_number
 from tasks.errors import MatineeError, visible
 from tasks.operations.terminal import plain_console, write_data
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 console = plain_console()
 errors = plain_console(stderr=True)
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 def verify(

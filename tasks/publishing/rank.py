@@ -1,10 +1,9 @@
-"""Rank for one user with a published version, as a table for people."""
+"""Rank for one user with a published version."""
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tasks.errors import MatineeError, RegistryError, quoted
 from tasks.publishing.results import verdicts_if_valid
@@ -19,6 +18,20 @@ from tasks.store.timeline import content_of
 
 NAMED = 5
 """Versions that an error message lists, the newest first."""
+
+if TYPE_CHECKING:
+    from engine.ranking import Response
+
+
+@dataclass(frozen=True)
+class UserList:
+    """What a version gives a user; `known` is whether it knows them."""
+
+    pipeline: str
+    version: str
+    user: str
+    known: bool
+    response: Response
 
 
 def find_version(home: Home, pipeline: str, name: str, version: str | None) -> str:
@@ -67,8 +80,8 @@ def _first_step(home: Home, pipeline: str) -> str:
     return f"run `matinee run {pipeline} --as-of …` first"
 
 
-def rank_user(pipeline: str, user: str, k: int, version: str | None) -> RenderableType:
-    """Show a user's list as a table, from the champion or the version given.
+def rank_user(pipeline: str, user: str, k: int, version: str | None) -> UserList:
+    """Give a user's list, from the champion or the version given.
 
     Raises:
         MatineeError: the id is empty, or there is no such version.
@@ -89,14 +102,7 @@ def rank_user(pipeline: str, user: str, k: int, version: str | None) -> Renderab
     version = find_version(home, spec.name, spec.publish.alias, version)
     engine = load(version_dir(home, spec.name, version), content=content_of(home, spec.name, version))
     response = engine.rank([request])[0]
-    table = Table(title=f"{spec.name} {version}: user {user}, population {response.population}", title_justify="left")
-    for name in ("rank", "score", "item", "title"):
-        table.add_column(name, justify="right" if name in {"rank", "score"} else "left")
-    for position, (item, score) in enumerate(zip(response.items, response.scores, strict=True), start=1):
-        table.add_row(str(position), f"{score:.4f}", item, response.titles[position - 1])
     users = engine.wiring.table("features/user.parquet", "user").users
     # Ids that the table does not have are numbered below 0.
-    if users is None or users.numbers([user])[0] >= 0:
-        return table
-    # A version's name begins with its as-of day.
-    return Group(Text(f"user {user!r} is not known as of {version[:10]}: popular items", style="yellow"), table)
+    known = users is None or bool(users.numbers([user])[0] >= 0)
+    return UserList(spec.name, version, user, known, response)

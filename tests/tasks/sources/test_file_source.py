@@ -370,3 +370,8 @@ def test_a_declaration_that_makes_no_sense_is_refused(tmp_path: Path, old: str, 
     assert old in EVENTS
     with pytest.raises(SpecError, match=message):
         dataset(tmp_path, EVENTS.replace(old, new))
+
+
+def test_a_column_without_a_name_in_the_file_is_declared_by_an_empty_header(tmp_path: Path) -> None:
+    log = load_dataset("open_bandit").layout("items")
+    assert (log.header[:2], log.names[:2]) == (("", "item_id"), ("line_id", "item_id"))

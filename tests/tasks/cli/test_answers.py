@@ -1,0 +1,126 @@
+"""Commands that read answer as JSON: each answer fits its published schema, and is all that is printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jsonschema
+import pytest
+from typer.testing import CliRunner
+
+from tasks.checks.verdicts import Check
+from tasks.cli import answers
+from tasks.cli.main import app
+from tasks.examples.label_report import Interaction, Labels, Pair, Tally
+from tasks.monitoring.skew import Skew
+from tasks.operations.plan import Reason, RunPlan
+from tasks.publishing.rank import UserList
+from tasks.runs.run import Run
+from tasks.store.files import Home
+from tests.tasks.handmade import day, spec_of
+
+AS_OF = ["--as-of", "2026-02-20"]
+Patch = Callable[[str, Any], None]
+
+
+def check_of(success: bool) -> Check:
+    return Check(
+        suite="s", table="events", day="2026-02-20", type="rows", column="", severity="critical", success=success,
+        observed=1, expected="2 or more", why="w", next="n",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run that every command gets."""
+    made = Run(spec_of(), Home(tmp_path), day("02-20"), "cli")
+    monkeypatch.setattr(Run, "create", lambda *given, **named: made)
+    monkeypatch.setenv("MATINEE_HOME", str(tmp_path))
+    return made
+
+
+def answer(model: type[Any], *words: str, code: int = 0) -> dict[str, Any]:
+    """Call a command with --json; what it prints is one document of the record's schema."""
+    done = CliRunner().invoke(app, [*words, "--json"])
+    assert done.exit_code == code, done.output
+    document: dict[str, Any] = json.loads(done.stdout)
+    jsonschema.validate(document, {**model.model_json_schema(), "additionalProperties": False})
+    return document
+
+
+def test_validate(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.spec.load.load_spec", lambda path: run.spec)
+    monkeypatch.setattr("tasks.operations.comparisons.comparison_notices", lambda spec, home: ["Few."])
+    document = answer(answers.Validated, "validate", "tiny")
+    assert (document["pipeline"], document["notices"]) == (run.spec.name, ["Few."])
+
+
+def test_plan(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = RunPlan(day("02-20"), (Reason("features", (day("02-19"),), "new"),), "v", True)
+    monkeypatch.setattr("tasks.operations.plan.plan_run", lambda given: made)
+    monkeypatch.setattr("tasks.evaluation.champion.outdated_verdicts", lambda home, spec: [day("02-18")])
+    assert answer(answers.Planned, "plan", "tiny", *AS_OF) == {
+        "pipeline": run.spec.name, "as_of": "2026-02-20", "version": "v", "published": True,
+        "make": [{"what": "features", "days": ["2026-02-19"], "why": "new"}], "outdated_verdicts": ["2026-02-18"],
+    }  # fmt: skip
+
+
+def test_labels(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = Interaction("play", 0.5, datetime(2026, 2, 19, 12), True)
+    pair = Pair("ana", "film", date(2026, 2, 18), (done,))
+    report = Labels(run, (date(2026, 2, 18),), (Tally(1, 1, None, {}, (pair,)),), Tally(0, 3, None), None)
+    monkeypatch.setattr("tasks.examples.label_report.label_report", lambda given, examples: report)
+    document = answer(answers.Labeled, "labels", "tiny", *AS_OF)
+    assert [(rule["grade"], rule["pairs"]) for rule in document["rules"]] == [(1, 1), (None, 3)]
+    (shown,) = document["rules"][0]["shown"]
+    assert shown["actions"] == [{"kind": "play", "value": 0.5, "at": "2026-02-19T12:00:00", "ahead": True}]
+
+
+@dataclass(frozen=True)
+class Response:
+    items: tuple[str, ...] = ("b", "a")
+    scores: tuple[float, ...] = (0.5, 0.25)
+    titles: tuple[str, ...] = ("B", "A")
+    population: str = "all"
+
+
+def test_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: Any = UserList("tiny", "2026-02-20-v", "ana", False, Response())  # type: ignore[arg-type]
+    monkeypatch.setattr("tasks.publishing.rank.rank_user", lambda *words: given)
+    document = answer(answers.Ranked, "rank", "tiny", "--user", "ana")
+    assert document["items"][1] == {"rank": 2, "item": "a", "score": 0.25, "title": "A"}
+    assert document["known"] is False
+    shown = CliRunner().invoke(app, ["rank", "tiny", "--user", "ana"]).output
+    assert "user 'ana' is not known as of 2026-02-20: popular items" in shown
+
+
+@pytest.mark.parametrize(("success", "code"), [(True, 0), (False, 1)])
+def test_check(run: Run, monkeypatch: pytest.MonkeyPatch, success: bool, code: int) -> None:
+    step = answers.CheckedStep(what="landed", checks=(check_of(success),), problem=None if success else "critical")
+    monkeypatch.setattr("tasks.runs.inspection.run_to_inspect", lambda *given: run)
+    monkeypatch.setattr("tasks.cli.check._measure", lambda given, what, alone: step)
+    document = answer(answers.Checked, "check", "tiny", *AS_OF, "--failed", code=code)
+    assert [len(part["checks"]) for part in document["steps"]] == [1 - success]
+
+
+@pytest.mark.parametrize(("problem", "code"), [(None, 0), ("no tables", 1)])
+def test_skew(run: Run, monkeypatch: pytest.MonkeyPatch, problem: str | None, code: int) -> None:
+    monkeypatch.setattr("tasks.monitoring.skew.skew_of", lambda given: Skew(days=("2026-02-20",), problem=problem))
+    assert answer(Skew, "skew", "tiny", *AS_OF, code=code)["problem"] == problem
+
+
+def test_alerts_list(run: Run) -> None:
+    assert answer(answers.Alerts, "alerts", "list", "--days", "7") == {"days": 7, "alerts": []}
+
+
+@pytest.mark.parametrize(("port", "code"), [(8080, 0), (None, 1)])
+def test_stack_status(run: Run, monkeypatch: pytest.MonkeyPatch, port: int | None, code: int) -> None:
+    health = SimpleNamespace(port=port, healthy=port is not None, components={"scheduler": "healthy"})
+    monkeypatch.setattr("tasks.operations.local_airflow.stack.status", lambda root: health)
+    assert answer(answers.StackStatus, "stack", "status", code=code)["healthy"] is (port is not None)

@@ -72,7 +72,7 @@ def test_plan(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_labels(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = Interaction("play", 0.5, datetime(2026, 2, 19, 12), True)
+    done = Interaction("play", 0.5, datetime.fromisoformat("2026-02-19T12:00:00"), True)
     pair = Pair("ana", "film", date(2026, 2, 18), (done,))
     report = Labels(run, (date(2026, 2, 18),), (Tally(1, 1, None, {}, (pair,)),), Tally(0, 3, None), None)
     monkeypatch.setattr("tasks.examples.label_report.label_report", lambda given, examples: report)

@@ -83,18 +83,27 @@ app.command(epilog=example("matinee init my_shop --from ../my_data", "matinee in
 
 
 @app.command(epilog=example("matinee validate streaming"))
-def validate(pipeline: Pipeline, as_json: Json = False) -> None:
-    """Check a pipeline file: its shape, every name in it, and what data there is says of its comparisons."""
+def validate(
+    pipeline: Pipeline,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out the SQL, which takes some seconds.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check a pipeline file: its shape, every name in it, its staging on an empty landing, and its comparisons.
+
+    What data there is says whether lists can be compared as they are declared.
+    """
     from tasks.cli.answers import Validated, write_answer
+    from tasks.features.empty_landing import check_staging
     from tasks.operations.comparisons import comparison_notices
-    from tasks.runs.sql_lineage import sql_of
     from tasks.spec.load import load_spec
     from tasks.spec.project import pipeline_path
     from tasks.spec.windows import first_as_of, why_first
     from tasks.store.files import default_home
 
     spec = load_spec(pipeline_path(pipeline))
-    sql_of(spec)
+    if not quick:
+        with errors.status("dbt reads the staging …"):
+            check_staging(spec, default_home())
     notices = tuple(comparison_notices(spec, default_home()))
     if as_json:
         first = first_as_of(spec)

@@ -236,7 +236,9 @@ def _say_plan(plan: BuildPlan) -> None:
         say("{again:,} of them were built before, from other rows, another pipeline file or by other code", again=again)
 
 
-def build_staging(spec: Spec, home: Home, partitions: Sequence[Partition], log: Path) -> Warehouse:
+def build_staging(
+    spec: Spec, home: Home, partitions: Sequence[Partition], log: Path, select: str = "+rejected_rows"
+) -> Warehouse:
     """Run only the staging of some landed partitions, without tests, in a home that is thrown away afterwards.
 
     Args:
@@ -244,6 +246,7 @@ def build_staging(spec: Spec, home: Home, partitions: Sequence[Partition], log: 
         home: a scratch home.
         partitions: the landing.
         log: gets what dbt says.
+        select: what to build, in dbt's words.
 
     Raises:
         BuildError: dbt failed.
@@ -252,7 +255,7 @@ def build_staging(spec: Spec, home: Home, partitions: Sequence[Partition], log: 
     with warehouse.locked():
         code = code_of_tables(spec)
         warehouse.prepare(BuildRequest(tuple(partitions)), code)
-        run_dbt(spec, home, code.sql, log, select="+rejected_rows")
+        run_dbt(spec, home, code.sql, log, select=select)
     return warehouse
 
 

@@ -55,13 +55,14 @@ def write_control_tables(connection: DuckDBPyConnection, plan: BuildPlan) -> Non
         "create or replace table control.partitions"
         " (table_name varchar, ds date, path varchar, sha256 varchar, changed boolean)"
     )
-    connection.executemany(
-        "insert into control.partitions values (?, ?, ?, ?, ?)",
-        [(p.table, p.ds, str(p.path), p.sha256, (p.table, p.ds) in plan.changed) for p in plan.partitions],
-    )
+    # executemany() with an empty list is an error in DuckDB.
+    if plan.partitions:
+        connection.executemany(
+            "insert into control.partitions values (?, ?, ?, ?, ?)",
+            [(p.table, p.ds, str(p.path), p.sha256, (p.table, p.ds) in plan.changed) for p in plan.partitions],
+        )
     for table, column, days in (("as_of_days", "as_of", plan.features), ("cuts", "cut", plan.labels)):
         connection.execute(f"create or replace table control.{table} ({column} date, digest varchar)")
-        # executemany() with an empty list is an error in DuckDB.
         if days:
             connection.executemany(f"insert into control.{table} values (?, ?)", sorted(days.items()))
     connection.execute("commit")

@@ -57,7 +57,12 @@ def answer(model: type[Any], *words: str, code: int = 0) -> dict[str, Any]:
 def test_validate(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.spec.load.load_spec", lambda path: run.spec)
     monkeypatch.setattr("tasks.operations.comparisons.comparison_notices", lambda spec, home: ["Few."])
+    checked: list[Any] = []
+    monkeypatch.setattr("tasks.features.empty_landing.check_staging", lambda spec, home: checked.append(spec))
     document = answer(answers.Validated, "validate", "tiny")
+    assert checked == [run.spec]
+    assert answer(answers.Validated, "validate", "tiny", "--quick") == document
+    assert checked == [run.spec], "--quick leaves out the SQL"
     assert (document["pipeline"], document["notices"]) == (run.spec.name, ["Few."])
 
 

@@ -106,7 +106,7 @@ def _measure(run: Run, what: str, *, alone: bool) -> CheckedStep:
 
 
 def _print(step: CheckedStep, *, failed_only: bool) -> None:
-    from tasks.cli.render_checks import render_checks
+    from tasks.cli.render.checks import render_checks
 
     if step.checks:
         console.print(render_checks(WHAT[step.what].line, step.checks, failed_only=failed_only), highlight=False)

@@ -33,7 +33,7 @@ def plan(pipeline: Pipeline, as_of: AsOf, data: Data = None, as_json: Json = Fal
     # The attempt is only a name: nothing is written, so there will be no such folder.
     run = open_run(pipeline, as_of, "plan", data)
     from tasks.cli.answers import planned, write_answer
-    from tasks.cli.render_plan import render_plan
+    from tasks.cli.render.plan import render_plan
     from tasks.evaluation.champion import outdated_verdicts
     from tasks.operations.plan import plan_run
 
@@ -80,7 +80,7 @@ def backfill(
 
 def _print_survey(runs: list[Run], parallel: int, *, again: bool) -> bool:
     """Print what is to be done, and say whether there is anything."""
-    from tasks.cli.render_backfill import render_survey
+    from tasks.cli.render.backfill import render_survey
     from tasks.operations.backfill import survey
 
     build_plan, days = survey(runs, again=again)
@@ -89,7 +89,7 @@ def _print_survey(runs: list[Run], parallel: int, *, again: bool) -> bool:
 
 
 def _backfill(runs: list[Run], parallel: int, *, again: bool) -> int:
-    from tasks.cli.render_backfill import BackfillProgress, render_outcome
+    from tasks.cli.render.backfill import BackfillProgress, render_outcome
     from tasks.operations.backfill import DayState, build_all, land_all, run_days, survey
 
     started = time.monotonic()

@@ -62,7 +62,7 @@ errors = plain_console(stderr=True)
 
 
 def _run_step(name: str, run: Any, *args: Any) -> None:
-    from tasks.cli.render_result import render_result
+    from tasks.cli.render.result import render_result
 
     log_everything()
     console.print(render_result(call_step(run, name, BY_NAME[name].load(), *args)))
@@ -135,7 +135,7 @@ def labels(
 ) -> None:
     """Show what each rule of the label decides: counts, pairs, rules that never fire."""
     from tasks.cli.answers import labeled, write_answer
-    from tasks.cli.render_labels import render_labels
+    from tasks.cli.render.labels import render_labels
     from tasks.examples.label_report import label_report
     from tasks.runs.run import Run
     from tasks.store.home import existing_home
@@ -219,8 +219,8 @@ def rank(
 ) -> None:
     """Print the list that the published version gives a user, with scores and names."""
     from tasks.cli.answers import write_answer
-    from tasks.cli.render_list import ranked, render_list
-    from tasks.cli.render_result import why_short
+    from tasks.cli.render.list import ranked, render_list
+    from tasks.cli.render.result import why_short
     from tasks.publishing.rank import rank_user
     from tasks.spec.load import load_spec
     from tasks.spec.project import pipeline_path

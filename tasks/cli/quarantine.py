@@ -35,7 +35,7 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
     """Count the rejected rows by table, rule and day, with shares and a trend, and list what has been released."""
-    from tasks.cli import render_quarantine
+    from tasks.cli.render import quarantine as render_quarantine
     from tasks.quarantine.rejected_rows import rejected_parts
     from tasks.quarantine.revalidate import outdated_days
     from tasks.sources.released_rows import releases_of
@@ -71,7 +71,7 @@ def show(
     earlier: Annotated[bool, typer.Option("--earlier", help="Also of landings that were replaced since.")] = False,
 ) -> None:
     """Show rejected rows: their content, where they came from, and why they were rejected."""
-    from tasks.cli.render_quarantine import rejected_rows_csv, rejected_rows_jsonl, render_rejected_rows
+    from tasks.cli.render.quarantine import rejected_rows_csv, rejected_rows_jsonl, render_rejected_rows
     from tasks.quarantine.rejected_rows import read_rejected_rows, rejected_parts
     from tasks.store.files import write_text
 
@@ -151,7 +151,7 @@ def release_(
 
 
 def _print_proposal(proposal: Proposal, stale: StaleDays, parts: Sequence[tuple[str, date]]) -> None:
-    from tasks.cli.render_quarantine import render_proposal
+    from tasks.cli.render.quarantine import render_proposal
 
     days = sorted({day for _, day in parts})
     console.print(render_proposal(proposal, stale, days), highlight=False, soft_wrap=True)

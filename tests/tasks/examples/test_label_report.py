@@ -13,7 +13,7 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from tasks.cli.render_labels import render_labels
+from tasks.cli.render.labels import render_labels
 from tasks.errors import BuildError
 from tasks.examples import label_report as labels
 from tasks.examples.label_report import Interaction, Labels, label_report

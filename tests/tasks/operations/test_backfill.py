@@ -20,7 +20,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tasks.cli.main import app
-from tasks.cli.render_backfill import render_survey
+from tasks.cli.render.backfill import render_survey
 from tasks.errors import GateFailed, LandingError, MatineeError, SpecError
 from tasks.features.build import needed
 from tasks.features.ledger import BuildPlan

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from engine.descriptor import read_descriptor
-from tasks.cli.render_plan import render_plan
+from tasks.cli.render.plan import render_plan
 from tasks.errors import BuildError, SourceError
 from tasks.examples.candidates import cut_folders
 from tasks.features import build

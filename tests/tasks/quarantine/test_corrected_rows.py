@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.cli.render_quarantine import rejected_rows_csv, rejected_rows_jsonl
+from tasks.cli.render.quarantine import rejected_rows_csv, rejected_rows_jsonl
 from tasks.errors import SourceError
 from tasks.quarantine.corrected_rows import CorrectedRow, match_rows, read_corrected_rows
 from tasks.quarantine.rejected_rows import RejectedRow

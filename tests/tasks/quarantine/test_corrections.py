@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tasks.cli.render_quarantine import rejected_rows_csv
+from tasks.cli.render.quarantine import rejected_rows_csv
 from tasks.errors import SourceError
 from tasks.quarantine.corrected_rows import CorrectedRow, Match, match_rows, read_corrected_rows
 from tasks.quarantine.corrections import sort_corrections

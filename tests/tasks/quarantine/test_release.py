@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tasks.cli.render_quarantine import rejected_rows_csv, rejected_rows_jsonl
+from tasks.cli.render.quarantine import rejected_rows_csv, rejected_rows_jsonl
 from tasks.features import build
 from tasks.features.engines import warehouse_of
 from tasks.features.ledger import plan_build

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from tasks.checks.verdicts import Check
-from tasks.cli.render_checks import brief, render_checks, sparkline, summary
+from tasks.cli.render.checks import brief, render_checks, sparkline, summary
 
 
 def record(column: str = "rows", **more: Any) -> Check:

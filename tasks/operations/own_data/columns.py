@@ -27,6 +27,11 @@ TIMES = tuple(
     for time in ("%H:%M:%S", "%H:%M")
 )
 DATES = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%d-%b-%Y", "%Y%m%d")
+FORMS: tuple[tuple[str, ColumnType, tuple[str, ...]], ...] = (
+    ("timestamps", "TIMESTAMP", TIMES),
+    ("dates", "DATE", DATES),
+)
+"""Of times and of days: the key of the dialect, the type, and how they may be written besides ISO."""
 _RESERVED = {"ds", "line_number", "rule", "row", "fault", "copy", "version"}
 
 
@@ -97,7 +102,7 @@ def typed_table(found: FoundTable) -> TypedTable:
         if _has_decimal_commas(sample, dialect.get("delimiter", ",")):
             dialect["decimal"] = ","
         types = _types(sample, Dialect(**_text_keys(dialect)), CANDIDATES, connection)
-        for key, kind, forms in (("timestamps", "TIMESTAMP", TIMES), ("dates", "DATE", DATES)):
+        for key, kind, forms in FORMS:
             form, written_so = _form(sample, types, key, kind, forms, connection)
             if form:
                 dialect[key] = ["iso", form] if kind in types.values() else [form]

@@ -18,10 +18,11 @@ from tasks.errors import SpecError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MOST_BYTES = 64 << 20
-"""Read of a file: enough to know it by. Longer ones are judged by their beginning."""
+MOST_BYTES = 1 << 30
+"""Of one file, unpacked: its last day and its ids are needed, so that a beginning would not do."""
+MOST_OF_DAYS = 256 << 20
 MOST_FILES = 400
-"""Read of the files per day of a table, evenly spread."""
+"""Bytes and files that are read of a table with a file per day, evenly spread."""
 HEAD_LINES = 200
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NO_DATA = {
@@ -104,15 +105,16 @@ def _table(file: str, members: Sequence[tuple[date | None, Path]]) -> FoundTable
     import pyarrow as pa
 
     members = sorted(members, key=lambda member: (member[0] or date.min, member[1]))
-    step = max(1, -(-len(members) // MOST_FILES))
+    size = sum(path.stat().st_size for _, path in members)
+    step = max(1, -(-len(members) // MOST_FILES), -(-size // MOST_OF_DAYS)) if len(members) > 1 else 1
     read = [_read(path) for _, path in members[::step]]
     first = read[0]
     if first is None:
         return None
     alike = [table for table in read if table is not None and table.header == first.header]
     rows = pa.concat_tables([table.rows for table in alike])
-    whole = step == 1 and all(table.whole for table in alike)
-    return FoundTable(file, rows, first.header, first.dialect, tuple(day for day, _ in members if day), whole)
+    days = tuple(day for day, _ in members if day)
+    return FoundTable(file, rows, first.header, first.dialect, days, whole=step == 1)
 
 
 def _read(path: Path) -> FoundTable | None:
@@ -120,12 +122,11 @@ def _read(path: Path) -> FoundTable | None:
     kind = next((suffix for suffix in reversed(suffixes) if suffix not in _PACKED), "")
     if kind in _PARQUET:
         return _parquet(path)
-    content, whole = _beginning(path)
-    table = _json_lines(content) if kind in _JSON_LINES else _csv(content)
-    return None if table is None else FoundTable(path.name, table.rows, table.header, table.dialect, (), whole)
+    content = _unpacked(path)
+    return _json_lines(content) if kind in _JSON_LINES else _csv(content)
 
 
-def _beginning(path: Path) -> tuple[bytes, bool]:
+def _unpacked(path: Path) -> bytes:
     import pyarrow as pa
 
     try:
@@ -133,9 +134,12 @@ def _beginning(path: Path) -> tuple[bytes, bool]:
             content = bytes(stream.read(MOST_BYTES + 1))
     except (OSError, pa.ArrowException) as error:
         raise SpecError(f"{path}: cannot be read ({error}); correct it, or take it out of the folder") from None
-    if len(content) <= MOST_BYTES:
-        return content, True
-    return content[: content.rfind(b"\n") + 1], False
+    if len(content) > MOST_BYTES:
+        raise SpecError(
+            f"{path}: has more than {MOST_BYTES:,} bytes, more than is looked at; give a part of it with all of its days, "
+            "then put the whole file in its place"
+        )
+    return content
 
 
 def _parquet(path: Path) -> FoundTable:

@@ -213,6 +213,7 @@ def readme_text(own: OwnData) -> str:
         _kinds_sentence(own),
         *(f"`{part.table.found.file}` says more of {kind}s." for kind, part in sorted(own.entities.items())),
         *([f"Not used: {_code(*own.unused)}."] if own.unused else []),
+        *([] if own.events.found.whole else ["Only some of its days were read: the numbers here are of those."]),
         *([f"A rating of {liked:g} or more counts as liked."] if liked else []),
         f"{activity.repeats:.0%} of the pairs of user and item happened on several days: lists "
         + ("may repeat items." if activity.repeats > REPEATED or roles.shown else "leave out what a user knows."),

@@ -13,8 +13,9 @@ import yaml
 
 from tasks.errors import SpecError
 from tasks.operations.own_data import begin as begin_module
+from tasks.operations.own_data import found_files
 from tasks.operations.own_data.begin import begin, look_at
-from tasks.operations.own_data.project_texts import OwnData
+from tasks.operations.own_data.project_texts import OwnData, readme_text
 from tasks.runs import sql_lineage
 from tasks.sources.datasets import load_dataset
 from tasks.spec import attributes, references
@@ -220,3 +221,20 @@ def test_the_written_yml_is_yaml(project: Path) -> None:
     assert [model["name"] for model in yaml.safe_load(yml)["models"]] == [
         "stg_interactions", "stg_items", "stg_rejected_rows",
     ]  # fmt: skip
+
+
+def test_a_file_that_is_too_long_to_be_looked_at_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(found_files, "MOST_BYTES", 100)
+    with pytest.raises(SpecError, match=r"ratings\.csv: has more than 100 bytes"):
+        looked(write_ratings(tmp_path) / "ratings.csv")
+
+
+def test_of_many_days_some_are_read_and_all_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(40):
+        day = FIRST + timedelta(days=n)
+        (tmp_path / f"{day}.csv").write_text(f"user,item\n1,{n}\n2,{n + 1}\n")
+    monkeypatch.setattr(found_files, "MOST_FILES", 10)
+    own = looked(tmp_path)
+    assert (own.activity.rows, own.events.found.whole) == (20, False)
+    assert (own.activity.first, own.activity.last) == (FIRST, FIRST + timedelta(days=39))
+    assert "Only some of its days were read" in readme_text(own)

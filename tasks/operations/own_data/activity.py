@@ -158,9 +158,11 @@ def _windows(connection: DuckDBPyConnection, horizon: int, span: int) -> tuple[i
         "group by 1"
     ).fetchall()
     lists = {int(cut): int(number) for cut, number in counted if cut is not None}
-    test = _cuts(lists, 0, ENOUGH_TEST, MOST_TEST, lambda cuts: _needed(horizon, cuts, 2 * cuts) <= span)
+    # Rows without a time of their own are not counted by day: then windows of a usual length.
+    most_test, most_train = (MOST_TEST, MOST_TRAIN) if lists else (2, 12)
+    test = _cuts(lists, 0, ENOUGH_TEST, most_test, lambda cuts: _needed(horizon, cuts, 2 * cuts) <= span)
     begin = test + 1
-    train = _cuts(lists, begin, ENOUGH_TRAIN, MOST_TRAIN, lambda cuts: _needed(horizon, test, cuts) <= span)
+    train = _cuts(lists, begin, ENOUGH_TRAIN, most_train, lambda cuts: _needed(horizon, test, cuts) <= span)
     counts = sum(lists.get(n, 0) for n in range(test)), sum(lists.get(n, 0) for n in range(begin, begin + train))
     return test, train, counts
 

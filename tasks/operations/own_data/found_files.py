@@ -136,8 +136,8 @@ def _unpacked(path: Path) -> bytes:
         raise SpecError(f"{path}: cannot be read ({error}); correct it, or take it out of the folder") from None
     if len(content) > MOST_BYTES:
         raise SpecError(
-            f"{path}: has more than {MOST_BYTES:,} bytes, more than is looked at; give a part of it with all of its days, "
-            "then put the whole file in its place"
+            f"{path}: has more than {MOST_BYTES:,} bytes, more than is looked at; give a part of it with all of its "
+            "days, then put the whole file in its place"
         )
     return content
 

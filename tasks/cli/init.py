@@ -21,17 +21,18 @@ def init(
 ) -> None:
     """Look at files, and write what a first run of them needs: dataset file, staging models, pipeline file, README."""
     from tasks.operations.own_data.begin import begin
+    from tasks.operations.own_data.project_texts import in_project
     from tasks.spec.load import load_spec
-    from tasks.spec.project import PROJECT, pipeline_path
+    from tasks.spec.project import pipeline_path
     from tasks.spec.windows import first_as_of
 
     own = begin(name, place, _best_guess if yes else _prompt)
     for path in own.paths:
-        shown = path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path
-        console.print(f"written: {shown}", soft_wrap=True, highlight=False)
+        console.print(f"written: {in_project(path)}", soft_wrap=True, highlight=False)
     spec = load_spec(pipeline_path(name))
-    console.print(Text.assemble((f"{name} is valid", "green"), f": {spec.description}"))
-    console.print(f"First day that can be run: {first_as_of(spec)}. Read what was assumed in the README, then:")
+    console.print(Text.assemble((f"{name} is valid", "green"), f": {spec.description}"), soft_wrap=True)
+    first = f"First day that can be run: {first_as_of(spec)}. Read what was assumed in the README, then:"
+    console.print(first, soft_wrap=True, highlight=False)
     console.print(own.next_command, soft_wrap=True, highlight=False)
 
 

@@ -32,7 +32,7 @@ FORMS: tuple[tuple[str, ColumnType, tuple[str, ...]], ...] = (
     ("dates", "DATE", DATES),
 )
 """Of times and of days: the key of the dialect, the type, and how they may be written besides ISO."""
-_RESERVED = {"ds", "line_number", "rule", "row", "fault", "copy", "version"}
+_RESERVED = {"ds", "line_number", "rule", "row", "fault", "copy", "version", "sent_before", "acted_at", "who"}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from tasks.operations.own_data.columns import TypedTable
 from tasks.operations.own_data.entities import Entity
 from tasks.operations.own_data.kinds_of_rows import RowKinds
 from tasks.operations.own_data.roles import Roles
+from tasks.spec.project import PROJECT
 
 DAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 LIKED = 0.8
@@ -61,6 +62,11 @@ class OwnData:
 _DONE = {
     "purchase": "purchases", "rating": "ratings", "play": "plays", "list_add": "put on a list", "click": "clicks",
 }  # fmt: skip
+
+
+def in_project(path: Path) -> Path:
+    """Name a file as it lies in the project, or in full if it lies elsewhere."""
+    return path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path
 
 
 def flow(value: Any) -> str:
@@ -224,7 +230,7 @@ def readme_text(own: OwnData) -> str:
         "A column is of numbers, days or times if 99.5 % of its values are; rows with others are rejected.",
         "The gate lets a first model pass that is no worse than popularity. It is a beginning, not a bar.",
     ]  # fmt: skip
-    files = [f"- `{path}`" for path in own.paths]
+    files = [f"- `{in_project(path)}`" for path in own.paths]
     return "\n".join([
         f"# {own.name}", "", f"Made by `matinee init` from `{own.folder}`. Delete this page once it is true.", "",
         "## What was assumed", "", *(f"- {line}" for line in said), "", "## Files", "", *files, "",

@@ -49,7 +49,7 @@ def defaults_for(root: Path, own: Sequence[Part]) -> list[Part]:
         if part.name not in models and not (part.kind == YML and part.describes & (models | described))
     ]
     # A folder without any model is no staging: dbt says which one it misses.
-    if left_out and models and REJECTED_ROWS not in models:
+    if (root / DEFAULTS).is_dir() and models and REJECTED_ROWS not in models:
         left_out.append(_rejected_rows(own))
     return left_out
 

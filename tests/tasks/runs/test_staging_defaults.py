@@ -110,6 +110,11 @@ def test_a_staging_folder_gets_the_models_that_it_leaves_out(tmp_path: Path) -> 
     assert "rejected_rows({'sales': 'stg_interactions', 'things': 'stg_items'})" in found["stg_rejected_rows.sql"]
 
 
+def test_a_folder_with_all_other_models_gets_the_one_that_is_made(tmp_path: Path) -> None:
+    models = {"stg_shown": "{% call ruled('sales') %}null{% endcall %}", "stg_users": "select 1"}
+    assert set(left_out(written(tmp_path), **models, stg_impressions="select 1")) == {"stg_rejected_rows.sql"}
+
+
 def test_what_the_folder_says_of_a_model_goes_before_the_default(tmp_path: Path) -> None:
     found = left_out(written(tmp_path, yml="models: [{name: stg_impressions}]"), stg_interactions="select 1")
     assert set(found) == {"stg_users.sql", "stg_users.yml", "stg_impressions.sql", "stg_rejected_rows.sql"}

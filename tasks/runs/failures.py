@@ -123,7 +123,7 @@ def _forget_mark(run: RunFiles) -> None:
 def _process_began() -> float:
     import psutil
 
-    return psutil.Process().create_time()
+    return float(psutil.Process().create_time())
 
 
 def _mark_file(folder: Path) -> Path:

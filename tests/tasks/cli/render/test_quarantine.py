@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from tasks.cli.render_quarantine import render_rejected_rows
+from tasks.cli.render.quarantine import render_rejected_rows
 from tasks.operations.terminal import plain_console
 from tasks.quarantine.rejected_rows import RejectedRow
 from tasks.spec.spec import Spec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.cli.render_result import why_short
+from tasks.cli.render.result import why_short
 from tests.tasks.handmade import spec_of
 
 

@@ -17,7 +17,7 @@ from tasks.spec.spec import json_schema
 from tasks.store.atomic import atomic_file
 
 GUIDE = PROJECT / "docs/bring-your-own-data.md"
-CONTRACT = "models/staging/ml_latest_small/staging.yml"
+CONTRACT = "models/staging/simulated/staging.yml"
 """Of the guide's example, which has the columns of the contract and no others."""
 ROWS = {
     "stg_users": "an observation of a user, or a change",
@@ -47,7 +47,9 @@ def staging_contract() -> str:
     """Write the table of the models that the staging of every source has, with the types of their columns."""
     rows = []
     for model in yaml.safe_load((TRANSFORMS / CONTRACT).read_text(encoding="utf-8"))["models"]:
-        columns = ", ".join(f"`{column['name']}` {column['data_type']}" for column in model["columns"])
+        # What this source knows more is an attribute; every source has the others.
+        common = (one for one in model["columns"] if "attribute" not in one.get("config", {}).get("meta", {}))
+        columns = ", ".join(f"`{column['name']}` {column['data_type']}" for column in common)
         rows.append(f"| `{model['name']}` | {ROWS[model['name']]} | {columns} |")
     return "\n".join(["| model | one row is | columns and their types |", "|---|---|---|", *rows])
 

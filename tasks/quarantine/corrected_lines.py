@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import SourceError, quoted
 from tasks.quarantine.corrected_rows import CorrectedRow, Match
 from tasks.quarantine.rejected_rows import RejectedRow
-from tasks.sources.datasets import Dataset, load_dataset
+from tasks.sources.datasets import Dataset, load_dataset, schema_of
 from tasks.sources.rejects import LINE_NUMBER
 from tasks.store.database import memory
 
@@ -71,8 +71,8 @@ def _one_line(corrected: CorrectedRow) -> str:
 
 
 def _read_table(dataset: Dataset, name: str, texts: Sequence[tuple[RejectedRow, str]]) -> ReadLines:
-    from tasks.sources.file_source import EPOCH, dayless, schema_of, split_days
     from tasks.sources.readers import READERS
+    from tasks.sources.row_days import EPOCH, dayless, split_days
 
     table, layout = dataset.tables[name], dataset.layout(name)
     if table.format == "parquet" or (table.format == "csv" and layout.dialect.others == "ignore"):

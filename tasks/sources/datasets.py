@@ -5,21 +5,24 @@ Bringing your own data means such a file and staging models in `transforms/model
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tasks.errors import SpecError
+from tasks.errors import SourceError, SpecError
 from tasks.sources.layout import ColumnType, Dialect, Layout
 from tasks.sources.readers import Format, format_of
-from tasks.sources.rejects import LINE_NUMBER
+from tasks.sources.rejects import LINE_NUMBER, REJECTS
 from tasks.spec.explain import explain
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.values import Day as CalendarDay
 from tasks.spec.values import Days
 from tasks.spec.yaml_lines import nearest, read_document
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 UNIQUE_WITHIN = 7
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -93,7 +96,7 @@ class Table(_Part):
             raise ValueError(f"columns: names must differ, and none may be `{LINE_NUMBER}` or `ds`")
         if (unknown := sorted(set(self.key) - set(names))) or len(set(self.key)) < len(self.key):
             raise ValueError(f"key: found {', '.join(unknown) or 'a column twice'}, expected columns of the table")
-        if self.unique_within and not (self.key and self.daily):
+        if self.unique_within and not (self.key and self.by_day):
             raise ValueError("unique_within: expected a `key`, and a file per day ({ds})")
         headers = [column.in_file for column in self.columns]
         if self.dialect.header and len(set(headers)) < len(headers):
@@ -114,9 +117,14 @@ class Table(_Part):
         return "{ds}" in self.file
 
     @property
+    def by_day(self) -> bool:
+        """Whether the rows of a day can be had without those of other days."""
+        return self.daily
+
+    @property
     def looks_back(self) -> int:
         """Days before a day whose rows tell whether its own were sent before; 0 if that is not asked."""
-        return (self.unique_within or UNIQUE_WITHIN) if self.key and self.daily else 0
+        return (self.unique_within or UNIQUE_WITHIN) if self.key and self.by_day else 0
 
     @property
     def format(self) -> Format:
@@ -160,6 +168,28 @@ class Dataset(_Part):
     dialect: Dialect = Field(default_factory=Dialect, description="How the text of its tables' files is written.")
     tables: Annotated[dict[Name, Table], Field(min_length=1)] = Field(description="By name.")
 
+    def days(self, table: str, start: date, end: date) -> list[date]:
+        """List the days of a table, or of the rejects, that a reader of [start, end] needs.
+
+        Raises:
+            SourceError: the data set does not cover the range.
+        """
+        if start < self.first_day or end > self.last_day:
+            raise SourceError(
+                f"data set {self.name} covers {self.first_day} to {self.last_day}; found the days {start} to "
+                f"{end}; set `start` and `end` in the pipeline file, or the as-of day, within it"
+            )
+        days = [start + n * timedelta(days=1) for n in range((end - start).days + 1)]
+        if table == REJECTS:
+            # The unreadable rows of a file for all days have no day; they land with the first one.
+            first = start > self.first_day and not all(one.by_day for one in self.tables.values())
+            return [self.first_day, *days] if first else days
+        if self.tables[table].static:
+            return [self.first_day]
+        if self.tables[table].changes:
+            return [self.first_day + n * timedelta(days=1) for n in range((end - self.first_day).days + 1)]
+        return days
+
     def layout(self, table: str) -> Layout:
         """How the files of a table are written."""
         declared = self.tables[table]
@@ -189,3 +219,14 @@ def load_dataset(name: str, folder: Path = TRANSFORMS / "datasets") -> Dataset:
     if dataset.name != name:
         raise SpecError(f"{document.at(('name',))}: name: found {dataset.name!r}, expected {name!r}, as the file")
     return dataset
+
+
+def schema_of(table: Table) -> pa.Schema:
+    """Translate a table's declared types into those of its partitions."""
+    import pyarrow as pa
+
+    types = {
+        "VARCHAR": pa.string(), "BOOLEAN": pa.bool_(), "INTEGER": pa.int32(), "BIGINT": pa.int64(),
+        "DOUBLE": pa.float64(), "DATE": pa.date32(), "TIMESTAMP": pa.timestamp("us"),
+    }  # fmt: skip
+    return pa.schema([*((c.name, types[c.type]) for c in table.columns), (LINE_NUMBER, pa.int64())])

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from tasks.errors import SourceError
-from tasks.runs.provenance import source_digest
-from tasks.sources.datasets import Dataset, Table
+from tasks.sources.datasets import Dataset, Table, schema_of
 from tasks.sources.readers import read_file
-from tasks.sources.rejects import LINE_NUMBER, REJECTS, Problem, Reject
-from tasks.sources.sent_before import with_sent_before
-from tasks.sources.typed_values import SQL
+from tasks.sources.rejects import LINE_NUMBER, REJECTS, Reject, rejects_table
+from tasks.sources.row_days import Split, dayless, split_days
+from tasks.sources.sent_before import RecentKeys, with_sent_before
+from tasks.sources.typed_values import reader_digest
 from tasks.store.files import digest, sha256_file
 
 if TYPE_CHECKING:
@@ -26,12 +23,10 @@ if TYPE_CHECKING:
 
 READING = (
     "file_source", "readers", "layout", "rejects", "csv_files", "csv_lines", "json_lines", "parquet_files",
-    "typed_values", "sent_before",
+    "row_days", "typed_values", "sent_before",
 )  # fmt: skip
 """Modules that decide what is read: a landed day is a function of them."""
 DAY = timedelta(days=1)
-EPOCH = date(1970, 1, 1)
-_PER_DAY = {"epoch_seconds": 86_400, "epoch_milliseconds": 86_400_000, "timestamp": 86_400_000_000, "date": 1}
 
 
 class FileSource:
@@ -46,7 +41,10 @@ class FileSource:
         self.entities = frozenset(name for name, table in dataset.tables.items() if table.static or table.changes)
         self._sha256: dict[Path, str] = {}
         self._split: dict[str, Split] = {}
-        self._kept_keys: dict[str, dict[date, pa.Table]] = {}
+        self._keys = {
+            name: RecentKeys(table.key, table.looks_back, partial(self._rows, name))
+            for name, table in dataset.tables.items()
+        }
 
     def partitions(self, table: str, start: date, end: date) -> list[date]:
         """List the days of a table that a reader of [start, end] needs.
@@ -54,22 +52,7 @@ class FileSource:
         Raises:
             SourceError: the data set does not cover the range.
         """
-        known = self.dataset
-        if start < known.first_day or end > known.last_day:
-            raise SourceError(
-                f"data set {self.name} covers {known.first_day} to {known.last_day}; found the days {start} to "
-                f"{end}; set `start` and `end` in the pipeline file, or the as-of day, within it"
-            )
-        days = [start + n * DAY for n in range((end - start).days + 1)]
-        whole = known.tables.values() if table == REJECTS else (known.tables[table],)
-        if table != REJECTS and known.tables[table].static:
-            return [known.first_day]
-        if table != REJECTS and known.tables[table].changes:
-            return [known.first_day + n * DAY for n in range((end - known.first_day).days + 1)]
-        # The unreadable lines of a file for all days have no day; they land with the first one.
-        if table == REJECTS and start > known.first_day and not all(one.daily for one in whole):
-            return [known.first_day, *days]
-        return days
+        return self.dataset.days(table, start, end)
 
     def inputs(self, table: str, day: date) -> str:
         """Hash what makes a partition: its file's bytes, its declaration, and the reader's code.
@@ -99,8 +82,7 @@ class FileSource:
 
     @cached_property
     def _reader(self) -> str:
-        statements = {path.name: sha256_file(path) for path in sorted(SQL.glob("*.sql"))}
-        return digest([source_digest(*(f"sources.{module}" for module in READING)), statements])
+        return reader_digest(READING)
 
     def _files_digest(self, table: Table, day: date) -> str | None:
         paths = self._files(table, day)
@@ -159,7 +141,7 @@ class FileSource:
             rows, refused = self._read_table(name, day)
             result[name] = rows
             rejects += [(name, one) for one in refused]
-        result[REJECTS] = _rejects_table(rejects, day)
+        result[REJECTS] = rejects_table(rejects, day)
         return {name: result[name] for name in wanted}
 
     def _read_table(self, name: str, day: date) -> tuple[pa.Table, list[Reject]]:
@@ -174,7 +156,7 @@ class FileSource:
             return schema_of(table).empty_table(), []
         rows, rejects = self._parse(name, day)
         if table.looks_back:
-            earlier = {before: self._keys(name, before) for before in self._days_before(table, day)}
+            earlier = {before: self._keys[name].of(before) for before in self._days_before(table, day)}
             rows = with_sent_before(rows, table.key, earlier, self._connection)
         return rows, rejects
 
@@ -184,15 +166,8 @@ class FileSource:
         # A day that was never delivered has sent nothing; that it is missing is said where it is landed itself.
         return [one for one in days if one >= self.dataset.first_day and self._found(table, one)]
 
-    def _keys(self, name: str, day: date) -> pa.Table:
-        """Read the keys of a day; those of the last days are kept, because the next day asks for them again."""
-        table = self.dataset.tables[name]
-        kept = self._kept_keys.setdefault(name, {})
-        if day not in kept:
-            kept[day] = self._parse(name, day)[0].select(list(table.key))
-            for old in sorted(kept)[: -2 * table.looks_back]:
-                del kept[old]
-        return kept[day]
+    def _rows(self, name: str, day: date) -> pa.Table:
+        return self._parse(name, day)[0]
 
     def _parse(self, name: str, day: date) -> tuple[pa.Table, list[Reject]]:
         """Read the files of a table's day; lines are counted on from file to file."""
@@ -229,78 +204,3 @@ def _counted_on(rows: pa.Table, rejects: list[Reject], before: int, place: Path)
     last = max(pc.max(rows[LINE_NUMBER]).as_py() or 0, rejects[-1].line if rejects else 0)
     named = [replace(one, line=one.line + before, error=f"{place}, line {one.line}: {one.error}") for one in rejects]
     return rows.set_column(at, LINE_NUMBER, pc.add(rows[LINE_NUMBER], before)), named, before + last
-
-
-@dataclass(frozen=True)
-class Split:
-    """Rows of a file for all days, in the order of their days, and where each day begins."""
-
-    rows: pa.Table
-    days: npt.NDArray[np.int64]
-    rejects: list[Reject]
-
-    def on(self, day: date) -> pa.Table:
-        """Slice out the rows of a day, in the order of the file."""
-        number = (day - EPOCH).days
-        first, end = np.searchsorted(self.days, [number, number + 1])
-        return self.rows.slice(first, end - first)
-
-
-def split_days(table: Table, rows: pa.Table, rejects: list[Reject]) -> Split:
-    """Give the rows of files for all days, each of which has a day (`dayless`), to their UTC days."""
-    days = _days(table, rows)
-    # Stable: the rows of a day stay in the order of the file.
-    order = np.argsort(days, kind="stable")
-    return Split(rows.take(order), days[order], rejects)
-
-
-def dayless(dataset: Dataset, table: Table, rows: pa.Table) -> dict[int, Problem]:
-    """Find the rows without a day, or with one outside of the data set's days, by `line_number`."""
-    assert table.day is not None  # noqa: S101 - asked for tables that declare `day`
-    missing = rows[table.day.column].is_null().to_numpy()
-    days = _days(table, rows)
-    first, last = ((day - EPOCH).days for day in (dataset.first_day, dataset.last_day))
-    outside = ~missing & ((days < first) | (days > last))
-    problems: dict[int, Problem] = {}
-    for mask, why in ((missing, "is empty"), (outside, f"lies outside {dataset.first_day} to {dataset.last_day}")):
-        for line in rows[LINE_NUMBER].filter(mask).to_pylist():
-            problems[line] = (table.day.column, f"The row belongs to no day: {table.day.column} {why}.")
-    return problems
-
-
-def _days(table: Table, rows: pa.Table) -> npt.NDArray[np.int64]:
-    """Number the days of rows from 1970-01-01; 0 where there is none."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    assert table.day is not None  # noqa: S101 - see `dayless`
-    column = rows[table.day.column]
-    whole = pc.cast(column, pa.int32()) if table.day.unit == "date" else column
-    # Filled, because Arrow hands over integers with nulls as floats, which are exact up to 2^53 only. Floored,
-    # because an instant before 1970 belongs to the day before.
-    days: npt.NDArray[np.int64] = pc.fill_null(pc.cast(whole, pa.int64()), 0).to_numpy() // _PER_DAY[table.day.unit]
-    return days
-
-
-def schema_of(table: Table) -> pa.Schema:
-    """Translate a table's declared types into those of its partitions."""
-    import pyarrow as pa
-
-    types = {
-        "VARCHAR": pa.string(), "BOOLEAN": pa.bool_(), "INTEGER": pa.int32(), "BIGINT": pa.int64(),
-        "DOUBLE": pa.float64(), "DATE": pa.date32(), "TIMESTAMP": pa.timestamp("us"),
-    }  # fmt: skip
-    return pa.schema([*((c.name, types[c.type]) for c in table.columns), (LINE_NUMBER, pa.int64())])
-
-
-def _rejects_table(rejects: list[tuple[str, Reject]], day: date) -> pa.Table:
-    import pyarrow as pa
-
-    text = {name: pa.string() for name in ("table_name", "column_name", "error", "raw")}
-    rows = [
-        {"table_name": table, "line": r.line, "column_name": r.column, "error": r.error, "raw": r.raw, "ds": day}
-        for table, r in rejects
-    ]
-    names = ("table_name", "line", "column_name", "error", "raw", "ds")
-    others = {"line": pa.int64(), "ds": pa.date32()}
-    return pa.Table.from_pylist(rows, schema=pa.schema({name: (text | others)[name] for name in names}))

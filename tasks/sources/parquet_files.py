@@ -6,14 +6,13 @@ file has another one is an error that says so, before any of it is used.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import SourceError, first_line
 from tasks.sources.layout import Layout
-from tasks.sources.rejects import LINE_NUMBER, LONGEST_RAW, Judge, Reject
-from tasks.sources.typed_values import typed_values
+from tasks.sources.rejects import Judge, Reject
+from tasks.sources.typed_values import TAKES, typed_rows
 from tasks.store.sql import render
 
 if TYPE_CHECKING:
@@ -22,16 +21,6 @@ if TYPE_CHECKING:
 
 SQL = Path(__file__).parent / "sql"
 _AT_A_TIME = 200_000
-_TAKES = {
-    "VARCHAR": {"text", "whole", "list"},
-    "BOOLEAN": {"boolean", "text"},
-    "INTEGER": {"whole", "decimal", "float", "text"},
-    "BIGINT": {"whole", "decimal", "float", "text"},
-    "DOUBLE": {"whole", "decimal", "float", "text"},
-    "DATE": {"day", "text"},
-    "TIMESTAMP": {"time", "zoned", "day", "text"},
-}
-"""Kinds of columns that hold values of a declared type."""
 
 
 def read_parquet(
@@ -68,7 +57,7 @@ def read_parquet(
                 connection.register("batch", pa.table(batch))
                 texts = connection.sql(query).to_arrow_table().drop_columns(["is_row"])
                 connection.unregister("batch")
-                rows, refused = _typed(texts, start, plain, connection, judge)
+                rows, refused = typed_rows(texts, start, plain, connection, judge)
                 tables.append(rows)
                 rejects += refused
                 start += batch.num_rows
@@ -76,28 +65,8 @@ def read_parquet(
             raise SourceError(f"{path}: row {start} and after cannot be read: {first_line(error)}") from None
     if not tables:
         texts = pa.table({name: pa.array([], pa.string()) for name in layout.names})
-        tables = [_typed(texts, 1, plain, connection, None)[0]]
+        tables = [typed_rows(texts, 1, plain, connection, None)[0]]
     return pa.concat_tables(tables), rejects
-
-
-def _typed(
-    texts: pa.Table, start: int, layout: Layout, connection: DuckDBPyConnection, judge: Judge | None
-) -> tuple[pa.Table, list[Reject]]:
-    import pyarrow as pa
-
-    typed, wrong = typed_values(texts, layout, connection)
-    numbers = range(start, start + texts.num_rows)
-    typed = typed.append_column(LINE_NUMBER, pa.array(numbers, pa.int64()))
-    problems = (judge(typed) if judge else {}) | {start + row: problem for row, problem in wrong.items()}
-    if not problems:
-        return typed, []
-    rejects = [Reject(n, *problems[n], _row(texts, n - start, layout)) for n in sorted(problems)]
-    return typed.filter(pa.array([number not in problems for number in numbers], pa.bool_())), rejects
-
-
-def _row(texts: pa.Table, row: int, layout: Layout) -> str:
-    values = texts.slice(row, 1).to_pylist()[0].values()
-    return json.dumps(dict(zip(layout.header, values, strict=True)), ensure_ascii=False)[:LONGEST_RAW]
 
 
 def _checked_columns(path: Path, schema: pa.Schema, layout: Layout) -> list[str]:
@@ -112,7 +81,7 @@ def _checked_columns(path: Path, schema: pa.Schema, layout: Layout) -> list[str]
         raise SourceError(f"{path}: has other columns than its data set declares ({'; '.join(parts)})")
     kinds = [_kind(schema.field(name).type) for name in layout.header]
     for name, kind, declared in zip(layout.header, kinds, layout.types, strict=True):
-        if kind not in _TAKES[declared]:
+        if kind not in TAKES[declared]:
             raise SourceError(
                 f"{path}: column {name}: found {schema.field(name).type}, expected {declared} as is declared; "
                 "correct the declaration in transforms/datasets/, or the file if its other days have that type"

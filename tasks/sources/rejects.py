@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,3 +46,17 @@ def told_rejects(path: Path, most: int = 3) -> str:
         by_table.setdefault(row["table_name"], []).append(f"{place}: {row['error'].rstrip('.')}")
     parts = (f"{table} {len(told):,} ({'; '.join(told[:most])})" for table, told in by_table.items())
     return ", ".join(parts)
+
+
+def rejects_table(rejects: list[tuple[str, Reject]], day: date) -> pa.Table:
+    """Make the partition of a day's rejects, each with the name of its table."""
+    import pyarrow as pa
+
+    text = {name: pa.string() for name in ("table_name", "column_name", "error", "raw")}
+    rows = [
+        {"table_name": table, "line": r.line, "column_name": r.column, "error": r.error, "raw": r.raw, "ds": day}
+        for table, r in rejects
+    ]
+    names = ("table_name", "line", "column_name", "error", "raw", "ds")
+    others = {"line": pa.int64(), "ds": pa.date32()}
+    return pa.Table.from_pylist(rows, schema=pa.schema({name: (text | others)[name] for name in names}))

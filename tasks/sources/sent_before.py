@@ -7,7 +7,7 @@ earlier days' files are among what the partition is made from, a day lands the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,3 +51,20 @@ def with_sent_before(
         connection.unregister("arrived")
         connection.unregister("earlier")
     return rows.append_column(SENT_BEFORE, found[SENT_BEFORE].cast(pa.date32()))
+
+
+class RecentKeys:
+    """Keys of a table's last days; they are kept, because the next day asks for them again."""
+
+    def __init__(self, key: tuple[str, ...], days: int, read: Callable[[date], pa.Table]) -> None:
+        """Take the columns of the key, how many days a day looks back, and what reads a day's rows."""
+        self.key, self._read, self._keep = key, read, 2 * days
+        self._kept: dict[date, pa.Table] = {}
+
+    def of(self, day: date) -> pa.Table:
+        """Get the keys of a day."""
+        if day not in self._kept:
+            self._kept[day] = self._read(day).select(list(self.key))
+            for old in sorted(self._kept)[: -self._keep]:
+                del self._kept[old]
+        return self._kept[day]

@@ -7,12 +7,16 @@ beyond microseconds are cut off.
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.runs.provenance import source_digest
 from tasks.sources.layout import Dialect, Layout
-from tasks.sources.rejects import Problem
+from tasks.sources.rejects import LINE_NUMBER, LONGEST_RAW, Judge, Problem, Reject
+from tasks.store.files import digest, sha256_file
 from tasks.store.sql import render
 
 if TYPE_CHECKING:
@@ -31,6 +35,16 @@ _EXPECTED = {
     "DATE": f"a day from the year {YEARS[0]} to {YEARS[1]}",
     "TIMESTAMP": f"a time from the year {YEARS[0]} to {YEARS[1]}",
 }
+TAKES = {
+    "VARCHAR": {"text", "whole", "list"},
+    "BOOLEAN": {"boolean", "text"},
+    "INTEGER": {"whole", "decimal", "float", "text"},
+    "BIGINT": {"whole", "decimal", "float", "text"},
+    "DOUBLE": {"whole", "decimal", "float", "text"},
+    "DATE": {"day", "text"},
+    "TIMESTAMP": {"time", "zoned", "day", "text"},
+}
+"""Kinds of columns that hold values of a declared type."""
 _DAY = r"\d{4}-\d{2}-\d{2}"
 # DuckDB takes 24:00 for midnight of the next day: that is another day than the one that is written.
 _TIME = r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?"
@@ -93,3 +107,30 @@ def _patterns(dialect: Dialect) -> dict[str, str]:
         "day": _DAY,
         "instant": _INSTANT,
     }
+
+
+def typed_rows(
+    texts: pa.Table, start: int, layout: Layout, connection: DuckDBPyConnection, judge: Judge | None
+) -> tuple[pa.Table, list[Reject]]:
+    """Turn rows of text into typed rows with their `line_number`, counted from `start`, and those refused, as JSON."""
+    import pyarrow as pa
+
+    typed, wrong = typed_values(texts, layout, connection)
+    numbers = range(start, start + texts.num_rows)
+    typed = typed.append_column(LINE_NUMBER, pa.array(numbers, pa.int64()))
+    problems = (judge(typed) if judge else {}) | {start + row: problem for row, problem in wrong.items()}
+    if not problems:
+        return typed, []
+    rejects = [Reject(n, *problems[n], _row(texts, n - start, layout)) for n in sorted(problems)]
+    return typed.filter(pa.array([number not in problems for number in numbers], pa.bool_())), rejects
+
+
+def _row(texts: pa.Table, row: int, layout: Layout) -> str:
+    values = texts.slice(row, 1).to_pylist()[0].values()
+    return json.dumps(dict(zip(layout.header, values, strict=True)), ensure_ascii=False)[:LONGEST_RAW]
+
+
+def reader_digest(modules: Sequence[str]) -> str:
+    """Digest the code by which a source is read: its modules, and the SQL that says what a value is."""
+    statements = {path.name: sha256_file(path) for path in sorted(SQL.glob("*.sql"))}
+    return digest([source_digest(*(f"sources.{module}" for module in modules)), statements])

@@ -29,7 +29,7 @@ from tasks.checks.verdicts import Check, CheckResult, finish
 from tasks.errors import LandingError
 from tasks.runs.narration import counted, say
 from tasks.sources.datasets import load_dataset
-from tasks.spec.parts import FilesSource, Source
+from tasks.spec.parts import DatasetSource, Source
 from tasks.store.database import memory
 from tasks.store.partitions import Partition, read_manifests
 
@@ -130,16 +130,16 @@ def _profile(
 
 def _closed(source: Source, partition: Partition) -> bool:
     """Whether the day is declared closed."""
-    return isinstance(source, FilesSource) and load_dataset(source.dataset).closed.on(partition.ds)
+    return isinstance(source, DatasetSource) and load_dataset(source.dataset).closed.on(partition.ds)
 
 
 def _open(source: Source, partition: Partition) -> bool:
-    """Whether a table has a file of its own for each day, and this day is not declared closed: then it has rows."""
-    if not isinstance(source, FilesSource):
+    """Whether each day of a table is sent by itself, and this day is not declared closed: then it has rows."""
+    if not isinstance(source, DatasetSource):
         return False
     dataset = load_dataset(source.dataset)
     table = dataset.tables.get(partition.table)
-    return table is not None and table.daily and not dataset.closed.on(partition.ds)
+    return table is not None and table.by_day and not dataset.closed.on(partition.ds)
 
 
 def _back(suite: Suite) -> bool:

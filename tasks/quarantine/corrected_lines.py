@@ -50,7 +50,7 @@ def read_lines(spec: Spec, matches: Sequence[Match]) -> ReadLines:
     read = ReadLines()
     if not matches:
         return read
-    assert spec.source.type == "files"  # noqa: S101 - a simulated source has no lines
+    assert spec.source.type != "simulated"  # noqa: S101 - a simulated source has no lines
     dataset = load_dataset(spec.source.dataset)
     for table in sorted({match.rejected.table for match in matches}):
         texts = [(m.rejected, _one_line(m.corrected)) for m in matches if m.rejected.table == table]
@@ -75,10 +75,10 @@ def _read_table(dataset: Dataset, name: str, texts: Sequence[tuple[RejectedRow, 
     from tasks.sources.row_days import EPOCH, dayless, split_days
 
     table, layout = dataset.tables[name], dataset.layout(name)
-    if table.format == "parquet" or (table.format == "csv" and layout.dialect.others == "ignore"):
+    if table.from_ or table.format == "parquet" or (table.format == "csv" and layout.dialect.others == "ignore"):
         raise SourceError(
             f"{dataset.name}, table {name}: its rejected rows cannot be corrected here (the text of one does not say "
-            "which fields it has); correct the file and land its day again"
+            "which fields it has); correct it at the source and land its day again"
         )
     # As it was read, but without a header: there is none above a single line.
     layout = replace(layout, dialect=layout.dialect.model_copy(update={"header": False, "encoding": "utf-8"}))

@@ -1,4 +1,4 @@
-"""Data sets of files, declared by `transforms/datasets/<name>.yaml`; `tasks.sources.file_source` reads them.
+"""Data sets, declared by `transforms/datasets/<name>.yaml`: of files, or of a database's tables.
 
 Bringing your own data means such a file and staging models in `transforms/models/staging/<name>/`.
 """
@@ -37,11 +37,12 @@ class _Part(BaseModel):
 
 
 class Column(_Part):
-    """A column of a file."""
+    """A column of a file or of a database's table."""
 
     name: Name = Field(description="Name in the landing.")
     header: Annotated[str, Field(max_length=512, pattern=r"^[^\r\n\x00]*$")] | None = Field(
-        default=None, description="Name in the file: of its header, its parquet column, its JSON key; `name` if absent."
+        default=None,
+        description="Name in the source: of its header, its JSON key, its parquet or database column; `name` if absent",
     )
     type: ColumnType = Field(description="DuckDB type; a line whose value is none is rejected.")
 
@@ -52,22 +53,35 @@ class Column(_Part):
 
 
 class Day(_Part):
-    """Which day a row of a file for all days belongs to."""
+    """Which day a row belongs to, of a file for all days or of a database's table."""
 
     column: Name = Field(description="Landed name of the column.")
     unit: Literal["epoch_seconds", "epoch_milliseconds", "timestamp", "date"] = Field(description="What it holds.")
 
 
 class Table(_Part):
-    """A table: one file per day, one file for all days, or one file without days."""
+    """A table: one file per day, one file for all days, one file without days; or one of a database."""
 
     file: str = Field(
+        default="",
         description="`{ds}.csv` for a file per day, or the name of the only file; `*` for several: `{ds}/*.csv.gz`. "
         "Its end tells the format: .jsonl and .ndjson are JSON lines, .parquet is parquet, others are CSV; .gz and "
-        ".zst behind it are unpacked."
+        ".zst behind it are unpacked.",
     )
-    day: Day | None = Field(default=None, description="How the only file is split into days.")
-    static: bool = Field(default=False, description="The only file has no days: it lands on the first day.")
+    from_: Annotated[str, Field(pattern=r"^[^.\x00]{1,63}(\.[^.\x00]{1,63})?$")] | None = Field(
+        default=None, alias="from", description="Instead of `file`: a table or view of a database, `schema.name`."
+    )
+    updated: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Column of a database's table that every change of a row raises: tells changed days cheaply.",
+    )
+    day: Day | None = Field(
+        default=None, description="How the only file, or the table of a database, is split into days."
+    )
+    static: bool = Field(
+        default=False, description="The only file, or the table, has no days: it lands on the first day."
+    )
     changes: bool = Field(
         default=False, description="Its rows say what users or items are from then on: all count, however old."
     )
@@ -79,8 +93,18 @@ class Table(_Part):
     unique_within: Annotated[Days, Field(ge=1, le=90)] | None = Field(
         default=None,
         description="A row whose key came on one of so many days before is one that was sent again, and is refused; "
-        "`7d` for a table with a file per day and a key.",
+        "`7d` for a table with a key whose days are sent by themselves.",
     )
+
+    @model_validator(mode="after")
+    def _is_of_one_source(self) -> Table:
+        if bool(self.file) == bool(self.from_):
+            raise ValueError("expected exactly one of: `file`, `from`")
+        if self.from_ is None and self.updated is not None:
+            raise ValueError("updated: is for tables of a database, which have `from`")
+        if self.from_ is not None and self.dialect.model_fields_set:
+            raise ValueError("dialect: is for files; a database's values have types")
+        return self
 
     @model_validator(mode="after")
     def _is_one_kind(self) -> Table:
@@ -97,7 +121,9 @@ class Table(_Part):
         if (unknown := sorted(set(self.key) - set(names))) or len(set(self.key)) < len(self.key):
             raise ValueError(f"key: found {', '.join(unknown) or 'a column twice'}, expected columns of the table")
         if self.unique_within and not (self.key and self.by_day):
-            raise ValueError("unique_within: expected a `key`, and a file per day ({ds})")
+            raise ValueError(
+                "unique_within: expected a `key`, and a file per day ({ds}) or a database's table with `day`"
+            )
         headers = [column.in_file for column in self.columns]
         if self.dialect.header and len(set(headers)) < len(headers):
             raise ValueError("columns: two have the same header")
@@ -119,7 +145,7 @@ class Table(_Part):
     @property
     def by_day(self) -> bool:
         """Whether the rows of a day can be had without those of other days."""
-        return self.daily
+        return self.daily or (self.from_ is not None and self.day is not None)
 
     @property
     def looks_back(self) -> int:
@@ -155,7 +181,7 @@ class Download(_Part):
 
 
 class Dataset(_Part):
-    """A data set of files."""
+    """A data set: of files, or of a database's tables."""
 
     name: Name = Field(description="Name of this file, of the source and of its staging folder.")
     description: str = Field(description="One sentence for people.")
@@ -167,6 +193,19 @@ class Dataset(_Part):
     closed: Closed = Field(default_factory=Closed, description="Days that have no file.")
     dialect: Dialect = Field(default_factory=Dialect, description="How the text of its tables' files is written.")
     tables: Annotated[dict[Name, Table], Field(min_length=1)] = Field(description="By name.")
+
+    @model_validator(mode="after")
+    def _is_one_source(self) -> Dataset:
+        if len({table.from_ is None for table in self.tables.values()}) > 1:
+            raise ValueError(
+                "tables: some have `file` and some have `from`; expected one source: declare two data sets"
+            )
+        return self
+
+    @property
+    def in_database(self) -> bool:
+        """Whether its tables are a database's."""
+        return any(table.from_ is not None for table in self.tables.values())
 
     def days(self, table: str, start: date, end: date) -> list[date]:
         """List the days of a table, or of the rejects, that a reader of [start, end] needs.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import SourceError
 from tasks.sources.datasets import Dataset, Table, schema_of
 from tasks.sources.readers import read_file
-from tasks.sources.rejects import LINE_NUMBER, REJECTS, Reject, rejects_table
+from tasks.sources.rejects import LINE_NUMBER, REJECTS, Reject, read_with_rejects
 from tasks.sources.row_days import Split, dayless, split_days
 from tasks.sources.sent_before import RecentKeys, with_sent_before
 from tasks.sources.typed_values import reader_digest
@@ -41,10 +41,7 @@ class FileSource:
         self.entities = frozenset(name for name, table in dataset.tables.items() if table.static or table.changes)
         self._sha256: dict[Path, str] = {}
         self._split: dict[str, Split] = {}
-        self._keys = {
-            name: RecentKeys(table.key, table.looks_back, partial(self._rows, name))
-            for name, table in dataset.tables.items()
-        }
+        self._keys = {name: RecentKeys(table.key, table.looks_back) for name, table in dataset.tables.items()}
 
     def partitions(self, table: str, start: date, end: date) -> list[date]:
         """List the days of a table that a reader of [start, end] needs.
@@ -132,17 +129,7 @@ class FileSource:
         Raises:
             SourceError: a file is missing or is not what is declared.
         """
-        wanted = list(tables)
-        # The lines that cannot be read are known only once the tables they stand in have been read.
-        names = list(self.dataset.tables) if REJECTS in wanted else wanted
-        result: dict[str, pa.Table] = {}
-        rejects: list[tuple[str, Reject]] = []
-        for name in names:
-            rows, refused = self._read_table(name, day)
-            result[name] = rows
-            rejects += [(name, one) for one in refused]
-        result[REJECTS] = rejects_table(rejects, day)
-        return {name: result[name] for name in wanted}
+        return read_with_rejects(tables, self.dataset.tables, self._read_table, day)
 
     def _read_table(self, name: str, day: date) -> tuple[pa.Table, list[Reject]]:
         table = self.dataset.tables[name]
@@ -156,7 +143,8 @@ class FileSource:
             return schema_of(table).empty_table(), []
         rows, rejects = self._parse(name, day)
         if table.looks_back:
-            earlier = {before: self._keys[name].of(before) for before in self._days_before(table, day)}
+            read = partial(self._rows, name)
+            earlier = {before: self._keys[name].of(before, read) for before in self._days_before(table, day)}
             rows = with_sent_before(rows, table.key, earlier, self._connection)
         return rows, rejects
 

@@ -87,6 +87,12 @@ class Layout:
     types: tuple[ColumnType, ...]
     dialect: Dialect = field(default_factory=Dialect)
 
+    def only(self, names: tuple[str, ...]) -> Layout:
+        """Describe some of the columns, in the order given."""
+        places = [self.names.index(name) for name in names]
+        header, types = tuple(self.header[place] for place in places), tuple(self.types[place] for place in places)
+        return replace(self, header=header, names=names, types=types)
+
     def without_dialect(self) -> Layout:
         """Describe values that other formats write in one way: parquet, databases."""
         return replace(self, dialect=Dialect(others=self.dialect.others, null_values=self.dialect.null_values))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import SourceError
 from tasks.sources.released_rows import ReleasedSource
 from tasks.sources.source import Source
-from tasks.spec.parts import FilesSource, Simulated
+from tasks.spec.parts import FilesSource, Simulated, SqlSource
 from tasks.store.files import Home
 
 if TYPE_CHECKING:
@@ -37,13 +37,35 @@ def _open_files(declared: FilesSource, home: Home, data: Path | None) -> Source:
     from tasks.sources.file_source import FileSource
 
     name = declared.dataset
+    dataset = load_dataset(name)
+    if dataset.in_database:
+        raise SourceError(
+            f"transforms/datasets/{name}.yaml declares tables of a database; expected files for `type: files`; for "
+            f"the database, write `source: {{type: sql, dataset: {name}, url_env: …}}`"
+        )
     folder = data or os.environ.get(f"MATINEE_DATA_{name.upper()}") or home.root / "data" / name
-    return FileSource(load_dataset(name), Path(folder))
+    return FileSource(dataset, Path(folder))
+
+
+def _open_sql(declared: SqlSource, home: Home, data: Path | None) -> Source:
+    from tasks.sources.database.database_source import DatabaseSource
+    from tasks.sources.datasets import load_dataset
+
+    if data is not None:
+        raise SourceError(f"--data {data}: the source of this pipeline is a database and reads no folder; leave it out")
+    dataset = load_dataset(declared.dataset)
+    if not dataset.in_database:
+        raise SourceError(
+            f"transforms/datasets/{dataset.name}.yaml declares files; expected tables of a database (`from`) for "
+            "`type: sql`"
+        )
+    return DatabaseSource(dataset, declared.url_env)
 
 
 SOURCES: dict[str, Callable[[Any, Home, Path | None], Source]] = {
     "simulated": _open_simulated,
     "files": _open_files,
+    "sql": _open_sql,
 }
 """Opens what a pipeline file declares, given the state folder and the folder of `--data`."""
 

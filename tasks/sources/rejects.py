@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -46,6 +46,32 @@ def told_rejects(path: Path, most: int = 3) -> str:
         by_table.setdefault(row["table_name"], []).append(f"{place}: {row['error'].rstrip('.')}")
     parts = (f"{table} {len(told):,} ({'; '.join(told[:most])})" for table, told in by_table.items())
     return ", ".join(parts)
+
+
+def read_with_rejects(
+    wanted: Iterable[str],
+    tables: Iterable[str],
+    read: Callable[[str, date], tuple[pa.Table, list[Reject]]],
+    day: date,
+) -> dict[str, pa.Table]:
+    """Read the wanted tables of a day, of which one may be that of the rejects.
+
+    Args:
+        wanted: names of tables.
+        tables: names of all but the rejects.
+        read: reads the rows of a table and day, and those that it refuses.
+        day: the day.
+    """
+    wanted = list(wanted)
+    result: dict[str, pa.Table] = {}
+    rejects: list[tuple[str, Reject]] = []
+    # The records that cannot be read are known only once the tables they stand in have been read.
+    for name in tables if REJECTS in wanted else wanted:
+        rows, refused = read(name, day)
+        result[name] = rows
+        rejects += [(name, one) for one in refused]
+    result[REJECTS] = rejects_table(rejects, day)
+    return {name: result[name] for name in wanted}
 
 
 def rejects_table(rejects: list[tuple[str, Reject]], day: date) -> pa.Table:

@@ -56,15 +56,15 @@ def with_sent_before(
 class RecentKeys:
     """Keys of a table's last days; they are kept, because the next day asks for them again."""
 
-    def __init__(self, key: tuple[str, ...], days: int, read: Callable[[date], pa.Table]) -> None:
-        """Take the columns of the key, how many days a day looks back, and what reads a day's rows."""
-        self.key, self._read, self._keep = key, read, 2 * days
+    def __init__(self, key: tuple[str, ...], days: int) -> None:
+        """Take the columns of the key, and how many days a day looks back."""
+        self.key, self._keep = key, 2 * days
         self._kept: dict[date, pa.Table] = {}
 
-    def of(self, day: date) -> pa.Table:
-        """Get the keys of a day."""
+    def of(self, day: date, read: Callable[[date], pa.Table]) -> pa.Table:
+        """Get the keys of a day, by reading its rows where they are not known any more."""
         if day not in self._kept:
-            self._kept[day] = self._read(day).select(list(self.key))
+            self._kept[day] = read(day).select(list(self.key))
             for old in sorted(self._kept)[: -self._keep]:
                 del self._kept[old]
         return self._kept[day]

@@ -50,10 +50,9 @@ class Simulated(Part):
         return "simulated"
 
 
-class FilesSource(Part):
-    """A folder of files, declared by `transforms/datasets/<dataset>.yaml`."""
+class DatasetSource(Part):
+    """Tables that `transforms/datasets/<dataset>.yaml` declares."""
 
-    type: Literal["files"]
     dataset: Name = Field(description="Name of the dataset file and of its staging folder.")
 
     @property
@@ -67,7 +66,22 @@ class FilesSource(Part):
         return self.dataset
 
 
-Source = Annotated[Simulated | FilesSource, Field(discriminator="type")]
+class FilesSource(DatasetSource):
+    """A folder of files, declared by `transforms/datasets/<dataset>.yaml`."""
+
+    type: Literal["files"]
+
+
+class SqlSource(DatasetSource):
+    """Tables of a database, declared by `transforms/datasets/<dataset>.yaml`."""
+
+    type: Literal["sql"]
+    url_env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,62}$")] = Field(
+        description="Name of the environment variable that holds the database's URL, with its password."
+    )
+
+
+Source = Annotated[Simulated | FilesSource | SqlSource, Field(discriminator="type")]
 
 
 class ImpressionExamples(Part):

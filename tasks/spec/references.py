@@ -14,7 +14,7 @@ from tasks.errors import SpecError, quoted
 from tasks.spec.attributes import band_problems
 from tasks.spec.conditions import canonical
 from tasks.spec.feature_catalog import feature_catalog
-from tasks.spec.parts import BEST_BASELINE, LOGGED_ORDER, BeatsGate, FilesSource, LightGBM, SnapshotExamples
+from tasks.spec.parts import BEST_BASELINE, LOGGED_ORDER, BeatsGate, DatasetSource, LightGBM, SnapshotExamples
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.retrieval import name_problems
 from tasks.spec.spec import Spec
@@ -67,7 +67,7 @@ def check_references(spec: Spec, document: Document) -> None:
 
 
 def _check_source(spec: Spec, problems: _Problems) -> None:
-    if not isinstance(spec.source, FilesSource):
+    if not isinstance(spec.source, DatasetSource):
         return
     declared = {path.stem for path in (TRANSFORMS / "datasets").glob("*.yaml")}
     staged = {path.name for path in (TRANSFORMS / "models" / "staging").iterdir() if path.is_dir()}

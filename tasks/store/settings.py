@@ -15,10 +15,11 @@ from tasks.errors import MatineeError
 THREADS = "MATINEE_THREADS"
 MEMORY = "MATINEE_MEMORY_LIMIT"
 DISK = "MATINEE_TEMP_LIMIT"
+STATEMENT = "MATINEE_STATEMENT_TIMEOUT"
 
 NAMES = frozenset(
     {
-        *(THREADS, MEMORY, DISK),
+        *(THREADS, MEMORY, DISK, STATEMENT),
         *("MATINEE_HOME", "MATINEE_PIPELINES", "MATINEE_LOG", "MATINEE_ALERTS", "MATINEE_URL", "MATINEE_DATABASE"),
         *("MATINEE_WAREHOUSE", "MATINEE_WAREHOUSE_FILE"),
         # The stack and the compose file set these for what they start.
@@ -38,6 +39,7 @@ NAMES = frozenset(
 """Every variable that something reads, but for a source's folder, `MATINEE_DATA_<SOURCE>`."""
 
 _MOST_THREADS = 1024
+_MOST_SECONDS = 86_400
 _LEAST_MEMORY = 128 * 2**20
 """Below it, DuckDB fails in the middle of a statement for want of a single buffer."""
 _UNITS = {
@@ -91,6 +93,18 @@ def disk_limit() -> int:
         MatineeError: it is no size with a unit.
     """
     return _size(DISK, "32GB", 0)
+
+
+def statement_seconds() -> int:
+    """How long a statement may take in a source's database: `MATINEE_STATEMENT_TIMEOUT`, 600 seconds if absent.
+
+    Raises:
+        MatineeError: it is no whole number of seconds from 1 to 86400.
+    """
+    text = os.environ.get(STATEMENT) or "600"
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= _MOST_SECONDS:
+        raise MatineeError(f"{STATEMENT}: found {text!r}, expected a whole number of seconds from 1 to {_MOST_SECONDS}")
+    return int(text)
 
 
 def _size(name: str, default: str, least: int) -> int:

@@ -1,0 +1,49 @@
+"""Databases to read from: a PostgreSQL server for all tests of a session, and SQLite files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tasks.operations.local_airflow.postgres import Server, create, programs, running
+from tasks.operations.local_airflow.sockets import private_folder
+
+VARIABLE = "SHOP_DATABASE"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("database")
+    server = Server(programs(), home / "postgres", private_folder(home / "sockets", home))
+    create(server)
+    with running(server, dict(os.environ)):
+        yield server
+
+
+@pytest.fixture
+def postgresql(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engine]:
+    """An empty schema `shop` in a database whose time zone is not UTC, and the variable with its URL."""
+    engine = sa.create_engine(server.url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("alter database airflow set timezone = 'Asia/Tokyo'")
+        connection.exec_driver_sql("alter database airflow set datestyle = 'SQL, DMY'")
+        connection.exec_driver_sql("drop schema if exists shop cascade")
+        connection.exec_driver_sql("create schema shop")
+    monkeypatch.setenv(VARIABLE, server.url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engine]:
+    """An empty SQLite database, and the variable with its URL."""
+    path = tmp_path / "shop.db"
+    path.touch()
+    engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.NullPool)
+    monkeypatch.setenv(VARIABLE, f"sqlite:///{path}")
+    yield engine
+    engine.dispose()

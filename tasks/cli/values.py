@@ -118,12 +118,16 @@ def _user_id(value: object) -> str:
 
 
 def folder_to_read(*names: str, meaning: str) -> Any:
-    """Declare an option for a folder that exists."""
+    """Declare an option for a folder that exists, or the URL of one."""
     return typer.Option(*names, parser=_folder_to_read, metavar="FOLDER", help=meaning)
 
 
 def _folder_to_read(value: object) -> Path:
+    from tasks.sources.folders import url_of
+
     path = Path(str(value))
+    if url_of(str(value)):
+        return path  # whether there is such a bucket is known once it is asked
     # An empty text would be the folder one is in.
     if not str(value) or not path.is_dir():
         found = "a file" if path.is_file() else "no such folder"

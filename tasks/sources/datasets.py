@@ -102,6 +102,9 @@ class Table(_Part):
             raise ValueError("expected exactly one of: `file`, `from`")
         if self.from_ is None and self.updated is not None:
             raise ValueError("updated: is for tables of a database, which have `from`")
+        if self.updated is not None and not self.key:
+            # Of rows that are told apart by nothing else, two could take each other's place unnoticed.
+            raise ValueError("updated: expected a `key`, which tells the rows apart")
         if self.from_ is not None and self.dialect.model_fields_set:
             raise ValueError("dialect: is for files; a database's values have types")
         return self

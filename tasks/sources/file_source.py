@@ -6,23 +6,24 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import SourceError
 from tasks.sources.datasets import Dataset, Table, schema_of
+from tasks.sources.folders import Folder
+from tasks.sources.layout import Layout
 from tasks.sources.readers import read_file
-from tasks.sources.rejects import LINE_NUMBER, REJECTS, Reject, read_with_rejects
+from tasks.sources.rejects import LINE_NUMBER, REJECTS, Judge, Reject, read_with_rejects
 from tasks.sources.row_days import Split, dayless, split_days
 from tasks.sources.sent_before import RecentKeys, with_sent_before
 from tasks.sources.typed_values import reader_digest
-from tasks.store.files import digest, sha256_file
+from tasks.store.files import digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 READING = (
-    "file_source", "readers", "layout", "rejects", "csv_files", "csv_lines", "json_lines", "parquet_files",
+    "file_source", "folders", "readers", "layout", "rejects", "csv_files", "csv_lines", "json_lines", "parquet_files",
     "row_days", "typed_values", "sent_before",
 )  # fmt: skip
 """Modules that decide what is read: a landed day is a function of them."""
@@ -32,14 +33,14 @@ DAY = timedelta(days=1)
 class FileSource:
     """Lands the files of a folder, a day at a time."""
 
-    def __init__(self, dataset: Dataset, folder: Path) -> None:
+    def __init__(self, dataset: Dataset, folder: Folder) -> None:
         """Take a declaration and the folder it describes; the folder is opened only when a file is needed."""
         self.dataset = dataset
         self.folder = folder
         self.name = dataset.name
         self.tables = (*dataset.tables, REJECTS)
         self.entities = frozenset(name for name, table in dataset.tables.items() if table.static or table.changes)
-        self._sha256: dict[Path, str] = {}
+        self._sha256: dict[str, str] = {}
         self._split: dict[str, Split] = {}
         self._keys = {name: RecentKeys(table.key, table.looks_back) for name, table in dataset.tables.items()}
 
@@ -82,33 +83,28 @@ class FileSource:
         return reader_digest(READING)
 
     def _files_digest(self, table: Table, day: date) -> str | None:
-        paths = self._files(table, day)
-        if paths is None:
+        files = self._files(table, day)
+        if files is None:
             return None
-        for path in paths:
-            if path not in self._sha256:
+        for name in files:
+            if name not in self._sha256:
                 # A file for all days is asked for once a day; it cannot change while one source object lives.
-                self._sha256[path] = sha256_file(path)
+                self._sha256[name] = self.folder.sha256(name)
         if "*" not in table.file:
-            return self._sha256[paths[0]]
-        return digest([[str(path.relative_to(self.folder)), self._sha256[path]] for path in paths])
+            return self._sha256[files[0]]
+        return digest([[name, self._sha256[name]] for name in files])
 
-    def _files(self, table: Table, day: date) -> list[Path] | None:
+    def _files(self, table: Table, day: date) -> list[str] | None:
         """Locate the files a table's day is in, in the order of their names; None for a closed day."""
-        if not self.folder.is_dir():
+        if not self.folder.exists():
             raise SourceError(
-                f"{self.folder}: no such folder; expected the files of {self.name} "
+                f"{self.folder.place('')}: no such folder; expected the files of {self.name} "
                 f"({', '.join(one.file for one in self.dataset.tables.values())}); give the folder with --data "
                 f"or MATINEE_DATA_{self.name.upper()}"
             )
-        paths = self._found(table, day)
-        for path in paths:
-            # A link could let a file from anywhere be landed, and its content quoted in reports.
-            if not path.resolve().is_relative_to(self.folder.resolve()):
-                raise SourceError(f"{path}: a link that leads out of the folder of {self.name}; copy the file into it")
-        if paths:
-            return paths
-        path = self.folder / _name(table, day)
+        if found := self._found(table, day):
+            return found
+        path = self.folder.place(_name(table, day))
         if not table.daily:
             raise SourceError(f"{path}: no such file; expected it in the folder of {self.name}")
         if self.dataset.closed.on(day):
@@ -118,10 +114,8 @@ class FileSource:
             f"is none, add the day to `closed` in transforms/datasets/{self.name}.yaml"
         )
 
-    def _found(self, table: Table, day: date) -> list[Path]:
-        name = _name(table, day)
-        found = self.folder.glob(name) if "*" in name else [self.folder / name]
-        return sorted(path for path in found if path.is_file())
+    def _found(self, table: Table, day: date) -> list[str]:
+        return self.folder.find(_name(table, day))
 
     def read(self, day: date, tables: Iterable[str]) -> dict[str, pa.Table]:
         """Read the rows of a day as one Arrow table each, in the order of the file.
@@ -164,14 +158,22 @@ class FileSource:
         table, layout = self.dataset.tables[name], self.dataset.layout(name)
         judge = partial(dayless, self.dataset, table) if table.day else None
         parts, rejects, before = [schema_of(table).empty_table()], list[Reject](), 0
-        for path in self._files(table, day) or []:
-            rows, refused = read_file(path, layout, self._connection, judge)
+        for file in self._files(table, day) or []:
+            rows, refused = self._read_file(file, layout, judge)
             rows, refused = rows.cast(schema_of(table)), sorted(refused, key=lambda reject: reject.line)
             if "*" in table.file:
-                rows, refused, before = _counted_on(rows, refused, before, path.relative_to(self.folder))
+                rows, refused, before = _counted_on(rows, refused, before, file)
             parts.append(rows)
             rejects += refused
         return pa.concat_tables(parts), rejects
+
+    def _read_file(self, file: str, layout: Layout, judge: Judge | None) -> tuple[pa.Table, list[Reject]]:
+        path = self.folder.fetch(file)
+        try:
+            return read_file(path, layout, self._connection, judge)
+        except SourceError as error:
+            # People know the object that they put there, not the copy that was fetched.
+            raise SourceError(str(error).replace(str(path), self.folder.place(file))) from None
 
     @cached_property
     def _connection(self) -> Any:
@@ -184,7 +186,7 @@ def _name(table: Table, day: date) -> str:
     return table.file.replace("{ds}", day.isoformat())
 
 
-def _counted_on(rows: pa.Table, rejects: list[Reject], before: int, place: Path) -> tuple[pa.Table, list[Reject], int]:
+def _counted_on(rows: pa.Table, rejects: list[Reject], before: int, place: str) -> tuple[pa.Table, list[Reject], int]:
     """Count the lines of a file on from those of the files before it: a line's number is one of its day."""
     import pyarrow.compute as pc
 

@@ -35,6 +35,7 @@ def _open_simulated(declared: Simulated, home: Home, data: Path | None) -> Sourc
 def _open_files(declared: FilesSource, home: Home, data: Path | None) -> Source:
     from tasks.sources.datasets import load_dataset
     from tasks.sources.file_source import FileSource
+    from tasks.sources.folders import open_folder
 
     name = declared.dataset
     dataset = load_dataset(name)
@@ -43,8 +44,8 @@ def _open_files(declared: FilesSource, home: Home, data: Path | None) -> Source:
             f"transforms/datasets/{name}.yaml declares tables of a database; expected files for `type: files`; for "
             f"the database, write `source: {{type: sql, dataset: {name}, url_env: …}}`"
         )
-    folder = data or os.environ.get(f"MATINEE_DATA_{name.upper()}") or home.root / "data" / name
-    return FileSource(dataset, Path(folder))
+    location = data or os.environ.get(f"MATINEE_DATA_{name.upper()}") or home.root / "data" / name
+    return FileSource(dataset, open_folder(location, home))
 
 
 def _open_sql(declared: SqlSource, home: Home, data: Path | None) -> Source:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.errors import StackError, WrongArgument
+from tasks.sources.folders import url_of
 
 if TYPE_CHECKING:
     from tasks.spec.spec import Spec
@@ -28,7 +29,7 @@ def refuse_unread_folder(spec: Spec, data: Path | None) -> None:
 def data_environment(spec: Spec, data: Path | None) -> dict[str, str]:
     """Name the variable by which Airflow's task `land` finds the folder; none without a folder."""
     refuse_unread_folder(spec, data)
-    return {} if data is None else {f"MATINEE_DATA_{spec.source_name.upper()}": str(data.resolve())}
+    return {} if data is None else {f"MATINEE_DATA_{spec.source_name.upper()}": url_of(data) or str(data.resolve())}
 
 
 def require_same_data(spec: Spec, home: Path, data: Path | None) -> None:
@@ -46,7 +47,7 @@ def require_same_data(spec: Spec, home: Path, data: Path | None) -> None:
     ((variable, wanted),) = data_environment(spec, data).items()
     # Components get what the supervisor got as it started; nothing reaches them later.
     reads = supervisor.environ().get(variable) or str(home.resolve() / "data" / spec.source_name)
-    if os.path.realpath(reads) != wanted:
+    if reads != wanted and os.path.realpath(reads) != wanted:
         raise StackError(
             f"Airflow is running already and reads {spec.source_name} from {reads}; it learns of a folder only as it "
             f"starts. Next: `make down`, then `make up PIPELINE={spec.name} DATA={data}` to leave it running, or the "

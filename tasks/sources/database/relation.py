@@ -63,7 +63,7 @@ class Relation:
         texts = [self._text(column) for column in self._key]
         return self._of(sa.select(*(text.label(f"c{place}") for place, text in enumerate(texts))), day)
 
-    def fingerprint(self, day: date | None) -> sa.Select[Any]:
+    def fingerprint(self, day: date | None) -> sa.Select[*tuple[Any, ...]]:
         """Select a digest of the rows of a day, or of all, that no order of the rows changes."""
         # `updated` says for all other columns whether they changed.
         columns = self.columns if self.declared.updated is None else (*self._key, self.table.c[self.declared.updated])

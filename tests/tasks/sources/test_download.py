@@ -18,6 +18,7 @@ from tasks.errors import SourceError
 from tasks.sources.datasets import Dataset, load_dataset
 from tasks.sources.download import ATTEMPTS, download, fetch, fetch_dataset
 from tasks.sources.file_source import FileSource
+from tasks.sources.folders import LocalFolder
 from tasks.sources.land import land_range
 from tasks.store.files import Home
 
@@ -211,7 +212,7 @@ def test_the_workbook_becomes_a_csv_per_day_that_can_be_landed(server: Server, t
         header, "C536379,22745,,-1,2010-12-02 00:00:00,18.0,,UK",
     ]  # fmt: skip
     day = date(2010, 12, 1)
-    result = land_range(FileSource(dataset, folder), Home(tmp_path), day, day)
+    result = land_range(FileSource(dataset, LocalFolder(folder)), Home(tmp_path), day, day)
     assert result.rows == {"lines": 2, "_rejects": 0}
 
 

@@ -15,6 +15,7 @@ import pytest
 from tasks.errors import SourceError, SpecError
 from tasks.sources.datasets import Dataset, load_dataset
 from tasks.sources.file_source import FileSource
+from tasks.sources.folders import LocalFolder
 from tasks.sources.land import land_range, landed_for
 from tasks.sources.rejects import told_rejects
 from tasks.store.files import Home
@@ -62,13 +63,18 @@ def dataset(tmp_path: Path, text: str) -> Dataset:
     return load_dataset(name, tmp_path)
 
 
+def files(source: FileSource) -> Path:
+    assert isinstance(source.folder, LocalFolder)
+    return source.folder.path
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> FileSource:
     folder = tmp_path / "files"
     folder.mkdir()
     for ds in ("2020-01-01", "2020-01-02", "2020-01-04"):
         (folder / f"{ds}.csv").write_bytes(HEADER + b"1,a,\n2,b,\n")
-    return FileSource(dataset(tmp_path, SHOP), folder)
+    return FileSource(dataset(tmp_path, SHOP), LocalFolder(folder))
 
 
 def rows_by_day(source: Any, home: Home, table: str, start: date, end: date) -> dict[int, int]:
@@ -83,16 +89,16 @@ def test_closed_days_are_empty_days(shop: FileSource, tmp_path: Path) -> None:
 
 
 def test_a_closed_day_with_a_file_has_its_rows(shop: FileSource, tmp_path: Path) -> None:
-    (shop.folder / "2020-01-03.csv").write_bytes(HEADER + b"1,a,\n")
+    (files(shop) / "2020-01-03.csv").write_bytes(HEADER + b"1,a,\n")
     land_range(shop, Home(tmp_path), date(2020, 1, 3), date(2020, 1, 3))
     assert rows_by_day(shop, Home(tmp_path), "lines", date(2020, 1, 3), date(2020, 1, 3)) == {3: 1}
 
 
 def test_a_link_is_not_followed_out_of_the_folder(shop: FileSource, tmp_path: Path) -> None:
     """Within the folder it is: data sets that are stored once and named by day are laid out so."""
-    file = next(path for path in sorted(shop.folder.iterdir()) if path.is_file())
+    file = next(path for path in sorted(files(shop).iterdir()) if path.is_file())
     day = date.fromisoformat(file.stem)
-    outside, inside = tmp_path / "outside.csv", shop.folder / "kept"
+    outside, inside = tmp_path / "outside.csv", files(shop) / "kept"
     inside.mkdir()
     file.rename(inside / file.name)
     file.symlink_to(inside / file.name)
@@ -100,12 +106,12 @@ def test_a_link_is_not_followed_out_of_the_folder(shop: FileSource, tmp_path: Pa
     outside.write_bytes((inside / file.name).read_bytes())
     file.unlink()
     file.symlink_to(outside)
-    with pytest.raises(SourceError, match=r"a link that leads out of the folder of .*; copy the file into it"):
+    with pytest.raises(SourceError, match=r"a link that leads out of the folder of the data; copy the file into it"):
         shop.inputs("lines", day)
 
 
 def test_a_missing_day_is_an_error_and_nothing_is_landed(shop: FileSource, tmp_path: Path) -> None:
-    (shop.folder / "2020-01-02.csv").unlink()
+    (files(shop) / "2020-01-02.csv").unlink()
     with pytest.raises(SourceError, match=r"2020-01-02.csv: no file for Thursday 2020-01-02.*add the day to `closed`"):
         land_range(shop, Home(tmp_path), date(2020, 1, 1), date(2020, 1, 4))
     assert list(tmp_path.rglob("*.parquet")) == []
@@ -120,7 +126,7 @@ def test_days_outside_of_the_data_set_are_refused(shop: FileSource, start: str, 
 def test_a_corrected_file_is_landed_again_and_rejects_with_it(shop: FileSource, tmp_path: Path) -> None:
     home, start, end = Home(tmp_path), date(2020, 1, 1), date(2020, 1, 2)
     land_range(shop, home, start, end)
-    (shop.folder / "2020-01-01.csv").write_bytes(HEADER + b"1,a,\n2,b\n")
+    (files(shop) / "2020-01-01.csv").write_bytes(HEADER + b"1,a,\n2,b\n")
     result = land_range(FileSource(shop.dataset, shop.folder), home, start, end)
     assert {(part.table, part.ds.day, part.rows) for part in result.landed} == {("lines", 1, 1), ("_rejects", 1, 1)}
     lines, _, rejected, _ = landed_for(shop, home, start, end)
@@ -132,14 +138,14 @@ def test_a_corrected_file_is_landed_again_and_rejects_with_it(shop: FileSource, 
 
 def test_a_missing_folder_says_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"nowhere: no such folder; expected the files of shop \(\{ds\}.csv\)"):
-        FileSource(dataset(tmp_path, SHOP), tmp_path / "nowhere").inputs("lines", date(2020, 1, 1))
+        FileSource(dataset(tmp_path, SHOP), LocalFolder(tmp_path / "nowhere")).inputs("lines", date(2020, 1, 1))
 
 
 def test_what_is_landed_is_used_without_the_folder_it_came_from(shop: FileSource, tmp_path: Path) -> None:
     home, start, end = Home(tmp_path), date(2020, 1, 1), date(2020, 1, 2)
     land_range(shop, home, start, end)
 
-    assert landed_for(FileSource(shop.dataset, tmp_path / "gone"), home, start, end) == landed_for(
+    assert landed_for(FileSource(shop.dataset, LocalFolder(tmp_path / "gone")), home, start, end) == landed_for(
         shop, home, start, end
     )
 
@@ -147,7 +153,7 @@ def test_what_is_landed_is_used_without_the_folder_it_came_from(shop: FileSource
 def test_one_file_is_split_into_days_and_a_static_one_lands_on_the_first(tmp_path: Path) -> None:
     (tmp_path / "stars.csv").write_text("who,at\nb,86400\na,259199\nc,\nd,0\ne,172799\nf,172800\ng,x\n")
     (tmp_path / "films.csv").write_text("film\nHeat\n")
-    source, home = FileSource(dataset(tmp_path, LOG), tmp_path), Home(tmp_path)
+    source, home = FileSource(dataset(tmp_path, LOG), LocalFolder(tmp_path)), Home(tmp_path)
     assert source.entities == {"films"}
     start, end = date(1970, 1, 2), date(1970, 1, 4)
     land_range(source, home, start, end)
@@ -168,8 +174,8 @@ def test_lines_behind_the_last_day_land_when_the_data_set_is_declared_to_go_on(t
     (tmp_path / "films.csv").write_text("film\nHeat\n")
     home, start = Home(tmp_path), date(1970, 1, 2)
     shorter = dataset(tmp_path, LOG.replace("last_day: 1970-01-05", "last_day: 1970-01-04"))
-    land_range(FileSource(shorter, tmp_path), home, start, start)
-    longer = FileSource(dataset(tmp_path, LOG), tmp_path)
+    land_range(FileSource(shorter, LocalFolder(tmp_path)), home, start, start)
+    longer = FileSource(dataset(tmp_path, LOG), LocalFolder(tmp_path))
     result = land_range(longer, home, start, date(1970, 1, 5))
     assert {(part.table, part.ds.day, part.rows) for part in result.landed if part.ds == start} == {("_rejects", 2, 0)}
     assert rows_by_day(longer, home, "stars", start, date(1970, 1, 5)) == {2: 1, 3: 0, 4: 0, 5: 1}
@@ -225,7 +231,7 @@ def real(folder: str) -> Path:
 
 def test_online_retail_lands_line_for_line(tmp_path: Path) -> None:
     folder = real("online_retail")
-    source, home = FileSource(load_dataset("online_retail"), folder), Home(tmp_path)
+    source, home = FileSource(load_dataset("online_retail"), LocalFolder(folder)), Home(tmp_path)
     start, end = date(2010, 12, 1), date(2011, 10, 31)
     land_range(source, home, start, end)
     parts = landed_for(source, home, start, end)
@@ -244,7 +250,7 @@ def test_online_retail_lands_line_for_line(tmp_path: Path) -> None:
 
 
 def test_movielens_ratings_are_split_into_days(tmp_path: Path) -> None:
-    source, home = FileSource(load_dataset("ml_latest_small"), real("ml-latest-small")), Home(tmp_path)
+    source, home = FileSource(load_dataset("ml_latest_small"), LocalFolder(real("ml-latest-small"))), Home(tmp_path)
     start, end = date(2017, 1, 1), date(2017, 1, 31)
     land_range(source, home, start, end)
     parts = landed_for(source, home, start, end)
@@ -252,7 +258,7 @@ def test_movielens_ratings_are_split_into_days(tmp_path: Path) -> None:
     for part in (p for p in parts if p.table == "ratings"):
         times = duckdb.sql(f"select timestamp from '{part.path}'").fetchall()
         assert {date(1970, 1, 1) + timedelta(seconds=second) for (second,) in times} <= {part.ds}
-    raw = (source.folder / "ratings.csv").read_text().splitlines()[1:]
+    raw = (files(source) / "ratings.csv").read_text().splitlines()[1:]
     assert sum(p.rows for p in parts if p.table == "ratings") == sum(
         start <= date(1970, 1, 1) + timedelta(seconds=int(line.rsplit(",", 1)[1])) <= end for line in raw
     )
@@ -286,7 +292,7 @@ def events(tmp_path: Path) -> FileSource:
     ):  # fmt: skip
         (folder / f"2020-01-0{day}").mkdir(parents=True, exist_ok=True)
         (folder / f"2020-01-0{day}" / f"{name}.csv").write_text(f"id,value\n{lines}")
-    return FileSource(dataset(tmp_path, EVENTS), folder)
+    return FileSource(dataset(tmp_path, EVENTS), LocalFolder(folder))
 
 
 def test_the_files_of_a_day_are_read_in_the_order_of_their_names(events: FileSource) -> None:
@@ -333,8 +339,8 @@ def test_a_row_tells_the_last_day_that_sent_its_key(events: FileSource) -> None:
 def test_days_land_the_same_in_any_order_and_again_when_a_day_before_them_changes(
     events: FileSource, tmp_path: Path
 ) -> None:
-    (events.folder / "2020-01-04").mkdir()
-    (events.folder / "2020-01-04" / "a.csv").write_text("id,value\n")
+    (files(events) / "2020-01-04").mkdir()
+    (files(events) / "2020-01-04" / "a.csv").write_text("id,value\n")
     days = [date(2020, 1, day) for day in range(1, 6)]
     for name, order in (("a", days), ("b", days[::-1])):
         for day in order:
@@ -345,7 +351,7 @@ def test_days_land_the_same_in_any_order_and_again_when_a_day_before_them_change
     ]
     assert landed[0] == landed[1]
     # The day that sent 1 first now does not: two days later it is new.
-    (events.folder / "2020-01-01" / "a.csv").write_text("id,value\n2,2\n")
+    (files(events) / "2020-01-01" / "a.csv").write_text("id,value\n2,2\n")
     land_range(FileSource(events.dataset, events.folder), Home(tmp_path / "a"), days[0], days[-1])
     now = {(part.table, part.ds, part.sha256) for part in landed_for(events, Home(tmp_path / "a"), days[0], days[-1])}
     assert {ds.day for _, ds, _ in now - set(landed[0])} == {1, 3}
@@ -361,6 +367,27 @@ def test_days_land_the_same_in_any_order_and_again_when_a_day_before_them_change
         ("unique_within: 2d", "unique_within: 200d", "unique_within"),
         ("unique_within: 2d", "dialect: {decimal: ',', thousands: ','}", "decimal and thousands are both ','"),
         ("unique_within: 2d", "dialect: {encoding: utf8mb4}", "encoding"),
+        ('file: "{ds}/*.csv"', "from: events", "expected exactly one of: a file name with {ds}, `day`, `static: true`"),
+        ('file: "{ds}/*.csv"', 'file: "{ds}.csv"\n    from: events', "expected exactly one of: `file`, `from`"),
+        ('    file: "{ds}/*.csv"\n', "", "expected exactly one of: `file`, `from`"),
+        ('file: "{ds}/*.csv"', "from: a.b.c", "events.from: "),
+        ('file: "{ds}/*.csv"', "form: events", "did you mean from"),
+        ("unique_within: 2d", "updated: at", "updated: is for tables of a database"),
+        (
+            'file: "{ds}/*.csv"\n    key: [id]\n    unique_within: 2d',
+            "from: events\n    static: true\n    updated: at",
+            "updated: expected a `key`",
+        ),
+        (
+            'file: "{ds}/*.csv"',
+            "from: events\n    static: true\n    dialect: {quote: null}",
+            "dialect: is for files; a database's values have types",
+        ),
+        (
+            "  events:\n",
+            "  users: {from: users, static: true, columns: [{name: id, type: VARCHAR}]}\n  events:\n",
+            "some have `file` and some have `from`",
+        ),
         ("unique_within: 2d", "dialect: {timestamps: ['%Q']}", r"timestamps.0: found '%Q', expected the form"),
         ("unique_within: 2d", "dialect: {delimiter: é}", "delimiter: found 'é', expected the form"),
         ("{name: id,", '{header: "a\\nb", name: id,', "header"),

@@ -10,7 +10,7 @@ import pytest
 from tasks.errors import MatineeError
 from tasks.spec.project import PROJECT
 from tasks.store.database import memory
-from tasks.store.settings import NAMES, disk_limit, memory_limit, threads, unknown
+from tasks.store.settings import NAMES, disk_limit, memory_limit, statement_seconds, threads, unknown
 
 
 @pytest.mark.parametrize("text", ["two", "0", "-1", "1.5", "1_0", "٢", "99999", " 2"])
@@ -18,6 +18,13 @@ def test_threads_that_are_no_number_are_named(text: str, monkeypatch: pytest.Mon
     monkeypatch.setenv("MATINEE_THREADS", text)
     with pytest.raises(MatineeError, match=f"^MATINEE_THREADS: found {re.escape(repr(text))}, expected a whole number"):
         threads()
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-1", "1.5", "86401", "10m", "999999"])
+def test_a_time_out_that_is_no_number_is_named(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATINEE_STATEMENT_TIMEOUT", text)
+    with pytest.raises(MatineeError, match=f"^MATINEE_STATEMENT_TIMEOUT: found {re.escape(repr(text))}, expected a"):
+        statement_seconds()
 
 
 @pytest.mark.parametrize("text", ["lots", "10KB", "0GB", "4", "GB", "4 apples", "-4GB", "4XB", "1e3GB", "80%"])

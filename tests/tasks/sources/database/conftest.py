@@ -20,7 +20,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("database")
     server = Server(programs(), home / "postgres", private_folder(home / "sockets", home))
     create(server)
+    with (server.data / "postgresql.conf").open("a") as stream:
+        # Nothing here has to outlive a crash, and flushing is most of the time of a small test.
+        stream.write("fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n")
     with running(server, dict(os.environ)):
+        engine = sa.create_engine(server.url, poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("alter database airflow set timezone = 'Asia/Tokyo'")
+            connection.exec_driver_sql("alter database airflow set datestyle = 'SQL, DMY'")
         yield server
 
 
@@ -29,8 +36,6 @@ def postgresql(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.E
     """An empty schema `shop` in a database whose time zone is not UTC, and the variable with its URL."""
     engine = sa.create_engine(server.url, poolclass=sa.NullPool)
     with engine.begin() as connection:
-        connection.exec_driver_sql("alter database airflow set timezone = 'Asia/Tokyo'")
-        connection.exec_driver_sql("alter database airflow set datestyle = 'SQL, DMY'")
         connection.exec_driver_sql("drop schema if exists shop cascade")
         connection.exec_driver_sql("create schema shop")
     monkeypatch.setenv(VARIABLE, server.url)

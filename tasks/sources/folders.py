@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -193,7 +194,9 @@ def url_of(location: Path | str) -> str | None:
 
 
 def _version(info: dict[str, Any]) -> list[str]:
-    return [str(info.get(key, "")) for key in (*_VERSION, "size")]
+    # A listing may have times as seconds where the object's own answer has them as times.
+    values = (info.get(key, "") for key in (*_VERSION, "size"))
+    return [str(value.timestamp() if isinstance(value, datetime) else value) for value in values]
 
 
 def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:

@@ -148,8 +148,8 @@ def relation_of(connection: sa.Connection, declared: Table, layout: Layout) -> R
     names = [*layout.header, *([declared.updated] if declared.updated else [])]
     if missing := [name for name in names if name not in table.c]:
         raise SourceError(
-            f"{place}: has no column {missing[0]}{nearest(missing[0], list(table.c.keys()))}; correct the declaration "
-            "in transforms/datasets/"
+            f"{place}: has no column {missing[0]}, which transforms/datasets/ declares"
+            f"{nearest(missing[0], list(table.c.keys()))}"
         )
     columns = tuple(table.c[name] for name in layout.header)
     for column, kind in zip(columns, layout.types, strict=True):

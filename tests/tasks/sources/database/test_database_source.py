@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -165,12 +166,20 @@ def test_tables_are_of_one_moment_and_the_transaction_ends_with_the_source(order
     assert source.inputs("orders", DAY) == before
     assert len(ids(source, DAY)) == 3
     assert ids(source, date(2020, 1, 1), "customers") == ["a", "b"]
-    count = "select count(*) from pg_stat_activity where application_name = 'matinee'"
-    with orders.connect() as connection:
-        assert connection.exec_driver_sql(count).scalar_one() == 1
-        del source
-        gc.collect()
-        assert connection.exec_driver_sql(count).scalar_one() == 0
+    assert connections(orders) == 1
+    del source
+    gc.collect()
+    limit = time.monotonic() + 60
+    while connections(orders) and time.monotonic() < limit:
+        time.sleep(0.1)  # the server's process ends a little after its client has gone
+    assert connections(orders) == 0
+
+
+def connections(engine: sa.Engine) -> int:
+    # A connection of its own each time: within a transaction the view stays as it was at first.
+    with engine.connect() as connection:
+        count = "select count(*) from pg_stat_activity where application_name = 'matinee'"
+        return int(connection.exec_driver_sql(count).scalar_one())
 
 
 def test_nothing_can_be_written_and_no_statement_takes_for_ever(
@@ -196,7 +205,7 @@ def test_nothing_can_be_written_and_no_statement_takes_for_ever(
     ("old", "new", "message"),
     [
         ("shop.orders", "shop.oders", "^shop.oders: no such table or view in the database"),
-        ("name: price", "name: prise", "^shop.orders: has no column prise; did you mean price"),
+        ("name: price", "name: prise", "^shop.orders: has no column prise, which .*; did you mean 'price'"),
         (
             "{name: price, type: DOUBLE}",
             "{name: price, type: BOOLEAN}",
@@ -221,10 +230,10 @@ def test_a_table_that_is_not_as_declared_is_an_error(
         shop(tmp_path, text.replace(old, new)).read(DAY, ["orders"])
 
 
-def test_rows_without_a_time_are_told(orders: sa.Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_without_a_time_are_told(orders: sa.Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     execute(orders, "insert into shop.orders values ('9', null, 1, 1, 2)")
     assert len(ids(shop(tmp_path), DAY)) == 3
-    assert "shop.orders: 1 rows have no time by which they belong to a day" in capsys.readouterr().err
+    assert "shop.orders: 1 rows have no time by which they belong to a day" in caplog.text
 
 
 @pytest.mark.parametrize("unit", ["epoch_seconds", "epoch_milliseconds"])
@@ -250,7 +259,7 @@ def test_batches_join_and_lines_count_on(orders: sa.Engine, tmp_path: Path, monk
         orders,
         """insert into shop.orders select lpad(n::text, 3, '0'),
             timestamptz '2020-01-05 00:00:00+00' + n * interval '1 s',
-            n / 3.0::float8, case when n % 10 = 0 then 1.5 else n end, 1 from generate_series(0, 99) n""",
+            n / 3.0::float8, case when mod(n, 10) = 0 then 1.5 else n end, 1 from generate_series(0, 99) n""",
     )
     read = shop(tmp_path).read(date(2020, 1, 5), ["orders", "_rejects"])
     rows = read["orders"].to_pylist()
@@ -312,11 +321,11 @@ def test_sqlite_is_read_by_the_same_rules(lite: sa.Engine, tmp_path: Path) -> No
 
 
 def test_times_that_sqlite_cannot_tell_are_told(
-    lite: sa.Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    lite: sa.Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     execute(lite, "insert into orders values ('8', 1577923200, 1, 1), ('9', '02/01/2020', 1, 1), ('10', null, 1, 1)")
     shop(tmp_path, LITE).read(DAY, ["orders"])
-    assert "orders: 3 rows have no time" in capsys.readouterr().err
+    assert "orders: 3 rows have no time" in caplog.text
 
 
 def test_bytes_are_no_text(lite: sa.Engine, tmp_path: Path) -> None:

@@ -111,7 +111,8 @@ def _keys(root: type[BaseModel], location: Sequence[Any]) -> set[str]:
     for part in location:
         nested = [inner for model in models for inner in _models_of(model, part)]
         models = nested or models
-    return {name for model in models for name in model.model_fields}
+    # As it is written in a file: `from` is no name in Python.
+    return {field.alias or name for model in models for name, field in model.model_fields.items()}
 
 
 def _models_of(model: type[BaseModel], part: Any) -> list[type[BaseModel]]:

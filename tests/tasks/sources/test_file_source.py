@@ -371,7 +371,7 @@ def test_days_land_the_same_in_any_order_and_again_when_a_day_before_them_change
         ('file: "{ds}/*.csv"', 'file: "{ds}.csv"\n    from: events', "expected exactly one of: `file`, `from`"),
         ('    file: "{ds}/*.csv"\n', "", "expected exactly one of: `file`, `from`"),
         ('file: "{ds}/*.csv"', "from: a.b.c", "events.from: "),
-        ('file: "{ds}/*.csv"', "form: events", "did you mean from"),
+        ('file: "{ds}/*.csv"', "form: events", "did you mean 'from'"),
         ("unique_within: 2d", "updated: at", "updated: is for tables of a database"),
         (
             'file: "{ds}/*.csv"\n    key: [id]\n    unique_within: 2d',

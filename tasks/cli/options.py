@@ -24,7 +24,9 @@ errors = plain_console(stderr=True)
 Pipeline = Annotated[str, typer.Argument(help="Name in pipelines/, or path of a pipeline file.")]
 AsOf = Annotated[date, calendar_day("--as-of", meaning="UTC day; everything known by its end counts.")]
 Attempt = Annotated[str, folder_name(meaning="Folder of the run's files; steps of one run share it.")]
-Data = Annotated[Path | None, folder_to_read("--data", meaning="Folder of a `files` source, or a URL like s3://bucket/folder.")]
+Data = Annotated[
+    Path | None, folder_to_read("--data", meaning="Folder of a `files` source, or a URL like s3://bucket/folder.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 

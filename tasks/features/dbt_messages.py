@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from tasks.errors import SpecError
 from tasks.sources.datasets import load_dataset
 from tasks.spec.parts import FilesSource
-from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
 from tasks.spec.yaml_lines import nearest
 from tasks.store.records import Record
@@ -124,12 +123,9 @@ def _in_one_line(error: BaseException) -> str:
 
 
 def _of_source(spec: Spec, file: str, table: str) -> list[str]:
-    """Say where a landed table is declared to SQL, and with which lines."""
-    folder = TRANSFORMS / "models" / "staging" / spec.staging
-    # The file may have any name: dbt reads all of them.
-    names = [path.name for path in sorted(folder.glob("*.yml")) if "sources:" in path.read_text(encoding="utf-8")]
-    declared_in = f"transforms/models/staging/{spec.staging}/{names[0] if names else 'staging.yml'}"
+    """Say where a landed table is declared to SQL."""
     if not isinstance(spec.source, FilesSource):
+        declared_in = f"transforms/models/staging/{spec.staging}/staging.yml"
         return [f"  {declared_in} lists the tables that are landed, under `sources:`; expected {table!r} among them"]
     dataset = f"transforms/datasets/{spec.source.dataset}.yaml"
     try:
@@ -141,11 +137,4 @@ def _of_source(spec: Spec, file: str, table: str) -> list[str]:
             f"  {dataset} lands no table {table!r}: expected one of {', '.join(tables)}{nearest(table, tables) or '.'} "
             f"Correct the name in transforms/{file}, or declare the table there"
         ]
-    columns = [f"          - {{name: {part.name}, data_type: {part.type.lower()}}}" for part in tables[table].columns]
-    return [
-        f"  {table!r} is landed, but not declared to SQL. Add to {declared_in}, in `sources:`, `name: landing`:",
-        "    tables:",
-        f"      - name: {table}",
-        "        columns:",
-        *columns,
-    ]
+    return []

@@ -17,6 +17,7 @@ from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Warehouse
 from tasks.runs.narration import Count, counting, say, warn_each
 from tasks.runs.sql_lineage import PipelineSql
+from tasks.runs.staging_defaults import MADE
 from tasks.spec.attributes import RELATIONS
 from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
@@ -160,8 +161,13 @@ def edited_since(home: Home, spec: Spec, sql: PipelineSql) -> list[str]:
     except FileNotFoundError:
         return []  # somebody has begun to build, which replaces the folder
     now = {name: sql.content(name) for name in sql.files}
-    changed = {name for name in {*before, *now} if before.get(name) != now.get(name)}
+    changed = {_edited(spec, name) for name in {*before, *now} if before.get(name) != now.get(name)}
     return sorted(f"{TRANSFORMS.name}/{name}" for name in changed) if before else []
+
+
+def _edited(spec: Spec, name: str) -> str:
+    """Name the file that somebody edits: what is made from a dataset file changes with it."""
+    return f"datasets/{spec.source_name}.yaml" if Path(name).stem == MADE else name
 
 
 def _outcome(result: Any) -> ModelOutcome:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tasks.errors import FilesChanged
 from tasks.runs.provenance import code_digest
 from tasks.runs.sql_lineage import PipelineSql, sql_of
+from tasks.runs.staging_defaults import MADE
 from tasks.spec.attributes import declaration_texts
 from tasks.spec.feature_catalog import feature_catalog
 from tasks.spec.parts import FilesSource
@@ -34,7 +35,9 @@ class MadeBy(Record):
     @classmethod
     def now(cls, spec: Spec) -> MadeBy:
         """What a step of a pipeline would be made by at this moment."""
-        files = {**sql_of(spec).digests, **_dataset_file(spec)}
+        # What is made from the dataset file is no file that somebody edits: its own digest stands for it.
+        sql = {path: digest for path, digest in sql_of(spec).digests.items() if Path(path).stem != MADE}
+        files = {**sql, **_dataset_file(spec)}
         return cls(pipeline=digest(spec.canonical()), code=code_digest(), files=files)
 
     @property

@@ -1,7 +1,7 @@
 """Tables of a database as a source: the rows of a day, read in batches by the rules of files.
 
 What makes a partition is asked of the database as a digest of the day's rows: PostgreSQL makes it itself, SQLite's rows
-are read for it (docs/adr/0034-a-database-is-read-as-of-one-moment.md).
+are read for it (docs/adr/0035-a-database-is-read-as-of-one-moment.md).
 """
 
 from __future__ import annotations

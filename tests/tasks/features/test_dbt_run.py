@@ -50,5 +50,5 @@ def test_what_was_skipped_because_of_a_failure_is_a_count(tmp_path: Path, monkey
         run_dbt(spec_of(), Home(tmp_path), sql_of(spec_of()), tmp_path / "log")
     assert str(caught.value).splitlines()[1:] == [
         '  stg_users: error: Referenced column "plan" not found',
-        "  2 more skipped because of that",
+        "  2 models and tests that depend on it did not run",
     ]

@@ -61,9 +61,10 @@
 {#- Sums over windows of larger values would leave the range of the 32-bit floats that features are. -#}
 {% macro largest_value() %}1e15{% endmacro %}
 
-{#- The landed row as JSON, of rejected rows only; `columns`, or all that the source declares of a table. -#}
-{% macro rejected_row(columns) -%}
-    case when rule is not null then {{ row_as_json(landed_columns(columns) if columns is string else columns) }} end
+{#- The landed row as JSON, of rejected rows only; `columns`, or all that the source declares of a table, and `more`. -#}
+{% macro rejected_row(columns, more=[]) -%}
+    {%- set columns = landed_columns(columns) if columns is string else columns -%}
+    case when rule is not null then {{ row_as_json(columns + more) }} end
 {%- endmacro %}
 
 {#- The columns that the dataset file declares of a table, quoted, in their order; `dataset_columns` is made from it. -#}

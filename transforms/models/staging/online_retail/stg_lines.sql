@@ -45,5 +45,5 @@ select
 
     ---------- verdict
     rule,
-    {{ rejected_row(landed_columns('lines') + ['line_number']) }} as "row"
+    {{ rejected_row('lines', more=['line_number']) }} as "row"
 from ruled

@@ -307,7 +307,7 @@ def test_a_header_may_be_empty(tmp_path: Path) -> None:
     """As of the index that pandas writes."""
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "2020-01-01.csv").write_bytes(b",Name,At\n1,a,\n")
-    source = FileSource(dataset(tmp_path, SHOP.replace("header: Id", "header: ''")), tmp_path / "files")
+    source = FileSource(dataset(tmp_path, SHOP.replace("header: Id", "header: ''")), LocalFolder(tmp_path / "files"))
     assert source.read(date(2020, 1, 1), ["lines"])["lines"]["id"].to_pylist() == [1]
 
 

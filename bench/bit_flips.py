@@ -128,7 +128,7 @@ def attempt(state: State, expected: Expected, folder: Path, one: Flip) -> Outcom
 
 def _names(path: Path, text: str) -> bool:
     """Whether a text names a file, by its path or within one of the folders around it, which it names first."""
-    around = next((folder for folder in path.parents if text.startswith(f"{folder} ")), None)
+    around = next((folder for folder in path.parents if text.startswith((f"{folder} ", f"{folder}: "))), None)
     return str(path) in text or (around is not None and str(path.relative_to(around)) in text)
 
 

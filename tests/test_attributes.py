@@ -287,13 +287,13 @@ def test_hours_of_one_shift_are_one_text(asked: Tiny) -> None:
 def test_slices_by_items_are_of_the_relevant_items_of_a_value(banded: Tiny) -> None:
     """Every slice by genres counted again from the files: nDCG by hand, with what has the genre alone as relevant."""
     from tasks.evaluation.evaluate import model_scores
-    from tasks.evaluation.final_lists import final_scores
+    from tasks.evaluation.final_lists import FinalLists
 
     run, _ = published(banded)
     figures = {r.slice: r for r in select(loaded(banded).descriptor.evaluation.records, metric="ndcg@10", of="model")}
     folder = run.step_dir("sample")
     table = pq.read_table(folder / "test.parquet")
-    scores = final_scores(run, table, model_scores(run, table), run.spec.rerank).tolist()
+    scores = FinalLists(run, table).rank(model_scores(run, table), run.spec.rerank).final.tolist()
     keys = zip(table["group_id"].to_pylist(), table["item_id"].to_pylist(), scores, strict=True)
     ranked: dict[str, list[str]] = {}
     for group, item, _ in sorted(keys, key=lambda key: (key[0], -key[2], key[1])):

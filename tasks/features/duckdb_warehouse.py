@@ -165,8 +165,8 @@ class DuckDBWarehouse(Warehouse):
         try:
             with self._damage_named(), self.connect(read_only=False) as connection:
                 plan = plan_build(need, control_tables.prepare(connection, code.digest), code)
-                # With nothing to build, dbt is not called, so nobody would read the control tables.
-                if not plan.empty:
+                # With nothing to build, dbt is called for an empty landing only, whose tables are new.
+                if is_new or not plan.empty:
                     control_tables.write_control_tables(connection, plan)
         except Exception:
             # On a full disk, say: an empty file would look like tables that were built once.

@@ -14,6 +14,7 @@ from tasks.store.files import Home
 from tests.copied_transforms import copied_transforms, edit
 from tests.tasks.handmade import spec_of
 from tests.tasks.without_dbt import SHOP
+from tests.tiny_pipelines import in_process
 
 
 def test_the_canonical_tables_are_built_elsewhere_and_nothing_is_left(
@@ -33,8 +34,8 @@ def test_the_canonical_tables_are_built_elsewhere_and_nothing_is_left(
     assert list(tmp_path.iterdir()) == []
 
 
+@in_process
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_column_that_staging_lacks_is_named_without_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy, spec = copied_transforms(tmp_path, monkeypatch), spec_of(**SHOP)
     check_staging(spec, Home(tmp_path / "home"))

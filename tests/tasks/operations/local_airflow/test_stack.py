@@ -228,6 +228,13 @@ def test_idle_workers_of_a_killed_scheduler_are_ended(tmp_path: Path) -> None:
             scheduler.stdout.close()
 
 
+def _is_keeper(process: psutil.Process) -> bool:
+    try:
+        return "keeper" in " ".join(process.cmdline())
+    except psutil.Error:  # it has just ended
+        return False
+
+
 def _until(condition: object, timeout: float = 10) -> None:
     limit = time.monotonic() + timeout
     while not condition():  # type: ignore[operator]
@@ -269,9 +276,9 @@ def test_up_and_down_leave_no_process(tmp_path: Path) -> None:
         assert back is not None
         assert not any(_alive(pid) for pid in pids), "the old components would fight with the new ones"
         # Its keeper is killed, too: the supervisor starts another one.
-        keeper = next(child for child in back.children() if "keeper" in " ".join(child.cmdline()))
+        keeper = next(child for child in back.children() if _is_keeper(child))
         keeper.kill()
-        _until(lambda: any("keeper" in " ".join(p.cmdline()) and p != keeper for p in back.children()), 30)
+        _until(lambda: any(_is_keeper(child) and child != keeper for child in back.children()), 30)
         assert stack.down(tmp_path)
     finally:
         stack.down(tmp_path)

@@ -1,5 +1,4 @@
 {#- What the staging models of all sources share: how a landed row is read, told from its copies, and ruled on. -#}
-
 {#- CTEs up to `ruled`: the landed rows of a table with the first rule that each breaks, null if none. The call's body
     is a `case` over the landed columns that names the rule a row breaks by itself; rows that pass it are held against
     the others: those that an earlier day has sent (of a table with a `key`), exact copies within their day, and (with

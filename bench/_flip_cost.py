@@ -57,7 +57,7 @@ CHECKS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("tasks.store.files", "checked_bytes", _read),
     ("tasks.checks.verdicts", "checked_bytes", _read),
     ("tasks.store.files", "unsealed", _opened),
-    ("tasks.store.registry", "unsealed", _opened),
+    ("tasks.store.timeline", "unsealed", _opened),
     ("engine.descriptor", "unsealed", _opened),
     ("engine.descriptor", "check_artifacts", _nothing),
     ("engine.ranking", "check_artifacts", _nothing),

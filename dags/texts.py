@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dags.timetable import BY_HAND
 from tasks.runs.steps import STEPS
 from tasks.spec.parts import BeatsGate, NotWorseGate
 from tasks.spec.spec import Spec
@@ -22,7 +23,7 @@ def page(spec: Spec) -> str:
             "|---|---|",
             f"| **Owner** | {spec.owner} |",
             *(f"| **Link** | [{name}]({address}) |" for name, address in spec.links.items()),
-            f"| **Schedule** | {f'`{spec.schedule}`' if spec.schedule else 'none (by hand only)'} |",
+            f"| **Schedule** | {f'`{spec.schedule}`' if spec.schedule else BY_HAND} |",
             f"| **Source** | {spec.source_name} |",
             f"| **Label** | {spec.label.horizon} days ahead, rows up to {spec.label.lateness} days late |",
             *(f"| grade {rule.grade} | `{_cell(rule.condition)}` |" for rule in spec.label.grades),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.checks.profile_columns import shown
+from tasks.errors import visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -37,12 +38,19 @@ def _environment() -> Environment:
         loader=FileSystemLoader(TEMPLATES),
         # Not by name: jinja's own rule escapes *.html, and these end in .j2.
         autoescape=True,
+        # As on a terminal: a title's escape character or reordering mark is seen, and neither acts nor hides.
+        finalize=_finalize,
         undefined=StrictUndefined,  # a typo in a template must fail a test, not leave a hole in a page
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"shown": shown, "figure": figure, "percent": percent, "size": size, "short": short}
     return environment
+
+
+def _finalize(value: object) -> object:
+    # A template's own text and what it marked as safe are no data.
+    return visible(value) if type(value) is str else value
 
 
 def link(target: Path, here: Path) -> str:

@@ -280,6 +280,13 @@ def test_no_text_in_any_field_can_add_an_element(text: str) -> None:
     assert skeleton(page_with(text)) == PLAIN
 
 
+def test_what_acts_on_a_terminal_or_reorders_a_line_is_shown_as_its_escape() -> None:
+    page = page_with("red \x1b[31m \u202edecnavda")
+
+    assert not {*page} & {"\x1b", "\u202e"}
+    assert r"red \x1b[31m \u202edecnavda" in page
+
+
 @pytest.mark.parametrize("count", range(len(STEPS)))
 def test_a_run_that_stopped_anywhere_has_a_report_that_says_where(run: FakeRun, count: int) -> None:
     finished(run, steps=STEPS[:count])

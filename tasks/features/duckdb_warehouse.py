@@ -5,6 +5,8 @@ Airflow's pool `warehouse` keeps its tasks off the file; the lock does the same 
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 # What DuckDB says when a block that it reads has not the checksum that it was written with.
 CORRUPT = "Corrupt database file"
+DAMAGED = "if no other program has it open, it is damaged: delete it, it is only a cache"
 
 
 class DuckDBTables(Tables):
@@ -147,16 +150,16 @@ class DuckDBWarehouse(Warehouse):
         """Open the file; the caller holds the lock.
 
         Raises:
-            BuildError: it is damaged.
+            BuildError: it is damaged, or there is no room to write it.
         """
         import duckdb
 
         try:
             return connect(self.path, read_only=read_only)
         except duckdb.Error as error:
+            remedy = "free some space" if os.strerror(errno.ENOSPC) in str(error) else DAMAGED
             raise BuildError(
-                f"{self.path}: cannot be opened ({first_line(error)}); if no other program has it open, it is "
-                "damaged: delete it, it is only a cache, and run the step `build` again"
+                f"{self.path}: cannot be opened ({first_line(error)}); {remedy}, and run the step `build` again"
             ) from None
 
     def prepare(self, need: BuildRequest, code: TableCode) -> BuildPlan:

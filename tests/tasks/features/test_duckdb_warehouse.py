@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from tasks.errors import BuildError
-from tasks.features import control_tables
+from tasks.features import control_tables, duckdb_warehouse
 from tasks.features.duckdb_warehouse import DuckDBWarehouse
 from tasks.features.ledger import BuildRequest, TableCode
 from tasks.runs.sql_lineage import sql_of
@@ -28,7 +28,7 @@ def warehouse(tmp_path: Path) -> DuckDBWarehouse:
     return DuckDBWarehouse(Home(tmp_path), "tiny")
 
 
-def full(*_: object) -> None:
+def full(*_: object, **__: object) -> None:
     raise duckdb.IOException("No space left on device")
 
 
@@ -70,3 +70,12 @@ def test_a_damaged_block_is_named_with_its_file(warehouse: DuckDBWarehouse) -> N
 
 def test_other_words_of_the_engine_are_no_damage(warehouse: DuckDBWarehouse) -> None:
     assert warehouse.damage("Catalog Error: Table with name x does not exist!") is None
+
+
+def test_a_file_that_finds_no_room_is_not_called_damaged(
+    warehouse: DuckDBWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duckdb_warehouse, "connect", full)
+
+    with pytest.raises(BuildError, match=r"tiny\.duckdb: cannot be opened \(No space left.*\); free some space,"):
+        warehouse.connect(read_only=True)

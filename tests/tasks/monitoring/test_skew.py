@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from serving.champion import Loaded
 from serving.feature_log import FeatureLog
 from tasks.cli.main import app
 from tasks.errors import MatineeError
+from tasks.monitoring.drift import SCORE
 from tasks.monitoring.serving_log import read_answers, served_dir, served_files
 from tasks.monitoring.skew import ServedVersion, Skew, skew_checks, skew_of
 from tasks.runs.run import Run
@@ -50,14 +52,30 @@ def real(values: Any) -> pa.Array:
     return pa.array(list(values), pa.float32())
 
 
-def publish(home: Home, day: date) -> None:
-    """A version whose score is a weighted sum of an item's actions, a user's tenure and an item's popularity."""
+ASKED: dict[str, Any] = {
+    "type": "RequestMatch",
+    "name": "item_tags_shared_mood",
+    "measure": "shared",
+    "key": "mood",
+    "items_artifact": "features/tags.parquet",
+    "items_column": "tags",
+}
+"""A feature of the request: how many of the tags that it names an item has."""
+
+
+def publish(home: Home, day: date, *of_request: dict[str, Any]) -> None:
+    """A version whose score is a weighted sum of an item's actions, a user's tenure and an item's popularity.
+
+    `of_request`: more features, of weight 1.
+    """
     folder = version_dir(home, "tiny", version(day))
     folder.mkdir(parents=True)
     texts = {"title": list(ITEMS), "category": ["drama"] * 3}
     write(folder, "catalogue.parquet", item_id=list(ITEMS), **texts, available=[True] * 3)
     write(folder, "features/user.parquet", user_id=list(USERS), user_tenure_days=real(USERS.values()))
     write(folder, "features/item.parquet", item_id=["i1", "i2"], item_actions_28d=real([3.0, 5.0]))
+    tags = pa.array([["sad", "war"], ["war"], []], pa.list_(pa.string()))
+    write(folder, "features/tags.parquet", item_id=list(ITEMS), tags=tags)
     scores = np.array([0.5, 0.25, 0.125], dtype=np.float32)
     save_arrays(folder / "popularity.npz", item_ids=np.array(list(ITEMS)), scores=scores)
     lookups = [
@@ -66,6 +84,7 @@ def publish(home: Home, day: date) -> None:
     ]
     score = {"type": "Score", "name": "popularity_score", "of": "Popularity", "default": 0.0}
     names = ["catalogue.parquet", "features/user.parquet", "features/item.parquet", "popularity.npz"]
+    names += sorted({feature["items_artifact"] for feature in of_request})
     artifacts = {name: artifact_entry(folder / name) for name in names}
     descriptor = Descriptor.model_validate(
         {
@@ -77,8 +96,8 @@ def publish(home: Home, day: date) -> None:
                 "retrieve": {"type": "Union", "of": [{"type": "Popularity", "k": 3, "artifact": "popularity.npz"}]},
                 "scorer": {
                     "type": "FeatureScorer",
-                    "features": [*lookups, score],
-                    "function": {"type": "Linear", "weights": [1, 0.01, 2]},
+                    "features": [*lookups, score, *of_request],
+                    "function": {"type": "Linear", "weights": [1, 0.01, 2, *(1 for _ in of_request)]},
                 },
                 "rerank": [],
             },
@@ -87,7 +106,7 @@ def publish(home: Home, day: date) -> None:
         }
     )
     write_descriptor(folder, descriptor)
-    answers = golden(load(folder, unpublished=True), [Request(user_id="ana")])
+    answers = golden(load(folder, unpublished=True), [Request(user_id="ana", context={"mood": ["war"]})])
     write_descriptor(folder, descriptor.model_copy(update={"golden": answers}))
     move_alias(home, "tiny", published(version(day), day, why="test", content=descriptor.content))
 
@@ -167,6 +186,21 @@ def swapped_features(engine: Engine) -> None:
 def another_scale(engine: Engine) -> None:
     feature: Any = engine.populations.rankers["*"].scorer.features[1]
     object.__setattr__(feature, "values", feature.values * np.float32(1.0000001))
+
+
+def test_a_list_of_the_request_is_logged_with_the_answer(run: Run, tmp_path: Path) -> None:
+    asked = Run(run.spec, Home(tmp_path / "asked"), SUNDAY, "a1")
+    publish(asked.home, SATURDAY, ASKED)
+    asked.home.warehouse("tiny").parent.mkdir(parents=True)
+    shutil.copyfile(run.home.warehouse("tiny"), asked.home.warehouse("tiny"))
+
+    serve(asked, engine_of(asked), {**OPEN, "context": {"mood": ["war", "sad", "unseen"], "unread": ["x"]}})
+
+    (answer,) = read_answers(served_files(asked.home, "tiny", SUNDAY))
+    assert answer.context == {"mood": ("war", "sad", "unseen")}
+    assert dict(zip(answer.items, answer.features[ASKED["name"]], strict=True)) == {"i1": 2, "i2": 1, "i3": 0}
+    compared = ("item_actions_28d", "user_tenure_days", "popularity_score", ASKED["name"], SCORE)
+    assert {row.feature: row.level for row in found(asked).features} == dict.fromkeys(compared, "same")
 
 
 @pytest.mark.parametrize(

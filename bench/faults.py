@@ -25,7 +25,7 @@ from bench._false_alarms import Alarms, Clean, alarms, days, rows
 from bench._fault_runs import Stage, prepare, try_all
 from bench._faults import GATE, LINES, Verdict, short
 from bench._results import home_of, keep, table
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 
 FAULTS = {"streaming": _faults_streaming.FAULTS, "online_retail": _faults_retail.FAULTS}
 DAYS = {"streaming": date(2026, 2, 26), "online_retail": date(2011, 10, 31)}
@@ -131,7 +131,7 @@ def clean_days(name: str, data: Path) -> Clean:
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = Path(os.environ.get("MATINEE_DATA", PROJECT.parent / "shared" / "data")) / "online_retail"
+    default = Path(os.environ.get("MATINEE_DATA", TOOL.parent / "shared" / "data")) / "online_retail"
     parser.add_argument("what", nargs="?", choices=("catch", "alarms"), default="catch")
     parser.add_argument("--pipeline", nargs="+", choices=list(DAYS), default=list(DAYS))
     parser.add_argument("--only", nargs="+", default=["*"], help="names of faults, as shell patterns; of `catch`")

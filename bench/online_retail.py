@@ -23,7 +23,7 @@ from tasks.examples.sample import sample_step
 from tasks.features.build import build_step
 from tasks.runs.run import Run
 from tasks.sources.land import land_step
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 from tasks.store.files import Home
 from tasks.training.train import populations, train_step
 
@@ -92,7 +92,7 @@ def report(run: Run, cut: date, results: Mapping[int, tuple[int, Figures]]) -> s
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = Path(os.environ.get("MATINEE_DATA", PROJECT.parent / "shared" / "data")) / "online_retail"
+    default = Path(os.environ.get("MATINEE_DATA", TOOL.parent / "shared" / "data")) / "online_retail"
     parser.add_argument("--data", type=Path, default=default, help="folder of one CSV per day")
     parser.add_argument("--pipeline", default="online_retail", help="name of the pipeline, or its file")
     parser.add_argument("--as-of", type=date.fromisoformat, default=AS_OF)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.runs import made_by, sql_lineage
-from tasks.spec.project import TRANSFORMS
+from tasks.spec.project import TRANSFORMS, Layers
 
 
 def copied_transforms(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -16,7 +16,7 @@ def copied_transforms(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     copy = folder / "transforms"
     shutil.copytree(TRANSFORMS, copy, ignore=shutil.ignore_patterns("target", "logs"))
     for module in (sql_lineage, made_by):
-        monkeypatch.setattr(module, "TRANSFORMS", copy)
+        monkeypatch.setattr(module, "transforms", lambda: Layers((copy,)))
     return copy
 
 

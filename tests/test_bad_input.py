@@ -41,14 +41,14 @@ from tasks.checks.verdicts import CheckResult
 from tasks.examples.sample import SampleResult
 from tasks.publishing.results import PublishResult
 from tasks.sources.land import LandResult
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 from tasks.store import registry
 from tasks.store.files import Home, read_json
 from tasks.store.timeline import timeline
 from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, HEADER, SHOWN, Tiny, in_process, pipeline_file, shop, tree
 
 pytestmark = in_process
-BAD = PROJECT / "tests" / "pipelines" / "bad"
+BAD = TOOL / "tests" / "pipelines" / "bad"
 DAY = "2011-02-01"
 
 
@@ -391,7 +391,7 @@ def killed(tiny: Tiny, command: str, begun: Callable[[], bool]) -> None:
     environment = {**os.environ, "MATINEE_HOME": str(tiny.home), "OPENBLAS_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, "-m", "tasks.cli", *step(tiny, command)],
-        cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        cwd=TOOL, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 120

@@ -16,9 +16,9 @@ from tasks.errors import StackError
 from tasks.operations.local_airflow.compose_setup import commands, main, write_passwords
 from tasks.operations.local_airflow.environment import PATIENCE, airflow_env, bin_dir
 from tasks.operations.pools import pools
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 
-TEXT = (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")
+TEXT = (TOOL / "docker-compose.yml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if name != "postgres"}
@@ -68,7 +68,7 @@ def test_secrets_come_from_the_environment_only() -> None:
 
 
 def test_every_variable_is_in_the_example_and_back() -> None:
-    example = (PROJECT / ".env.example").read_text(encoding="utf-8")
+    example = (TOOL / ".env.example").read_text(encoding="utf-8")
     names = {match[1] for match in VARIABLE.finditer(TEXT)}
     assert names == set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE))
     assert re.findall(r"^[A-Z_]*(?:PASSWORD|SECRET|KEY)=(.+)$", example, re.MULTILINE) == []
@@ -93,7 +93,7 @@ def test_settings_are_those_of_the_local_stack(tmp_path: Path) -> None:
 
 def test_the_plugins_of_the_image_are_those_of_the_project() -> None:
     folder = Path(COMPOSE["services"]["api-server"]["environment"]["AIRFLOW__CORE__PLUGINS_FOLDER"])
-    assert (PROJECT / folder.relative_to("/opt/matinee") / "matinee_plugin.py").is_file()
+    assert (TOOL / folder.relative_to("/opt/matinee") / "matinee_plugin.py").is_file()
 
 
 def test_airflow_knows_the_commands(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_serving_knows_its_command() -> None:
     """Its parser reads the line, and goes on to look for the registry, which is not there."""
     command = [VARIABLE.sub("streaming", word) for word in SERVICES["serving"]["command"]]
     done = subprocess.run(
-        [bin_dir() / "python", *command[1:]], cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60
+        [bin_dir() / "python", *command[1:]], cwd=TOOL, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 1
     assert "/state/registry" in done.stderr
@@ -124,13 +124,13 @@ def test_serving_knows_its_command() -> None:
 
 
 def test_image_copies_what_exists_and_runs_without_rights() -> None:
-    lines = (PROJECT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    lines = (TOOL / "Dockerfile").read_text(encoding="utf-8").splitlines()
     copied = [
         word for line in lines if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]
     ]
-    assert all((PROJECT / name).exists() for name in copied)
+    assert all((TOOL / name).exists() for name in copied)
     assert [line for line in lines if line.startswith("USER")] == ["USER matinee"]
-    assert {".git", ".venv", ".env", "var"} <= set((PROJECT / ".dockerignore").read_text(encoding="utf-8").split())
+    assert {".git", ".venv", ".env", "var"} <= set((TOOL / ".dockerignore").read_text(encoding="utf-8").split())
 
 
 def test_password_file_is_private_and_replaced(tmp_path: Path) -> None:

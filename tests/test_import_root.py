@@ -10,10 +10,10 @@ import pytest
 
 from tasks.runs.provenance import source_digest
 from tasks.runs.steps import ROOT, STEPS
-from tasks.spec.project import PREFIX, PROJECT
+from tasks.spec.project import PREFIX, TOOL
 
 PACKAGES = ("tasks", "engine", "dags", "serving")
-FILES = sorted(path for package in PACKAGES for path in (PROJECT / package).rglob("*.py"))
+FILES = sorted(path for package in PACKAGES for path in (TOOL / package).rglob("*.py"))
 ABSOLUTE = re.compile(rf"(?:-m )?(?:{'|'.join(PACKAGES)})(?:\.[a-z_]\w*)+(?:[.:]\w+)?")
 
 
@@ -29,7 +29,7 @@ def names_in(source: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PROJECT)) for path in FILES])
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(TOOL)) for path in FILES])
 def test_no_string_names_a_module_by_an_absolute_name(path: Path) -> None:
     assert names_in(path.read_text(encoding="utf-8")) == [], "derive it from __package__ or from PREFIX"
 

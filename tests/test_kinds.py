@@ -24,7 +24,7 @@ from tasks.proof.prove import OTHERS, prove, work_folder
 from tasks.runs import sql_lineage
 from tasks.runs.run import Run
 from tasks.sources.land import land_step
-from tasks.spec.project import TRANSFORMS
+from tasks.spec.project import TRANSFORMS, Layers
 from tests.copied_transforms import copied_transforms, edit
 from tests.test_end_to_end import known_users, loaded, scored_by_engine, scored_by_sql
 from tests.thorough import thorough
@@ -141,7 +141,7 @@ def retrieved(folder: Path, data: Path, **changes: Any) -> Run:
 
 def test_weights_of_1_change_nothing(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every model and every candidate is the same, byte by byte, with the staging of the project."""
-    monkeypatch.setattr(sql_lineage, "TRANSFORMS", TRANSFORMS)
+    monkeypatch.setattr(sql_lineage, "transforms", lambda: Layers((TRANSFORMS,)))
     runs = [
         retrieved(tmp_path / name, data, **changes)
         for name, changes in {"without": {}, "with": {"interactions": {"kinds": {"purchase": {"weight": 1}}}}}.items()

@@ -13,6 +13,7 @@ import pytest
 from tasks.publishing.golden import UNSEEN
 from tasks.runs.run import Run
 from tasks.spec import attributes
+from tasks.spec.project import Layers
 from tests.copied_transforms import copied_transforms, edit
 from tests.test_attributes import answers_over_http, scores_of
 from tests.test_end_to_end import known_users, loaded, published, retrieved, scored
@@ -49,7 +50,7 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiny]:
     folder = tmp_path_factory.mktemp("listed")
     with pytest.MonkeyPatch.context() as patch:
         transforms = copied_transforms(folder, patch)
-        patch.setattr(attributes, "TRANSFORMS", transforms)
+        patch.setattr(attributes, "transforms", lambda: Layers((transforms,)))
         staging = transforms / "models" / "staging" / "simulated"
         (yml,) = (path for path in staging.glob("*.yml") if "stg_users" in path.read_text())
         for model, sql, before, name, matches in (

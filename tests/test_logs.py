@@ -27,7 +27,7 @@ from tasks.publishing.results import GateResult, PublishResult
 from tasks.runs.step_log import fields_of
 from tasks.runs.steps import CHECKS, WITH_RESULT
 from tasks.sources.land import LandResult, land_step
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 from tests.tiny_pipelines import Lines, Tiny, in_process
 
 pytestmark = in_process
@@ -238,7 +238,7 @@ def test_an_error_is_written_once(
     done = subprocess.run(
         [sys.executable, "-m", "tasks.cli", *(word.format(file=bought.file) for word in command)],
         env=dict(os.environ) | {"MATINEE_LOG": kind, "MATINEE_HOME": str(tmp_path)},
-        cwd=PROJECT,
+        cwd=TOOL,
         capture_output=True,
         text=True,
         check=False,

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 
 MAKE = shutil.which("make")
-TEXT = (PROJECT / "Makefile").read_text(encoding="utf-8")
+TEXT = (TOOL / "Makefile").read_text(encoding="utf-8")
 pytestmark = pytest.mark.skipif(MAKE is None, reason="make is not installed")
 
 STUB = """#!/bin/sh
@@ -35,7 +35,7 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout whose environment is ready and whose `matinee` prints its arguments."""
     folder = tmp_path / "a checkout"
     (folder / ".venv" / "bin").mkdir(parents=True)
-    shutil.copy(PROJECT / "Makefile", folder)
+    shutil.copy(TOOL / "Makefile", folder)
     (folder / "requirements.lock").touch()
     program = folder / ".venv" / "bin" / "matinee"
     program.write_text(STUB, encoding="utf-8")
@@ -134,20 +134,20 @@ def test_missing_python_is_explained(checkout: Path, tmp_path: Path) -> None:
 
 
 def test_lock_names_no_host() -> None:
-    lock = (PROJECT / "requirements.lock").read_text(encoding="utf-8")
+    lock = (TOOL / "requirements.lock").read_text(encoding="utf-8")
     assert "://" not in lock
     assert not re.search(r"^--", lock, re.MULTILINE)
 
 
 def test_every_locked_package_has_a_hash() -> None:
-    lines = (PROJECT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    lines = (TOOL / "requirements.lock").read_text(encoding="utf-8").splitlines()
     packages = [n for n, line in enumerate(lines) if re.match(r"[a-z0-9]", line)]
     assert len(packages) > 100
     assert all("--hash=sha256:" in lines[n + 1] for n in packages)
 
 
 def test_ci_runs_check_and_all_tests() -> None:
-    script = PROJECT / ".ci" / "run"
+    script = TOOL / ".ci" / "run"
     assert os.access(script, os.X_OK)
     text = script.read_text(encoding="utf-8")
     assert re.findall(r"^make [\w-]+$", text, re.MULTILINE) == ["make check", "make test", "make test-slow"]

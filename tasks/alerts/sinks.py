@@ -22,7 +22,7 @@ from tasks.alerts.faults import SEVERITIES, worse
 from tasks.alerts.outbox import Message, Outbox, OutboxEntry, SinkState
 from tasks.alerts.sender import SendOrder
 from tasks.errors import MatineeError
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 from tasks.store.atomic import locked
 
 VARIABLE = "MATINEE_ALERTS"
@@ -102,7 +102,7 @@ def send(sink: Sink, message: Message) -> str | None:
         done = subprocess.run(
             command,
             input=order.model_dump_json(),
-            cwd=PROJECT,
+            cwd=TOOL,
             capture_output=True,
             text=True,
             timeout=SEND_SECONDS,

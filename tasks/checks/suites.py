@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from tasks.checks.own_suites import extended
 from tasks.checks.profile_columns import BOUNDS, ProfileColumn, TrailingBound
 from tasks.checks.profile_sql import family
 from tasks.checks.suite_parts import (
@@ -31,9 +32,8 @@ from tasks.checks.suite_parts import (
     SuiteMeta,
 )
 from tasks.errors import CheckFailed
+from tasks.spec.project import Layers, expectations, transforms
 from tasks.spec.yaml_lines import nearest
-
-EXPECTATIONS = Path(__file__).resolve().parents[2] / "expectations"
 
 
 class Suite(Part):
@@ -129,10 +129,19 @@ def parse_suite(text: str, place: str) -> Suite:
     Raises:
         CheckFailed: it is not a suite; a check that cannot be read cannot run.
     """
+    return _suite(_json(text, place), place)
+
+
+def _json(text: str, place: str) -> Any:
     try:
-        return Suite.model_validate(json.loads(text))
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise CheckFailed(f"{place}:{error.lineno}: not valid JSON ({error.msg})") from None
+
+
+def _suite(document: Any, place: str) -> Suite:
+    try:
+        return Suite.model_validate(document)
     except ValidationError as error:
         problems = [f"{place}: {_explain(problem)}" for problem in error.errors()]
         raise CheckFailed("\n".join(problems)) from None
@@ -144,30 +153,49 @@ def _explain(problem: Any) -> str:
     return f"{key}: {message}" if key else message
 
 
-def load_suite(name: str, folder: Path = EXPECTATIONS) -> Suite:
-    """Read `expectations/<name>.json`.
+def load_suite(name: str, folder: Path | None = None) -> Suite:
+    """Read `expectations/<name>.json`: matinee's, with what a suite of that name of the project adds to it.
+
+    Args:
+        name: of the suite.
+        folder: of its file; those of matinee and of the project if absent.
 
     Raises:
         CheckFailed: the file is missing, is not a suite, or has another name than its own.
     """
-    path = folder / f"{name}.json"
-    if not path.exists():
+    files = _files(folder)
+    if name not in files:
+        place = (expectations().own if folder is None else folder) / f"{name}.json"
         raise CheckFailed(
-            f"{path}: no such suite; expected one of {', '.join(suite_names(folder))}"
-            + nearest(name, suite_names(folder))
+            f"{place}: no such suite; expected one of {', '.join(sorted(files))}" + nearest(name, sorted(files))
         )
-    suite = parse_suite(path.read_text(encoding="utf-8"), str(path))
-    if suite.name != name:
-        raise CheckFailed(f"{path}: name: found {suite.name!r}, expected {name!r}, the name of the file")
+    document: Any = None
+    for path in files[name]:
+        document = extended(document, _json(path.read_text(encoding="utf-8"), str(path)))
+        suite = _suite(document, str(path))
+        if suite.name != name:
+            raise CheckFailed(f"{path}: name: found {suite.name!r}, expected {name!r}, the name of the file")
     return suite
 
 
-def suite_names(folder: Path = EXPECTATIONS) -> list[str]:
+def _files(folder: Path | None) -> dict[str, list[Path]]:
+    """The files of each suite: matinee's, then the project's."""
+    files: dict[str, list[Path]] = {}
+    suites, sql = (expectations(), transforms()) if folder is None else (Layers((folder,)), Layers(()))
+    # A data set of the project that is called like one of matinee's has nothing to do with its suites.
+    own = {path.stem for root in sql.folders[1:] for path in root.glob("datasets/*.yaml")}
+    for path in suites.glob("*.json"):
+        if path.stem.partition(".")[0] not in own or path.parent == suites.own:
+            files.setdefault(path.stem, []).append(path)
+    return files
+
+
+def suite_names(folder: Path | None = None) -> list[str]:
     """The names of all suites, in order."""
-    return sorted(path.stem for path in folder.glob("*.json"))
+    return sorted(_files(folder))
 
 
-def suite_for(staging: str, table: str, fallback: str, folder: Path = EXPECTATIONS) -> Suite:
+def suite_for(staging: str, table: str, fallback: str, folder: Path | None = None) -> Suite:
     """The suite `<staging>.<table>`, or the fallback where the source has none of its own."""
     name = f"{staging}.{table}"
     return load_suite(name if name in suite_names(folder) else fallback, folder)

@@ -12,11 +12,11 @@ import yaml
 from tasks.errors import MatineeError
 from tasks.spec.attributes import attributes_of, declared_attributes
 from tasks.spec.feature_catalog import feature_catalog
-from tasks.spec.project import PROJECT, TRANSFORMS
+from tasks.spec.project import TOOL, TRANSFORMS
 from tasks.spec.spec import json_schema
 from tasks.store.atomic import atomic_file
 
-GUIDE = PROJECT / "docs/bring-your-own-data.md"
+GUIDE = TOOL / "docs/bring-your-own-data.md"
 CONTRACT = "models/staging/simulated/staging.yml"
 """Of the guide's example, which has the columns of the contract and no others."""
 ROWS = {
@@ -33,10 +33,10 @@ def write_pages(*, check: bool) -> list[Path]:
     """Write the pages that are out of date, or only list them, as paths in the project."""
     stale = []
     for name, text in _pages().items():
-        path = PROJECT / "docs" / name
+        path = TOOL / "docs" / name
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
-        stale.append(path.relative_to(PROJECT))
+        stale.append(path.relative_to(TOOL))
         if not check:
             with atomic_file(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")

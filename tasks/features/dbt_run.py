@@ -19,7 +19,6 @@ from tasks.runs.narration import Count, counting, say, warn_each
 from tasks.runs.sql_lineage import PipelineSql
 from tasks.runs.staging_defaults import MADE
 from tasks.spec.attributes import RELATIONS
-from tasks.spec.project import TRANSFORMS
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
 
@@ -162,7 +161,7 @@ def edited_since(home: Home, spec: Spec, sql: PipelineSql) -> list[str]:
         return []  # somebody has begun to build, which replaces the folder
     now = {name: sql.content(name) for name in sql.files}
     changed = {_edited(spec, name) for name in {*before, *now} if before.get(name) != now.get(name)}
-    return sorted(f"{TRANSFORMS.name}/{name}" for name in changed) if before else []
+    return sorted(f"transforms/{name}" for name in changed) if before else []
 
 
 def _edited(spec: Spec, name: str) -> str:

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from tasks.quarantine.rejected_rows import UNPARSEABLE
-from tasks.spec.project import TRANSFORMS
+from tasks.spec.project import transforms
 from tasks.spec.spec import Spec
 from tasks.spec.yaml_lines import read_document
 
@@ -26,11 +26,15 @@ nearly every source has. What a yml says goes before them."""
 NO_SENTENCE = "Staging gives no reason beyond the rule's name."
 
 
-@cache
-def rules_of(staging: str, folder: Path = TRANSFORMS) -> dict[str, str]:
+def rules_of(staging: str) -> dict[str, str]:
     """Map each rule to its sentence: `config.meta.rules` of `stg_rejected_rows` in the source's staging yml."""
+    return _rules_in(transforms().whole(f"models/staging/{staging}"))
+
+
+@cache
+def _rules_in(folder: Path) -> dict[str, str]:
     rules = dict(GENERAL_RULES)
-    for path in sorted((folder / "models" / "staging" / staging).glob("*.yml")):
+    for path in sorted(folder.glob("*.yml")):
         for model in read_document(path).value.get("models", []):
             if model.get("name") == "stg_rejected_rows":
                 rules |= model.get("config", {}).get("meta", {}).get("rules", {})

@@ -11,7 +11,7 @@ from tasks.runs.staging_defaults import MADE
 from tasks.spec.attributes import declaration_texts
 from tasks.spec.feature_catalog import feature_catalog
 from tasks.spec.parts import FilesSource
-from tasks.spec.project import TRANSFORMS
+from tasks.spec.project import transforms
 from tasks.spec.spec import Spec
 from tasks.store.files import digest, sha256_file
 from tasks.store.records import Record
@@ -51,7 +51,7 @@ def _dataset_file(spec: Spec) -> dict[str, str]:
     if not isinstance(spec.source, FilesSource):
         return {}
     name = f"datasets/{spec.source.dataset}.yaml"
-    path = TRANSFORMS / name
+    path = transforms().whole(name)
     return {name: sha256_file(path)} if path.is_file() else {}
 
 
@@ -65,7 +65,7 @@ def require_current_declarations(spec: Spec, sql: PipelineSql) -> None:
         FilesChanged: naming the files, and what to do.
     """
     read = {**feature_catalog().texts, **declaration_texts(spec.staging)}
-    if changed := sorted(f"{TRANSFORMS.name}/{path}" for path, text in read.items() if sql.files.get(path) != text):
+    if changed := sorted(f"transforms/{path}" for path, text in read.items() if sql.files.get(path) != text):
         raise FilesChanged(
             f"changed since this command read which features and attributes there are: {', '.join(changed)}. Run the "
             "same command again: it reads them anew, and finished days are kept"
@@ -82,4 +82,4 @@ def changed_since(folder: Path, now: MadeBy) -> tuple[str, ...]:
     then = MadeBy.read(folder / FILE)
     others = {"the pipeline file": then.pipeline != now.pipeline, "the code of matinee": then.code != now.code}
     paths = sorted(path for path in {*then.files, *now.files} if then.files.get(path) != now.files.get(path))
-    return (*(what for what, changed in others.items() if changed), *(f"{TRANSFORMS.name}/{path}" for path in paths))
+    return (*(what for what, changed in others.items() if changed), *(f"transforms/{path}" for path in paths))

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from tasks.errors import MatineeError
 from tasks.runs.steps import ROOT, STEPS, Step
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 from tasks.store.files import digest, sha256_file
 
 OWN = frozenset({"tasks", "engine"})
 
 
-def modules(roots: tuple[str, ...], project: Path = PROJECT) -> dict[str, Path]:
+def modules(roots: tuple[str, ...], project: Path = TOOL) -> dict[str, Path]:
     """Find the modules of `tasks` and `engine` that some modules depend on, and these themselves, by dotted name.
 
     Args:
@@ -95,7 +95,7 @@ def source_digest(*names: str) -> str:
     Raises:
         MatineeError: one of them is not found.
     """
-    return digest({name: sha256_file(_required(f"{ROOT}.{name}", PROJECT)) for name in names})
+    return digest({name: sha256_file(_required(f"{ROOT}.{name}", TOOL)) for name in names})
 
 
 def _required(name: str, project: Path) -> Path:
@@ -112,7 +112,7 @@ def code_digest() -> str:
     return digest_of_steps(STEPS)
 
 
-def digest_of_steps(steps: Sequence[Step], project: Path = PROJECT) -> str:
+def digest_of_steps(steps: Sequence[Step], project: Path = TOOL) -> str:
     """Digest the code of the steps that make a version, whatever the table of steps says about them.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +13,7 @@ import yaml
 
 from tasks.errors import BuildError, first_line
 from tasks.runs.sql_templates import Template, blocks_of, template_of
+from tasks.spec.project import Layers
 
 PROJECT_FILE, PROFILES_FILE = "dbt_project.yml", "profiles.yml"
 MODEL, MACRO, YML, DOCS, TEST, PROJECT = "model", "macro", "yml", "docs", "test", "project"
@@ -57,7 +58,13 @@ class _Yml:
 
 @dataclass(frozen=True)
 class ProjectFile:
-    """`dbt_project.yml`, with the paths that depend on the pipeline filled in."""
+    """`dbt_project.yml`, with the paths that depend on the pipeline filled in.
+
+    Attributes:
+        root: folder of the file.
+        document: what it says.
+        variables: of the pipeline.
+    """
 
     root: Path
     document: Mapping[str, Any]
@@ -132,6 +139,20 @@ class ProjectFile:
         return yaml.safe_dump(changed, sort_keys=True, allow_unicode=True)
 
 
+def refuse_second_projects(sql: Layers) -> None:
+    """Refuse a project that brings along settings of dbt, of which there is one file.
+
+    Raises:
+        BuildError: naming the file, and what to do.
+    """
+    for path in (root / name for root in sql.folders[1:] for name in (PROJECT_FILE, PROFILES_FILE)):
+        if path.exists():
+            raise BuildError(
+                f"{path}: matinee has its own, and adds the SQL of a project to it; delete this file, and keep below "
+                f"{path.parent.name}/ what is yours"
+            )
+
+
 def required_text(path: Path) -> str:
     """Read a file without which there is no project.
 
@@ -144,10 +165,10 @@ def required_text(path: Path) -> str:
         raise BuildError(f"{path}: cannot be read ({first_line(error)}); dbt needs it, so restore it") from None
 
 
-def models_in(root: Path, folder: str) -> Iterator[Part]:
+def models_in(sql: Layers, folder: str) -> Iterator[Part]:
     """The models or seeds in a folder, each a file of its name, and the yml there."""
-    for path in _files(root, folder, {".sql", ".csv", ".yml", ".yaml", ".md"}):
-        text, place = _text(path), _place(root, path)
+    for place, path in _files(sql, folder, {".sql", ".csv", ".yml", ".yaml", ".md"}):
+        text = _text(path)
         if path.suffix == ".sql":
             yield Part(place, MODEL, path.stem, text, template_of(text))
         elif path.suffix == ".csv":
@@ -159,31 +180,44 @@ def models_in(root: Path, folder: str) -> Iterator[Part]:
             yield Part(place, YML, "", text, yml.template, yml.describes, yml.words, yml.is_general)
 
 
-def macros_in(root: Path, folder: str) -> Iterator[Part]:
+def macros_in(sql: Layers, folder: str) -> Iterator[Part]:
     """The macros, generic tests and materializations in a folder."""
-    for path in _files(root, folder, {".sql"}):
+    for place, path in _files(sql, folder, {".sql"}):
         for block in blocks_of(_text(path)):
             if block.kind != DOCS:
-                yield Part(_place(root, path), MACRO, block.macro, block.text, template_of(block.text))
+                yield Part(place, MACRO, block.macro, block.text, template_of(block.text))
 
 
-def tests_in(root: Path, folder: str) -> Iterator[Part]:
+def tests_in(sql: Layers, folder: str) -> Iterator[Part]:
     """The tests in a folder that are each a file of their own; below `generic` lie macros."""
-    for path in _files(root, folder, {".sql"}):
-        if "generic" not in path.relative_to(root / folder).parts:
+    for place, path in _files(sql, folder, {".sql"}):
+        if "generic" not in Path(place).relative_to(folder).parts:
             text = _text(path)
-            yield Part(_place(root, path), TEST, path.stem, text, template_of(text))
+            yield Part(place, TEST, path.stem, text, template_of(text))
 
 
-def _files(root: Path, folder: str, suffixes: set[str]) -> Iterable[Path]:
-    # dbt skips these names, too: editors keep locks and copies in them.
-    found = (path for path in (root / folder).rglob("*") if path.suffix in suffixes and path.name[0] not in ".#~")
-    # `target` is what dbt compiles when it is run by hand.
-    return sorted(path for path in found if path.is_file() and "target" not in path.relative_to(root).parts)
+def _files(sql: Layers, folder: str, suffixes: set[str]) -> Iterator[tuple[str, Path]]:
+    """Yield the files below a folder, and their places in the project that dbt is given.
 
-
-def _place(root: Path, path: Path) -> str:
-    return path.relative_to(root).as_posix()
+    Raises:
+        BuildError: two of them have the same place.
+    """
+    taken: dict[str, Path] = {}
+    for root in sql.folders:
+        # dbt skips these names, too: editors keep locks and copies in them.
+        found = (path for path in (root / folder).rglob("*") if path.suffix in suffixes and path.name[0] not in ".#~")
+        for path in sorted(found):
+            place = path.relative_to(root).as_posix()
+            # `target` is what dbt compiles when it is run by hand.
+            if not path.is_file() or "target" in Path(place).parts:
+                continue
+            if place in taken:
+                raise BuildError(
+                    f"{path}: matinee has a file at this place itself, {taken[place]}; what a project has is added to "
+                    "it, so give yours another name"
+                )
+            taken[place] = path
+            yield place, path
 
 
 def _text(path: Path) -> str:

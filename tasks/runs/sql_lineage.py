@@ -32,13 +32,14 @@ from tasks.runs.sql_files import (
     ProjectFile,
     macros_in,
     models_in,
+    refuse_second_projects,
     required_text,
     tests_in,
 )
 from tasks.runs.staging_defaults import DEFAULTS, defaults_for, source_of_files
 from tasks.spec.attributes import RELATIONS
 from tasks.spec.feature_catalog import MARTS
-from tasks.spec.project import TRANSFORMS
+from tasks.spec.project import Layers, transforms
 from tasks.spec.spec import Spec
 from tasks.store.files import digest
 
@@ -96,36 +97,47 @@ def sql_of(spec: Spec) -> PipelineSql:
     Raises:
         BuildError: `dbt_project.yml` cannot be read, or declares what the dataset file does.
     """
-    return find_sql(TRANSFORMS, {"pipeline": spec.name, "staging": spec.staging})
+    return find_sql(transforms(), {"pipeline": spec.name, "staging": spec.staging})
 
 
-def find_sql(root: Path, variables: Mapping[str, str]) -> PipelineSql:
+def find_sql(sql: Layers, variables: Mapping[str, str]) -> PipelineSql:
     """Find the SQL of a pipeline in a project.
 
     Args:
-        root: the project.
+        sql: matinee's SQL project, and what is added to it.
         variables: of the pipeline, those on which the project's paths depend.
 
     Raises:
         BuildError: `dbt_project.yml` or `profiles.yml` cannot be read, or the staging declares what the dataset file
             does.
     """
+    root = sql.folders[0]
     project = ProjectFile.read(root, variables)
-    parts = _reached(project)
+    refuse_second_projects(sql)
+    parts = _reached(project, sql)
     texts: dict[str, list[str]] = {}
     for part in parts:
         texts.setdefault(part.path, []).append(part.text)
     files = {path: "\n".join(pieces) for path, pieces in texts.items()}
     named = None if any(part.template.opaque for part in parts) else _texts(parts)
-    files[PROJECT_FILE] = project.text(named, [DEFAULTS] if any(path.startswith(DEFAULTS) for path in files) else [])
+    more = [DEFAULTS, *_added_folders(project, sql)]
+    files[PROJECT_FILE] = project.text(named, [name for name in more if any(path.startswith(name) for path in files)])
     files[PROFILES_FILE] = required_text(root / PROFILES_FILE)
-    files |= source_of_files(root, variables.get("staging", ""))
+    files |= source_of_files(sql, variables.get("staging", ""))
     return PipelineSql(dict(sorted(files.items())))
 
 
-def _reached(project: ProjectFile) -> list[Part]:
+def _added_folders(project: ProjectFile, sql: Layers) -> list[str]:
+    """List the folders of models that only what is added has: dbt has to be told of them."""
+    known = [path for path, _ in project.paths("model-paths", "models")]
+    added = {f"models/{path.name}" for root in sql.folders[1:] for path in root.glob("models/*") if path.is_dir()}
+    # Of the folders below `staging`, the pipeline has its own and no other.
+    return sorted(added - {*known, DEFAULTS, "models/staging"})
+
+
+def _reached(project: ProjectFile, sql: Layers) -> list[Part]:
     """List the parts that the pipeline depends on, in the order of their files."""
-    index = _Index(project)
+    index = _Index(project, sql)
     reached: set[Part] = set()
     waiting = list(index.roots())
     while waiting:
@@ -142,22 +154,22 @@ def _reached(project: ProjectFile) -> list[Part]:
 class _Index:
     """All parts of the project that a pipeline may have, by name."""
 
-    def __init__(self, project: ProjectFile) -> None:
-        root = project.root
+    def __init__(self, project: ProjectFile, sql: Layers) -> None:
         tests = [folder for folder, _ in project.paths("test-paths", "tests")]
         macros = [folder for folder, _ in project.paths("macro-paths", "macros")]
         folders = [*project.paths("model-paths", "models"), *project.paths("seed-paths", "seeds")]
-        staging = [part for folder, is_own in folders if is_own for part in models_in(root, folder)]
-        own = [*staging, *defaults_for(root, staging)]
-        shared = [part for folder, is_own in folders if not is_own for part in models_in(root, folder)]
+        staging = [part for folder, is_own in folders if is_own for part in models_in(sql.of(folder), folder)]
+        own = [*staging, *defaults_for(sql, staging)]
+        names = [*(folder for folder, is_own in folders if not is_own), *_added_folders(project, sql)]
+        shared = [part for folder in names for part in models_in(sql, folder)]
         generic = [f"{folder}/generic" for folder in tests]
         self.own = own
         self.parts = [
             project.part(),
             *shared,
             *own,
-            *(part for folder in [*macros, *generic] for part in macros_in(root, folder)),
-            *(part for folder in tests for part in tests_in(root, folder)),
+            *(part for folder in [*macros, *generic] for part in macros_in(sql, folder)),
+            *(part for folder in tests for part in tests_in(sql, folder)),
         ]
         self.models = _by_name(self.parts, MODEL)
         self.macros = _by_name(self.parts, MACRO)

@@ -18,6 +18,7 @@ import yaml
 from tasks.errors import BuildError, first_line
 from tasks.runs.sql_files import MODEL, YML, Part, models_in
 from tasks.runs.sql_templates import template_of
+from tasks.spec.project import Layers
 
 DEFAULTS = "models/staging_defaults"
 REJECTED_ROWS = "stg_rejected_rows"
@@ -31,11 +32,11 @@ _RULED = re.compile(r"\bruled\(\s*(?:'(\w+)'|\"(\w+)\"|(\w+))")
 _DECLARES_LANDING = re.compile(r"^sources:.*?\bname:\s*['\"]?landing\b", re.MULTILINE | re.DOTALL)
 
 
-def defaults_for(root: Path, own: Sequence[Part]) -> list[Part]:
+def defaults_for(sql: Layers, own: Sequence[Part]) -> list[Part]:
     """List the models, and the yml of models, that a staging folder leaves out.
 
     Args:
-        root: the SQL project.
+        sql: the SQL project.
         own: the parts of the folder.
 
     Raises:
@@ -45,11 +46,11 @@ def defaults_for(root: Path, own: Sequence[Part]) -> list[Part]:
     described = {name for part in own for name in part.describes}
     left_out = [
         part
-        for part in models_in(root, DEFAULTS)
+        for part in models_in(sql, DEFAULTS)
         if part.name not in models and not (part.kind == YML and part.describes & (models | described))
     ]
     # A folder without any model is no staging: dbt says which one it misses.
-    if (root / DEFAULTS).is_dir() and models and REJECTED_ROWS not in models:
+    if sql.whole(DEFAULTS).is_dir() and models and REJECTED_ROWS not in models:
         left_out.append(_rejected_rows(own))
     return left_out
 
@@ -69,27 +70,27 @@ def _rejected_rows(own: Sequence[Part]) -> Part:
     return Part(f"{DEFAULTS}/{REJECTED_ROWS}.sql", MODEL, REJECTED_ROWS, text, template_of(text))
 
 
-def source_of_files(root: Path, staging: str) -> dict[str, str]:
+def source_of_files(sql: Layers, staging: str) -> dict[str, str]:
     """Make dbt's yml of a landing whose tables a dataset file declares, and the macro that names their columns.
 
     Args:
-        root: the SQL project.
+        sql: the SQL project.
         staging: name of the dataset file and of its staging folder.
 
     Returns:
-        The texts by path below `root`; empty if there is no such dataset file.
+        The texts by path in the SQL project; empty if there is no such dataset file.
 
     Raises:
         BuildError: the file cannot be read, or a yml of the staging folder declares the same.
     """
-    path = root / "datasets" / f"{staging}.yaml"
+    path = sql.whole(f"datasets/{staging}.yaml")
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise BuildError(f"{path}: cannot be read ({first_line(error)}); correct it") from None
-    folder = root / "models" / "staging" / staging
+    folder = sql.whole(f"models/staging/{staging}")
     for yml in sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")]):
         _refuse_a_second_declaration(yml, path)
     tables = _tables(path, text)

@@ -16,7 +16,7 @@ from tasks.sources.layout import ColumnType, Dialect, Layout
 from tasks.sources.readers import Format, format_of
 from tasks.sources.rejects import LINE_NUMBER, REJECTS
 from tasks.spec.explain import explain
-from tasks.spec.project import TRANSFORMS
+from tasks.spec.project import Layers, transforms
 from tasks.spec.values import Day as CalendarDay
 from tasks.spec.values import Days
 from tasks.spec.yaml_lines import nearest, read_document
@@ -243,15 +243,20 @@ class Dataset(_Part):
         )
 
 
-def load_dataset(name: str, folder: Path = TRANSFORMS / "datasets") -> Dataset:
+def load_dataset(name: str, folder: Path | None = None) -> Dataset:
     """Read and check a data set's declaration.
+
+    Args:
+        name: of the data set.
+        folder: of its file; those of matinee and of the project if absent.
 
     Raises:
         SpecError: naming file, line, key, what was found and what was expected.
     """
-    path = folder / f"{name}.yaml"
+    folders = transforms().below("datasets") if folder is None else Layers((folder,))
+    path = folders.whole(f"{name}.yaml")
     if not path.is_file():
-        known = sorted(p.stem for p in folder.glob("*.yaml"))
+        known = sorted({p.stem for p in folders.glob("*.yaml")})
         raise SpecError(f"{path}: no such data set; expected one of {', '.join(known)}{nearest(name, known)}")
     document = read_document(path)
     try:

@@ -19,7 +19,7 @@ from engine.bands import band_names
 from tasks.errors import SpecError
 from tasks.spec.feature_catalog import feature_catalog
 from tasks.spec.parts import Bands
-from tasks.spec.project import TRANSFORMS
+from tasks.spec.project import transforms
 from tasks.spec.yaml_lines import nearest, not_yaml
 from tasks.store.sql import identifier, literal
 
@@ -172,13 +172,12 @@ def _of_every_source() -> tuple[Attribute, ...]:
 
 def declared_attributes(staging: str) -> tuple[Attribute, ...]:
     """List what the yml files of a staging folder declare; none where there is no such folder."""
-    # From the text at each call site's TRANSFORMS, once a process: a DAG file is parsed again and again.
-    return _declared(TRANSFORMS / "models" / "staging" / staging).attributes
+    return _declared(transforms().whole(f"models/staging/{staging}")).attributes
 
 
 def declaration_texts(staging: str) -> Mapping[str, str]:
     """The files from which this process has read what a staging folder declares, by path below `transforms/`."""
-    return _declared(TRANSFORMS / "models" / "staging" / staging).texts
+    return _declared(transforms().whole(f"models/staging/{staging}")).texts
 
 
 @dataclass(frozen=True)
@@ -187,6 +186,7 @@ class _Declared:
     texts: Mapping[str, str]
 
 
+# Once a process: a DAG file is parsed again and again.
 @cache
 def _declared(folder: Path) -> _Declared:
     texts = {path: path.read_text(encoding="utf-8", errors="surrogateescape") for path in sorted(folder.glob("*.yml"))}
@@ -209,7 +209,7 @@ def _declared(folder: Path) -> _Declared:
                 f"{folder}: {part.name} matches {part.matches!r}; expected a list of items that stg_items declares"
                 f"{nearest(part.matches, lists)}"
             )
-    return _Declared(attributes, {path.relative_to(TRANSFORMS).as_posix(): text for path, text in texts.items()})
+    return _Declared(attributes, {f"models/staging/{folder.name}/{path.name}": text for path, text in texts.items()})
 
 
 def _columns_of_attributes(path: Path, text: str) -> list[tuple[str, dict[str, Any]]]:

@@ -15,7 +15,7 @@ from tasks.spec.attributes import band_problems
 from tasks.spec.conditions import canonical
 from tasks.spec.feature_catalog import feature_catalog
 from tasks.spec.parts import BEST_BASELINE, LOGGED_ORDER, BeatsGate, DatasetSource, LightGBM, SnapshotExamples
-from tasks.spec.project import TRANSFORMS
+from tasks.spec.project import transforms
 from tasks.spec.retrieval import name_problems
 from tasks.spec.spec import Spec
 from tasks.spec.windows import first_as_of, oldest_cut, why_first
@@ -69,8 +69,9 @@ def check_references(spec: Spec, document: Document) -> None:
 def _check_source(spec: Spec, problems: _Problems) -> None:
     if not isinstance(spec.source, DatasetSource):
         return
-    declared = {path.stem for path in (TRANSFORMS / "datasets").glob("*.yaml")}
-    staged = {path.name for path in (TRANSFORMS / "models" / "staging").iterdir() if path.is_dir()}
+    sql = transforms()
+    declared = {path.stem for path in sql.glob("datasets/*.yaml")}
+    staged = {path.name for path in sql.glob("models/staging/*") if path.is_dir()}
     if spec.source.dataset not in declared:
         problems.unknown(("source", "dataset"), "dataset", spec.source.dataset, declared)
     elif spec.source.dataset not in staged:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from tasks.errors import SpecError, first_line, quoted
-from tasks.spec.project import pipelines_folder
+from tasks.spec.project import TOOL, VARIABLE, pipelines_folder
 
 LARGEST = 262_144
 """Bytes of a file: fifty times a long pipeline file, and read in a tenth of a second."""
@@ -135,7 +135,11 @@ def _others(path: Path) -> str:
     """Name what is meant instead of a file that is not there: the nearest name, or all that there are."""
     folder = path.parent if any(path.parent.glob("*.yaml")) else pipelines_folder()
     names = sorted(other.stem for other in folder.glob("*.yaml"))
-    return nearest(path.stem, names) or (f"; {folder} has {', '.join(names)}" if names else f"; {folder} has none")
+    near = nearest(path.stem, names) or (f"; {folder} has {', '.join(names)}" if names else f"; {folder} has none")
+    if folder != TOOL / "pipelines" or Path.cwd().is_relative_to(TOOL):
+        return near
+    here = f"{Path.cwd()} has no pipelines/"
+    return f"{near}. These come with matinee, as {here}: go to your project, or name it in {VARIABLE}"
 
 
 def _text_of(path: Path) -> str:

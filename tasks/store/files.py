@@ -96,8 +96,8 @@ class Home:
 
 
 def default_home() -> Home:
-    """Locate the state folder: `MATINEE_HOME`, or `./var`."""
-    return Home(Path(os.environ.get("MATINEE_HOME") or "var").resolve())
+    """Locate the state folder: `MATINEE_HOME`, or `var` in the project that `MATINEE_PROJECT` names, or `./var`."""
+    return Home(Path(os.environ.get("MATINEE_HOME") or Path(os.environ.get("MATINEE_PROJECT", ""), "var")).resolve())
 
 
 def json_number(value: float | None, digits: int | None = None) -> float | None:

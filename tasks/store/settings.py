@@ -20,13 +20,14 @@ STATEMENT = "MATINEE_STATEMENT_TIMEOUT"
 NAMES = frozenset(
     {
         *(THREADS, MEMORY, DISK, STATEMENT),
-        *("MATINEE_HOME", "MATINEE_PIPELINES", "MATINEE_LOG", "MATINEE_ALERTS", "MATINEE_URL", "MATINEE_DATABASE"),
+        *("MATINEE_PROJECT", "MATINEE_HOME", "MATINEE_PIPELINES", "MATINEE_LOG", "MATINEE_ALERTS", "MATINEE_URL"),
+        "MATINEE_DATABASE",
         *("MATINEE_WAREHOUSE", "MATINEE_WAREHOUSE_FILE"),
         # The stack and the compose file set these for what they start.
         *(
             "MATINEE_STACK",
             "MATINEE_BIN",
-            "MATINEE_PROJECT",
+            "MATINEE_PREFIX",
             "MATINEE_SOCKET",
             "MATINEE_POSTGRES",
             "MATINEE_POSTGRES_HERE",

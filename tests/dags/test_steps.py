@@ -18,7 +18,7 @@ import pytest
 from tasks.errors import BuildError, CheckFailed, TrainingError
 from tasks.runs import steps
 from tasks.runs.run import Run
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 from tasks.store.files import Home
 from tests.tasks.handmade import spec_of
 
@@ -198,7 +198,7 @@ for _ in range(3):
     done = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, **zone},
-        cwd=PROJECT,
+        cwd=TOOL,
         check=True,
         capture_output=True,
         text=True,

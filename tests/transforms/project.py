@@ -19,6 +19,7 @@ import pyarrow.parquet as parquet
 import yaml
 
 from tasks.runs.sql_lineage import find_sql
+from tasks.spec.project import Layers
 
 TRANSFORMS = Path(__file__).parents[2] / "transforms"
 Rows = Sequence[Mapping[str, Any]]
@@ -97,7 +98,7 @@ class Warehouse:
         project = self.target.with_name(f"{self.staging}-project")
         shutil.rmtree(project, ignore_errors=True)
         # Put together as for a run: the yml of a source of files is nowhere else.
-        find_sql(TRANSFORMS, {"staging": self.staging}).write(project)
+        find_sql(Layers((TRANSFORMS,)), {"staging": self.staging}).write(project)
         folders = ["--project-dir", project, "--profiles-dir", project, "--target-path", self.target]
         settings = {"staging": self.staging, **LABELS, **variables}
         environment = {"MATINEE_WAREHOUSE_FILE": str(self.path), "MATINEE_TEMP_LIMIT": "1GB"}
@@ -131,7 +132,11 @@ class Warehouse:
 @cache
 def raw_columns(staging: str) -> dict[str, dict[str, str]]:
     """Return the landed tables of a source and their columns' types, as dbt is told of them."""
-    ymls = [text for path, text in find_sql(TRANSFORMS, {"staging": staging}).files.items() if path.endswith(".yml")]
+    ymls = [
+        text
+        for path, text in find_sql(Layers((TRANSFORMS,)), {"staging": staging}).files.items()
+        if path.endswith(".yml")
+    ]
     return {
         table["name"]: {column["name"]: column["data_type"] for column in table["columns"]}
         for yml in ymls

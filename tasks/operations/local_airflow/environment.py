@@ -16,7 +16,7 @@ from typing import Any
 from tasks.errors import StackError
 from tasks.operations.local_airflow.metadata import metadata
 from tasks.operations.local_airflow.sockets import airflow_home, socket_path
-from tasks.spec.project import PREFIX, PROJECT
+from tasks.spec.project import PREFIX, TOOL, project
 
 USER = "admin"
 HEARTBEAT_LOST = 120  # seconds until Airflow restarts a killed task; its default of 300 s is a long wait
@@ -118,9 +118,16 @@ def airflow_env(home: Path, port: int, *, scheduled: bool = True) -> dict[str, s
         "MATINEE_HOME": str(home),
         "MATINEE_STACK": str(home),
         "MATINEE_URL": os.environ.get("MATINEE_URL") or url,
-        "PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "MATINEE_PROJECT": str(project()),
+        **_import_path(),
         **LIBRARIES,
     }
+
+
+def _import_path() -> dict[str, str]:
+    # An installed wheel is found as it is; its folder on the path would give others our `tasks` and `dags`.
+    paths = [] if PREFIX else [str(TOOL)]
+    return {"PYTHONPATH": os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def _secret_settings(home: Path) -> dict[tuple[str, str], Any]:
@@ -137,7 +144,7 @@ def _place_settings(home: Path, port: int) -> dict[tuple[str, str], Any]:
     """Settings of folders and addresses."""
     state = airflow_home(home)
     return {
-        ("core", "plugins_folder"): PROJECT / "dags" / "plugins",
+        ("core", "plugins_folder"): TOOL / "dags" / "plugins",
         ("core", "execution_api_server_url"): f"http://127.0.0.1:{port}/execution/",  # does not follow the port
         ("api", "host"): "127.0.0.1",  # Airflow's own default is 0.0.0.0
         ("api", "port"): port,
@@ -158,7 +165,7 @@ def full_env(home: Path, port: int, *, scheduled: bool = True) -> dict[str, str]
     proxies = {name: ",".join(sorted(local)) for name in ("NO_PROXY", "no_proxy")}
     supervisor = {
         "MATINEE_BIN": str(bin_dir()),
-        "MATINEE_PROJECT": str(PROJECT),
+        "MATINEE_PREFIX": PREFIX,
         "MATINEE_SOCKET": str(socket_path(home)),
         **metadata(home).supervised(),
     }

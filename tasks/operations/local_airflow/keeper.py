@@ -17,7 +17,7 @@ from pathlib import Path
 from tasks.operations.local_airflow.environment import bin_dir
 from tasks.operations.local_airflow.processes import sweep
 from tasks.operations.local_airflow.sockets import state_file
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL, project
 
 TRIES = 5
 PAUSE = 2.0  # seconds between two tries: a full disk or a busy machine may be over by then
@@ -25,7 +25,7 @@ PAUSE = 2.0  # seconds between two tries: a full disk or a busy machine may be o
 
 def supervisor_command() -> list[str]:
     """Command line that starts the supervisor, which puts itself into the background."""
-    return [str(bin_dir() / "supervisord"), "--configuration", str(PROJECT / "supervisord.conf")]
+    return [str(bin_dir() / "supervisord"), "--configuration", str(TOOL / "supervisord.conf")]
 
 
 def bring_back(home: Path, command: list[str], tries: int = TRIES) -> bool:
@@ -46,7 +46,7 @@ def bring_back(home: Path, command: list[str], tries: int = TRIES) -> bool:
             return False
         ended = sweep(home)
         _say(home, f"the supervisor was killed: {ended} processes of its stack are ended, all is started again")
-        done = subprocess.run(command, env=env, cwd=PROJECT, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=env, cwd=project(), capture_output=True, text=True, check=False)
         if done.returncode == 0:
             return True
         _say(home, f"try {attempt + 1} of {tries}: {' '.join(command)} failed: {done.stderr.strip()}")

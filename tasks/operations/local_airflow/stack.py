@@ -27,7 +27,7 @@ from tasks.operations.local_airflow.keeper import supervisor_command
 from tasks.operations.local_airflow.metadata import metadata
 from tasks.operations.local_airflow.processes import cpu_seconds, supervisor_of, sweep
 from tasks.operations.local_airflow.sockets import airflow_home, state_file
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL, project
 
 PORTS = range(8080, 8180)
 # A start takes about 30 CPU seconds. Components that have had three times as much, and are not healthy, will not be.
@@ -107,9 +107,10 @@ def up(
         StackError: a component does not come up, or the port is taken; with the end of its log.
     """
     home = home.resolve()
-    if "%" in f"{home}{PROJECT}":
+    if "%" in f"{home}{TOOL}{project()}":
         raise StackError(
-            f"{home} or {PROJECT}: supervisord takes '%' for a variable; set MATINEE_HOME to another folder"
+            f"{home}, {project()} or {TOOL}: supervisord takes '%' for a variable; expected folders without it "
+            "(MATINEE_HOME and MATINEE_PROJECT name the first two)"
         )
     running = find(home)
     if running is not None:
@@ -271,7 +272,7 @@ def _checked(command: list[str], env: dict[str, str]) -> str:
     """
     if shutil.which(command[0]) is None:
         raise StackError(f"{command[0]} is missing; `make run` and `make test` install it from requirements.lock")
-    done = subprocess.run(command, env=env, cwd=PROJECT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=env, cwd=project(), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         output = (done.stderr.strip() or done.stdout.strip()).splitlines()[-12:]
         raise StackError("\n".join([f"{' '.join(command)} failed with exit code {done.returncode}:", *output]))

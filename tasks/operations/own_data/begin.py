@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from tasks.operations.own_data.kinds_of_rows import guess_kinds
 from tasks.operations.own_data.project_texts import OwnData, dataset_text, pipeline_text, readme_text
 from tasks.operations.own_data.roles import Ask, Roles, guess_roles, has_events, has_ratings, named
 from tasks.operations.own_data.staging_texts import staging_models, staging_yml
-from tasks.spec.project import PIPELINE_NAME, TRANSFORMS, pipelines_folder
+from tasks.spec.project import PIPELINE_NAME, new_project, pipelines_folder
 
 
 def begin(name: str, place: Path, ask: Ask) -> OwnData:
@@ -32,8 +34,9 @@ def begin(name: str, place: Path, ask: Ask) -> OwnData:
     if not PIPELINE_NAME.fullmatch(name):
         raise SpecError(f"{quoted(name)}: expected a name of small letters, digits and _, like my_shop")
     own = look_at(name, place, ask)
-    pipeline, staging = pipelines_folder() / f"{name}.yaml", TRANSFORMS / "models" / "staging" / name
-    dataset, readme = TRANSFORMS / "datasets" / f"{name}.yaml", staging / "README.md"
+    sql = new_project() / "transforms"
+    pipeline, staging = _pipelines() / f"{name}.yaml", sql / "models" / "staging" / name
+    dataset, readme = sql / "datasets" / f"{name}.yaml", staging / "README.md"
     for path in (pipeline, dataset, staging):
         if path.exists():
             raise SpecError(f"{path}: is there already; choose another name, or delete it if it is not needed any more")
@@ -46,6 +49,8 @@ def begin(name: str, place: Path, ask: Ask) -> OwnData:
         },
     }
     own = replace(own, paths=[*texts, pipeline])
+    # An empty folder would become a project by an empty `pipelines/`.
+    there_not_yet = _absent([pipeline.parent, staging, dataset.parent], new_project())
     try:
         _write(texts)
         own = _with_windows_that_fit(own, pipeline)
@@ -54,10 +59,23 @@ def begin(name: str, place: Path, ask: Ask) -> OwnData:
         # Half of it would be in the way of the next attempt; also after Ctrl-C.
         for path in (*texts, pipeline, readme):
             path.unlink(missing_ok=True)
-        if staging.is_dir():
-            staging.rmdir()
+        for folder in there_not_yet:
+            # Not with what somebody else has put there meanwhile.
+            with suppress(OSError):
+                folder.rmdir()
         raise
     return replace(own, paths=[*own.paths, readme])
+
+
+def _pipelines() -> Path:
+    there = os.environ.get("MATINEE_PIPELINES") or (new_project() / "pipelines").is_dir()
+    return pipelines_folder() if there else new_project() / "pipelines"
+
+
+def _absent(folders: Sequence[Path], project: Path) -> list[Path]:
+    """List the folders that are not there, of some and of those around them in the project; inner ones first."""
+    around = {each for folder in folders for each in (folder, *folder.parents) if each.is_relative_to(project)}
+    return sorted((each for each in around if not each.exists()), key=lambda each: -len(each.parts))
 
 
 def look_at(name: str, place: Path, ask: Ask) -> OwnData:

@@ -15,7 +15,7 @@ from tasks.operations.own_data.columns import TypedTable
 from tasks.operations.own_data.entities import Entity
 from tasks.operations.own_data.kinds_of_rows import RowKinds
 from tasks.operations.own_data.roles import Roles
-from tasks.spec.project import PROJECT
+from tasks.spec.project import new_project
 
 DAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 LIKED = 0.8
@@ -66,7 +66,7 @@ _DONE = {
 
 def in_project(path: Path) -> Path:
     """Name a file as it lies in the project, or in full if it lies elsewhere."""
-    return path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path
+    return path.relative_to(new_project()) if path.is_relative_to(new_project()) else path
 
 
 def flow(value: Any) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.checks.suites import EXPECTATIONS, load_suite, parse_suite, suite_for, suite_names, tables_with_suites
+from tasks.checks.suites import load_suite, parse_suite, suite_for, suite_names, tables_with_suites
 from tasks.errors import CheckFailed
+from tasks.spec.project import TOOL
 from tests.tasks.checks.test_gx import between, suite
 
 
@@ -39,7 +40,7 @@ def test_what_a_family_is_compared_by_is_compared_for_each_of_its_columns() -> N
 
 def test_a_suite_of_another_source_is_neither_read_nor_used(tmp_path: Path) -> None:
     folder = tmp_path / "expectations"
-    shutil.copytree(EXPECTATIONS, folder)
+    shutil.copytree(TOOL / "expectations", folder)
     before = {table: suite_for("simulated", table, "default.landed", folder) for table in ("events", "unknown")}
     (folder / "my_shop.sales.json").write_text("{ half")
     (folder / "simulated_too.events.json").write_text("{ half")

@@ -19,7 +19,7 @@ def test_the_version_is_that_of_the_project() -> None:
 
 
 def test_an_installed_wheel_knows_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(version, "PROJECT", tmp_path)
+    monkeypatch.setattr(version, "TOOL", tmp_path)
     monkeypatch.setattr(version, "version", lambda name: f"{name}-9")
     assert version.version_of_matinee() == "matinee-9"
 

@@ -13,11 +13,11 @@ from tasks.features import dbt_docs as sql_docs
 from tasks.features.ledger import TableCode
 from tasks.runs.sql_lineage import sql_of
 from tasks.spec.load import load_spec
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 from tasks.store.files import Home
 from tests.copied_transforms import copied_transforms, edit
 
-SPEC = load_spec(PROJECT / "pipelines" / "streaming.yaml")
+SPEC = load_spec(TOOL / "pipelines" / "streaming.yaml")
 
 
 @pytest.fixture(scope="module")

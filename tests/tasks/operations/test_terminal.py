@@ -30,10 +30,10 @@ def test_nothing_in_a_text_is_taken_for_markup(text: str) -> None:
 
 def test_every_terminal_is_opened_here() -> None:
     """A `Console()` elsewhere would drop words of titles, or end in a MarkupError."""
-    from tasks.spec.project import PROJECT
+    from tasks.spec.project import TOOL
 
-    sources = [path for path in (PROJECT / "tasks").rglob("*.py") if "Console(" in path.read_text(encoding="utf-8")]
-    names = {str(path.relative_to(PROJECT)) for path in sources}
+    sources = [path for path in (TOOL / "tasks").rglob("*.py") if "Console(" in path.read_text(encoding="utf-8")]
+    names = {str(path.relative_to(TOOL)) for path in sources}
     assert names == {"tasks/operations/terminal.py", "tasks/sources/download.py"}
 
 

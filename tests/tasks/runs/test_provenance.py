@@ -11,7 +11,7 @@ import pytest
 from tasks.errors import MatineeError
 from tasks.runs.provenance import code_digest, digest_of_steps, makers, modules
 from tasks.runs.steps import STEPS, Step
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 
 
 def test_modules_are_followed_wherever_they_are_imported(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_what_makes_results_counts_and_what_shows_them_does_not() -> None:
 def copy(tmp_path: Path) -> Path:
     """The project's code, to edit."""
     for name in ("tasks", "engine"):
-        shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(TOOL / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
 

@@ -21,8 +21,7 @@ from tasks.errors import BuildError
 from tasks.runs.sql_lineage import PipelineSql, find_sql, sql_of
 from tasks.runs.sql_templates import blocks_of
 from tasks.runs.staging_defaults import MADE
-from tasks.spec.project import PROJECT as PROJECT_ROOT
-from tasks.spec.project import TRANSFORMS
+from tasks.spec.project import TOOL, TRANSFORMS, Layers
 from tests.copied_transforms import copied_transforms, edit
 from tests.tasks.handmade import spec_of
 from tests.tasks.without_dbt import SHOP as SHOPS
@@ -58,7 +57,7 @@ def written(folder: Path, files: Mapping[str, str], project: Mapping[str, Any] =
 def found(folder: Path, staging: str = "shop", **changes: str) -> PipelineSql:
     """The SQL of a pipeline in a small project with more files, named with / for __ and without their suffix."""
     more = {f"{name.replace('__', '/')}.sql": text for name, text in changes.items()}
-    return find_sql(written(folder, {**SMALL, **more}), {"staging": staging})
+    return find_sql(Layers((written(folder, {**SMALL, **more}),)), {"staging": staging})
 
 
 def test_a_pipeline_has_what_its_models_name_and_no_more(tmp_path: Path) -> None:
@@ -171,10 +170,10 @@ def test_tests_seeds_and_documentation_belong_to_what_they_are_about(tmp_path: P
 def test_a_project_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (written(tmp_path, SMALL) / "profiles.yml").unlink()
     with pytest.raises(BuildError, match=r"profiles\.yml: cannot be read \(.*\); dbt needs it, so restore it"):
-        find_sql(tmp_path, {"staging": "shop"})
+        find_sql(Layers((tmp_path,)), {"staging": "shop"})
     (tmp_path / "dbt_project.yml").write_text("name: [")
     with pytest.raises(BuildError, match=r"dbt_project\.yml: not valid YAML \(.*\); dbt needs it, so correct it"):
-        find_sql(tmp_path, {"staging": "shop"})
+        find_sql(Layers((tmp_path,)), {"staging": "shop"})
 
 
 @pytest.mark.parametrize(
@@ -189,7 +188,7 @@ def test_a_project_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_folder_that_is_none_of_the_project_is_refused(tmp_path: Path, folder: str, message: str) -> None:
     root = written(tmp_path / "project", SMALL, {**PROJECT, "model-paths": [folder]})
     with pytest.raises(BuildError, match=message):
-        find_sql(root, {"staging": "shop"})
+        find_sql(Layers((root,)), {"staging": "shop"})
 
 
 NAMES = [f"m{n}" for n in range(8)]
@@ -238,8 +237,8 @@ def test_exactly_the_edits_of_what_is_reached_change_the_digest(
 
     folder = tmp_path_factory.mktemp("project")
     project = {"name": "matinee", "model-paths": ["models/shared"]}
-    before = find_sql(written(folder, files(""), project), {})
-    after = find_sql(written(folder, files("-- edited"), project), {})
+    before = find_sql(Layers((written(folder, files(""), project),)), {})
+    after = find_sql(Layers((written(folder, files("-- edited"), project),)), {})
     assert (before.digest != after.digest) is ((edited, edits_macro) in reached)
     assert {Path(path).stem for path in before.files if path.startswith("models/")} == {
         "users", *(name for name, macro in reached if not macro),
@@ -302,7 +301,7 @@ def _definitions(path: Path) -> str:
 
 def test_a_model_that_a_query_outside_of_the_project_reads_is_everybodys() -> None:
     shared = {path.stem for path in (TRANSFORMS / "models").rglob("*.sql") if "staging" not in path.parts}
-    texts = [path.read_text() for path in (PROJECT_ROOT / "tasks").rglob("*") if path.suffix in {".py", ".sql"}]
+    texts = [path.read_text() for path in (TOOL / "tasks").rglob("*") if path.suffix in {".py", ".sql"}]
     read = {name for text in texts for name in re.findall(r"\b(?:from|join)\s+(\w+)", text)} & shared
     assert read >= {"labels", "request_attributes", "feat_user_values"}, "the search still finds queries"
     for spec in SPECS.values():

@@ -11,7 +11,7 @@ from tasks.errors import BuildError
 from tasks.runs.sql_files import models_in
 from tasks.runs.sql_lineage import sql_of
 from tasks.runs.staging_defaults import DEFAULTS, MADE, defaults_for, source_of_files
-from tasks.spec.project import TRANSFORMS
+from tasks.spec.project import TRANSFORMS, Layers
 from tests.copied_transforms import copied_transforms, edit
 from tests.tasks.handmade import spec_of
 from tests.tasks.without_dbt import SHOP
@@ -35,7 +35,7 @@ def written(root: Path, dataset: str = DATASET, yml: str = "models: []") -> Path
 
 
 def test_the_declared_columns_are_dbts_with_the_line_and_the_records_that_could_not_be_read(tmp_path: Path) -> None:
-    files = source_of_files(written(tmp_path), "shop")
+    files = source_of_files(Layers((written(tmp_path),)), "shop")
     (source,) = yaml.safe_load(files[f"models/staging/shop/{MADE}.yml"])["sources"]
     assert "{{ return({'sales': ['customer', 'bought_at']}[table]) }}" in files[f"macros/{MADE}.sql"]
     columns = {table["name"]: [(c["name"], c["data_type"]) for c in table["columns"]] for table in source["tables"]}
@@ -50,7 +50,7 @@ def test_the_declared_columns_are_dbts_with_the_line_and_the_records_that_could_
 
 
 def test_a_source_without_a_dataset_file_declares_its_tables_itself(tmp_path: Path) -> None:
-    assert source_of_files(written(tmp_path, yml="sources: [{name: landing}]"), "elsewhere") == {}
+    assert source_of_files(Layers((written(tmp_path, yml="sources: [{name: landing}]"),)), "elsewhere") == {}
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_a_source_without_a_dataset_file_declares_its_tables_itself(tmp_path: Pa
 )
 def test_a_second_declaration_is_to_be_deleted(tmp_path: Path, yml: str) -> None:
     with pytest.raises(BuildError, match=r"staging\.yml:3: sources: found the source `landing`.*delete this entry"):
-        source_of_files(written(tmp_path, yml=yml), "shop")
+        source_of_files(Layers((written(tmp_path, yml=yml),)), "shop")
 
 
 @pytest.mark.parametrize("dataset", ["name: [", "name: shop", "tables: {sales: {columns: [customer]}}", "- 1"])
 def test_what_is_no_dataset_file_is_named(tmp_path: Path, dataset: str) -> None:
     with pytest.raises(BuildError, match=r"datasets/shop\.yaml: found no `tables` with `columns`"):
-        source_of_files(written(tmp_path, dataset), "shop")
+        source_of_files(Layers((written(tmp_path, dataset),)), "shop")
 
 
 def test_a_column_of_the_dataset_file_is_part_of_the_pipelines_sql_and_a_remark_is_not(
@@ -86,7 +86,7 @@ def test_a_column_of_the_dataset_file_is_part_of_the_pipelines_sql_and_a_remark_
 
 def test_no_bundled_staging_repeats_its_dataset_file() -> None:
     names = [path.stem for path in sorted((TRANSFORMS / "datasets").glob("*.yaml"))]
-    assert [name for name in names if not source_of_files(TRANSFORMS, name)] == []
+    assert [name for name in names if not source_of_files(Layers((TRANSFORMS,)), name)] == []
 
 
 def left_out(root: Path, **models: str) -> dict[str, str]:
@@ -98,8 +98,8 @@ def left_out(root: Path, **models: str) -> dict[str, str]:
     folder = root / "models" / "staging" / "shop"
     for name, text in models.items():
         (folder / f"{name}.sql").write_text(text)
-    own = list(models_in(root, "models/staging/shop"))
-    return {Path(part.path).name: part.text for part in defaults_for(root, own)}
+    own = list(models_in(Layers((root,)), "models/staging/shop"))
+    return {Path(part.path).name: part.text for part in defaults_for(Layers((root,)), own)}
 
 
 def test_a_staging_folder_gets_the_models_that_it_leaves_out(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tasks.runs import narration, step_log
 from tasks.runs.failures import call_step
 from tasks.runs.run import Run
 from tasks.runs.step_log import fields_of, log_to_stderr, summary_of
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 from tasks.store.files import Home
 from tests.tasks.handmade import day, spec_of
 
@@ -157,7 +157,7 @@ except Exception:
 def lines_of(folder: Path, kind: str, how: str = "") -> list[str]:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", SCRIPT, str(folder), kind, how],
-        cwd=PROJECT,
+        cwd=TOOL,
         capture_output=True,
         text=True,
         check=True,

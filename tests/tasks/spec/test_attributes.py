@@ -9,6 +9,7 @@ import pytest
 from tasks.errors import SpecError
 from tasks.spec import attributes
 from tasks.spec.attributes import Attribute, attributes_of, declared_attributes
+from tasks.spec.project import Layers
 from tests.tasks.handmade import SNAPSHOTS, spec_of
 
 YML = """
@@ -38,7 +39,7 @@ def staging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The yml of a source called `shop`."""
     folder = tmp_path / "models" / "staging" / "shop"
     folder.mkdir(parents=True)
-    monkeypatch.setattr(attributes, "TRANSFORMS", tmp_path)
+    monkeypatch.setattr(attributes, "transforms", lambda: Layers((tmp_path,)))
     return folder / "staging.yml"
 
 

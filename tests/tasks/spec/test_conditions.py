@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tasks.spec.conditions import DECLARE, FLAGS, MEASURES, canonical, facts, facts_of, looks_back
 from tasks.spec.kinds import KINDS
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 
 RULE = "expected only comparisons of kind or value with constants, joined by and, or, not"
 PAIR_RULE = "expected only comparisons of one fact with numbers, joined by and, or, not"
@@ -141,7 +141,7 @@ def test_whether_a_condition_looks_back_is_told_without_knowing_the_kinds(condit
 
 
 def test_every_fact_is_documented_and_every_rule_of_the_page_is_one() -> None:
-    page = (PROJECT / "docs" / "labels.md").read_text(encoding="utf-8")
+    page = (TOOL / "docs" / "labels.md").read_text(encoding="utf-8")
     assert [name for name in FLAGS if f"| `{name}` |" not in page] == []
     assert [measure for measure in MEASURES if f"| `<kind>_{measure}` |" not in page] == []
     assert f"({', '.join(f'`{kind}`' for kind in KINDS)})" in page

@@ -11,10 +11,10 @@ import pytest
 from tasks.errors import SpecError
 from tasks.runs.run import Run
 from tasks.spec.load import load_spec
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 from tasks.spec.yaml_lines import DEEPEST, LARGEST
 
-GOOD = (PROJECT / "pipelines" / "streaming.yaml").read_text(encoding="utf-8")
+GOOD = (TOOL / "pipelines" / "streaming.yaml").read_text(encoding="utf-8")
 WHEN = "kind = 'play' and value >= 0.9"
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import SpecError
-from tasks.spec.project import PROJECT, TRANSFORMS, pipeline_name, pipeline_names, pipeline_path, pipelines_folder
+from tasks.spec.project import TOOL, TRANSFORMS, pipeline_name, pipeline_names, pipeline_path, pipelines_folder
 
 
 def test_a_name_is_looked_up_and_a_path_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MATINEE_PIPELINES", raising=False)
-    assert pipeline_path("streaming") == PROJECT / "pipelines" / "streaming.yaml"
+    assert pipeline_path("streaming") == TOOL / "pipelines" / "streaming.yaml"
     assert pipeline_path("elsewhere/mine.yml") == Path("elsewhere/mine.yml")
 
     monkeypatch.setenv("MATINEE_PIPELINES", str(tmp_path))
@@ -33,5 +33,5 @@ def test_a_folder_that_does_not_exist_is_no_folder_without_pipelines(
 
 
 def test_the_project_is_where_its_files_are() -> None:
-    assert (PROJECT / "pyproject.toml").is_file()
+    assert (TOOL / "pyproject.toml").is_file()
     assert (TRANSFORMS / "dbt_project.yml").is_file()

@@ -9,12 +9,12 @@ import pytest
 from tasks.errors import SpecError
 from tasks.spec import attributes, references
 from tasks.spec.load import load_spec
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL, Layers
 from tasks.spec.references import baseline_names
 from tasks.spec.spec import Spec
 from tests.tasks.handmade import SNAPSHOTS, small_catalog, spec_of
 
-FOLDER = PROJECT / "tests" / "pipelines"
+FOLDER = TOOL / "tests" / "pipelines"
 GOOD, BAD = sorted(FOLDER.glob("good/*")), sorted(FOLDER.glob("bad/*"))
 
 
@@ -26,9 +26,9 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "datasets").mkdir()
     for dataset in ("online_retail", "shop", "unstaged"):
         (tmp_path / "datasets" / f"{dataset}.yaml").touch()
-    monkeypatch.setattr(references, "TRANSFORMS", tmp_path)
+    monkeypatch.setattr(references, "transforms", lambda: Layers((tmp_path,)))
     monkeypatch.setattr(references, "feature_catalog", small_catalog)
-    monkeypatch.setattr(attributes, "TRANSFORMS", tmp_path)
+    monkeypatch.setattr(attributes, "transforms", lambda: Layers((tmp_path,)))
     monkeypatch.setattr(attributes, "feature_catalog", small_catalog)
 
 
@@ -57,7 +57,7 @@ def test_a_bad_file_is_refused_with_the_words_on_its_first_lines(path: Path, mon
     assert str(caught.value) == expected
 
 
-@pytest.mark.parametrize("path", sorted(PROJECT.glob("pipelines/*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(TOOL.glob("pipelines/*.yaml")), ids=lambda path: path.stem)
 def test_the_pipelines_of_the_project_name_what_the_project_has(path: Path) -> None:
     assert load_spec(path).name == path.stem
 
@@ -67,7 +67,7 @@ def test_names_that_retrieval_brings_along() -> None:
     assert baseline_names(spec_of(examples=SNAPSHOTS)) == ["popularity", "history"]
 
 
-PEOPLE = (PROJECT / "docs" / "examples" / "movielens_people.yaml").read_text(encoding="utf-8")
+PEOPLE = (TOOL / "docs" / "examples" / "movielens_people.yaml").read_text(encoding="utf-8")
 AGE_GROUP = "bands: {age_group: {of: age, edges: [18, 30, 50]}}\n"
 
 

@@ -16,11 +16,11 @@ from pydantic import ValidationError
 
 from tasks.errors import SpecError
 from tasks.spec.load import load_shape
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 from tasks.spec.spec import Spec, json_schema
 from tests.tasks.handmade import SNAPSHOTS, document, spec_of
 
-FILES = sorted([*PROJECT.glob("pipelines/*.yaml"), *PROJECT.glob("tests/pipelines/good/*.yaml")])
+FILES = sorted([*TOOL.glob("pipelines/*.yaml"), *TOOL.glob("tests/pipelines/good/*.yaml")])
 
 
 def test_there_are_files() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 from tasks.store.database import connect, memory
 
 INSTANT = "select cast(timestamptz '2026-02-28 23:30:00-05:00' as date)::varchar"
@@ -48,5 +48,5 @@ def test_a_worker_process_draws_no_progress(tmp_path: Path) -> None:
         "from tasks.store.database import connect\n"
         "with connect(':memory:') as c: print(c.execute(\"select current_setting('enable_progress_bar')\").fetchone())"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=TOOL)
     assert done.stdout.strip() == "(False,)"

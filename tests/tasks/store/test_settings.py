@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import MatineeError
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 from tasks.store.database import memory
 from tasks.store.settings import NAMES, disk_limit, memory_limit, statement_seconds, threads, unknown
 
@@ -64,9 +64,9 @@ def test_a_mistyped_name_is_said_with_the_nearest() -> None:
 
 def test_every_variable_of_code_and_compose_file_is_known() -> None:
     files = [
-        *(path for room in ("tasks", "engine", "serving", "dags") for path in (PROJECT / room).rglob("*.py")),
-        *(PROJECT / name for name in ("docker-compose.yml", "Dockerfile", "supervisord.conf", ".env.example")),
-        PROJECT / "transforms" / "profiles.yml",
+        *(path for room in ("tasks", "engine", "serving", "dags") for path in (TOOL / room).rglob("*.py")),
+        *(TOOL / name for name in ("docker-compose.yml", "Dockerfile", "supervisord.conf", ".env.example")),
+        TOOL / "transforms" / "profiles.yml",
     ]
     named = {
         name

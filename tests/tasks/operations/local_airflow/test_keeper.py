@@ -13,7 +13,7 @@ from tasks.operations.local_airflow.environment import full_env
 from tasks.operations.local_airflow.keeper import bring_back
 from tasks.operations.local_airflow.processes import processes_of
 from tasks.operations.local_airflow.sockets import state_file
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 
 # Stands for supervisord: says what of its environment the keeper must not pass on, and fails as often as asked for.
 SUPERVISOR = """
@@ -81,7 +81,7 @@ def test_the_keeper_waits_for_the_end_of_the_process_that_holds_its_input(wanted
     holder = subprocess.Popen(
         [sys.executable, "-c", parent, *keeper],
         env=full_env(wanted, 8080),
-        cwd=PROJECT,
+        cwd=TOOL,
         stdout=subprocess.PIPE,
         text=True,
     )

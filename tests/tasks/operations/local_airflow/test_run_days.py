@@ -11,7 +11,7 @@ from tasks.errors import SpecError
 from tasks.operations.local_airflow import run_days
 from tasks.operations.local_airflow.run_days import days_to_run, published_days
 from tasks.spec.load import load_shape
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 from tasks.spec.spec import Spec
 from tasks.spec.windows import first_as_of
 from tasks.store.files import Home
@@ -21,7 +21,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture(scope="module")
 def spec() -> Spec:
-    return load_shape(PROJECT / "pipelines" / "streaming.yaml").model_copy(update={"end": date(2026, 6, 30)})
+    return load_shape(TOOL / "pipelines" / "streaming.yaml").model_copy(update={"end": date(2026, 6, 30)})
 
 
 def test_first_call_runs_the_first_days(spec: Spec) -> None:

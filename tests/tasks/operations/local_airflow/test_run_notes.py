@@ -11,7 +11,7 @@ import pytest
 from tasks.operations.airflow_answers import DagRun
 from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.operations.local_airflow.run_notes import LONGEST, note_on, write_notes
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 from tasks.store.files import Home, write_text
 
 
@@ -37,7 +37,7 @@ class Server:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A state folder in which the build of a run failed."""
-    monkeypatch.setenv("MATINEE_PIPELINES", str(PROJECT / "pipelines"))
+    monkeypatch.setenv("MATINEE_PIPELINES", str(TOOL / "pipelines"))
     run = tmp_path / "runs" / "streaming" / "2026-02-26" / "manual__2026-02-26"
     for step in ("land", "check_landed"):
         write_text(run / step / "result.json", "{}")

@@ -20,7 +20,7 @@ from tasks.operations.local_airflow import stack
 from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.operations.local_airflow.environment import airflow_env, full_env, password, socket_path
 from tasks.operations.local_airflow.processes import end_idle_orphans, processes_of, supervisor_of, sweep
-from tasks.spec.project import PROJECT
+from tasks.spec.project import TOOL
 
 
 def test_secrets_are_drawn_once_and_private(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_socket_name_always_fits(tmp_path: Path) -> None:
 
 def test_supervisor_runs_the_components_the_watch_and_the_keeper_and_ends_their_children() -> None:
     parser = configparser.RawConfigParser(inline_comment_prefixes=(";",))
-    parser.read(PROJECT / "supervisord.conf", encoding="utf-8")
+    parser.read(TOOL / "supervisord.conf", encoding="utf-8")
     programs = [name.removeprefix("program:") for name in parser.sections() if name.startswith("program:")]
     assert programs == ["postgres", *stack.COMPONENTS, "watch", "keeper"]
     # Of two groups the one with the higher number ends first, and its programs need the database until then.
@@ -136,7 +136,7 @@ def test_supervisor_accepts_the_file(tmp_path: Path) -> None:
         "print(*sorted(p.name for g in o.process_group_configs for p in g.process_configs))"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, str(PROJECT / "supervisord.conf")],
+        [sys.executable, "-W", "ignore", "-c", code, str(TOOL / "supervisord.conf")],
         env=full_env(home, 8080),
         capture_output=True,
         text=True,

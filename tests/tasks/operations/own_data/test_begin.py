@@ -12,15 +12,11 @@ import pytest
 import yaml
 
 from tasks.errors import SpecError
-from tasks.operations.own_data import begin as begin_module
 from tasks.operations.own_data import found_files
 from tasks.operations.own_data.begin import begin, look_at
 from tasks.operations.own_data.project_texts import OwnData, readme_text
-from tasks.runs import sql_lineage
 from tasks.sources.datasets import load_dataset
-from tasks.spec import attributes, references
 from tasks.spec.load import load_spec
-from tests.copied_transforms import copied_transforms
 
 FIRST = date(2025, 1, 1)
 Question = tuple[str, Sequence[str], str]
@@ -63,13 +59,9 @@ def looked(place: Path, ask: Answers | None = None) -> OwnData:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the SQL project and an empty folder of pipelines, in which a pipeline may begin."""
-    copy = copied_transforms(tmp_path, monkeypatch)
-    for module in (begin_module, attributes, references):
-        monkeypatch.setattr(module, "TRANSFORMS", copy)
-    assert copy == sql_lineage.TRANSFORMS
-    (tmp_path / "pipelines").mkdir()
-    monkeypatch.setenv("MATINEE_PIPELINES", str(tmp_path / "pipelines"))
+    """An empty folder, in which a pipeline may begin."""
+    monkeypatch.delenv("MATINEE_PIPELINES", raising=False)
+    monkeypatch.setenv("MATINEE_PROJECT", str(tmp_path))
     return tmp_path
 
 

@@ -1,7 +1,6 @@
 """One Airflow DAG per pipeline file: which step follows which, and nothing else.
 
-A run's data interval is `[D, D + 1 day)`; every task gets `as_of = D` as a rendered argument. Tasks that open the
-pipeline's tables share a pool, which has one slot; pipelines do not wait for each other.
+A run's data interval is `[D, D + 1 day)`, and every task gets `as_of = D`. Those that open the tables share a pool.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from dags.timetable import DayTimetable
 from tasks.operations.pools import pool_of
 from tasks.runs.steps import GROUPS, STEPS, Step
 from tasks.spec.load import load_shape
-from tasks.spec.project import pipeline_path
+from tasks.spec.project import pipeline_path, take_environment
 from tasks.spec.windows import first_as_of
 
 DEFAULTS = {
@@ -34,6 +33,7 @@ DEFAULTS = {
 
 def pipeline_dag(name: str) -> DAG:
     """Build the DAG of `pipelines/<name>.yaml`; a SpecError becomes the DAG's import error."""
+    take_environment()
     spec = load_shape(pipeline_path(name))
     with DAG(
         dag_id=spec.name,

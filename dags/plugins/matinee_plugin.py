@@ -16,6 +16,7 @@ from airflow.sdk import BaseOperatorLink
 from dags import marked_runs
 from dags.stopped_tasks import explain_stopped_tasks
 from dags.timetable import DayTimetable
+from tasks.spec.project import take_environment
 
 if TYPE_CHECKING:
     from airflow.models.taskinstancekey import TaskInstanceKey
@@ -57,6 +58,7 @@ def _view(name: str, route: str, destination: str, href: str) -> dict[str, str]:
     return {"name": name, "url_route": route, "destination": destination, "href": f"{BASE}/matinee/{href}", **icons}
 
 
+take_environment()
 explain_stopped_tasks()
 
 

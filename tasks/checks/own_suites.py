@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tasks.checks.suite_parts import parameter_in
+
 
 def extended(suite: Any, addition: Any) -> Any:
     """Add one suite, as its JSON says it, to another.
 
-    An expectation takes the place of those of its type on its column, so that a bound can be another one. What is no
-    suite is returned as it is, and refused by whoever reads it.
+    An expectation takes the place of those of its type on its column, so that a bound can be another one; fixed bounds
+    of fixed ones, those of trailing days of such. What is no suite is returned as it is, and refused by its reader.
 
     Args:
         suite: what is added to; None: nothing.
@@ -27,10 +29,12 @@ def _has_shape(suite: Any) -> bool:
     return isinstance(suite, dict) and isinstance(suite.get("expectations"), list)
 
 
-def _subject(expectation: Any) -> tuple[str, str]:
+def _subject(expectation: Any) -> tuple[str, str, bool]:
     if not isinstance(expectation, dict) or not isinstance(expectation.get("kwargs"), dict):
-        return "", ""
-    return str(expectation.get("type")), str(expectation["kwargs"].get("column"))
+        return "", "", False
+    arguments = expectation["kwargs"]
+    looks_back = any(parameter_in(value) for value in arguments.values())
+    return str(expectation.get("type")), str(arguments.get("column")), looks_back
 
 
 def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

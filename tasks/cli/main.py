@@ -24,6 +24,7 @@ from tasks.runs.failures import call_step, explained
 from tasks.runs.narration import log
 from tasks.runs.step_log import VARIABLE, log_everything, log_to_stderr
 from tasks.runs.steps import BY_NAME
+from tasks.spec.project import take_environment
 from tasks.store.settings import unknown
 
 # Commands import what they run themselves: dbt, Great Expectations and LightGBM take seconds to load, and --help
@@ -280,6 +281,7 @@ def main() -> None:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     warnings.simplefilter("ignore", DeprecationWarning)
     try:
+        take_environment()
         log_to_stderr(os.environ.get(VARIABLE) or None)
         refuse_hidden_characters(sys.argv[1:])
         for line in unknown(os.environ):

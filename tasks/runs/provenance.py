@@ -1,21 +1,24 @@
 """Which code a result was made by: a digest of the modules that have a part in it, and of no others.
 
 A new command or another color in the report must not name a new version. So the modules are found by following the
-imports, wherever in a file they stand, from the steps whose files end up in a version. Of the table of steps itself,
+imports, wherever in a file they stand, from the steps whose files end up in a version. Names and texts are those of the
+clone: an installed wheel has them below a package, and gives the same digests (ADR 21). Of the table of steps itself,
 which everything imports, only the functions of those steps count: a reworded sentence must name no new version either.
 """
 
 from __future__ import annotations
 
 import ast
+import hashlib
 from collections.abc import Sequence
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from tasks.errors import MatineeError
-from tasks.runs.steps import ROOT, STEPS, Step
-from tasks.spec.project import TOOL
+from tasks.runs.import_root import without_root
+from tasks.runs.steps import STEPS, Step
+from tasks.spec.project import PREFIX, TOOL
 from tasks.store.files import digest, sha256_file
 
 OWN = frozenset({"tasks", "engine"})
@@ -32,6 +35,7 @@ def modules(roots: tuple[str, ...], project: Path = TOOL) -> dict[str, Path]:
         MatineeError: a root is not found; left out silently, its code would leave the version's digest.
     """
     files: dict[str, Path] = {}
+    roots = tuple(name.removeprefix(PREFIX) for name in roots)
     waiting = list(roots)
     while waiting:
         name = waiting.pop()
@@ -68,7 +72,7 @@ def _parents(name: str) -> list[str]:
 def _imported(name: str, path: Path) -> list[str]:
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     names = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(ast.parse(_source(path))):
         if isinstance(node, ast.ImportFrom):
             module = node.module or ""
             if node.level:
@@ -95,7 +99,15 @@ def source_digest(*names: str) -> str:
     Raises:
         MatineeError: one of them is not found.
     """
-    return digest({name: sha256_file(_required(f"{ROOT}.{name}", TOOL)) for name in names})
+    return digest({name: _digest_of(_required(f"tasks.{name}", TOOL)) for name in names})
+
+
+def _source(path: Path) -> bytes:
+    return without_root(path.read_bytes(), PREFIX)
+
+
+def _digest_of(path: Path) -> str:
+    return hashlib.sha256(_source(path)).hexdigest()
 
 
 def _required(name: str, project: Path) -> Path:
@@ -121,9 +133,9 @@ def digest_of_steps(steps: Sequence[Step], project: Path = TOOL) -> str:
     """
     files = modules(makers(steps), project)
     # Instead of the table's text: sentences, lines and trigger rules are for people and for schedulers.
-    files.pop(Step.__module__, None)
+    files.pop(Step.__module__.removeprefix(PREFIX), None)
     functions = sorted(step.function for step in steps if step.makes_version)
     statements = {path for file in files.values() for path in (file.parent / "sql").glob("*.sql")}
     sql = {f"{path.parts[-3]}/sql/{path.name}": sha256_file(path) for path in statements}
-    code = {name: sha256_file(path) for name, path in files.items()}
+    code = {name: _digest_of(path) for name, path in files.items()}
     return digest({"code": code, "sql": sql, "steps": functions})

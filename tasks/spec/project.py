@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.errors import SpecError
+from tasks.store.env_file import read_env_file
 
 TOOL = Path(__file__).resolve().parents[2]
 """Folder of matinee itself: the clone, or the package `matinee` of an installed wheel."""
@@ -74,6 +75,19 @@ def new_project() -> Path:
     here = Path.cwd()
     begun = os.environ.get(VARIABLE) or here.is_relative_to(TOOL) or (here / "pipelines").is_dir()
     return project() if begun else here
+
+
+def take_environment() -> None:
+    """Take the variables of the project's `.env` that the environment does not have.
+
+    The `.env` of a clone belongs to the compose file, which needs other values than commands beside it.
+
+    Raises:
+        MatineeError: a line of the file is none.
+    """
+    if project() != TOOL:
+        for name, value in read_env_file(project() / ".env").items():
+            os.environ.setdefault(name, value)
 
 
 def transforms() -> Layers:

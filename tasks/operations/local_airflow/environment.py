@@ -143,8 +143,10 @@ def _secret_settings(home: Path) -> dict[tuple[str, str], Any]:
 def _place_settings(home: Path, port: int) -> dict[tuple[str, str], Any]:
     """Settings of folders and addresses."""
     state = airflow_home(home)
+    # An installed wheel announces its plugin itself, and Airflow refuses to have it twice.
+    plugins = {} if PREFIX else {("core", "plugins_folder"): TOOL / "dags" / "plugins"}
     return {
-        ("core", "plugins_folder"): TOOL / "dags" / "plugins",
+        **plugins,
         ("core", "execution_api_server_url"): f"http://127.0.0.1:{port}/execution/",  # does not follow the port
         ("api", "host"): "127.0.0.1",  # Airflow's own default is 0.0.0.0
         ("api", "port"): port,

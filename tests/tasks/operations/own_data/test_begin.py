@@ -14,9 +14,10 @@ import yaml
 from tasks.errors import SpecError
 from tasks.operations.own_data import found_files
 from tasks.operations.own_data.begin import begin, look_at
-from tasks.operations.own_data.project_texts import OwnData, readme_text
+from tasks.operations.own_data.project_texts import OwnData, in_project, readme_text
 from tasks.sources.datasets import load_dataset
 from tasks.spec.load import load_spec
+from tasks.spec.project import pipeline_path
 
 FIRST = date(2025, 1, 1)
 Question = tuple[str, Sequence[str], str]
@@ -97,11 +98,12 @@ def test_what_is_there_already_is_not_written_over(project: Path) -> None:
     assert (project / "pipelines" / "films.yaml").read_text() == before
 
 
-def test_an_attempt_that_fails_leaves_nothing_behind(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> None:
-        raise SpecError("no")
+def refused(path: Path) -> None:
+    raise SpecError("no")
 
-    monkeypatch.setattr("tasks.spec.load.load_spec", refuse)
+
+def test_an_attempt_that_fails_leaves_nothing_behind(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.spec.load.load_spec", refused)
     with pytest.raises(SpecError, match="no"):
         begin("films", write_ratings(project / "data"), Answers())
     assert not list(project.rglob("*films*"))
@@ -230,3 +232,27 @@ def test_of_many_days_some_are_read_and_all_are_known(tmp_path: Path, monkeypatc
     assert (own.activity.rows, own.events.found.whole) == (20, False)
     assert (own.activity.first, own.activity.last) == (FIRST, FIRST + timedelta(days=39))
     assert "Only some of its days were read" in readme_text(own)
+
+
+def test_an_empty_folder_becomes_a_project_and_stays_empty_if_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MATINEE_PROJECT", "MATINEE_PIPELINES"):
+        monkeypatch.delenv(name, raising=False)
+    data, empty = write_ratings(tmp_path / "data"), tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.spec.load.load_spec", refused)
+        with pytest.raises(SpecError, match="no"):
+            begin("films", data, Answers())
+    assert list(empty.iterdir()) == []
+    own = begin("films", data, Answers())
+    assert {path.relative_to(empty).parts[0] for path in own.paths} == {"pipelines", "transforms"}
+    assert in_project(own.paths[0]) == Path("transforms/datasets/films.yaml")
+    assert load_spec(pipeline_path("films")).name == "films"
+
+
+def test_a_data_set_may_be_called_like_one_of_matinee(project: Path) -> None:
+    begin("ml_100k", write_ratings(project / "data"), Answers())
+    assert load_dataset("ml_100k").tables.keys() == {"ratings", "movies"}

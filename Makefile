@@ -2,7 +2,7 @@
 # Everything runs in .venv, which is created from requirements.lock at first, and again whenever that file changes.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run prove up down status test test-slow check docs bench lock clean ci
+.PHONY: help setup run prove up down status test test-slow check docs bench lock wheel clean ci
 
 # Values reach the recipes through the environment, as they were typed: spaces, quotes and dollars are harmless.
 PIPELINE ?= streaming
@@ -88,6 +88,9 @@ lock: ## Resolve pyproject.toml into requirements.lock (needs uv)
 	  --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --excludes lock-excludes.txt \
 	  --quiet --output-file requirements.lock
 	@! grep -nE 'https?://|^--' requirements.lock || { echo "requirements.lock names a host"; exit 1; }
+
+wheel: $(READY) ## Build the wheel into dist/, for projects outside of this clone (docs/own-project.md)
+	@exec $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 clean: ## Remove caches and build products; .venv and the state in var/ stay
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis transforms/target transforms/logs

@@ -148,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the application; return the exit code."""
     import uvicorn
 
-    parser = argparse.ArgumentParser(prog="python -m serving.app", description="Serve a pipeline's champion.")
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}.app", description="Serve a pipeline's champion.")
     parser.add_argument("--registry", type=Path, required=True, help="folder with one folder per pipeline")
     parser.add_argument("--pipeline", required=True, help="name of the pipeline")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")

@@ -16,9 +16,10 @@ def existing_home() -> Home:
     """
     home = default_home()
     if not home.root.is_dir():
+        variable = next((name for name in ("MATINEE_HOME", "MATINEE_PROJECT") if os.environ.get(name)), None)
         named = (
-            "MATINEE_HOME names it: correct the variable"
-            if os.environ.get("MATINEE_HOME")
+            f"{variable} names it: correct the variable"
+            if variable
             else "It is `var` in the folder you are in, unless MATINEE_HOME names another one: go to the project"
         )
         raise MatineeError(

@@ -19,6 +19,7 @@ from tasks.cli.prove import prove
 from tasks.cli.values import folder_name, user_id, whole_number
 from tasks.cli.version import version_of_matinee
 from tasks.errors import GateFailed, MatineeError, SpecError, WrongArgument, quoted, visible
+from tasks.operations.process import quieten_libraries
 from tasks.operations.terminal import one_line_rows, plain_console, refuse_hidden_characters, tables_in
 from tasks.runs.failures import call_step, explained
 from tasks.runs.narration import log
@@ -180,12 +181,21 @@ _add_step("report", "Write the run's report, one HTML page.")
 
 
 @app.command(epilog=example("matinee run streaming --as-of 2026-02-25"))
-def run(pipeline: Pipeline, as_of: AsOf, attempt: Attempt = "cli", data: Data = None) -> None:
-    """Run every step for one day, in order, without Airflow."""
+def run(
+    pipeline: Pipeline,
+    as_of: AsOf,
+    attempt: Attempt = "cli",
+    data: Data = None,
+    again: Annotated[bool, typer.Option("--again", help="Also draw and train what is done already.")] = False,
+) -> None:
+    """Run every step for one day, in order, without Airflow.
+
+    After a failure the same command goes on where it stopped: what it drew and trained from the same is kept.
+    """
     from tasks.operations.run_all import run_all
 
     log_everything()
-    run_all(open_run(pipeline, as_of, attempt, data), console)
+    run_all(open_run(pipeline, as_of, attempt, data), console, resume=not again)
 
 
 app.command(
@@ -274,11 +284,7 @@ def _show(error: Exception, explanation: MatineeError) -> None:
 
 def main() -> None:
     """Run the command line; bad input ends in one clear message and an exit code, never in a traceback."""
-    # Before anything imports NumPy: OpenBLAS reads it once, when it is loaded.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads slow trainings side by side 30-fold
-    # Great Expectations reports its use over the network unless it is told not to.
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    quieten_libraries()
     warnings.simplefilter("ignore", DeprecationWarning)
     try:
         take_environment()

@@ -38,13 +38,19 @@ def report_quietly(run: Run) -> None:
     send_alerts(run, finished=True)
 
 
-def run_all(run: Run, console: Console) -> None:
+def run_all(run: Run, console: Console, *, resume: bool = False) -> None:
     """Run every step; the report is written also when one fails.
+
+    Args:
+        run: the run.
+        console: shows which steps are done.
+        resume: whether steps that take long keep what an earlier call in the same attempt made from the same.
 
     Raises:
         MatineeError: of the step that failed; the steps behind it do not run.
     """
     from tasks.alerts.alerts import send_alerts
+    from tasks.operations.resume import resuming
     from tasks.operations.summary import run_summary
     from tasks.reports.run_report import report_step
 
@@ -54,7 +60,7 @@ def run_all(run: Run, console: Console) -> None:
     try:
         for name, step in steps.items():
             with _timed(console, name, seconds):
-                call_step(run, name, step)
+                call_step(run, name, resuming(run, name, step, again=not resume))
     except Exception:
         # The step that failed is the first without a time: `_timed` enters it only when the step has succeeded.
         failed = next(name for name in steps if name not in seconds)

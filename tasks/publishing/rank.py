@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.errors import MatineeError, RegistryError, quoted
+from tasks.errors import MatineeError, RegistryError, WrongArgument, quoted
 from tasks.publishing.results import verdicts_if_valid
 from tasks.runs.narration import named
 from tasks.spec.load import load_spec
@@ -20,7 +20,7 @@ NAMED = 5
 """Versions that an error message lists, the newest first."""
 
 if TYPE_CHECKING:
-    from engine.ranking import Response
+    from engine.ranking import Engine, Response
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ def find_version(home: Home, pipeline: str, name: str, version: str | None) -> s
     """Find the version that is named, or else the one the alias points at.
 
     Raises:
-        RegistryError: there is none; says why, what there is, and what to do.
+        WrongArgument: there is no version of the name that is given.
+        RegistryError: there is none behind the alias; says why, what there is, and what to do.
     """
     folder = home.registry(pipeline) / "versions"
     known = sorted(path.name for path in folder.glob("[!.]*") if path.is_dir())
@@ -47,11 +48,13 @@ def find_version(home: Home, pipeline: str, name: str, version: str | None) -> s
     if wanted in known:
         return wanted
     if wanted is not None:
-        found = f"no version {quoted(wanted)}"
         listed = f"there are {named(known[::-1], NAMED)}" if known else _first_step(home, pipeline)
-        if pointer is not None:
-            found += f", which the alias {name!r} points at; restore it from a backup, or publish a day again"
-        raise RegistryError(f"{folder}: {found}; {listed}")
+        if pointer is None:  # the caller's own word, as any other value of an option that there is none of
+            raise WrongArgument(f"{folder}: no version {quoted(wanted)}; {listed}")
+        raise RegistryError(
+            f"{folder}: no version {quoted(wanted)}, which the alias {name!r} points at; restore it from a backup, or "
+            f"publish a day again; {listed}"
+        )
     if not known:
         raise RegistryError(f"{folder}: no version behind the alias {name!r}; {_first_step(home, pipeline)}")
     # The day of the newest one: of an earlier day, the alias would point back from what was served.
@@ -102,7 +105,11 @@ def rank_user(pipeline: str, user: str, k: int, version: str | None) -> UserList
     version = find_version(home, spec.name, spec.publish.alias, version)
     engine = load(version_dir(home, spec.name, version), content=content_of(home, spec.name, version))
     response = engine.rank([request])[0]
+    return UserList(spec.name, version, user, knows(engine, user), response)
+
+
+def knows(engine: Engine, user: str) -> bool:
+    """Tell whether a version has features of a user."""
     users = engine.wiring.table("features/user.parquet", "user").users
     # Ids that the table does not have are numbered below 0.
-    known = users is None or bool(users.numbers([user])[0] >= 0)
-    return UserList(spec.name, version, user, known, response)
+    return users is None or bool(users.numbers([user])[0] >= 0)

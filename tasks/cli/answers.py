@@ -104,11 +104,15 @@ class Labeled(Record):
 
 
 class CheckedStep(Record):
-    """Verdicts of one step; `problem` is why what depends on it must not run."""
+    """Verdicts of one step; `problem` is why what depends on it must not run.
+
+    Not `built`: its tables are not there, so nothing is known of the data, and `problem` says how they come back.
+    """
 
     what: str
     checks: tuple[Check, ...]
     problem: str | None
+    built: bool = True
 
 
 class Checked(Record):

@@ -36,7 +36,10 @@ def check(
     failed: Annotated[bool, typer.Option("--failed", help="Show only failed checks.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Check a day's landed data, features, examples and predictions; exits with 1 if a critical check fails."""
+    """Check a day's landed data, features, examples and predictions.
+
+    Exits with 1 if a critical check fails, or if what was built of the day is not there any more.
+    """
     if what not in {*WHAT, "all"}:
         raise typer.BadParameter(f"--what: found {quoted(what)}, expected {', '.join(WHAT)} or all")
     from tasks.cli.answers import Checked, write_answer
@@ -54,13 +57,12 @@ def check(
         steps.append(_measure(run, name, alone=what != "all"))
         if not as_json:
             _print(steps[-1], failed_only=failed)
-    critical = [step.what for step in steps if step.problem]
     if as_json:
         shown = tuple(_failed(step) if failed else step for step in steps)
         write_answer(Checked(pipeline=run.spec.name, as_of=run.as_of, attempt=run.attempt, steps=shown))
     else:
-        console.print(_summary(run, chosen, critical), highlight=False)
-    if critical:
+        console.print(_summary(run, chosen, steps), highlight=False)
+    if any(step.problem for step in steps):
         raise typer.Exit(1)
 
 
@@ -70,9 +72,13 @@ def _failed(step: CheckedStep) -> CheckedStep:
 
 def _exists(run: Run, what: str) -> bool:
     """Whether there is something to check. Landed data is always checked: none at all is what its checks are for."""
+    from tasks.checks.built import why_not_built
+
     return {
         "landed": True,
-        "features": run.home.warehouse(run.spec.name).exists(),
+        # Also where the tables are gone: of a day that was built, that is an answer.
+        "features": any((run.step_dir(step) / "result.json").exists() for step in ("build", "sample"))
+        or (run.home.warehouse(run.spec.name).exists() and why_not_built(run) is None),
         "examples": (run.step_dir("sample") / "result.json").exists(),
         "predictions": (run.step_dir("evaluate") / "result.json").exists(),
     }[what]
@@ -84,6 +90,7 @@ def _measure(run: Run, what: str, *, alone: bool) -> CheckedStep:
     Raises:
         MatineeError: it could not run, and nothing else was asked for.
     """
+    from tasks.checks.built import why_not_built
     from tasks.checks.verdicts import FILE, read_checks
     from tasks.cli.answers import CheckedStep
 
@@ -91,6 +98,8 @@ def _measure(run: Run, what: str, *, alone: bool) -> CheckedStep:
     path = run.step_dir(step.name) / FILE
     before = path.stat().st_mtime_ns if path.exists() else None
     try:
+        if step.reads_tables and (why := why_not_built(run)) is not None:
+            return CheckedStep(what=what, checks=(), problem=why, built=False)
         with console.status(f"{what} …"):
             step.load()(run)
     except CheckFailed as error:
@@ -115,9 +124,13 @@ def _print(step: CheckedStep, *, failed_only: bool) -> None:
     console.print()
 
 
-def _summary(run: Run, chosen: list[str], critical: list[str]) -> Text:
+def _summary(run: Run, chosen: list[str], steps: list[CheckedStep]) -> Text:
     absent = [name for name in WHAT if name not in chosen]
-    parts = [Text(f"Checked {', '.join(chosen)}.")]
+    critical = [step.what for step in steps if step.problem and step.built]
+    not_built = [step.what for step in steps if not step.built]
+    parts = [Text(f"Checked {', '.join(step.what for step in steps if step.built) or 'nothing'}.")]
+    if not_built:
+        parts.append(Text(f"Not there: {', '.join(not_built)}.", "yellow"))
     if absent:
         parts.append(Text(f"Nothing to check yet: {', '.join(absent)}."))
     if critical:

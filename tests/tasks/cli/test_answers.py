@@ -114,6 +114,34 @@ def test_check(run: Run, monkeypatch: pytest.MonkeyPatch, success: bool, code: i
     assert [len(part["checks"]) for part in document["steps"]] == [1 - success]
 
 
+def test_check_of_a_day_whose_tables_are_gone_says_how_they_come_back(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run.step_dir("build")).mkdir(parents=True)
+    (run.step_dir("build") / "result.json").touch()
+    monkeypatch.setattr("tasks.runs.inspection.run_to_inspect", lambda *given: run)
+    monkeypatch.setattr("tasks.checks.landed.check_landed", lambda given: None)
+    monkeypatch.setattr("tasks.checks.features.check_features", lambda given: pytest.fail("there is nothing to check"))
+    document = answer(answers.Checked, "check", "tiny", *AS_OF, code=1)
+    assert [(step["what"], step["built"]) for step in document["steps"]] == [("landed", True), ("features", False)]
+    done = CliRunner().invoke(app, ["check", "tiny", *AS_OF])
+    assert done.exit_code == 1
+    words = " ".join(done.output.split())
+    assert f"Build them with `matinee build {run.spec.name} --as-of 2026-02-20`, then check again" in words
+    assert "Checked landed. Not there: features. Nothing to check yet: examples, predictions." in words
+    assert "Critical" not in words
+
+
+def test_check_of_a_day_that_was_never_built_has_nothing_to_check_of_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.runs.inspection.run_to_inspect", lambda *given: run)
+    monkeypatch.setattr("tasks.checks.landed.check_landed", lambda given: None)
+    document = answer(answers.Checked, "check", "tiny", *AS_OF)
+    assert [step["what"] for step in document["steps"]] == ["landed"]
+    assert not answer(answers.Checked, "check", "tiny", *AS_OF, "--what", "features", code=1)["steps"][0]["built"]
+
+
 @pytest.mark.parametrize(("problem", "code"), [(None, 0), ("no tables", 1)])
 def test_skew(run: Run, monkeypatch: pytest.MonkeyPatch, problem: str | None, code: int) -> None:
     monkeypatch.setattr("tasks.monitoring.skew.skew_of", lambda given: Skew(days=("2026-02-20",), problem=problem))

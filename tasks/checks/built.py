@@ -23,6 +23,6 @@ def why_not_built(run: Run) -> str | None:
         return None
     return (
         f"the tables of {run.spec.name} as of {run.as_of} are not there, so they were not checked. Tables are a cache "
-        "of the landing: a build by another pipeline file, other SQL or other code drops those of before. Build them with "
-        f"`matinee build {run.spec.name} --as-of {run.as_of}`, then check again"
+        "of the landing: a build by another pipeline file, other SQL or other code drops those of before. Build them "
+        f"with `matinee build {run.spec.name} --as-of {run.as_of}`, then check again"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -61,11 +62,17 @@ class LocalFolder:
         """List the files whose names fit a pattern, in the order of their paths.
 
         Raises:
-            SourceError: one is a link that leads out of the folder.
+            SourceError: one is a link that leads out of the folder, or no file at all, such as a pipe.
         """
-        found = self.path.glob(pattern) if "*" in pattern else [self.path / pattern]
-        paths = sorted(path for path in found if path.is_file())
+        named = "*" not in pattern
+        found = [self.path / pattern] if named else self.path.glob(pattern)
+        # A pattern is for files, whatever folders it fits; where a name has a folder, somebody meant a file.
+        paths = sorted(path for path in found if path.is_symlink() or (path.exists() and (named or not path.is_dir())))
         for path in paths:
+            if not path.is_file():
+                raise SourceError(
+                    f"{path}: found {_kind_of(path)}, expected a file; put the file there, or take this away"
+                )
             # A link could let a file from anywhere be landed, and its content quoted in reports.
             if not path.resolve().is_relative_to(self.path.resolve()):
                 raise SourceError(f"{path}: a link that leads out of the folder of the data; copy the file into it")
@@ -82,6 +89,15 @@ class LocalFolder:
     def place(self, name: str) -> str:
         """Say where a file is, for people."""
         return str(self.path / name)
+
+
+def _kind_of(path: Path) -> str:
+    """Say what a path is that is no file: reading a pipe would wait for somebody who writes."""
+    if not path.exists():
+        return "a link that leads nowhere"
+    mode = path.stat().st_mode
+    kinds = {"a folder": stat.S_ISDIR, "a named pipe": stat.S_ISFIFO, "a socket": stat.S_ISSOCK}
+    return next((kind for kind, fits in kinds.items() if fits(mode)), "a device")
 
 
 class RemoteFolder:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -170,3 +171,26 @@ def test_a_url_with_a_password_or_of_another_kind_is_refused(location: str, mess
     with pytest.raises(SourceError, match=message) as caught:
         open_folder(location, Home(tmp_path))
     assert "secret" not in str(caught.value)
+
+
+def a_link_to_nothing(path: Path) -> None:
+    path.symlink_to(path.parent / "none")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [(os.mkfifo, "a named pipe"), (Path.mkdir, "a folder"), (a_link_to_nothing, "a link that leads nowhere")],
+)
+def test_what_is_no_file_is_called_what_it_is(tmp_path: Path, make: Callable[[Path], None], said: str) -> None:
+    make(tmp_path / "2020-01-01.csv")
+    with pytest.raises(SourceError, match=f"2020-01-01.csv: found {said}, expected a file"):
+        LocalFolder(tmp_path).find("2020-01-01.csv")
+
+
+def test_a_pattern_is_for_files_and_refuses_pipes(tmp_path: Path) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "file.csv").touch()
+    assert LocalFolder(tmp_path).find("*.csv") == ["file.csv"]
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(SourceError, match=r"pipe\.csv: found a named pipe"):
+        LocalFolder(tmp_path).find("*.csv")

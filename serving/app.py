@@ -1,6 +1,7 @@
 """The HTTP application: `GET /health`, `GET /version`, `POST /rank`.
 
 ```
+matinee serve streaming                                              # the same, of a pipeline file
 python -m serving.app --registry var/registry --pipeline streaming
 curl -s localhost:8090/rank -H 'content-type: application/json' -d '{"user_id": "u1", "k": 10}'
 ```
@@ -151,6 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=f"python -m {__package__}.app", description="Serve a pipeline's champion.")
     parser.add_argument("--registry", type=Path, required=True, help="folder with one folder per pipeline")
     parser.add_argument("--pipeline", required=True, help="name of the pipeline")
+    parser.add_argument("--alias", default="champion", help="alias whose version is served (default: champion)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, default=8090)
     parser.add_argument("--poll", type=float, default=5.0, help="seconds between looks at the alias")
@@ -168,7 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        champion = Champion(given.registry, given.pipeline)
+        champion = Champion(given.registry, given.pipeline, given.alias)
     except EngineError as error:
         sys.stderr.write(f"cannot serve {given.pipeline}: {error}\n")
         return 1

@@ -57,10 +57,10 @@ def read_alias(registry: Path, pipeline: str, alias: str = "champion") -> Pointe
 class Champion:
     """The engine that answers now. `current` is safe to call from any thread and never waits for a load."""
 
-    def __init__(self, registry: Path, pipeline: str) -> None:
-        self._registry, self._pipeline = registry, pipeline
+    def __init__(self, registry: Path, pipeline: str, alias: str = "champion") -> None:
+        self._registry, self._pipeline, self._alias = registry, pipeline, alias
         self._lock = threading.Lock()
-        pointer = read_alias(registry, pipeline)
+        pointer = read_alias(registry, pipeline, alias)
         self._tried: Pointer | None = pointer
         self._loaded = Loaded(self._load(pointer), pointer.version)
 
@@ -94,7 +94,7 @@ class Champion:
         """Return what the alias points at if it is neither the served version nor the one refused last."""
         # Forgotten while the alias is read: if that fails, the next version that is read counts as new.
         served, tried, self._tried = self._loaded, self._tried, None
-        self._tried = pointer = read_alias(self._registry, self._pipeline)
+        self._tried = pointer = read_alias(self._registry, self._pipeline, self._alias)
         if pointer == Pointer(served.version, served.engine.descriptor.content):
             self._loaded = Loaded(served.engine, served.version)  # the alias moved back: nothing is refused
             return None

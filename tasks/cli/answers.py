@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.checks.verdicts import Check
 from tasks.operations.terminal import write_data
+from tasks.sources.released_rows import ReleaseRecord
 from tasks.store.records import Record
 
 if TYPE_CHECKING:
@@ -94,13 +95,14 @@ class DecidedRule(Record):
 
 
 class Labeled(Record):
-    """Answer of `labels`."""
+    """Answer of `labels`; `few` is said where there are few positives to learn from."""
 
     pipeline: str
     as_of: date
     cuts: tuple[date, ...]
     rules: tuple[DecidedRule, ...]
     idle: tuple[int, ...]
+    few: str | None = None
 
 
 class CheckedStep(Record):
@@ -141,6 +143,41 @@ class Alerts(Record):
     alerts: tuple[Alert, ...]
 
 
+class RejectedOfDay(Record):
+    """Rejected rows of a day; `offered` is null where that landing is not known."""
+
+    ds: date
+    rejected: int
+    offered: int | None
+    rate: float | None
+
+
+class RejectedByRule(Record):
+    """What a rule rejected of a table."""
+
+    table: str
+    rule: str
+    why: str
+    rows: int
+    rate: float | None
+    first_seen: date
+    days: tuple[RejectedOfDay, ...]
+
+
+class Released(ReleaseRecord):
+    """A release of rows, by the name of its folder."""
+
+    name: str
+
+
+class Quarantined(Record):
+    """Answer of `quarantine list`."""
+
+    pipeline: str
+    rejected: tuple[RejectedByRule, ...]
+    releases: tuple[Released, ...]
+
+
 class StackStatus(Record):
     """Answer of `stack status`; `port` is null where Airflow does not run."""
 
@@ -170,7 +207,7 @@ def labeled(report: Labels) -> Labeled:
     rules = [_decided(tally, grades[tally.number - 1].grade, grades[tally.number - 1].when) for tally in report.rules]
     return Labeled(
         pipeline=run.spec.name, as_of=run.as_of, cuts=report.cuts,
-        rules=(*rules, _decided(report.undecided, None, None)), idle=tuple(report.idle),
+        rules=(*rules, _decided(report.undecided, None, None)), idle=tuple(report.idle), few=report.few,
     )  # fmt: skip
 
 

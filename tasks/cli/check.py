@@ -143,7 +143,7 @@ def _summary(run: Run, chosen: list[str], steps: list[CheckedStep]) -> Text:
 def skew(pipeline: Pipeline, as_of: AsOf, as_json: Json = False) -> None:
     """Compare the features logged by serving on a day with the tables; exits with 1 on a difference.
 
-    Serving logs with `python -m serving.app … --log-features 0.01`.
+    Serving logs with `matinee serve … --log-features 0.01`.
     """
     from tasks.cli.answers import write_answer
     from tasks.errors import MatineeError
@@ -157,7 +157,7 @@ def skew(pipeline: Pipeline, as_of: AsOf, as_json: Json = False) -> None:
     if comparison is None:
         raise MatineeError(
             f"{served_dir(run.home, run.spec.name, run.as_of)}: nothing was logged on {run.as_of}; expected log "
-            "files of the serving application: start it with `--log-features 0.01`"
+            f"files of the serving application: `matinee serve {run.spec.name} --log-features 0.01`"
         )
     if as_json:
         write_answer(comparison)

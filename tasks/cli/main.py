@@ -16,6 +16,7 @@ from tasks.cli.check import check, skew
 from tasks.cli.init import init
 from tasks.cli.options import AsOf, Attempt, Data, Json, Pipeline, example, open_run
 from tasks.cli.prove import prove
+from tasks.cli.serve import serve
 from tasks.cli.values import folder_name, user_id, whole_number
 from tasks.cli.version import version_of_matinee
 from tasks.errors import GateFailed, MatineeError, SpecError, WrongArgument, quoted, visible
@@ -244,6 +245,9 @@ def rank(
     console.print(one_line_rows(laid_out, console.width))
     if short := why_short(load_spec(pipeline_path(pipeline)), sum(table.row_count for table in tables_in(laid_out)), k):
         console.print(Text(short, "yellow"), soft_wrap=True)
+
+
+app.command(epilog=example("matinee serve streaming", "matinee serve streaming --port 8091 --log-features 0.01"))(serve)
 
 
 @app.command(epilog=example("matinee docs --check"))

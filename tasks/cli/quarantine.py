@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tasks.cli.options import Data, Pipeline, example, grouped_options
+from tasks.cli.options import Data, Json, Pipeline, example, grouped_options
 from tasks.cli.quarantine_options import MOST_ON_TERMINAL, Corrected, Output, Selection, Signature
 from tasks.errors import MatineeError, quoted
 from tasks.operations.terminal import plain_console, write_data
@@ -32,14 +32,14 @@ def list_(
     pipeline: Pipeline,
     selection: Selection,
     days: Annotated[bool, typer.Option("--days", help="One line per day.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Count the rejected rows by table, rule and day, with shares and a trend, and list what has been released."""
+    from tasks.cli.answers import write_answer
     from tasks.cli.render import quarantine as render_quarantine
     from tasks.quarantine.rejected_rows import rejected_parts
     from tasks.quarantine.revalidate import outdated_days
     from tasks.sources.released_rows import releases_of
-    from tasks.store.files import canonical_json
 
     spec, home = _spec(pipeline)
     _check_names(spec, home, selection)
@@ -49,8 +49,7 @@ def list_(
     counts = render_quarantine.count_by_rule(parts, everything, selection.rule)
     releases = releases_of(home, spec.source_name)
     if as_json:
-        # Not through rich, which would wrap long lines and color the values.
-        write_data(canonical_json(render_quarantine.quarantine_json(spec, counts, releases)))
+        write_answer(render_quarantine.quarantine_answer(spec, counts, releases))
         return
     listing = render_quarantine.Listing(spec, counts, releases, outdated_days(spec, home, parts))
     console.print(render_quarantine.render_quarantine(listing, width=console.width, by_day=days), highlight=False)

@@ -44,6 +44,19 @@ def whole_number(least: int, most: int, *names: str, meaning: str) -> Any:
     return typer.Option(*names, parser=parse, metavar=f"{least}..{most}", help=meaning)
 
 
+def share(*names: str, meaning: str) -> Any:
+    """Declare an option for a share, which a command gets as a `float` from 0 to 1."""
+    return typer.Option(*names, parser=_share, metavar="0..1", help=meaning)
+
+
+def _share(value: object) -> float:
+    text = str(value)
+    # Not `float` alone: it takes `nan`, `1_0` and Arabic digits.
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,9})?|\.[0-9]{1,9}", text) or not 0 <= float(text) <= 1:
+        raise typer.BadParameter(f"found {quoted(text)}, expected a share from 0 to 1, like 0.01")
+    return float(text)
+
+
 def calendar_day(*names: str, meaning: str) -> Any:
     """Declare an option for a day, which a command gets as a `date`."""
     return typer.Option(*names, parser=_day, metavar="YYYY-MM-DD", help=meaning)

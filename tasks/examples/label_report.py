@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tasks.errors import BuildError
 from tasks.examples import queries
 from tasks.examples.candidates import CANDIDATES, cut_folders
+from tasks.examples.positives import too_few_to_learn
 from tasks.features.build import needed, require_built
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Tables
@@ -75,6 +76,14 @@ class Labels:
     def idle(self) -> list[int]:
         """Numbers of the rules that decide no pair."""
         return [rule.number for rule in self.rules if not rule.decides]
+
+    @property
+    def few(self) -> str | None:
+        """That the examples have few positives for the pipeline's features; None if they are enough, or not made."""
+        if self.nothing_followed is None:
+            return None
+        positives = sum(count for grade, count in self.mix().items() if grade > 0)
+        return too_few_to_learn(positives, len(self.run.spec.features))
 
     def mix(self) -> dict[int, int]:
         """Examples (pairs, while there are none) by grade, from the highest that a rule gives down to 0."""

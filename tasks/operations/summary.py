@@ -22,6 +22,8 @@ from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, VERDICTS_FILE, Gat
 from tasks.runs.steps import BY_NAME
 from tasks.store.files import Home
 from tasks.store.records import read_list
+from tasks.store.run_files import Attempt
+from tasks.training.sample_notices import sample_notices
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
@@ -155,6 +157,8 @@ def _results(spec: Spec, home: Home, as_of: date, run: Path) -> list[RenderableT
         parts += [title, metrics_table(read_list(records, EvaluationRecord), spec.evaluate.metrics), ""]
     baselines = Baselines.read_if_valid(run / evaluation.STEP / BASELINES_FILE)
     for notice in notices(spec, baselines) if baselines is not None else []:
+        parts.append(Text.assemble((f"{'note':<11}", "yellow"), notice))
+    for notice in sample_notices(Attempt(spec.name, as_of, run), spec):
         parts.append(Text.assemble((f"{'note':<11}", "yellow"), notice))
     verdicts = run / GATE_STEP / VERDICTS_FILE
     for verdict in read_list(verdicts, GateVerdict) if verdicts.exists() else []:

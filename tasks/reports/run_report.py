@@ -59,6 +59,7 @@ from tasks.runs.narration import say
 from tasks.runs.outcome import ReportResult
 from tasks.store.records import read_list_if_valid, warn_of_damage
 from tasks.store.registry import Alias, alias
+from tasks.training.sample_notices import sample_notices
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
@@ -108,6 +109,7 @@ class RunReport:
     drift: DriftSection | None
     skew: SkewSection | None
     sample: Sequence[StratumDraw] | None
+    sample_notices: tuple[str, ...]
     candidates: CandidatesSection | None
     metrics: tuple[MetricPanel, ...] | None
     notices: tuple[str, ...]
@@ -194,6 +196,7 @@ def collect_report(run: Run, *, finished: bool = True) -> RunReport:
         drift=drift_section(run),
         skew=skew_section(run),
         sample=read_list_if_valid(run.step_dir("sample") / STRATA_FILE, StratumDraw),
+        sample_notices=tuple(sample_notices(run, run.spec)),
         candidates=diagnostics.candidates,
         metrics=metric_panels(run),
         notices=comparison_notices(run, run.spec),

@@ -48,6 +48,7 @@ class FakeRun:
             start=as_of - timedelta(days=730),
             monitor=Monitor(),
             examples=SimpleNamespace(kind="impressions"),
+            candidates=SimpleNamespace(seen="keep"),
             canonical=lambda: {"name": "demo", "ranker": {"type": "lightgbm", "rounds": 100}},
         )
         self.home, self.as_of, self.attempt = home, as_of, "a1"

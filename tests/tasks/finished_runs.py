@@ -235,7 +235,8 @@ def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
 def write_examples(run: FakeRun) -> None:
     """Two cuts of ten examples: a tenth has grade 3 at the first, and a half at the second."""
     query = """
-        copy (select date '2026-01-01' + cut::integer as cut, if(row >= 9 - 4 * cut, 3, 0)::tinyint as grade,
+        copy (select 'list ' || cut as group_id, date '2026-01-01' + cut::integer as cut,
+                     if(row >= 9 - 4 * cut, 3, 0)::tinyint as grade,
                      1.0::float as weight from range(2) cuts(cut), range(10) numbers(row))
         to '{path}' (format parquet)
     """

@@ -25,6 +25,8 @@ def render_labels(report: Labels) -> RenderableType:
     parts: list[RenderableType] = [Text(head), Text(), _rules(report), Text(), *_mix(report)]
     if report.nothing_followed is None:
         parts += [Text(), Text(f"The examples are counted once `{_command(report, 'retrieve')}` has run.", "yellow")]
+    if report.few:
+        parts += [Text(), Text(f"Note: {report.few}.", "yellow")]
     return Group(*parts, *_pairs(report))
 
 

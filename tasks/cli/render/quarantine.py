@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.checks.profile_columns import shown
+from tasks.cli.answers import Quarantined, RejectedByRule, RejectedOfDay, Released
 from tasks.operations.plan import format_days
 from tasks.quarantine.corrected_lines import RAW
 from tasks.quarantine.corrected_rows import DAY, ERROR, ID, LINE, RULE, RUN, TABLE
@@ -109,27 +110,27 @@ def count_by_rule(
     ]
 
 
-def quarantine_json(spec: Spec, counts: Sequence[RuleCount], releases: Sequence[RowRelease]) -> dict[str, Any]:
-    """Lay out the list as JSON."""
-    return {
-        "pipeline": spec.name,
-        "rejected": [
-            {
-                "table": count.table,
-                "rule": count.rule,
-                "why": explain_rule(spec.staging, count.rule),
-                "rows": count.rows,
-                "rate": count.rate,
-                "first_seen": count.first_seen,
-                "days": [
-                    {"ds": day.ds, "rejected": day.rejected, "offered": day.offered, "rate": day.rate}
+def quarantine_answer(spec: Spec, counts: Sequence[RuleCount], releases: Sequence[RowRelease]) -> Quarantined:
+    """The answer of `quarantine list`."""
+    return Quarantined(
+        pipeline=spec.name,
+        rejected=tuple(
+            RejectedByRule(
+                table=count.table,
+                rule=count.rule,
+                why=explain_rule(spec.staging, count.rule),
+                rows=count.rows,
+                rate=count.rate,
+                first_seen=count.first_seen,
+                days=tuple(
+                    RejectedOfDay(ds=day.ds, rejected=day.rejected, offered=day.offered, rate=day.rate)
                     for day in count.days
-                ],
-            }
+                ),
+            )
             for count in counts
-        ],
-        "releases": [{"name": release.folder.name, **release.record.to_json()} for release in releases],
-    }
+        ),
+        releases=tuple(Released(name=each.folder.name, **each.record.model_dump()) for each in releases),
+    )
 
 
 def render_quarantine(listing: Listing, *, width: int, by_day: bool) -> RenderableType:

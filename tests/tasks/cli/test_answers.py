@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from tasks.checks.verdicts import Check
@@ -20,8 +22,11 @@ from tasks.cli.main import app
 from tasks.examples.label_report import Interaction, Labels, Pair, Tally
 from tasks.monitoring.skew import Skew
 from tasks.operations.plan import Reason, RunPlan
+from tasks.operations.verification.walk import Verification
 from tasks.publishing.rank import UserList
 from tasks.runs.run import Run
+from tasks.sources.released_rows import ReleaseRecord, RowRelease
+from tasks.spec.project import PROJECT
 from tasks.store.files import Home
 from tests.tasks.handmade import day, spec_of
 
@@ -150,6 +155,48 @@ def test_skew(run: Run, monkeypatch: pytest.MonkeyPatch, problem: str | None, co
 
 def test_alerts_list(run: Run) -> None:
     assert answer(answers.Alerts, "alerts", "list", "--days", "7") == {"days": 7, "alerts": []}
+
+
+def test_quarantine_list(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = SimpleNamespace(table="events", rules={"missing_id": 2}, ds=day("02-19"), offered=8)
+    record = ReleaseRecord(
+        number=1, made_at="2026-02-20T06:00:00+00:00", who="ana", why="checked", pipeline=run.spec.name, kind="rule",
+        rows=(("events", "missing_id", 2),), days=(day("02-19"),), touches={"events": {day("02-19"): 2}}, digest="d",
+    )  # fmt: skip
+    monkeypatch.setattr("tasks.cli.quarantine._spec", lambda pipeline: (run.spec, run.home))
+    monkeypatch.setattr("tasks.quarantine.rejected_rows.rejected_parts", lambda *given, **named: [part])
+    monkeypatch.setattr(
+        "tasks.sources.released_rows.releases_of", lambda *given: [RowRelease(Path("releases/1"), record, "d")]
+    )
+    document = answer(answers.Quarantined, "quarantine", "list", "tiny")
+    (rejected,) = document["rejected"]
+    assert (rejected["rule"], rejected["rows"], rejected["rate"]) == ("missing_id", 2, 0.25)
+    assert [(release["name"], release["who"]) for release in document["releases"]] == [("1", "ana")]
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_verify(run: Run, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    faults = [{"part": "landing", "place": "/x", "problem": "changed", "next": "delete it"}] * code
+    found = Verification.model_validate({"counted": {"files": 3}, "faults": faults})
+    monkeypatch.setattr("tasks.operations.verification.walk.verify", lambda *given, **named: found)
+    assert answer(Verification, "verify", code=code)["counted"] == {"files": 3}
+
+
+def with_json(command: Any, *names: str) -> Iterator[str]:
+    """Names of the commands that take --json."""
+    for name, part in getattr(command, "commands", {}).items():
+        yield from with_json(part, *names, name)
+    if any("--json" in parameter.opts for parameter in command.params):
+        yield " ".join(names)
+
+
+def test_every_answer_has_a_record_on_the_page_and_a_test_here() -> None:
+    page = (PROJECT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `matinee ([a-z ]+)` \| `(\w+)`", page, re.MULTILINE))
+    assert listed.keys() == set(with_json(typer.main.get_command(app)))
+    source = Path(__file__).read_text(encoding="utf-8")
+    tested = {model for model in listed.values() if re.search(rf"answer\((answers\.)?{model}, ", source)}
+    assert tested == set(listed.values())
 
 
 @pytest.mark.parametrize(("port", "code"), [(8080, 0), (None, 1)])

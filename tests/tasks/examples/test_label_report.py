@@ -131,6 +131,14 @@ def test_examples_are_counted_once_they_are_there(warehouse: Warehouse, tmp_path
     assert found.undecided.examples == 1
     assert found.nothing_followed == 1 + len(run.windows.refit) - 1
     assert found.mix() == {4: 0, 3: 2, 2: 0, 1: 0, 0: 1 + len(run.windows.refit)}
+    features = len(run.spec.features)
+    few = f"few positives: 2 examples have a grade above 0, fewer than 10 for each of the {features} features"
+    assert found.few == few
+    assert f"Note: {few}." in printed(found)
+
+
+def test_before_there_are_examples_they_are_not_called_few(warehouse: Warehouse) -> None:
+    assert label_report(warehouse()).few is None
 
 
 def test_pairs_come_with_what_the_rule_saw(warehouse: Warehouse) -> None:

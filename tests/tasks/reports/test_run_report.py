@@ -56,6 +56,28 @@ def test_a_good_run_has_every_section(run: FakeRun) -> None:
     assert page.count("<svg") > 8
 
 
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ("exclude", "No list holds an item that its user had seen"),
+        ("only", "Lists hold only items that their users had seen"),
+        ("keep", ""),
+    ],
+)
+def test_lists_name_the_rule_for_seen_items(run: FakeRun, seen: str, said: str) -> None:
+    run.spec.candidates.seen = seen
+    page = text_of(finished(run))
+    assert (f"candidates: {{seen: {seen}}}" in page) == bool(said)
+    assert said in page
+
+
+def test_a_sample_of_few_positives_says_so(run: FakeRun) -> None:
+    assert (
+        "few positives: 6 examples have a grade above 0, fewer than 10 for each of the 2 features, in 2 lists"
+        in text_of(finished(run))
+    )
+
+
 def test_each_feature_alone_is_shown_and_what_is_suspicious_is_said(run: FakeRun) -> None:
     page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text_of(finished(run))))
 

@@ -1,0 +1,40 @@
+"""What is to be known of a sample before its models are trusted, for the log, the summary and the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.examples.arrays import UNKNOWN
+from tasks.examples.positives import positives_notices
+from tasks.examples.sample import SampleResult
+from tasks.spec.populations import EVERYBODY_ELSE
+
+if TYPE_CHECKING:
+    from tasks.spec.spec import Spec
+    from tasks.store.run_files import RunFiles
+
+
+def sample_notices(run: RunFiles, spec: Spec) -> list[str]:
+    """Say what makes a run's sample less than it looks; nothing before there is one."""
+    sample = SampleResult.read_if_valid(run.step_dir("sample") / "result.json")
+    fallen = None if sample is None else fallen_back(spec, sample)
+    return [*positives_notices(run, spec), *([fallen] if fallen else [])]
+
+
+def fallen_back(spec: Spec, sample: SampleResult) -> str | None:
+    """Name the populations that the model of everybody else ranks for; None if there are none."""
+    if spec.populations is None:
+        return None
+    least = spec.populations.min_groups
+    small = {
+        name: groups
+        for name, groups in sorted(sample.populations.items())
+        if groups < least and name not in {EVERYBODY_ELSE, UNKNOWN}
+    }
+    if not small:
+        return None
+    named = ", ".join(f"{name} ({groups:,} groups)" for name, groups in small.items())
+    return (
+        f"the model of everybody else ranks for the {spec.populations.by} {named}: fewer than {least:,} groups were "
+        "drawn of each (`populations.min_groups`)"
+    )

@@ -1,23 +1,24 @@
 """Evaluate the model on the test window beside its baselines and the champion: one flat list of records.
 
-Every contender ranks the same groups (`tasks.evaluation.held_out`), and so does every single feature
-(`tasks.evaluation.leakage`).
+Every contender ranks the same groups (`tasks.evaluation.held_out`), and so does every single feature, as a baseline
+(`tasks.evaluation.single_features`) and to detect leakage (`tasks.evaluation.leakage`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine.evaluation import CHAMPION, EVERYBODY, MODEL, MODEL_WITHOUT_RERANK, EvaluationRecord, overall
+from engine.evaluation import CHAMPION, MODEL, MODEL_WITHOUT_RERANK, EvaluationRecord, overall
 from tasks.errors import TrainingError
 from tasks.evaluation.baselines import BASELINES_FILE, baselines_of
 from tasks.evaluation.champion import Champion, champion_of, has_champion_gate, say_champion
+from tasks.evaluation.figures import DIGITS, INTERVAL_SEED, Groups, records, say_figures
 from tasks.evaluation.final_lists import FinalLists
 from tasks.evaluation.held_out import HeldOut, baseline_rows, truth_of
-from tasks.evaluation.item_slices import definition, narrowed
-from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage, category_orders, leakage_of
+from tasks.evaluation.item_slices import narrowed
+from tasks.evaluation.leakage import LEAKAGE_FILE, leakage_of
 from tasks.evaluation.results import (
     GROUPS_FILE,
     RECORDS_FILE,
@@ -28,9 +29,14 @@ from tasks.evaluation.results import (
     GroupValues,
     RerankEffect,
 )
+from tasks.evaluation.single_features import (
+    SINGLE_FEATURES_FILE,
+    compare_alone,
+    measure_alone,
+    read_orders,
+)
 from tasks.examples.arrays import matrix
 from tasks.examples.item_slices import group_slices, read_item_slices
-from tasks.examples.queries import category_features
 from tasks.runs.narration import counted, say
 from tasks.spec.populations import EVERYBODY_ELSE, slug
 from tasks.spec.spec import Spec
@@ -49,25 +55,6 @@ if TYPE_CHECKING:
 
     Rows = tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_] | None]
     """A contender's score of every example, and which of them are in its lists (all of them if None)."""
-
-INTERVAL_SEED = 0
-DIGITS = 12
-"""Decimals on disk: the last bits of a mean depend on the order of the sum."""
-
-
-@dataclass(frozen=True)
-class Groups(GroupValues):
-    """The test groups of a run with everything figures are split by.
-
-    Attributes:
-        attributes: by attribute, the value of each group.
-        population: the population whose model ranks each group.
-        by_item: by slice of an attribute of items, the values in it (`tasks.evaluation.item_slices`).
-    """
-
-    attributes: dict[str, list[str]]
-    population: list[str]
-    by_item: dict[str, Mapping[FigureKey, npt.NDArray[np.float64]]] = field(default_factory=dict)
 
 
 def model_scores(run: Run, table: pa.Table, file: str = "judged.txt") -> npt.NDArray[np.float64]:
@@ -149,56 +136,6 @@ def _contenders(run: Run, lists: FinalLists, champion: Champion | None) -> dict[
     return contenders
 
 
-def parts(spec: Spec, groups: Groups) -> Iterator[tuple[str, str | None, npt.NDArray[np.bool_]]]:
-    """Yield (population, slice, which groups): all of them, each population, and each value of each slice."""
-    import numpy as np
-
-    yield EVERYBODY, None, np.ones(len(groups.users), dtype=bool)
-    if spec.populations is not None:
-        of = np.asarray(groups.population, dtype=object)
-        # `*` is left out: its figures would have the name of those over all groups.
-        for name in sorted(set(groups.population) - {EVERYBODY_ELSE}):
-            yield name, None, of == name
-    for attribute, column in groups.attributes.items():
-        for value in sorted(set(column)):
-            yield EVERYBODY, f"{attribute}={value}", np.asarray(column, dtype=object) == value
-
-
-def records(spec: Spec, groups: Groups) -> list[EvaluationRecord]:
-    """Average the groups into the flat list of figures (docs/descriptor.md, `evaluation.records`)."""
-    import numpy as np
-
-    from engine.intervals import interval, user_blocks
-    from engine.metrics import parse_metric
-
-    blocks = user_blocks(groups.users, INTERVAL_SEED)
-    everything = np.ones(len(groups.users), dtype=bool)
-    pieces = [(*part, groups.values) for part in parts(spec, groups)]
-    pieces += [(EVERYBODY, piece, everything, values) for piece, values in groups.by_item.items()]
-    figures = []
-    for population, piece, mask, measured in counted(pieces, "populations and slices"):
-        for (metric, contender), values in measured.items():
-            if contender == REFIT:  # it was trained on these lists
-                continue
-            # Groups outside of the part become undefined instead of being dropped, so that all parts share the blocks.
-            span = interval(np.where(mask, values, np.nan), blocks, INTERVAL_SEED)
-            meaning = parse_metric(metric).definition
-            figures.append(
-                EvaluationRecord(
-                    metric=metric,
-                    of=contender,
-                    population=population,
-                    slice=piece,
-                    value=json_number(span.value, DIGITS),
-                    low=json_number(span.low, DIGITS),
-                    high=json_number(span.high, DIGITS),
-                    groups=span.groups,
-                    definition=definition(meaning, piece) if piece in groups.by_item else meaning,
-                )
-            )
-    return figures
-
-
 def evaluate_step(run: Run) -> EvaluateResult:
     """Write the records, the per-group values that gates compare in pairs, and the power of each feature alone.
 
@@ -213,18 +150,28 @@ def evaluate_step(run: Run) -> EvaluateResult:
     truth = truth_of(run)
     held_out = HeldOut.of(run.spec, table, truth)
     primary = run.spec.gates[0].metric
-    groups = rank_groups(run, held_out, lists, champion, truth)
+    groups, orders = rank_groups(run, held_out, lists, champion, truth), read_orders(run, table)
     _say_groups(run, held_out, groups)
-    figures = records(run.spec, groups)
-    _say_figures(figures, primary)
+    alone = measure_alone(run, held_out, orders)
+    groups = replace(groups, values={**groups.values, **alone.values})
+    figures, single = records(run.spec, groups), compare_alone(run.spec, groups, alone)
+    say_figures(figures, primary)
     baselines = {name: groups.values[FigureKey(primary, name)] for name in run.spec.evaluate.baselines}
-    leakage = leakage_of(run.spec, held_out, baselines, _orders(run, table))
-    result = _result(run.spec, groups, figures, leakage, champion)
+    leakage = leakage_of(run.spec, held_out, baselines, orders)
+    result = EvaluateResult(
+        groups=len(groups.users),
+        metrics=_values_by_metric(run.spec, figures),
+        suspicious=tuple(power.feature for power in leakage.suspicious),
+        champion=None if champion is None else champion.record(),
+        rerank=rerank_effects(run.spec, groups),
+        best_feature=single.best,
+    )
     if result.rerank:
         say("re-ranking changes {effects}", effects=[effect.text for effect in result.rerank])
     with run.write(STEP) as folder:
         write_list(folder.path / RECORDS_FILE, figures)
         leakage.write(folder.path / LEAKAGE_FILE)
+        single.write(folder.path / SINGLE_FEATURES_FILE)
         groups.write(folder.path / GROUPS_FILE)
         baselines_of(run.spec, held_out, truth, groups).write(folder.path / BASELINES_FILE)
         folder.result = result
@@ -254,15 +201,6 @@ def _say_groups(run: Run, held_out: HeldOut, groups: Groups) -> None:
     )  # fmt: skip
 
 
-def _say_figures(figures: Sequence[EvaluationRecord], metric: str) -> None:
-    everybody = [f for f in figures if f.metric == metric and f.population == EVERYBODY and f.slice is None]
-    spans = [
-        f"{f.of} undefined" if f.value is None else f"{f.of} {f.value:.4f} [{f.low or 0:.4f}, {f.high or 0:.4f}]"
-        for f in everybody
-    ]
-    say("{metric} with its 95 % interval: {spans}", metric=metric, spans=", ".join(spans))
-
-
 def _test_examples(run: Run) -> pa.Table:
     import pyarrow.parquet as pq
 
@@ -276,27 +214,9 @@ def _test_examples(run: Run) -> pa.Table:
     return table
 
 
-def _orders(run: Run, table: pa.Table) -> dict[str, npt.NDArray[np.float64]]:
-    import pyarrow.parquet as pq
-
-    names = [feature.name for feature in category_features(run.spec)]
-    if not names:
-        return {}
-    learned = pq.read_table(run.file("sample", "train.parquet"), columns=[*names, "grade"])
-    return category_orders(run.spec, learned, table)
-
-
-def _result(
-    spec: Spec, groups: Groups, figures: Sequence[EvaluationRecord], leakage: Leakage, champion: Champion | None
-) -> EvaluateResult:
+def _values_by_metric(spec: Spec, figures: Sequence[EvaluationRecord]) -> dict[str, dict[str, float | None]]:
     metrics = {}
     for metric in spec.evaluate.metrics:
         rows = {name: overall(figures, metric, name) for name in (MODEL, *spec.evaluate.baselines, CHAMPION)}
         metrics[metric] = {name: row.value for name, row in rows.items() if row}
-    return EvaluateResult(
-        groups=len(groups.users),
-        metrics=metrics,
-        suspicious=tuple(power.feature for power in leakage.suspicious),
-        champion=None if champion is None else champion.record(),
-        rerank=rerank_effects(spec, groups),
-    )
+    return metrics

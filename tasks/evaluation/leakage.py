@@ -250,20 +250,26 @@ def _power(
 def _alone(yardstick: Yardstick, held_out: HeldOut, column: Floats) -> tuple[Direction, Floats, Floats]:
     """Rank by one feature; gives its better direction, and its metric and AUC in each group.
 
-    A feature that is the same for all items of each list, like most features of users, gives no order; detecting that
-    is cheaper than ranking.
+    A feature that gives no order is not ranked: detecting that is cheaper.
     """
     import numpy as np
 
     column = np.where(np.isnan(column), -np.inf, column)  # an unknown value is the lowest: being missing can leak, too
-    # Without empty groups: `reduceat` gives them the first value of the next one.
-    starts = held_out.offsets[:-1][np.diff(held_out.offsets) > 0]
-    if (np.maximum.reduceat(column, starts) == np.minimum.reduceat(column, starts)).all():
+    if gives_no_order(column, held_out.offsets):
         return "none", yardstick.no_order, yardstick.no_order_auc
     scores: dict[Direction, Floats] = {"higher": column, "lower": -column}
     values = {way: yardstick.metric(held_out.lists(ordered)) for way, ordered in scores.items()}
     better = max(values, key=lambda way: _mean(values[way]))
     return better, values[better], held_out.auc(scores[better])
+
+
+def gives_no_order(column: Floats, offsets: npt.NDArray[np.int64]) -> bool:
+    """Whether a feature is the same for all items of each list, like most features of users; without NaN."""
+    import numpy as np
+
+    # Without empty groups: `reduceat` gives them the first value of the next one.
+    starts = offsets[:-1][np.diff(offsets) > 0]
+    return bool((np.maximum.reduceat(column, starts) == np.minimum.reduceat(column, starts)).all())
 
 
 def _mean(values: Floats) -> float:

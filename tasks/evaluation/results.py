@@ -37,6 +37,38 @@ class ChampionResult(Record):
     problem: str | None = None
 
 
+class Figure(Record):
+    """A mean over the lists, with its 95 % interval over users; None where nothing defines it."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def text(self) -> str:
+        """A difference in words."""
+        if self.value is None:
+            return "undefined"
+        span = "" if self.low is None or self.high is None else f" [{self.low:+.4f}, {self.high:+.4f}]"
+        return f"{self.value:+.4f}{span}"
+
+
+class BestFeature(Record):
+    """The feature or retriever's score that orders the lists best, alone.
+
+    Attributes:
+        feature: its name.
+        metric: what it was measured by.
+        value: its mean.
+        lead: of the model over it, with an interval that covers the choice.
+    """
+
+    feature: str
+    metric: str
+    value: float | None
+    lead: Figure
+
+
 class RerankEffect(Record):
     """How much re-ranking changes a metric of the evaluated model: the mean over lists with its 95 % interval.
 
@@ -70,6 +102,7 @@ class EvaluateResult(Record):
         suspicious: features under suspicion of leakage.
         champion: None unless a gate compares with the champion.
         rerank: what re-ranking costs or gains, by metric; none where lists are not re-ranked.
+        best_feature: the strongest single feature, which the model has to be better than.
     """
 
     groups: int
@@ -77,12 +110,14 @@ class EvaluateResult(Record):
     suspicious: tuple[str, ...] = ()
     champion: ChampionResult | None = None
     rerank: tuple[RerankEffect, ...] = ()
+    best_feature: BestFeature | None = None
 
     def summary(self) -> str:
-        """The model's value of each metric, beside the best of the others."""
-        return f"{self.groups:,} groups; " + ", ".join(
-            _beside_best(metric, values) for metric, values in self.metrics.items()
-        )
+        """The model's value of each metric, beside the best of the others, and its lead over its best feature."""
+        figures = ", ".join(_beside_best(metric, values) for metric, values in self.metrics.items())
+        best = self.best_feature
+        lead = "" if best is None else f"; {best.metric} above {best.feature} alone by {best.lead.text}"
+        return f"{self.groups:,} groups; {figures}{lead}"
 
 
 def _beside_best(metric: str, values: Mapping[str, float | None]) -> str:

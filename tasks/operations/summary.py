@@ -12,10 +12,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engine.evaluation import MODEL, EvaluationRecord, overall, select
+from engine.evaluation import MODEL, EvaluationRecord, feature_of, features_alone, overall, select
 from tasks.evaluation import results as evaluation
 from tasks.evaluation.baselines import BASELINES_FILE, Baselines, notices
 from tasks.evaluation.results import RECORDS_FILE
+from tasks.evaluation.single_features import SINGLE_FEATURES_FILE, SingleFeatures, feature_notices
 from tasks.operations.airflow_answers import Task
 from tasks.operations.progress import Cell
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, VERDICTS_FILE, GateVerdict, PublishResult
@@ -77,7 +78,7 @@ class DaySummary:
 
 
 def metrics_table(records: Sequence[EvaluationRecord], names: Sequence[str]) -> Table:
-    """Tabulate metrics (rows) by contender (columns), over all groups; the model comes first.
+    """Tabulate metrics (rows) by contender (columns), over all groups; the model comes first, the best feature last.
 
     Args:
         records: the flat list of `evaluation.records`.
@@ -85,10 +86,13 @@ def metrics_table(records: Sequence[EvaluationRecord], names: Sequence[str]) -> 
     """
     measured = [record for record in select(records, is_overall=True) if record.metric in names]
     # The sort is stable: behind the model, contenders keep the order in which they were recorded.
-    contenders = sorted(dict.fromkeys(record.of for record in measured), key=lambda of: of != MODEL)
+    named = sorted(dict.fromkeys(r.of for r in measured if not r.feature), key=lambda of: of != MODEL)
+    best = [record for name in names for record in features_alone(measured, name)[:1]][:1]
+    contenders = [*named, *(record.of for record in best)]
     table = _start_table("metric")
     for contender in contenders:
-        table.add_column(contender, justify="right")
+        feature = feature_of(contender)
+        table.add_column(f"{feature} alone" if feature else contender, justify="right")
     for name in names:
         table.add_row(name, *(_figure(overall(measured, name, contender)) for contender in contenders))
     return table
@@ -156,7 +160,9 @@ def _results(spec: Spec, home: Home, as_of: date, run: Path) -> list[RenderableT
         title = Text.assemble((spec.name, "bold"), words)
         parts += [title, metrics_table(read_list(records, EvaluationRecord), spec.evaluate.metrics), ""]
     baselines = Baselines.read_if_valid(run / evaluation.STEP / BASELINES_FILE)
-    for notice in notices(spec, baselines) if baselines is not None else []:
+    single = SingleFeatures.read_if_valid(run / evaluation.STEP / SINGLE_FEATURES_FILE)
+    of_features = () if single is None else feature_notices(spec, single)
+    for notice in (*(() if baselines is None else notices(spec, baselines)), *of_features):
         parts.append(Text.assemble((f"{'note':<11}", "yellow"), notice))
     for notice in sample_notices(Attempt(spec.name, as_of, run), spec):
         parts.append(Text.assemble((f"{'note':<11}", "yellow"), notice))

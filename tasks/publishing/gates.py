@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from engine.evaluation import CHAMPION, MODEL
+from engine.evaluation import CHAMPION, MODEL, alone, feature_of
 from tasks.errors import GateFailed
 from tasks.evaluation import results as evaluation
 from tasks.evaluation.baselines import BASELINES_FILE, Baselines
 from tasks.evaluation.champion import against_champion
-from tasks.evaluation.evaluate import INTERVAL_SEED
+from tasks.evaluation.figures import INTERVAL_SEED
 from tasks.evaluation.leakage import LEAKAGE_FILE, FeaturePower, Leakage
-from tasks.evaluation.results import GROUPS_FILE, REFIT, ChampionResult, EvaluateResult, GroupValues
+from tasks.evaluation.results import GROUPS_FILE, REFIT, ChampionResult, EvaluateResult, FigureKey, GroupValues
+from tasks.evaluation.single_features import single_values
 from tasks.publishing.publish import this_version, withdraw_version
 from tasks.publishing.results import GATE_STEP, VERDICTS_FILE, GateResult, GateVerdict
 from tasks.runs.narration import say, warn
-from tasks.spec.parts import BEST_BASELINE, BeatsGate, NotWorseGate
+from tasks.spec.parts import BEST_BASELINE, BEST_FEATURE, BeatsGate, NotWorseGate
 from tasks.store.records import write_list
 
 if TYPE_CHECKING:
@@ -39,11 +40,8 @@ def evaluate_gate(gate: BeatsGate | NotWorseGate, groups: GroupValues, baselines
     else:
         contender = gate.not_worse_than
         sentence = f"{gate.metric} not worse than {contender} by more than {gate.margin:g}"
-    strongest = baselines.strongest(gate.metric) if contender == BEST_BASELINE else contender
-    if contender == BEST_BASELINE:
-        difference = _over_best(groups, gate.metric, [finding.of for finding in baselines.findings])
-    else:
-        difference = _difference(groups, gate.metric, MODEL, contender)
+    measured = _measured(gate.metric, contender, groups, baselines)
+    difference = _over_best(groups, gate.metric, measured)
     if difference is None:
         return GateVerdict(gate=sentence, passed=False, detail=f"{contender} was not measured in this run")
     # An undefined interval is NaN, and every comparison with NaN is false: what was not measured fails.
@@ -51,13 +49,32 @@ def evaluate_gate(gate: BeatsGate | NotWorseGate, groups: GroupValues, baselines
         passed = difference.value >= gate.by and difference.low > 0
     else:
         passed = difference.low > -gate.margin
+    strongest = _best_of(groups, gate.metric, measured)
     detail = f"{_figures(difference)} over {difference.groups} groups"
-    if contender == BEST_BASELINE:
-        detail += f", to {strongest}, the best of {len(baselines.findings)}; the interval covers this choice"
-    vacuous = baselines.vacuous(strongest) if strongest else None
+    if contender in {BEST_BASELINE, BEST_FEATURE}:
+        named = feature_of(strongest) or strongest
+        detail += f", to {named}, the best of {len(measured)}; the interval covers this choice"
+    vacuous = baselines.vacuous(strongest)
     if vacuous:
         detail += f". Beating {strongest} shows nothing: {vacuous}"
     return GateVerdict(gate=sentence, passed=bool(passed), detail=detail)
+
+
+def _measured(metric: str, contender: str, groups: GroupValues, baselines: Baselines) -> list[str]:
+    """List whose best a gate compares with: one contender, all baselines, or all features alone."""
+    if contender == BEST_BASELINE:
+        return [finding.of for finding in baselines.findings]
+    if contender == BEST_FEATURE:
+        return [alone(name) for name in single_values(groups, metric)]
+    return [contender]
+
+
+def _best_of(groups: GroupValues, metric: str, contenders: Sequence[str]) -> str:
+    """Name the contender with the highest mean, the first of equal ones."""
+    import numpy as np
+
+    means = {name: float(np.nan_to_num(groups.values[FigureKey(metric, name)]).sum()) for name in contenders}
+    return max(means, key=lambda name: means[name])
 
 
 def evaluate_refit(metric: str, groups: GroupValues) -> GateVerdict:
@@ -85,14 +102,15 @@ def _difference(groups: GroupValues, metric: str, ours: str, theirs: str) -> Int
     return paired_interval(our_values, their_values, user_blocks(groups.users, INTERVAL_SEED), INTERVAL_SEED)
 
 
-def _over_best(groups: GroupValues, metric: str, baselines: Sequence[str]) -> Interval | None:
-    """The model's lead over whichever baseline is the best; None if one of them was not measured."""
+def _over_best(groups: GroupValues, metric: str, contenders: Sequence[str]) -> Interval | None:
+    """The model's lead over whichever contender is the best; None if one of them was not measured."""
     from engine.intervals import margin_over_best, user_blocks
 
-    ours, theirs = groups.of(metric, MODEL), [groups.of(metric, name) for name in baselines]
+    ours, theirs = groups.of(metric, MODEL), [groups.of(metric, name) for name in contenders]
     measured = [values for values in theirs if values is not None]
     if ours is None or not measured or len(measured) < len(theirs):
         return None
+    # Chosen again in every replicate: the best is the best of these very lists, by some luck.
     return margin_over_best(ours, measured, user_blocks(groups.users, INTERVAL_SEED), INTERVAL_SEED)
 
 

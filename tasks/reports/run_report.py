@@ -39,7 +39,7 @@ from tasks.reports.run_report_model import (
     MetricPanel,
     ModelPanel,
     comparison_notices,
-    features_alone,
+    feature_powers,
     gate_rows,
     metric_panels,
     model_panels,
@@ -206,7 +206,7 @@ def collect_report(run: Run, *, finished: bool = True) -> RunReport:
         calibration=diagnostics.calibration,
         coverage=diagnostics.coverage,
         lists=diagnostics.lists,
-        alone=features_alone(run),
+        alone=feature_powers(run),
         lineage=lineage(run),
     )
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from engine.evaluation import CHAMPION, MODEL, EvaluationRecord, overall, select
+from engine.evaluation import CHAMPION, MODEL, EvaluationRecord, features_alone, overall, select
 from tasks.evaluation import results as evaluation
 from tasks.evaluation.baselines import BASELINES_FILE, Baselines, notices
 from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage
 from tasks.evaluation.results import EvaluateResult, records_if_valid
+from tasks.evaluation.single_features import SINGLE_FEATURES_FILE, SingleFeatures, feature_notices
 from tasks.publishing.gates import NO_LEAKAGE
 from tasks.publishing.results import GateVerdict
 from tasks.reports.svg_comparisons import Intervals, PowerRow, place_marks, plot_intervals, plot_powers
@@ -29,11 +30,21 @@ TOP_FEATURES = 10
 
 @dataclass(frozen=True)
 class MetricPanel:
-    """One metric: its definition, the contenders over all lists, and the same by population and slice."""
+    """One metric: its definition, and who was measured by it.
+
+    Attributes:
+        metric: its name.
+        definition: in short.
+        contenders: the model, baselines and others, over all lists.
+        features: each feature alone, the strongest first; none by a metric that no gate compares.
+        plot: the contenders and the strongest feature.
+        parts: the contenders by population and slice.
+    """
 
     metric: str
     definition: str
     contenders: tuple[EvaluationRecord, ...]
+    features: tuple[EvaluationRecord, ...]
     plot: Intervals | None
     parts: tuple[SliceRow, ...]
 
@@ -63,6 +74,7 @@ class FeaturesAlone:
         rows: the features that are shown at once.
         more: the weaker ones, folded.
         marks: places of the baseline and the model on the axis of the bars.
+        single: the features as baselines, beside the model; None if the run did not compare them.
     """
 
     leakage: Leakage
@@ -70,6 +82,7 @@ class FeaturesAlone:
     rows: tuple[PowerRow, ...]
     more: tuple[PowerRow, ...]
     marks: Mapping[str, float]
+    single: SingleFeatures | None
 
 
 class FeatureGain(NamedTuple):
@@ -116,8 +129,11 @@ def metric_panels(run: RunFiles) -> tuple[MetricPanel, ...] | None:
 
 def comparison_notices(run: RunFiles, spec: Spec) -> tuple[str, ...]:
     """Say what makes the run's comparisons with its baselines less than they look."""
-    baselines = Baselines.read_if_valid(run.step_dir(evaluation.STEP) / BASELINES_FILE)
-    return () if baselines is None else tuple(notices(spec, baselines))
+    folder = run.step_dir(evaluation.STEP)
+    baselines = Baselines.read_if_valid(folder / BASELINES_FILE)
+    single = SingleFeatures.read_if_valid(folder / SINGLE_FEATURES_FILE)
+    of_features = () if single is None else feature_notices(spec, single)
+    return (*(() if baselines is None else notices(spec, baselines)), *of_features)
 
 
 def rerank_texts(run: RunFiles) -> tuple[str, ...]:
@@ -131,13 +147,15 @@ def by_metric(records: Sequence[EvaluationRecord]) -> tuple[MetricPanel, ...]:
     panels = []
     for metric in dict.fromkeys(record.metric for record in records):
         # sorted() is stable: behind the model, contenders stay in the order of the records.
-        contenders = sorted(select(records, metric=metric, is_overall=True), key=lambda record: record.of != MODEL)
+        measured = [r for r in select(records, metric=metric, is_overall=True) if not r.feature]
+        contenders, features = sorted(measured, key=lambda r: r.of != MODEL), features_alone(records, metric)
         panels.append(
             MetricPanel(
                 metric=metric,
                 definition=select(records, metric=metric)[0].definition,
                 contenders=tuple(contenders),
-                plot=plot_intervals(contenders),
+                features=tuple(features),
+                plot=plot_intervals([*contenders, *features[:1]]),
                 parts=_slice_rows(select(records, metric=metric, is_overall=False)),
             )
         )
@@ -156,7 +174,7 @@ def _slice_rows(records: Iterable[EvaluationRecord]) -> tuple[SliceRow, ...]:
     )
 
 
-def features_alone(run: RunFiles) -> FeaturesAlone | None:
+def feature_powers(run: RunFiles) -> FeaturesAlone | None:
     """Read the power of each feature alone; None if it was not measured."""
     folder = run.step_dir(evaluation.STEP)
     leakage, records = Leakage.read_if_valid(folder / LEAKAGE_FILE), records_if_valid(folder)
@@ -168,7 +186,8 @@ def features_alone(run: RunFiles) -> FeaturesAlone | None:
     # All that are suspicious are shown at once: they are among the first, because the strongest come first.
     shown = max(TOP_FEATURES, len(leakage.suspicious))
     marks = place_marks({"baseline": leakage.reference.value, "model": model}, top)
-    return FeaturesAlone(leakage, model, rows[:shown], rows[shown:], marks)
+    single = SingleFeatures.read_if_valid(folder / SINGLE_FEATURES_FILE)
+    return FeaturesAlone(leakage, model, rows[:shown], rows[shown:], marks, single)
 
 
 def model_panels(run: RunFiles) -> tuple[ModelPanel, ...]:

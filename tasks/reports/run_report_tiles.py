@@ -75,7 +75,7 @@ def drift_tile(drift: DriftSection | None) -> Tile | None:
 
 
 def metric_tile(panels: Sequence[MetricPanel] | None) -> Tile | None:
-    """The model on the first metric, and its lead over the best baseline."""
+    """The model on the first metric, and its lead over the best baseline or feature alone."""
     model = panels[0].value_of(MODEL) if panels else None
     if model is None or not panels:
         return None
@@ -84,6 +84,7 @@ def metric_tile(panels: Sequence[MetricPanel] | None) -> Tile | None:
         for record in panels[0].contenders
         if record.value is not None and record.of not in (MODEL, MODEL_WITHOUT_RERANK, CHAMPION)
     }
+    baselines |= {f"{r.feature} alone": r.value for r in panels[0].features[:1] if r.value is not None}
     best = max(baselines, key=lambda name: baselines[name], default=None)
     note = f"{model - baselines[best]:+.4f} over {best}" if best else ""
     return Tile("metrics", panels[0].metric, f"{model:.4f}", note)

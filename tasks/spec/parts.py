@@ -214,6 +214,8 @@ class Tune(Part):
 
 BEST_BASELINE = "best_baseline"
 """In a gate: whichever baseline has the highest mean on the run's own lists."""
+BEST_FEATURE = "best_feature"
+"""In a gate: whichever feature or retriever's score orders the run's own lists best, alone."""
 LOGGED_ORDER = "logged_order"
 """The baseline that ranks items as they were shown."""
 
@@ -236,11 +238,12 @@ class Evaluate(Part):
 
 
 class BeatsGate(Part):
-    """The model must be better than a baseline, beyond noise."""
+    """The model must be better than a baseline, or than each of its features alone, beyond noise."""
 
     metric: str = Field(description="What is compared.")
     beats: str = Field(
-        description="A baseline of `evaluate.baselines`, or `best_baseline`: whichever of them is the strongest."
+        description="A baseline of `evaluate.baselines`; `best_baseline`: whichever of them is the strongest; or "
+        "`best_feature`: whichever single feature or retriever's score is."
     )
     by: NonNegativeFloat = Field(default=0.0, description="Least difference of the means.")
 

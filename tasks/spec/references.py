@@ -14,7 +14,15 @@ from tasks.errors import SpecError, quoted
 from tasks.spec.attributes import band_problems
 from tasks.spec.conditions import canonical
 from tasks.spec.feature_catalog import feature_catalog
-from tasks.spec.parts import BEST_BASELINE, LOGGED_ORDER, BeatsGate, DatasetSource, LightGBM, SnapshotExamples
+from tasks.spec.parts import (
+    BEST_BASELINE,
+    BEST_FEATURE,
+    LOGGED_ORDER,
+    BeatsGate,
+    DatasetSource,
+    LightGBM,
+    SnapshotExamples,
+)
 from tasks.spec.project import transforms
 from tasks.spec.retrieval import name_problems
 from tasks.spec.spec import Spec
@@ -240,7 +248,7 @@ def _check_gates(spec: Spec, problems: _Problems) -> None:
         against = gate.beats if isinstance(gate, BeatsGate) else gate.not_worse_than
         known = [*spec.evaluate.baselines, *([CHAMPION] if key == "not_worse_than" else [])]
         if key == "beats":
-            known.append(BEST_BASELINE)
+            known += [BEST_BASELINE, BEST_FEATURE]
         if against == FORMER_LOGGED_ORDER:
             problems.add(("gates", index, key), RENAMED_LOGGED_ORDER)
         elif against == BEST_BASELINE and not spec.evaluate.baselines:

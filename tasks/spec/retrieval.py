@@ -107,8 +107,8 @@ TYPES = frozenset(str(get_args(part.model_fields["type"].annotation)[0]) for par
 TAKEN_NAMES = frozenset(
     {
         # Baselines that are no retrievals, and what figures are of beside baselines.
-        "logged_order", "policy", "best_baseline", "model", "model_without_rerank", "refit", "champion", "union",
-        "seen",  # a file of the same folder
+        "logged_order", "policy", "best_baseline", "best_feature", "model", "model_without_rerank", "refit", "champion",
+        "union", "seen",  # a file of the same folder
     }
 )  # fmt: skip
 

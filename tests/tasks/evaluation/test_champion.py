@@ -205,7 +205,8 @@ def sampled(run: Run, table: pa.Table) -> None:
     retrieved = RetrieveResult(data="digest of the landing", cuts=0, made=0, folders={}, kernels=[])
     finish_step(run, "retrieve", retrieved.to_json())
     finish_step(run, "sample", sample_of({}).to_json())
-    pq.write_table(table, run.step_dir("sample") / "test.parquet")
+    for window in ("validation", "test"):
+        pq.write_table(table, run.step_dir("sample") / f"{window}.parquet")
 
 
 def evaluated(run: Run, table: pa.Table) -> EvaluateResult:

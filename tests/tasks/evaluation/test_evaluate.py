@@ -15,23 +15,19 @@ import pytest
 from engine.evaluation import overall, select
 from tasks.errors import TrainingError
 from tasks.evaluation import evaluate
-from tasks.evaluation.evaluate import (
-    Groups,
-    evaluate_step,
-    model_scores,
-    populations_of,
-    rank_groups,
-    records,
-)
+from tasks.evaluation.evaluate import evaluate_step, model_scores, populations_of, rank_groups
+from tasks.evaluation.figures import Groups, records
 from tasks.evaluation.final_lists import FinalLists
 from tasks.evaluation.held_out import HeldOut, baseline_rows
 from tasks.evaluation.leakage import Leakage
 from tasks.evaluation.results import EvaluateResult, FigureKey
+from tasks.evaluation.single_features import SINGLE_FEATURES_FILE, SingleFeatures
 from tasks.runs.run import Run
 from tasks.store.files import Home, read_json
 from tasks.training.rankers import train_ranker
 from tests.tasks.handmade import SNAPSHOTS, day, examples, finish_step, group, sample_of, spec_of
 
+SINGLES = ["item_actions_28d", "user_tenure_days", "popularity_score", "history_score"]
 REGIONS = {
     "evaluate": {"metrics": ["ndcg@10", "mrr"], "baselines": ["popularity", "logged_order"], "slices": ["region"]}
 }
@@ -60,6 +56,7 @@ def two_groups() -> pa.Table:
     second = {"model": [2.0, 1.0], "popularity_score": [1.0, 2.0], "region": ["SE"] * 2}
     for columns in (first, second):
         columns |= {"item_actions_28d": columns["popularity_score"], "user_tenure_days": columns["model"]}
+        columns["history_score"] = columns["user_tenure_days"]
     return examples(group("r1", "u1", [0, 1, 2], **first), group("r2", "u2", [1, 0], **second))
 
 
@@ -244,7 +241,8 @@ def test_each_population_is_scored_by_its_own_trees(tmp_path: Path) -> None:
 def test_the_step_leaves_records_and_groups(tmp_path: Path) -> None:
     run = run_of(tmp_path, **REGIONS)
     run.step_dir("sample").mkdir(parents=True)
-    pq.write_table(two_groups(), run.step_dir("sample") / "test.parquet")
+    for window in ("validation", "test"):
+        pq.write_table(two_groups(), run.step_dir("sample") / f"{window}.parquet")
 
     result = evaluate_step(run)
 
@@ -256,9 +254,16 @@ def test_the_step_leaves_records_and_groups(tmp_path: Path) -> None:
         f"{metric} of {contender}"
         for contender in ("model", "popularity", "logged_order")
         for metric in ("ndcg@10", "mrr")
-    ]
+    ] + [f"ndcg@10 of feature:{name}" for name in SINGLES]
     figures = read_json(run.step_dir("evaluate") / "records.json")
-    assert len(figures) == 18
+    assert len(figures) == 18 + len(SINGLES), "features alone over all groups only"
+    assert [figure["of"] for figure in figures if figure["slice"] is None][6:] == [
+        f"feature:{name}" for name in SINGLES
+    ]
+    assert result.best_feature == SingleFeatures.read(run.step_dir("evaluate") / SINGLE_FEATURES_FILE).best
+    assert result.best_feature is not None
+    assert result.best_feature.feature == "history_score"
+    assert result.summary().endswith("; ndcg@10 above history_score alone by +0.0000")
     assert list(figures[0]) == [
         "definition", "groups", "high", "low", "metric", "of", "population", "slice", "value",
     ]  # fmt: skip

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.lists import Lists
 from engine.metrics import parse_metric
-from tasks.evaluation.evaluate import EVERYBODY, Groups, records
+from tasks.evaluation.figures import EVERYBODY, Groups, records
 from tasks.evaluation.held_out import HeldOut
 from tasks.evaluation.item_slices import narrowed
 from tasks.evaluation.results import FigureKey

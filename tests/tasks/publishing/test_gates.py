@@ -120,6 +120,26 @@ def test_a_best_baseline_of_which_one_was_not_measured_fails() -> None:
     assert (verdict.passed, verdict.detail) == (False, "best_baseline was not measured in this run")
 
 
+def test_the_best_feature_is_the_strongest_that_was_measured_alone() -> None:
+    gate = BeatsGate(metric="ndcg@10", beats="best_feature", by=0.02)
+    features: dict[str, list[float]] = {"feature:item_trend": [0.3, 0.3], "feature:als_score": [0.45, 0.45]}
+    assert evaluate_gate(gate, paired([0.5, 0.5], [0.4, 0.4], **features), NOTHING_SAID) == GateVerdict(
+        gate="ndcg@10 beats best_feature by 0.02",
+        passed=True,
+        detail="difference +0.0500 [+0.0500, +0.0500] over 50 groups, to als_score, the best of 2; the interval covers "
+        "this choice",
+    )
+    # A baseline that is stronger is another gate's business.
+    assert evaluate_gate(gate, paired([0.5, 0.5], [0.6, 0.6], **features), NOTHING_SAID).passed is True
+    assert evaluate_gate(gate, paired([0.46, 0.46], [0.4, 0.4], **features), NOTHING_SAID).passed is False
+
+
+def test_a_run_without_features_alone_fails_a_gate_on_the_best() -> None:
+    gate = BeatsGate(metric="ndcg@10", beats="best_feature")
+    verdict = evaluate_gate(gate, paired([0.5], [0.4]), NOTHING_SAID)
+    assert (verdict.passed, verdict.detail) == (False, "best_feature was not measured in this run")
+
+
 def test_a_verdict_on_a_vacuous_baseline_says_so() -> None:
     empty = BaselineFinding(
         of="popularity", values={"ndcg@10": 0.0}, seen_share=0.9, vacuous="it scores 0 in every list"

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"([a-z_]+)(?:@([1-9][0-9]{0,5}))?")
 _WHOLE = 2**31 - 1  # the cutoff of a metric without one
 Cutoff = Literal["required", "optional", "none"]
+Gain = Literal["linear", "exp", "binary"]
+"""What a grade is worth: itself, 2^grade − 1, or 1 if it is not 0."""
 
 
-def ndcg(lists: Lists, k: int, gain: str) -> Floats:
+def ndcg(lists: Lists, k: int, gain: Gain) -> Floats:
     """Normalized discounted cumulative gain (Järvelin & Kekäläinen, 2002).
 
     DCG@k = Σ over ranks r ≤ k of gain(grade) / log2(r + 1), divided by the DCG of the best order of the
@@ -33,11 +35,17 @@ def ndcg(lists: Lists, k: int, gain: str) -> Floats:
 
     from engine import list_kernels
 
-    grades = np.arange(256, dtype=np.float64)
-    gains = {"linear": grades, "exp": np.exp2(grades) - 1.0, "binary": np.minimum(grades, 1.0)}[gain]
+    gains = np.asarray(gains_of(gain, 255), dtype=np.float64)
     relevant = lists.relevant
     ideals = (relevant.ideal_offsets, relevant.ideal)
     return list_kernels.ndcg(relevant.offsets, relevant.ranks, relevant.grades, ideals, gains, k)
+
+
+def gains_of(gain: Gain, highest: int) -> tuple[float, ...]:
+    """What each grade from 0 to `highest` is worth."""
+    if gain == "exp":
+        return tuple(2.0**grade - 1.0 for grade in range(highest + 1))
+    return tuple(float(grade if gain == "linear" else min(grade, 1)) for grade in range(highest + 1))
 
 
 def mrr(lists: Lists, k: int) -> Floats:
@@ -127,11 +135,12 @@ class _Family:
     definition: str
     cutoff: Cutoff
     example: str
+    gain: Gain = "binary"
 
 
 _FAMILIES = {
-    "ndcg": _Family(lambda x, k: ndcg(x, k, "linear"), "ndcg/linear/log2/ideal=min(n,k)", "optional", "ndcg@10"),
-    "ndcg_exp": _Family(lambda x, k: ndcg(x, k, "exp"), "ndcg/exp2-1/log2/ideal=min(n,k)", "optional", "ndcg_exp@10"),
+    "ndcg": _Family(lambda x, k: ndcg(x, k, "linear"), "ndcg/linear/log2/ideal=min(n,k)", "optional", "ndcg@10", "linear"),
+    "ndcg_exp": _Family(lambda x, k: ndcg(x, k, "exp"), "ndcg/exp2-1/log2/ideal=min(n,k)", "optional", "ndcg_exp@10", "exp"),
     "ndcg_binary": _Family(
         lambda x, k: ndcg(x, k, "binary"), "ndcg/binary/log2/ideal=min(n,k)", "optional", "ndcg_binary@10"
     ),
@@ -140,7 +149,7 @@ _FAMILIES = {
     "precision": _Family(precision, "precision/k", "required", "precision@10"),
     "map": _Family(average_precision, "average precision/min(n,k)", "optional", "map@10"),
     "hit_rate": _Family(hit_rate, "hit rate/any", "required", "hit_rate@10"),
-    "fpc": _Family(fpc, "concordant pairs/different grades/ties=0.5", "none", "fpc"),
+    "fpc": _Family(fpc, "concordant pairs/different grades/ties=0.5", "none", "fpc", "linear"),
 }
 
 
@@ -159,6 +168,10 @@ class Metric:
     def name(self) -> str:
         """The name as written in pipeline files."""
         return self.family if self.k is None else f"{self.family}@{self.k}"
+
+    def gains(self, highest: int) -> tuple[float, ...]:
+        """What it makes each grade from 0 to `highest` worth; for pairs of grades (`fpc`), the grade itself."""
+        return gains_of(_FAMILIES[self.family].gain, highest)
 
     @property
     def definition(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,9 +51,21 @@ class TrainedTrees:
         path.write_text(re.sub(r"(?m)^\[num_threads: \d+\]\n", "", text), encoding="utf-8")
 
 
-def parameters(ranker: LightGBM) -> dict[str, Any]:
+def label_gain(spec: Spec, highest: int) -> tuple[float, ...]:
+    """What each grade from 0 to `highest` is worth to lambdarank: what the metric of the first gate makes it worth.
+
+    LightGBM's own gains, 2^grade − 1, are those of another metric than `ndcg@k`, whose gains are linear.
+    """
+    from engine.metrics import parse_metric
+
+    return parse_metric(spec.gates[0].metric).gains(highest)
+
+
+def parameters(ranker: LightGBM, gains: Sequence[float]) -> dict[str, Any]:
     """LightGBM's parameters; equal inputs give equal trees for any number of threads."""
-    return {
+    # The other objectives have no gains, and an unused parameter would only stand in the model file.
+    gain = {"label_gain": list(gains)} if ranker.objective == "lambdarank" else {}
+    return gain | {
         "objective": ranker.objective,
         "learning_rate": ranker.learning_rate,
         "num_leaves": ranker.num_leaves,
@@ -95,34 +107,33 @@ def train(table: pa.Table, spec: Spec, ranker: LightGBM) -> TrainedTrees:
             f"single-class label: all {table.num_rows} examples have the grade {grades['max']}, expected at least two "
             "different grades. Look at `label.grades` and the length of `examples.train`"
         )
-    sizes = np.diff(group_offsets(table))
-    positions = None
-    if ranker.position_bias == "lightgbm":
-        positions = table["position"].to_numpy()
     label = table["grade"].to_numpy()
+    settings = parameters(ranker, label_gain(spec, grades["max"]))
     data = lightgbm.Dataset(
         table.select(list(spec.features)).combine_chunks(),
         label=(label > 0).astype(np.float32) if ranker.objective == "binary" else label,
         weight=table["weight"].to_numpy(),
-        group=sizes,
-        position=positions,
+        group=np.diff(group_offsets(table)),
+        position=table["position"].to_numpy() if ranker.position_bias == "lightgbm" else None,
         feature_name=list(spec.features),
         # `auto` is the default, and means what pandas calls categories: none here.
         categorical_feature=[f.name for f in spec.resolved_features if isinstance(f, CategoryFeature)] or "auto",
-        params=parameters(ranker),
+        params=settings,
     )
     with counting("rounds", ranker.rounds) as rounds:
 
         def after_round(state: lightgbm.callback.CallbackEnv) -> None:
             rounds.done = state.iteration + 1
 
-        return TrainedTrees(_boost(data, ranker, after_round))
+        return TrainedTrees(_boost(data, settings, ranker.rounds, after_round))
 
 
-def _boost(data: lightgbm.Dataset, ranker: LightGBM, after_round: Callable[..., None]) -> lightgbm.Booster:
+def _boost(
+    data: lightgbm.Dataset, settings: dict[str, Any], rounds: int, after_round: Callable[..., None]
+) -> lightgbm.Booster:
     import lightgbm
 
     try:
-        return lightgbm.train(parameters(ranker), data, num_boost_round=ranker.rounds, callbacks=[after_round])
+        return lightgbm.train(settings, data, num_boost_round=rounds, callbacks=[after_round])
     except lightgbm.basic.LightGBMError as error:
         raise TrainingError(f"LightGBM refuses these examples or settings: {error}") from None

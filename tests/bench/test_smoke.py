@@ -27,6 +27,7 @@ from bench import (
     kills,
     online_retail,
     operator_hour,
+    parts,
     serving,
     streaming,
 )
@@ -100,6 +101,22 @@ def test_streaming_runs(shown: Tiny, capsys: Printed) -> None:
 
 def rankings() -> list[str]:
     return ["model", *SHOWN["evaluate"]["baselines"], "the truth"]
+
+
+@in_process
+@pytest.mark.slow
+def test_parts_runs(shown: Tiny, tmp_path: Path, capsys: Printed) -> None:
+    seed = str(SHOWN["source"]["seed"])
+    shown.copied(tmp_path / f"seed-{seed}")
+    given = ["--seeds", seed, "--days", str(SHOWN_DAY), "--home", str(tmp_path), "--attempt", "1"]
+    parts.main(["--pipeline", str(shown.file), *given])
+    header, line = rows(capsys.readouterr().out)
+    logged, true = header.index("logged NDCG@10"), header.index("true NDCG@10")
+    assert line[:2] == [seed, str(SHOWN_DAY)]
+    for column in (logged, true):
+        best, value = line[column + 1].split()
+        assert best in {*SHOWN["features"], "history_score"}
+        assert float(line[column + 2].split()[0]) == pytest.approx(float(line[column]) - float(value), abs=2e-4)
 
 
 def test_serving_runs(capsys: Printed) -> None:

@@ -139,8 +139,12 @@ class _Family:
 
 
 _FAMILIES = {
-    "ndcg": _Family(lambda x, k: ndcg(x, k, "linear"), "ndcg/linear/log2/ideal=min(n,k)", "optional", "ndcg@10", "linear"),
-    "ndcg_exp": _Family(lambda x, k: ndcg(x, k, "exp"), "ndcg/exp2-1/log2/ideal=min(n,k)", "optional", "ndcg_exp@10", "exp"),
+    "ndcg": _Family(
+        lambda x, k: ndcg(x, k, "linear"), "ndcg/linear/log2/ideal=min(n,k)", "optional", "ndcg@10", "linear"
+    ),
+    "ndcg_exp": _Family(
+        lambda x, k: ndcg(x, k, "exp"), "ndcg/exp2-1/log2/ideal=min(n,k)", "optional", "ndcg_exp@10", "exp"
+    ),
     "ndcg_binary": _Family(
         lambda x, k: ndcg(x, k, "binary"), "ndcg/binary/log2/ideal=min(n,k)", "optional", "ndcg_binary@10"
     ),

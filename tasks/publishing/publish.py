@@ -34,6 +34,7 @@ from tasks.store.files import checked_file, digest
 from tasks.store.records import read_list
 from tasks.store.registry import add_version, move_alias, version_dir, withdraw
 from tasks.store.timeline import TimelineEvent, verdict_on
+from tasks.training.lightgbm import loss
 from tasks.training.train import populations
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ def evaluation(run: Run) -> Evaluation:
         "gates": [verdict.to_json() for verdict in _verdicts(run, champion=False)],
         "window": [str(windows.test[0]), str(windows.test[-1])],
         "figures_of": f"the evaluated model, {evaluated}",
+        "loss": loss(run.spec),
         "published_model": published if run.spec.publish.refit else f"the evaluated model, {evaluated}",
     }
     return Evaluation(records=tuple(record for record in records if record.of != CHAMPION), **more)

@@ -61,6 +61,15 @@ def label_gain(spec: Spec, highest: int) -> tuple[float, ...]:
     return parse_metric(spec.gates[0].metric).gains(highest)
 
 
+def loss(spec: Spec) -> str:
+    """Say what training minimizes, for the descriptor."""
+    if spec.ranker.objective != "lambdarank":
+        return spec.ranker.objective
+    gains = label_gain(spec, max(rule.grade for rule in spec.label.grades))
+    listed = ", ".join(f"{grade}: {gain:g}" for grade, gain in enumerate(gains))
+    return f"lambdarank with the gains of {spec.gates[0].metric} by grade ({listed})"
+
+
 def parameters(ranker: LightGBM, gains: Sequence[float]) -> dict[str, Any]:
     """LightGBM's parameters; equal inputs give equal trees for any number of threads."""
     # The other objectives have no gains, and an unused parameter would only stand in the model file.

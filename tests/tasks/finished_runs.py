@@ -15,6 +15,8 @@ from tasks.checks.features import FeatureCheckResult
 from tasks.checks.rejection_rates import RejectedCount
 from tasks.checks.verdicts import Check
 from tasks.evaluation.leakage import FeaturePower, Leakage, Reference, Thresholds
+from tasks.evaluation.results import Figure
+from tasks.evaluation.single_features import SingleFeature, SingleFeatures
 from tasks.examples.sample import StratumDraw
 from tasks.monitoring.distributions import Bin
 from tasks.monitoring.drift import CurrentExamples, Drift, FeatureDrift, LabelRate, Level, ReferenceExamples
@@ -77,6 +79,28 @@ LEAKAGE = Leakage(
         power("user_item_days_since_action", 0.35, direction="lower"),
         *(power(f"item_actions_{days}d", 0.3 - days / 1000) for days in range(1, 13)),
     ],
+)
+SINGLE_FEATURES = SingleFeatures(
+    metric="ndcg@10",
+    chosen_on="validation",
+    lead=Figure(value=-0.01, low=-0.03, high=0.01),
+    features=(
+        SingleFeature(
+            feature="user_item_days_since_action",
+            direction="lower",
+            figure=Figure(value=0.35, low=0.34, high=0.36),
+            lead=Figure(value=-0.01, low=-0.02, high=0.01),
+        ),
+        *(
+            SingleFeature(
+                feature=f"item_actions_{days}d",
+                direction="higher",
+                figure=Figure(value=0.3 - days / 1000, low=0.28, high=0.31),
+                lead=Figure(value=0.04 + days / 1000, low=0.02, high=0.06),
+            )
+            for days in range(1, 8)
+        ),
+    ),
 )
 RECORDS = [
     *(
@@ -218,6 +242,7 @@ def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
         "evaluate": {
             "records.json": plain(RECORDS),
             "leakage.json": LEAKAGE.to_json(),
+            "single_features.json": SINGLE_FEATURES.to_json(),
         },
         "check_predictions": {"diagnostics.json": DIAGNOSTICS.to_json()},
         "gate": {"gates.json": plain([VERDICT]), "result.json": gate_result(VERDICT).to_json()},

@@ -39,6 +39,15 @@ def test_metrics_stand_beside_the_baselines() -> None:
     assert lines[2].split() == ["mrr", "–", "–"]
 
 
+def test_of_the_features_alone_only_the_best_is_shown() -> None:
+    records = [record("ndcg@10", "feature:item_trend", 0.2), record("ndcg@10", "feature:als_score", 0.3)]
+    records += [record("ndcg@10", "model", 0.31), record("mrr", "model", 0.5)]
+    lines = text_of(metrics_table(records, ("mrr", "ndcg@10"))).splitlines()
+    assert lines[0].split() == ["metric", "model", "als_score", "alone"]
+    assert lines[1].split() == ["mrr", "0.5000", "±0.0100", "–"]
+    assert lines[2].split() == ["ndcg@10", "0.3100", "±0.0100", "0.3000", "±0.0100"]
+
+
 def day(state: str, **steps: Cell) -> DaySummary:
     return DaySummary(date(2026, 3, 1), "run", "run", state, steps)
 

@@ -24,6 +24,13 @@ def test_the_model_before_its_lists_are_re_ranked_is_no_baseline() -> None:
     assert (tile.value, tile.note) == ("0.5000", "+0.1000 over popularity")
 
 
+def test_a_feature_that_is_stronger_than_all_baselines_is_what_the_model_leads() -> None:
+    values = {"model": 0.5, "popularity": 0.4, "feature:item_trend": 0.3, "feature:als_score": 0.45}
+    tile = metric_tile(by_metric([record("ndcg@10", of, value) for of, value in values.items()]))
+    assert tile is not None
+    assert tile.note == "+0.0500 over als_score alone"
+
+
 def test_tables_without_days_are_no_part_of_what_landed() -> None:
     ratings = LandedTable("ratings", latest=120, usual=100.0)
     films = LandedTable("films", latest=9_000, once=date(2026, 1, 1))

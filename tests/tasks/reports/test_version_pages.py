@@ -81,7 +81,15 @@ DESCRIPTOR = {
         "spec": {"rounds": 200},
     },
     "evaluation": {
-        "records": plain([record("ndcg@10", "model", 0.5), record("ndcg@10", "history", 0.4)]),
+        "records": plain(
+            [
+                record("ndcg@10", "model", 0.5),
+                record("ndcg@10", "history", 0.4),
+                record("ndcg@10", "feature:item_trend", 0.2),
+                record("ndcg@10", "feature:als_score", 0.45),
+            ]
+        ),
+        "loss": "lambdarank with the gains of ndcg@10",
         "gates": [{"gate": "beats history", "passed": True, "detail": "+0.1"}],
         "figures_of": "the judged model",
         "window": ["2026-01-01", "2026-01-07"],
@@ -110,6 +118,9 @@ def test_a_version_says_what_it_was_made_from_and_what_is_new(home: Home) -> Non
     assert "<del>- &#34;rounds&#34;: 100" in page
     assert "<ins>+ &#34;rounds&#34;: 200" in page
     assert "ALS" in page
+    assert "best feature: als_score, of 2 alone" in page
+    assert page.index('<td class="name">als_score</td>') < page.index('<td class="name">item_trend</td>')
+    assert "Loss: lambdarank with the gains of ndcg@10." in page
     assert 'href="../../../registry/demo/versions/b/descriptor.json"' in page
 
 

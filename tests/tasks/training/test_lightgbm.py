@@ -12,7 +12,7 @@ import pytest
 
 from engine.trees import Trees
 from tasks.spec.spec import Spec
-from tasks.training.lightgbm import label_gain, train
+from tasks.training.lightgbm import label_gain, loss, train
 from tests.tasks.handmade import examples, group, spec_of
 
 
@@ -24,10 +24,10 @@ def judged_by(metric: str, objective: str = "lambdarank") -> Spec:
     )
 
 
-def contradicting(best: int, others: int) -> pa.Table:
-    """Lists of two kinds that say the opposite of one item: it has grade 3 in `best` of them, else it loses to a 2."""
+def contradicting(threes: int, twos: int) -> pa.Table:
+    """Lists in which the first item has grade 3, and lists in which the second one has grade 2, both beside a 1."""
     columns = {"item_actions_28d": [9.0, 1.0, 0.0], "user_tenure_days": [5.0] * 3}
-    kinds = [[3, 0, 0]] * best + [[0, 2, 0]] * others
+    kinds = [[3, 0, 1]] * threes + [[0, 2, 1]] * twos
     return examples(*(group(f"g{n:03}", f"u{n}", grades, **columns) for n, grades in enumerate(kinds)))
 
 
@@ -68,3 +68,10 @@ def test_other_objectives_have_no_gains(tmp_path: Path) -> None:
     train(contradicting(5, 4), spec, spec.ranker).save(tmp_path / "trees.txt")
     assert "[label_gain: ]" in (tmp_path / "trees.txt").read_text()
     assert Trees.load(tmp_path / "trees.txt")
+
+
+def test_the_descriptor_says_what_was_minimized() -> None:
+    grades = [{"grade": 2, "when": "kind = 'play'"}, {"grade": 1, "when": "kind = 'list_add'"}]
+    spec = spec_of(label={"grades": grades})
+    assert loss(spec) == "lambdarank with the gains of ndcg@10 by grade (0: 0, 1: 1, 2: 2)"
+    assert loss(judged_by("mrr", "rank_xendcg")) == "rank_xendcg"

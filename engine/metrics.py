@@ -140,10 +140,10 @@ class _Family:
 
 _FAMILIES = {
     "ndcg": _Family(
-        lambda x, k: ndcg(x, k, "linear"), "ndcg/linear/log2/ideal=min(n,k)", "optional", "ndcg@10", "linear"
+        lambda x, k: ndcg(x, k, "linear"), "ndcg/linear/log2/ideal=min(n,k)", "optional", "ndcg@10", gain="linear"
     ),
     "ndcg_exp": _Family(
-        lambda x, k: ndcg(x, k, "exp"), "ndcg/exp2-1/log2/ideal=min(n,k)", "optional", "ndcg_exp@10", "exp"
+        lambda x, k: ndcg(x, k, "exp"), "ndcg/exp2-1/log2/ideal=min(n,k)", "optional", "ndcg_exp@10", gain="exp"
     ),
     "ndcg_binary": _Family(
         lambda x, k: ndcg(x, k, "binary"), "ndcg/binary/log2/ideal=min(n,k)", "optional", "ndcg_binary@10"
@@ -153,7 +153,7 @@ _FAMILIES = {
     "precision": _Family(precision, "precision/k", "required", "precision@10"),
     "map": _Family(average_precision, "average precision/min(n,k)", "optional", "map@10"),
     "hit_rate": _Family(hit_rate, "hit rate/any", "required", "hit_rate@10"),
-    "fpc": _Family(fpc, "concordant pairs/different grades/ties=0.5", "none", "fpc", "linear"),
+    "fpc": _Family(fpc, "concordant pairs/different grades/ties=0.5", "none", "fpc", gain="linear"),
 }
 
 

@@ -45,6 +45,7 @@ class FakeRun:
             populations=None,
             sample=SimpleNamespace(strata=("region",)),
             publish=SimpleNamespace(alias="champion"),
+            gates=(),
             start=as_of - timedelta(days=730),
             monitor=Monitor(),
             examples=SimpleNamespace(kind="impressions"),

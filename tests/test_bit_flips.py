@@ -105,6 +105,7 @@ def test_damaged_folders_are_made_again_by_the_next_run_and_it_says_so(
 
 READERS: dict[str, Callable[[Run], object]] = {
     "sample/train.parquet": lambda run: train_step(run, "*"),
+    "sample/validation.parquet": evaluate_step,
     "sample/test.parquet": evaluate_step,
     "sample/truth.parquet": evaluate_step,
     "sample/serving/user.parquet": publish_step,

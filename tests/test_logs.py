@@ -68,6 +68,7 @@ SAID = {
                 "INFO # are still warming up, as their window is longer than the history: *"],
     "evaluate": ["WARNING no champion before #: gates against it pass",
                  "INFO # groups of # users in the test cuts # to #, # examples",
+                 "WARNING the model is worse than * alone: ndcg@# by # [#, #]",
                  "INFO ndcg@10 with its 95 % interval: model # [#, #], popularity # [#, #], history # [#, #]*"],
     "check_predictions": ["WARNING no champion before #: the lists cannot be compared with its",
                           "INFO # test examples as lists, cut off at #",

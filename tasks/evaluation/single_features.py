@@ -19,8 +19,9 @@ from tasks.evaluation.leakage import category_orders, gives_no_order
 from tasks.evaluation.results import BestFeature, Figure, FigureKey, GroupValues
 from tasks.examples.arrays import group_offsets
 from tasks.examples.queries import category_features
-from tasks.runs.narration import counted
+from tasks.runs.narration import counted, warn
 from tasks.spec.parts import BEST_FEATURE, BeatsGate
+from tasks.spec.resolved_features import RetrievalScore
 from tasks.spec.spec import Spec
 from tasks.store.files import json_number
 from tasks.store.records import Record
@@ -95,7 +96,7 @@ class Alone:
 
 def single_names(spec: Spec) -> list[str]:
     """Name what is measured: the features in the order of the pipeline file, then the other retrievers' scores."""
-    scores = [feature.name for feature in spec.retrieval_features if feature.name.endswith("_score")]
+    scores = [feature.name for feature in spec.retrieval_features if isinstance(feature, RetrievalScore)]
     return list(dict.fromkeys([*spec.features, *scores]))
 
 
@@ -192,7 +193,7 @@ def read_orders(run: Run, table: pa.Table) -> dict[str, Floats]:
 
 
 def compare_alone(spec: Spec, groups: GroupValues, measured: Alone) -> SingleFeatures:
-    """Compare the model with each feature, and with the best of them, by the primary metric."""
+    """Compare the model with each feature, and with the best of them, by the primary metric; say if it is worse."""
     from engine.intervals import interval, margin_over_best, paired_interval, user_blocks
 
     metric = spec.gates[0].metric
@@ -206,13 +207,19 @@ def compare_alone(spec: Spec, groups: GroupValues, measured: Alone) -> SingleFea
         )
         for name, values in single_values(groups, metric).items()
     ]
-    return SingleFeatures(
+    found = SingleFeatures(
         metric=metric,
         chosen_on=measured.chosen_on,
         lead=figure_of(margin_over_best(model, list(single_values(groups, metric).values()), blocks, INTERVAL_SEED)),
         # By name last, so that equals have one order.
         features=tuple(sorted(rows, key=lambda row: (-(row.figure.value or 0.0), row.feature))),
     )
+    if found.lead.high is not None and found.lead.high < 0:
+        warn(
+            "the model is worse than {feature} alone: {metric} by {lead}",
+            feature=found.best.feature, metric=metric, lead=found.lead.text,
+        )  # fmt: skip
+    return found
 
 
 def figure_of(span: Interval) -> Figure:

@@ -24,7 +24,8 @@ from engine.evaluation import MODEL
 from engine.intervals import interval, user_blocks
 from engine.lists import Lists
 from engine.metrics import parse_metric
-from tasks.evaluation.evaluate import INTERVAL_SEED, model_scores
+from tasks.evaluation.evaluate import model_scores
+from tasks.evaluation.figures import INTERVAL_SEED
 from tasks.evaluation.held_out import baseline_rows
 from tasks.examples.arrays import group_offsets
 from tasks.operations.run_all import run_all

@@ -154,7 +154,7 @@ def test_taken_port_is_refused(tmp_path: Path) -> None:
 
 
 def test_home_that_supervisord_cannot_read_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StackError, match="supervisord takes '%' for a variable; set MATINEE_HOME to another folder"):
+    with pytest.raises(StackError, match="supervisord takes '%' for a variable; expected folders without it"):
         stack.up(tmp_path / "100 %")
 
 

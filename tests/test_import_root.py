@@ -12,8 +12,8 @@ from tasks.runs.provenance import source_digest
 from tasks.runs.steps import ROOT, STEPS
 from tasks.spec.project import PREFIX, TOOL
 
-PACKAGES = ("tasks", "engine", "dags", "serving", "matinee")
-FILES = sorted(path for package in PACKAGES for path in (TOOL / package).rglob("*.py"))
+PACKAGES = ("tasks", "engine", "dags", "serving")
+FILES = sorted(path for package in (*PACKAGES, "matinee") for path in (TOOL / package).rglob("*.py"))
 ABSOLUTE = re.compile(rf"(?:-m )?(?:{'|'.join(PACKAGES)})(?:\.[a-z_]\w*)+(?:[.:]\w+)?")
 
 

@@ -64,10 +64,9 @@ class LocalFolder:
         Raises:
             SourceError: one is a link that leads out of the folder, or no file at all, such as a pipe.
         """
-        named = "*" not in pattern
-        found = [self.path / pattern] if named else self.path.glob(pattern)
-        # A pattern is for files, whatever folders it fits; where a name has a folder, somebody meant a file.
-        paths = sorted(path for path in found if path.is_symlink() or (path.exists() and (named or not path.is_dir())))
+        found = self.path.glob(pattern) if "*" in pattern else [self.path / pattern]
+        # Folders are passed over: a bucket has none. A link is one of those that exist, also where it leads nowhere.
+        paths = sorted(path for path in found if not path.is_dir() and (path.exists() or path.is_symlink()))
         for path in paths:
             if not path.is_file():
                 raise SourceError(
@@ -96,7 +95,7 @@ def _kind_of(path: Path) -> str:
     if not path.exists():
         return "a link that leads nowhere"
     mode = path.stat().st_mode
-    kinds = {"a folder": stat.S_ISDIR, "a named pipe": stat.S_ISFIFO, "a socket": stat.S_ISSOCK}
+    kinds = {"a named pipe": stat.S_ISFIFO, "a socket": stat.S_ISSOCK}
     return next((kind for kind, fits in kinds.items() if fits(mode)), "a device")
 
 

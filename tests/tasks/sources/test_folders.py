@@ -179,7 +179,7 @@ def a_link_to_nothing(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("make", "said"),
-    [(os.mkfifo, "a named pipe"), (Path.mkdir, "a folder"), (a_link_to_nothing, "a link that leads nowhere")],
+    [(os.mkfifo, "a named pipe"), (a_link_to_nothing, "a link that leads nowhere")],
 )
 def test_what_is_no_file_is_called_what_it_is(tmp_path: Path, make: Callable[[Path], None], said: str) -> None:
     make(tmp_path / "2020-01-01.csv")

@@ -116,7 +116,7 @@ class EvaluateResult(Record):
         """The model's value of each metric, beside the best of the others, and its lead over its best feature."""
         figures = ", ".join(_beside_best(metric, values) for metric, values in self.metrics.items())
         best = self.best_feature
-        lead = "" if best is None else f"; {best.metric} above {best.feature} alone by {best.lead.text}"
+        lead = "" if best is None else f"; lead in {best.metric} over {best.feature} alone {best.lead.text}"
         return f"{self.groups:,} groups; {figures}{lead}"
 
 

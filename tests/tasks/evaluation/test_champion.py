@@ -52,8 +52,8 @@ def held_out_examples(cuts: list[date], users: int = 30) -> pa.Table:
                 f"r{n}-{cut}", f"u{n:02}", [int(item == n % 3) for item in range(3)],
                 item_actions_28d=[float(item == n % 3) for item in range(3)],
                 user_tenure_days=[-float(item == n % 3) for item in range(3)],
-                popularity_score=[1.0, 2.0, 3.0], popularity_rank=[2.0, 1.0, 0.0], cut=[cut] * 3,
-                region=["BR" if n % 2 else "SE"] * 3,
+                popularity_score=[1.0, 2.0, 3.0], popularity_rank=[2.0, 1.0, 0.0], history_score=[0.0] * 3,
+                cut=[cut] * 3, region=["BR" if n % 2 else "SE"] * 3,
             )
             for cut in cuts
             for n in range(users)

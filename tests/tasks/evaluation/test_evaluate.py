@@ -263,7 +263,7 @@ def test_the_step_leaves_records_and_groups(tmp_path: Path) -> None:
     assert result.best_feature == SingleFeatures.read(run.step_dir("evaluate") / SINGLE_FEATURES_FILE).best
     assert result.best_feature is not None
     assert result.best_feature.feature == "history_score"
-    assert result.summary().endswith("; ndcg@10 above history_score alone by +0.0000")
+    assert result.summary().endswith("; lead in ndcg@10 over history_score alone -0.0055 [-0.3801, +0.3691]")
     assert list(figures[0]) == [
         "definition", "groups", "high", "low", "metric", "of", "population", "slice", "value",
     ]  # fmt: skip

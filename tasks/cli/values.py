@@ -136,7 +136,7 @@ def folder_to_read(*names: str, meaning: str) -> Any:
 
 
 def _folder_to_read(value: object) -> Path:
-    from tasks.sources.folders import url_of
+    from tasks.sources.files.folders import url_of
 
     path = Path(str(value))
     if url_of(str(value)):

@@ -71,7 +71,7 @@ def _one_line(corrected: CorrectedRow) -> str:
 
 
 def _read_table(dataset: Dataset, name: str, texts: Sequence[tuple[RejectedRow, str]]) -> ReadLines:
-    from tasks.sources.readers import READERS
+    from tasks.sources.files.readers import READERS
     from tasks.sources.row_days import EPOCH, dayless, split_days
 
     table, layout = dataset.tables[name], dataset.layout(name)

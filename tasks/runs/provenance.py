@@ -24,12 +24,13 @@ from tasks.store.files import digest, sha256_file
 OWN = frozenset({"tasks", "engine"})
 
 
-def modules(roots: tuple[str, ...], project: Path = TOOL) -> dict[str, Path]:
+def modules(roots: tuple[str, ...], project: Path = TOOL, within: str = "") -> dict[str, Path]:
     """Find the modules of `tasks` and `engine` that some modules depend on, and these themselves, by dotted name.
 
     Args:
         roots: dotted names of modules or packages.
         project: folder that holds `tasks` and `engine`.
+        within: beginning of the names that are followed.
 
     Raises:
         MatineeError: a root is not found; left out silently, its code would leave the version's digest.
@@ -45,7 +46,7 @@ def modules(roots: tuple[str, ...], project: Path = TOOL) -> dict[str, Path]:
         if path is not None:
             files[name] = path
             # Importing a.b.c runs a and a.b first, so what their `__init__` imports has a part in it too.
-            waiting += [*_parents(name), *_imported(name, path)]
+            waiting += [one for one in (*_parents(name), *_imported(name, path)) if one.startswith(within)]
     return dict(sorted(files.items()))
 
 
@@ -108,6 +109,19 @@ def _source(path: Path) -> bytes:
 
 def _digest_of(path: Path) -> str:
     return hashlib.sha256(_source(path)).hexdigest()
+
+
+def room_digest(name: str) -> str:
+    """Digest the source of a module, and of all that it imports of its own room.
+
+    Args:
+        name: dotted name below `tasks`, whose first part is the room.
+
+    Raises:
+        MatineeError: it is not found.
+    """
+    room = f"tasks.{name.partition('.')[0]}."
+    return source_digest(*(found.removeprefix("tasks.") for found in modules((f"tasks.{name}",), within=room)))
 
 
 def _required(name: str, project: Path) -> Path:

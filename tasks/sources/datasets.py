@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tasks.errors import SourceError, SpecError
-from tasks.sources.layout import ColumnType, Dialect, Layout
-from tasks.sources.readers import Format, format_of
+from tasks.sources.layout import ColumnType, Dialect, Format, Layout, format_of
 from tasks.sources.rejects import LINE_NUMBER, REJECTS
 from tasks.spec.explain import explain
 from tasks.spec.project import Layers, transforms

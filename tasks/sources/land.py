@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from tasks.errors import LandingError
 from tasks.runs.narration import amounts, counting, say, warn
 from tasks.sources.registry import open_source
-from tasks.sources.rejects import REJECTS, told_rejects
+from tasks.sources.rejects import REJECTS, count_by_table, told_rejects
 from tasks.sources.source import Source
 from tasks.store.atomic import locked
 from tasks.store.files import Home, digest
@@ -27,8 +27,6 @@ from tasks.store.partitions import Landed, Partition, partition_dir, read_manife
 from tasks.store.records import Record
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from tasks.runs.run import Run
     from tasks.spec.spec import Spec
 
@@ -208,7 +206,7 @@ def _land(source: Source, home: Home, inputs: dict[tuple[date, str], str], progr
         for number, (day, names) in enumerate(tables.items()):
             # Unreadable lines come along, since the manifest of each table counts its own.
             rows = source.read(day, {*names, *({REJECTS} & {*source.tables})})
-            rejects = _count_by_table(rows.get(REJECTS))
+            rejects = count_by_table(rows[REJECTS]) if REJECTS in rows else {}
             writing.append((day, [
                 pool.submit(
                     store, partition_dir(home, source.name, name, day), rows[name],
@@ -221,13 +219,6 @@ def _land(source: Source, home: Home, inputs: dict[tuple[date, str], str], progr
         while writing:
             finish(len(tables) - len(writing) + 1)
     return landed
-
-
-def _count_by_table(rejects: pa.Table | None) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for name in [] if rejects is None else rejects["table_name"].to_pylist():
-        counts[name] = counts.get(name, 0) + 1
-    return counts
 
 
 @contextmanager

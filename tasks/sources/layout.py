@@ -6,6 +6,7 @@ The words are those of Frictionless Data's CSV dialect and of pandas where both 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -15,6 +16,9 @@ Encoding = Literal[
     "koi8-r", "mac-roman", "shift-jis", "euc-jp", "euc-kr", "gb18030", "big5",
 ]  # fmt: skip
 ColumnType = Literal["VARCHAR", "BOOLEAN", "INTEGER", "BIGINT", "DOUBLE", "DATE", "TIMESTAMP"]
+Format = Literal["csv", "json_lines", "parquet"]
+COMPRESSIONS = (".gz", ".zst")
+_SUFFIXES: dict[str, Format] = {".jsonl": "json_lines", ".ndjson": "json_lines", ".parquet": "parquet"}
 ISO = "iso"
 # One byte, because that is what parsers of CSV take; a letter or a digit would stand in values, too.
 _Mark = Annotated[str, Field(min_length=1, max_length=1, pattern=r"^[\t !-/:-@\[-`{-~]$")]
@@ -96,3 +100,9 @@ class Layout:
     def without_dialect(self) -> Layout:
         """Describe values that other formats write in one way: parquet, databases."""
         return replace(self, dialect=Dialect(others=self.dialect.others, null_values=self.dialect.null_values))
+
+
+def format_of(name: str) -> Format:
+    """Tell a file's format by its name: CSV unless it says otherwise."""
+    path = Path(name)
+    return _SUFFIXES.get((path.with_suffix("") if path.suffix in COMPRESSIONS else path).suffix, "csv")

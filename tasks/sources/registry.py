@@ -34,8 +34,8 @@ def _open_simulated(declared: Simulated, home: Home, data: Path | None) -> Sourc
 
 def _open_files(declared: FilesSource, home: Home, data: Path | None) -> Source:
     from tasks.sources.datasets import load_dataset
-    from tasks.sources.file_source import FileSource
-    from tasks.sources.folders import open_folder
+    from tasks.sources.files.file_source import FileSource
+    from tasks.sources.files.folders import open_folder
 
     name = declared.dataset
     dataset = load_dataset(name)

@@ -8,6 +8,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.sources.spool import Spool
+from tasks.store.partitions import Rows
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -31,6 +34,10 @@ class Reject:
     raw: str
 
 
+Refuse = Callable[[list[Reject]], None]
+"""Takes records that could not be read, in the order of their lines."""
+
+
 def told_rejects(path: Path, most: int = 3) -> str:
     """Say which records of a landed day could not be read: by table how many, and the first ones with their reasons.
 
@@ -51,38 +58,51 @@ def told_rejects(path: Path, most: int = 3) -> str:
 def read_with_rejects(
     wanted: Iterable[str],
     tables: Iterable[str],
-    read: Callable[[str, date], tuple[pa.Table, list[Reject]]],
+    read: Callable[[str, date, Refuse], Rows],
     day: date,
-) -> dict[str, pa.Table]:
+) -> dict[str, Rows]:
     """Read the wanted tables of a day, of which one may be that of the rejects.
 
     Args:
         wanted: names of tables.
         tables: names of all but the rejects.
-        read: reads the rows of a table and day, and those that it refuses.
+        read: reads the rows of a table and day, and hands over those that it refuses, in their order.
         day: the day.
     """
     wanted = list(wanted)
-    result: dict[str, pa.Table] = {}
-    rejects: list[tuple[str, Reject]] = []
+    result: dict[str, Rows] = {}
+    rejects = Spool(rejects_table([], "", day).schema)
     # The records that cannot be read are known only once the tables they stand in have been read.
     for name in tables if REJECTS in wanted else wanted:
-        rows, refused = read(name, day)
-        result[name] = rows
-        rejects += [(name, one) for one in refused]
-    result[REJECTS] = rejects_table(rejects, day)
+
+        def refuse(refused: list[Reject], table: str = name) -> None:
+            rejects.add(rejects_table(refused, table, day))
+
+        result[name] = read(name, day, refuse)
+    result[REJECTS] = rejects
     return {name: result[name] for name in wanted}
 
 
-def rejects_table(rejects: list[tuple[str, Reject]], day: date) -> pa.Table:
-    """Make the partition of a day's rejects, each with the name of its table."""
+def rejects_table(rejects: list[Reject], table: str, day: date) -> pa.Table:
+    """Make rows for the partition of a day's rejects of those of a table."""
     import pyarrow as pa
 
     text = {name: pa.string() for name in ("table_name", "column_name", "error", "raw")}
     rows = [
         {"table_name": table, "line": r.line, "column_name": r.column, "error": r.error, "raw": r.raw, "ds": day}
-        for table, r in rejects
+        for r in rejects
     ]
     names = ("table_name", "line", "column_name", "error", "raw", "ds")
     others = {"line": pa.int64(), "ds": pa.date32()}
     return pa.Table.from_pylist(rows, schema=pa.schema({name: (text | others)[name] for name in names}))
+
+
+def count_by_table(rejects: Rows) -> dict[str, int]:
+    """Count the rejects of a day by the names of their tables."""
+    import pyarrow.compute as pc
+
+    counts: dict[str, int] = {}
+    for part in rejects.to_reader():
+        for found in pc.value_counts(part["table_name"]).to_pylist():
+            counts[found["values"]] = counts.get(found["values"], 0) + found["counts"]
+    return counts

@@ -23,6 +23,7 @@ from tasks.sources.rejects import LINE_NUMBER, REJECTS
 from tasks.store.atomic import atomic_dir
 from tasks.store.database import memory
 from tasks.store.files import Home, checked_file, digest, sha256_file, write_digests
+from tasks.store.partitions import Rows
 from tasks.store.records import Record
 from tasks.store.sql import render
 
@@ -168,13 +169,18 @@ class ReleasedSource:
         # Untouched partitions keep the source's own digest: a release makes stale only what it changes.
         return digest({"source": made_of, "releases": released}) if released else made_of
 
-    def read(self, day: date, tables: Iterable[str]) -> dict[str, pa.Table]:
+    def read(self, day: date, tables: Iterable[str]) -> dict[str, Rows]:
         """Read the rows of the tables that arrived on a day, with those that were released."""
         rows = self.source.read(day, tables)
         return {table: self._corrected(table, day, landed) for table, landed in rows.items()}
 
-    def _corrected(self, table: str, day: date, rows: pa.Table) -> pa.Table:
-        for release in self._releases(table, day):
+    def _corrected(self, table: str, day: date, landed: Rows) -> Rows:
+        releases = self._releases(table, day)
+        if not releases:
+            return landed
+        # Corrected rows take the places of others anywhere in the day: such a day is held in memory as a whole.
+        rows = landed.to_reader().read_all()
+        for release in releases:
             if table == REJECTS:
                 rows = without_lines(rows, day, {name: release.corrections(name) for name in release.tables})
                 continue
@@ -185,7 +191,10 @@ class ReleasedSource:
     def _unread(self, table: str, corrections: pa.Table) -> set[tuple[int, str]]:
         """Find the lines of a table, of those that a release corrects, which the source still sends unreadable."""
         days = {day for day in corrections["reject_ds"].to_pylist() if day is not None}
-        return {line for day in days for line in _lines(self.source.read(day, [REJECTS])[REJECTS], table)}
+        return {line for day in days for line in _lines(self._rejects(day), table)}
+
+    def _rejects(self, day: date) -> pa.Table:
+        return self.source.read(day, [REJECTS])[REJECTS].to_reader().read_all()
 
 
 def of_day(corrections: pa.Table, column: str, day: date) -> pa.Table:

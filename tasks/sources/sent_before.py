@@ -7,11 +7,14 @@ earlier days' files are among what the partition is made from, a day lands the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.sources.spool import Spool
+from tasks.store.partitions import Rows
 from tasks.store.sql import render
 
 if TYPE_CHECKING:
@@ -21,36 +24,63 @@ if TYPE_CHECKING:
 SQL = Path(__file__).parent / "sql"
 SENT_BEFORE = "sent_before"
 """Column of a landed table with a key: the last earlier day that sent the row's key; null if none did."""
+_AT_A_TIME = 122_880
 
 
 def with_sent_before(
-    rows: pa.Table, key: tuple[str, ...], earlier: Mapping[date, pa.Table], connection: DuckDBPyConnection
-) -> pa.Table:
-    """Add to rows the last earlier day that sent their key.
+    rows: Rows, key: tuple[str, ...], earlier: Mapping[date, Rows], connection: DuckDBPyConnection
+) -> Iterator[pa.Table]:
+    """Add to rows the last earlier day that sent their key, a part at a time.
 
     Args:
         rows: of a day.
         key: columns that tell rows apart.
-        earlier: the days before within the window, with at least the columns of the key.
-        connection: DuckDB to join with.
+        earlier: keys of the days before within the window.
+        connection: DuckDB to join with; what its memory limit leaves no room for, it keeps on the disk.
     """
     import pyarrow as pa
 
-    none = pa.table({**{name: rows[name].slice(0, 0) for name in key}, "ds": pa.array([], pa.date32())})
-    days = [
-        table.select(list(key)).append_column("ds", pa.array([day] * table.num_rows, pa.date32()))
-        for day, table in earlier.items()
-    ]
-    connection.register(
-        "arrived", rows.select(list(key)).append_column("_row", pa.array(range(rows.num_rows), pa.int64()))
+    days = _days_of_rows(rows, key, earlier, connection)
+    found = pa.table({SENT_BEFORE: pa.array([], pa.date32())})
+    dates = iter(days.to_reader())
+    for part in rows.to_reader():
+        # The join has an answer for each row, in their order, but in batches of its own.
+        while found.num_rows < part.num_rows:
+            found = pa.concat_tables([found, pa.table(next(dates))])
+        yield pa.table(part).append_column(SENT_BEFORE, found[SENT_BEFORE].slice(0, part.num_rows))
+        found = found.slice(part.num_rows)
+
+
+def _days_of_rows(
+    rows: Rows, key: tuple[str, ...], earlier: Mapping[date, Rows], connection: DuckDBPyConnection
+) -> Spool:
+    import pyarrow as pa
+
+    numbers, batches = count(), rows.to_reader()
+    keys = pa.schema([batches.schema.field(name) for name in key])
+    arrived = (
+        [*(part[name] for name in key), pa.array([next(numbers) for _ in range(part.num_rows)], pa.int64())]
+        for part in batches
     )
-    connection.register("earlier", pa.concat_tables([none, *days]))
+    before = (
+        [*(part[name] for name in key), pa.array([day] * part.num_rows, pa.date32())]
+        for day, sent in earlier.items()
+        for part in sent.to_reader()
+    )
+    connection.register("arrived", _reader(arrived, keys.append(pa.field("_row", pa.int64()))))
+    connection.register("earlier", _reader(before, keys.append(pa.field("ds", pa.date32()))))
     try:
-        found = connection.sql(render(SQL, "sent_before", key=key)).to_arrow_table()
+        result = connection.sql(render(SQL, "sent_before", key=key)).to_arrow_reader(_AT_A_TIME)
+        return Spool.of(result.schema, map(pa.table, result))
     finally:
         connection.unregister("arrived")
         connection.unregister("earlier")
-    return rows.append_column(SENT_BEFORE, found[SENT_BEFORE].cast(pa.date32()))
+
+
+def _reader(batches: Iterator[list[pa.Array]], schema: pa.Schema) -> pa.RecordBatchReader:
+    import pyarrow as pa
+
+    return pa.RecordBatchReader.from_batches(schema, (pa.record_batch(arrays, schema) for arrays in batches))
 
 
 class RecentKeys:
@@ -59,12 +89,17 @@ class RecentKeys:
     def __init__(self, key: tuple[str, ...], days: int) -> None:
         """Take the columns of the key, and how many days a day looks back."""
         self.key, self._keep = key, 2 * days
-        self._kept: dict[date, pa.Table] = {}
+        self._kept: dict[date, Spool] = {}
 
-    def of(self, day: date, read: Callable[[date], pa.Table]) -> pa.Table:
+    def of(self, day: date, read: Callable[[date], Rows]) -> Rows:
         """Get the keys of a day, by reading its rows where they are not known any more."""
+        import pyarrow as pa
+
         if day not in self._kept:
-            self._kept[day] = read(day).select(list(self.key))
+            rows = read(day)
+            columns = pa.schema([rows.schema.field(name) for name in self.key])
+            parts = (pa.table(part).select(list(self.key)) for part in rows.to_reader())
+            self._kept[day] = Spool.of(columns, parts)
             for old in sorted(self._kept)[: -self._keep]:
                 del self._kept[old]
         return self._kept[day]

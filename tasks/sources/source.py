@@ -8,12 +8,11 @@ other code.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+from tasks.store.partitions import Rows
 
 
 class Source(Protocol):
@@ -44,7 +43,7 @@ class Source(Protocol):
             SourceError: input is missing; landing then writes nothing at all.
         """
 
-    def read(self, day: date, tables: Iterable[str]) -> dict[str, pa.Table]:
+    def read(self, day: date, tables: Iterable[str]) -> Mapping[str, Rows]:
         """Read the rows of the tables that arrived on a day, in their landed order.
 
         Raises:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.runs.provenance import source_digest
+from tasks.runs.provenance import room_digest
 from tasks.sources.layout import Dialect, Layout
 from tasks.sources.rejects import LINE_NUMBER, LONGEST_RAW, Judge, Problem, Reject
 from tasks.store.files import digest, sha256_file
@@ -130,7 +130,11 @@ def _row(texts: pa.Table, row: int, layout: Layout) -> str:
     return json.dumps(dict(zip(layout.header, values, strict=True)), ensure_ascii=False)[:LONGEST_RAW]
 
 
-def reader_digest(modules: Sequence[str]) -> str:
-    """Digest the code by which a source is read: its modules, and the SQL that says what a value is."""
-    statements = {path.name: sha256_file(path) for path in sorted(SQL.glob("*.sql"))}
-    return digest([source_digest(*(f"sources.{module}" for module in modules)), statements])
+@cache
+def reader_digest(module: str) -> str:
+    """Digest the code by which a source is read: its module, what that imports of this room, and the room's SQL.
+
+    Args:
+        module: dotted name below `tasks`.
+    """
+    return digest([room_digest(module), {path.name: sha256_file(path) for path in sorted(SQL.glob("*.sql"))}])

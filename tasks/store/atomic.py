@@ -80,20 +80,37 @@ def _replace_dir(new: Path, target: Path) -> None:
 
 
 @contextmanager
-def atomic_file(target: Path) -> Iterator[Path]:
-    """Yield a temporary path that becomes `target` when the block ends without an error."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+def temporary_file(folder: Path, name: str) -> Iterator[Path]:
+    """Yield a hidden file in a folder for the length of the block, until which `put` may have renamed it.
+
+    Args:
+        folder: where, on the file system of the target; it is created.
+        name: what its own name is to remind of.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, path = tempfile.mkstemp(prefix=f".{name}-", dir=folder)
     os.close(handle)
-    temporary = Path(name)
+    temporary = Path(path)
     temporary.chmod(0o644)  # like the folder above: mkstemp lets nobody else read
     try:
         yield temporary
-        sync(temporary)
-        temporary.rename(target)
-        sync(target.parent)  # else the rename itself may be lost with the power
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def put(temporary: Path, target: Path) -> None:
+    """Flush a file to the disk, and give it the name of its target in the same folder."""
+    sync(temporary)
+    temporary.rename(target)
+    sync(target.parent)  # else the rename itself may be lost with the power
+
+
+@contextmanager
+def atomic_file(target: Path) -> Iterator[Path]:
+    """Yield a temporary path that becomes `target` when the block ends without an error."""
+    with temporary_file(target.parent, target.name) as temporary:
+        yield temporary
+        put(temporary, target)
 
 
 def _acquire(lock: FileLock, seconds: float, what: str) -> None:

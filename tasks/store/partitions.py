@@ -11,17 +11,16 @@ and become current. `landed_at` is the only wall-clock value; no digest covers i
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 from pydantic import Field, model_validator
 
 from tasks.errors import LandingError, MatineeError, quoted
-from tasks.store.atomic import atomic_file
+from tasks.store.atomic import put, temporary_file
 from tasks.store.files import Home, sha256_file
 from tasks.store.records import Count, Instant, PlainName, Record, SealedRecord, Sha256
 
@@ -30,6 +29,17 @@ if TYPE_CHECKING:
 
 ROW_GROUP = 122_880
 """As in DuckDB's own files: one row group is what one of its threads reads at a time."""
+
+
+class Rows(Protocol):
+    """Rows of a table's day in their order, to be read a part at a time; an Arrow table is one that is all there."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns."""
+
+    def to_reader(self) -> pa.RecordBatchReader:
+        """Read them from the first row on."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +127,7 @@ def partition_dir(home: Home, source_name: str, table: str, day: date) -> Path:
     return home.landing(source_name) / table / f"ds={day.isoformat()}"
 
 
-def store(folder: Path, rows: pa.Table, *, inputs: str, rejects: int = 0) -> Landed:
+def store(folder: Path, rows: Rows, *, inputs: str, rejects: int = 0) -> Landed:
     """Write a partition, unless its bytes are there already.
 
     Args:
@@ -127,13 +137,13 @@ def store(folder: Path, rows: pa.Table, *, inputs: str, rejects: int = 0) -> Lan
         rejects: lines of the input that could not be read.
     """
     table, day = folder.parent.name, date.fromisoformat(folder.name.removeprefix("ds="))
-    content = _parquet(rows)
-    sha256 = hashlib.sha256(content).hexdigest()
-    path = folder / f"{sha256[:16]}.parquet"
-    # A file of this name and another size was truncated after it was written: the name is the digest of its bytes.
-    if not path.exists() or path.stat().st_size != len(content):
-        with atomic_file(path) as temporary:
-            temporary.write_bytes(content)
+    with temporary_file(folder, "rows.parquet") as temporary:
+        count = _write(rows, temporary)
+        sha256, size = sha256_file(temporary), temporary.stat().st_size
+        path = folder / f"{sha256[:16]}.parquet"
+        # A file of this name and another size was truncated after it was written: the name is the digest of its bytes.
+        if not path.exists() or path.stat().st_size != size:
+            put(temporary, path)
     # The file is complete before the manifest names it: killed in between, it is litter that nobody reads.
     before = read_manifest(folder)
     # Names are digests of the bytes, so the same bytes again are not a new landing.
@@ -141,35 +151,44 @@ def store(folder: Path, rows: pa.Table, *, inputs: str, rejects: int = 0) -> Lan
     landings = () if before is None else before.landings
     if new:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        landing = Landing(
-            file=path.name, sha256=sha256, rows=rows.num_rows, bytes=len(content), rejects=rejects, landed_at=now
-        )
+        landing = Landing(file=path.name, sha256=sha256, rows=count, bytes=size, rejects=rejects, landed_at=now)
         landings = (*landings, landing)
     if new or before is None or before.inputs != inputs:
         manifest = Manifest(table=table, ds=day, current=path.name, landings=landings, inputs=inputs)
         manifest.write(folder / "manifest.json")
-    return Landed(table, day, path, sha256, rows.num_rows, new, replaced=new and before is not None)
+    return Landed(table, day, path, sha256, count, new, replaced=new and before is not None)
 
 
-def _parquet(rows: pa.Table) -> bytes:
-    """Encode rows as parquet, so that equal rows give equal bytes."""
-    import pyarrow as pa
+def _write(rows: Rows, path: Path) -> int:
+    """Write rows as parquet, a row group at a time, so that equal rows give equal bytes; count them."""
     import pyarrow.parquet as pq
 
-    sink = pa.BufferOutputStream()
-    # Metadata of the source and its chunks would get into the file, and chunks into the row groups.
-    plain = rows.replace_schema_metadata(None).combine_chunks()
-    pq.write_table(
-        plain,
-        sink,
-        version="2.6",
-        compression="zstd",
-        row_group_size=ROW_GROUP,
-        store_schema=False,
-        write_page_checksum=True,
-    )
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
+    # Metadata of the source would get into the file.
+    schema, count = rows.schema.remove_metadata(), 0
+    with pq.ParquetWriter(
+        path, schema, version="2.6", compression="zstd", store_schema=False, write_page_checksum=True
+    ) as writer:
+        for group in _row_groups(rows.to_reader(), schema):
+            writer.write_table(group, row_group_size=ROW_GROUP)
+            count += group.num_rows
+    return count
+
+
+def _row_groups(reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Cut rows into tables of `ROW_GROUP` rows, whatever their batches are; of no rows, one without any."""
+    import pyarrow as pa
+
+    waiting, held, first = [schema.empty_table()], 0, True
+    for batch in reader:
+        waiting.append(pa.table(batch).replace_schema_metadata(None))
+        held += batch.num_rows
+        while held >= ROW_GROUP:
+            rows = pa.concat_tables(waiting)
+            # In one chunk each, because chunks would get into the pages of the file.
+            yield rows.slice(0, ROW_GROUP).combine_chunks()
+            waiting, held, first = [rows.slice(ROW_GROUP)], held - ROW_GROUP, False
+    if first or held:
+        yield pa.concat_tables(waiting).combine_chunks()
 
 
 def read_manifests(

@@ -22,6 +22,7 @@ from bench import (
     backfill,
     bit_flips,
     checks,
+    database,
     faults,
     features,
     kills,
@@ -117,6 +118,13 @@ def test_parts_runs(shown: Tiny, tmp_path: Path, capsys: Printed) -> None:
         best, value = line[column + 1].split()
         assert best in {*SHOWN["features"], "history_score"}
         assert float(line[column + 2].split()[0]) == pytest.approx(float(line[column]) - float(value), abs=2e-4)
+
+
+def test_database_runs(tmp_path: Path, capsys: Printed) -> None:
+    database.main(["--rows", "500", "--kills", "1", "--seed", "0", "--home", str(tmp_path)])
+    _, *kinds = rows(capsys.readouterr().out)
+    assert [row[:2] for row in kinds] == [["500", "no primary key"], ["500", "primary key"]]
+    assert all(float(row[2]) > 50 and row[5].endswith(": the same bytes") for row in kinds)
 
 
 def test_serving_runs(capsys: Printed) -> None:

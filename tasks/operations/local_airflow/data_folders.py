@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.errors import StackError, WrongArgument
-from tasks.sources.folders import url_of
+from tasks.sources.files.folders import url_of
 
 if TYPE_CHECKING:
     from tasks.spec.spec import Spec

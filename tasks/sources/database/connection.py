@@ -79,6 +79,8 @@ def _begin(connection: Connection) -> None:
     settings = {
         "statement_timeout": f"{statement_seconds()}s",
         # How values look as text must not depend on the server's or the user's settings.
+        # All rows of a cursor are fetched: a plan that is quick to begin would be slow to end.
+        "cursor_tuple_fraction": "1",
         **{"TimeZone": "UTC", "DateStyle": "ISO, YMD", "extra_float_digits": "1", "client_encoding": "UTF8"},
     }
     for name, value in settings.items():

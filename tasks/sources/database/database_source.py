@@ -8,131 +8,75 @@ from __future__ import annotations
 
 import hashlib
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import date
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from tasks.errors import SourceError
 from tasks.runs.narration import warn
 from tasks.sources.database.connection import open_database, plain_errors
 from tasks.sources.database.relation import MOST_COUNTED, Relation, relation_of
 from tasks.sources.datasets import Dataset, Table, schema_of
-from tasks.sources.rejects import LINE_NUMBER, REJECTS, Judge, Problem, Reject, read_with_rejects
+from tasks.sources.declared_source import DeclaredSource
+from tasks.sources.rejects import LINE_NUMBER, Judge, Problem, Refuse
 from tasks.sources.row_days import EPOCH, days_of
-from tasks.sources.sent_before import RecentKeys, with_sent_before
-from tasks.sources.typed_values import reader_digest, typed_rows
-from tasks.store.database import connect
+from tasks.sources.spool import Spool
+from tasks.sources.typed_values import typed_rows
 from tasks.store.files import digest
+from tasks.store.partitions import Rows
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from sqlalchemy import Connection, Select
 
-READING = (
-    "database.database_source", "database.relation", "database.connection", "layout", "rejects", "row_days",
-    "typed_values", "sent_before",
-)  # fmt: skip
-"""Modules that decide what is read: a landed day is a function of them."""
 AT_A_TIME = 20_000
 """Rows that are fetched, and held as Python's objects, at once."""
 
 
-class DatabaseSource:
+class DatabaseSource(DeclaredSource):
     """Lands tables of a database, a day at a time."""
 
     def __init__(self, dataset: Dataset, url_env: str) -> None:
         """Take a declaration and the name of the variable with the URL; it is opened when something is read."""
-        self.dataset = dataset
-        self.name = dataset.name
-        self.tables = (*dataset.tables, REJECTS)
-        self.entities = frozenset(name for name, table in dataset.tables.items() if table.static or table.changes)
+        super().__init__(dataset)
         self._url_env = url_env
         self._relations: dict[str, Relation] = {}
         self._fingerprints: dict[tuple[str, date | None], str] = {}
-        self._keys = {name: RecentKeys(table.key, table.looks_back) for name, table in dataset.tables.items()}
 
-    def partitions(self, table: str, start: date, end: date) -> list[date]:
-        """List the days of a table that a reader of [start, end] needs.
-
-        Raises:
-            SourceError: the data set does not cover the range.
-        """
-        return self.dataset.days(table, start, end)
-
-    def inputs(self, table: str, day: date) -> str:
-        """Hash what makes a partition: the rows of its day, its declaration, and the reader's code.
-
-        Raises:
-            SourceError: the database does not answer, or has no such table.
-        """
-        known = self.dataset
-        names = known.tables if table == REJECTS else {table: known.tables[table]}
-        made_of: dict[str, Any] = {
-            "rows": {name: self._fingerprint(name, day) for name in names},
-            "tables": {name: declared.model_dump(mode="json") for name, declared in names.items()},
-            "first": known.first_day,
-            "reader": self._reader,
-        }
-        if table != REJECTS:
-            made_of["earlier"] = [self._fingerprint(table, before) for before in self._days_before(table, day)]
-        return digest(made_of)
-
-    @cached_property
-    def _reader(self) -> str:
-        return reader_digest(READING)
-
-    def read(self, day: date, tables: Iterable[str]) -> dict[str, pa.Table]:
-        """Read the rows of a day as one Arrow table each, in the order of their keys.
-
-        Raises:
-            SourceError: the database does not answer, or has not what is declared.
-        """
-        return read_with_rejects(tables, self.dataset.tables, self._read_table, day)
-
-    def _read_table(self, name: str, day: date) -> tuple[pa.Table, list[Reject]]:
-        import pyarrow as pa
-
+    def _read_table(self, name: str, day: date, refuse: Refuse) -> Rows:
         table = self.dataset.tables[name]
         if table.static and day != self.dataset.first_day:
-            return schema_of(table).empty_table(), []
-        relation = self._relation(name)
+            return schema_of(table).empty_table()
+        rows = Spool.of(schema_of(table), self._typed(name, day, refuse))
+        return self._with_sent_before(name, day, rows) if table.looks_back else rows
+
+    def _typed(self, name: str, day: date, refuse: Refuse) -> Iterator[pa.Table]:
+        """Read rows a part at a time, so that the memory for it does not depend on their number."""
+        table, relation = self.dataset.tables[name], self._relation(name)
         layout = self.dataset.layout(name).without_dialect()
         judge: Judge | None = partial(_of_another_day, table, day) if table.day else None
-        parts, rejects, start = [schema_of(table).empty_table()], list[Reject](), 1
+        start = 1
         for texts in self._batches(relation, relation.rows(day if table.day else None), layout.names):
             rows, refused = typed_rows(texts, start, layout, self._duckdb, judge)
-            parts.append(rows.cast(schema_of(table)))
-            rejects += refused
+            refuse(refused)
+            yield rows.cast(schema_of(table))
             start += texts.num_rows
-        rows = pa.concat_tables(parts)
-        if table.looks_back:
-            read = partial(self._key_rows, name)
-            earlier = {before: self._keys[name].of(before, read) for before in self._days_before(name, day)}
-            rows = with_sent_before(rows, table.key, earlier, self._duckdb)
-        return rows, rejects
 
-    def _days_before(self, name: str, day: date) -> list[date]:
-        """List the days whose rows tell whether rows of a day came before."""
-        table = self.dataset.tables[name]
+    def _has(self, name: str, day: date) -> bool:
         # A key that the database itself keeps from coming twice came on no other day.
-        if not table.looks_back or self._relation(name).unique:
-            return []
-        days = (day - timedelta(days=n) for n in range(table.looks_back, 0, -1))
-        return [one for one in days if one >= self.dataset.first_day]
+        return not self._relation(name).unique
 
-    def _key_rows(self, name: str, day: date) -> pa.Table:
-        import pyarrow as pa
-
+    def _key_rows(self, name: str, day: date) -> Rows:
         table, relation = self.dataset.tables[name], self._relation(name)
         layout = self.dataset.layout(name).without_dialect().only(table.key)
-        parts = [pa.schema([schema_of(table).field(column) for column in table.key]).empty_table()]
-        for texts in self._batches(relation, relation.keys(day), table.key):
-            rows, _ = typed_rows(texts, 1, layout, self._duckdb, None)
-            parts.append(rows.drop_columns([LINE_NUMBER]).cast(parts[0].schema))
-        return pa.concat_tables(parts)
+        columns = pa.schema([schema_of(table).field(column) for column in table.key])
+        batches = self._batches(relation, relation.keys(day), table.key)
+        typed = (typed_rows(texts, 1, layout, self._duckdb, None)[0] for texts in batches)
+        return Spool.of(columns, (rows.drop_columns([LINE_NUMBER]).cast(columns) for rows in typed))
 
-    def _fingerprint(self, name: str, day: date) -> str:
+    def _content(self, name: str, day: date) -> str:
         table = self.dataset.tables[name]
         if table.static and day != self.dataset.first_day:
             return ""
@@ -153,8 +97,6 @@ class DatabaseSource:
         return hashed.hexdigest()
 
     def _batches(self, relation: Relation, query: Select[Any], names: Sequence[str]) -> Iterator[pa.Table]:
-        import pyarrow as pa
-
         for rows in self._fetched(relation, query):
             columns = zip(*rows, strict=True)
             yield pa.table({
@@ -187,10 +129,6 @@ class DatabaseSource:
         # The transaction ends with the source, so that the server need not keep old states of rows any longer.
         weakref.finalize(self, connection.close)
         return connection
-
-    @cached_property
-    def _duckdb(self) -> Any:
-        return connect(":memory:")
 
 
 def _of_another_day(table: Table, day: date, rows: pa.Table) -> dict[int, Problem]:

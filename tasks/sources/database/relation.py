@@ -53,8 +53,10 @@ class Relation:
     def rows(self, day: date | None) -> sa.Select[Any]:
         """Select the declared columns of a day, or of all, as text, in a fixed order."""
         texts = [self._text(column) for column in self.columns]
-        # By all columns, because a key may come twice; rows that are equal in all of them have no order to tell.
-        order = [*(self._ordered(column) for column in self._key), *map(self._collated, texts)]
+        # By all columns where a key may come twice; rows that are equal in all of them have no order to tell. A key
+        # that comes once tells the order by itself, and its index may have it.
+        rest = [] if self.unique else map(self._collated, texts)
+        order = [*(self._ordered(column) for column in self._key), *rest]
         chosen = sa.select(*(text.label(f"c{place}") for place, text in enumerate(texts)))
         return self._of(chosen, day).order_by(*order)
 

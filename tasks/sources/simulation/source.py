@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import SourceError
-from tasks.runs.provenance import source_digest
+from tasks.runs.provenance import room_digest
+from tasks.runs.steps import ROOT
 from tasks.sources.simulation.logging_policy import POLICIES
 from tasks.sources.simulation.service import KINDS, LATEST, PLAY, Activity, Columns, Service, simulate
 from tasks.sources.simulation.world import CATEGORIES, OPENS, PLANS, REGIONS, Ints, day_number, instant, stream
@@ -169,7 +170,7 @@ def title(index: int) -> str:
 
 
 def _generator_digest(service: Service) -> str:
-    code = source_digest(*(f"sources.simulation.{name}" for name in ("source", "service", "logging_policy", "world")))
+    code = room_digest(__name__.removeprefix(f"{ROOT}."))
     parameters = {"users": service.users, "items": service.items, "seed": service.seed}
     # numpy does not promise that another version draws the same numbers from a seed (NEP 19).
     return digest({"code": code, "numpy": np.__version__, **parameters, "dirt": vars(service.dirt)})

@@ -1,10 +1,14 @@
--- Of each row of a day, the last earlier day that brought a row with the same key; null keys are equal to none.
-select
-    arrived._row,
-    max(earlier.ds) as sent_before
+-- Of each row of a day, in their order, the last earlier day that brought a row with the same key; null keys are equal
+-- to none.
+select recent.sent_before
 from arrived
-left join earlier
+left join (
+    select
+        {% for name in key %}{{ identifier(name) }},
+        {% endfor %}max(ds) as sent_before
+    from earlier
+    group by{% for name in key %} {{ identifier(name) }}{{ ',' if not loop.last }}{% endfor %}
+) as recent
     on true{% for name in key %}
-    and arrived.{{ identifier(name) }} = earlier.{{ identifier(name) }}{% endfor %}
-group by arrived._row
+    and arrived.{{ identifier(name) }} = recent.{{ identifier(name) }}{% endfor %}
 order by arrived._row

@@ -17,8 +17,8 @@ from rich.console import Console
 from tasks.errors import SourceError
 from tasks.sources.datasets import Dataset, load_dataset
 from tasks.sources.download import ATTEMPTS, download, fetch, fetch_dataset
-from tasks.sources.file_source import FileSource
-from tasks.sources.folders import LocalFolder
+from tasks.sources.files.file_source import FileSource
+from tasks.sources.files.folders import LocalFolder
 from tasks.sources.land import land_range
 from tasks.store.files import Home
 

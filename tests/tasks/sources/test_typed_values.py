@@ -17,7 +17,7 @@ from duckdb import DuckDBPyConnection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.sources.csv_files import read_csv
+from tasks.sources.files.csv_files import read_csv
 from tasks.sources.layout import ColumnType, Dialect, Encoding, Layout
 from tasks.sources.typed_values import typed_values
 from tasks.store.database import connect

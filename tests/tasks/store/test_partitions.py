@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from engine.sealed import sealed
 from tasks.errors import LandingError
+from tasks.store import partitions
 from tasks.store.files import Home
 from tasks.store.partitions import day_of, partition_dir, read_manifest, read_manifests, store
 
@@ -96,3 +98,21 @@ def test_a_file_that_is_no_file_is_missing(folder: Path, home: Home) -> None:
     path.mkdir()
     with pytest.raises(LandingError, match=rf"{path.name}: missing, though .*; delete {path.name} and run"):
         read_manifests(home, "shop", ["lines"], None, DAY)
+
+
+def test_rows_are_the_same_bytes_in_batches_of_any_size(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partitions, "ROW_GROUP", 10)
+    for count in (0, 1, 9, 10, 11, 20, 35):
+        numbers = [None if n % 7 == 3 else n for n in range(count)]
+        rows = pa.table({"n": pa.array(numbers, pa.int64()), "text": pa.array([f"t{n}" for n in range(count)])})
+        whole = home.root / "whole.parquet"
+        pq.write_table(
+            rows, whole, version="2.6", compression="zstd", row_group_size=10, store_schema=False,
+            write_page_checksum=True,
+        )  # fmt: skip
+        for size in (1, 3, 10, 100):
+            batches = pa.Table.from_batches(rows.to_batches(size), rows.schema)
+            landed = store(partition_dir(home, "shop", f"t{size}", DAY), batches, inputs=str(count))
+            assert landed.path.read_bytes() == whole.read_bytes(), (count, size)
+            assert landed.rows == count
+    assert not list(home.root.rglob(".rows*"))

@@ -52,3 +52,34 @@ def sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engin
     monkeypatch.setenv(VARIABLE, f"sqlite:///{path}")
     yield engine
     engine.dispose()
+
+
+SHOP = """
+name: shop
+description: A shop.
+first_day: 2020-01-01
+last_day: 2020-01-31
+tables:
+  orders:
+    from: shop.orders
+    day: {column: at, unit: timestamp}
+    key: [id]
+    columns:
+      - {name: id, type: VARCHAR}
+      - {name: at, type: TIMESTAMP}
+      - {name: price, type: DOUBLE}
+"""
+
+
+@pytest.fixture
+def sent_again(postgresql: sa.Engine, tmp_path: Path) -> Path:
+    """The folder of a data set: orders of three days, some of which cannot be read, and some of which come again."""
+    (tmp_path / "shop.yaml").write_text(SHOP)
+    with postgresql.begin() as connection:
+        connection.exec_driver_sql("create table shop.orders (id text, at timestamptz, price double precision)")
+        connection.exec_driver_sql(
+            """insert into shop.orders select 'o' || mod(n, 250),
+                timestamptz '2020-01-01 00:00:00+00' + n * interval '13 minutes',
+                case when mod(n, 17) = 0 then 'NaN' else n / 3.0::float8 end from generate_series(0, 331) n"""
+        )
+    return tmp_path

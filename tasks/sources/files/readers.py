@@ -11,34 +11,25 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from tasks.errors import SourceError, first_line
-from tasks.sources.csv_files import read_csv
-from tasks.sources.json_lines import read_json_lines
-from tasks.sources.layout import Layout
-from tasks.sources.parquet_files import read_parquet
+from tasks.sources.files.csv_files import read_csv
+from tasks.sources.files.json_lines import read_json_lines
+from tasks.sources.files.parquet_files import read_parquet
+from tasks.sources.layout import COMPRESSIONS, Format, Layout, format_of
 from tasks.sources.rejects import Judge, Reject
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-Format = Literal["csv", "json_lines", "parquet"]
 Reader = Callable[
     [Path, Layout, "DuckDBPyConnection", Judge | None], "tuple[pa.Table, list[Reject]]"
 ]  # fmt: skip
 READERS: dict[Format, Reader] = {"csv": read_csv, "json_lines": read_json_lines, "parquet": read_parquet}
 """Reads a file: its typed rows with `line_number`, and the records refused."""
-_SUFFIXES: dict[str, Format] = {".jsonl": "json_lines", ".ndjson": "json_lines", ".parquet": "parquet"}
-_COMPRESSIONS = (".gz", ".zst")
 _CHUNK = 1 << 20
-
-
-def format_of(name: str) -> Format:
-    """Tell a file's format by its name: CSV unless it says otherwise."""
-    path = Path(name)
-    return _SUFFIXES.get((path.with_suffix("") if path.suffix in _COMPRESSIONS else path).suffix, "csv")
 
 
 def read_file(
@@ -59,7 +50,7 @@ def read_file(
 
 @contextmanager
 def _unpacked(path: Path) -> Iterator[Path]:
-    if path.suffix not in _COMPRESSIONS:
+    if path.suffix not in COMPRESSIONS:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="matinee-") as folder:

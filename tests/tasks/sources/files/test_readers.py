@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from tasks.errors import SourceError
-from tasks.sources.layout import Layout
-from tasks.sources.readers import format_of, read_file
+from tasks.sources.files.readers import read_file
+from tasks.sources.layout import Layout, format_of
 from tasks.store.database import connect
 
 LAYOUT = Layout(("a",), ("a",), ("INTEGER",))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import SourceError
-from tasks.sources.csv_files import read_csv
+from tasks.sources.files.csv_files import read_csv
 from tasks.sources.layout import Dialect, Layout
 from tasks.store.database import connect
 

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import SourceError
+from tasks.sources.files.parquet_files import read_parquet
 from tasks.sources.layout import ColumnType, Dialect, Layout
-from tasks.sources.parquet_files import read_parquet
 from tasks.store.database import connect
 
 

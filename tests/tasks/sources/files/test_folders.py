@@ -12,10 +12,10 @@ import fsspec
 import pytest
 
 from tasks.errors import SourceError
-from tasks.sources import folders
 from tasks.sources.datasets import load_dataset
-from tasks.sources.file_source import FileSource
-from tasks.sources.folders import LocalFolder, RemoteFolder, open_folder, url_of
+from tasks.sources.files import folders
+from tasks.sources.files.file_source import FileSource
+from tasks.sources.files.folders import LocalFolder, RemoteFolder, open_folder, url_of
 from tasks.sources.land import land_range, landed_for
 from tasks.store.files import Home
 

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import SourceError, first_line
 from tasks.sources.layout import Layout
 from tasks.sources.rejects import Judge, Reject
-from tasks.sources.typed_values import TAKES, typed_rows
+from tasks.sources.typed_values import SQL, TAKES, typed_rows
 from tasks.store.sql import render
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-SQL = Path(__file__).parent / "sql"
 _AT_A_TIME = 200_000
 
 

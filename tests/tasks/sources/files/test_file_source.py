@@ -14,13 +14,13 @@ import pytest
 
 from tasks.errors import SourceError, SpecError
 from tasks.sources.datasets import Dataset, load_dataset
-from tasks.sources.file_source import FileSource
-from tasks.sources.folders import LocalFolder
+from tasks.sources.files.file_source import FileSource
+from tasks.sources.files.folders import LocalFolder
 from tasks.sources.land import land_range, landed_for
 from tasks.sources.rejects import told_rejects
 from tasks.store.files import Home
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 DATA = Path(os.environ.get("MATINEE_DATA", ROOT.parent / "shared" / "data"))
 HEADER = b"Id,Name,At\n"
 
@@ -297,8 +297,13 @@ def events(tmp_path: Path) -> FileSource:
 
 def test_the_files_of_a_day_are_read_in_the_order_of_their_names(events: FileSource) -> None:
     read = events.read(date(2020, 1, 2), ["events", "_rejects"])
-    assert [(row["id"], row["line_number"]) for row in read["events"].to_pylist()] == [("4", 2), ("2", 5), ("3", 6)]
-    (reject,) = read["_rejects"].to_pylist()
+    rows = read["events"].to_reader().read_all().to_pylist()
+    assert [(row["id"], row["line_number"]) for row in rows] == [
+        ("4", 2),
+        ("2", 5),
+        ("3", 6),
+    ]
+    (reject,) = read["_rejects"].to_reader().read_all().to_pylist()
     assert (reject["line"], reject["raw"]) == (3, "5,x")
     assert reject["error"].startswith("2020-01-02/a.csv, line 3: Found 'x', expected a whole number")
 
@@ -327,7 +332,7 @@ def test_the_first_records_that_could_not_be_read_are_told_with_their_reasons(tm
 
 def test_a_row_tells_the_last_day_that_sent_its_key(events: FileSource) -> None:
     def told(day: int) -> list[tuple[str | None, int | None]]:
-        rows = events.read(date(2020, 1, day), ["events"])["events"].to_pylist()
+        rows = events.read(date(2020, 1, day), ["events"])["events"].to_reader().read_all().to_pylist()
         return [(row["id"], row["sent_before"] and row["sent_before"].day) for row in rows]
 
     assert told(1) == [("1", None), ("2", None)]

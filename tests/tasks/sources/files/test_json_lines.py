@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import SourceError
-from tasks.sources.json_lines import read_json_lines
+from tasks.sources.files.json_lines import read_json_lines
 from tasks.sources.layout import Dialect, Layout
 from tasks.store.database import connect
 

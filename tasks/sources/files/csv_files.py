@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.errors import SourceError, first_line
-from tasks.sources.csv_lines import BOM, LONGEST_RECORD, Records, scan
+from tasks.sources.files.csv_lines import BOM, LONGEST_RECORD, Records, scan
 from tasks.sources.layout import Layout
 from tasks.sources.rejects import LINE_NUMBER, LONGEST_RAW, Judge, Problem, Reject
 from tasks.sources.typed_values import typed_values

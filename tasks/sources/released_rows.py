@@ -186,7 +186,8 @@ class ReleasedSource:
                 continue
             corrections = release.corrections(table)
             rows = with_corrections(rows, of_day(corrections, "ds", day), self._unread(table, corrections))
-        return rows
+        corrected: Rows = rows
+        return corrected
 
     def _unread(self, table: str, corrections: pa.Table) -> set[tuple[int, str]]:
         """Find the lines of a table, of those that a release corrects, which the source still sends unreadable."""

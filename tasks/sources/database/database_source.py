@@ -48,7 +48,7 @@ class DatabaseSource(DeclaredSource):
     def _read_table(self, name: str, day: date, refuse: Refuse) -> Rows:
         table = self.dataset.tables[name]
         if table.static and day != self.dataset.first_day:
-            return schema_of(table).empty_table()
+            return Spool(schema_of(table))
         rows = Spool.of(schema_of(table), self._typed(name, day, refuse))
         return self._with_sent_before(name, day, rows) if table.looks_back else rows
 

@@ -16,6 +16,7 @@ from tasks.sources.files.readers import read_file
 from tasks.sources.layout import Layout
 from tasks.sources.rejects import LINE_NUMBER, Judge, Refuse, Reject
 from tasks.sources.row_days import Split, dayless, split_days
+from tasks.sources.spool import Spool
 from tasks.store.files import digest
 from tasks.store.partitions import Rows
 
@@ -75,15 +76,17 @@ class FileSource(DeclaredSource):
                 self._split[name] = split_days(table, rows, rejects)
             if first:
                 refuse(self._split[name].rejects)
-            return self._split[name].on(day)
+            of_day: Rows = self._split[name].on(day)
+            return of_day
         if table.static and not first:
-            return schema_of(table).empty_table()
+            return Spool(schema_of(table))
         rows, rejects = self._parse(name, day)
         refuse(rejects)
         return self._with_sent_before(name, day, rows) if table.looks_back else rows
 
     def _key_rows(self, name: str, day: date) -> Rows:
-        return self._parse(name, day)[0]
+        rows: Rows = self._parse(name, day)[0]
+        return rows
 
     def _has(self, name: str, day: date) -> bool:
         # A day that was never delivered has sent nothing; that it is missing is said where it is landed itself.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,8 +26,15 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
 """Options of the file systems that can be read: waits are bounded, and what is listed is what is there now."""
 _URL = re.compile(r"([a-z][a-z0-9+]+):/{1,2}([^/].*)")
 _LONGEST_SUFFIX = 30
-# Which of these a file system has depends on it; each changes whenever the object does.
-_VERSION = ("ETag", "VersionId", "LastModified", "created", "mtime")
+# Of file systems without tags of content; which of them one has depends on it.
+_TIMES = ("LastModified", "created", "mtime")
+_WORDS = {
+    "NoCredentialsError": "found no credentials; expected AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to be set",
+    "PermissionError": "refused: the credentials in the environment are wrong, or may not read it",
+    "EndpointConnectionError": "no answer; is AWS_ENDPOINT_URL right, and the server up?",
+    "ConnectTimeoutError": "no answer; is AWS_ENDPOINT_URL right, and the server up?",
+}
+"""What errors of file systems mean, by the names of their classes: botocore's are no OSErrors."""
 
 
 class Folder(Protocol):
@@ -136,6 +144,8 @@ class RemoteFolder:
             # What was damaged on the disk since, or is not there yet, is fetched.
             return checked_file(folder, file)
         with self._plain_errors(f"{name} cannot be fetched"), atomic_dir(folder) as temporary:
+            if info["size"] > (free := shutil.disk_usage(temporary).free):
+                raise SourceError(f"it has {info['size']:,} bytes, and {free:,} are free for {self.cache}")
             self._file_system.get_file(info["name"], str(temporary / file))
             now = self._file_system.info(info["name"])
             if _version(now) != _version(info) or (temporary / file).stat().st_size != info["size"]:
@@ -164,7 +174,10 @@ class RemoteFolder:
             try:
                 found = self._file_system.find(root, detail=True)
             except FileNotFoundError:
-                return {}
+                bucket = root.partition("/")[0]
+                if "/" in root.strip("/") and self._file_system.exists(bucket):
+                    return {}
+                raise SourceError(f"there is no bucket {bucket}") from None
             return {path.removeprefix(root).lstrip("/"): info | {"name": path} for path, info in found.items()}
 
     @contextmanager
@@ -172,8 +185,9 @@ class RemoteFolder:
         try:
             yield
         except Exception as error:
-            # Each file system has errors of its own; a botocore one is no OSError.
-            said = str(error) if isinstance(error, SourceError) else f"{type(error).__name__}: {first_line(error)}"
+            name = type(error).__name__
+            said = str(error) if isinstance(error, SourceError) else f"{name}: {first_line(error)}"
+            said = f"{_WORDS[name]} ({first_line(error)})" if name in _WORDS else said
             raise SourceError(f"{self.url}: {what}: {said}") from None
 
 
@@ -209,8 +223,10 @@ def url_of(location: Path | str) -> str | None:
 
 
 def _version(info: dict[str, Any]) -> list[str]:
-    # A listing may have times as seconds where the object's own answer has them as times.
-    values = (info.get(key, "") for key in (*_VERSION, "size"))
+    """Tell the versions of an object apart by what both a listing and the object's own answer have."""
+    # Times only without a tag: a listing has them with fractions, or as seconds, where the object's answer has not.
+    keys = ("ETag",) if info.get("ETag") else _TIMES
+    values = (info.get(key, "") for key in (*keys, "size"))
     return [str(value.timestamp() if isinstance(value, datetime) else value) for value in values]
 
 

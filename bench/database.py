@@ -146,7 +146,7 @@ def measure(home: Path, engine: sa.Engine, rows: int, kind: str, kills: int, see
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print; or land, in the process that is measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
+    parser.add_argument("--rows", type=int, nargs="+", default=[20_000, 1_000_000, 10_000_000])
     parser.add_argument("--kinds", nargs="+", choices=sorted(TABLES), default=sorted(TABLES))
     parser.add_argument("--kills", type=int, default=3, help="of each landing")
     parser.add_argument("--seed", type=int, default=7)
@@ -164,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     head = ["rows of the day", "key of the table", "peak MB", "wall s", "our CPU s", "killed, then landed"]
     told = (
         "# A day of a database\n\nOne table of four columns on PostgreSQL, landed by a process of its own: its peak "
-        "memory (Python and libraries take about 120 MB of it), and its own CPU without the server's. Made by "
+        "memory (the smallest shows what Python and its libraries take), and its own CPU without the server's. Made by "
         f"`python -m bench.database --rows {' '.join(map(str, given.rows))} --kills {given.kills} --write`.\n\n"
     )
     show("database", told + table(head, cells), write=given.write)

@@ -1,9 +1,8 @@
-"""The command that begins a pipeline from files of one's own."""
+"""The command that begins a pipeline from data of one's own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,10 +15,13 @@ console = plain_console()
 
 def init(
     name: Annotated[str, typer.Argument(help="Of the pipeline and of the data set.")],
-    place: Annotated[Path, typer.Option("--from", help="A folder of CSV, JSON lines or parquet files, or one file.")],
+    place: Annotated[
+        str,
+        typer.Option("--from", help="A folder of files, a file, an Excel workbook, or postgresql://… or sqlite:///…"),
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Take the best guess instead of asking.")] = False,
 ) -> None:
-    """Look at files, and write what a first run of them needs: dataset file, staging models, pipeline file, README."""
+    """Look at data, and write what a first run of them needs: dataset file, staging models, pipeline file, README."""
     from tasks.operations.own_data.begin import begin
     from tasks.operations.own_data.project_texts import in_project
     from tasks.spec.load import load_spec
@@ -33,6 +35,9 @@ def init(
     console.print(Text.assemble((f"{name} is valid", "green"), f": {spec.description}"), soft_wrap=True)
     first = f"First day that can be run: {first_as_of(spec)}. Read what was assumed in the README, then:"
     console.print(first, soft_wrap=True, highlight=False)
+    if own.url_env:
+        needed = f"(with the database's URL in {own.url_env}, which is written nowhere)"
+        console.print(needed, soft_wrap=True, highlight=False)
     console.print(own.next_command, soft_wrap=True, highlight=False)
 
 

@@ -24,7 +24,7 @@ _SHEET = "xl/worksheets/sheet1.xml"
 _STRINGS = "xl/sharedStrings.xml"
 _NS = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 # Not 1899-12-31: Excel counts a 29 February 1900 that never was, so later days are one too high.
-_SERIAL_ZERO = datetime(1899, 12, 30)  # noqa: DTZ001 - as everywhere: naive UTC
+SERIAL_ZERO = datetime(1899, 12, 30)  # noqa: DTZ001 - as everywhere: naive UTC
 
 
 def write_days(archive: Path, dataset: Dataset, folder: Path) -> int:
@@ -56,7 +56,7 @@ def write_days(archive: Path, dataset: Dataset, folder: Path) -> int:
 
 
 def _split(workbook: zipfile.ZipFile, layout: Layout, home: Download) -> tuple[dict[str, io.StringIO], int]:
-    strings = _shared_strings(workbook)
+    strings = shared_strings(workbook)
     header = layout.header
     key, count = header.index(home.day), 0
     days: dict[str, io.StringIO] = {}
@@ -77,7 +77,8 @@ def _split(workbook: zipfile.ZipFile, layout: Layout, home: Download) -> tuple[d
     return days, count
 
 
-def _shared_strings(workbook: zipfile.ZipFile) -> list[str]:
+def shared_strings(workbook: zipfile.ZipFile) -> list[str]:
+    """Read the texts that cells point to by their numbers."""
     if _STRINGS not in workbook.namelist():
         return []
     with workbook.open(_STRINGS) as stream:
@@ -94,14 +95,14 @@ def _rows(sheet: IO[bytes], strings: list[str], width: int) -> Iterator[list[str
             cells = [""] * width
             # Empty cells are left out of a row, so that a cell's place is in its reference, not in its order.
             for cell in element:
-                column = _column(cell.get("r", ""))
+                column = column_of(cell.get("r", ""))
                 if column < width:
-                    cells[column] = _cell(cell, strings)
+                    cells[column] = cell_text(cell, strings)
             yield cells
             element.clear()  # iterparse keeps the whole tree otherwise: gigabytes for half a million rows
 
 
-def _column(reference: str) -> int:
+def column_of(reference: str) -> int:
     """Find the index of a cell's column: A1 → 0, AB7 → 27."""
     match = re.match(r"[A-Z]+", reference)
     if match is None:
@@ -112,7 +113,8 @@ def _column(reference: str) -> int:
     return index - 1
 
 
-def _cell(cell: ElementTree.Element, strings: list[str]) -> str:
+def cell_text(cell: ElementTree.Element, strings: list[str]) -> str:
+    """Read a cell as it is stored: days and times are numbers."""
     if cell.get("t") == "inlineStr":
         return "".join(cell.itertext())
     value = cell.findtext(f"{_NS}v") or ""
@@ -125,7 +127,7 @@ def _text(value: str, kind: str) -> str:
         return ""
     if kind == "TIMESTAMP":
         # A time is a fraction of a day, which floats hold only nearly; the whole second is what was meant.
-        moment = _SERIAL_ZERO + timedelta(seconds=round(float(value) * 86_400))
+        moment = SERIAL_ZERO + timedelta(seconds=round(float(value) * 86_400))
         return moment.isoformat(sep=" ")
     if kind == "INTEGER":
         # Excel has no whole numbers: 6 may stand there as 6.0 or as 6E0.

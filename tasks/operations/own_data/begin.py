@@ -1,10 +1,11 @@
-"""Begin a pipeline from files: look at them, ask what they do not tell, and write what a first run needs."""
+"""Begin a pipeline from data: look at them, ask what they do not tell, and write what a first run needs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,19 +14,23 @@ from tasks.operations.own_data.activity import activity_of
 from tasks.operations.own_data.columns import TypedTable, typed_table
 from tasks.operations.own_data.entities import find_entities
 from tasks.operations.own_data.found_files import find_tables
+from tasks.operations.own_data.found_relations import find_relations, is_database, variable_of
 from tasks.operations.own_data.kinds_of_rows import guess_kinds
 from tasks.operations.own_data.project_texts import OwnData, dataset_text, pipeline_text, readme_text
 from tasks.operations.own_data.roles import Ask, Roles, guess_roles, has_events, has_ratings, named
 from tasks.operations.own_data.staging_texts import staging_models, staging_yml
+from tasks.operations.own_data.workbooks import is_workbook, write_sheets
 from tasks.spec.project import PIPELINE_NAME, new_project, pipelines_folder
+from tasks.store.files import default_home
 
 
-def begin(name: str, place: Path, ask: Ask) -> OwnData:
+def begin(name: str, place: Path | str, ask: Ask) -> OwnData:
     """Write a dataset file, staging models, a pipeline file and a README of what was assumed, and check them.
 
     Args:
         name: of the pipeline and of the data set.
-        place: a folder of files, or a file.
+        place: a folder of files, a file, or the URL of a database, which is written nowhere. The sheets of an Excel
+            workbook become CSV files in `data/<name>` of the state folder.
         ask: is asked what the files do not tell.
 
     Raises:
@@ -33,6 +38,29 @@ def begin(name: str, place: Path, ask: Ask) -> OwnData:
     """
     if not PIPELINE_NAME.fullmatch(name):
         raise SpecError(f"{quoted(name)}: expected a name of small letters, digits and _, like my_shop")
+    with _files_of(name, place) as readable:
+        return _begin(name, readable, ask)
+
+
+@contextmanager
+def _files_of(name: str, place: Path | str) -> Iterator[Path | str]:
+    """Yield a place that can be landed from: of a workbook, the folder of its sheets, unless the block fails."""
+    workbook = Path(place)
+    if is_database(str(place)) or not (is_workbook(workbook) and workbook.is_file()):
+        yield place
+        return
+    folder = default_home().root / "data" / name
+    if folder.exists():
+        raise SpecError(f"{folder}: is there already; choose another name, or delete it if it is not needed any more")
+    try:
+        write_sheets(workbook, folder)
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _begin(name: str, place: Path | str, ask: Ask) -> OwnData:
     own = look_at(name, place, ask)
     sql = new_project() / "transforms"
     pipeline, staging = _pipelines() / f"{name}.yaml", sql / "models" / "staging" / name
@@ -78,19 +106,21 @@ def _absent(folders: Sequence[Path], project: Path) -> list[Path]:
     return sorted((each for each in around if not each.exists()), key=lambda each: -len(each.parts))
 
 
-def look_at(name: str, place: Path, ask: Ask) -> OwnData:
-    """Find what is in files, without writing anything.
+def look_at(name: str, place: Path | str, ask: Ask) -> OwnData:
+    """Find what is in files or in a database, without writing anything.
 
     Raises:
         SpecError: they hold no interactions of users with items on some days.
+        SourceError: the database cannot be read.
     """
-    folder, found = find_tables(place)
+    url_env = variable_of(name, str(place)) if is_database(str(place)) else None
+    folder, found = (None, find_relations(url_env)) if url_env else find_tables(Path(place))
     tables = _differently_named([typed_table(table) for table in found])
     able = [table for table in tables if has_events(table)]
     if not able:
         raise SpecError(
-            f"{place}: found no table of interactions; expected one with a column for users, one for items, and one "
-            "with times (or a file per day, like 2026-01-31.csv); looked at "
+            f"{url_env or place}: found no table of interactions; expected one with a column for users, one for items, "
+            "and one with times (or a file per day, like 2026-01-31.csv); looked at "
             + ", ".join(table.found.file for table in tables)
         )
     events = max(able, key=lambda table: (bool(named(table, "click")), table.found.rows.num_rows))
@@ -101,7 +131,10 @@ def look_at(name: str, place: Path, ask: Ask) -> OwnData:
     used = {events.found.file, *(entity.table.found.file for entity in entities.values())}
     unused = [table.found.file for table in tables if table.found.file not in used]
     kinds = guess_kinds(events, roles, ask)
-    return OwnData(name, folder.resolve(), events, roles, kinds, entities, unused, activity_of(events, roles))
+    return OwnData(
+        name, folder and folder.resolve(), events, roles, kinds, entities, unused, activity_of(events, roles),
+        url_env=url_env,
+    )  # fmt: skip
 
 
 def _differently_named(tables: Sequence[TypedTable]) -> list[TypedTable]:

@@ -32,6 +32,11 @@ FORMS: tuple[tuple[str, ColumnType, tuple[str, ...]], ...] = (
     ("dates", "DATE", DATES),
 )
 """Of times and of days: the key of the dialect, the type, and how they may be written besides ISO."""
+OF_KINDS: dict[str, ColumnType] = {
+    "boolean": "BOOLEAN", "whole": "BIGINT", "float": "DOUBLE", "decimal": "DOUBLE", "day": "DATE", "time": "TIMESTAMP",
+    "zoned": "TIMESTAMP",
+}  # fmt: skip
+"""Types of columns by their kinds in a database; other kinds are texts."""
 _RESERVED = {"ds", "line_number", "rule", "row", "fault", "copy", "version", "sent_before", "acted_at", "who"}
 
 
@@ -98,6 +103,8 @@ def typed_table(found: FoundTable) -> TypedTable:
     step = max(1, -(-rows.num_rows // JUDGED_ROWS))
     sample = rows.take(pa.array(range(0, rows.num_rows, step), pa.int64())).combine_chunks()
     dialect = dict(found.dialect)
+    if found.kinds:
+        return _of_database(found, sample)
     with memory() as connection:
         if _has_decimal_commas(sample, dialect.get("delimiter", ",")):
             dialect["decimal"] = ","
@@ -107,14 +114,27 @@ def typed_table(found: FoundTable) -> TypedTable:
             if form:
                 dialect[key] = ["iso", form] if kind in types.values() else [form]
                 types |= dict.fromkeys(written_so, kind)
+    return TypedTable(found, _table_name(found.file), _columns(found, types), dialect)
+
+
+def _of_database(found: FoundTable, sample: pa.Table) -> TypedTable:
+    """Take the types that a database's columns have; SQLite's texts may be times."""
+    with memory() as connection:
+        times = _types(sample, Dialect(), ("DATE", "TIMESTAMP"), connection)
+    types: dict[str, ColumnType] = {f"c{n}": OF_KINDS[kind] for n, kind in enumerate(found.kinds) if kind in OF_KINDS}
+    types |= {f"c{n}": times[f"c{n}"] for n, kind in enumerate(found.kinds) if kind == "iso" and f"c{n}" in times}
+    name = landed_name(found.file.rpartition(".")[2], (), 0)
+    return TypedTable(found, name, _columns(found, types), {})
+
+
+def _columns(found: FoundTable, types: Mapping[str, ColumnType]) -> tuple[Column, ...]:
     names: list[str] = []
     for number, header in enumerate(found.header):
         names.append(landed_name(header, names, number))
-    columns = tuple(
+    return tuple(
         Column(number, header, name, types.get(f"c{number}", "VARCHAR"))
         for number, (header, name) in enumerate(zip(found.header, names, strict=True))
     )
-    return TypedTable(found, _table_name(found.file), columns, dialect)
 
 
 def _table_name(file: str) -> str:

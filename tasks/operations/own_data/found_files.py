@@ -38,12 +38,14 @@ class FoundTable:
     """A table as its files have it.
 
     Attributes:
-        file: its name in a dataset file, below the folder.
+        file: its name in a dataset file, below the folder; of a database's table, that of the table.
         rows: a column of text per column of the file, in its order, named by number; null is no value.
         header: name of each column in the file; empty texts if the file has no names.
         dialect: the keys in which it differs from the usual dialect.
         days: of a table with a file per day, its files' days.
         whole: whether all of it was read.
+        kinds: of a database's table, the kinds of its columns.
+        key: of a database's table, the columns of its primary key.
     """
 
     file: str
@@ -52,6 +54,8 @@ class FoundTable:
     dialect: Mapping[str, Any]
     days: tuple[date, ...] = ()
     whole: bool = True
+    kinds: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
 
     @property
     def daily(self) -> bool:
@@ -81,7 +85,7 @@ def find_tables(place: Path) -> tuple[Path, list[FoundTable]]:
     if not tables:
         raise SpecError(
             f"{place}: found no table; expected CSV, JSON lines or parquet files with two columns or more "
-            "(an Excel sheet: save it as CSV)"
+            "(an Excel workbook is given by its own name)"
         )
     return folder, tables
 

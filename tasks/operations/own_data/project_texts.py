@@ -38,13 +38,14 @@ class OwnData:
     """What was found in somebody's data, or answered.
 
     Attributes:
-        folder: the files are relative to it.
+        folder: the files are relative to it; none for a database.
         unused: names of files that say nothing of the interactions.
         paths: of the files that are written, as people are told of them.
+        url_env: the variable that has the database's URL.
     """
 
     name: str
-    folder: Path
+    folder: Path | None
     events: TypedTable
     roles: Roles
     kinds: RowKinds
@@ -52,11 +53,18 @@ class OwnData:
     unused: Sequence[str]
     activity: Activity
     paths: Sequence[Path] = ()
+    url_env: str | None = None
 
     @property
     def next_command(self) -> str:
         """What makes the first ranked lists."""
-        return shlex.join(["matinee", "run", self.name, "--as-of", str(self.activity.last), "--data", str(self.folder)])
+        data = ["--data", str(self.folder)] if self.folder else []
+        return shlex.join(["matinee", "run", self.name, "--as-of", str(self.activity.last), *data])
+
+    @property
+    def place(self) -> str:
+        """Where the data are; of a database only the name of the variable, for its URL has a password."""
+        return str(self.folder) if self.folder else f"the database of ${self.url_env}"
 
 
 _DONE = {
@@ -95,7 +103,10 @@ def _day(events: TypedTable, roles: Roles) -> str | None:
 
 
 def _table(table: TypedTable, texts: set[str], days: str | None) -> list[str]:
-    lines = [f"  {table.name}:", f"    file: {flow(table.found.file)}", *([days] if days else [])]
+    place = "from" if table.found.kinds else "file"
+    lines = [f"  {table.name}:", f"    {place}: {flow(table.found.file)}", *([days] if days else [])]
+    key = [column.name for column in table.columns if column.header in table.found.key]
+    lines += [f"    key: [{', '.join(key)}]"] if key else []
     lines += [f"    dialect: {flow(dict(table.dialect))}"] if table.dialect else []
     lines.append("    columns:")
     for column, header in zip(table.columns, table.found.header, strict=True):
@@ -121,11 +132,17 @@ def pipeline_text(own: OwnData) -> str:
     name, roles, kinds, entities, activity = own.name, own.roles, own.kinds, own.entities, own.activity
     head = [
         f"name: {name}", f"description: {_sentence(kinds, roles, activity)}",
-        "schedule: null  # these files are all that there is; `@daily` once new ones come",
-        f"start: {activity.start}", f"end: {activity.last}", "", f"source: {{type: files, dataset: {name}}}", "",
+        "schedule: null  # what is there is all that there is; `@daily`, and no `end`, once more comes",
+        f"start: {activity.start}", f"end: {activity.last}", "", f"source: {_source(own)}", "",
     ]  # fmt: skip
     body = _of_impressions(entities, activity) if roles.shown else _of_snapshots(kinds, entities, activity)
     return "\n".join([*head, *body]) + "\n"
+
+
+def _source(own: OwnData) -> str:
+    if own.url_env:
+        return f"{{type: sql, dataset: {own.name}, url_env: {own.url_env}}}"
+    return f"{{type: files, dataset: {own.name}}}"
 
 
 def liked_from(kinds: RowKinds, activity: Activity) -> float | None:
@@ -232,7 +249,7 @@ def readme_text(own: OwnData) -> str:
     ]  # fmt: skip
     files = [f"- `{in_project(path)}`" for path in own.paths]
     return "\n".join([
-        f"# {own.name}", "", f"Made by `matinee init` from `{own.folder}`. Delete this page once it is true.", "",
+        f"# {own.name}", "", f"Made by `matinee init` from {_code(own.place)}. Delete this page once it is true.", "",
         "## What was assumed", "", *(f"- {line}" for line in said), "", "## Files", "", *files, "",
         "## Next", "", "```sh", own.next_command, "```", "",
     ])  # fmt: skip

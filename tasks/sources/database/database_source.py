@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from tasks.errors import SourceError
 from tasks.runs.narration import warn
 from tasks.sources.database.connection import open_database, plain_errors
-from tasks.sources.database.relation import MOST_COUNTED, Relation, relation_of
+from tasks.sources.database.relation import MOST_COUNTED, Relation, relation_of, text_of
 from tasks.sources.datasets import Dataset, Table, schema_of
 from tasks.sources.declared_source import DeclaredSource
 from tasks.sources.rejects import LINE_NUMBER, Judge, Problem, Refuse
@@ -98,12 +97,13 @@ class DatabaseSource(DeclaredSource):
 
     def _batches(self, relation: Relation, query: Select[Any], names: Sequence[str]) -> Iterator[pa.Table]:
         for rows in self._fetched(relation, query):
-            columns = zip(*rows, strict=True)
-            yield pa.table({
-                name: pa.array([_text(relation, name, value) for value in column] if relation.sqlite else column,
-                               pa.string())
-                for name, column in zip(names, columns, strict=True)
-            })  # fmt: skip
+            columns: Iterator[Sequence[Any]] = zip(*rows, strict=True)
+            if relation.sqlite:
+                columns = (
+                    [text_of(relation.place, name, value) for value in column]
+                    for name, column in zip(names, columns, strict=True)
+                )
+            yield pa.table([pa.array(column, pa.string()) for column in columns], names=list(names))
 
     def _fetched(self, relation: Relation, query: Select[Any]) -> Iterator[Sequence[Any]]:
         """Fetch rows through a cursor that the server holds."""
@@ -136,14 +136,3 @@ def _of_another_day(table: Table, day: date, rows: pa.Table) -> dict[int, Proble
     assert table.day is not None  # noqa: S101 - asked for tables that declare `day`
     others = rows[LINE_NUMBER].filter(days_of(table, rows) != (day - EPOCH).days).to_pylist()
     return dict.fromkeys(others, (table.day.column, f"The row's time is of another UTC day than {day}."))
-
-
-def _text(relation: Relation, name: str, value: Any) -> str | None:
-    """Write a value of SQLite, which has any type in any column, as text."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, int | float):
-        return repr(value)
-    raise SourceError(
-        f"{relation.place}: column {name}: found bytes, expected text or numbers; read a view without them"
-    )

@@ -52,7 +52,7 @@ class Relation:
 
     def rows(self, day: date | None) -> sa.Select[Any]:
         """Select the declared columns of a day, or of all, as text, in a fixed order."""
-        texts = [self._text(column) for column in self.columns]
+        texts = [as_text(column, self.sqlite) for column in self.columns]
         # By all columns where a key may come twice; rows that are equal in all of them have no order to tell. A key
         # that comes once tells the order by itself, and its index may have it.
         rest = [] if self.unique else map(self._collated, texts)
@@ -62,7 +62,7 @@ class Relation:
 
     def keys(self, day: date) -> sa.Select[Any]:
         """Select the declared columns of the key of a day as text."""
-        texts = [self._text(column) for column in self._key]
+        texts = [as_text(column, self.sqlite) for column in self._key]
         return self._of(sa.select(*(text.label(f"c{place}") for place, text in enumerate(texts))), day)
 
     def fingerprint(self, day: date | None) -> sa.Select[*tuple[Any, ...]]:
@@ -119,13 +119,6 @@ class Relation:
             return day.isoformat()
         kind = kind_of(self._day.type)
         return day if kind == "day" else datetime.combine(day, time(), tzinfo=UTC if kind == "zoned" else None)
-
-    def _text(self, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
-        if self.sqlite:
-            # SQLite's cast of a number to text keeps 15 digits; Python writes all of them.
-            return sa.type_coerce(column, sa.types.NullType())
-        wide = sa.cast(column, sa.Double) if kind_of(column.type) == "float" else column
-        return sa.cast(wide, sa.Text)
 
     def _ordered(self, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
         return self._collated(column) if kind_of(column.type) == "text" and not self.sqlite else column
@@ -184,3 +177,25 @@ def kind_of(kind: sa.types.TypeEngine[Any]) -> str:
     if isinstance(kind, sa.DateTime):
         return "zoned" if kind.timezone else "time"
     return next((name for base, name in _KINDS if isinstance(kind, base)), "other")
+
+
+def as_text(column: sa.Column[Any], sqlite: bool) -> sa.ColumnElement[Any]:
+    """Select a column's values as text; of SQLite as they are, for `text_of`."""
+    if sqlite:
+        # SQLite's cast of a number to text keeps 15 digits; Python writes all of them.
+        return sa.type_coerce(column, sa.types.NullType())
+    wide = sa.cast(column, sa.Double) if kind_of(column.type) == "float" else column
+    return sa.cast(wide, sa.Text)
+
+
+def text_of(place: str, name: str, value: Any) -> str | None:
+    """Write a value of SQLite, which has any type in any column, as text.
+
+    Raises:
+        SourceError: it is bytes.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int | float):
+        return repr(value)
+    raise SourceError(f"{place}: column {name}: found bytes, expected text or numbers; read a view without them")

@@ -1,0 +1,97 @@
+"""Tables and views of a database, read as text: what `init` looks at instead of files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from tasks.errors import SpecError
+from tasks.operations.own_data.found_files import FoundTable
+from tasks.sources.database.connection import SQLITE, open_database, plain_errors
+from tasks.sources.database.relation import as_text, kind_of, text_of
+
+MOST_ROWS = 5_000_000
+"""Of one table: its last day and its ids are needed, so that a beginning would not do."""
+_AT_A_TIME = 20_000
+_URL = re.compile(r"(postgresql|sqlite)(\+\w+)?:/")
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,62}")
+_NAME = re.compile(r"[^.\x00]{1,63}")
+_NESTED = {"list", "other"}
+
+
+def is_database(place: str) -> bool:
+    """Tell the URL of a database from a path."""
+    return _URL.match(place) is not None
+
+
+def variable_of(name: str, url: str) -> str:
+    """Name the environment variable that has a URL; if none has, the pipeline's gets it, in this process alone."""
+    named = sorted(key for key, value in os.environ.items() if value == url and _VARIABLE.fullmatch(key))
+    if named:
+        return named[0]
+    variable = f"{name.upper()}_DATABASE"
+    os.environ[variable] = url
+    return variable
+
+
+def find_relations(url_env: str) -> list[FoundTable]:
+    """Read the tables and views of a database that its user may see, by name.
+
+    Args:
+        url_env: the variable that has the URL.
+
+    Raises:
+        SourceError: the database cannot be opened or read.
+        SpecError: it has no table, or one with too many rows to look at.
+    """
+    with plain_errors(url_env, "cannot be looked at"), open_database(url_env) as connection:
+        found = [table for schema, name in _places(connection) if (table := _table(connection, schema, name))]
+    if not found:
+        raise SpecError(f"{url_env}: found no table; expected tables or views with two columns or more")
+    return found
+
+
+def _places(connection: sa.Connection) -> Iterator[tuple[str | None, str]]:
+    inspector = sa.inspect(connection)
+    sqlite = connection.dialect.name == SQLITE
+    schemas = [] if sqlite else [one for one in inspector.get_schema_names() if one != "information_schema"]
+    for schema in [None, *(one for one in schemas if one != inspector.default_schema_name)]:
+        for name in sorted({*inspector.get_table_names(schema), *inspector.get_view_names(schema)}):
+            # A declaration names a table by its schema and its name, with a dot between them.
+            if _NAME.fullmatch(name) and (schema is None or _NAME.fullmatch(schema)):
+                yield schema, name
+
+
+def _table(connection: sa.Connection, schema: str | None, name: str) -> FoundTable | None:
+    table = sa.Table(name, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False)
+    columns = [column for column in table.c if kind_of(column.type) not in _NESTED]
+    if len(columns) < 2:
+        return None
+    place, sqlite = f"{schema}.{name}" if schema else name, connection.dialect.name == SQLITE
+    count = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+    if count > MOST_ROWS:
+        raise SpecError(
+            f"{place}: has {count:,} rows, more than {MOST_ROWS:,}, which is all that is looked at; make a view of a "
+            "part of it with all of its days, begin with that, then write the table's name in its place"
+        )
+    key = [column for column in table.primary_key.columns if column in columns]
+    chosen = sa.select(*(as_text(column, sqlite).label(f"c{n}") for n, column in enumerate(columns)))
+    fetched = connection.execution_options(yield_per=_AT_A_TIME).execute(chosen.order_by(*(key or columns)))
+    schema_of_texts = pa.schema([(f"c{n}", pa.string()) for n in range(len(columns))])
+    parts = [schema_of_texts.empty_table()]
+    for rows in fetched.partitions():
+        texts = [
+            pa.array([text_of(place, column.name, value) for value in values], pa.string())
+            for column, values in zip(columns, zip(*rows, strict=True), strict=True)
+        ]
+        parts.append(pa.table(texts, schema=schema_of_texts))
+    names, kinds = tuple(column.name for column in columns), tuple(kind_of(column.type) for column in columns)
+    if sqlite:
+        # It has no times of its own: texts that look like one are meant as one.
+        kinds = tuple("iso" if kind == "text" else kind for kind in kinds)
+    whole_key = tuple(column.name for column in key) if len(key) == len(table.primary_key.columns) else ()
+    return FoundTable(place, pa.concat_tables(parts), names, {}, kinds=kinds, key=whole_key)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.errors import SourceError, first_line
-from tasks.sources.files.csv_lines import BOM, LONGEST_RECORD, Records, scan
+from tasks.sources.files.csv_lines import LONGEST_RECORD, Records, scan, without_bom
 from tasks.sources.layout import Layout
 from tasks.sources.rejects import LINE_NUMBER, LONGEST_RAW, Judge, Problem, Reject
 from tasks.sources.typed_values import typed_values
@@ -134,7 +134,7 @@ def _first_line(path: Path, text: Path, layout: Layout) -> bytes:
             f"{path}: line 1 has carriage returns within it: lines seem to end in CR alone, as on an old Mac; convert "
             "them to LF"
         )
-    return first.removeprefix(BOM)
+    return without_bom(first, layout)
 
 
 def _no_text(line: bytes) -> str | None:
@@ -177,15 +177,11 @@ def _csv_options(layout: Layout) -> dict[str, Any]:
 
 def _parsed(path: Path, text: Path, layout: Layout, width: int) -> tuple[Records, pa.Table]:
     """Parse the records into fields of text, a column per field of the file; others join the problems."""
-    records = scan(text, layout)
-    if records.plain:
-        table = _fields(text, layout, records, width, skip=int(layout.dialect.header))
-    else:
-        with tempfile.TemporaryDirectory(prefix="matinee-") as folder:
-            copy = Path(folder) / "readable.csv"
-            with copy.open("wb") as stream:
-                records = scan(text, layout, stream)
-            table = _fields(copy, layout, records, width, skip=0)
+    with tempfile.TemporaryDirectory(prefix="matinee-") as folder:
+        copy = Path(folder) / "readable.csv"
+        records = scan(text, layout, copy)
+        skip = 0 if copy.exists() else int(layout.dialect.header)
+        table = _fields(copy if copy.exists() else text, layout, records, width, skip)
     if table.num_rows != len(records.starts):
         raise SourceError(
             f"{path}: {len(records.starts)} records, but {table.num_rows} rows; expected them to add up, so nothing "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -19,6 +20,7 @@ from tasks.sources.rejects import Problem
 
 # Well below pyarrow's block of `csv_files`, so that this one decides.
 LONGEST_RECORD = 1_000_000
+_CHUNK = 1 << 20
 BOM = b"\xef\xbb\xbf"
 """Excel's UTF-8 files begin with it."""
 
@@ -31,48 +33,67 @@ class Records:
         starts: first line of each readable record; line 1 is the header, or the first record where there is none.
         spans: number of lines of the records, readable or not, that have more than one, by first line.
         problems: why other records are none, by first line.
-        plain: whether the file can be parsed as it stands.
     """
 
     starts: list[int] = field(default_factory=list)
     spans: dict[int, int] = field(default_factory=dict)
     problems: dict[int, Problem] = field(default_factory=dict)
-    plain: bool = True
 
 
-def scan(path: Path, layout: Layout, copy: IO[bytes] | None = None) -> Records:
+def scan(path: Path, layout: Layout, copy: Path) -> Records:
     """Find the records of a file below its header.
 
     Args:
         path: UTF-8 text.
         layout: what the file must look like.
-        copy: where the readable records are written; nowhere if absent.
+        copy: file for the readable records, written only if the text cannot be parsed as it stands.
     """
     judge = _Judge(layout)
     found = Records()
-    with path.open("rb") as stream:
+    with path.open("rb") as stream, ExitStack() as opened:
         lines = _Lines(stream)
+        begin, plain, readable = 0, True, None
         if layout.dialect.header:
             header = lines.take()
-            found.plain = not header.endswith(b"\r\n") and header != b""
-            judge.header = judge.names(header.removeprefix(BOM).rstrip(b"\r\n"))
+            plain, begin = not header.endswith(b"\r\n") and header != b"", lines.taken
+            judge.see_header(without_bom(header, layout).rstrip(b"\r\n"))
         while True:
-            number, record = lines.number + 1, lines.take()
+            number, end = lines.number + 1, lines.taken
+            record = lines.take()
             if not record:
                 return found
-            if number == 1 and record.startswith(BOM):
-                record, found.plain = record.removeprefix(BOM), False
+            if number == 1 and (unmarked := without_bom(record, layout)) != record:
+                record, plain = unmarked, False
             record, problem = judge.record(record, lines)
             if lines.number > number:
                 found.spans[number] = lines.number - number + 1
+            plain = plain and not problem and b"\r" not in record
+            if readable is None and not plain:
+                # What came before is as it should be.
+                readable = opened.enter_context(copy.open("wb"))
+                _copy(path, begin, end, readable)
             if problem:
                 found.problems[number] = (None, problem)
-                found.plain = False
                 continue
             found.starts.append(number)
-            found.plain = found.plain and b"\r" not in record
-            if copy is not None:
-                copy.write(record.rstrip(b"\r\n") + b"\n")
+            if readable is not None:
+                readable.write(record.rstrip(b"\r\n") + b"\n")
+
+
+def _copy(path: Path, begin: int, end: int, target: IO[bytes]) -> None:
+    with path.open("rb") as stream:
+        stream.seek(begin)
+        while begin < end and (chunk := stream.read(min(_CHUNK, end - begin))):
+            target.write(chunk)
+            begin += len(chunk)
+
+
+def without_bom(line: bytes, layout: Layout) -> bytes:
+    """Leave out the byte order mark that a file begins with: before its first field, or within the quotes of it."""
+    line = line.removeprefix(BOM)
+    quote = (layout.dialect.quote or "").encode()
+    # Of a program that quotes what it was given, mark and all.
+    return quote + line.removeprefix(quote + BOM) if quote and line.startswith(quote + BOM) else line
 
 
 class _Lines:
@@ -82,11 +103,13 @@ class _Lines:
         self._ahead: deque[bytes] = deque()
         self._stream = stream
         self.number = 0
+        self.taken = 0  # bytes
 
     def take(self) -> bytes:
         """Take the next line; empty at the end."""
         line = self._ahead.popleft() if self._ahead else self._stream.readline()
         self.number += bool(line)
+        self.taken += len(line)
         return line
 
     def ahead(self) -> Iterator[bytes]:
@@ -106,8 +129,16 @@ class _Judge:
         self.quote = quote.encode() if quote else None
         self.well_quoted = _well_quoted(layout.dialect.delimiter, quote) if quote else None
         self.header: bytes | None = None
+        self._begins_header = frozenset[int]()
         blanks = {b" ", b"\t"} - {layout.dialect.delimiter.encode()}
         self._around_names = b"".join(sorted(blanks)) + (self.quote or b"")
+        self._marks = (BOM, *([self.quote + BOM] if self.quote else []))
+
+    def see_header(self, line: bytes) -> None:
+        """Take the header, which makes no record in the middle of the file."""
+        self.header = self.names(line)
+        first = self.header[:1]
+        self._begins_header = frozenset(self._around_names + first + first.upper())
 
     def names(self, line: bytes) -> bytes:
         """Leave out what makes no other header of a line: case, blanks and quotes around names."""
@@ -154,10 +185,11 @@ class _Judge:
             return f"The line has {len(text)} bytes, more than {LONGEST_RECORD}."
         if b"\0" in text or b"\r" in (text.replace(b"\r\n", b"\n") if inner_breaks else text):
             return "The line holds control bytes (NUL or a carriage return): binary data?"
-        if self.names(text) == self.header:
+        # By its first byte, for most lines: what follows costs more than all other questions together.
+        if text[0] in self._begins_header and self.names(text) == self.header:
             return "The line is the header again: two files glued together?"
         if not text.isascii():
-            if text.startswith(BOM):
+            if text.startswith(self._marks):
                 return "The line begins with a byte order mark: two files glued together?"
             try:
                 text.decode("utf-8")

@@ -49,6 +49,36 @@ def test_line_ends_and_a_byte_order_mark_make_no_difference(csv: Path, end: byte
     assert read(csv, content) == ([(1, "a", None, 2), (2, "b", None, 3)], [])
 
 
+TEXTS = ("VARCHAR",) * 3  # no column would refuse a mark
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", '\ufeff"', '"\ufeff', '\ufeff"\ufeff'])
+@pytest.mark.parametrize("header", [True, False])
+def test_a_byte_order_mark_at_the_begin_is_no_part_of_the_first_field(csv: Path, mark: str, header: bool) -> None:
+    layout = Layout(LAYOUT.header, LAYOUT.names, TEXTS, Dialect(header=header))
+    first, end = ("Id" if header else "1"), '"' if '"' in mark else ""
+    rows, rejects = read(csv, f'{mark}{first}{end},Name,At\n2,"b\n",c\n'.encode(), layout)
+    assert rows == [*([] if header else [("1", "Name", "At", 1)]), ("2", "b\n", "c", 2)]
+    assert rejects == []
+
+
+@pytest.mark.parametrize("mark", ["\ufeff1", '\ufeff"1"', '"\ufeff1"', '"\ufeffId"'])
+@pytest.mark.parametrize("header", [True, False])
+def test_a_byte_order_mark_within_a_file_is_where_another_file_begins(csv: Path, mark: str, header: bool) -> None:
+    layout = Layout(LAYOUT.header, LAYOUT.names, TEXTS, Dialect(header=header))
+    rows, rejects = read(csv, f"Id,Name,At\n{mark},b,c\n3,\ufeffd,\n".encode(), layout)
+    assert rows[-1] == ("3", "\ufeffd", None, 3), "in another place it is a character like others"
+    assert [(line, error) for line, _, error, _ in rejects] == [
+        (2, "The line begins with a byte order mark: two files glued together?")
+    ]
+
+
+def test_a_byte_order_mark_stays_where_quotes_are_text(csv: Path) -> None:
+    layout = Layout(LAYOUT.header, LAYOUT.names, TEXTS, Dialect(quote=None))
+    rows, rejects = read(csv, 'Id,Name,At\n"\ufeff1",b,c\n'.encode(), layout)
+    assert (rows, rejects) == ([('"\ufeff1"', "b", "c", 2)], [])
+
+
 def test_bad_dates_and_numbers_are_rejected_with_their_reason_and_raw_line(csv: Path) -> None:
     bad = b"1,a,31/12/2020\nfoo,b,\n99999999999,c,\n4,d,2020-01-01 12:00:00\n"
     rows, rejects = read(csv, HEADER + bad)

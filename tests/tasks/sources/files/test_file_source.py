@@ -308,6 +308,15 @@ def test_the_files_of_a_day_are_read_in_the_order_of_their_names(events: FileSou
     assert reject["error"].startswith("2020-01-02/a.csv, line 3: Found 'x', expected a whole number")
 
 
+def test_each_file_of_a_day_may_begin_with_a_byte_order_mark(events: FileSource, tmp_path: Path) -> None:
+    for name, mark in (("a", "\ufeffid"), ("b", '\ufeff"id"'), ("c", '"\ufeffid"')):
+        (tmp_path / "files" / "2020-01-02" / f"{name}.csv").write_text(f"{mark},value\n{name},1\n")
+    read = events.read(date(2020, 1, 2), ["events", "_rejects"])
+    rows = read["events"].to_reader().read_all()
+    assert rows["id"].to_pylist() == ["a", "b", "c"]
+    assert read["_rejects"].to_reader().read_all().num_rows == 0
+
+
 def test_a_header_may_be_empty(tmp_path: Path) -> None:
     """As of the index that pandas writes."""
     (tmp_path / "files").mkdir()

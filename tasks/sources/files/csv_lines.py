@@ -202,6 +202,8 @@ def _well_quoted(delimiter: str, quote: str) -> Callable[[bytes], object]:
     """Make a matcher of records in which each field is quoted properly or does not begin with a quote."""
     # Possessive quantifiers (*+): a long line that does not match fails at once instead of after exponential time.
     mark, q = re.escape(delimiter), re.escape(quote)
-    field_ = rf"(?:{q}(?:[^{q}]|{q}{q})*+{q}|(?![ \t]*{q})[^{mark}\r\n]*+)"
+    # A tab that is the delimiter ends an empty field; it is no blank before the quote of the next one.
+    blanks = " \t".replace(delimiter, "")
+    field_ = rf"(?:{q}(?:[^{q}]|{q}{q})*+{q}|(?![{blanks}]*{q})[^{mark}\r\n]*+)"
     # DOTALL is not needed: the classes are negated. Bytes, because a file need not be text throughout.
     return re.compile(rf"{field_}(?:{mark}{field_})*+".encode()).fullmatch

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -20,8 +22,10 @@ from tests.tasks.sources.database.conftest import VARIABLE, postgresql, server, 
 
 __all__ = ["postgresql", "project", "server", "sqlite"]
 
+Rows = Sequence[tuple[int, int, int, date]]
 
-def fill(engine: sa.Engine, time: str, schema: str = "") -> None:
+
+def fill(engine: sa.Engine, time: str, schema: str = "", rows: Rows = ()) -> None:
     """Ratings of films, and a table that says nothing of them."""
     with engine.begin() as connection:
         run = connection.exec_driver_sql
@@ -30,9 +34,9 @@ def fill(engine: sa.Engine, time: str, schema: str = "") -> None:
         run(f"create table {schema}movies (movieId integer primary key, title varchar(90), genres text)")
         run(f"create table {schema}colors (color text, hex text)")
         zone = "" if time == "text" else "+09:00"
-        for number, (user, item, stars, day) in enumerate(acts()):
+        for number, (user, item, stars, day) in enumerate(rows or acts()):
             run(f"insert into {schema}ratings values ({number}, {user}, {item}, {stars}, '{day} 10:00:00{zone}')")
-        for item in range(500, 507):
+        for item in range(500, 520):
             run(f"insert into {schema}movies values ({item}, 'Film {item}', '{'Drama' if item % 2 else 'War'}')")
 
 

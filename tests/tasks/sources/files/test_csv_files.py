@@ -49,6 +49,13 @@ def test_line_ends_and_a_byte_order_mark_make_no_difference(csv: Path, end: byte
     assert read(csv, content) == ([(1, "a", None, 2), (2, "b", None, 3)], [])
 
 
+@pytest.mark.parametrize("delimiter", [" ", "\t", ","])
+def test_a_field_may_be_empty_before_a_quoted_one(csv: Path, delimiter: str) -> None:
+    layout = Layout(("a", "b"), ("a", "b"), ("VARCHAR",) * 2, Dialect(delimiter=delimiter, header=False))
+    rows, rejects = read(csv, f'{delimiter}"x"\n{delimiter}"y\nz"\n'.encode(), layout)
+    assert (rows, rejects) == ([(None, "x", 1), (None, "y\nz", 2)], [])
+
+
 TEXTS = ("VARCHAR",) * 3  # no column would refuse a mark
 
 

@@ -82,6 +82,7 @@ class History:
         seed: seed of the sales.
         late: (day on which something was sold, day on which that arrived).
         empty: a day without a sale.
+        overlap: lines of each of the two days before that the shop's files bring again.
         actions: runs and corrections, in this order.
         again: the order in which every day is run at the end.
         strict: whether the gate fails a model that is not clearly as good as its champion. Then all corrections come
@@ -95,6 +96,7 @@ class History:
     strict: bool = False
     kind: str = SHOP.name
     seed: int = 1
+    overlap: int = 0
 
     @property
     def program(self) -> tuple[Correct | AtOnce, ...]:
@@ -124,6 +126,7 @@ def histories(kind: Kind) -> st.SearchStrategy[History]:
         strict=st.booleans(),
         kind=st.just(kind.name),
         seed=st.integers(0, 999),
+        overlap=st.sampled_from([0, 3, 30]),
     ).filter(_kills)
 
 
@@ -132,13 +135,19 @@ def _kills(history: History) -> bool:
 
 
 def write_day(folder: Path, history: History, day: int, variant: int) -> None:
-    """Write the shop's file of a day: its own sales, and those of earlier days that arrive now."""
+    """Write the shop's file of a day: its own sales, some that arrive late, and some that it brings again."""
     folder.mkdir(parents=True, exist_ok=True)
+    # As they were sent at first: a correction of a day does not correct what later days repeat of it.
+    again = [line for back in (2, 1) if day >= back for line in _sent(history, day - back, 0)[: history.overlap]]
+    lines = [*again, *_sent(history, day, variant)]
+    (folder / f"{SHOP.first + day * DAY}.csv").write_text("\n".join([HEADER, *lines, ""]), encoding="utf-8")
+
+
+def _sent(history: History, day: int, variant: int) -> list[str]:
     arrives, draw = SHOP.first + day * DAY, random.Random(f"{history.seed} {day} {variant}")
     sold = [] if day == history.empty or arrives.weekday() == 5 else [arrives] * 24
     sold += [SHOP.first + happened * DAY for happened, known in history.late if known == day]
-    lines = [_line(1000 * day + number, when, draw) for number, when in enumerate(sold)]
-    (folder / f"{arrives}.csv").write_text("\n".join([HEADER, *lines, ""]), encoding="utf-8")
+    return [_line(1000 * day + number, when, draw) for number, when in enumerate(sold)]
 
 
 def _line(number: int, when: date, draw: random.Random) -> str:
@@ -161,6 +170,8 @@ CORRECTED = History(
     ),
     again=(2, 0, 1),
 )
+# Files that overlap, of which a day is corrected whose lines later days bring again.
+OVERLAPPING = replace(CORRECTED, overlap=5)
 # Later days first, and a gate that fails: verdicts have to be made again.
 GATED = replace(
     CORRECTED, actions=(AtOnce(((2, None), (1, 400))), AtOnce(((0, None),)), AtOnce(((1, None),))), again=(1, 2, 0),

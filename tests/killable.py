@@ -106,11 +106,12 @@ def _outcome(job: Job) -> str:
     from tasks.runs.failures import call_step
     from tasks.runs.run import Run
     from tasks.runs.steps import sequence
+    from tests.overlapping import lines_with_a_key
 
     functions = {**sequence(), "build": lambda run: build_step(run, job.together)}
     run = Run.create(job.file, job.as_of, job.attempt, home=Home(job.home), data=job.data)
     try:
-        with _mortal(job.dies_after) as point:
+        with lines_with_a_key(), _mortal(job.dies_after) as point:
             for name in STEPS:
                 point()
                 call_step(run, name, functions[name])

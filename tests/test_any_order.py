@@ -24,6 +24,7 @@ from tests.histories import (
     CORRECTED,
     GATED,
     KINDS,
+    OVERLAPPING,
     SERVICE,
     SHOP,
     AtOnce,
@@ -34,6 +35,7 @@ from tests.histories import (
     write_day,
 )
 from tests.killable import KILLED, Job, Workers
+from tests.overlapping import lines_with_a_key
 from tests.thorough import THOROUGH, thorough
 from tests.tiny_pipelines import pipeline_file, tree
 
@@ -203,8 +205,10 @@ def check_that_it_ends_like_a_forward_run(place: Place, history: History) -> Non
 @given(history=histories(SHOP))
 @example(history=CORRECTED)
 @example(history=GATED)
+@example(history=OVERLAPPING)
 def test_any_order_ends_like_a_clean_forward_run(place: Place, history: History) -> None:
-    check_that_it_ends_like_a_forward_run(place, history)
+    with lines_with_a_key():
+        check_that_it_ends_like_a_forward_run(place, history)
 
 
 @thorough

@@ -7,20 +7,41 @@ from __future__ import annotations
 
 import csv
 import random
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tasks.features.build import build_step
+from tasks.features.engines import warehouse_of
 from tasks.proof.scenarios import SCENARIOS
 from tasks.sources.datasets import Dataset, load_dataset
+from tasks.sources.land import land_step
+from tasks.spec.feature_catalog import MARTS
 from tests.copied_transforms import edit
-from tests.tasks.proof.test_prove import proof_of, text_of, transforms
+from tests.overlapping import lines_with_a_key, sales_and_some_again
+from tests.tasks.proof.test_prove import FUTURE, proof_of, text_of, transforms
 from tests.test_seen_items import UNSEEN
 from tests.thorough import thorough
 from tests.tiny_bandit import bandit, example
-from tests.tiny_pipelines import ASKED, RATED, RATED_DAY, SHOWN_DAY, Tiny, days, films, in_process, pipeline_file
+from tests.tiny_pipelines import (
+    ASKED,
+    BOUGHT,
+    BOUGHT_DAY,
+    RATED,
+    RATED_DAY,
+    SHOWN_DAY,
+    Tiny,
+    days,
+    films,
+    in_process,
+    pipeline_file,
+    shop,
+    threads,
+)
 
 __all__ = ["transforms"]
 # Five whole runs in one test: on a busy machine they take longer than others may.
@@ -77,6 +98,15 @@ def of_changes(dataset: Dataset) -> Dataset:
     return Dataset.model_validate(document)
 
 
+@pytest.fixture
+def overlapping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiny]:
+    """A shop whose files bring rows of days before again."""
+    folder = tmp_path_factory.mktemp("overlapping")
+    data = shop(folder / "shop", last=BOUGHT_DAY + timedelta(days=FUTURE), lines=sales_and_some_again)
+    with lines_with_a_key():
+        yield Tiny(pipeline_file(folder, BOUGHT), BOUGHT_DAY, folder / "home", data)
+
+
 def told_again(folder: Path) -> Path:
     """Add, to what files say of people and films once, what they say on later days: until after the run's."""
     draw = random.Random(7)
@@ -119,6 +149,32 @@ def test_the_proof_of_attribution_with_plans_that_change_and_without_seen_items_
 def test_the_proof_of_people_and_films_that_change_passes(changing: Tiny) -> None:
     proof = proof_of(changing, *OTHERS)
     assert proof.passed, text_of(proof)
+
+
+def test_the_proof_of_files_that_overlap_passes(overlapping: Tiny) -> None:
+    proof = proof_of(overlapping, *OTHERS)
+    assert proof.passed, text_of(proof)
+
+
+def test_rows_that_come_again_change_nothing(overlapping: Tiny, tmp_path: Path) -> None:
+    """What each day is said to have known is what it knew when rows came once."""
+    once = replace(overlapping, home=tmp_path / "home", data=shop(tmp_path / "shop"))
+    tables, rejected = [], []
+    for tiny in (overlapping, once):
+        run = tiny.prepared()
+        with threads(2):
+            land_step(run)
+            build_step(run)
+        with warehouse_of(run.home, run.spec.name).open() as opened:
+            again = "select count(*) from rejected_rows where rule = 'sent_again'"
+            rejected.append(opened.rows(again)[0][0])
+            tables.append(
+                {name: opened.rows(f"select * from {name} order by all") for name in ("interactions", *MARTS)}
+            )
+    assert rejected[0] > 100
+    assert rejected[1] == 0
+    assert tables[0] == tables[1]
+    assert all(tables[0].values())
 
 
 def test_an_impression_that_became_known_too_late_to_be_the_last_one_is_named(clicked: Tiny, transforms: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from tasks.errors import SpecError
 from tasks.sources.datasets import load_dataset
-from tasks.spec.parts import FilesSource
+from tasks.spec.parts import DatasetSource
 from tasks.spec.spec import Spec
 from tasks.spec.yaml_lines import nearest
 from tasks.store.records import Record
@@ -124,7 +124,7 @@ def _in_one_line(error: BaseException) -> str:
 
 def _of_source(spec: Spec, file: str, table: str) -> list[str]:
     """Say where a landed table is declared to SQL."""
-    if not isinstance(spec.source, FilesSource):
+    if not isinstance(spec.source, DatasetSource):
         declared_in = f"transforms/models/staging/{spec.staging}/staging.yml"
         return [f"  {declared_in} lists the tables that are landed, under `sources:`; expected {table!r} among them"]
     dataset = f"transforms/datasets/{spec.source.dataset}.yaml"

@@ -58,22 +58,25 @@ with typed as (
 judged as (
     select
         *,
-        case
-            when false then -1{% for name, type in fields %}
-            when
-                {{ identifier(name) }} is not null
-                and (
-                    _value_{{ loop.index0 }} is null
-                    {%- if type in ('DOUBLE', 'DATE', 'TIMESTAMP') %}
-                    or not isfinite(_value_{{ loop.index0 }})
-                    {%- endif %}
-                    {%- if type in ('DATE', 'TIMESTAMP') %}
-                    or year(_value_{{ loop.index0 }}) not between {{ years[0] }} and {{ years[1] }}
-                    {%- endif %}
-                )
-                then {{ loop.index0 }}
+        coalesce(
+            {%- for name, type in fields %}
+            case
+                when
+                    {{ identifier(name) }} is not null
+                    and (
+                        _value_{{ loop.index0 }} is null
+                        {%- if type in ('DOUBLE', 'DATE', 'TIMESTAMP') %}
+                        or not isfinite(_value_{{ loop.index0 }})
+                        {%- endif %}
+                        {%- if type in ('DATE', 'TIMESTAMP') %}
+                        or year(_value_{{ loop.index0 }}) not between {{ years[0] }} and {{ years[1] }}
+                        {%- endif %}
+                    )
+                    then {{ loop.index0 }}
+            end,
             {%- endfor %}
-        end as problem
+            null
+        ) as problem
     from typed
 )
 

@@ -35,7 +35,7 @@ def likings(days: int = 120, users: int = 60) -> list[tuple[int, int, int, date]
     for user in range(users):
         weights = [draw.random() ** 3 for _ in range(20)]
         for day in range(days):
-            if day == days - 1 or draw.random() < 0.25:
+            if draw.random() < 0.15:
                 item = draw.choices(range(20), weights)[0]
                 stars = min(5, 1 + round(4 * weights[item] + draw.random()))
                 rows.append((100 + user, 500 + item, stars, date(2025, 1, 1) + timedelta(days=day)))

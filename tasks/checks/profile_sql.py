@@ -37,8 +37,8 @@ UNREADABLE = r"[\x{FFFD}\x{0080}-\x{009F}\x00-\x08\x0B\x0C\x0E-\x1F]|Ã[^\x00-\x
 NULL_WORD = r"(?i)null|none|nan|nil|n/a|#n/a|<na>|undefined|\\N"
 """What programs write where there is no value; as an id it would be somebody who does very much."""
 FLOATS = ("FLOAT", "DOUBLE")
-LANDED_COLUMN = "line_number"
-"""Added by the landing, so no part of what a source said."""
+LANDED_COLUMNS = frozenset({"line_number", "sent_before"})
+"""Added by the landing, so no part of what a source said; where nothing comes again, the second is always empty."""
 FROM_ELSEWHERE = (
     "missing_days",
     "rows_vs_trailing",
@@ -243,7 +243,7 @@ def key_columns(measure: ProfileDeclaration, types: Mapping[str, str]) -> tuple[
     """The columns that name a row; `*` is every column that the source wrote."""
     if measure.key != ("*",):
         return measure.key
-    return tuple(column for column in types if column != LANDED_COLUMN)
+    return tuple(column for column in types if column not in LANDED_COLUMNS)
 
 
 def family(measure: ProfileDeclaration, name: str, types: Mapping[str, str]) -> list[str]:
@@ -251,7 +251,8 @@ def family(measure: ProfileDeclaration, name: str, types: Mapping[str, str]) -> 
     return [
         column
         for column, kind in types.items()
-        if any(
+        if column not in LANDED_COLUMNS
+        and any(
             # Not `fnmatch`, which ignores case on some systems.
             kind == pattern.removeprefix("type:") if pattern.startswith("type:") else fnmatchcase(column, pattern)
             for pattern in measure.families[name]

@@ -48,10 +48,13 @@ def test_every_expression_is_sql(kind: str) -> None:
 
 
 def test_families_keys_and_names() -> None:
-    declared = ProfileDeclaration(key=("*",), families={"shares": ("*_share", "type:DOUBLE")})
-    types = {"a_share": "FLOAT", "b": "DOUBLE", "c": "FLOAT", "line_number": "BIGINT"}
+    declared = ProfileDeclaration(
+        key=("*",), families={"shares": ("*_share", "type:DOUBLE"), "all": ("*", "type:DATE")}
+    )
+    types = {"a_share": "FLOAT", "b": "DOUBLE", "c": "FLOAT", "line_number": "BIGINT", "sent_before": "DATE"}
 
     assert family(declared, "shares", types) == ["a_share", "b"]
+    assert family(declared, "all", types) == ["a_share", "b", "c"], "what the landing adds was not sent"
     assert key_columns(declared, types) == ("a_share", "b", "c")
     assert (names([]), names(["a", "b"])) == ("none", "a, b")
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from tasks.sources.spool import Spool
 from tasks.store.partitions import Rows
@@ -40,9 +41,12 @@ def with_sent_before(
     """
     import pyarrow as pa
 
-    days = _days_of_rows(rows, key, earlier, connection)
+    if not earlier:
+        for part in rows.to_reader():
+            yield pa.table(part).append_column(SENT_BEFORE, pa.nulls(part.num_rows, pa.date32()))
+        return
     found = pa.table({SENT_BEFORE: pa.array([], pa.date32())})
-    dates = iter(days.to_reader())
+    dates = iter(_days_of_rows(rows, key, earlier, connection).to_reader())
     for part in rows.to_reader():
         # The join has an answer for each row, in their order, but in batches of its own.
         while found.num_rows < part.num_rows:
@@ -56,18 +60,13 @@ def _days_of_rows(
 ) -> Spool:
     import pyarrow as pa
 
-    numbers, batches = count(), rows.to_reader()
-    keys = pa.schema([batches.schema.field(name) for name in key])
-    arrived = (
-        [*(part[name] for name in key), pa.array([next(numbers) for _ in range(part.num_rows)], pa.int64())]
-        for part in batches
-    )
+    keys = pa.schema([rows.schema.field(name) for name in key])
     before = (
-        [*(part[name] for name in key), pa.array([day] * part.num_rows, pa.date32())]
+        [*(part[name] for name in key), pa.array(np.full(part.num_rows, day, "datetime64[D]"))]
         for day, sent in earlier.items()
         for part in sent.to_reader()
     )
-    connection.register("arrived", _reader(arrived, keys.append(pa.field("_row", pa.int64()))))
+    connection.register("arrived", _reader(_numbered(rows, key), keys.append(pa.field("_row", pa.int64()))))
     connection.register("earlier", _reader(before, keys.append(pa.field("ds", pa.date32()))))
     try:
         result = connection.sql(render(SQL, "sent_before", key=key)).to_arrow_reader(_AT_A_TIME)
@@ -75,6 +74,15 @@ def _days_of_rows(
     finally:
         connection.unregister("arrived")
         connection.unregister("earlier")
+
+
+def _numbered(rows: Rows, key: tuple[str, ...]) -> Iterator[list[pa.Array]]:
+    import pyarrow as pa
+
+    start = 0
+    for part in rows.to_reader():
+        yield [*(part[name] for name in key), pa.array(np.arange(start, start + part.num_rows, dtype=np.int64))]
+        start += part.num_rows
 
 
 def _reader(batches: Iterator[list[pa.Array]], schema: pa.Schema) -> pa.RecordBatchReader:

@@ -11,6 +11,7 @@ from tasks.sources import datasets
 from tasks.sources.datasets import Dataset, Table
 from tests.tiny_pipelines import sales
 
+OPENS, SATURDAY = date(2011, 1, 4), 5
 KEY = ("invoice_no", "stock_code")
 _load = datasets.load_dataset
 
@@ -32,5 +33,7 @@ def lines_with_a_key() -> Iterator[None]:
 
 
 def sales_and_some_again(day: date) -> list[str]:
-    """The lines of a day, and behind them some of each of the three days before."""
-    return [*sales(day), *(line for n in (1, 2, 3) for line in sales(day - timedelta(days=n))[::4])]
+    """The lines of a day, and behind them some of each of the three days before that had a file."""
+    before = [day - timedelta(days=n) for n in (1, 2, 3)]
+    sent = [one for one in before if one >= OPENS and one.weekday() != SATURDAY]
+    return [*sales(day), *(line for one in sent for line in sales(one)[::4])]

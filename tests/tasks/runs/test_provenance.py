@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import MatineeError
-from tasks.runs.provenance import code_digest, digest_of_steps, makers, modules
-from tasks.runs.steps import STEPS, Step
+from tasks.runs.provenance import code_digest, digest_of_steps, makers, modules, room_digest, source_digest
+from tasks.runs.steps import ROOT, STEPS, Step
 from tasks.spec.project import TOOL
 
 
@@ -39,6 +39,26 @@ def test_a_root_that_is_not_found_is_an_error_not_a_smaller_digest(tmp_path: Pat
         modules(("tasks.nothing_here",), tmp_path)
     with pytest.raises(MatineeError, match=r"tasks\.errors\.nothing_here"):
         modules(("tasks.errors.nothing_here",))
+
+
+@pytest.mark.parametrize(
+    ("reader", "parts", "others"),
+    [
+        (
+            "files.file_source",
+            {"declared_source", "files.csv_lines", "files.parquet_files", "files.folders", "row_days", "sent_before"},
+            {"database.relation", "land", "registry", "excel", "simulation.world"},
+        ),
+        ("database.database_source", {"declared_source", "database.relation", "typed_values"}, {"files.csv_lines"}),
+        ("simulation.source", {"simulation.world", "simulation.service"}, {"declared_source"}),
+    ],
+)
+def test_a_reader_is_what_it_imports_of_its_room(reader: str, parts: set[str], others: set[str]) -> None:
+    room = f"{ROOT}.sources."
+    found = {name.removeprefix(room) for name in modules((f"{room}{reader}",), within=room)}
+    assert {reader, *parts} <= found
+    assert not others & found
+    assert room_digest(f"sources.{reader}") == source_digest(*(f"sources.{name}" for name in sorted(found)))
 
 
 def test_what_makes_results_counts_and_what_shows_them_does_not() -> None:

@@ -90,7 +90,7 @@ def changing(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 def of_changes(dataset: Dataset) -> Dataset:
     """The data set with a row per change of a person or film, in place of one that says it once."""
-    document = dataset.model_dump(mode="json", by_alias=True)
+    document = dataset.model_dump(mode="json", by_alias=True, exclude_unset=True)
     for name in ("people", "films"):
         table = document["tables"][name]
         table.update(static=False, changes=True, day={"column": "told_at", "unit": "epoch_seconds"})

@@ -8,7 +8,8 @@ something: the others are those in `models/staging_defaults` (ADR 34).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ MADE = "made_from_dataset"
 _OF_EVERY_TABLE = {"line_number": "BIGINT"}
 _REJECTS = {"table_name": "VARCHAR", "line": "BIGINT", "column_name": "VARCHAR", "error": "VARCHAR", "raw": "VARCHAR"}
 _RULED = re.compile(r"\bruled\(\s*(?:'(\w+)'|\"(\w+)\"|(\w+))")
+_LANDED = re.compile(r"\blanding\(\s*['\"](\w+)['\"]")
 _DECLARES_LANDING = re.compile(r"^sources:.*?\bname:\s*['\"]?landing\b", re.MULTILINE | re.DOTALL)
 
 
@@ -81,7 +83,8 @@ def source_of_files(sql: Layers, staging: str) -> dict[str, str]:
         The texts by path in the SQL project; empty if there is no such dataset file.
 
     Raises:
-        BuildError: the file cannot be read, or a yml of the staging folder declares the same.
+        BuildError: the file cannot be read, a yml of the staging folder declares the same, or a model does not tell
+            rows that are sent again.
     """
     path = sql.whole(f"datasets/{staging}.yaml")
     try:
@@ -94,6 +97,8 @@ def source_of_files(sql: Layers, staging: str) -> dict[str, str]:
     for yml in sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")]):
         _refuse_a_second_declaration(yml, path)
     tables = _tables(path, text)
+    for model in sorted(folder.glob("*.sql")):
+        _refuse_to_count_again(model, {name for name, table in tables.items() if table.comes_again}, path)
     return {f"models/staging/{staging}/{MADE}.yml": _yml(path, tables), f"macros/{MADE}.sql": _macro(tables)}
 
 
@@ -107,14 +112,37 @@ def _refuse_a_second_declaration(yml: Path, dataset: Path) -> None:
         )
 
 
+def _refuse_to_count_again(model: Path, tables: Set[str], dataset: Path) -> None:
+    """A model that reads a table with a key, and not by `ruled`, has to ask which rows an earlier day has sent."""
+    text = model.read_text(encoding="utf-8", errors="surrogateescape")
+    for match in _LANDED.finditer(text) if "sent_before" not in text else ():
+        if match[1] in tables:
+            line = text.count("\n", 0, match.start()) + 1
+            raise BuildError(
+                f"{model}:{line}: found `landing('{match[1]}')`, whose rows may come again on a later day, for "
+                f"{dataset} declares its `key`; expected `ruled(…)`, which rejects them, or a rule of the model's own: "
+                "`when sent_before is not null then 'sent_again'`"
+            )
+
+
+@dataclass(frozen=True)
+class _Table:
+    """What dbt needs of a table's declaration: its columns' types, and whether rows of a day may come again later."""
+
+    columns: Mapping[str, str]
+    comes_again: bool
+
+
 @lru_cache(maxsize=64)
-def _tables(path: Path, text: str) -> dict[str, dict[str, str]]:
-    """Read the types of each table's columns."""
+def _tables(path: Path, text: str) -> dict[str, _Table]:
     try:
         document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
         # Only what dbt needs: the reader of files checks the rest of the declaration before anything lands.
         return {
-            str(name): {str(column["name"]): str(column["type"]) for column in table["columns"]}
+            str(name): _Table(
+                {str(column["name"]): str(column["type"]) for column in table["columns"]},
+                bool(table.get("key")) and ("{ds}" in str(table.get("file")) or "day" in table),
+            )
             for name, table in document["tables"].items()
         }
     except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
@@ -124,20 +152,20 @@ def _tables(path: Path, text: str) -> dict[str, dict[str, str]]:
         ) from None
 
 
-def _yml(path: Path, tables: Mapping[str, Mapping[str, str]]) -> str:
+def _yml(path: Path, tables: Mapping[str, _Table]) -> str:
     about = f"As {path.name} declares it."
-    described = [_table(name, {**columns, **_OF_EVERY_TABLE}, about) for name, columns in tables.items()]
-    rejects = _table("_rejects", _REJECTS, "Records of files that could not be read.")
+    described = [_described(name, {**table.columns, **_OF_EVERY_TABLE}, about) for name, table in tables.items()]
+    rejects = _described("_rejects", _REJECTS, "Records of files that could not be read.")
     source = {"name": LANDING, "description": about, "tables": [*described, rejects]}
     return yaml.safe_dump({"version": 2, "sources": [source]}, sort_keys=False, allow_unicode=True)
 
 
-def _macro(tables: Mapping[str, Mapping[str, str]]) -> str:
+def _macro(tables: Mapping[str, _Table]) -> str:
     # dbt's graph would tell the same, but unit tests have none.
-    names = {table: list(columns) for table, columns in tables.items()}
+    names = {name: list(table.columns) for name, table in tables.items()}
     return f"{{% macro dataset_columns(table) %}}{{{{ return({names!r}[table]) }}}}{{% endmacro %}}\n"
 
 
-def _table(name: str, columns: Mapping[str, str], description: str) -> dict[str, Any]:
+def _described(name: str, columns: Mapping[str, str], description: str) -> dict[str, Any]:
     typed = [{"name": column, "data_type": kind.lower()} for column, kind in columns.items()]
     return {"name": name, "description": description, "columns": typed}

@@ -132,3 +132,32 @@ def test_tables_that_are_not_spelled_need_a_model_of_their_own(tmp_path: Path) -
 
 def test_a_folder_without_a_model_gets_none(tmp_path: Path) -> None:
     assert "stg_rejected_rows.sql" not in left_out(written(tmp_path))
+
+
+KEYED = f"{DATASET}    key: [customer, bought_at]\n"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "model", "refused"),
+    [
+        (KEYED, "select 1\nfrom {{ landing('sales') }}", True),
+        (KEYED, "select case when sent_before is not null then 'sent_again' end from {{ landing('sales') }}", False),
+        (KEYED, "with {% call ruled('sales') %}null{% endcall %} select * from ruled", False),
+        (KEYED, "select 1 from {{ landing('others') }}", False),
+        (KEYED.replace("{ds}.csv", "sales.csv"), "select 1 from {{ landing('sales') }}", False),
+        (DATASET, "select 1 from {{ landing('sales') }}", False),
+    ],
+)
+def test_a_model_of_a_table_with_a_key_asks_which_rows_were_sent_before(
+    tmp_path: Path, dataset: str, model: str, refused: bool
+) -> None:
+    sql = Layers((written(tmp_path, dataset),))
+    (tmp_path / "models" / "staging" / "shop" / "stg_sales.sql").write_text(model, encoding="utf-8")
+    if refused:
+        said = (
+            r"stg_sales\.sql:2: found `landing\('sales'\)`, whose rows may come again .*shop\.yaml declares its `key`"
+        )
+        with pytest.raises(BuildError, match=said):
+            source_of_files(sql, "shop")
+    else:
+        assert source_of_files(sql, "shop")

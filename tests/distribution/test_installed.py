@@ -17,7 +17,7 @@ import pytest
 from distribution.wheel import build_wheel
 from tasks.runs.provenance import code_digest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 FIRST, DAYS = date(2025, 1, 1), 100
 LAST = FIRST + timedelta(days=DAYS - 1)
 BUNDLES = [

@@ -19,6 +19,10 @@ def test_a_state_folder_that_is_read_has_to_exist(tmp_path: Path, monkeypatch: p
     with pytest.raises(MatineeError, match=r"typo: no such state folder\. MATINEE_HOME names it"):
         existing_home()
     monkeypatch.setenv("MATINEE_HOME", "")
+    monkeypatch.setenv("MATINEE_PROJECT", str(tmp_path / "shop"))
+    with pytest.raises(MatineeError, match=r"shop/var: no such state folder\. MATINEE_PROJECT names it"):
+        existing_home()
+    monkeypatch.delenv("MATINEE_PROJECT")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MatineeError, match=r"var: no such state folder\. It is `var` in the folder"):
         existing_home()

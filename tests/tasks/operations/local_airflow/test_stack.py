@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tasks.errors import StackError
-from tasks.operations.local_airflow import stack
+from tasks.operations.local_airflow import environment, stack
 from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.operations.local_airflow.environment import airflow_env, full_env, password, socket_path
 from tasks.operations.local_airflow.processes import end_idle_orphans, processes_of, supervisor_of, sweep
@@ -96,6 +96,26 @@ def test_callers_airflow_settings_do_not_leak_in(tmp_path: Path, monkeypatch: py
     assert env["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
     assert "AIRFLOW__SMTP__SMTP_HOST" not in env
     assert set(env["NO_PROXY"].split(",")) == {"intranet", "127.0.0.1", "localhost"}
+
+
+def test_a_stack_works_on_the_project_of_who_started_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    (tmp_path / "shop" / "pipelines").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "shop")
+    env = full_env(tmp_path, 8080)
+    assert env["MATINEE_PROJECT"] == str(tmp_path / "shop")
+    assert (env["PYTHONPATH"], env["MATINEE_PREFIX"]) == (str(TOOL), "")
+    assert env["AIRFLOW__CORE__PLUGINS_FOLDER"] == str(TOOL / "dags" / "plugins")
+
+
+def test_the_stack_of_a_wheel_shows_nobody_the_folders_of_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/theirs")
+    monkeypatch.setattr(environment, "PREFIX", "matinee.")
+    env = full_env(tmp_path, 8080)
+    assert (env["PYTHONPATH"], env["MATINEE_PREFIX"]) == ("/theirs", "matinee.")
+    assert "AIRFLOW__CORE__PLUGINS_FOLDER" not in env, "its entry point announces the plugin"
 
 
 def test_socket_name_always_fits(tmp_path: Path) -> None:

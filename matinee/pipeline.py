@@ -11,7 +11,7 @@ from matinee.arguments import Day, as_day, one_of, plain_errors
 from matinee.columns import LANDED, RUNS, VERSIONS
 from matinee.ranking import Engine
 from matinee.run import Run
-from matinee.tables import query, read_parquet, table_of
+from matinee.tables import column_names, read_parquet, reading, table_names, table_of
 from tasks.errors import MatineeError, WrongArgument
 
 if TYPE_CHECKING:
@@ -167,9 +167,8 @@ class Pipeline:
     @plain_errors()
     def tables(self) -> list[str]:
         """Name the tables that are built: staged rows, daily aggregates, marts, labels."""
-        text = "select table_name from information_schema.tables where table_schema = 'main' order by all"
-        names: list[str] = query(self._warehouse(), text, (), SECONDS)["table_name"].to_pylist()
-        return names
+        with reading(self._warehouse(), SECONDS) as query:
+            return table_names(query)
 
     @plain_errors()
     def mart(
@@ -189,15 +188,16 @@ class Pipeline:
         """
         from tasks.store.sql import identifier
 
-        known = self._columns(one_of("table", table, self.tables()))
-        chosen = ", ".join(identifier(one_of(f"column of {table}", name, known)) for name in columns) or "*"
-        text = f"select {chosen} from {identifier(table)}"
-        if day is None:
-            return query(self._warehouse(), text, (), seconds)
-        column = next((name for name in DAY_COLUMNS if name in known), None)
-        if column is None:
-            raise WrongArgument(f"day: the rows of {table} are of no day; it has the columns {', '.join(known)}")
-        return query(self._warehouse(), f"{text} where {column} = ?", [as_day(day)], seconds)
+        with reading(self._warehouse(), seconds) as query:
+            known = column_names(query, one_of("table", table, table_names(query)))
+            chosen = ", ".join(identifier(one_of(f"column of {table}", name, known)) for name in columns) or "*"
+            text = f"select {chosen} from {identifier(table)}"
+            if day is None:
+                return query(text, ())
+            column = next((name for name in DAY_COLUMNS if name in known), None)
+            if column is None:
+                raise WrongArgument(f"day: the rows of {table} are of no day; it has the columns {', '.join(known)}")
+            return query(f"{text} where {column} = ?", [as_day(day)])
 
     @plain_errors()
     def sql(self, text: str, values: Values = (), *, seconds: int = SECONDS) -> pa.Table:
@@ -212,17 +212,13 @@ class Pipeline:
             WrongArgument: the query is none, or refused.
             MatineeError: nothing is built, somebody builds all the time, or it took too long.
         """
-        return query(self._warehouse(), text, values, seconds)
+        with reading(self._warehouse(), seconds) as query:
+            return query(text, values)
 
     def _warehouse(self) -> Warehouse:
         from tasks.features.engines import warehouse_of
 
         return warehouse_of(self._home, self.name)
-
-    def _columns(self, table: str) -> list[str]:
-        text = "select column_name from information_schema.columns where table_schema = 'main' and table_name = ?"
-        names: list[str] = query(self._warehouse(), text, [table], SECONDS)["column_name"].to_pylist()
-        return names
 
     @plain_errors()
     def landed(self) -> pa.Table:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +15,14 @@ if TYPE_CHECKING:
 
     from tasks.features.warehouse import Tables, Values, Warehouse
 
+Query = Callable[[str, "Values"], "pa.Table"]
+"""Queries the open tables, in DuckDB's SQL, with values of parameters."""
 PATIENCE = 30
 """Seconds to wait for somebody who is building."""
 MOST_SECONDS = 600
 """Of one query. A build waits for readers for half an hour, and fails after that: no query may come near it."""
+
+COURTESY = 0.1
 
 
 def table_of(columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> pa.Table:
@@ -41,39 +47,46 @@ def read_parquet(paths: Sequence[Path]) -> pa.Table:
     return pa.concat_tables([pq.read_table(path, partitioning=None) for path in paths], promote_options="permissive")
 
 
-def query(warehouse: Warehouse, text: str, values: Values, seconds: int) -> pa.Table:
-    """Read the built tables of a pipeline: they are closed again before this returns.
+@contextmanager
+def reading(warehouse: Warehouse, seconds: int) -> Iterator[Query]:
+    """Open the built tables of a pipeline, and yield what queries them; nobody builds until the block ends.
 
     Args:
         warehouse: the tables.
-        text: one query in DuckDB's SQL.
-        values: of its parameters.
-        seconds: after which it is ended.
+        seconds: after which a query is ended.
 
     Raises:
-        WrongArgument: `seconds` is out of bounds, or the query is no query.
-        MatineeError: nothing is built, somebody builds all the time, or it took too long.
+        WrongArgument: `seconds` is out of bounds, or a query is no query.
+        MatineeError: nothing is built, somebody builds all the time, or a query took too long.
     """
-    import duckdb
-
     if not 1 <= seconds <= MOST_SECONDS:
         raise WrongArgument(f"seconds: found {seconds}, expected 1 to {MOST_SECONDS}: a build may be waiting meanwhile")
-    _require_one(text)
     if not warehouse.exists():  # `open` would make the folder of its lock
         raise MatineeError(
             f"{warehouse.location}: not built yet; run a day: `matinee run {warehouse.pipeline} --as-of …`"
         )
-    with warehouse.open(PATIENCE) as tables:
-        _close_doors(tables, seconds)
-        try:
-            return tables.arrow(text, values)
-        except duckdb.InterruptException:
-            raise MatineeError(
-                f"{warehouse.pipeline}: the query took longer than {seconds} s and was ended, as a build may be "
-                f"waiting for it. Ask for fewer rows or columns, or pass `seconds=` (at most {MOST_SECONDS})"
-            ) from None
-        except (duckdb.ProgrammingError, duckdb.PermissionException) as error:
-            raise WrongArgument(f"{warehouse.pipeline}: the query is refused: {first_line(error)}") from None
+    try:
+        with warehouse.open(PATIENCE) as tables:
+            _close_doors(tables, seconds)
+            yield lambda text, values: _fetch(tables, text, values, f"{warehouse.pipeline}: the query", seconds)
+    finally:
+        # A build that waits asks for the lock every 50 ms: one that is taken again at once, it would never see free.
+        time.sleep(COURTESY)
+
+
+def _fetch(tables: Tables, text: str, values: Values, what: str, seconds: int) -> pa.Table:
+    import duckdb
+
+    _require_one(text)
+    try:
+        return tables.arrow(text, values)
+    except duckdb.InterruptException:
+        raise MatineeError(
+            f"{what} took longer than {seconds} s and was ended, as a build may be waiting for it. Ask for fewer rows "
+            f"or columns, or pass `seconds=` (at most {MOST_SECONDS})"
+        ) from None
+    except (duckdb.ProgrammingError, duckdb.PermissionException) as error:
+        raise WrongArgument(f"{what} is refused: {first_line(error)}") from None
 
 
 def _require_one(text: str) -> None:
@@ -98,3 +111,17 @@ def _close_doors(tables: Tables, seconds: int) -> None:
     tables.rows("set enable_external_access = false")
     tables.rows(f"set max_execution_time = {seconds * 1000}")
     tables.rows("set lock_configuration = true")
+
+
+def table_names(query: Query) -> list[str]:
+    """Name the tables that are built, in order."""
+    text = "select table_name from information_schema.tables where table_schema = 'main' order by all"
+    names: list[str] = query(text, ())["table_name"].to_pylist()
+    return names
+
+
+def column_names(query: Query, table: str) -> list[str]:
+    """Name the columns of a table that is built."""
+    text = "select column_name from information_schema.columns where table_schema = 'main' and table_name = ?"
+    names: list[str] = query(text, [table])["column_name"].to_pylist()
+    return names

@@ -147,6 +147,20 @@ def test_a_query_that_lasts_is_ended_and_says_what_to_do(pipeline: matinee.Pipel
         pass
 
 
+def test_a_loop_of_queries_lets_a_build_in_between(pipeline: matinee.Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, paused = Path(f"{Home(pipeline.home).warehouse('shown')}.lock"), list[float]()
+
+    def pause(seconds: float) -> None:
+        with locked(lock, "busy", seconds=0):  # else this is refused
+            paused.append(seconds)
+
+    monkeypatch.setattr(tables.time, "sleep", pause)
+    pipeline.mart("feat_users", AS_OF)
+    with pytest.raises(matinee.WrongArgument):
+        pipeline.sql("selec 1")
+    assert paused == [tables.COURTESY] * 2
+
+
 def test_a_build_that_is_under_way_is_waited_for_and_named(
     pipeline: matinee.Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,10 +26,10 @@ from tasks.operations.verification.walk import Verification
 from tasks.publishing.rank import UserList
 from tasks.runs.run import Run
 from tasks.sources.released_rows import ReleaseRecord, RowRelease
-from tasks.spec.project import PROJECT
 from tasks.store.files import Home
 from tests.tasks.handmade import day, spec_of
 
+ROOT = Path(__file__).resolve().parents[3]
 AS_OF = ["--as-of", "2026-02-20"]
 Patch = Callable[[str, Any], None]
 
@@ -191,7 +191,7 @@ def with_json(command: Any, *names: str) -> Iterator[str]:
 
 
 def test_every_answer_has_a_record_on_the_page_and_a_test_here() -> None:
-    page = (PROJECT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
     listed = dict(re.findall(r"^\| `matinee ([a-z ]+)` \| `(\w+)`", page, re.MULTILINE))
     assert listed.keys() == set(with_json(typer.main.get_command(app)))
     source = Path(__file__).read_text(encoding="utf-8")

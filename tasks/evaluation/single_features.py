@@ -20,7 +20,7 @@ from tasks.evaluation.results import BestFeature, Figure, FigureKey, GroupValues
 from tasks.examples.arrays import group_offsets
 from tasks.examples.queries import category_features
 from tasks.runs.narration import counted, warn
-from tasks.spec.parts import BEST_FEATURE, BeatsGate
+from tasks.spec.parts import BEST_FEATURE, BeatsGate, NotWorseGate
 from tasks.spec.resolved_features import RetrievalScore
 from tasks.spec.spec import Spec
 from tasks.store.files import json_number
@@ -105,8 +105,12 @@ def metrics_of(spec: Spec) -> list[str]:
 
     All others would make the table of values per list, which gates compare in pairs, several times as large.
     """
-    asked = [gate.metric for gate in spec.gates if isinstance(gate, BeatsGate) and gate.beats == BEST_FEATURE]
+    asked = [gate.metric for gate in spec.gates if _contender(gate) == BEST_FEATURE]
     return list(dict.fromkeys([spec.gates[0].metric, *asked]))
+
+
+def _contender(gate: BeatsGate | NotWorseGate) -> str:
+    return gate.beats if isinstance(gate, BeatsGate) else gate.not_worse_than
 
 
 def choose_directions(run: Run) -> tuple[Window, dict[str, Direction]]:
@@ -236,8 +240,8 @@ def single_values(groups: GroupValues, metric: str) -> dict[str, Floats]:
 
 def feature_notices(spec: Spec, single: SingleFeatures) -> tuple[str, ...]:
     """Say that a model is not better than one of its parts, where no gate says so."""
-    beaten = any(isinstance(g, BeatsGate) and (g.metric, g.beats) == (single.metric, BEST_FEATURE) for g in spec.gates)
-    if beaten or single.lead.low is None or single.lead.low > 0:
+    asked = any((gate.metric, _contender(gate)) == (single.metric, BEST_FEATURE) for gate in spec.gates)
+    if asked or single.lead.low is None or single.lead.low > 0:
         return ()
     return (
         f"the model is not better than {single.best.feature} alone beyond noise: {single.metric} by "

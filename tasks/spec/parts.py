@@ -252,7 +252,10 @@ class NotWorseGate(Part):
     """The model may be worse than another by no more than a margin, beyond noise."""
 
     metric: str = Field(description="What is compared.")
-    not_worse_than: str = Field(description="`champion`, or a baseline of `evaluate.baselines`.")
+    not_worse_than: str = Field(
+        description="`champion`, a baseline of `evaluate.baselines`, or `best_feature`: whichever single feature or "
+        "retriever's score is the strongest."
+    )
     margin: NonNegativeFloat = Field(default=0.0, description="Difference that is still accepted.")
 
 

@@ -246,9 +246,7 @@ def _check_gates(spec: Spec, problems: _Problems) -> None:
             )  # fmt: skip
         key = "beats" if isinstance(gate, BeatsGate) else "not_worse_than"
         against = gate.beats if isinstance(gate, BeatsGate) else gate.not_worse_than
-        known = [*spec.evaluate.baselines, *([CHAMPION] if key == "not_worse_than" else [])]
-        if key == "beats":
-            known += [BEST_BASELINE, BEST_FEATURE]
+        known = [*spec.evaluate.baselines, BEST_FEATURE, CHAMPION if key == "not_worse_than" else BEST_BASELINE]
         if against == FORMER_LOGGED_ORDER:
             problems.add(("gates", index, key), RENAMED_LOGGED_ORDER)
         elif against == BEST_BASELINE and not spec.evaluate.baselines:

@@ -21,7 +21,7 @@ def keyed(name: str) -> Dataset:
     dataset = _load(name)
     if name != "online_retail":
         return dataset
-    lines = Table.model_validate({**dataset.tables["lines"].model_dump(exclude={"from_"}), "key": KEY})
+    lines = Table.model_validate({**dataset.tables["lines"].model_dump(exclude_unset=True), "key": KEY})
     return dataset.model_copy(update={"tables": {**dataset.tables, "lines": lines}})
 
 

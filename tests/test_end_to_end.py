@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.evaluation import select
+from engine.evaluation import alone, select
 from tasks.evaluation.results import EvaluateResult, records_if_valid
+from tasks.evaluation.single_features import single_names
 from tasks.features.build import BuildResult, DaySpan
 from tasks.publishing.results import PublishResult
 from tasks.runs.outcome import ReportResult
@@ -72,7 +73,7 @@ def test_what_was_measured_is_in_the_version(tiny: Tiny) -> None:
     records = records_if_valid(run.step_dir("evaluate"))
     assert records == list(descriptor.evaluation.records)
     measured = {record.of: record.value for record in select(descriptor.evaluation.records, is_overall=True)}
-    assert measured.keys() == {"model", *run.spec.evaluate.baselines}
+    assert measured.keys() == {"model", *run.spec.evaluate.baselines, *map(alone, single_names(run.spec))}
     assert all(0.0 < (value or 0.0) < 1.0 for value in measured.values())
 
 

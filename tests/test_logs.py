@@ -56,6 +56,7 @@ SAID = {
                "INFO test: # examples of # cuts", "INFO refit: # examples of # cuts",
                "INFO features as of #, to serve: *"],
     "check_examples": ["INFO train: # checks of the examples", "INFO test: # checks of the examples",
+                       "WARNING few lists to evaluate on: # of # have an example with a grade above 0, *",
                        "WARNING train, #: distinct of group_id is #, expected at least #"],
     "train": ["WARNING region *: # drawn groups are fewer than # (`populations.min_groups`); the model of everybody "
               "else ranks for it",

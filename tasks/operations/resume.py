@@ -22,7 +22,7 @@ from tasks.spec.populations import slug
 from tasks.store.damage import damage_of
 from tasks.store.files import DIGESTS, digest, sha256_file
 from tasks.store.records import SealedRecord, Sha256
-from tasks.training.train import TrainResult, populations
+from tasks.training.train import TrainResult
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
@@ -54,6 +54,8 @@ def resuming(run: Run, name: str, function: Function, *, again: bool) -> Functio
     if name == "sample":
         return lambda run: _kept_or_made(run, "sample", _inputs_of_sample(run), function, again=again)
     if name == "train":
+        # The step, not its list: it says which populations have too few groups for a model of their own.
+        populations = BY_NAME["populations"].load()
         return lambda run: {entry: _trained(run, entry, again=again) for entry in populations(run)}
     return function
 

@@ -352,5 +352,7 @@ def test_the_command_says_how_to_log(run: Run, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Run, "create", lambda *_, **__: run)
     monkeypatch.setenv("MATINEE_HOME", str(run.home.root))
 
-    with pytest.raises(MatineeError, match=r"nothing was logged on 2026-03-01; .* `--log-features 0\.01`"):
+    with pytest.raises(
+        MatineeError, match=r"nothing was logged on 2026-03-01; .*`matinee serve tiny --log-features 0\.01`"
+    ):
         CliRunner().invoke(app, ["skew", "tiny", "--as-of", "2026-03-01"], catch_exceptions=False)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from tasks.spec.project import stack_command
 from tasks.store.files import Home
 from tasks.store.records import Record
 
@@ -19,7 +20,7 @@ COMPONENTS = ("scheduler", "dag_processor")
 class StackState(Record):
     """`airflow/stack.json`: where the stack that was started last listens."""
 
-    REMEDY = "run `make down`, then `make up`"
+    REMEDY = f"run `{stack_command('down')}`, then `{stack_command('up')}`"
 
     port: Annotated[int, Field(ge=1, le=65535, strict=True)]
 

@@ -39,7 +39,7 @@ def up(
     from tasks.operations.local_airflow.data_folders import data_environment, require_same_data
     from tasks.operations.local_airflow.make_run import pipeline_file
     from tasks.spec.load import load_shape
-    from tasks.spec.project import pipelines_folder
+    from tasks.spec.project import pipelines_folder, stack_command
     from tasks.store.files import default_home
 
     pipelines_folder()  # without it Airflow would start, and show no pipeline at all
@@ -51,7 +51,7 @@ def up(
     running = stack.up(home, port, extra=environment, say=_say)
     _say(f"UI     {running.url}")
     _say(f"login  {running.login}")
-    _say("stop it with: make down")
+    _say(f"stop it with: {stack_command('down')}")
 
 
 @app.command(epilog=example("matinee stack down"))
@@ -69,6 +69,7 @@ def status(as_json: Json = False) -> None:
     """Print the state of Airflow's components; exits with 1 unless all are healthy."""
     from tasks.cli.answers import StackStatus, write_answer
     from tasks.operations.local_airflow import stack
+    from tasks.spec.project import stack_command
     from tasks.store.home import existing_home
 
     health = stack.status(existing_home().root)
@@ -78,7 +79,7 @@ def status(as_json: Json = False) -> None:
         write_answer(StackStatus(port=health.port, healthy=healthy, components=components))
         raise typer.Exit(0 if healthy else 1)
     if health.port is None:
-        _say("Airflow is not running; start it with: make up")
+        _say(f"Airflow is not running; start it with: {stack_command('up')}")
         raise typer.Exit(1)
     _say(f"http://127.0.0.1:{health.port}")
     for name, state in health.components.items():

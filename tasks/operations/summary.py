@@ -21,6 +21,7 @@ from tasks.operations.airflow_answers import Task
 from tasks.operations.progress import Cell
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, VERDICTS_FILE, GateVerdict, PublishResult
 from tasks.runs.steps import BY_NAME
+from tasks.spec.project import stack_command
 from tasks.store.files import Home
 from tasks.store.records import read_list
 from tasks.store.run_files import Attempt
@@ -187,7 +188,7 @@ def _places(home: Home, spec: Spec, days: Sequence[DaySummary], stack: Airflow) 
         lines.append(_line("files", str(last)))
         lines += [_line("report", str(report))] if report else []
     if stack.started:
-        lines.append(_line("UI", f"`make up` starts it at {stack.url}, login {stack.login}"))
+        lines.append(_line("UI", f"`{stack_command('up')}` starts it at {stack.url}, login {stack.login}"))
     else:
         lines.append(_line("UI", f"{stack.url}/dags/{spec.name}, login {stack.login}"))
     return [*lines, _line("logs", str(stack.home / "logs"))]

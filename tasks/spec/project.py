@@ -77,6 +77,11 @@ def new_project() -> Path:
     return project() if begun else here
 
 
+def stack_command(what: str) -> str:
+    """What people type to start or stop Airflow: `make up` in a clone, `matinee stack up` with a wheel."""
+    return f"matinee stack {what}" if PREFIX else f"make {what}"
+
+
 def take_environment() -> None:
     """Take the variables of the project's `.env` that the environment does not have.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tasks.errors import StackError, WrongArgument
 from tasks.sources.files.folders import url_of
+from tasks.spec.project import PREFIX, stack_command
 
 if TYPE_CHECKING:
     from tasks.spec.spec import Spec
@@ -48,8 +49,9 @@ def require_same_data(spec: Spec, home: Path, data: Path | None) -> None:
     # Components get what the supervisor got as it started; nothing reaches them later.
     reads = supervisor.environ().get(variable) or str(home.resolve() / "data" / spec.source_name)
     if reads != wanted and os.path.realpath(reads) != wanted:
+        options = f"--pipeline {spec.name} --data {data}" if PREFIX else f"PIPELINE={spec.name} DATA={data}"
+        up = f"{stack_command('up')} {options}"
         raise StackError(
             f"Airflow is running already and reads {spec.source_name} from {reads}; it learns of a folder only as it "
-            f"starts. Next: `make down`, then `make up PIPELINE={spec.name} DATA={data}` to leave it running, or the "
-            "same command again"
+            f"starts. Next: `{stack_command('down')}`, then `{up}` to leave it running, or the same command again"
         )

@@ -27,7 +27,7 @@ from tasks.operations.local_airflow.keeper import supervisor_command
 from tasks.operations.local_airflow.metadata import metadata
 from tasks.operations.local_airflow.processes import cpu_seconds, supervisor_of, sweep
 from tasks.operations.local_airflow.sockets import airflow_home, state_file
-from tasks.spec.project import TOOL, project
+from tasks.spec.project import TOOL, project, stack_command
 
 PORTS = range(8080, 8180)
 # A start takes about 30 CPU seconds. Components that have had three times as much, and are not healthy, will not be.
@@ -108,14 +108,14 @@ def up(
     """
     home = home.resolve()
     if "%" in f"{home}{TOOL}{project()}":
-        raise StackError(
-            f"{home}, {project()} or {TOOL}: supervisord takes '%' for a variable; expected folders without it "
-            "(MATINEE_HOME and MATINEE_PROJECT name the first two)"
-        )
+        folders = f"{home} (MATINEE_HOME), {project()} (MATINEE_PROJECT) or {TOOL}"
+        raise StackError(f"{folders}: supervisord takes '%' for a variable; expected folders without it")
     running = find(home)
     if running is not None:
         if port not in (None, running.port):
-            raise StackError(f"the stack of {home} runs on port {running.port}, not {port}; `make down` ends it")
+            raise StackError(
+                f"the stack of {home} runs on port {running.port}, not {port}; `{stack_command('down')}` ends it"
+            )
         say(f"Airflow is already running: {running.url}")
         _wait(running, timeout, say)
         return running
@@ -261,7 +261,7 @@ def _free_port(port: int | None) -> int:
                 continue
             return candidate
     wanted = f"port {port} is" if port is not None else f"ports {PORTS.start} to {PORTS.stop - 1} are"
-    raise StackError(f"{wanted} taken on 127.0.0.1; choose another one with --port, or `make up PORT=…`")
+    raise StackError(f"{wanted} taken on 127.0.0.1; choose another one with --port, or PORT=… of make")
 
 
 def _checked(command: list[str], env: dict[str, str]) -> str:
@@ -271,7 +271,7 @@ def _checked(command: list[str], env: dict[str, str]) -> str:
         StackError: it is missing, or it failed; with the end of its output.
     """
     if shutil.which(command[0]) is None:
-        raise StackError(f"{command[0]} is missing; `make run` and `make test` install it from requirements.lock")
+        raise StackError(f"{command[0]} is missing; install what requirements.lock names (`make run` does)")
     done = subprocess.run(command, env=env, cwd=project(), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         output = (done.stderr.strip() or done.stdout.strip()).splitlines()[-12:]

@@ -19,6 +19,7 @@ from tasks.spec.project import (
     pipeline_path,
     pipelines_folder,
     project,
+    stack_command,
     take_environment,
     transforms,
 )
@@ -120,3 +121,9 @@ def test_the_variables_of_a_project_are_taken_but_for_those_that_are_set(
     monkeypatch.chdir(shop)
     take_environment()
     assert (os.environ["SHOP_DB"], os.environ["SHOP_KEY"]) == ("mine", "from the file")
+
+
+def test_airflow_is_started_by_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stack_command("up") == "make up"
+    monkeypatch.setattr("tasks.spec.project.PREFIX", "matinee.")
+    assert stack_command("up") == "matinee stack up"

@@ -123,9 +123,10 @@ def choose_directions(run: Run) -> tuple[Window, dict[str, Direction]]:
     window: Window = "validation"
     table = pq.read_table(run.file("sample", "validation.parquet"), columns=columns)
     if not table.num_rows:
-        window, table = "train", pq.read_table(run.file("sample", "train.parquet"), columns=columns)
+        window, path = "train", run.file("sample", "train.parquet")
         # The whole window may be long, and the last cut is the nearest to what is evaluated.
-        table = table.filter(pc.equal(table["cut"], pc.max(table["cut"])))
+        last = pc.max(pq.read_table(path, columns=["cut"])["cut"])
+        table = pq.read_table(path, columns=columns, filters=pc.field("cut") == last)
     # Categories are ordered by the mean grade of their values, the highest first: there is nothing to choose.
     ordered = {feature.name for feature in category_features(run.spec)}
     return window, {name: "higher" if name in ordered else _direction(metric, table, name) for name in names}

@@ -82,7 +82,8 @@ def plot_curve(curve: TrainingCurve) -> CurvePlot | None:
     values, errors = curve.values, curve.standard_errors
     lows = [value - error for value, error in zip(values, errors, strict=True)]
     highs = [value + error for value, error in zip(values, errors, strict=True)]
-    room = ROOM * ((max(highs) - min(lows)) or abs(max(highs)) or 1.0)
+    # A share of what is next to nothing is nothing, and an axis of no height cannot be divided by.
+    room = ROOM * ((max(highs) - min(lows)) or abs(max(highs))) or ROOM
     bottom, top = min(lows) - room, max(highs) + room
     step = WIDTH / len(values)
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasks.evaluation.calibration import CalibrationBin
@@ -42,6 +42,7 @@ def test_nothing_measured_is_nothing_drawn() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0, 0.5))
+@example([5e-324], 0.0)
 def test_curves_stay_in_the_box(values: list[float], errors: float) -> None:
     plot = plot_curve(curve(*values, chosen=1, errors=errors))
 

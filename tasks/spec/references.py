@@ -114,15 +114,21 @@ def _check_features(spec: Spec, problems: _Problems) -> None:
 
 
 def _check_attributes(spec: Spec, problems: _Problems) -> None:
-    # Of several values none says which stratum a group is in, so lists are no strata.
     of_lists = {part.name: part for part in spec.attributes if part.entity != "item"}
     sliced = {part.name: part for part in spec.attributes if part.entity == "item" or part.type != "list"}
     for index, name in enumerate(spec.evaluate.slices):
         if name not in sliced:
             problems.unknown(("evaluate", "slices", index), "slice", name, sliced)
-    strata = {part.name: part for part in spec.attributes if part.type != "list"}
+    lists = {part.name for part in spec.attributes if part.type == "list"}
+    strata = {part.name for part in spec.attributes} - lists
     for index, name in enumerate(spec.sample.strata):
-        if name not in strata:
+        if name in lists:
+            problems.add(
+                ("sample", "strata", index),
+                f"found the list {quoted(name)}, of whose several values none puts a group into a stratum; expected an "
+                "attribute with one value",
+            )
+        elif name not in strata:
             problems.unknown(("sample", "strata", index), "stratum", name, strata)
     if spec.populations is not None:
         # A model serves a user, so it is chosen by what is known of the user; by a number, each value would have one.

@@ -105,3 +105,10 @@ def test_without_bands_the_canonical_form_is_what_it_was_before_there_were_any()
 def test_bands_that_cannot_be_are_refused(tmp_path: Path, bands: str, by: str, text: str) -> None:
     with pytest.raises(SpecError, match=text):
         load_spec(people(tmp_path, bands, by))
+
+
+def test_a_list_is_no_stratum(tmp_path: Path) -> None:
+    path = people(tmp_path, "", "gender")
+    path.write_text(path.read_text(encoding="utf-8").replace("strata: [", "strata: [genres, "), encoding="utf-8")
+    with pytest.raises(SpecError, match=r"sample\.strata\.0: found the list 'genres', of whose several values none"):
+        load_spec(path)

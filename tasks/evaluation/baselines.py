@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from engine.metrics import parse_metric
 from tasks.evaluation.held_out import HeldOut, baseline_rows
-from tasks.spec.parts import BEST_BASELINE, BeatsGate
+from tasks.spec.parts import BEST_BASELINE, BEST_FEATURE, BeatsGate
 from tasks.spec.spec import Spec
 from tasks.store.files import json_number
 from tasks.store.records import Record
@@ -168,6 +168,7 @@ def notices(spec: Spec, baselines: Baselines) -> list[str]:
     found = [unfair] if unfair else []
     found += [f"the baseline {f.of} is vacuous: {f.vacuous}" for f in baselines.findings if f.vacuous]
     beaten = {(gate.metric, gate.beats) for gate in spec.gates if isinstance(gate, BeatsGate)}
+    beaten = {(metric, name) for metric, name in beaten if name != BEST_FEATURE}  # no baseline of the pipeline file
     for metric, name in sorted(beaten):
         best = baselines.strongest(metric)
         # A weaker baseline may have a gate of its own, beside the one that matters.

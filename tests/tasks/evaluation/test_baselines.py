@@ -111,5 +111,6 @@ def test_a_gate_on_a_weaker_baseline_alone_is_named() -> None:
         "(0.3000). Write `beats: best_baseline`"
     ]
     assert said("keep", 60, {"beats": "popularity"}, {"beats": "best_baseline"}) == []
+    assert said("keep", 60, {"beats": "best_feature"}) == []
     assert said("keep", 60, {"beats": "popularity"}, {"beats": "history"}) == []
     assert said("keep", 60, {"not_worse_than": "popularity"}) == []

@@ -73,6 +73,8 @@ def test_by_the_metrics_that_gates_compare() -> None:
     evaluate = {"metrics": ["mrr", NDCG, "fpc"], "baselines": ["popularity"]}
     gates = [{"metric": "fpc", "beats": "popularity"}, {"metric": NDCG, "beats": "best_feature"}]
     assert metrics_of(spec_of(evaluate=evaluate, gates=gates)) == ["fpc", NDCG]
+    gates[1] = {"metric": NDCG, "not_worse_than": "best_feature"}
+    assert metrics_of(spec_of(evaluate=evaluate, gates=gates)) == ["fpc", NDCG]
 
 
 def test_the_validation_window_chooses_the_direction(tmp_path: Path) -> None:

@@ -129,6 +129,9 @@ def test_the_best_feature_is_the_strongest_that_was_measured_alone() -> None:
         detail="difference +0.0500 [+0.0500, +0.0500] over 50 groups, to als_score, the best of 2; the interval covers "
         "this choice",
     )
+    no_loss = not_worse(0.005, "best_feature")
+    assert evaluate_gate(no_loss, paired([0.448, 0.448], [0.4, 0.4], **features), NOTHING_SAID).passed is True
+    assert evaluate_gate(no_loss, paired([0.44, 0.44], [0.4, 0.4], **features), NOTHING_SAID).passed is False
     # A baseline that is stronger is another gate's business.
     assert evaluate_gate(gate, paired([0.5, 0.5], [0.6, 0.6], **features), NOTHING_SAID).passed is True
     assert evaluate_gate(gate, paired([0.46, 0.46], [0.4, 0.4], **features), NOTHING_SAID).passed is False

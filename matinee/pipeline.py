@@ -44,9 +44,11 @@ class Pipeline:
     def __init__(self, pipeline: str | Path, *, home: str | Path | None = None, data: str | Path | None = None) -> None:
         with plain_errors():
             from tasks.spec.load import load_spec
-            from tasks.spec.project import pipeline_path
+            from tasks.spec.project import pipeline_path, take_environment
             from tasks.store.files import Home, default_home
 
+            # Not on import, which changes nothing of a process: the project's `.env` may say where its state lies.
+            take_environment()
             self.file = pipeline_path(pipeline).resolve()
             """The pipeline file."""
             self._spec: Spec = load_spec(self.file)

@@ -261,3 +261,14 @@ def test_a_day_that_has_no_windows_is_refused_before_anything_runs(pipeline: mat
     assert "2026-01-02" in refused(lambda: pipeline.run("2026-01-02"), matinee.SpecError)
     said = refused(lambda: pipeline.attempt("2026-01-18", "../up"), matinee.MatineeError)
     assert "cannot name a folder" in said
+
+
+def test_the_projects_env_file_says_where_the_state_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pipelines").mkdir()
+    pipeline_file(tmp_path / "pipelines", SHOWN)
+    (tmp_path / ".env").write_text(f"MATINEE_HOME={tmp_path / 'state'}\n", encoding="utf-8")
+    monkeypatch.setenv("MATINEE_PROJECT", str(tmp_path))
+    monkeypatch.setenv("MATINEE_HOME", "set, so that what the file sets is taken back after the test")
+    monkeypatch.delenv("MATINEE_HOME")
+
+    assert matinee.Pipeline("shown").home == tmp_path / "state"

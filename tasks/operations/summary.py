@@ -79,7 +79,7 @@ class DaySummary:
 
 
 def metrics_table(records: Sequence[EvaluationRecord], names: Sequence[str]) -> Table:
-    """Tabulate metrics (rows) by contender (columns), over all groups; the model comes first, the best feature last.
+    """Tabulate metrics (rows) by contender (columns), over all groups; the model comes first, features are left out.
 
     Args:
         records: the flat list of `evaluation.records`.
@@ -87,16 +87,23 @@ def metrics_table(records: Sequence[EvaluationRecord], names: Sequence[str]) -> 
     """
     measured = [record for record in select(records, is_overall=True) if record.metric in names]
     # The sort is stable: behind the model, contenders keep the order in which they were recorded.
-    named = sorted(dict.fromkeys(r.of for r in measured if not r.feature), key=lambda of: of != MODEL)
-    best = [record for name in names for record in features_alone(measured, name)[:1]][:1]
-    contenders = [*named, *(record.of for record in best)]
+    contenders = sorted(dict.fromkeys(r.of for r in measured if not r.feature), key=lambda of: of != MODEL)
     table = _start_table("metric")
     for contender in contenders:
-        feature = feature_of(contender)
-        table.add_column(f"{feature} alone" if feature else contender, justify="right")
+        table.add_column(contender, justify="right")
     for name in names:
         table.add_row(name, *(_figure(overall(measured, name, contender)) for contender in contenders))
     return table
+
+
+def best_features(records: Sequence[EvaluationRecord], names: Sequence[str]) -> str | None:
+    """Name the feature that is best alone by each metric that features are measured by; None if none is.
+
+    Beside the table, since a column more would not fit into a terminal.
+    """
+    best = [(name, features_alone(records, name)[:1]) for name in names]
+    figures = [f"{name} {_figure(record)} ({feature_of(record.of)})" for name, first in best for record in first]
+    return ", ".join(figures) or None
 
 
 def _start_table(first: str) -> Table:
@@ -159,7 +166,11 @@ def _results(spec: Spec, home: Home, as_of: date, run: Path) -> list[RenderableT
     if records.exists():
         words = f" as of {as_of}, on the held-out window (± half of the 95 % interval)"
         title = Text.assemble((spec.name, "bold"), words)
-        parts += [title, metrics_table(read_list(records, EvaluationRecord), spec.evaluate.metrics), ""]
+        measured = read_list(records, EvaluationRecord)
+        parts += [title, metrics_table(measured, spec.evaluate.metrics)]
+        if features := best_features(measured, spec.evaluate.metrics):
+            parts.append(Text(f"the best feature alone: {features}"))
+        parts.append("")
     baselines = Baselines.read_if_valid(run / evaluation.STEP / BASELINES_FILE)
     single = SingleFeatures.read_if_valid(run / evaluation.STEP / SINGLE_FEATURES_FILE)
     of_features = () if single is None else feature_notices(spec, single)

@@ -17,6 +17,8 @@ from tasks.monitoring import drift as drift_file
 from tasks.monitoring.drift import Drift
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, PublishResult
 from tasks.reports.run_report_data import STEPS_WITH_CHECKS, rejected_counts, rejected_share
+from tasks.runs.failures import last_words
+from tasks.runs.steps import BESIDE, WITH_RESULT
 from tasks.sources.land import LandResult
 from tasks.store.records import Record
 from tasks.store.run_files import Attempt
@@ -71,6 +73,11 @@ class DaySummary:
     version: str | None
     is_live: bool
 
+    @property
+    def good(self) -> bool:
+        """Whether it published, and nothing has failed since."""
+        return self.outcome is Outcome.PUBLISHED
+
 
 class FailedCounts(Record):
     """What the results of all check steps have in common, whatever else each has."""
@@ -122,7 +129,9 @@ def _failed_checks(attempt: Attempt, step: str) -> list[Check] | None:
 
 
 def _outcome(attempt: Attempt, failed: Iterable[Check], published: PublishResult | None) -> Outcome:
-    if published:
+    # A day that is run again in the same attempt has what the try before left.
+    errors = any(last_words(attempt, step.name) for step in WITH_RESULT if step.name not in BESIDE)
+    if published and not errors:
         return Outcome.PUBLISHED
     # In this order, because a gate that failed and a check that stops a run leave an error, too.
     gate = GateResult.read_if_valid(attempt.step_dir(GATE_STEP) / "result.json")

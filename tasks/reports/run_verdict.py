@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -152,17 +152,22 @@ def _first(steps: Sequence[StepState], state: State) -> StepState | None:
 
 def verdict_on(run: Run, steps: Sequence[StepState]) -> Verdict:
     """Say how the run ended, why, and what to do next."""
-    # First, because a step beside the others may fail in a run that publishes.
     published = PublishResult.read_if_valid(run.step_dir(PUBLISH_STEP) / "result.json")
+    failed = _first(steps, State.FAILED)  # never one beside the others, which may fail in a run that publishes
+    if failed is not None:
+        verdict = _failure_of(run, failed)
+        # A day that is run again in the same attempt has what the try before left.
+        stays = f" {published.version}, which an earlier try published, stays." if published else ""
+        return replace(verdict, text=f"{verdict.text}{stays}")
     if published:
         state = f"is now {published.alias}" if published.alias_moved else "was published; the alias stays where it is"
         return Verdict(f"{published.version} {state}", True, next=_after_publishing(published))
-    failed = _first(steps, State.FAILED)
-    if failed is None:
-        current = _first(steps, State.OPEN)
-        return Verdict(
-            f"Not finished: the step {current.name} has no result yet." if current else "Not finished.", False
-        )
+    current = _first(steps, State.OPEN)
+    text = f"Not finished: the step {current.name} has no result yet." if current else "Not finished."
+    return Verdict(text, False)
+
+
+def _failure_of(run: Run, failed: StepState) -> Verdict:
     # A gate or a check that could not decide has nothing to quote: it is told like any other step, by its error.
     if failed.name == GATE_STEP and (reasons := _failed_gates(run)):
         text = "Not published: a gate failed. The champion stays."

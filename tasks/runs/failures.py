@@ -156,7 +156,7 @@ def said(run: Run, step: str, *args: Any) -> str | None:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
 
 
-def last_words(run: Run, step: str) -> str | None:
+def last_words(run: RunFiles, step: str) -> str | None:
     """Read the error message of a step, of each of its mapped tasks; None if it did not fail."""
     folder = run.dir / "errors"
     # No step has a hyphen in its name, so that none is taken for a task of another.

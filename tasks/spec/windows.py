@@ -74,7 +74,8 @@ def windows(spec: Spec, as_of: date) -> Windows:
         SpecError: the history before `as_of` is too short; names the first day that is possible.
     """
     spans = _spans(spec, as_of)
-    if not spans.filled(spec):
+    # A window that begins before there are data has cuts enough to pass for a whole one.
+    if not _whole(spec, spans):
         raise SpecError(
             f"pipeline {spec.name!r} has too little history for {as_of}: the first day that can be run is "
             f"{first_as_of(spec)} ({why_first(spec)}); run that day or a later one, or shorten `examples`"
@@ -121,11 +122,15 @@ def first_as_of(spec: Spec) -> date:
     for n in range(begin, days + 3 * spec.lag.days + WARM_UP.days + 4 * every):
         day = spec.start + timedelta(days=n)
         spans = _spans(spec, day)
-        if spans.filled(spec) and _window_start(spec, spans) >= spec.start + WARM_UP:
+        if _whole(spec, spans):
             return day
     raise SpecError(
         f"pipeline {spec.name!r}: no day gives every window of `examples` a cut; make them longer than `every`"
     )
+
+
+def _whole(spec: Spec, spans: _Spans) -> bool:
+    return spans.filled(spec) and _window_start(spec, spans) >= spec.start + WARM_UP
 
 
 def why_first(spec: Spec) -> str:

@@ -89,6 +89,19 @@ def test_days_checks_and_outcomes(home: Home) -> None:
     assert "2026-02-03" not in rows["events: null rate of user_id"]
 
 
+def test_a_day_that_failed_when_it_was_run_again_is_critical(home: Home) -> None:
+    for day, step in ((1, "monitor"), (2, "land")):
+        (leave(home, day, published()) / "errors").mkdir()
+        (home.run_dir("demo", date(2026, 2, day), "a1") / "errors" / f"{step}.txt").write_text("no such folder")
+
+    page = collected(home)
+
+    # A step beside the others fails without an effect on what is published.
+    assert [summary.outcome.level for summary in page.summaries.values()] == ["ok", "critical"]
+    assert page.latest is not None
+    assert not page.latest.good
+
+
 def test_a_check_that_is_only_noted_is_no_alarm(home: Home) -> None:
     noted = [a_check(severity="info", success=False)]
     leave(

@@ -333,6 +333,16 @@ def test_a_run_that_stopped_anywhere_has_a_report_that_says_where(run: FakeRun, 
     assert expected in said or "a gate failed" in page
 
 
+def test_a_day_that_fails_when_it_is_run_again_is_no_success(run: FakeRun) -> None:
+    finished(run)
+    write_text(run.dir / "errors" / "land.txt", "shop: no such folder\n")
+
+    page = text_of(run)
+
+    assert "is now champion" not in page
+    assert re.search(r"Not published: the step land failed\. [\w.-]+, which an earlier try published, stays\.", page)
+
+
 def test_a_failed_check_is_shown_with_what_was_observed(run: FakeRun) -> None:
     from tasks.checks.landed import check_landed
     from tasks.errors import CheckFailed

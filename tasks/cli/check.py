@@ -61,7 +61,8 @@ def check(
         shown = tuple(_failed(step) if failed else step for step in steps)
         write_answer(Checked(pipeline=run.spec.name, as_of=run.as_of, attempt=run.attempt, steps=shown))
     else:
-        console.print(_summary(run, chosen, steps), highlight=False)
+        absent = [name for name in WHAT if name not in chosen] if what == "all" else []
+        console.print(_summary(run, absent, steps), highlight=False)
     if any(step.problem for step in steps):
         raise typer.Exit(1)
 
@@ -124,8 +125,7 @@ def _print(step: CheckedStep, *, failed_only: bool) -> None:
     console.print()
 
 
-def _summary(run: Run, chosen: list[str], steps: list[CheckedStep]) -> Text:
-    absent = [name for name in WHAT if name not in chosen]
+def _summary(run: Run, absent: list[str], steps: list[CheckedStep]) -> Text:
     critical = [step.what for step in steps if step.problem and step.built]
     not_built = [step.what for step in steps if not step.built]
     parts = [Text(f"Checked {', '.join(step.what for step in steps if step.built) or 'nothing'}.")]

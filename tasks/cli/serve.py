@@ -38,7 +38,9 @@ def serve(
     version = find_version(home, spec.name, alias, None)
     _require_free(port)
     console.print(f"{spec.name} {version} on http://{ADDRESS}:{port}; end it with Ctrl-C", highlight=False)
-    console.print(f"""curl -s {ADDRESS}:{port}/rank -H 'content-type: application/json' -d '{{"user_id": "…"}}'""")
+    console.print(
+        f"""curl -s {ADDRESS}:{port}/rank -H 'content-type: application/json' -d '{{"user_id": "…"}}'""", soft_wrap=True
+    )
     words = {
         "--registry": str(home.root / "registry"),
         "--pipeline": spec.name,

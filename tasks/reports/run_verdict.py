@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -192,7 +193,8 @@ def _look(run: Run, step: str) -> str:
 
 
 def _again(run: Run) -> str:
-    command = f"matinee run {run.spec.name} --as-of {run.as_of}"
+    data = f" --data {shlex.quote(str(run.data))}" if run.data else ""
+    command = f"matinee run {run.spec.name} --as-of {run.as_of}{data}"
     return f"once that is fixed, run the day again: clear the run in Airflow, or `{command}`"
 
 

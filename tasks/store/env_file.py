@@ -11,7 +11,7 @@ from tasks.errors import MatineeError, quoted
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # These say which code runs, in this process' children; a folder that somebody got must not.
-_OF_CODE = re.compile(r"(PYTHON|LD_|DYLD_).*|PATH")
+_OF_CODE = re.compile(r"(PYTHON|LD_|DYLD_).*|PATH|MATINEE_BIN")
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -22,6 +22,9 @@ def read_env_file(path: Path) -> dict[str, str]:
             values are secrets.
     """
     variables: dict[str, str] = {}
+    # Not by trying: a named pipe is opened when somebody else opens it, which may be never.
+    if path.exists() and not path.is_file():
+        raise MatineeError(f"{path}: is no regular file; expected one with lines like NAME=value")
     try:
         with path.open(encoding="utf-8") as stream:
             lines = list(parse_stream(stream))
@@ -34,7 +37,9 @@ def read_env_file(path: Path) -> dict[str, str]:
             continue  # a remark, or nothing
         text = line.original.string
         place = f"{path}:{line.original.line + text[: len(text) - len(text.lstrip())].count(chr(10))}"
-        if line.error or line.key is None or line.value is None or not _NAME.fullmatch(line.key):
+        # No variable can have a NUL in it.
+        whole = line.value is not None and "\0" not in line.value
+        if line.error or line.key is None or line.value is None or not (whole and _NAME.fullmatch(line.key)):
             raise MatineeError(f"{place}: expected a line like NAME=value, a remark after #, or an empty line")
         if _OF_CODE.fullmatch(line.key):
             raise MatineeError(

@@ -9,12 +9,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.errors import SpecError, quoted
+from tasks.errors import SpecError, WrongArgument, quoted
 from tasks.operations.own_data.activity import activity_of
 from tasks.operations.own_data.columns import TypedTable, typed_table
 from tasks.operations.own_data.entities import find_entities
 from tasks.operations.own_data.found_files import find_tables
-from tasks.operations.own_data.found_relations import find_relations, is_database, variable_of
+from tasks.operations.own_data.found_relations import find_relations, is_database, scheme_of, variable_of
 from tasks.operations.own_data.kinds_of_rows import guess_kinds
 from tasks.operations.own_data.project_texts import OwnData, dataset_text, pipeline_text, readme_text
 from tasks.operations.own_data.roles import Ask, Roles, guess_roles, has_events, has_ratings, named
@@ -35,11 +35,26 @@ def begin(name: str, place: Path | str, ask: Ask) -> OwnData:
 
     Raises:
         SpecError: the name is none or taken, or the files hold no interactions of users with items on some days.
+        WrongArgument: the place is empty, or a URL of something that is not looked at.
     """
+    _check_place(str(place))
     if not PIPELINE_NAME.fullmatch(name):
         raise SpecError(f"{quoted(name)}: expected a name of small letters, digits and _, like my_shop")
     with _files_of(name, place) as readable:
         return _begin(name, readable, ask)
+
+
+def _check_place(place: str) -> None:
+    if not place.strip():
+        raise WrongArgument("--from: is empty; expected a folder, a file, or the URL of a database")
+    scheme = scheme_of(place)
+    if scheme and not is_database(place) and not Path(place).exists():
+        # Only its scheme is named: what follows may have a password in it.
+        raise WrongArgument(
+            f"--from: a URL of {scheme}: cannot be looked at; expected a folder, a file, an Excel workbook, "
+            "postgresql://… or sqlite:///…; copy a part of what is elsewhere (like s3://…) to a folder, with all of "
+            "its days, and begin with that"
+        )
 
 
 @contextmanager

@@ -73,7 +73,9 @@ def find_tables(place: Path) -> tuple[Path, list[FoundTable]]:
         SpecError: there is no such place, or no table in it.
     """
     if not place.exists():
-        raise SpecError(f"{place}: no such file or folder; expected CSV, JSON lines or parquet files")
+        # A URL without its scheme, or one that was pasted with something before it, has a password in it.
+        shown = re.sub(r"[^/]*:.*@", "***@", str(place))
+        raise SpecError(f"{shown}: no such file or folder; expected CSV, JSON lines or parquet files")
     folder = place if place.is_dir() else place.parent
     groups: dict[str, list[tuple[date | None, Path]]] = {}
     for path in _files(place):

@@ -18,6 +18,8 @@ MOST_ROWS = 5_000_000
 """Of one table: its last day and its ids are needed, so that a beginning would not do."""
 _AT_A_TIME = 20_000
 _URL = re.compile(r"(postgresql|sqlite)(\+\w+)?:/")
+# Of two letters or more: C:/ is a drive. `Path` makes one slash of two.
+_SCHEME = re.compile(r"\s*['\"]?([A-Za-z][A-Za-z0-9+.\-]+):/")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,62}")
 _NAME = re.compile(r"[^.\x00]{1,63}")
 _NESTED = {"list", "other"}
@@ -26,6 +28,12 @@ _NESTED = {"list", "other"}
 def is_database(place: str) -> bool:
     """Tell the URL of a database from a path."""
     return _URL.match(place) is not None
+
+
+def scheme_of(place: str) -> str | None:
+    """Name the scheme of a URL, like `mysql`; none of a path."""
+    match = _SCHEME.match(place)
+    return match and match[1]
 
 
 def variable_of(name: str, url: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks.errors import SpecError
+from tasks.errors import MatineeError, SpecError, WrongArgument
 from tasks.operations.own_data import found_files
 from tasks.operations.own_data.begin import begin, look_at
 from tasks.operations.own_data.project_texts import OwnData, in_project, readme_text
@@ -256,3 +256,35 @@ def test_an_empty_folder_becomes_a_project_and_stays_empty_if_that_fails(
 def test_a_data_set_may_be_called_like_one_of_matinee(project: Path) -> None:
     begin("ml_100k", write_ratings(project / "data"), Answers())
     assert load_dataset("ml_100k").tables.keys() == {"ratings", "movies"}
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("mysql://u:hunter2@h/db", r"^--from: a URL of mysql: cannot be looked at; expected .*postgresql://"),
+        (Path("mysql://u:hunter2@h/db"), r"^--from: a URL of mysql: cannot be looked at"),
+        ("mysql+pymysql://u:hunter2@h/db", r"a URL of mysql\+pymysql: "),
+        ("POSTGRESQL://u:hunter2@h/db", r"a URL of POSTGRESQL: .*expected .*postgresql://"),
+        ("s3://key:hunter2@bucket/day", r"a URL of s3: .* to a folder"),
+        ("'mysql://u:hunter2@h/db'", r"a URL of mysql: "),
+        ("u:hunter2@h/db", r"^\*\*\*@h/db: no such file or folder"),
+        ("//u:hunt/hunter2@h/db", r"\*\*\*@h/db: no such file or folder"),
+        ("postgresql+asyncpg://u:hunter2@h/db", r"^SHOP_DATABASE: a database that cannot be read here"),
+        ("postgresql:/u:hunter2@h/db", r"^SHOP_DATABASE: not the URL of a database"),
+        ("", r"^--from: is empty; expected a folder"),
+        (" ", r"^--from: is empty; expected a folder"),
+    ],
+)
+def test_a_place_that_is_none_is_refused_without_its_password(
+    project: Path, monkeypatch: pytest.MonkeyPatch, place: Path | str, message: str
+) -> None:
+    monkeypatch.setenv("SHOP_DATABASE", "")
+    with pytest.raises(MatineeError, match=message) as caught:
+        begin("shop", place, Answers())
+    assert "hunter2" not in str(caught.value)
+    assert isinstance(caught.value, WrongArgument) == str(caught.value).startswith("--from")
+
+
+def test_a_folder_whose_name_has_a_colon_is_no_url(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write_ratings(project / "at:" / "noon").parent.parent)
+    begin("shop", "at:/noon", Answers())

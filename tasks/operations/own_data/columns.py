@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tasks.operations.own_data.found_files import FoundTable
+from tasks.operations.own_data.found_files import UNTYPED, FoundTable
 from tasks.sources.layout import ColumnType, Dialect, Layout
 from tasks.sources.typed_values import typed_values
 from tasks.store.database import memory
@@ -118,11 +118,14 @@ def typed_table(found: FoundTable) -> TypedTable:
 
 
 def _of_database(found: FoundTable, sample: pa.Table) -> TypedTable:
-    """Take the types that a database's columns have; SQLite's texts may be times."""
+    """Take the types that a database's columns have; SQLite's texts may be times, and its untyped columns anything."""
+    untyped = [f"c{n}" for n, kind in enumerate(found.kinds) if kind == UNTYPED]
     with memory() as connection:
         times = _types(sample, Dialect(), ("DATE", "TIMESTAMP"), connection)
+        by_values = _types(sample.select(untyped), Dialect(), CANDIDATES, connection)
     types: dict[str, ColumnType] = {f"c{n}": OF_KINDS[kind] for n, kind in enumerate(found.kinds) if kind in OF_KINDS}
     types |= {f"c{n}": times[f"c{n}"] for n, kind in enumerate(found.kinds) if kind == "iso" and f"c{n}" in times}
+    types |= by_values
     name = landed_name(found.file.rpartition(".")[2], (), 0)
     return TypedTable(found, name, _columns(found, types), {})
 

@@ -24,6 +24,8 @@ MOST_OF_DAYS = 256 << 20
 MOST_FILES = 400
 """Bytes and files that are read of a table with a file per day, evenly spread."""
 HEAD_LINES = 200
+UNTYPED = "untyped"
+"""Kind of a database's column that is declared without a type: what it holds is told by its values."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NO_DATA = {
     ".md", ".pdf", ".zip", ".html", ".htm", ".py", ".sql", ".yaml", ".yml", ".xlsx", ".xls", ".png", ".jpg", ".log",

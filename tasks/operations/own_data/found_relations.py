@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
 
 from tasks.errors import SpecError
-from tasks.operations.own_data.found_files import FoundTable
+from tasks.operations.own_data.found_files import UNTYPED, FoundTable
 from tasks.sources.database.connection import SQLITE, open_database, plain_errors
-from tasks.sources.database.relation import as_text, kind_of, text_of
+from tasks.sources.database.relation import as_text, is_untyped, kind_of, text_of
 
 MOST_ROWS = 5_000_000
 """Of one table: its last day and its ids are needed, so that a beginning would not do."""
@@ -76,10 +77,10 @@ def _places(connection: sa.Connection) -> Iterator[tuple[str | None, str]]:
 
 def _table(connection: sa.Connection, schema: str | None, name: str) -> FoundTable | None:
     table = sa.Table(name, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False)
-    columns = [column for column in table.c if kind_of(column.type) not in _NESTED]
+    place, sqlite = f"{schema}.{name}" if schema else name, connection.dialect.name == SQLITE
+    columns = [column for column in table.c if _is_readable(connection, column, sqlite)]
     if len(columns) < 2:
         return None
-    place, sqlite = f"{schema}.{name}" if schema else name, connection.dialect.name == SQLITE
     count = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
     if count > MOST_ROWS:
         raise SpecError(
@@ -97,9 +98,18 @@ def _table(connection: sa.Connection, schema: str | None, name: str) -> FoundTab
             for column, values in zip(columns, zip(*rows, strict=True), strict=True)
         ]
         parts.append(pa.table(texts, schema=schema_of_texts))
-    names, kinds = tuple(column.name for column in columns), tuple(kind_of(column.type) for column in columns)
+    names = tuple(column.name for column in columns)
+    kinds = tuple(UNTYPED if is_untyped(column, sqlite) else kind_of(column.type) for column in columns)
     if sqlite:
         # It has no times of its own: texts that look like one are meant as one.
         kinds = tuple("iso" if kind == "text" else kind for kind in kinds)
     whole_key = tuple(column.name for column in key) if len(key) == len(table.primary_key.columns) else ()
     return FoundTable(place, pa.concat_tables(parts), names, {}, kinds=kinds, key=whole_key)
+
+
+def _is_readable(connection: sa.Connection, column: sa.Column[Any], sqlite: bool) -> bool:
+    if not is_untyped(column, sqlite):
+        return kind_of(column.type) not in _NESTED
+    # It may hold anything; a single value of bytes could not be read.
+    of_bytes = sa.select(sa.literal(1)).select_from(column.table).where(sa.func.typeof(column) == "blob").limit(1)
+    return connection.execute(of_bytes).first() is None

@@ -148,7 +148,8 @@ def relation_of(connection: sa.Connection, declared: Table, layout: Layout) -> R
         )
     columns = tuple(table.c[name] for name in layout.header)
     for column, kind in zip(columns, layout.types, strict=True):
-        if kind_of(column.type) not in TAKES[kind]:
+        # SQLite's columns need no type, nor have those of a view's expressions one: their values are judged as text.
+        if kind_of(column.type) not in TAKES[kind] and not is_untyped(column, connection.dialect.name == SQLITE):
             raise SourceError(
                 f"{place}: column {column.name}: found {column.type}, expected {kind} as is declared; correct the "
                 "declaration in transforms/datasets/, or read a view that casts it"
@@ -177,6 +178,11 @@ def kind_of(kind: sa.types.TypeEngine[Any]) -> str:
     if isinstance(kind, sa.DateTime):
         return "zoned" if kind.timezone else "time"
     return next((name for base, name in _KINDS if isinstance(kind, base)), "other")
+
+
+def is_untyped(column: sa.Column[Any], sqlite: bool) -> bool:
+    """Whether a column of SQLite is declared without a type; of other databases it has a type that is not known."""
+    return sqlite and isinstance(column.type, sa.types.NullType)
 
 
 def as_text(column: sa.Column[Any], sqlite: bool) -> sa.ColumnElement[Any]:

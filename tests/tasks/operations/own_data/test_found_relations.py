@@ -113,3 +113,22 @@ def test_a_database_that_cannot_be_looked_at_is_an_error(
     with pytest.raises(SourceError, match=r"^FILMS_DATABASE: cannot be opened: .*refused") as caught:
         begin("films", "postgresql://bob:s3cret@127.0.0.1:1/shop", Answers())
     assert "s3cret" not in str(caught.value)
+
+
+def test_columns_of_sqlite_without_a_type_have_that_of_their_values(
+    sqlite: sa.Engine, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(VARIABLE)
+    monkeypatch.setenv("FILMS_DATABASE", "")
+    with sqlite.begin() as connection:
+        connection.exec_driver_sql("create table orders (user_id, item_id, price, created_at, note, empty, picture)")
+        insert = "insert into orders values (?, ?, ?, ?, ?, null, x'00ff')"
+        for user, item, stars, day in acts():
+            connection.exec_driver_sql(insert, (f"0{user}", item, stars + 0.5, f"{day} 10:00:00", "ab"))
+    own = begin("films", f"sqlite:///{sqlite.url.database}", Answers())
+    dataset = load_dataset("films", project / "transforms" / "datasets")
+    assert [(c.name, c.type) for c in dataset.tables["orders"].columns] == [
+        ("user_id", "VARCHAR"), ("item_id", "VARCHAR"), ("price", "DOUBLE"), ("created_at", "TIMESTAMP"),
+        ("note", "VARCHAR"), ("empty", "VARCHAR"),
+    ]  # fmt: skip
+    assert own.kinds.always == "purchase"

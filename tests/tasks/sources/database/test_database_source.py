@@ -337,3 +337,16 @@ def test_bytes_are_no_text(lite: sa.Engine, tmp_path: Path) -> None:
     execute(lite, "insert into orders values (x'00ff', '2020-01-02', 1, 1)")
     with pytest.raises(SourceError, match=r"^orders: column id: found bytes, expected text or numbers"):
         read(shop(tmp_path, LITE), DAY, "orders")
+
+
+def test_columns_of_sqlite_without_a_type_are_judged_by_their_values(sqlite: sa.Engine, tmp_path: Path) -> None:
+    execute(
+        sqlite, 'create table orders (id, "At", price, pieces)', "create table customers (id, region)",
+        """insert into orders values ('03', '2020-01-02T23:59:59', 0.1 + 0.2, 1), ('2', '2020-01-03 00:00:00', 1, 2),
+            (4, '2020-01-02', '1.5', null), ('x', '2020-01-02', 'many', 1)""",
+    )  # fmt: skip
+    landed = read(shop(tmp_path, LITE), DAY, "orders", "_rejects")
+    assert [(row["id"], row["price"], row["pieces"]) for row in landed["orders"].to_pylist()] == [
+        ("4", 1.5, None), ("03", 0.30000000000000004, 1)
+    ]  # fmt: skip
+    assert landed["_rejects"]["error"].to_pylist() == ["Found 'many', expected a finite number."]

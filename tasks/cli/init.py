@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from tasks.errors import visible
 from tasks.operations.terminal import plain_console
 
 console = plain_console()
@@ -29,6 +30,8 @@ def init(
     from tasks.spec.windows import first_as_of
 
     own = begin(name, place, _best_guess if yes else _prompt)
+    for sentence in own.left_out:
+        console.print(Text(f"left out: {visible(sentence)}"), soft_wrap=True)
     for path in own.paths:
         console.print(f"written: {in_project(path)}", soft_wrap=True, highlight=False)
     spec = load_spec(pipeline_path(name))

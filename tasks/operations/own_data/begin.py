@@ -13,7 +13,7 @@ from tasks.errors import SpecError, WrongArgument, quoted
 from tasks.operations.own_data.activity import activity_of
 from tasks.operations.own_data.columns import TypedTable, typed_table
 from tasks.operations.own_data.entities import find_entities
-from tasks.operations.own_data.found_files import find_tables
+from tasks.operations.own_data.found_files import FoundTable, find_tables
 from tasks.operations.own_data.found_relations import find_relations, is_database, scheme_of, variable_of
 from tasks.operations.own_data.kinds_of_rows import guess_kinds
 from tasks.operations.own_data.project_texts import OwnData, dataset_text, pipeline_text, readme_text
@@ -129,7 +129,7 @@ def look_at(name: str, place: Path | str, ask: Ask) -> OwnData:
         SourceError: the database cannot be read.
     """
     url_env = variable_of(name, str(place)) if is_database(str(place)) else None
-    folder, found = (None, find_relations(url_env)) if url_env else find_tables(Path(place))
+    folder, found, left_out = _found(Path(place), url_env)
     tables = _differently_named([typed_table(table) for table in found])
     able = [table for table in tables if has_events(table)]
     if not able:
@@ -137,6 +137,7 @@ def look_at(name: str, place: Path | str, ask: Ask) -> OwnData:
             f"{url_env or place}: found no table of interactions; expected one with a column for users, one for items, "
             "and one with times (or a file per day, like 2026-01-31.csv); looked at "
             + ", ".join(table.found.file for table in tables)
+            + "".join(f"; {one.removesuffix('.')}" for one in left_out)
         )
     events = max(able, key=lambda table: (bool(named(table, "click")), table.found.rows.num_rows))
     roles = guess_roles(events, ask)
@@ -148,8 +149,15 @@ def look_at(name: str, place: Path | str, ask: Ask) -> OwnData:
     kinds = guess_kinds(events, roles, ask)
     return OwnData(
         name, folder and folder.resolve(), events, roles, kinds, entities, unused, activity_of(events, roles),
-        url_env=url_env,
+        url_env=url_env, left_out=left_out,
     )  # fmt: skip
+
+
+def _found(place: Path, url_env: str | None) -> tuple[Path | None, Sequence[FoundTable], Sequence[str]]:
+    if url_env is None:
+        return (*find_tables(place), ())
+    relations = find_relations(url_env)
+    return None, relations.tables, relations.left_out
 
 
 def _differently_named(tables: Sequence[TypedTable]) -> list[TypedTable]:

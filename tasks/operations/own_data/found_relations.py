@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 
 from tasks.errors import SpecError
 from tasks.operations.own_data.found_files import UNTYPED, FoundTable
-from tasks.sources.database.connection import SQLITE, open_database, plain_errors
+from tasks.sources.database.connection import SQLITE, open_database, plain_errors, without_secrets
 from tasks.sources.database.relation import as_text, is_untyped, kind_of, text_of
 
 MOST_ROWS = 5_000_000
@@ -47,7 +48,20 @@ def variable_of(name: str, url: str) -> str:
     return variable
 
 
-def find_relations(url_env: str) -> list[FoundTable]:
+@dataclass(frozen=True)
+class Relations:
+    """What a database has.
+
+    Attributes:
+        tables: those that can be read, by name.
+        left_out: a sentence for every table or view that cannot.
+    """
+
+    tables: list[FoundTable]
+    left_out: list[str]
+
+
+def find_relations(url_env: str) -> Relations:
     """Read the tables and views of a database that its user may see, by name.
 
     Args:
@@ -55,24 +69,46 @@ def find_relations(url_env: str) -> list[FoundTable]:
 
     Raises:
         SourceError: the database cannot be opened or read.
-        SpecError: it has no table, or one with too many rows to look at.
+        SpecError: it has no table that can be read, or one with too many rows to look at.
     """
+    found = Relations([], [])
     with plain_errors(url_env, "cannot be looked at"), open_database(url_env) as connection:
-        found = [table for schema, name in _places(connection) if (table := _table(connection, schema, name))]
-    if not found:
-        raise SpecError(f"{url_env}: found no table; expected tables or views with two columns or more")
+        for schema, name, is_view in _places(connection):
+            place = f"{schema}.{name}" if schema else name
+            try:
+                # In PostgreSQL an error ends the transaction, but for a savepoint.
+                with connection.begin_nested():
+                    table = _table(connection, schema, name)
+            except sa.exc.DBAPIError as error:
+                if not _is_of_one(error, is_view):
+                    raise
+                found.left_out.append(f"`{place}` cannot be read: {without_secrets(error, url_env)}.")
+                continue
+            if table is None:
+                found.left_out.append(f"`{place}` has fewer than two columns of texts, numbers, days or times.")
+            else:
+                found.tables.append(table)
+    if not found.tables:
+        said = "".join(f"; {one.removesuffix('.')}" for one in found.left_out)
+        raise SpecError(f"{url_env}: found no table; expected tables or views with two columns or more{said}")
     return found
 
 
-def _places(connection: sa.Connection) -> Iterator[tuple[str | None, str]]:
+def _is_of_one(error: sa.exc.DBAPIError, is_view: bool) -> bool:
+    """Whether an error is about a single table or view: one that is not allowed, or a view of what is not there."""
+    return not error.connection_invalidated and (is_view or isinstance(error, sa.exc.ProgrammingError))
+
+
+def _places(connection: sa.Connection) -> Iterator[tuple[str | None, str, bool]]:
     inspector = sa.inspect(connection)
     sqlite = connection.dialect.name == SQLITE
     schemas = [] if sqlite else [one for one in inspector.get_schema_names() if one != "information_schema"]
     for schema in [None, *(one for one in schemas if one != inspector.default_schema_name)]:
-        for name in sorted({*inspector.get_table_names(schema), *inspector.get_view_names(schema)}):
+        views = set(inspector.get_view_names(schema))
+        for name in sorted(views.union(inspector.get_table_names(schema))):
             # A declaration names a table by its schema and its name, with a dot between them.
             if _NAME.fullmatch(name) and (schema is None or _NAME.fullmatch(schema)):
-                yield schema, name
+                yield schema, name, name in views
 
 
 def _table(connection: sa.Connection, schema: str | None, name: str) -> FoundTable | None:
@@ -89,7 +125,8 @@ def _table(connection: sa.Connection, schema: str | None, name: str) -> FoundTab
         )
     key = [column for column in table.primary_key.columns if column in columns]
     chosen = sa.select(*(as_text(column, sqlite).label(f"c{n}") for n, column in enumerate(columns)))
-    fetched = connection.execution_options(yield_per=_AT_A_TIME).execute(chosen.order_by(*(key or columns)))
+    # Not an option of the connection, whose savepoints cannot be streamed.
+    fetched = connection.execute(chosen.order_by(*(key or columns)).execution_options(yield_per=_AT_A_TIME))
     schema_of_texts = pa.schema([(f"c{n}", pa.string()) for n in range(len(columns))])
     parts = [schema_of_texts.empty_table()]
     for rows in fetched.partitions():

@@ -42,6 +42,7 @@ class OwnData:
         unused: names of files that say nothing of the interactions.
         paths: of the files that are written, as people are told of them.
         url_env: the variable that has the database's URL.
+        left_out: a sentence for every table of a database that cannot be read.
     """
 
     name: str
@@ -54,6 +55,7 @@ class OwnData:
     activity: Activity
     paths: Sequence[Path] = ()
     url_env: str | None = None
+    left_out: Sequence[str] = ()
 
     @property
     def next_command(self) -> str:
@@ -236,6 +238,7 @@ def readme_text(own: OwnData) -> str:
         _kinds_sentence(own),
         *(f"`{part.table.found.file}` says more of {kind}s." for kind, part in sorted(own.entities.items())),
         *([f"Not used: {_code(*own.unused)}."] if own.unused else []),
+        *(f"Left out: {sentence}" for sentence in own.left_out),
         *([] if own.events.found.whole else ["Only some of its days were read: the numbers here are of those."]),
         *([f"A rating of {liked:g} or more counts as liked."] if liked else []),
         f"{activity.repeats:.0%} of the pairs of user and item happened on several days: lists "

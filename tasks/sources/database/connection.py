@@ -101,12 +101,14 @@ def plain_errors(url_env: str, what: str) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, UnicodeError) as error:
-        # SQLAlchemy's own text has the statement with it; the driver's says what is wrong.
-        said = first_line(getattr(error, "orig", None) or error)
-        raise SourceError(f"{url_env}: {what}: {_without_secrets(said, os.environ.get(url_env, ''))}") from None
+        raise SourceError(f"{url_env}: {what}: {without_secrets(error, url_env)}") from None
 
 
-def _without_secrets(text: str, url_text: str) -> str:
+def without_secrets(error: BaseException, url_env: str) -> str:
+    """Say in a line what the database or its driver said, without the URL and its password."""
+    # SQLAlchemy's own text has the statement with it; the driver's says what is wrong.
+    text = first_line(getattr(error, "orig", None) or error)
+    url_text = os.environ.get(url_env, "")
     url = make_url(url_text)
     hidden = [url.password or "", *(str(value) for key, value in url.query.items() if "pass" in key.lower())]
     for secret in (

@@ -132,3 +132,27 @@ def test_columns_of_sqlite_without_a_type_have_that_of_their_values(
         ("note", "VARCHAR"), ("empty", "VARCHAR"),
     ]  # fmt: skip
     assert own.kinds.always == "purchase"
+
+
+def test_a_view_that_cannot_be_read_is_left_out_by_name(
+    sqlite: sa.Engine, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(VARIABLE)
+    monkeypatch.setenv("FILMS_DATABASE", "")
+    with sqlite.begin() as connection:
+        connection.exec_driver_sql("create view broken as select * from nowhere")
+    with pytest.raises(SpecError, match=r"found no table; .*; `broken` cannot be read: no such table: main.nowhere$"):
+        find_relations(variable_of("films", f"sqlite:///{sqlite.url.database}"))
+    fill(sqlite, "text")
+    own = begin("films", f"sqlite:///{sqlite.url.database}", Answers())
+    assert own.left_out == ["`broken` cannot be read: no such table: main.nowhere."]
+    assert "- Left out: `broken` cannot be read: no such table: main.nowhere." in own.paths[-1].read_text()
+
+
+def test_a_view_of_postgresql_that_fails_is_left_out_by_name(postgresql: sa.Engine) -> None:
+    fill(postgresql, "timestamptz", "shop.")
+    with postgresql.begin() as connection:
+        connection.exec_driver_sql("create view shop.broken as select 1 / (id - id) as a, rating from shop.ratings")
+    found = find_relations(VARIABLE)
+    assert found.left_out == ["`shop.broken` cannot be read: division by zero."]
+    assert [table.file for table in found.tables] == ["shop.colors", "shop.movies", "shop.ratings"]

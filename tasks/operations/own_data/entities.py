@@ -39,6 +39,12 @@ class Entity:
     category: str | None
     attributes: tuple[Column, ...]
 
+    @property
+    def used(self) -> set[str]:
+        """The columns that staging reads."""
+        names = (self.title, self.category, *(column.name for column in self.attributes))
+        return {self.id, *(name for name in names if name)}
+
 
 def find_entities(events: TypedTable, roles: Roles, tables: Sequence[TypedTable]) -> dict[str, Entity]:
     """Find the table of users and that of items; of several, the one that says most."""

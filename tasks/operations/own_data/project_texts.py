@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.operations.own_data.activity import REPEATED, Activity
-from tasks.operations.own_data.columns import TypedTable
+from tasks.operations.own_data.columns import Column, TypedTable
 from tasks.operations.own_data.entities import Entity
 from tasks.operations.own_data.kinds_of_rows import RowKinds
 from tasks.operations.own_data.roles import Roles
@@ -62,6 +63,23 @@ class OwnData:
         """What makes the first ranked lists."""
         data = ["--data", str(self.folder)] if self.folder else []
         return shlex.join(["matinee", "run", self.name, "--as-of", str(self.activity.last), *data])
+
+    @property
+    def unused_columns(self) -> Sequence[tuple[TypedTable, Column]]:
+        """Columns that nothing reads: of the interactions, then of the tables of items and of users."""
+        used = [(self.events, self.roles.used)]
+        used += [(entity.table, entity.used) for _, entity in sorted(self.entities.items())]
+        return [
+            (table, column)
+            for table, names in used
+            for column in table.columns
+            if column.name not in names and column.header not in table.found.key
+        ]
+
+    @property
+    def most_items(self) -> int | None:
+        """Number of items that somebody did something with; none where not all rows were read."""
+        return len(self.events.texts(self.roles.item).drop_null().unique()) if self.events.found.whole else None
 
     @property
     def place(self) -> str:
@@ -138,7 +156,14 @@ def pipeline_text(own: OwnData) -> str:
         f"start: {activity.start}", f"end: {activity.last}", "", f"source: {_source(own)}", "",
     ]  # fmt: skip
     body = _of_impressions(entities, activity) if roles.shown else _of_snapshots(kinds, entities, activity)
+    if own.most_items is not None:
+        body = [_with_k_of_items(line, own.most_items) for line in body]
     return "\n".join([*head, *body]) + "\n"
+
+
+def _with_k_of_items(line: str, items: int) -> str:
+    # No retriever finds more, and the first run would warn of it.
+    return re.sub(r"(?<=\bk: )\d+", lambda k: str(min(int(k[0]), items)), line) if "type:" in line else line
 
 
 def _source(own: OwnData) -> str:
@@ -238,6 +263,7 @@ def readme_text(own: OwnData) -> str:
         _kinds_sentence(own),
         *(f"`{part.table.found.file}` says more of {kind}s." for kind, part in sorted(own.entities.items())),
         *([f"Not used: {_code(*own.unused)}."] if own.unused else []),
+        *([f"Columns that nothing uses: {_columns(own.unused_columns)}."] if own.unused_columns else []),
         *(f"Left out: {sentence}" for sentence in own.left_out),
         *([] if own.events.found.whole else ["Only some of its days were read: the numbers here are of those."]),
         *([f"A rating of {liked:g} or more counts as liked."] if liked else []),
@@ -267,3 +293,7 @@ def _kinds_sentence(own: OwnData) -> str:
 
 def _code(*names: str) -> str:
     return ", ".join(f"`{name}`" for name in names)
+
+
+def _columns(columns: Sequence[tuple[TypedTable, Column]]) -> str:
+    return ", ".join(f"`{table.name}.{column.name}` ({column.type})" for table, column in columns)

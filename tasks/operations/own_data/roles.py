@@ -55,6 +55,13 @@ class Roles:
     category: str | None = None
 
     @property
+    def used(self) -> set[str]:
+        """The columns that staging reads."""
+        names = (self.time, self.title, self.category)
+        more = (self.position, self.click, self.propensity, self.request) if self.shown else (self.value, self.kind)
+        return {*self.user, self.item, *(name for name in (*names, *more) if name)}
+
+    @property
     def shown(self) -> bool:
         """Whether a row is an item that was shown, with a click or without."""
         return self.click is not None

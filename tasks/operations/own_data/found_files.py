@@ -32,6 +32,7 @@ _NO_DATA = {
     ".toml", ".ini", ".sh", ".pl", ".lock", ".rst", ".7z", ".tar", ".json", ".ipynb",
 }  # fmt: skip
 _PACKED = {".gz", ".zst"}
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _PARQUET, _JSON_LINES = {".parquet"}, {".jsonl", ".ndjson"}
 
 
@@ -131,7 +132,24 @@ def _read(path: Path) -> FoundTable | None:
     if kind in _PARQUET:
         return _parquet(path)
     content = _unpacked(path)
+    _check_utf16(path, content, declarable=kind not in _JSON_LINES)
     return _json_lines(content) if kind in _JSON_LINES else _csv(content)
+
+
+def _check_utf16(path: Path, content: bytes, *, declarable: bool) -> None:
+    """Refuse UTF-16 that is not read: JSON lines, and text whose beginning does not say what it is.
+
+    Raises:
+        SpecError: the file is such a one.
+    """
+    head = content[:200]
+    marked = head.startswith(_UTF16_MARKS)
+    # Of Latin letters every other byte is zero; a picture has some, too, but not all of a side.
+    bare = len(head) >= 8 and any(not any(head[n::2]) and all(head[1 - n :: 2]) for n in (0, 1))
+    name = "utf-16" if marked else "utf-16le" if head[:1] != b"\0" else "utf-16be"
+    if (marked and not declarable) or bare:
+        found = "begins as UTF-16 does" if marked else "looks like UTF-16 without a mark at its beginning"
+        raise SpecError(f"{path}: {found}; convert it, like `iconv -f {name} -t utf-8`")
 
 
 def _unpacked(path: Path) -> bytes:
@@ -219,7 +237,7 @@ def _csv(content: bytes) -> FoundTable | None:
 
 
 def _encoding(content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if content.startswith(_UTF16_MARKS):
         return "utf-16"
     try:
         # Of the first megabyte a character may be cut in two.

@@ -54,7 +54,7 @@ class Relations:
 
     Attributes:
         tables: those that can be read, by name.
-        left_out: a sentence for every table or view that cannot.
+        left_out: a sentence for every table, view or column that cannot.
     """
 
     tables: list[FoundTable]
@@ -78,7 +78,7 @@ def find_relations(url_env: str) -> Relations:
             try:
                 # In PostgreSQL an error ends the transaction, but for a savepoint.
                 with connection.begin_nested():
-                    table = _table(connection, schema, name)
+                    table, others = _table(connection, schema, name)
             except sa.exc.DBAPIError as error:
                 if not _is_of_one(error, is_view):
                     raise
@@ -88,6 +88,7 @@ def find_relations(url_env: str) -> Relations:
                 found.left_out.append(f"`{place}` has fewer than two columns of texts, numbers, days or times.")
             else:
                 found.tables.append(table)
+            found.left_out.extend(f"`{place}.{column}` has values of a kind that is not read." for column in others)
     if not found.tables:
         said = "".join(f"; {one.removesuffix('.')}" for one in found.left_out)
         raise SpecError(f"{url_env}: found no table; expected tables or views with two columns or more{said}")
@@ -111,12 +112,14 @@ def _places(connection: sa.Connection) -> Iterator[tuple[str | None, str, bool]]
                 yield schema, name, name in views
 
 
-def _table(connection: sa.Connection, schema: str | None, name: str) -> FoundTable | None:
+def _table(connection: sa.Connection, schema: str | None, name: str) -> tuple[FoundTable | None, list[str]]:
+    """Read a table; none if it has fewer than two columns that can be read; and name its other columns."""
     table = sa.Table(name, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False)
     place, sqlite = f"{schema}.{name}" if schema else name, connection.dialect.name == SQLITE
     columns = [column for column in table.c if _is_readable(connection, column, sqlite)]
+    others = [column.name for column in table.c if column not in columns]
     if len(columns) < 2:
-        return None
+        return None, others
     count = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
     if count > MOST_ROWS:
         raise SpecError(
@@ -141,7 +144,7 @@ def _table(connection: sa.Connection, schema: str | None, name: str) -> FoundTab
         # It has no times of its own: texts that look like one are meant as one.
         kinds = tuple("iso" if kind == "text" else kind for kind in kinds)
     whole_key = tuple(column.name for column in key) if len(key) == len(table.primary_key.columns) else ()
-    return FoundTable(place, pa.concat_tables(parts), names, {}, kinds=kinds, key=whole_key)
+    return FoundTable(place, pa.concat_tables(parts), names, {}, kinds=kinds, key=whole_key), others
 
 
 def _is_readable(connection: sa.Connection, column: sa.Column[Any], sqlite: bool) -> bool:

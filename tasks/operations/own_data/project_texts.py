@@ -43,7 +43,7 @@ class OwnData:
         unused: names of files that say nothing of the interactions.
         paths: of the files that are written, as people are told of them.
         url_env: the variable that has the database's URL.
-        left_out: a sentence for every table of a database that cannot be read.
+        left_out: a sentence for every table or column of a database that cannot be read.
     """
 
     name: str

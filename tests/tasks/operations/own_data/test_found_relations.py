@@ -132,6 +132,7 @@ def test_columns_of_sqlite_without_a_type_have_that_of_their_values(
         ("note", "VARCHAR"), ("empty", "VARCHAR"),
     ]  # fmt: skip
     assert own.kinds.always == "purchase"
+    assert own.left_out == ["`orders.picture` has values of a kind that is not read."]
 
 
 def test_a_view_that_cannot_be_read_is_left_out_by_name(

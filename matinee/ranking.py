@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from matinee.arguments import plain_errors
+from matinee.arguments import as_names, as_number, expect, plain_errors
 from matinee.columns import RANKED
 from matinee.tables import table_of
 from tasks.errors import WrongArgument, quoted
@@ -100,7 +100,7 @@ class Engine:
         Raises:
             MatineeError: an id, a candidate or the context is none that the engine takes.
         """
-        names = [users] if isinstance(users, str) else list(users)
+        names = [users] if isinstance(users, str) else as_names("users", users)
         answers = self._loaded.rank([_request(name, k, candidates, context) for name in names])
         _warn_of_unknown(answers[0].unknown if answers else [])
         return table_of(
@@ -134,7 +134,7 @@ class Engine:
         """Whether the version has features of a user."""
         from tasks.publishing.rank import knows
 
-        return knows(self._loaded, user)
+        return knows(self._loaded, expect("user", user, str, "the id of a user"))
 
 
 def _warn_of_unknown(candidates: Sequence[str]) -> None:
@@ -150,9 +150,13 @@ def _request(user: str, k: int, candidates: Sequence[str] | None, context: Conte
 
     from engine.descriptor import Request
 
-    given = None if candidates is None else list(candidates)
+    expect("user", user, str, "the id of a user")
+    given = None if candidates is None else as_names("candidates", candidates)
+    known = {} if context is None else expect("context", context, Mapping, "values by name")
     try:
-        return Request.model_validate({"user_id": user, "k": k, "candidates": given, "context": dict(context or {})})
+        return Request.model_validate(
+            {"user_id": user, "k": as_number("k", k), "candidates": given, "context": dict(known)}
+        )
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import matinee
@@ -69,6 +71,26 @@ def test_wrong_arguments_are_named(engine: matinee.Engine) -> None:
         with pytest.raises(matinee.MatineeError) as error:
             call()
         assert said in str(error.value)
+
+
+def test_arguments_of_other_types_are_refused_and_no_text_is_taken_for_a_list(engine: matinee.Engine) -> None:
+    any_engine: Any = engine
+    for call, said in (
+        (lambda: any_engine.rank("ana", candidates="i1"), "candidates: found 'i1', expected a list of texts, such as"),
+        (lambda: any_engine.rank("ana", candidates=[1]), "candidates[0]: found 1, expected a text"),
+        (lambda: any_engine.rank(5), "users: found 5, expected a list of texts"),
+        (lambda: any_engine.rank(None), "users: found null"),
+        (lambda: any_engine.rank("\ud800"), "which has half of a character"),
+        (lambda: any_engine.rank("ana", context=5), "context: found 5, expected values by name"),
+        (lambda: any_engine.rank("ana", k=True), "k: found true, expected a whole number"),
+        (lambda: any_engine.rank("ana", k="3"), "k: found '3', expected a whole number"),
+        (lambda: any_engine.explain(["ana"]), "user: found ['ana'], expected the id of a user"),
+        (lambda: any_engine.knows(5), "user: found 5"),
+    ):
+        with pytest.raises(matinee.WrongArgument) as error:
+            call()
+        assert said in str(error.value)
+    assert engine.rank("ana", k=np.int64(3)).equals(engine.rank("ana", k=3))
 
 
 def test_it_says_what_it_is(engine: matinee.Engine) -> None:

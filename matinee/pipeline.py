@@ -7,11 +7,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matinee.arguments import Day, as_day, one_of, plain_errors
+from matinee.arguments import Day, as_day, as_path, expect, one_of, plain_errors
 from matinee.columns import LANDED, RUNS, VERSIONS
 from matinee.ranking import Engine
 from matinee.run import Run
-from matinee.tables import column_names, read_parquet, reading, table_names, table_of
+from matinee.tables import read_parquet, reading, rows_of, table_names, table_of
 from tasks.errors import MatineeError, WrongArgument
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 ATTEMPT = "python"
 """Name of the attempt that a notebook's runs are, unless it gives another one."""
-DAY_COLUMNS = ("as_of", "cut", "ds")
-"""What the rows of a table are of, where they are of a day: features, labels, and what arrived."""
 SECONDS = 120
 
 
@@ -49,11 +47,12 @@ class Pipeline:
 
             # Not on import, which changes nothing of a process: the project's `.env` may say where its state lies.
             take_environment()
-            self.file = pipeline_path(pipeline).resolve()
+            named = as_path("pipeline", pipeline, "a name in pipelines/, or the path of a pipeline file")
+            self.file = pipeline_path(named).resolve()
             """The pipeline file."""
             self._spec: Spec = load_spec(self.file)
-            self._home: Home = default_home() if home is None else Home(Path(home).resolve())
-            self._data = None if data is None else Path(data)
+            self._home: Home = default_home() if home is None else Home(as_path("home", home).resolve())
+            self._data = None if data is None else as_path("data", data, "the folder or URL of a `files` source")
 
     def __repr__(self) -> str:
         return f"<Pipeline {self.name}: {self._spec.description}>"
@@ -128,7 +127,7 @@ class Pipeline:
             day: the as-of day.
             attempt: name of the attempt. After a failure, the same one goes on where it stopped.
             again: run all steps, also those that are done.
-            quiet: print nothing.
+            quiet: print no progress and no summary; warnings of the steps are logged all the same.
 
         Raises:
             MatineeError: a step failed; a `GateFailed` or `CheckFailed` where that is why. What the steps before it
@@ -152,7 +151,8 @@ class Pipeline:
         from tasks.runs.run import Run as Attempt
         from tasks.store.files import safe_name
 
-        return Attempt.create(self.file, day, safe_name(name), home=self._home, data=self._data)
+        named = safe_name(expect("attempt", name, str, "the name of an attempt"))
+        return Attempt.create(self.file, day, named, home=self._home, data=self._data)
 
     def _state(self) -> Home:
         """The state folder, for reading.
@@ -174,32 +174,23 @@ class Pipeline:
 
     @plain_errors()
     def mart(
-        self, table: str, day: Day | None = None, *, columns: Sequence[str] = (), seconds: int = SECONDS
+        self, table: str, day: Day | None = None, *, columns: Sequence[str] | None = None, seconds: int = SECONDS
     ) -> pa.Table:
         """Read a built table, such as `feat_users`, `feat_items` or `labels`.
 
         Args:
             table: its name; `tables` lists them.
             day: only its rows of a day: features as of it, labels of that cut, rows that arrived on it.
-            columns: which; all if none is named.
+            columns: a list of names; all if absent.
             seconds: after which the query is ended, as a build may be waiting for it.
 
         Raises:
             MatineeError: nothing is built, or somebody builds all the time.
-            WrongArgument: there is no such table, column or day.
+            WrongArgument: there is no such table or column, or the day is not built.
         """
-        from tasks.store.sql import identifier
-
+        wanted = None if day is None else as_day(day)
         with reading(self._warehouse(), seconds) as query:
-            known = column_names(query, one_of("table", table, table_names(query)))
-            chosen = ", ".join(identifier(one_of(f"column of {table}", name, known)) for name in columns) or "*"
-            text = f"select {chosen} from {identifier(table)}"
-            if day is None:
-                return query(text, ())
-            column = next((name for name in DAY_COLUMNS if name in known), None)
-            if column is None:
-                raise WrongArgument(f"day: the rows of {table} are of no day; it has the columns {', '.join(known)}")
-            return query(f"{text} where {column} = ?", [as_day(day)])
+            return rows_of(query, one_of("table", table, table_names(query)), wanted, columns)
 
     @plain_errors()
     def sql(self, text: str, values: Values = (), *, seconds: int = SECONDS) -> pa.Table:
@@ -284,6 +275,8 @@ class Pipeline:
         """
         from tasks.publishing.rank import find_version
 
+        if version is not None:
+            expect("version", version, str, "the name of a version or of an alias")
         alias = self._spec.publish.alias
         aliases = {path.stem for path in (self._home.registry(self.name) / "aliases").glob("*.json")} | {alias}
         named = version if version is not None and version not in aliases else None

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from matinee.arguments import as_names, as_number, expect, one_of
 from tasks.errors import MatineeError, WrongArgument, first_line, quoted
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ MOST_SECONDS = 600
 """Of one query. A build waits for readers for half an hour, and fails after that: no query may come near it."""
 
 COURTESY = 0.1
+LAST_DAYS = 3
+"""Of the days that are built, how many of the last are named."""
+DAY_COLUMNS = ("as_of", "cut", "ds")
+"""What the rows of a table are of, where they are of a day: features, labels, and what arrived."""
 
 
 def table_of(columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> pa.Table:
@@ -59,6 +65,7 @@ def reading(warehouse: Warehouse, seconds: int) -> Iterator[Query]:
         WrongArgument: `seconds` is out of bounds, or a query is no query.
         MatineeError: nothing is built, somebody builds all the time, or a query took too long.
     """
+    seconds = as_number("seconds", seconds)
     if not 1 <= seconds <= MOST_SECONDS:
         raise WrongArgument(f"seconds: found {seconds}, expected 1 to {MOST_SECONDS}: a build may be waiting meanwhile")
     if not warehouse.exists():  # `open` would make the folder of its lock
@@ -77,7 +84,10 @@ def reading(warehouse: Warehouse, seconds: int) -> Iterator[Query]:
 def _fetch(tables: Tables, text: str, values: Values, what: str, seconds: int) -> pa.Table:
     import duckdb
 
-    _require_one(text)
+    _require_one(expect("query", text, str, "a text in DuckDB's SQL"))
+    if isinstance(values, (str, bytes)):  # sequences to Python
+        raise WrongArgument(f"values: found {quoted(values)}, expected a list of values")
+    expect("values", values, (Sequence, Mapping), "a list of values, or values by name")
     try:
         return tables.arrow(text, values)
     except duckdb.InterruptException:
@@ -85,7 +95,12 @@ def _fetch(tables: Tables, text: str, values: Values, what: str, seconds: int) -
             f"{what} took longer than {seconds} s and was ended, as a build may be waiting for it. Ask for fewer rows "
             f"or columns, or pass `seconds=` (at most {MOST_SECONDS})"
         ) from None
-    except (duckdb.ProgrammingError, duckdb.PermissionException) as error:
+    # What is wrong with a query, also on its way over the rows: a text that is no number, an overflow, a value that
+    # has no type in SQL. Not what is wrong with the file, which DuckDB calls an operational or an internal error.
+    except (
+        duckdb.ProgrammingError, duckdb.PermissionException, duckdb.DataError, duckdb.NotSupportedError,
+        TypeError, ValueError, OverflowError,
+    ) as error:  # fmt: skip
         raise WrongArgument(f"{what} is refused: {first_line(error)}") from None
 
 
@@ -125,3 +140,64 @@ def column_names(query: Query, table: str) -> list[str]:
     text = "select column_name from information_schema.columns where table_schema = 'main' and table_name = ?"
     names: list[str] = query(text, [table])["column_name"].to_pylist()
     return names
+
+
+def rows_of(query: Query, table: str, day: date | None, columns: Sequence[str] | None) -> pa.Table:
+    """Read a table that is built: all its rows or those of a day, all its columns or some.
+
+    Raises:
+        WrongArgument: there is no such column, its rows are of no day, or this day is not built.
+    """
+    from tasks.store.sql import identifier
+
+    known = column_names(query, table)
+    names = known if columns is None else as_names("columns", columns)
+    if not names:
+        raise WrongArgument(f"columns: found an empty list, expected some of: {', '.join(known)}")
+    chosen = ", ".join(identifier(one_of(f"column of {table}", name, known)) for name in names)
+    text = f"select {chosen} from {identifier(table)}"
+    if day is None:
+        return query(text, ())
+    column = next((name for name in DAY_COLUMNS if name in known), None)
+    if column is None:
+        raise WrongArgument(f"day: the rows of {table} are of no day; it has the columns {', '.join(known)}")
+    rows = query(f"{text} where {column} = ?", [day])
+    if rows.num_rows == 0:
+        _require_built(query, table, column, day)
+    return rows
+
+
+def _require_built(query: Query, table: str, column: str, day: date) -> None:
+    """Tell a day that is not built from one that has no rows.
+
+    Raises:
+        WrongArgument: it is not built; names the days that are.
+    """
+    days = _built_days(query, table, column)
+    if day in days:
+        return
+    there = "no day is"
+    if days:
+        ends = f"{days[0]}" if len(days) == 1 else f"{days[0]} … {', '.join(map(str, days[1:][-LAST_DAYS:]))}"
+        there = f"{len(days):,} {'day is' if len(days) == 1 else 'days are'}: {ends}"
+    raise WrongArgument(
+        f"day: {table} is not built for {column} {day}; {there}. `pipeline.run(day)` builds the days that a run needs"
+    )
+
+
+def _built_days(query: Query, table: str, column: str) -> list[date]:
+    """List the days of a table, in order: those in the ledger, else (a view has no entries) those of its rows."""
+    from tasks.store.sql import identifier
+
+    entered = query(
+        "select 1 from information_schema.tables where table_schema = 'control' and table_name = 'ledger'", ()
+    )
+    days: list[date] = []
+    if entered.num_rows:
+        text = "select distinct day from control.ledger where model = ? order by all"
+        days = query(text, [table])["day"].to_pylist()
+    if not days:
+        days = query(
+            f"select distinct {column} as day from {identifier(table)} where {column} is not null order by all", ()
+        )["day"].to_pylist()
+    return days

@@ -40,6 +40,15 @@ def build(home: Home) -> None:
             "create table feat_users as select * from (values ('ana', date '2026-01-18', 3.0),"
             " ('ana', date '2026-01-17', 2.0), ('bob', date '2026-01-18', 1.0)) rows(user_id, as_of, user_actions_28d)"
         )
+        connection.execute(
+            "create view recent as select user_id, as_of from feat_users where as_of > date '2026-01-17'"
+        )
+        connection.execute("create schema control")
+        # Of the 16th there was nobody: built, and empty.
+        connection.execute(
+            "create table control.ledger as select 'feat_users' as model, '' as part, unnest([date '2026-01-18',"
+            " date '2026-01-17', date '2026-01-16', date '2026-01-15', date '2026-01-14']) as day, 'd' as digest"
+        )
         connection.execute("create table int_calendar as select date '2026-01-18' as calendar_day")
     Path(f"{path}.lock").touch()  # every build leaves it
 
@@ -76,7 +85,7 @@ def test_importing_it_loads_no_library() -> None:
 
 
 def test_a_table_is_read_whole_or_of_a_day_or_by_columns(pipeline: matinee.Pipeline) -> None:
-    assert pipeline.tables() == ["feat_users", "int_calendar"]
+    assert pipeline.tables() == ["feat_users", "int_calendar", "recent"]
     assert pipeline.mart("feat_users").num_rows == 3
     of_day = pipeline.mart("feat_users", AS_OF, columns=["user_id"])
     assert sorted(of_day.to_pylist(), key=str) == [{"user_id": "ana"}, {"user_id": "bob"}]
@@ -88,9 +97,18 @@ def test_a_table_is_read_whole_or_of_a_day_or_by_columns(pipeline: matinee.Pipel
     ).to_pylist() == [{"most": 2.0}]
 
 
+def test_a_day_that_is_not_built_is_refused_and_one_without_rows_is_empty(pipeline: matinee.Pipeline) -> None:
+    assert pipeline.mart("feat_users", "2026-01-16").num_rows == 0
+    assert refused(lambda: pipeline.mart("feat_users", "2026-01-19")) == (
+        "day: feat_users is not built for as_of 2026-01-19; 5 days are: 2026-01-14 … 2026-01-16, 2026-01-17, "
+        "2026-01-18. `pipeline.run(day)` builds the days that a run needs"
+    )
+    assert "1 day is: 2026-01-18." in refused(lambda: pipeline.mart("recent", "2026-01-17")), "a view has no ledger"
+
+
 def test_what_is_not_there_is_named_with_what_is(pipeline: matinee.Pipeline) -> None:
     assert refused(lambda: pipeline.mart("feat_user")) == (
-        "table: found 'feat_user'; did you mean 'feat_users'?; expected one of: feat_users, int_calendar"
+        "table: found 'feat_user'; did you mean 'feat_users'?; expected one of: feat_users, int_calendar, recent"
     )
     assert refused(lambda: pipeline.mart("feat_users", columns=["user"])).startswith(
         "column of feat_users: found 'user'; did you mean 'user_id'?"
@@ -126,6 +144,9 @@ def test_a_day_that_is_none_is_refused(pipeline: matinee.Pipeline, wrong: Any) -
         ("selec 1", "syntax error"),
         ("select * from nothing", "Table with name nothing does not exist"),
         ("select ?", "Values were not provided"),
+        ("select cast('a' as int)", "Could not convert string 'a'"),
+        ("select 9223372036854775807 * 2::bigint", "Overflow in multiplication"),
+        ("select error('mine')", "mine"),
     ],
 )
 def test_a_query_can_do_nothing_but_read_the_tables(
@@ -135,6 +156,46 @@ def test_a_query_can_do_nothing_but_read_the_tables(
     assert said in refused(lambda: pipeline.sql(query.format(tmp_path / "other")))
     assert tree(pipeline.home) == before
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["not a day"], "the query is refused: Conversion Error: invalid date"),
+        ([object()], "the query is refused: Not implemented Error"),
+        (["\ud800"], "the query is refused: "),
+        (5, "values: found 5, expected a list of values"),
+        ("2026-01-18", "values: found '2026-01-18', expected a list of values"),
+    ],
+)
+def test_a_wrong_value_of_a_query_is_refused(pipeline: matinee.Pipeline, values: Any, said: str) -> None:
+    assert said in refused(lambda: pipeline.sql("select * from feat_users where as_of = ?", values))
+
+
+def test_arguments_of_other_types_are_refused_by_name(pipeline: matinee.Pipeline) -> None:
+    call: Any = pipeline
+    for wrong, said in (
+        (lambda: call.sql(5), "query: found 5, expected a text"),
+        (lambda: call.sql(None), "query: found null, expected a text"),
+        (lambda: call.sql("select '\ud800'"), "which has half of a character"),
+        (lambda: call.sql("select 1", seconds="5"), "seconds: found '5', expected a whole number"),
+        (lambda: call.sql("select 1", seconds=True), "seconds: found true, expected a whole number"),
+        (lambda: call.attempt(AS_OF, None), "attempt: found null, expected the name of an attempt"),
+        (lambda: call.engine(5), "version: found 5, expected the name"),
+        (lambda: call.mart("feat_users", columns="as_of"), "columns: found 'as_of', expected a list of texts, such as"),
+        (lambda: call.mart("feat_users", columns=[]), "columns: found an empty list, expected some of: user_id, as_of"),
+        (lambda: call.mart("feat_users", columns=[5]), "columns[0]: found 5, expected a text"),
+    ):
+        assert said in refused(wrong)
+
+
+@pytest.mark.parametrize("wrong", [5, None, True, b"shown", "a\0b", "\ud800"])
+def test_a_path_that_is_none_is_refused(tmp_path: Path, wrong: Any) -> None:
+    file = pipeline_file(tmp_path, SHOWN)
+    assert refused(lambda: matinee.Pipeline(wrong)).startswith("pipeline: found ")
+    if wrong is not None:
+        assert refused(lambda: matinee.Pipeline(file, home=wrong)).startswith("home: found ")
+        assert refused(lambda: matinee.Pipeline(file, data=wrong)).startswith("data: found ")
 
 
 def test_a_query_that_lasts_is_ended_and_says_what_to_do(pipeline: matinee.Pipeline) -> None:
@@ -181,7 +242,7 @@ def test_a_build_that_is_under_way_is_waited_for_and_named(
     finally:
         done.set()
         builder.join()
-    assert pipeline.tables() == ["feat_users", "int_calendar"]
+    assert pipeline.tables() == ["feat_users", "int_calendar", "recent"]
 
 
 def test_the_landing_is_read_over_days_and_a_new_column_is_null_before(pipeline: matinee.Pipeline) -> None:

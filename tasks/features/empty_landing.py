@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
+from tasks.errors import BuildError
 from tasks.features import parse_cache
 from tasks.features.build import build_staging
 from tasks.spec.spec import Spec
@@ -27,4 +29,8 @@ def check_staging(spec: Spec, home: Home) -> None:
     with tempfile.TemporaryDirectory(prefix="matinee-validate-") as folder:
         scratch = Home(Path(folder))
         parse_cache.copy(home, scratch, spec.name)
-        build_staging(spec, scratch, (), Path(folder) / "dbt.log", select=CANONICAL)
+        try:
+            build_staging(spec, scratch, (), Path(folder) / "dbt.log", select=CANONICAL)
+        except BuildError as error:
+            # The message has dbt's words; the log it also names is gone before anybody can read it.
+            raise BuildError(re.sub(rf" \(dbt's log: {re.escape(folder)}[^)]*\)", "", str(error))) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import BuildError
-from tasks.features import build
+from tasks.features import build, dbt_run
 from tasks.features.empty_landing import CANONICAL, check_staging
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
@@ -32,6 +32,18 @@ def test_the_canonical_tables_are_built_elsewhere_and_nothing_is_left(
     assert select == CANONICAL
     assert not scratch.exists()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_that_is_thrown_away_is_not_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failed:
+        success, result, exception = False, None, RuntimeError("dbt found two macros named 'mine'")
+
+    monkeypatch.setattr(dbt_run, "_invoke", lambda command, warehouse, log: Failed())
+    with pytest.raises(BuildError) as error:
+        check_staging(spec_of(), Home(tmp_path))
+    said = str(error.value)
+    assert said.startswith(f"the SQL build of {spec_of().name} failed:\n  dbt found two macros"), said
+    assert "matinee-validate-" not in said
 
 
 @in_process

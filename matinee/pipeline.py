@@ -127,7 +127,7 @@ class Pipeline:
             day: the as-of day.
             attempt: name of the attempt. After a failure, the same one goes on where it stopped.
             again: run all steps, also those that are done.
-            quiet: print no progress and no summary; warnings of the steps are logged all the same.
+            quiet: print no progress and no summary; warnings of the steps still go to the logger `matinee`.
 
         Raises:
             MatineeError: a step failed; a `GateFailed` or `CheckFailed` where that is why. What the steps before it

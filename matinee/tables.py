@@ -186,18 +186,9 @@ def _require_built(query: Query, table: str, column: str, day: date) -> None:
 
 
 def _built_days(query: Query, table: str, column: str) -> list[date]:
-    """List the days of a table, in order: those in the ledger, else (a view has no entries) those of its rows."""
-    from tasks.store.sql import identifier
+    """List the days in the ledger, in order: the table's, and, as a view has none of its own, all of its grain."""
+    from tasks.features.ledger import tests_of
 
-    entered = query(
-        "select 1 from information_schema.tables where table_schema = 'control' and table_name = 'ledger'", ()
-    )
-    days: list[date] = []
-    if entered.num_rows:
-        text = "select distinct day from control.ledger where model = ? order by all"
-        days = query(text, [table])["day"].to_pylist()
-    if not days:
-        days = query(
-            f"select distinct {column} as day from {identifier(table)} where {column} is not null order by all", ()
-        )["day"].to_pylist()
+    text = "select distinct day from control.ledger where model in (?, ?) order by all"
+    days: list[date] = query(text, [table, tests_of(column)])["day"].to_pylist()
     return days

@@ -48,6 +48,7 @@ def build(home: Home) -> None:
         connection.execute(
             "create table control.ledger as select 'feat_users' as model, '' as part, unnest([date '2026-01-18',"
             " date '2026-01-17', date '2026-01-16', date '2026-01-15', date '2026-01-14']) as day, 'd' as digest"
+            " union all select 'tests of as_of', '', date '2026-01-17', 'd'"
         )
         connection.execute("create table int_calendar as select date '2026-01-18' as calendar_day")
     Path(f"{path}.lock").touch()  # every build leaves it
@@ -103,7 +104,9 @@ def test_a_day_that_is_not_built_is_refused_and_one_without_rows_is_empty(pipeli
         "day: feat_users is not built for as_of 2026-01-19; 5 days are: 2026-01-14 … 2026-01-16, 2026-01-17, "
         "2026-01-18. `pipeline.run(day)` builds the days that a run needs"
     )
-    assert "1 day is: 2026-01-18." in refused(lambda: pipeline.mart("recent", "2026-01-17")), "a view has no ledger"
+    # A view has no entries of its own: it is there for the days of its grain.
+    assert pipeline.mart("recent", "2026-01-17").num_rows == 0
+    assert "1 day is: 2026-01-17." in refused(lambda: pipeline.mart("recent", "2026-01-16"))
 
 
 def test_what_is_not_there_is_named_with_what_is(pipeline: matinee.Pipeline) -> None:

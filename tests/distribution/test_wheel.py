@@ -93,8 +93,9 @@ def test_the_code_of_the_wheel_has_the_digests_of_the_clone(wheel: Path, tmp_pat
         f"    [name for name in {PACKAGES} if importlib.util.find_spec(name)]]))\n"
     )
     libraries = sysconfig.get_path("purelib")
-    command = [sys.executable, "-S", "-P", "-c", code, str(tmp_path), libraries]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-S", "-I", "-c", code, str(tmp_path), libraries]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     expected = [code_digest(), source_digest(LAND), "matinee.", str(tmp_path / ROOT), True, []]
     assert json.loads(done.stdout) == expected
 

@@ -26,8 +26,10 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
         patch.delenv(name)
     database, env = metadata(home), airflow_env(home, 8080)
+    # The variables stay until this process ends, and other tests choose the project by their working directory.
     for name, value in env.items():
-        patch.setenv(name, value)
+        if name != "MATINEE_PROJECT":
+            patch.setenv(name, value)
     patch.setenv("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
     database.create()
     with database.running(dict(os.environ)):

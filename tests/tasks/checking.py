@@ -53,6 +53,7 @@ class FakeRun:
             canonical=lambda: {"name": "demo", "ranker": {"type": "lightgbm", "rounds": 100}},
         )
         self.home, self.as_of, self.attempt = home, as_of, "a1"
+        self.data: Path | None = None
         self.windows = SimpleNamespace(
             validation=(as_of,), refit=tuple(as_of - timedelta(days=n) for n in range(12, 2, -1))
         )

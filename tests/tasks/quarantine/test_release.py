@@ -34,12 +34,12 @@ from tests.tasks.without_dbt import january, shop_run, write_files
 from tests.tiny_pipelines import in_process, threads
 
 pytestmark = [in_process, pytest.mark.slow]
-EARLY, DIRTY, LATE = 11, 12, 14
+EARLY, DIRTY, LATE = 13, 14, 16
 LINES = {
-    "nobody": "500001,20002,CUP,1,2011-01-12 11:00:00,2.5,,France",
-    "postage": "500002,POST,POSTAGE,1,2011-01-12 12:00:00,2.5,12003,France",
-    "torn": "500003,20003,JUG,one,2011-01-12 13:00:00,2.5,12004,France",
-    "twin": "500004,20004,PAN,1,2011-01-12 14:00:00,2.5,,France",
+    "nobody": "500001,20002,CUP,1,2011-01-14 11:00:00,2.5,,France",
+    "postage": "500002,POST,POSTAGE,1,2011-01-14 12:00:00,2.5,12003,France",
+    "torn": "500003,20003,JUG,one,2011-01-14 13:00:00,2.5,12004,France",
+    "twin": "500004,20004,PAN,1,2011-01-14 14:00:00,2.5,,France",
 }
 
 
@@ -117,7 +117,7 @@ def test_every_row_of_a_file_is_accepted_or_rejected(first: Dirty) -> None:
 
 def test_every_row_of_the_simulated_service_is_accepted_or_rejected(tmp_path: Path) -> None:
     spec = spec_of(source={"type": "simulated", "users": 60, "items": 30, "seed": 1})
-    run = built(Run(spec, Home(tmp_path), date(2026, 1, 14), "1"))
+    run = built(Run(spec, Home(tmp_path), date(2026, 1, 23), "1"))
     tables = {"events": "interactions", "impressions": "impressions", "users": "stg_users", "items": "stg_items"}
     rule = {"users": " where rule is null", "items": " where rule is null"}
     kept: dict[tuple[str, date], int] = {
@@ -156,7 +156,7 @@ def corrected(dirty: Dirty, path: Path) -> list[Match]:
     """What `show` writes, with some rows corrected, and the others as they were."""
     rows = rejected(dirty.late)
     text = rejected_rows_csv(rows) if path.suffix == ".csv" else rejected_rows_jsonl(rows)
-    text = text.replace("500001,20002,CUP,1,2011-01-12 11:00:00,2.5,,", "500001,20002,CUP,1,2011-01-12 11:00:00,2.5,7,")
+    text = text.replace("500001,20002,CUP,1,2011-01-14 11:00:00,2.5,,", "500001,20002,CUP,1,2011-01-14 11:00:00,2.5,7,")
     text = text.replace("JUG,one,", "JUG,1,").replace("POSTAGE,1,", "POSTAGE,2,")
     path.write_text(text, encoding="utf-8")
     return match_rows(read_corrected_rows(path), rows, None)
@@ -216,7 +216,7 @@ def test_a_release_ends_in_the_tables_of_a_corrected_file(dirty: Dirty, tmp_path
 def test_a_corrected_row_that_makes_another_one_a_copy_is_rejected(dirty: Dirty) -> None:
     run = dirty.late
     rows = [row for row in rejected(run) if row.rule == "no_customer"]
-    twin = {"invoice_no": "500009", "customer_id": "9", "invoice_date": "2011-01-12 15:00", "description": "PAN"}
+    twin = {"invoice_no": "500009", "customer_id": "9", "invoice_date": "2011-01-14 15:00", "description": "PAN"}
     alike = [Match(row, CorrectedRow(f"m:{n}", {**twin, "stock_code": "20009"})) for n, row in enumerate(rows)]
     source = open_source(run.spec, run.home, run.data)
     proposal = propose_rows(run.spec, run.home, source, alike, rejected(run))

@@ -14,9 +14,8 @@ from rich.text import Text
 
 from engine.evaluation import MODEL, EvaluationRecord, feature_of, features_alone, overall, select
 from tasks.evaluation import results as evaluation
-from tasks.evaluation.baselines import BASELINES_FILE, Baselines, notices
+from tasks.evaluation.notices import comparison_notices
 from tasks.evaluation.results import RECORDS_FILE
-from tasks.evaluation.single_features import SINGLE_FEATURES_FILE, SingleFeatures, feature_notices
 from tasks.operations.airflow_answers import Task
 from tasks.operations.progress import Cell
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, VERDICTS_FILE, GateVerdict, PublishResult
@@ -171,12 +170,8 @@ def _results(spec: Spec, home: Home, as_of: date, run: Path) -> list[RenderableT
         if features := best_features(measured, spec.evaluate.metrics):
             parts.append(Text(f"the best feature alone: {features}"))
         parts.append("")
-    baselines = Baselines.read_if_valid(run / evaluation.STEP / BASELINES_FILE)
-    single = SingleFeatures.read_if_valid(run / evaluation.STEP / SINGLE_FEATURES_FILE)
-    of_features = () if single is None else feature_notices(spec, single)
-    for notice in (*(() if baselines is None else notices(spec, baselines)), *of_features):
-        parts.append(Text.assemble((f"{'note':<11}", "yellow"), notice))
-    for notice in sample_notices(Attempt(spec.name, as_of, run), spec):
+    attempt = Attempt(spec.name, as_of, run)
+    for notice in (*comparison_notices(attempt, spec), *sample_notices(attempt, spec)):
         parts.append(Text.assemble((f"{'note':<11}", "yellow"), notice))
     verdicts = run / GATE_STEP / VERDICTS_FILE
     for verdict in read_list(verdicts, GateVerdict) if verdicts.exists() else []:

@@ -17,12 +17,13 @@ from tasks.monitoring import drift as drift_file
 from tasks.monitoring.drift import Drift
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, PublishResult
 from tasks.reports.run_report_data import STEPS_WITH_CHECKS, rejected_counts, rejected_share
-from tasks.runs.failures import last_words
 from tasks.runs.steps import BESIDE, WITH_RESULT
 from tasks.sources.land import LandResult
 from tasks.store.records import Record
 from tasks.store.run_files import Attempt
 
+STOPPING = frozenset(step.name for step in WITH_RESULT) - BESIDE
+"""Steps without whose result nothing is published."""
 LEVELS = ("ok", "info", "warning", "critical")
 """From good to bad; a day on which a check did not run has none."""
 
@@ -129,9 +130,9 @@ def _failed_checks(attempt: Attempt, step: str) -> list[Check] | None:
 
 
 def _outcome(attempt: Attempt, failed: Iterable[Check], published: PublishResult | None) -> Outcome:
-    # A day that is run again in the same attempt has what the try before left.
-    errors = any(last_words(attempt, step.name) for step in WITH_RESULT if step.name not in BESIDE)
-    if published and not errors:
+    # Of each population a file of its own. A day that is run again in the same attempt has what the try before left.
+    with_errors = {path.stem.partition("-")[0] for path in (attempt.dir / "errors").glob("*.txt")}
+    if published and not with_errors & STOPPING:
         return Outcome.PUBLISHED
     # In this order, because a gate that failed and a check that stops a run leave an error, too.
     gate = GateResult.read_if_valid(attempt.step_dir(GATE_STEP) / "result.json")
@@ -139,7 +140,7 @@ def _outcome(attempt: Attempt, failed: Iterable[Check], published: PublishResult
         return Outcome.REJECTED
     if any(check.failed_critical for check in failed):
         return Outcome.STOPPED
-    return Outcome.FAILED if any((attempt.dir / "errors").glob("*.txt")) else Outcome.UNFINISHED
+    return Outcome.FAILED if with_errors else Outcome.UNFINISHED
 
 
 def _label_rate(attempt: Attempt) -> float | None:

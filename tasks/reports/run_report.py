@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.errors import MatineeError
+from tasks.evaluation.notices import comparison_notices
 from tasks.examples.sample import STRATA_FILE, StratumDraw
 from tasks.publishing.results import verdicts_if_valid
 from tasks.reports.html import page
@@ -38,7 +39,6 @@ from tasks.reports.run_report_model import (
     GateRow,
     MetricPanel,
     ModelPanel,
-    comparison_notices,
     feature_powers,
     gate_rows,
     metric_panels,

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from engine.evaluation import CHAMPION, MODEL, EvaluationRecord, features_alone, overall, select
 from tasks.evaluation import results as evaluation
-from tasks.evaluation.baselines import BASELINES_FILE, Baselines, notices
 from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage
 from tasks.evaluation.results import EvaluateResult, records_if_valid
-from tasks.evaluation.single_features import SINGLE_FEATURES_FILE, SingleFeatures, feature_notices
+from tasks.evaluation.single_features import SINGLE_FEATURES_FILE, SingleFeatures
 from tasks.publishing.gates import NO_LEAKAGE
 from tasks.publishing.results import GateVerdict
 from tasks.reports.svg_comparisons import Intervals, PowerRow, place_marks, plot_intervals, plot_powers
@@ -22,7 +21,7 @@ from tasks.training.curve import CURVE_FILE, TrainingCurve
 from tasks.training.train import TrainResult
 
 if TYPE_CHECKING:
-    from tasks.spec.spec import Spec
+    pass
 
 TOP_FEATURES = 10
 """Features that are shown at once."""
@@ -125,15 +124,6 @@ def metric_panels(run: RunFiles) -> tuple[MetricPanel, ...] | None:
     """Read the metrics that were measured; None if none were."""
     records = records_if_valid(run.step_dir(evaluation.STEP))
     return None if records is None else by_metric(records)
-
-
-def comparison_notices(run: RunFiles, spec: Spec) -> tuple[str, ...]:
-    """Say what makes the run's comparisons with its baselines less than they look."""
-    folder = run.step_dir(evaluation.STEP)
-    baselines = Baselines.read_if_valid(folder / BASELINES_FILE)
-    single = SingleFeatures.read_if_valid(folder / SINGLE_FEATURES_FILE)
-    of_features = () if single is None else feature_notices(spec, single)
-    return (*(() if baselines is None else notices(spec, baselines)), *of_features)
 
 
 def rerank_texts(run: RunFiles) -> tuple[str, ...]:

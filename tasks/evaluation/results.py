@@ -69,7 +69,7 @@ class BestFeature(Record):
     lead: Figure
 
 
-class RerankEffect(Record):
+class RerankEffect(Figure):
     """How much re-ranking changes a metric of the evaluated model: the mean over lists with its 95 % interval.
 
     Attributes:
@@ -80,17 +80,11 @@ class RerankEffect(Record):
     """
 
     metric: str
-    value: float | None
-    low: float | None
-    high: float | None
 
     @property
     def text(self) -> str:
         """The same in words."""
-        if self.value is None:
-            return f"{self.metric}, which no list defines"
-        span = "" if self.low is None or self.high is None else f" [{self.low:+.4f}, {self.high:+.4f}]"
-        return f"{self.metric} by {self.value:+.4f}{span}"
+        return f"{self.metric}, which no list defines" if self.value is None else f"{self.metric} by {super().text}"
 
 
 class EvaluateResult(Record):

@@ -20,7 +20,7 @@ from tasks.evaluation.results import BestFeature, Figure, FigureKey, GroupValues
 from tasks.examples.arrays import group_offsets
 from tasks.examples.queries import category_features
 from tasks.runs.narration import counted, warn
-from tasks.spec.parts import BEST_FEATURE, BeatsGate, NotWorseGate
+from tasks.spec.parts import BEST_FEATURE
 from tasks.spec.resolved_features import RetrievalScore
 from tasks.spec.spec import Spec
 from tasks.store.files import json_number
@@ -105,12 +105,8 @@ def metrics_of(spec: Spec) -> list[str]:
 
     All others would make the table of values per list, which gates compare in pairs, several times as large.
     """
-    asked = [gate.metric for gate in spec.gates if _contender(gate) == BEST_FEATURE]
+    asked = [gate.metric for gate in spec.gates if gate.contender == BEST_FEATURE]
     return list(dict.fromkeys([spec.gates[0].metric, *asked]))
-
-
-def _contender(gate: BeatsGate | NotWorseGate) -> str:
-    return gate.beats if isinstance(gate, BeatsGate) else gate.not_worse_than
 
 
 def choose_directions(run: Run) -> tuple[Window, dict[str, Direction]]:
@@ -203,6 +199,7 @@ def compare_alone(spec: Spec, groups: GroupValues, measured: Alone) -> SingleFea
 
     metric = spec.gates[0].metric
     blocks, model = user_blocks(groups.users, INTERVAL_SEED), groups.values[FigureKey(metric, MODEL)]
+    alone_values = single_values(groups, metric)
     rows = [
         SingleFeature(
             feature=name,
@@ -210,12 +207,12 @@ def compare_alone(spec: Spec, groups: GroupValues, measured: Alone) -> SingleFea
             figure=figure_of(interval(values, blocks, INTERVAL_SEED)),
             lead=figure_of(paired_interval(model, values, blocks, INTERVAL_SEED)),
         )
-        for name, values in single_values(groups, metric).items()
+        for name, values in alone_values.items()
     ]
     found = SingleFeatures(
         metric=metric,
         chosen_on=measured.chosen_on,
-        lead=figure_of(margin_over_best(model, list(single_values(groups, metric).values()), blocks, INTERVAL_SEED)),
+        lead=figure_of(margin_over_best(model, list(alone_values.values()), blocks, INTERVAL_SEED)),
         # By name last, so that equals have one order.
         features=tuple(sorted(rows, key=lambda row: (-(row.figure.value or 0.0), row.feature))),
     )
@@ -241,7 +238,7 @@ def single_values(groups: GroupValues, metric: str) -> dict[str, Floats]:
 
 def feature_notices(spec: Spec, single: SingleFeatures) -> tuple[str, ...]:
     """Say that a model is not better than one of its parts, where no gate says so."""
-    asked = any((gate.metric, _contender(gate)) == (single.metric, BEST_FEATURE) for gate in spec.gates)
+    asked = any((gate.metric, gate.contender) == (single.metric, BEST_FEATURE) for gate in spec.gates)
     if asked or single.lead.low is None or single.lead.low > 0:
         return ()
     return (

@@ -34,11 +34,10 @@ def evaluate_gate(gate: BeatsGate | NotWorseGate, groups: GroupValues, baselines
     `beats`: the mean difference is at least `by` and its 95 % interval lies above 0. `not_worse_than`: the interval
     lies above `-margin`. A contender that was not measured, or too few users for an interval: the gate fails.
     """
+    contender = gate.contender
     if isinstance(gate, BeatsGate):
-        contender = gate.beats
         sentence = f"{gate.metric} beats {contender} by {gate.by:g}"
     else:
-        contender = gate.not_worse_than
         sentence = f"{gate.metric} not worse than {contender} by more than {gate.margin:g}"
     measured = _measured(gate.metric, contender, groups, baselines)
     difference = _over_best(groups, gate.metric, measured)

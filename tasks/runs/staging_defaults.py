@@ -141,7 +141,7 @@ def _tables(path: Path, text: str) -> dict[str, _Table]:
         return {
             str(name): _Table(
                 {str(column["name"]): str(column["type"]) for column in table["columns"]},
-                bool(table.get("key")) and ("{ds}" in str(table.get("file")) or "day" in table),
+                bool(table.get("key")) and ("{ds}" in str(table.get("file")) or {"from", "day"} <= table.keys()),
             )
             for name, table in document["tables"].items()
         }

@@ -247,6 +247,11 @@ class BeatsGate(Part):
     )
     by: NonNegativeFloat = Field(default=0.0, description="Least difference of the means.")
 
+    @property
+    def contender(self) -> str:
+        """What the model is compared with."""
+        return self.beats
+
 
 class NotWorseGate(Part):
     """The model may be worse than another by no more than a margin, beyond noise."""
@@ -257,6 +262,11 @@ class NotWorseGate(Part):
         "retriever's score is the strongest."
     )
     margin: NonNegativeFloat = Field(default=0.0, description="Difference that is still accepted.")
+
+    @property
+    def contender(self) -> str:
+        """What the model is compared with."""
+        return self.not_worse_than
 
 
 def _gate_tag(value: Any) -> str:

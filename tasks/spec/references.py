@@ -251,7 +251,7 @@ def _check_gates(spec: Spec, problems: _Problems) -> None:
                 + ", ".join(spec.evaluate.metrics) + nearest(gate.metric, spec.evaluate.metrics),
             )  # fmt: skip
         key = "beats" if isinstance(gate, BeatsGate) else "not_worse_than"
-        against = gate.beats if isinstance(gate, BeatsGate) else gate.not_worse_than
+        against = gate.contender
         known = [*spec.evaluate.baselines, BEST_FEATURE, CHAMPION if key == "not_worse_than" else BEST_BASELINE]
         if against == FORMER_LOGGED_ORDER:
             problems.add(("gates", index, key), RENAMED_LOGGED_ORDER)

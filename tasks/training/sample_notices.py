@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.examples.arrays import UNKNOWN
 from tasks.examples.positives import positives_notices
 from tasks.examples.sample import SampleResult
-from tasks.spec.populations import EVERYBODY_ELSE
+from tasks.training.train import small_populations
 
 if TYPE_CHECKING:
     from tasks.spec.spec import Spec
@@ -23,18 +22,11 @@ def sample_notices(run: RunFiles, spec: Spec) -> list[str]:
 
 def fallen_back(spec: Spec, sample: SampleResult) -> str | None:
     """Name the populations that the model of everybody else ranks for; None if there are none."""
-    if spec.populations is None:
-        return None
-    least = spec.populations.min_groups
-    small = {
-        name: groups
-        for name, groups in sorted(sample.populations.items())
-        if groups < least and name not in {EVERYBODY_ELSE, UNKNOWN}
-    }
-    if not small:
+    small = small_populations(spec, sample)
+    if spec.populations is None or not small:
         return None
     named = ", ".join(f"{name} ({groups:,} groups)" for name, groups in small.items())
     return (
-        f"the model of everybody else ranks for the {spec.populations.by} {named}: fewer than {least:,} groups were "
-        "drawn of each (`populations.min_groups`)"
+        f"the model of everybody else ranks for the {spec.populations.by} {named}: fewer than "
+        f"{spec.populations.min_groups:,} groups were drawn of each (`populations.min_groups`)"
     )

@@ -73,16 +73,24 @@ def populations(run: Run) -> list[str]:
     return [*named, EVERYBODY_ELSE]
 
 
+def small_populations(spec: Spec, sample: SampleResult) -> dict[str, int]:
+    """The drawn groups of each population that has too few of them for a model of its own, in order of name."""
+    if spec.populations is None:
+        return {}
+    least, served_by_all = spec.populations.min_groups, {EVERYBODY_ELSE, UNKNOWN}
+    counts = sorted(sample.populations.items())
+    return {name: groups for name, groups in counts if groups < least and name not in served_by_all}
+
+
 def populations_step(run: Run) -> list[str]:
     """List the populations, and say which have too few groups for a model of their own."""
     chosen, split = populations(run), run.spec.populations
     if split is not None:
-        counts = run.read("sample", SampleResult).populations
-        for name in sorted(counts.keys() - {*chosen, UNKNOWN}):
+        for name, groups in small_populations(run.spec, run.read("sample", SampleResult)).items():
             warn(
                 "{by} {population}: {groups:,} drawn groups are fewer than {least:,} (`populations.min_groups`); the "
                 "model of everybody else ranks for it",
-                by=split.by, population=name, groups=counts[name], least=split.min_groups,
+                by=split.by, population=name, groups=groups, least=split.min_groups,
             )  # fmt: skip
         say("a model for each of {count:,} populations: {names}", count=len(chosen), names=chosen)
     return chosen

@@ -145,6 +145,7 @@ KEYED = f"{DATASET}    key: [customer, bought_at]\n"
         (KEYED, "with {% call ruled('sales') %}null{% endcall %} select * from ruled", False),
         (KEYED, "select 1 from {{ landing('others') }}", False),
         (KEYED.replace("{ds}.csv", "sales.csv"), "select 1 from {{ landing('sales') }}", False),
+        (f"{KEYED.replace('{ds}.csv', 'sales.csv')}    day: {{column: bought_at}}\n", "{{ landing('sales') }}", False),
         (DATASET, "select 1 from {{ landing('sales') }}", False),
     ],
 )

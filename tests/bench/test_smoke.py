@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bench import (
@@ -19,6 +20,7 @@ from bench import (
     _impressions,
     _operator_acts,
     _through_airflow,
+    _training_contenders,
     backfill,
     bit_flips,
     checks,
@@ -31,8 +33,10 @@ from bench import (
     parts,
     serving,
     streaming,
+    training,
 )
 from bench._faults_streaming import FAULTS
+from tasks.examples.item_item import fit_ease
 from tasks.operations.airflow_answers import DagRun, Task
 from tasks.operations.local_airflow import stack
 from tests.tasks.without_dbt import build_without_dbt
@@ -335,3 +339,20 @@ def test_operator_hour_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     text = capsys.readouterr().out
     assert "**Passed**: 0 of " in text
     assert {row[-1] for row in rows(text) if row[0].startswith(("trigger", "12 writes"))} == {"yes"}
+
+
+def test_training_runs(capsys: Printed) -> None:
+    arguments = ["--groups", "40", "--users", "40", "--items", "30", "--pairs", "400", "--turns", "1"]
+    training.main([*arguments, "--learners", "ease"])
+
+    header, row = rows(capsys.readouterr().out)
+    assert header[0] == "learner / raw library"
+    assert row[0] == "EASE / numpy with BLAS"
+    assert row[4] == training.REQUIRED
+    assert float(row[5]) > 0
+
+
+def test_the_contenders_of_training_learn_the_same(tmp_path: Path) -> None:
+    training.write(tmp_path, groups=40, shape=(40, 30), pairs=400)
+    ours = fit_ease(_training_contenders.actions(tmp_path), _training_contenders.EASE)
+    np.testing.assert_allclose(ours, _training_contenders.ease_raw(tmp_path), atol=1e-6)

@@ -14,6 +14,7 @@ from rich.text import Text
 from tasks.cli import alerts, days, pages, quarantine, stack, upkeep
 from tasks.cli.check import check, skew
 from tasks.cli.init import init
+from tasks.cli.inspect import inspect
 from tasks.cli.options import AsOf, Attempt, Data, Json, Pipeline, example, open_run
 from tasks.cli.prove import prove
 from tasks.cli.serve import serve
@@ -247,6 +248,7 @@ def rank(
         console.print(Text(short, "yellow"), soft_wrap=True)
 
 
+app.command(epilog=example("matinee inspect streaming", "matinee inspect streaming --user u000017 -k 3"))(inspect)
 app.command(epilog=example("matinee serve streaming", "matinee serve streaming --port 8091 --log-features 0.01"))(serve)
 
 

@@ -20,6 +20,7 @@ NAMED = 5
 """Versions that an error message lists, the newest first."""
 
 if TYPE_CHECKING:
+    from engine.descriptor import Request
     from engine.ranking import Engine, Response
 
 
@@ -89,23 +90,33 @@ def rank_user(pipeline: str, user: str, k: int, version: str | None) -> UserList
     Raises:
         MatineeError: the id is empty, or there is no such version.
     """
-    from pydantic import ValidationError
-
-    from engine.descriptor import Request
     from engine.ranking import load
 
-    if not user:
-        raise MatineeError("--user: found an empty id, expected one of the user ids in the data")
-    try:
-        request = Request(user_id=user, k=k)
-    except ValidationError as error:  # too long, or no text: the id is right only where the engine takes it
-        said = error.errors()[0]["msg"]
-        raise MatineeError(f"--user: found {quoted(user)}, expected one of the user ids in the data ({said})") from None
+    request = user_request(user, k)
     spec, home = load_spec(pipeline_path(pipeline)), existing_home()
     version = find_version(home, spec.name, spec.publish.alias, version)
     engine = load(version_dir(home, spec.name, version), content=content_of(home, spec.name, version))
     response = engine.rank([request])[0]
     return UserList(spec.name, version, user, knows(engine, user), response)
+
+
+def user_request(user: str, k: int) -> Request:
+    """Ask for a user's list.
+
+    Raises:
+        MatineeError: the id is none that the engine takes.
+    """
+    from pydantic import ValidationError
+
+    from engine.descriptor import Request
+
+    if not user:
+        raise MatineeError("--user: found an empty id, expected one of the user ids in the data")
+    try:
+        return Request(user_id=user, k=k)
+    except ValidationError as error:  # too long, or no text: the id is right only where the engine takes it
+        said = error.errors()[0]["msg"]
+        raise MatineeError(f"--user: found {quoted(user)}, expected one of the user ids in the data ({said})") from None
 
 
 def knows(engine: Engine, user: str) -> bool:

@@ -23,6 +23,7 @@ from tasks.examples.label_report import Interaction, Labels, Pair, Tally
 from tasks.monitoring.skew import Skew
 from tasks.operations.plan import Reason, RunPlan
 from tasks.operations.verification.walk import Verification
+from tasks.publishing.inspection import FeatureWeight, Inspection, PopulationSummary
 from tasks.publishing.rank import UserList
 from tasks.runs.run import Run
 from tasks.sources.released_rows import ReleaseRecord, RowRelease
@@ -108,6 +109,17 @@ def test_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     assert document["known"] is False
     shown = CliRunner().invoke(app, ["rank", "tiny", "--user", "ana"]).output
     assert "user 'ana' is not known as of 2026-02-20: popular items" in shown
+
+
+def test_inspect(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = FeatureWeight(feature="ctr", mean=0.5, share=1.0, direction=None)
+    part = PopulationSummary(population="*", function="Linear", users=1, rows=2, features=(weight,))
+    given = Inspection(pipeline="tiny", version="2026-02-20-v", populations=(part,), retrievers=())
+    asked: list[Any] = []
+    monkeypatch.setattr("tasks.publishing.inspection.inspect_version", lambda *words: asked.append(words) or given)
+    document = answer(Inspection, "inspect", "tiny", "--user", "ana", "-k", "3")
+    assert document["populations"][0]["features"][0]["direction"] is None
+    assert asked == [("tiny", None, ("ana", None, None, 3))]
 
 
 @pytest.mark.parametrize(("success", "code"), [(True, 0), (False, 1)])

@@ -67,7 +67,7 @@ def _wire(name: str) -> None:
 def _task(pipeline: str, each: Step, before: Mapping[str, XComArg]) -> XComArg:
     """Create the task of a step; a mapped one depends on the list it is mapped over."""
     options: dict[str, Any] = {"task_id": each.name, "doc_md": each.does, "trigger_rule": each.runs}
-    options |= {"pool": pool_of(pipeline)} if each.reads_tables else {}
+    options |= {"pool": pool} if (pool := pool_of(pipeline, each)) else {}
     options |= {"outlets": [Asset(f"matinee://{pipeline}/{each.asset}")]} if each.asset else {}
     if each.runs == "all_done":
         return report.override(**options)(pipeline, AS_OF)

@@ -31,7 +31,7 @@ def page(spec: Spec) -> str:
             f"{spec.examples.test} days to evaluate on |",
             f"| **Features** | {', '.join(f'`{name}`' for name in spec.features)} |",
             f"| **Retrieval** | {', '.join(part.identity for part in spec.retrieval)} |",
-            f"| **Model** | {spec.ranker.type}, {spec.ranker.objective}, {by} |",
+            f"| **Model** | {spec.ranker.summary}, {by} |",
             f"| **Metrics** | {', '.join(spec.evaluate.metrics)} |",
             *(f"| **Gate** | {_gate(gate)} |" for gate in spec.gates),
             f"| **Published as** | `{spec.publish.alias}` |",

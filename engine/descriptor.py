@@ -16,9 +16,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, StrictBool, ValidationError, model_validator
 
+from engine.closed import ArtifactName, Closed, FiniteFloat
 from engine.errors import RESTORE, ArtifactError, DescriptorError, nearest
 from engine.evaluation import Evaluation
-from engine.node_schema import ArtifactName, Closed, FiniteFloat, PopulationRankerNode, ScoringRankerNode
+from engine.node_schema import PopulationRankerNode, ScoringRankerNode
 from engine.sealed import CHECKSUM, sealed, unsealed
 
 FORMAT = "matinee/1"

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.node_schema import Closed, FiniteFloat
+from engine.closed import Closed, FiniteFloat
 
 MODEL = "model"
 MODEL_WITHOUT_RERANK = "model_without_rerank"

@@ -10,17 +10,15 @@ import numpy as np
 
 from engine.categories import Categories, categories_of, load_categories
 from engine.diversity import Diversity, Kinds
-from engine.errors import ArtifactError
+from engine.functions.load import load_function
 from engine.matches import ItemLists, WantedLists
 from engine.node_schema import (
     CategoryNode,
-    ColumnNode,
     DiversifyNode,
     DotNode,
     ExcludeSeenNode,
     FeatureNode,
     FeatureScorerNode,
-    LinearNode,
     LookupNode,
     MatchNode,
     OverlapNode,
@@ -31,10 +29,8 @@ from engine.node_schema import (
     ScoringRankerNode,
 )
 from engine.nodes import (
-    Column,
     Feature,
     FeatureScorer,
-    Linear,
     Lookup,
     Match,
     Rank,
@@ -49,7 +45,6 @@ from engine.overlap import Overlap
 from engine.retrieval import Als, History, ItemItem, Popularity, Retriever
 from engine.seen import ExcludeSeen, OnlySeen, SeenRule
 from engine.tables import Catalog, FeatureTable
-from engine.trees import Trees
 
 RETRIEVERS: dict[str, type[Als] | type[Popularity] | type[History] | type[ItemItem]] = {
     "ALS": Als,
@@ -127,7 +122,7 @@ class Wiring:
         return FeatureScorer(
             names=names,
             features=tuple(self._feature(feature, by_name) for feature in node.features),
-            function=self._function(node, names),
+            function=load_function(node.function, self.folder, names),
             catalogue=self.catalogue,
         )
 
@@ -187,17 +182,3 @@ class Wiring:
         if isinstance(node, DotNode):
             return Score(self.retriever("ALS", node.artifact), default)
         return Score(by_name[node.of], default)
-
-    def _function(self, node: FeatureScorerNode, names: tuple[str, ...]) -> Trees | Linear | Column:
-        function = node.function
-        if isinstance(function, LinearNode):
-            return Linear(function.weights, function.intercept)
-        if isinstance(function, ColumnNode):
-            return Column(names.index(function.name))
-        trees = Trees.load(self.folder / function.artifact)
-        if trees.feature_names != names:
-            raise ArtifactError(
-                f"{self.folder / function.artifact}: trained on {', '.join(trees.feature_names)}; the descriptor "
-                f"computes {', '.join(names)}: names and order must be equal"
-            )
-        return trees

@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import PurePosixPath
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from engine.bands import MOST_EDGES
+from engine.closed import ArtifactName, Closed, Count, FiniteFloat
 from engine.errors import nearest
-
-_ARTIFACT_NAME_LENGTH = 400
-
-
-def _inside(name: str) -> str:
-    path = PurePosixPath(name)
-    # One spelling a file: `a//b` and `./a` are refused, too.
-    plain = name == str(path) and not path.is_absolute() and ".." not in path.parts and name != "."
-    # A backslash separates folders on Windows, a zero byte ends a path in C.
-    if not plain or "\\" in name or "\0" in name or len(name) > _ARTIFACT_NAME_LENGTH:
-        raise ValueError(f"{name!r} is no path inside the version's folder: expected e.g. 'BR/trees.txt'")
-    return name
-
-
-ArtifactName = Annotated[str, AfterValidator(_inside)]
-FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1, le=100_000)]
-
-
-class Closed(BaseModel):
-    """Base of all models: no unknown keys, no changes, no coercion of texts to numbers."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+from engine.functions.schema import BlendNode, ColumnNode, FunctionNode, LinearNode
 
 
 def _ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
@@ -231,29 +210,13 @@ FeatureNode = Annotated[
 ]
 
 
-class TreesNode(Closed):
-    """Boosted trees, a LightGBM text whose feature names are the scorer's, in their order."""
-
-    type: Literal["Trees"] = "Trees"
-    artifact: ArtifactName
-
-
-class LinearNode(Closed):
-    """intercept + Σ weight × feature; a missing feature counts as 0."""
-
-    type: Literal["Linear"] = "Linear"
-    weights: tuple[FiniteFloat, ...]
-    intercept: FiniteFloat = 0.0
-
-
-class ColumnNode(Closed):
-    """One feature as it is; missing counts as 0. What baselines are."""
-
-    type: Literal["Column"] = "Column"
-    name: str
-
-
-FunctionNode = Annotated[TreesNode | LinearNode | ColumnNode, Field(discriminator="type", title="Function")]
+def _check_function(function: FunctionNode, names: Sequence[str]) -> None:
+    if isinstance(function, LinearNode) and function.inputs_artifact is None and len(function.weights) != len(names):
+        raise ValueError(f"{len(function.weights)} weights for {len(names)} features")
+    if isinstance(function, ColumnNode) and function.name not in names:
+        raise ValueError(f"no feature {function.name!r}{nearest(function.name, names)}")
+    for part in function.of if isinstance(function, BlendNode) else ():
+        _check_function(part.function, names)
 
 
 class FeatureScorerNode(Closed):
@@ -268,10 +231,7 @@ class FeatureScorerNode(Closed):
         names = [feature.name for feature in self.features]
         if len(set(names)) < len(names):
             raise ValueError(f"a feature is named twice: {', '.join(sorted(n for n in names if names.count(n) > 1))}")
-        if isinstance(self.function, LinearNode) and len(self.function.weights) != len(names):
-            raise ValueError(f"{len(self.function.weights)} weights for {len(names)} features")
-        if isinstance(self.function, ColumnNode) and self.function.name not in names:
-            raise ValueError(f"no feature {self.function.name!r}{nearest(self.function.name, names)}")
+        _check_function(self.function, names)
         return self
 
 

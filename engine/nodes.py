@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,48 +17,14 @@ from engine.categories import Categories
 from engine.descriptor import ContextValue, Request
 from engine.diversity import Diversity
 from engine.errors import RequestError
+from engine.functions.load import Function
 from engine.matches import ItemLists, Measure, WantedLists
 from engine.overlap import Overlap
 from engine.retrieval import Retriever
 from engine.seen import SeenRule
 from engine.tables import Catalog, FeatureTable
-from engine.trees import Trees
 
 _LARGEST = 3.4e38  # of the 32 bits that features have
-
-
-class Function(Protocol):
-    """Maps features (rows × features) to one score per row."""
-
-    def predict(self, matrix: npt.NDArray[Any]) -> Floats:
-        """Return the scores."""
-
-
-@dataclass(frozen=True)
-class Linear:
-    """intercept + Σ weight × feature, added in the order of the features; NaN counts as 0."""
-
-    weights: tuple[float, ...]
-    intercept: float
-
-    def predict(self, matrix: npt.NDArray[Any]) -> Floats:
-        """Return the scores."""
-        scores = np.full(len(matrix), self.intercept)
-        # A matrix product would add in an order that depends on the processor's BLAS.
-        for column, weight in enumerate(self.weights):
-            scores += weight * np.nan_to_num(matrix[:, column].astype(np.float64), nan=0.0)
-        return scores
-
-
-@dataclass(frozen=True)
-class Column:
-    """One feature as it is; NaN counts as 0."""
-
-    column: int
-
-    def predict(self, matrix: npt.NDArray[Any]) -> Floats:
-        """Return the scores."""
-        return np.nan_to_num(matrix[:, self.column].astype(np.float64), nan=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +141,7 @@ class FeatureScorer:
 
     names: tuple[str, ...]
     features: tuple[Feature, ...]
-    function: Trees | Linear | Column
+    function: Function
     catalogue: Catalog
 
     @property

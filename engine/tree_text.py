@@ -101,8 +101,6 @@ def parse_model(text: str, source: str) -> Model:
         header.refuse("no LightGBM model of version v4", "a text that begins with 'tree' and 'version=v4'")
     if header.number("num_class") != 1 or header.number("num_tree_per_iteration") != 1:
         header.refuse("a model of several classes", "one score per row (num_class=1)")
-    if "average_output" in header.values:
-        header.refuse("a random forest (average_output)", "boosted trees")
     names = tuple(header.text("feature_names").split())
     if len(names) != header.number("max_feature_idx") + 1:
         header.refuse(f"{len(names)} feature names", f"{header.number('max_feature_idx') + 1}")

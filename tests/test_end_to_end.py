@@ -138,7 +138,7 @@ def scored(run: Run, candidates: pa.Table) -> dict[tuple[str, str], tuple[float,
     of_rows = populations_of(run, table)
     scores = np.zeros(table.num_rows)
     for name in populations(run):
-        trees = Trees.load(run.step_dir(f"train/{slug(name)}") / "published.txt")
+        trees = Trees.load(run.step_dir(f"train/{slug(name)}") / "published" / "trees.txt")
         scores[of_rows == name] = trees.predict(matrix(table, run.spec.features))[of_rows == name]
     pairs = zip(table["user_id"].to_pylist(), table["item_id"].to_pylist(), strict=True)
     return dict(zip(pairs, zip(scores.tolist(), of_rows.tolist(), strict=True), strict=True))

@@ -78,7 +78,7 @@ def test_every_processor_makes_the_same_bytes(bought: Tiny, tmp_path: Path) -> N
     assert {name: found["kernels"] for name, found in made.items()} == {name: [name] for name in made}
     assert len({found["implicit"] for found in made.values()}) > 1  # so these are different processors
     first, *others = (found["files"] for found in made.values())
-    kept = {"als.npz", "item_item.npz", "candidates.parquet", "published.txt", "descriptor.json"}
+    kept = {"als.npz", "item_item.npz", "candidates.parquet", "trees.txt", "descriptor.json"}
     assert kept <= {Path(name).name for name in first}
     for other in others:
         assert {name for name in first.keys() | other.keys() if first.get(name) != other.get(name)} == set()

@@ -20,6 +20,7 @@ from tasks.evaluation.evaluate import model_scores, populations_of
 from tasks.evaluation.final_lists import FinalLists, Ranked
 from tasks.evaluation.results import ChampionResult, EvaluateResult
 from tasks.runs.narration import counted, say
+from tasks.training.models import PUBLISHED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +68,7 @@ def _profiles(final: FinalLists, evaluated: Ranked, champion: Champion) -> list[
     run, table = final.run, final.table
     refit, k, ours = run.spec.publish.refit, cut_off(run), evaluated
     if refit:  # else the evaluated model is the one that is published
-        ours = final.rank(model_scores(run, table, "published.txt"), run.spec.rerank)
+        ours = final.rank(model_scores(run, table, PUBLISHED), run.spec.rerank)
     rival, pages, profiles = champion.scores, Pages.of(table), []
     for name, lists in counted(list(parts(pages, populations_of(run, table))), "populations"):
         chosen, rows = pages.only(lists)

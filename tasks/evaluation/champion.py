@@ -231,17 +231,13 @@ def _scores(spec: Spec, descriptor: Descriptor, folder: Path, table: pa.Table) -
 def _predict(
     spec: Spec, descriptor: Descriptor, ranker: ScoringRankerNode, folder: Path, table: pa.Table
 ) -> npt.NDArray[np.float64]:
-    from engine.node_schema import TreesNode
-    from engine.trees import Trees
+    from engine.functions.load import load_function
     from tasks.examples.arrays import matrix
 
-    function = ranker.scorer.function
-    if not isinstance(function, TreesNode):
-        raise _Incomparable(f"its scorer is of type {function.type}, expected Trees")
     names = [feature.name for feature in ranker.scorer.features]
     _require(names, table, "feature")
     _same_retrieval(spec, _spec_of(descriptor), names)
-    return Trees.load(folder / function.artifact).predict(matrix(table, names))
+    return load_function(ranker.scorer.function, folder, names).predict(matrix(table, names))
 
 
 def _rules_of(ours: Spec, descriptor: Descriptor) -> Sequence[Rerank]:

@@ -38,10 +38,11 @@ from tasks.evaluation.single_features import (
 from tasks.examples.arrays import matrix
 from tasks.examples.item_slices import group_slices, read_item_slices
 from tasks.runs.narration import counted, say
-from tasks.spec.populations import EVERYBODY_ELSE, slug
+from tasks.spec.populations import EVERYBODY_ELSE
 from tasks.spec.spec import Spec
 from tasks.store.files import json_number
 from tasks.store.records import write_list
+from tasks.training.models import JUDGED, PUBLISHED, load_model
 from tasks.training.train import populations
 
 if TYPE_CHECKING:
@@ -57,18 +58,15 @@ if TYPE_CHECKING:
     """A contender's score of every example, and which of them are in its lists (all of them if None)."""
 
 
-def model_scores(run: Run, table: pa.Table, file: str = "judged.txt") -> npt.NDArray[np.float64]:
-    """Score examples with each population's trees: the same code that serves. Lists are not re-ranked yet."""
+def model_scores(run: Run, table: pa.Table, which: str = JUDGED) -> npt.NDArray[np.float64]:
+    """Score examples with each population's model: the same code that serves. Lists are not re-ranked yet."""
     import numpy as np
-
-    from engine.trees import Trees
 
     features, chosen = matrix(table, run.spec.features), populations_of(run, table)
     scores = np.zeros(table.num_rows)
     for population in populations(run):
         mask = chosen == population
-        trees = Trees.load(run.file(f"train/{slug(population)}", file))
-        scores[mask] = trees.predict(features[mask])
+        scores[mask] = load_model(run, population, which).predict(features[mask])
     return scores
 
 
@@ -130,7 +128,7 @@ def _contenders(run: Run, lists: FinalLists, champion: Champion | None) -> dict[
         contenders[MODEL_WITHOUT_RERANK] = (model.scores, None)
     contenders |= {name: baseline_rows(run.spec, table, name) for name in run.spec.evaluate.baselines}
     if run.spec.publish.refit:
-        contenders[REFIT] = (lists.rank(model_scores(run, table, "published.txt"), rules).final, None)
+        contenders[REFIT] = (lists.rank(model_scores(run, table, PUBLISHED), rules).final, None)
     if champion is not None and champion.scores is not None:
         contenders[CHAMPION] = (champion.scores, None)
     return contenders

@@ -10,7 +10,6 @@ from tasks.examples.retrievers import model_of
 from tasks.examples.sample import CATEGORIES_FILE
 from tasks.examples.seen import SEEN_FILE, rule_nodes
 from tasks.spec.feature_catalog import MartFeature
-from tasks.spec.populations import slug
 from tasks.spec.resolved_features import (
     AttributeFeature,
     CategoryFeature,
@@ -22,6 +21,7 @@ from tasks.spec.resolved_features import (
 from tasks.spec.spec import Spec
 
 if TYPE_CHECKING:
+    from engine.functions.schema import FunctionNode
     from engine.node_schema import BandsNode, FeatureNode, MatchNode, RequestMatchNode, ScoringRankerNode
 
 SEEN_ARTIFACT = f"retrieval/{SEEN_FILE}"
@@ -29,7 +29,7 @@ KINDS_ARTIFACT = f"retrieval/{KINDS_FILE}"
 
 
 def feature_nodes(spec: Spec) -> tuple[FeatureNode, ...]:
-    """List the descriptor's features, in the order in which the trees were trained on them."""
+    """List the descriptor's features, in the order in which the ranker was trained on them."""
     return tuple(_feature_node(feature) for feature in spec.resolved_features)
 
 
@@ -88,9 +88,9 @@ def bands_node(spec: Spec, name: str) -> BandsNode | None:
     return BandsNode(of=attribute.source.name, edges=attribute.edges) if attribute.number else None
 
 
-def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:
-    """Build the ranker of one population: retrieve what may be listed, compute features, score, re-rank."""
-    from engine.node_schema import FeatureScorerNode, ScoringRankerNode, TreesNode, UnionNode
+def ranker_node(spec: Spec, function: FunctionNode) -> ScoringRankerNode:
+    """Build a ranker: retrieve what may be listed, compute features, score by a function of them, re-rank."""
+    from engine.node_schema import FeatureScorerNode, ScoringRankerNode, UnionNode
 
     parts = [
         {"type": model_of(part).node, "name": part.name, "k": part.k, "artifact": f"retrieval/{part.file}"}
@@ -98,8 +98,6 @@ def ranker_node(spec: Spec, population: str) -> ScoringRankerNode:
     ]
     return ScoringRankerNode(
         retrieve=UnionNode.model_validate({"of": parts}),
-        scorer=FeatureScorerNode(
-            features=feature_nodes(spec), function=TreesNode(artifact=f"{slug(population)}/trees.txt")
-        ),
+        scorer=FeatureScorerNode(features=feature_nodes(spec), function=function),
         rerank=(*rule_nodes(spec, SEEN_ARTIFACT), *rerank_nodes(spec.rerank, KINDS_ARTIFACT)),
     )

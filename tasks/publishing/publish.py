@@ -34,7 +34,8 @@ from tasks.store.files import checked_file, digest
 from tasks.store.records import read_list
 from tasks.store.registry import add_version, move_alias, version_dir, withdraw
 from tasks.store.timeline import TimelineEvent, verdict_on
-from tasks.training.lightgbm import loss
+from tasks.training.models import PUBLISHED, function_node, model_files
+from tasks.training.rankers import loss
 from tasks.training.train import populations
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def copy_artifacts(run: Run, folder: Path) -> list[str]:
     if categories_file(run).exists():
         sources[CATEGORIES_FILE] = run.file("sample", CATEGORIES_FILE)
     for name in populations(run):
-        sources[f"{slug(name)}/trees.txt"] = run.file(f"train/{slug(name)}", "published.txt")
+        sources |= {f"{slug(name)}/{file}": path for file, path in model_files(run, name, PUBLISHED).items()}
     for name, source in sources.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, folder / name)
@@ -111,10 +112,12 @@ def copy_artifacts(run: Run, folder: Path) -> list[str]:
 def describe(run: Run, folder: Path, names: list[str], version: str, made_from: dict[str, Any]) -> Descriptor:
     """Write the descriptor of a version, still without golden answers."""
     from engine.descriptor import Descriptor, artifact_entry, content_digest
+    from engine.functions.schema import below
     from engine.node_schema import PopulationRankerNode, Ref
 
     artifacts = {name: artifact_entry(folder / name) for name in names}
-    rankers = {name: ranker_node(run.spec, name) for name in populations(run)}
+    functions = {name: below(slug(name), function_node(run, name, PUBLISHED)) for name in populations(run)}
+    rankers = {name: ranker_node(run.spec, function) for name, function in functions.items()}
     split = run.spec.populations
     ranker: Any = rankers[EVERYBODY_ELSE]
     if split is not None:
@@ -153,7 +156,7 @@ def evaluation(run: Run) -> Evaluation:
         "gates": [verdict.to_json() for verdict in _verdicts(run, champion=False)],
         "window": [str(windows.test[0]), str(windows.test[-1])],
         "figures_of": f"the evaluated model, {evaluated}",
-        "loss": loss(run.spec),
+        "loss": loss(run.spec, run.spec.ranker),
         "published_model": published if run.spec.publish.refit else f"the evaluated model, {evaluated}",
     }
     return Evaluation(records=tuple(record for record in records if record.of != CHAMPION), **more)

@@ -16,7 +16,6 @@ from tasks.spec.values import (
     NonNegativeFloat,
     NonNegativeInt,
     Number,
-    PositiveFloat,
     PositiveInt,
     Reason,
     SomeDays,
@@ -149,32 +148,6 @@ class Populations(Part):
     min_groups: PositiveInt = Field(description="Fewer training groups than this: served by `*`.")
 
 
-class LightGBM(Part):
-    """LightGBM's learning to rank."""
-
-    type: Literal["lightgbm"]
-    objective: Literal["lambdarank", "rank_xendcg", "binary"] = Field(
-        default="lambdarank", description="Loss that is minimised."
-    )
-    position_bias: Literal["none", "lightgbm"] = Field(
-        default="none", description="`lightgbm`: positions are given to unbiased LambdaMART."
-    )
-    rounds: PositiveInt = Field(default=100, description="Trees.")
-    learning_rate: PositiveFloat = Field(default=0.1, description="Shrinkage of each tree.")
-    num_leaves: Annotated[Whole, Field(ge=2)] = Field(default=31, description="Leaves of a tree at most.")
-    min_data_in_leaf: NonNegativeInt = Field(default=50, description="Examples in a leaf at least.")
-    lambda_l2: NonNegativeFloat = Field(default=1.0, description="L2 penalty on leaf values.")
-    feature_fraction: Annotated[Number, Field(gt=0, le=1)] = Field(
-        default=1.0, description="Share of the features a tree may use."
-    )
-    bagging_fraction: Annotated[Number, Field(gt=0, le=1)] = Field(
-        default=1.0, description="Share of the examples a tree sees."
-    )
-    max_bin: Annotated[Whole, Field(ge=2)] = Field(default=255, description="Values a feature is cut into.")
-    truncation: PositiveInt = Field(default=30, description="lambdarank_truncation_level.")
-    seed: NonNegativeInt = Field(default=0, description="Seed of the learner.")
-
-
 CATEGORY = "category"
 """The attribute of items that every source has, and every catalog."""
 
@@ -191,25 +164,6 @@ class Diversify(Part):
 
 # A further type makes this a union, discriminated by `type`.
 Rerank = Diversify
-TunableParameter = Literal[
-    "rounds", "learning_rate", "num_leaves", "min_data_in_leaf", "lambda_l2", "feature_fraction", "truncation"
-]
-
-
-class Tune(Part):
-    """Settings tried on the validation window."""
-
-    trials: PositiveInt = Field(description="Points of the space that are tried.")
-    metric: str = Field(description="What is compared, like ndcg@10.")
-    choose: Literal["best", "simplest_within_one_standard_error"] = Field(
-        default="simplest_within_one_standard_error",
-        description="The plateau, not the peak (Breiman et al. 1984).",
-    )
-    seed: NonNegativeInt = Field(default=0, description="Seed of the choice of points.")
-    # Whole or not as written: LightGBM expects 31 leaves, not 31.0.
-    space: dict[TunableParameter, Annotated[tuple[Whole | Number, ...], Field(min_length=1)]] = Field(
-        description="Values of each ranker setting, from simple to complex."
-    )
 
 
 BEST_BASELINE = "best_baseline"

@@ -20,10 +20,10 @@ from tasks.spec.parts import (
     LOGGED_ORDER,
     BeatsGate,
     DatasetSource,
-    LightGBM,
     SnapshotExamples,
 )
 from tasks.spec.project import transforms
+from tasks.spec.rankers import ranker_problems, with_settings
 from tasks.spec.retrieval import name_problems
 from tasks.spec.spec import Spec
 from tasks.spec.windows import first_as_of, oldest_cut, why_first
@@ -64,7 +64,7 @@ def check_references(spec: Spec, document: Document) -> None:
     problems = _Problems(document)
     for check in (
         _check_source, _check_labels, _check_attribution, _check_bands, _check_features, _check_attributes,
-        _check_retrieval, _check_names_of_retrieval, _check_position_bias,
+        _check_retrieval, _check_names_of_retrieval, _check_ranker,
         _check_rerank,
         _check_tune, _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows, _check_keep,
         _check_monitor,
@@ -172,18 +172,10 @@ def _check_names_of_retrieval(spec: Spec, problems: _Problems) -> None:
         problems.add(("retrieval", index, key), text)
 
 
-def _check_position_bias(spec: Spec, problems: _Problems) -> None:
-    if spec.ranker.position_bias != "lightgbm":
-        return
-    if spec.examples.kind != "impressions":
-        problems.add(("ranker", "position_bias"), "found 'lightgbm', but snapshots have no positions; expected 'none'")
-    # LightGBM takes positions with the other objectives, too, and then trains the same trees as without them.
-    if spec.ranker.objective != "lambdarank":
-        problems.add(
-            ("ranker", "position_bias"),
-            f"found 'lightgbm', which the objective {spec.ranker.objective!r} ignores; expected 'none', or "
-            "`objective: lambdarank`",
-        )
+def _check_ranker(spec: Spec, problems: _Problems) -> None:
+    positions, validation = spec.examples.kind == "impressions", spec.examples.validation > 0
+    for key, text in ranker_problems(spec.ranker, positions=positions, validation=validation):
+        problems.add(("ranker", key), text)
 
 
 def _check_rerank(spec: Spec, problems: _Problems) -> None:
@@ -197,13 +189,21 @@ def _check_rerank(spec: Spec, problems: _Problems) -> None:
 
 def _check_tune(spec: Spec, problems: _Problems) -> None:
     for name, values in {} if spec.tune is None else spec.tune.space.items():
+        if name not in spec.ranker.TUNABLE:
+            problems.unknown(("tune", "space", name), f"setting of {spec.ranker.type}", name, spec.ranker.TUNABLE)
+            continue
         for index, value in enumerate(values):
+            place = ("tune", "space", name, index)
             try:
                 # Validated by the ranker's own model, so that its bounds are defined only once.
-                LightGBM.model_validate({**spec.ranker.model_dump(), name: value})
+                tried = with_settings(spec.ranker, {name: value})
             except ValidationError as error:
                 expected = error.errors()[0]["msg"].removeprefix("Input should be ")
-                problems.add(("tune", "space", name, index), f"found {value!r}, expected {expected}")
+                problems.add(place, f"found {value!r}, expected {expected}")
+                continue
+            # Those that the ranker has anyway are said of its own keys.
+            for key, text in sorted({*tried.problems()} - {*spec.ranker.problems()}):
+                problems.add(place, f"with {value!r}, {key}: {text}")
 
 
 def _check_twice(spec: Spec, problems: _Problems) -> None:

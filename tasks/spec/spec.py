@@ -25,7 +25,6 @@ from tasks.spec.parts import (
     Examples,
     Gate,
     Keep,
-    LightGBM,
     Monitor,
     Part,
     Populations,
@@ -33,8 +32,8 @@ from tasks.spec.parts import (
     Rerank,
     Sample,
     Source,
-    Tune,
 )
+from tasks.spec.rankers import Ranker, Tune
 from tasks.spec.retrieval import Retrieval
 from tasks.spec.values import Column, Cron, Day, Days, Description, LinkName, Name, Owner, TimeZone, Url
 
@@ -77,7 +76,7 @@ class Spec(Part):
     sample: Sample = Field(description="What is trained on.")
     populations: Populations | None = Field(default=None, description="Who gets a model of their own.")
     retrieval: Annotated[tuple[Retrieval, ...], Field(min_length=1)] = Field(description="Where candidates come from.")
-    ranker: LightGBM = Field(description="What orders the candidates.")
+    ranker: Ranker = Field(description="What orders the candidates.")
     tune: Tune | None = Field(default=None, description="Which settings are tried.")
     # Left out where it is empty: such a descriptor stays, byte for byte, what it was before there were rules.
     rerank: tuple[Rerank, ...] = Field(

@@ -13,13 +13,14 @@ from collections.abc import Iterable
 from tasks.errors import MatineeError
 
 THREADS = "MATINEE_THREADS"
+TRAININGS = "MATINEE_TRAININGS"
 MEMORY = "MATINEE_MEMORY_LIMIT"
 DISK = "MATINEE_TEMP_LIMIT"
 STATEMENT = "MATINEE_STATEMENT_TIMEOUT"
 
 NAMES = frozenset(
     {
-        *(THREADS, MEMORY, DISK, STATEMENT),
+        *(THREADS, TRAININGS, MEMORY, DISK, STATEMENT),
         *("MATINEE_PROJECT", "MATINEE_HOME", "MATINEE_PIPELINES", "MATINEE_LOG", "MATINEE_ALERTS", "MATINEE_URL"),
         "MATINEE_DATABASE",
         *("MATINEE_WAREHOUSE", "MATINEE_WAREHOUSE_FILE"),
@@ -71,10 +72,34 @@ def threads() -> int:
     Raises:
         MatineeError: it is no whole number from 1 to 1024.
     """
-    text = os.environ.get(THREADS) or "2"
+    return _some(THREADS, "2")
+
+
+def trainings() -> int:
+    """How many models may be trained at the same time on this machine: `MATINEE_TRAININGS`, 1 if absent.
+
+    Airflow's pool of trainings has so many slots.
+
+    Raises:
+        MatineeError: it is no whole number from 1 to 1024.
+    """
+    return _some(TRAININGS, "1")
+
+
+def training_threads() -> int:
+    """How many threads a training may use, so that all that may run at the same time have a core for each thread.
+
+    Raises:
+        MatineeError: `MATINEE_THREADS` or `MATINEE_TRAININGS` is no whole number from 1 to 1024.
+    """
+    return max(1, min(threads(), (os.cpu_count() or 1) // trainings()))
+
+
+def _some(name: str, default: str) -> int:
+    text = os.environ.get(name) or default
     # `int` would take '1_0' and Arabic digits, too, which DuckDB does not.
     if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= _MOST_THREADS:
-        raise MatineeError(f"{THREADS}: found {text!r}, expected a whole number from 1 to {_MOST_THREADS}")
+        raise MatineeError(f"{name}: found {text!r}, expected a whole number from 1 to {_MOST_THREADS}")
     return int(text)
 
 

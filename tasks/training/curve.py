@@ -8,15 +8,14 @@ Nothing is chosen by it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasks.errors import TrainingError
-from tasks.spec.parts import LightGBM
+from tasks.spec.rankers import LightGBM, Ranker
 from tasks.spec.spec import Spec
 from tasks.store.records import Record
-from tasks.training.rankers import train_ranker
-from tasks.training.tune import mean_and_error
+from tasks.training.learner import Read
+from tasks.training.measure import DIGITS, mean_and_error
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 CURVE_FILE = "curve.json"
 BEYOND = 1.25
 """How far the curve goes, in chosen rounds."""
-DIGITS = 12
-"""Decimals on disk: the last bits of a mean depend on the order of the sum."""
 
 
 class TrainingCurve(Record):
@@ -55,7 +52,7 @@ class TrainingCurve(Record):
         return self.values.index(max(self.values)) + 1 if self.values else None
 
 
-def training_curve(spec: Spec, chosen: LightGBM, read: Callable[[str], pa.Table]) -> TrainingCurve:
+def training_curve(spec: Spec, chosen: Ranker, read: Read) -> TrainingCurve:
     """Train the chosen settings on the training window, and measure the validation window after each round.
 
     Args:
@@ -63,30 +60,36 @@ def training_curve(spec: Spec, chosen: LightGBM, read: Callable[[str], pa.Table]
         chosen: the settings of the evaluated model.
         read: gives the examples of a window (`train`, `validation`) of one population.
     """
-    from tasks.examples.arrays import group_ends, matrix
-
     metric = spec.tune.metric if spec.tune else spec.gates[0].metric
+    if not isinstance(chosen, LightGBM):
+        return TrainingCurve(metric=metric, chosen=0, problem=f"a ranker of the type {chosen.type} has no rounds")
     none = TrainingCurve(metric=metric, chosen=chosen.rounds)
+    if chosen.boosting == "dart":
+        return none.model_copy(update={"problem": "dart's later trees change the earlier ones"})
     if not spec.examples.validation:
         return none.model_copy(update={"problem": "the pipeline has no validation window (examples.validation is 0d)"})
-    train, validation = read("train"), read("validation")
+    validation = read("validation")
     if not validation.num_rows:
         return none.model_copy(update={"problem": "no list of the validation window was drawn"})
-    longer = chosen.model_copy(update={"rounds": math.ceil(BEYOND * chosen.rounds)})
     try:
-        ranker = train_ranker(train, spec, longer)
+        return none.model_copy(update=_curve(spec, chosen, read("train"), validation))
     except TrainingError as error:
         # The evaluated model has more examples than this one: that it could be trained is what matters.
         return none.model_copy(update={"problem": f"on the training window alone: {error}"})
-    measured = [
-        mean_and_error(metric, scores, validation)
-        for scores in ranker.scorer().staged(matrix(validation, spec.features))
-    ]
-    return TrainingCurve(
-        metric=metric,
-        chosen=chosen.rounds,
-        examples=train.num_rows,
-        groups=len(group_ends(validation)),
-        values=tuple(round(value, DIGITS) for value, _ in measured),
-        standard_errors=tuple(round(error, DIGITS) for _, error in measured),
-    )
+
+
+def _curve(spec: Spec, chosen: LightGBM, train: pa.Table, validation: pa.Table) -> dict[str, Any]:
+    """Train beyond the chosen rounds, and give the fields of the curve that this fills."""
+    from tasks.examples.arrays import group_ends, matrix
+    from tasks.training.lightgbm import train as train_trees
+
+    metric = spec.tune.metric if spec.tune else spec.gates[0].metric
+    longer = chosen.model_copy(update={"rounds": math.ceil(BEYOND * chosen.rounds)})
+    stages = train_trees(train, spec, longer).scorer().staged(matrix(validation, spec.features))
+    measured = [mean_and_error(metric, scores, validation) for scores in stages]
+    return {
+        "examples": train.num_rows,
+        "groups": len(group_ends(validation)),
+        "values": tuple(round(value, DIGITS) for value, _ in measured),
+        "standard_errors": tuple(round(error, DIGITS) for _, error in measured),
+    }

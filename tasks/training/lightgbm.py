@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import TrainingError
 from tasks.examples.arrays import group_offsets
 from tasks.runs.narration import counting
-from tasks.spec.parts import LightGBM
+from tasks.spec.rankers import LightGBM
 from tasks.spec.resolved_features import CategoryFeature
 from tasks.spec.spec import Spec
-from tasks.store.settings import threads
+from tasks.store.settings import training_threads
 
 if TYPE_CHECKING:
     import lightgbm
+    import numpy.typing as npt
     import pyarrow as pa
 
+    from engine.functions.schema import TreesNode
     from engine.trees import Trees
+
+MODEL_FILE = "trees.txt"
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,13 @@ class TrainedTrees:
         counts = self.booster.feature_importance("split")
         return {name: int(count) for name, count in zip(self.booster.feature_name(), counts, strict=True)}
 
-    def save(self, path: Path) -> None:
+    def save(self, folder: Path) -> TreesNode:
         """Write the model as text, without the number of threads: files of equal models are equal."""
+        from engine.functions.schema import TreesNode
+
         text = self.booster.model_to_string(num_iteration=-1)
-        path.write_text(re.sub(r"(?m)^\[num_threads: \d+\]\n", "", text), encoding="utf-8")
+        (folder / MODEL_FILE).write_text(re.sub(r"(?m)^\[num_threads: \d+\]\n", "", text), encoding="utf-8")
+        return TreesNode(artifact=MODEL_FILE)
 
 
 def label_gain(spec: Spec, highest: int) -> tuple[float, ...]:
@@ -61,53 +68,111 @@ def label_gain(spec: Spec, highest: int) -> tuple[float, ...]:
     return parse_metric(spec.gates[0].metric).gains(highest)
 
 
-def loss(spec: Spec) -> str:
-    """Say what training minimizes, for the descriptor."""
-    if spec.ranker.objective != "lambdarank":
-        return spec.ranker.objective
+def gains_by_grade(spec: Spec) -> str:
+    """Say what each grade of the pipeline's labels is worth, for the descriptor."""
     gains = label_gain(spec, max(rule.grade for rule in spec.label.grades))
     listed = ", ".join(f"{grade}: {gain:g}" for grade, gain in enumerate(gains))
-    return f"lambdarank with the gains of {spec.gates[0].metric} by grade ({listed})"
+    return f"the gains of {spec.gates[0].metric} by grade ({listed})"
+
+
+def loss(spec: Spec, settings: LightGBM) -> str:
+    """Say what training minimizes, for the descriptor."""
+    if settings.objective == "regression":
+        return f"squared error of {gains_by_grade(spec)}"
+    return f"lambdarank with {gains_by_grade(spec)}" if settings.objective == "lambdarank" else settings.objective
 
 
 def parameters(ranker: LightGBM, gains: Sequence[float]) -> dict[str, Any]:
     """LightGBM's parameters; equal inputs give equal trees for any number of threads."""
     # The other objectives have no gains, and an unused parameter would only stand in the model file.
     gain = {"label_gain": list(gains)} if ranker.objective == "lambdarank" else {}
-    return gain | {
-        "objective": ranker.objective,
-        "learning_rate": ranker.learning_rate,
-        "num_leaves": ranker.num_leaves,
-        "min_data_in_leaf": ranker.min_data_in_leaf,
-        "lambda_l2": ranker.lambda_l2,
-        "feature_fraction": ranker.feature_fraction,
-        "bagging_fraction": ranker.bagging_fraction,
-        # A fraction without a frequency does nothing; 0 turns bagging off.
-        "bagging_freq": int(ranker.bagging_fraction < 1.0),
-        "max_bin": ranker.max_bin,
-        "lambdarank_truncation_level": ranker.truncation,
-        "seed": ranker.seed,
-        "deterministic": True,
-        # Or LightGBM times both layouts of the data and keeps the faster, which is another one on another day.
-        "force_row_wise": True,
-        "num_threads": threads(),
-        "verbosity": -1,
-    }
+    kind = {} if ranker.boosting == "gbdt" else {"boosting": ranker.boosting}
+    return (
+        gain
+        | kind
+        | {
+            "objective": ranker.objective,
+            "learning_rate": ranker.learning_rate,
+            "num_leaves": ranker.num_leaves,
+            "min_data_in_leaf": ranker.min_data_in_leaf,
+            "lambda_l2": ranker.lambda_l2,
+            "feature_fraction": ranker.feature_fraction,
+            "bagging_fraction": ranker.bagging_fraction,
+            # A fraction without a frequency does nothing; 0 turns bagging off.
+            "bagging_freq": int(ranker.bagging_fraction < 1.0),
+            "max_bin": ranker.max_bin,
+            "lambdarank_truncation_level": ranker.truncation,
+            "seed": ranker.seed,
+            "deterministic": True,
+            # Or LightGBM times both layouts of the data and keeps the faster, which is another one on another day.
+            "force_row_wise": True,
+            "num_threads": training_threads(),
+            "verbosity": -1,
+        }
+    )
 
 
-def train(table: pa.Table, spec: Spec, ranker: LightGBM) -> TrainedTrees:
+def train(table: pa.Table, spec: Spec, settings: LightGBM) -> TrainedTrees:
     """Train one model.
 
     Args:
         table: examples, rows of a group together; features as float columns.
         spec: names the features.
-        ranker: the settings.
+        settings: of the pipeline file, settled.
 
     Raises:
         TrainingError: there is no row, all labels are the same, or LightGBM refuses (a group over 10,000 rows, say).
     """
+    values = parameters(settings, label_gain(spec, highest_grade(table)))
+    with counting("rounds", settings.rounds) as rounds:
+
+        def after_round(state: lightgbm.callback.CallbackEnv) -> None:
+            rounds.done = state.iteration + 1
+
+        data = dataset(table, spec, settings, values)
+        return TrainedTrees(boost(data, values, rounds=settings.rounds, callbacks=[after_round]))
+
+
+def dataset(
+    table: pa.Table, spec: Spec, settings: LightGBM, values: dict[str, Any], like: lightgbm.Dataset | None = None
+) -> lightgbm.Dataset:
+    """Give LightGBM the examples; `values` are its parameters, `like` has the bins of a validation set's features."""
     import lightgbm
     import numpy as np
+
+    return lightgbm.Dataset(
+        table.select(list(spec.features)).combine_chunks(),
+        label=labels(table, spec, settings.objective),
+        weight=table["weight"].to_numpy(),
+        group=np.diff(group_offsets(table)),
+        position=table["position"].to_numpy() if settings.position_bias == "lightgbm" else None,
+        feature_name=list(spec.features),
+        # `auto` is the default, and means what pandas calls categories: none here.
+        categorical_feature=[f.name for f in spec.resolved_features if isinstance(f, CategoryFeature)] or "auto",
+        params=values,
+        reference=like,
+    )
+
+
+def labels(table: pa.Table, spec: Spec, objective: str) -> npt.NDArray[Any]:
+    """What is learned of each example: its grade, whether it is relevant, or what its grade is worth."""
+    import numpy as np
+
+    grades: npt.NDArray[np.int8] = table["grade"].to_numpy()
+    if objective == "binary":
+        return (grades > 0).astype(np.float32)
+    if objective == "regression":
+        gains: npt.NDArray[np.float32] = np.asarray(label_gain(spec, int(grades.max(initial=0))), dtype=np.float32)
+        return gains[grades]
+    return grades
+
+
+def highest_grade(table: pa.Table) -> int:
+    """The highest grade of some examples.
+
+    Raises:
+        TrainingError: there is no other grade.
+    """
     import pyarrow.compute as pc
 
     grades = pc.min_max(table["grade"]).as_py() if table.num_rows else {"min": 0, "max": 0}
@@ -116,33 +181,20 @@ def train(table: pa.Table, spec: Spec, ranker: LightGBM) -> TrainedTrees:
             f"single-class label: all {table.num_rows} examples have the grade {grades['max']}, expected at least two "
             "different grades. Look at `label.grades` and the length of `examples.train`"
         )
-    label = table["grade"].to_numpy()
-    settings = parameters(ranker, label_gain(spec, grades["max"]))
-    data = lightgbm.Dataset(
-        table.select(list(spec.features)).combine_chunks(),
-        label=(label > 0).astype(np.float32) if ranker.objective == "binary" else label,
-        weight=table["weight"].to_numpy(),
-        group=np.diff(group_offsets(table)),
-        position=table["position"].to_numpy() if ranker.position_bias == "lightgbm" else None,
-        feature_name=list(spec.features),
-        # `auto` is the default, and means what pandas calls categories: none here.
-        categorical_feature=[f.name for f in spec.resolved_features if isinstance(f, CategoryFeature)] or "auto",
-        params=settings,
-    )
-    with counting("rounds", ranker.rounds) as rounds:
-
-        def after_round(state: lightgbm.callback.CallbackEnv) -> None:
-            rounds.done = state.iteration + 1
-
-        return TrainedTrees(_boost(data, settings, ranker.rounds, after_round))
+    return int(grades["max"])
 
 
-def _boost(
-    data: lightgbm.Dataset, settings: dict[str, Any], rounds: int, after_round: Callable[..., None]
+def boost(
+    data: lightgbm.Dataset, values: dict[str, Any], *, rounds: int, callbacks: list[Callable[..., None]], **more: Any
 ) -> lightgbm.Booster:
+    """Train so many rounds; `more` are arguments of `lightgbm.train`.
+
+    Raises:
+        TrainingError: LightGBM refuses the examples or the parameters.
+    """
     import lightgbm
 
     try:
-        return lightgbm.train(settings, data, num_boost_round=rounds, callbacks=[after_round])
+        return lightgbm.train(values, data, num_boost_round=rounds, callbacks=callbacks, **more)
     except lightgbm.basic.LightGBMError as error:
         raise TrainingError(f"LightGBM refuses these examples or settings: {error}") from None

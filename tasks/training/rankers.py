@@ -1,54 +1,31 @@
-"""The rankers: a registry of how each is trained, what it leaves, and which node of a version executes it."""
+"""The rankers: a registry of what trains each type of the pipeline file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, get_args
+from typing import TYPE_CHECKING, get_args
 
-from tasks.spec.parts import LightGBM, Part
+from tasks.spec.rankers import LightGBM, Ranker
+from tasks.training.learner import Learner, Read, Settled, TrainedRanker
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from engine.trees import Trees
     from tasks.spec.spec import Spec
 
 
-class TrainedRanker(Protocol):
-    """What every ranker gives after training."""
-
-    def scorer(self) -> Trees:
-        """The function as the engine executes it: settings are chosen by the scores that will be served."""
-
-    def importance(self) -> dict[str, float]:
-        """How much each feature contributed to the training objective."""
-
-    def splits(self) -> dict[str, int]:
-        """How often each feature is split on; nothing for a ranker without splits."""
-
-    def save(self, path: Path) -> None:
-        """Write the file that the node reads, without what differs between machines."""
-
-
-Train = Callable[["pa.Table", "Spec", Any], TrainedRanker]
-"""Trains on examples (rows of a group together) with a pipeline's features and a ranker's settings."""
-
-
 @dataclass(frozen=True)
-class Ranker:
+class RegisteredRanker:
     """A type of ranker.
 
     Attributes:
         settings: its part of the pipeline file, whose `type` is its name there.
-        node: type of the node that executes it, as `engine/node_schema.py` has it.
         load: imports what trains it; only when a model is trained, because such libraries take seconds to import.
     """
 
-    settings: type[Part]
-    node: str
-    load: Callable[[], Train]
+    settings: type[Ranker]
+    load: Callable[[], Learner]
 
     @property
     def type(self) -> str:
@@ -56,32 +33,47 @@ class Ranker:
         return str(get_args(self.settings.model_fields["type"].annotation)[0])
 
 
-def _lightgbm() -> Train:
-    from tasks.training.lightgbm import train
+def _lightgbm() -> Learner:
+    from tasks.training.lightgbm import loss, train
+    from tasks.training.lightgbm_rounds import settle
 
-    return train
+    return Learner(train, loss, settle)
 
 
-RANKERS: dict[str, Ranker] = {
+RANKERS: dict[str, RegisteredRanker] = {
     ranker.type: ranker
     for ranker in (
-        Ranker(LightGBM, "Trees", _lightgbm),
-        # Add a new one here. It needs its settings in tasks/spec/parts.py, a module beside lightgbm.py, and a node in
-        # engine/node_schema.py that executes what it learned; until then trees are the only function of a version.
+        RegisteredRanker(LightGBM, _lightgbm),
+        # Add a new one here. It needs its settings in tasks/spec/rankers.py, a module that trains it, cases in
+        # tests/tasks/training/test_ranker_contract.py and, if no node of engine/functions/ executes it, one of its own.
     )
 }
 """The rankers by their names in the pipeline file."""
 
 
-def train_ranker(table: pa.Table, spec: Spec, settings: LightGBM) -> TrainedRanker:
+def train_ranker(table: pa.Table, spec: Spec, settings: Ranker) -> TrainedRanker:
     """Train the ranker that some settings are of.
 
     Args:
         table: examples, rows of a group together; features as float columns.
         spec: names the features.
-        settings: those of the pipeline file, or of a trial.
+        settings: those of the pipeline file, or of a trial, settled.
 
     Raises:
         TrainingError: nothing can be learned from these examples.
     """
-    return RANKERS[settings.type].load()(table, spec, settings)
+    return RANKERS[settings.type].load().train(table, spec, settings)
+
+
+def settle(spec: Spec, settings: Ranker, read: Read) -> Settled:
+    """Fix what settings leave to the validation window or to a clock, such as the number of rounds.
+
+    Raises:
+        TrainingError: nothing can be learned from the training window alone.
+    """
+    return RANKERS[settings.type].load().settle(spec, settings, read)
+
+
+def loss(spec: Spec, settings: Ranker) -> str:
+    """Say what training minimizes, for the descriptor."""
+    return RANKERS[settings.type].load().loss(spec, settings)

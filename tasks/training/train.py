@@ -1,7 +1,7 @@
-"""Train LightGBM for each population on the sample: once to be judged, once to be published.
+"""Train the ranker of each population on the sample: once to be judged, once to be published.
 
 The judged model learns from the train and validation windows. With `publish.refit` the same settings then learn
-from all complete examples, and that model is published. Examples go from parquet through Arrow into LightGBM; no
+from all complete examples, and that model is published. Examples go from parquet through Arrow into the learner; no
 pandas copy is made.
 """
 
@@ -17,12 +17,14 @@ from tasks.errors import TrainingError
 from tasks.examples.arrays import UNKNOWN, group_ends
 from tasks.examples.sample import SampleResult
 from tasks.runs.narration import counting, say, warn
-from tasks.spec.parts import LightGBM
 from tasks.spec.populations import EVERYBODY_ELSE, slug
+from tasks.spec.rankers import Ranker
 from tasks.spec.spec import Spec
 from tasks.store.files import write_json
 from tasks.store.records import Record
-from tasks.training.rankers import TrainedRanker, train_ranker
+from tasks.training.learner import Rounds, TrainedRanker
+from tasks.training.models import JUDGED, PUBLISHED, save_model
+from tasks.training.rankers import settle, train_ranker
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,19 +42,22 @@ class TrainResult(Record):
         population: which one.
         examples: rows that the evaluated model was trained on.
         groups: lists that they form.
-        settings: of the ranker, chosen by tuning if there was any.
+        settings: of the ranker, chosen by tuning if there was any, with the rounds reached: with these in the pipeline
+            file, equal examples give the same model.
         trials: settings that were tried.
-        importance: gain of each feature, summed over the splits of the evaluated model.
+        importance: how much each feature contributes to the evaluated model, such as the gain over its splits.
         splits: how often each feature is split on; empty for a ranker without splits.
+        rounds: how the number of rounds came about, if the validation window or a clock chose it.
     """
 
     population: str
     examples: int
     groups: int
-    settings: LightGBM
+    settings: Ranker
     trials: int
     importance: dict[str, float]
     splits: dict[str, int] = Field(default_factory=dict)
+    rounds: Rounds | None = Field(default=None, exclude_if=lambda rounds: rounds is None)
 
     def summary(self) -> str:
         """What was learned from, and which features mattered most."""
@@ -132,7 +137,9 @@ def train_step(run: Run, population: str) -> TrainResult:
 
     with run.write(f"train/{slug(population)}") as target:
         try:
-            chosen, trials = choose(run.spec, read)
+            tuned, trials = choose(run.spec, read)
+            settled = settle(run.spec, tuned, read)
+            chosen = settled.settings
             # The validation window has chosen the settings; only the test window is still unseen.
             examples = read("train", "validation")
             _say_examples(run.spec, population, examples)
@@ -143,8 +150,8 @@ def train_step(run: Run, population: str) -> TrainResult:
             curve = training_curve(run.spec, chosen, read)
         except TrainingError as error:
             raise TrainingError(f"{run.spec.name} {run.as_of}, population {population!r}: {error}") from None
-        judged.save(target.path / "judged.txt")
-        published.save(target.path / "published.txt")
+        save_model(judged, target.path / JUDGED)
+        save_model(published, target.path / PUBLISHED)
         curve.write(target.path / CURVE_FILE)
         write_json(target.path / "trials.json", [trial.to_json() for trial in trials])
         target.result = result = TrainResult(
@@ -155,18 +162,19 @@ def train_step(run: Run, population: str) -> TrainResult:
             trials=len(trials),
             importance=judged.importance(),
             splits=judged.splits(),
+            rounds=settled.rounds,
         )
     return result
 
 
-def _train(which: str, examples: pa.Table, spec: Spec, settings: LightGBM) -> TrainedRanker:
+def _train(which: str, examples: pa.Table, spec: Spec, settings: Ranker) -> TrainedRanker:
     """Train one model, and say how long that took."""
     began = time.monotonic()
     with counting(which, None):
         model = train_ranker(examples, spec, settings)
     say(
-        "{model}: {rounds:,} rounds on {examples:,} examples in {seconds:.1f} s",
-        model=which, rounds=settings.rounds, examples=examples.num_rows, seconds=time.monotonic() - began,
+        "{model}: {effort} on {examples:,} examples in {seconds:.1f} s",
+        model=which, effort=settings.effort, examples=examples.num_rows, seconds=time.monotonic() - began,
     )  # fmt: skip
     return model
 

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tasks.runs.narration import counted, say
-from tasks.spec.parts import LightGBM, TunableParameter, Tune
+from tasks.spec.rankers import Ranker, Tune, with_settings
 from tasks.spec.spec import Spec
 from tasks.store.records import Record
+from tasks.training.learner import Read
+from tasks.training.measure import mean_and_error
+from tasks.training.rankers import settle, train_ranker
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from engine.arrays import Floats
-
-Settings = dict[TunableParameter, int | float]
+Settings = dict[str, int | float]
 
 
 class Trial(Record):
@@ -67,7 +63,7 @@ def simplest(trials: Sequence[Trial], rule: str) -> Trial:
     return next(trial for trial in trials if trial.value >= least)  # trials come simplest first
 
 
-def choose(spec: Spec, read: Callable[[str], pa.Table]) -> tuple[LightGBM, list[Trial]]:
+def choose(spec: Spec, read: Read) -> tuple[Ranker, list[Trial]]:
     """The chosen settings and all trials; without `tune` in the spec, the ranker's own.
 
     Args:
@@ -76,11 +72,11 @@ def choose(spec: Spec, read: Callable[[str], pa.Table]) -> tuple[LightGBM, list[
     """
     if spec.tune is None:
         return spec.ranker, []
-    train, validation = read("train"), read("validation")
+    kept = {name: read(name) for name in ("train", "validation")}.__getitem__
     trials = []
     for point in counted(points(spec.tune), "trials"):
-        ranker = _with(spec.ranker, point.settings)
-        value, error = _measure(spec, spec.tune.metric, ranker, train, validation)
+        ranker = with_settings(spec.ranker, point.settings)
+        value, error = _measure(spec, spec.tune.metric, ranker, kept)
         trials.append(Trial(settings=point.settings, complexity=point.complexity, value=value, standard_error=error))
     chosen = simplest(trials, spec.tune.choose)
     best = max(trials, key=lambda trial: trial.value)
@@ -90,44 +86,16 @@ def choose(spec: Spec, read: Callable[[str], pa.Table]) -> tuple[LightGBM, list[
         trials=len(trials), metric=spec.tune.metric, value=best.value, error=best.standard_error,
         best=_listed(best.settings), rule=spec.tune.choose, settings=_listed(chosen.settings), chosen=chosen.value,
     )  # fmt: skip
-    return _with(spec.ranker, chosen.settings), trials
+    return with_settings(spec.ranker, chosen.settings), trials
 
 
 def _listed(settings: Settings) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in sorted(settings.items()))
 
 
-def _with(ranker: LightGBM, settings: Settings) -> LightGBM:
-    return LightGBM.model_validate({**ranker.model_dump(), **settings})
-
-
-def _measure(spec: Spec, metric: str, ranker: LightGBM, train: pa.Table, validation: pa.Table) -> tuple[float, float]:
+def _measure(spec: Spec, metric: str, ranker: Ranker, read: Read) -> tuple[float, float]:
     from tasks.examples.arrays import matrix
-    from tasks.training.rankers import train_ranker
 
-    scores = train_ranker(train, spec, ranker).scorer().predict(matrix(validation, spec.features))
-    return mean_and_error(metric, scores, validation)
-
-
-def mean_and_error(metric: str, scores: Floats, validation: pa.Table) -> tuple[float, float]:
-    """The mean of a metric over the groups of the validation window, and its standard error.
-
-    Args:
-        metric: its name, like `ndcg@10`.
-        scores: one for each example.
-        validation: the examples.
-    """
-    import numpy as np
-
-    from engine.lists import Lists
-    from engine.metrics import parse_metric
-    from tasks.examples.arrays import group_offsets
-
-    lists = Lists.of(scores, validation["grade"].to_numpy(), group_offsets(validation))
-    values = parse_metric(metric)(lists)
-    values = values[~np.isnan(values)]
-    # No list with anything to find: all settings are equal, and the simplest is taken.
-    if not len(values):
-        return 0.0, 0.0
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return float(np.mean(values)), spread / math.sqrt(len(values))
+    validation = read("validation")
+    model = train_ranker(read("train"), spec, settle(spec, ranker, read).settings)
+    return mean_and_error(metric, model.scorer().predict(matrix(validation, spec.features)), validation)

@@ -62,6 +62,16 @@ def test_one_task_at_a_time_opens_the_warehouse(pipelines: Make, bag: Load) -> N
     assert set(used.values()) - {"default_pool"} <= set(pools())
 
 
+def test_so_many_models_are_trained_at_a_time_as_may_be(
+    pipelines: Make, bag: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MATINEE_TRAININGS", "3")
+    dag = bag(pipelines("streaming")).dags["streaming"]
+    assert {task.task_id for task in dag.tasks if task.pool == "trainings"} == {"train"}
+    assert pools()["trainings"].slots == 3
+    assert pools()["streaming.tables"].slots == 1
+
+
 def test_tasks_show_their_day(pipelines: Make, bag: Load) -> None:
     for task in bag(pipelines("streaming")).dags["streaming"].tasks:
         arguments = task.op_kwargs_expand_input.value | task.partial_kwargs["op_kwargs"] if task.is_mapped else {}

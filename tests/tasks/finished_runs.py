@@ -23,7 +23,7 @@ from tasks.monitoring.drift import CurrentExamples, Drift, FeatureDrift, LabelRa
 from tasks.publishing.results import GateResult, GateVerdict, PublishResult
 from tasks.runs.steps import WITH_RESULT
 from tasks.sources.land import LandResult
-from tasks.spec.parts import LightGBM
+from tasks.spec.rankers import LightGBM
 from tasks.store.files import write_json
 from tasks.training.train import TrainResult
 from tests.tasks.checking import FakeRun

@@ -132,8 +132,8 @@ class Airflow:
 
     def ensure_pools(self) -> None:
         """Create the pools that the DAGs name; a task in a pool that does not exist would wait forever."""
-        for name, description in pools().items():
-            body = {"name": name, "slots": 1, "description": description, "include_deferred": False}
+        for name, pool in pools().items():
+            body = {"name": name, "slots": pool.slots, "description": pool.text, "include_deferred": False}
             if self._ask("GET", f"/pools/{name}", none_for=404) is None:
                 # Conflict: between the two requests the watch, say, has created it.
                 self._ask("POST", "/pools", json=body, none_for=409)

@@ -14,7 +14,7 @@ from tasks.operations.pools import pools
 
 def commands() -> list[list[str]]:
     """List the Airflow commands that set up an empty database."""
-    wanted = [["airflow", "pools", "set", name, "1", text] for name, text in pools().items()]
+    wanted = [["airflow", "pools", "set", name, str(pool.slots), pool.text] for name, pool in pools().items()]
     return [["airflow", "db", "migrate"], *wanted]
 
 

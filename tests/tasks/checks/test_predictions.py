@@ -30,15 +30,15 @@ def failed(run: Run) -> set[tuple[str, str]]:
 
 def every_tree_says(run: Run, value: str) -> None:
     """Replace the leaves of the models to publish."""
-    for path in run.step_dir("train").glob("*/published.txt"):
+    for path in run.step_dir("train").glob("*/published/trees.txt"):
         lines = path.read_text(encoding="utf-8").splitlines()
         for n, line in enumerate(lines):
             if line.startswith("leaf_value="):
                 count = len(line.split())
                 lines[n] = "leaf_value=" + " ".join([value] * count)
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        (path.parent / DIGESTS).unlink()
-        write_digests(path.parent)  # as the step would have, had it trained such trees
+        (path.parents[1] / DIGESTS).unlink()
+        write_digests(path.parents[1])  # as the step would have, had it trained such trees
 
 
 def test_the_lists_of_a_trained_model_are_lists(shown: Tiny, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_pools_of_new_pipeline_files_are_created_once(
     assert alerts._maintain_airflow(Home(home), None, none) == none
     assert alerts._maintain_airflow(Home(home), "http://x", none) == none, "the next poll tries again"
     known = alerts._maintain_airflow(Home(home), "http://x", none)
-    assert known == {"tiny.tables"}
+    assert known == {"tiny.tables", "trainings"}
     assert alerts._maintain_airflow(Home(home), "http://x", known) == known
     assert asked == ["opened", "pools"] * 2 + ["opened"]
 

@@ -29,6 +29,8 @@ from tasks.spec.spec import Spec
 from tasks.store.files import Home
 from tasks.store.registry import move_alias, version_dir, withdraw
 from tasks.store.timeline import verdict_on
+from tasks.training.learner import TrainedRanker
+from tasks.training.models import JUDGED, PUBLISHED, save_model
 from tasks.training.rankers import train_ranker
 from tests.tasks.handmade import SNAPSHOTS, day, examples, finish_step, group, published, sample_of, spec_of
 
@@ -61,12 +63,11 @@ def held_out_examples(cuts: list[date], users: int = 30) -> pa.Table:
     )  # fmt: skip
 
 
-def a_model(spec: Spec, path: Path, clue: str) -> None:
+def a_model(spec: Spec, clue: str) -> TrainedRanker:
     """Trees that know one clue only."""
     only = spec.model_copy(update={"features": (clue,)})
     table = held_out_examples([day("02-01")]).select([clue, "grade", "weight", "group_id"])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    train_ranker(table, only, only.ranker).save(path)
+    return train_ranker(table, only, only.ranker)
 
 
 def ranker(clue: str, artifact: str = "trees.txt") -> dict[str, Any]:
@@ -85,7 +86,8 @@ def publish(run: Run, as_of: date, clue: str = CLUES[0], spec: Spec | None = Non
     """Put a version of a day into the registry and into the timeline."""
     version = f"{as_of}.{clue}"
     folder = version_dir(run.home, run.spec.name, version)
-    a_model(run.spec, folder / "trees.txt", clue)
+    folder.mkdir(parents=True, exist_ok=True)
+    a_model(run.spec, clue).save(folder)
     for name in ("catalogue.parquet", "any"):
         (folder / name).write_text("not read")
     plain: dict[str, Any] = {
@@ -170,11 +172,12 @@ def test_each_population_is_scored_by_its_own_trees(tmp_path: Path) -> None:
     backwards = ranker(CLUES[1], "trees.txt")
     folder = version_dir(run.home, "tiny", f"{day('02-19')}.{CLUES[0]}")
     publish(run, day("02-19"), ranker=split, rankers={"BR": ranker(CLUES[0]), "*": ranker(CLUES[0])})
-    a_model(run.spec, folder / "other.txt", CLUES[1])
+    (folder / "other").mkdir()
+    a_model(run.spec, CLUES[1]).save(folder / "other")
     plain = unsealed(json.loads((folder / "descriptor.json").read_text()))
-    backwards["scorer"]["function"]["artifact"] = "other.txt"
+    backwards["scorer"]["function"]["artifact"] = "other/trees.txt"
     plain["rankers"]["BR"] = backwards
-    plain["artifacts"]["other.txt"] = {}
+    plain["artifacts"]["other/trees.txt"] = {}
     descriptor = again(plain, folder)
     write_descriptor(folder, descriptor)
     move_alias(run.home, "tiny", published(descriptor.version, day("02-19"), content=descriptor.content))
@@ -187,7 +190,7 @@ def test_each_population_is_scored_by_its_own_trees(tmp_path: Path) -> None:
 
 
 def files() -> list[tuple[str, str]]:
-    return [("trees.txt", CLUES[0]), ("other.txt", CLUES[1])]
+    return [("trees.txt", CLUES[0]), ("other/trees.txt", CLUES[1])]
 
 
 def trees_of(path: Path) -> Any:
@@ -209,11 +212,18 @@ def sampled(run: Run, table: pa.Table) -> None:
         pq.write_table(table, run.step_dir("sample") / f"{window}.parquet")
 
 
+def trained(run: Run, model: TrainedRanker) -> None:
+    """Leave a model as the step `train` does."""
+    folder = run.step_dir("train/everybody-else")
+    folder.mkdir(parents=True)
+    for which in (JUDGED, PUBLISHED):
+        save_model(model, folder / which)
+
+
 def evaluated(run: Run, table: pa.Table) -> EvaluateResult:
     """Evaluate with a model that knows the first clue."""
     sampled(run, table)
-    for name in ("judged.txt", "published.txt"):
-        a_model(run.spec, run.step_dir("train/everybody-else") / name, CLUES[0])
+    trained(run, a_model(run.spec, CLUES[0]))
     return evaluate_step(run)
 
 
@@ -250,10 +260,7 @@ def evaluate_backwards(run: Run, table: pa.Table) -> None:
     sampled(run, table)
     turned = pa.array(1 - table["grade"].to_numpy(), pa.int8())
     worst = table.set_column(table.column_names.index("grade"), "grade", turned)
-    path = run.step_dir("train/everybody-else") / "judged.txt"
-    path.parent.mkdir(parents=True)
-    train_ranker(worst, run.spec, run.spec.ranker).save(path)
-    train_ranker(worst, run.spec, run.spec.ranker).save(path.with_name("published.txt"))
+    trained(run, train_ranker(worst, run.spec, run.spec.ranker))
     evaluate_step(run)
 
 

@@ -24,6 +24,7 @@ from tasks.evaluation.results import EvaluateResult, FigureKey
 from tasks.evaluation.single_features import SINGLE_FEATURES_FILE, SingleFeatures
 from tasks.runs.run import Run
 from tasks.store.files import Home, read_json
+from tasks.training.models import JUDGED, save_model
 from tasks.training.rankers import train_ranker
 from tests.tasks.handmade import SNAPSHOTS, day, examples, finish_step, group, sample_of, spec_of
 
@@ -37,7 +38,7 @@ REGIONS = {
 def scored(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Give the model the scores of the column `model`."""
 
-    def scores(_: Run, table: pa.Table, file: str = "judged.txt") -> npt.NDArray[np.float64]:
+    def scores(_: Run, table: pa.Table, which: str = JUDGED) -> npt.NDArray[np.float64]:
         return np.asarray(table["model"].to_numpy(), dtype=np.float64)
 
     monkeypatch.setattr(evaluate, "model_scores", scores)
@@ -228,7 +229,7 @@ def test_each_population_is_scored_by_its_own_trees(tmp_path: Path) -> None:
         model = train_ranker(
             table.set_column(table.column_names.index("grade"), "grade", turned), run.spec, run.spec.ranker
         )
-        model.save(folder / "judged.txt")
+        save_model(model, folder / JUDGED)
 
     found = model_scores(run, table).reshape(20, 5)
 

@@ -67,7 +67,7 @@ HOSTILE = {
     ),
     "a setting that is not tuned": (
         GOOD + "\ntune: {trials: 2, metric: ndcg@10, space: {num_leafs: [7]}}",
-        r"tune\.space: unknown key 'num_leafs'; expected one of .*did you mean 'num_leaves'",
+        r"tune\.space\.num_leafs: unknown setting of lightgbm 'num_leafs'; expected one of .*did you mean 'num_leaves'",
     ),
     "a long value": (
         GOOD + f"\ntune: {{trials: 2, metric: ndcg@10, choose: {'A' * 100_000}, space: {{num_leaves: [7]}}}}",

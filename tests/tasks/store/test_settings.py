@@ -10,7 +10,16 @@ import pytest
 from tasks.errors import MatineeError
 from tasks.spec.project import TOOL
 from tasks.store.database import memory
-from tasks.store.settings import NAMES, disk_limit, memory_limit, statement_seconds, threads, unknown
+from tasks.store.settings import (
+    NAMES,
+    disk_limit,
+    memory_limit,
+    statement_seconds,
+    threads,
+    training_threads,
+    trainings,
+    unknown,
+)
 
 
 @pytest.mark.parametrize("text", ["two", "0", "-1", "1.5", "1_0", "٢", "99999", " 2"])
@@ -18,6 +27,24 @@ def test_threads_that_are_no_number_are_named(text: str, monkeypatch: pytest.Mon
     monkeypatch.setenv("MATINEE_THREADS", text)
     with pytest.raises(MatineeError, match=f"^MATINEE_THREADS: found {re.escape(repr(text))}, expected a whole number"):
         threads()
+
+
+def test_trainings_that_are_no_number_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATINEE_TRAININGS", "many")
+    with pytest.raises(MatineeError, match=r"^MATINEE_TRAININGS: found 'many', expected a whole number from 1 to 1024"):
+        trainings()
+
+
+@pytest.mark.parametrize(
+    ("cores", "allowed", "at_once", "each"), [(8, 4, 1, 4), (8, 4, 4, 2), (8, 16, 1, 8), (2, 2, 4, 1), (None, 2, 1, 1)]
+)
+def test_trainings_at_the_same_time_have_a_core_for_each_thread(
+    cores: int | None, allowed: int, at_once: int, each: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setenv("MATINEE_THREADS", str(allowed))
+    monkeypatch.setenv("MATINEE_TRAININGS", str(at_once))
+    assert training_threads() == each
 
 
 @pytest.mark.parametrize("text", ["soon", "0", "-1", "1.5", "86401", "10m", "999999"])

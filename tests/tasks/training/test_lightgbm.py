@@ -45,7 +45,7 @@ def contradicting(threes: int, twos: int) -> pa.Table:
 def test_grades_are_worth_what_the_first_gate_says(metric: str, gains: tuple[float, ...], tmp_path: Path) -> None:
     assert label_gain(judged_by(metric), 3) == gains
     spec = judged_by(metric)
-    train(contradicting(5, 4), spec, spec.ranker).save(tmp_path / "trees.txt")
+    train(contradicting(5, 4), spec, spec.ranker).save(tmp_path)
     written = re.search(r"(?m)^\[label_gain: (.*)\]$", (tmp_path / "trees.txt").read_text())
     assert written is not None
     assert tuple(float(gain) for gain in written[1].split(",")) == gains
@@ -65,7 +65,7 @@ def test_exponential_gains_are_those_of_the_library() -> None:
 
 def test_other_objectives_have_no_gains(tmp_path: Path) -> None:
     spec = judged_by("ndcg@10", "rank_xendcg")
-    train(contradicting(5, 4), spec, spec.ranker).save(tmp_path / "trees.txt")
+    train(contradicting(5, 4), spec, spec.ranker).save(tmp_path)
     assert "[label_gain: ]" in (tmp_path / "trees.txt").read_text()
     assert Trees.load(tmp_path / "trees.txt")
 
@@ -73,5 +73,8 @@ def test_other_objectives_have_no_gains(tmp_path: Path) -> None:
 def test_the_descriptor_says_what_was_minimized() -> None:
     grades = [{"grade": 2, "when": "kind = 'play'"}, {"grade": 1, "when": "kind = 'list_add'"}]
     spec = spec_of(label={"grades": grades})
-    assert loss(spec) == "lambdarank with the gains of ndcg@10 by grade (0: 0, 1: 1, 2: 2)"
-    assert loss(judged_by("mrr", "rank_xendcg")) == "rank_xendcg"
+    assert loss(spec, spec.ranker) == "lambdarank with the gains of ndcg@10 by grade (0: 0, 1: 1, 2: 2)"
+    other = judged_by("mrr", "rank_xendcg")
+    assert loss(other, other.ranker) == "rank_xendcg"
+    estimated = judged_by("mrr", "regression")
+    assert loss(estimated, estimated.ranker) == "squared error of the gains of mrr by grade (0: 0, 1: 1)"

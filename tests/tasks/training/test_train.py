@@ -13,16 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.trees import Trees
 from tasks.errors import MatineeError, TrainingError
 from tasks.examples.arrays import group_offsets, matrix
 from tasks.runs.run import Run
 from tasks.spec.populations import slug
+from tasks.spec.rankers import LightGBM
+from tasks.spec.spec import Spec
 from tasks.store.files import Home, read_json, safe_name, sha256_file
+from tasks.training.models import JUDGED, PUBLISHED, load_model, save_model
 from tasks.training.rankers import train_ranker
 from tasks.training.train import TrainResult, populations, read_examples, train_step
 from tests.tasks.handmade import day, examples, finish_step, group, sample_of, spec_of
 
+TREES: dict[str, Any] = {"type": "lightgbm", "min_data_in_leaf": 5}
 CLUE, NOISE = "item_actions_28d", "user_tenure_days"
 
 
@@ -40,8 +43,10 @@ def learnable(seed: int, groups: int = 80, regions: tuple[str, ...] = ("BR",), t
     return examples(*made)
 
 
-def scores(model: Path, table: pa.Table) -> Any:
-    return Trees.load(model).predict(matrix(table, [CLUE, NOISE]))
+def files_of_model(table: pa.Table, spec: Spec, folder: Path) -> dict[str, bytes]:
+    """Train, save, and give the bytes of every file."""
+    save_model(train_ranker(table, spec, spec.ranker), folder)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def share_of_best_on_top(found: Any, table: pa.Table) -> float:
@@ -50,50 +55,26 @@ def share_of_best_on_top(found: Any, table: pa.Table) -> float:
     return float(np.mean(tops))
 
 
-@pytest.mark.parametrize("objective", ["lambdarank", "rank_xendcg", "binary"])
-def test_what_decides_the_grade_is_learnt(objective: str, tmp_path: Path) -> None:
-    spec = spec_of(ranker={"type": "lightgbm", "objective": objective, "rounds": 30, "min_data_in_leaf": 5})
-    model = train_ranker(learnable(1), spec, spec.ranker)
-    model.save(tmp_path / "model.txt")
-
-    assert share_of_best_on_top(scores(tmp_path / "model.txt", learnable(2)), learnable(2)) > 0.75  # chance: 0.125
-    gains = model.importance()
-    assert gains[CLUE] > 5 * gains[NOISE]
-
-
-def test_nothing_is_learnt_from_noise(tmp_path: Path) -> None:
+def test_nothing_is_learnt_from_noise() -> None:
     spec = spec_of(features=[NOISE])
-    train_ranker(learnable(1), spec, spec.ranker).save(tmp_path / "model.txt")
-    found = Trees.load(tmp_path / "model.txt").predict(matrix(learnable(2), [NOISE]))
+    found = train_ranker(learnable(1), spec, spec.ranker).scorer().predict(matrix(learnable(2), [NOISE]))
     assert share_of_best_on_top(found, learnable(2)) < 0.35
-
-
-def test_the_number_of_threads_changes_no_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec, digests = spec_of(), []
-    for threads in ("1", "2", "2"):
-        monkeypatch.setenv("MATINEE_THREADS", threads)
-        train_ranker(learnable(1), spec, spec.ranker).save(tmp_path / "model.txt")
-        digests.append(sha256_file(tmp_path / "model.txt"))
-    assert len(set(digests)) == 1
-    assert "num_threads" not in (tmp_path / "model.txt").read_text()
 
 
 def test_chunks_of_the_table_change_nothing(tmp_path: Path) -> None:
     spec, table = spec_of(), learnable(1)
     chunked = pa.concat_tables([table.slice(0, 101), table.slice(101)])
-    for name, given_table in (("whole", table), ("chunked", chunked)):
-        train_ranker(given_table, spec, spec.ranker).save(tmp_path / f"{name}.txt")
-    assert (tmp_path / "whole.txt").read_bytes() == (tmp_path / "chunked.txt").read_bytes()
+    assert files_of_model(table, spec, tmp_path / "whole") == files_of_model(chunked, spec, tmp_path / "chunked")
 
 
-def test_weights_decide_between_contradicting_groups(tmp_path: Path) -> None:
+def test_weights_decide_between_contradicting_groups() -> None:
     spec = spec_of(ranker={"type": "lightgbm", "rounds": 20, "min_data_in_leaf": 5, "lambda_l2": 0})
     table = learnable(1, regions=("BR", "SE"), turned="SE")
     for heavy, turned in (("BR", False), ("SE", True)):
         weights = pa.array([10.0 if region == heavy else 0.1 for region in table["region"].to_pylist()])
         weighted = table.set_column(table.column_names.index("weight"), "weight", weights)
-        train_ranker(weighted, spec, spec.ranker).save(tmp_path / "model.txt")
-        low, high = Trees.load(tmp_path / "model.txt").predict(np.array([[0.02, 0.5], [0.98, 0.5]]))
+        model = train_ranker(weighted, spec, spec.ranker)
+        low, high = model.scorer().predict(np.array([[0.02, 0.5], [0.98, 0.5]]))
         assert bool(low > high) is turned
 
 
@@ -101,8 +82,8 @@ def test_positions_are_given_to_the_learner_where_asked(tmp_path: Path) -> None:
     texts = []
     for bias in ("none", "lightgbm"):
         spec = spec_of(ranker={"type": "lightgbm", "rounds": 5, "min_data_in_leaf": 5, "position_bias": bias})
-        train_ranker(learnable(1), spec, spec.ranker).save(tmp_path / "model.txt")
-        texts.append((tmp_path / "model.txt").read_text().partition("parameters:")[0])
+        files = files_of_model(learnable(1), spec, tmp_path / bias)
+        texts.append(files["trees.txt"].partition(b"parameters:")[0])
     assert texts[0] != texts[1]
 
 
@@ -197,12 +178,11 @@ def test_each_population_learns_its_own(tmp_path: Path) -> None:
     assert result == run.read("train/BR", TrainResult)
     assert (result.population, result.groups, result.examples, result.trials) == ("BR", 120, 960, 0)
     assert result.importance[CLUE] > 5 * result.importance[NOISE]
-    lines = (run.step_dir("train") / "BR/judged.txt").read_text().splitlines()
+    lines = (run.step_dir("train") / "BR/judged/trees.txt").read_text().splitlines()
     split_on = [number for line in lines if line.startswith("split_feature=") for number in line[14:].split()]
     assert result.splits == {CLUE: split_on.count("0"), NOISE: split_on.count("1")}
-    for model, turned in (("BR/judged.txt", False), ("BR/published.txt", False), ("everybody-else/judged.txt", True)):
-        trees = Trees.load(run.step_dir("train") / model)
-        low, high = trees.predict(np.array([[0.02, 0.5], [0.98, 0.5]]))
+    for name, model, turned in (("BR", JUDGED, False), ("BR", PUBLISHED, False), ("*", JUDGED, True)):
+        low, high = load_model(run, name, model).predict(np.array([[0.02, 0.5], [0.98, 0.5]]))
         assert bool(low > high) is turned
     assert read_json(run.step_dir("train/BR") / "trials.json") == []
 
@@ -213,17 +193,31 @@ def test_training_again_changes_no_byte(tmp_path: Path) -> None:
         run = sampled(tmp_path / name, learnable(1), {})
         train_step(run, "*")
         folder = run.step_dir("train/everybody-else")
-        digests.append({path.name: sha256_file(path) for path in folder.iterdir()})
+        digests.append({str(path.relative_to(folder)): sha256_file(path) for path in folder.rglob("*.*")})
     assert digests[0] == digests[1]
-    names = "curve.json digests.json judged.txt made_by.json published.txt result.json trials.json"
-    assert sorted(digests[0]) == names.split()
+    models = "judged/function.json judged/trees.txt made_by.json published/function.json published/trees.txt"
+    assert sorted(digests[0]) == f"curve.json digests.json {models} result.json trials.json".split()
 
 
 def test_without_refit_the_judged_model_is_published(tmp_path: Path) -> None:
     run = sampled(tmp_path, learnable(1), {}, publish={"refit": False})
     train_step(run, "*")
     folder = run.step_dir("train/everybody-else")
-    assert (folder / "judged.txt").read_bytes() == (folder / "published.txt").read_bytes()
+    judged, published = ((folder / which / "trees.txt").read_bytes() for which in (JUDGED, PUBLISHED))
+    assert judged == published
+
+
+def test_rounds_that_the_validation_window_chose_are_those_of_both_models(tmp_path: Path) -> None:
+    run = sampled(tmp_path, learnable(1), {}, ranker={**TREES, "rounds": 40, "early_stopping": 3})
+
+    result = train_step(run, "*")
+
+    assert result.rounds is not None
+    assert isinstance(result.settings, LightGBM)
+    assert (result.settings.rounds, result.settings.early_stopping) == (result.rounds.chosen, None)
+    for which in (JUDGED, PUBLISHED):
+        text = (run.step_dir("train/everybody-else") / which / "trees.txt").read_text()
+        assert text.count("\nTree=") == result.rounds.chosen < 40
 
 
 def test_a_population_that_cannot_learn_says_whose_it_is(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.spec.parts import Tune
+from tasks.spec.rankers import Tune
 from tasks.training.tune import Point, Trial, choose, points, simplest
 from tests.tasks.handmade import examples, group, spec_of
 

@@ -11,6 +11,7 @@ import pytest
 from tasks.errors import StackError
 from tasks.operations.local_airflow.airflow_api import Airflow, _errors
 from tasks.operations.local_airflow.sockets import state_file
+from tasks.operations.pools import Pool
 
 Session = Callable[..., Airflow]
 TOKEN = httpx.Response(201, json={"access_token": "t"})
@@ -75,7 +76,7 @@ def test_an_expired_token_is_drawn_again_once(session: Session) -> None:
 def test_a_pool_that_somebody_else_creates_meanwhile_is_there(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.operations.local_airflow.airflow_api.pools", lambda: {"tiny.tables": ""})
+    monkeypatch.setattr("tasks.operations.local_airflow.airflow_api.pools", lambda: {"tiny.tables": Pool(1, "")})
     session(TOKEN, httpx.Response(404), httpx.Response(409)).ensure_pools()
     with pytest.raises(StackError, match="POST /api/v2/pools: 403"):
         session(TOKEN, httpx.Response(404), httpx.Response(403)).ensure_pools()

@@ -94,8 +94,8 @@ RUN_DAMAGES: Damages = {
         r"^runs: .*/sample train\.parquet was changed \| delete it and run the step again",
     ),
     "a model is gone": (
-        lambda h: next((h.root / "runs").glob("*/*/*/train/*/published.txt")).unlink(),
-        r"^runs: .*/train/\S+ published\.txt is missing \| delete it and run the step again",
+        lambda h: next((h.root / "runs").glob("*/*/*/train/*/published/trees.txt")).unlink(),
+        r"^runs: .*/train/\S+ published/trees\.txt is missing \| delete it and run the step again",
     ),
 }
 

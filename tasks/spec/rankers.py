@@ -1,0 +1,172 @@
+"""The parts of a pipeline file that say what orders the candidates, one for each type of ranker, and their tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, WithJsonSchema
+
+from tasks.spec.parts import Part
+from tasks.spec.values import NonNegativeFloat, NonNegativeInt, Number, PositiveFloat, PositiveInt, Whole
+
+Problem = tuple[str, str]
+"""A key of a ranker, and what is wrong with its value beside those of other keys."""
+
+
+class _Ranker(Part):
+    """What every type of ranker has.
+
+    Attributes:
+        TUNABLE: the settings that `tune.space` may list.
+    """
+
+    TUNABLE: ClassVar[tuple[str, ...]] = ()
+
+    type: str  # narrowed by each type
+
+    @property
+    def summary(self) -> str:
+        """What it is in two words or three, for people."""
+        return self.type
+
+    @property
+    def effort(self) -> str:
+        """How much training it asks for, for people."""
+        return self.type
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield the settings that do not go together with others of the same ranker."""
+        return iter(())
+
+
+class LightGBM(_Ranker):
+    """LightGBM: boosted trees or a random forest, to rank, to classify or to estimate."""
+
+    TUNABLE = (
+        *("rounds", "learning_rate", "num_leaves", "min_data_in_leaf", "lambda_l2", "feature_fraction"),
+        *("bagging_fraction", "max_bin", "truncation"),
+    )
+
+    type: Literal["lightgbm"]
+    objective: Literal["lambdarank", "rank_xendcg", "binary", "regression"] = Field(
+        default="lambdarank",
+        description="Loss that is minimised; `regression`: the squared error of what the first gate's metric makes a "
+        "grade worth.",
+    )
+    # Left out where they are absent, here and below: a ranker without them stays, byte for byte, what it was.
+    boosting: Literal["gbdt", "dart", "rf"] = Field(
+        default="gbdt",
+        exclude_if=lambda kind: kind == "gbdt",
+        description="`gbdt`: each tree corrects those before it; `dart`: some of them, drawn anew for each tree, are "
+        "left out meanwhile; `rf`: a random forest, of whose trees none knows the others.",
+    )
+    position_bias: Literal["none", "lightgbm"] = Field(
+        default="none", description="`lightgbm`: positions are given to unbiased LambdaMART."
+    )
+    rounds: PositiveInt = Field(default=100, description="Trees.")
+    early_stopping: PositiveInt | None = Field(
+        default=None,
+        exclude_if=lambda rounds: rounds is None,
+        description="Rounds without a better value of the first gate's metric on the validation window, after which "
+        "training stops; the rounds up to the best value are those of every model.",
+    )
+    seconds: PositiveInt | None = Field(
+        default=None,
+        exclude_if=lambda seconds: seconds is None,
+        description="Time for training on the training window: it stops after the round in which they are over, and "
+        "every model gets the rounds reached. Another machine may reach others.",
+    )
+    learning_rate: PositiveFloat = Field(default=0.1, description="Shrinkage of each tree; a random forest has none.")
+    num_leaves: Annotated[Whole, Field(ge=2)] = Field(default=31, description="Leaves of a tree at most.")
+    min_data_in_leaf: NonNegativeInt = Field(default=50, description="Examples in a leaf at least.")
+    lambda_l2: NonNegativeFloat = Field(default=1.0, description="L2 penalty on leaf values.")
+    feature_fraction: Annotated[Number, Field(gt=0, le=1)] = Field(
+        default=1.0, description="Share of the features a tree may use."
+    )
+    bagging_fraction: Annotated[Number, Field(gt=0, le=1)] = Field(
+        default=1.0, description="Share of the examples a tree sees."
+    )
+    max_bin: Annotated[Whole, Field(ge=2)] = Field(default=255, description="Values a feature is cut into.")
+    truncation: PositiveInt = Field(default=30, description="lambdarank_truncation_level.")
+    seed: NonNegativeInt = Field(default=0, description="Seed of the learner.")
+
+    @property
+    def summary(self) -> str:
+        """What it is in two words or three, for people."""
+        return f"{self.type}, {self.objective}" + ("" if self.boosting == "gbdt" else f", {self.boosting}")
+
+    @property
+    def effort(self) -> str:
+        """How much training it asks for, for people."""
+        return f"{self.rounds:,} rounds"
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield the settings that do not go together with others of the same ranker."""
+        # LightGBM takes positions with the other objectives, too, and then trains the same trees as without them.
+        if self.position_bias == "lightgbm" and self.objective != "lambdarank":
+            yield (
+                "position_bias",
+                f"found 'lightgbm', which the objective {self.objective!r} ignores; expected 'none', or "
+                "`objective: lambdarank`",
+            )
+        if self.boosting == "rf" and self.bagging_fraction == 1.0:
+            yield (
+                "bagging_fraction",
+                "found 1, with which all trees of a random forest would be the same; expected less, such as 0.6",
+            )
+        # A later tree changes the earlier ones, so the model of the best round is gone once there are more.
+        if self.boosting == "dart" and self.early_stopping is not None:
+            yield (
+                "early_stopping",
+                f"found {self.early_stopping}, but dart's later trees change the earlier ones; expected none, or "
+                "`boosting: gbdt`",
+            )
+
+
+Ranker = LightGBM
+
+
+class Tune(Part):
+    """Settings tried on the validation window."""
+
+    trials: PositiveInt = Field(description="Points of the space that are tried.")
+    metric: str = Field(description="What is compared, like ndcg@10.")
+    choose: Literal["best", "simplest_within_one_standard_error"] = Field(
+        default="simplest_within_one_standard_error",
+        description="The plateau, not the peak (Breiman et al. 1984).",
+    )
+    seed: NonNegativeInt = Field(default=0, description="Seed of the choice of points.")
+    # Whole or not as written: LightGBM expects 31 leaves, not 31.0.
+    space: dict[
+        Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(LightGBM.TUNABLE)})],
+        Annotated[tuple[Whole | Number, ...], Field(min_length=1)],
+    ] = Field(description="Values of each setting of the ranker, from simple to complex.")
+
+
+def with_settings(ranker: Ranker, settings: Mapping[str, int | float]) -> Ranker:
+    """Put other values in the place of some settings of a ranker.
+
+    Raises:
+        ValidationError: the ranker takes no such value.
+    """
+    return type(ranker).model_validate({**ranker.model_dump(), **settings})
+
+
+def ranker_problems(ranker: Ranker, *, positions: bool, validation: bool) -> Iterator[Problem]:
+    """Yield what is wrong with a ranker: beside its own settings, and beside the windows of the pipeline.
+
+    Args:
+        ranker: of the pipeline file.
+        positions: whether examples have positions.
+        validation: whether there is a validation window.
+    """
+    if ranker.position_bias == "lightgbm" and not positions:
+        yield "position_bias", "found 'lightgbm', but snapshots have no positions; expected 'none'"
+    yield from ranker.problems()
+    if ranker.early_stopping is not None and not validation:
+        yield (
+            "early_stopping",
+            f"found {ranker.early_stopping}, but there is no validation window to stop by; expected "
+            "`examples.validation` of at least 1d",
+        )

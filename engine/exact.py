@@ -7,6 +7,8 @@ allows no fast-math. All numbers are 64 bits wide.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from engine.arrays import Floats, kernel
@@ -172,3 +174,40 @@ def _eliminate(matrix: Floats, band: Floats, solved: Floats) -> None:
             for n in range(len(band)):
                 weights[n] = -band[n, row]
             add_rows(matrix[row, left:right], weights, tile, max(row - row % _BAND - left, 0))
+
+
+@kernel
+def exponential(power: float) -> float:
+    """e to a power, within two units in the last place: that of the machine's libraries differs between processors."""
+    if not power < 709.0:  # NaN too
+        return power if power != power else np.inf
+    if power < -740.0:
+        return 0.0
+    # e^power = 2^twos · e^rest with |rest| ≤ ln 2 / 2; ln 2 in two parts, of which the first has 11 bits to spare.
+    twos = np.floor(power * 1.4426950408889634 + 0.5)
+    rest = (power - twos * 0.6931471803691238) - twos * 1.9082149292705877e-10
+    total = 1.0
+    for n in range(13, 0, -1):  # the next term of the series is less than a thousandth of the last place
+        total = 1.0 + total * (rest / n)
+    return math.ldexp(total, int(twos))
+
+
+@kernel
+def sigmoid(value: float) -> float:
+    """1 / (1 + e^-value)."""
+    if value >= 0.0:
+        return 1.0 / (1.0 + exponential(-value))
+    odds = exponential(value)
+    return odds / (1.0 + odds)
+
+
+@kernel
+def softplus(value: float) -> float:
+    """Log(1 + e^value): the logistic loss of a score of -value."""
+    odds = exponential(-abs(value))
+    # log(1 + odds) = 2 artanh(odds / (2 + odds)), whose argument is a third at most.
+    part = odds / (2.0 + odds)
+    square, total = part * part, 0.0
+    for n in range(33, 0, -2):
+        total = total * square + 1.0 / n
+    return max(value, 0.0) + 2.0 * part * total

@@ -54,7 +54,7 @@ class LightGBM(_Ranker):
         description="Loss that is minimised; `regression`: the squared error of what the first gate's metric makes a "
         "grade worth.",
     )
-    # Left out where they are absent, here and below: a ranker without them stays, byte for byte, what it was.
+    # Left out where they are absent, as below: a ranker without them stays, byte for byte, what it was.
     boosting: Literal["gbdt", "dart", "rf"] = Field(
         default="gbdt",
         exclude_if=lambda kind: kind == "gbdt",
@@ -124,7 +124,68 @@ class LightGBM(_Ranker):
             )
 
 
-Ranker = LightGBM
+class LinearRanker(_Ranker):
+    """A weight for each input: ridge, lasso or elastic net; numbers are standardized, texts have an input each."""
+
+    TUNABLE = ("l1", "l2")
+
+    type: Literal["linear"]
+    loss: Literal["squared", "logistic"] = Field(
+        default="squared",
+        description="`squared`: the error of what the first gate's metric makes a grade worth; `logistic`: whether an "
+        "item is relevant.",
+    )
+    l1: NonNegativeFloat = Field(
+        default=0.0, description="Penalty on absolute weights, beside the mean loss of an example: some become 0."
+    )
+    l2: NonNegativeFloat = Field(
+        default=0.001, description="Penalty on half the squared weights, beside the mean loss of an example."
+    )
+
+    @property
+    def summary(self) -> str:
+        """What it is in two words or three, for people."""
+        return f"{self.type}, {self.loss}"
+
+    @property
+    def effort(self) -> str:
+        """How much training it asks for, for people."""
+        return "linear weights"
+
+
+class FactorizationMachineRanker(_Ranker):
+    """A factorization machine (Rendle 2010): a weight for each input, and for each pair one from their factors.
+
+    Its inputs are those of `linear`.
+    """
+
+    TUNABLE = ("factors", "epochs", "learning_rate", "l2")
+
+    type: Literal["fm"]
+    loss: Literal["pairwise", "logistic"] = Field(
+        default="pairwise",
+        description="`pairwise`: of each item and one of its list that it beats, drawn anew in each epoch; `logistic`: "
+        "of each item alone, whether it is relevant.",
+    )
+    factors: Annotated[Whole, Field(ge=1, le=256)] = Field(default=8, description="Length of the vectors.")
+    epochs: PositiveInt = Field(default=10, description="How often the examples are gone through.")
+    learning_rate: PositiveFloat = Field(default=0.1, description="Length of the first steps; Adagrad shortens them.")
+    l2: NonNegativeFloat = Field(default=0.0001, description="L2 penalty, in each step, on the parameters it moves.")
+    seed: NonNegativeInt = Field(default=0, description="Seed of the learner.")
+
+    @property
+    def summary(self) -> str:
+        """What it is in two words or three, for people."""
+        return f"factorization machine, {self.loss}"
+
+    @property
+    def effort(self) -> str:
+        """How much training it asks for, for people."""
+        return f"{self.epochs:,} epochs"
+
+
+Ranker = Annotated[LightGBM | LinearRanker | FactorizationMachineRanker, Field(discriminator="type")]
+_TUNABLE = sorted({*LightGBM.TUNABLE, *LinearRanker.TUNABLE, *FactorizationMachineRanker.TUNABLE})
 
 
 class Tune(Part):
@@ -139,7 +200,7 @@ class Tune(Part):
     seed: NonNegativeInt = Field(default=0, description="Seed of the choice of points.")
     # Whole or not as written: LightGBM expects 31 leaves, not 31.0.
     space: dict[
-        Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(LightGBM.TUNABLE)})],
+        Annotated[str, WithJsonSchema({"type": "string", "enum": _TUNABLE})],
         Annotated[tuple[Whole | Number, ...], Field(min_length=1)],
     ] = Field(description="Values of each setting of the ranker, from simple to complex.")
 
@@ -161,9 +222,11 @@ def ranker_problems(ranker: Ranker, *, positions: bool, validation: bool) -> Ite
         positions: whether examples have positions.
         validation: whether there is a validation window.
     """
+    yield from ranker.problems()
+    if not isinstance(ranker, LightGBM):
+        return
     if ranker.position_bias == "lightgbm" and not positions:
         yield "position_bias", "found 'lightgbm', but snapshots have no positions; expected 'none'"
-    yield from ranker.problems()
     if ranker.early_stopping is not None and not validation:
         yield (
             "early_stopping",

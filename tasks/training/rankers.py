@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from tasks.spec.rankers import LightGBM, Ranker
+from tasks.spec.parts import Part
+from tasks.spec.rankers import FactorizationMachineRanker, LightGBM, LinearRanker, Ranker
 from tasks.training.learner import Learner, Read, Settled, TrainedRanker
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class RegisteredRanker:
         load: imports what trains it; only when a model is trained, because such libraries take seconds to import.
     """
 
-    settings: type[Ranker]
+    settings: type[Part]
     load: Callable[[], Learner]
 
     @property
@@ -40,10 +41,24 @@ def _lightgbm() -> Learner:
     return Learner(train, loss, settle)
 
 
+def _linear() -> Learner:
+    from tasks.training.linear import loss, train
+
+    return Learner(train, loss)
+
+
+def _factorization_machine() -> Learner:
+    from tasks.training.factorization import loss, train
+
+    return Learner(train, loss)
+
+
 RANKERS: dict[str, RegisteredRanker] = {
     ranker.type: ranker
     for ranker in (
         RegisteredRanker(LightGBM, _lightgbm),
+        RegisteredRanker(LinearRanker, _linear),
+        RegisteredRanker(FactorizationMachineRanker, _factorization_machine),
         # Add a new one here. It needs its settings in tasks/spec/rankers.py, a module that trains it, cases in
         # tests/tasks/training/test_ranker_contract.py and, if no node of engine/functions/ executes it, one of its own.
     )

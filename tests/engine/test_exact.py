@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import subprocess
@@ -14,7 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.arrays import Floats
-from engine.exact import add_outer, add_rows, dot, gram, invert_positive, solve_positive
+from engine.exact import (
+    add_outer,
+    add_rows,
+    dot,
+    exponential,
+    gram,
+    invert_positive,
+    sigmoid,
+    softplus,
+    solve_positive,
+)
 
 PROJECT = Path(__file__).parents[2]
 SIZES = st.integers(0, 40)
@@ -38,6 +49,24 @@ def test_rows_are_added_one_after_the_other(seed: int, rows: int, columns: int, 
     add_rows(out, weights, matrix, left)
 
     assert out.tobytes() == expected.tobytes()
+
+
+@given(st.floats(-800, 800))
+def test_the_exponential_is_that_of_the_library_but_for_its_last_bits(power: float) -> None:
+    expected = math.exp(power) if power < 709 else math.inf
+    assert exponential(power) == pytest.approx(expected, rel=5e-16, abs=1e-320)
+
+
+@given(st.floats(-700, 700))
+def test_logistic_functions_are_their_definitions(value: float) -> None:
+    assert sigmoid(value) == pytest.approx(1 / (1 + math.exp(-value)), rel=1e-15)
+    assert softplus(value) == pytest.approx(float(np.logaddexp(0.0, value)), rel=1e-15)
+
+
+def test_logistic_functions_of_what_is_not_finite() -> None:
+    assert (exponential(-math.inf), exponential(math.inf)) == (0.0, math.inf)
+    assert (sigmoid(-math.inf), sigmoid(math.inf), softplus(-math.inf), softplus(math.inf)) == (0.0, 1.0, 0.0, math.inf)
+    assert math.isnan(exponential(math.nan))
 
 
 @given(SEEDS, SIZES)

@@ -23,12 +23,13 @@ from threadpoolctl import threadpool_limits
 from tasks.examples.item_item import fit_ease
 from tasks.examples.retrieval_models import Actions, fit_als
 from tasks.spec.load import load_spec
-from tasks.spec.parts import LightGBM
 from tasks.spec.project import pipeline_path
+from tasks.spec.rankers import LightGBM
 from tasks.spec.retrieval import AlsRetrieval, ItemItemRetrieval
 from tasks.spec.spec import Spec
 from tasks.store.settings import threads
-from tasks.training.lightgbm import label_gain, parameters
+from tasks.training.labels import label_gain
+from tasks.training.lightgbm import parameters
 from tasks.training.rankers import train_ranker
 from tasks.training.train import read_examples
 

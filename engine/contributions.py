@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.arrays import Floats, Singles
-from engine.nodes import Function
+from engine.functions.load import Function
 
 _WALKED = 100_000  # rows that are scored together: bounds memory, changes no result
 

@@ -15,6 +15,56 @@ from engine.arrays import Floats, kernel
 
 _BAND = 16  # rows that stay in the fastest cache; columns the compiler takes at once without a rest
 _TILE = 256  # columns of a band that stay in the fastest cache
+_LN_2 = math.log(2.0)
+_ROOT_HALF = math.sqrt(0.5)
+
+
+@kernel
+def log(value: float) -> float:
+    """The natural logarithm of a number > 0: those of C libraries and of numpy depend on the processor."""
+    mantissa, exponent = math.frexp(value)
+    if mantissa < _ROOT_HALF:
+        mantissa, exponent = 2.0 * mantissa, exponent - 1
+    ratio = (mantissa - 1.0) / (mantissa + 1.0)
+    series = 0.0
+    for odd in range(25, 0, -2):  # of 2 artanh(ratio); ratio² < 0.03, so the next term is below the last bit
+        series = series * (ratio * ratio) + 1.0 / odd
+    return 2.0 * ratio * series + exponent * _LN_2
+
+
+@kernel
+def exponential(power: float) -> float:
+    """e to a power, within two units in the last place: that of the machine's libraries differs between processors."""
+    if not power < 709.0:  # NaN too
+        return power if power != power else np.inf
+    if power < -740.0:
+        return 0.0
+    # e^power = 2^twos · e^rest with |rest| ≤ ln 2 / 2; ln 2 in two parts, of which the first has 11 bits to spare.
+    twos = np.floor(power * 1.4426950408889634 + 0.5)
+    rest = (power - twos * 0.6931471803691238) - twos * 1.9082149292705877e-10
+    total = 1.0
+    for n in range(13, 0, -1):  # the next term of the series is less than a thousandth of the last place
+        total = 1.0 + total * (rest / n)
+    return math.ldexp(total, int(twos))
+
+
+@kernel
+def powers(values: Floats, exponent: float) -> Floats:
+    """Each number ≥ 0 to the power of `exponent`; 0 stays 0."""
+    raised = np.zeros(len(values))
+    for n in range(len(values)):
+        if values[n] > 0.0:
+            raised[n] = exponential(exponent * log(values[n]))
+    return raised
+
+
+@kernel
+def logs(values: Floats) -> Floats:
+    """The natural logarithm of each number > 0."""
+    result = np.empty(len(values))
+    for n in range(len(values)):
+        result[n] = log(values[n])
+    return result
 
 
 @kernel
@@ -174,22 +224,6 @@ def _eliminate(matrix: Floats, band: Floats, solved: Floats) -> None:
             for n in range(len(band)):
                 weights[n] = -band[n, row]
             add_rows(matrix[row, left:right], weights, tile, max(row - row % _BAND - left, 0))
-
-
-@kernel
-def exponential(power: float) -> float:
-    """e to a power, within two units in the last place: that of the machine's libraries differs between processors."""
-    if not power < 709.0:  # NaN too
-        return power if power != power else np.inf
-    if power < -740.0:
-        return 0.0
-    # e^power = 2^twos · e^rest with |rest| ≤ ln 2 / 2; ln 2 in two parts, of which the first has 11 bits to spare.
-    twos = np.floor(power * 1.4426950408889634 + 0.5)
-    rest = (power - twos * 0.6931471803691238) - twos * 1.9082149292705877e-10
-    total = 1.0
-    for n in range(13, 0, -1):  # the next term of the series is less than a thousandth of the last place
-        total = 1.0 + total * (rest / n)
-    return math.ldexp(total, int(twos))
 
 
 @kernel

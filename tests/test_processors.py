@@ -23,10 +23,13 @@ from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, Tiny, in_process, pipeline_
 
 PROJECT = Path(__file__).parents[1]
 STEPS = ("retrieve", "sample", "train", "evaluate", "gate", "publish")
-FEATURES = [*BOUGHT["features"], "item_item_score", "als_rank"]
+FEATURES = [*BOUGHT["features"], "item_item_score", "als_rank", "neighbors_score", "rp3beta_score", "markov_score"]
 RETRIEVAL = [
     {"type": "als", "factors": 24, "half_life": "9d", "refit": "10d", "k": 10},
     {"type": "item_item", "regularization": 5, "half_life": "9d", "refit": "10d", "k": 10},
+    {"type": "neighbors", "similarity": "bm25", "half_life": "9d", "refit": "10d", "k": 10},
+    {"type": "rp3beta", "alpha": 0.7, "half_life": "9d", "refit": "10d", "k": 10},
+    {"type": "markov", "refit": "10d", "k": 10},
     {"type": "popularity", "k": 10},
     {"type": "history", "k": 10},
 ]
@@ -78,7 +81,8 @@ def test_every_processor_makes_the_same_bytes(bought: Tiny, tmp_path: Path) -> N
     assert {name: found["kernels"] for name, found in made.items()} == {name: [name] for name in made}
     assert len({found["implicit"] for found in made.values()}) > 1  # so these are different processors
     first, *others = (found["files"] for found in made.values())
-    kept = {"als.npz", "item_item.npz", "candidates.parquet", "trees.txt", "descriptor.json"}
+    models = {f"{part['type']}.npz" for part in RETRIEVAL}
+    kept = models | {"candidates.parquet", "trees.txt", "descriptor.json"}
     assert kept <= {Path(name).name for name in first}
     for other in others:
         assert {name for name in first.keys() | other.keys() if first.get(name) != other.get(name)} == set()

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.errors import TrainingError
 from tasks.examples import queries
+from tasks.examples.learners.protocol import AsOf
 from tasks.examples.rerank import write_kinds
 from tasks.examples.retrieval_log import RetrievalTally
 from tasks.examples.retrieval_models import Past
-from tasks.examples.retrievers import AsOf, model_of, refit_day
+from tasks.examples.retrievers import model_of, refit_day
 from tasks.examples.seen import write_seen
 from tasks.features.warehouse import Tables
 from tasks.spec.spec import Spec
@@ -57,9 +58,9 @@ class Models:
             return None
         key = part.identity, refit_day(cut, self.spec.start, part.refit)
         if key not in self._fitted:
-            actions, began = past_actions(self.tables, self.spec, key[1]).matrix(part.half_life), time.monotonic()
-            self._fitted[key] = fit(actions, part)
-            self.tally.fitted(part.identity, key[1], actions, time.monotonic() - began)
+            past, began = past_actions(self.tables, self.spec, key[1]), time.monotonic()
+            self._fitted[key] = fit(past, part)
+            self.tally.fitted(part.identity, key[1], past, time.monotonic() - began)
         return self._fitted[key]
 
 

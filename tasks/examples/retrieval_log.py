@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from tasks.examples.retrieval_models import Actions
+    from tasks.examples.retrieval_models import Past
     from tasks.spec.spec import Spec
 
 
@@ -29,7 +29,7 @@ class Fits:
 
     days: list[date] = field(default_factory=list)
     seconds: float = 0.0
-    last: Actions | None = None
+    last: Past | None = None
 
 
 @dataclass
@@ -59,12 +59,12 @@ class RetrievalTally:
     """Items that were shown, but were not known as of the cut."""
     lists: Short = field(default_factory=Short)
 
-    def fitted(self, model: str, as_of: date, actions: Actions, seconds: float) -> None:
+    def fitted(self, model: str, as_of: date, past: Past, seconds: float) -> None:
         """Note a fit."""
         fits = self.fits.setdefault(model, Fits())
         fits.days.append(as_of)
         fits.seconds += seconds
-        fits.last = actions
+        fits.last = past
 
     def wrote(self, rows: int) -> None:
         """Note the candidates of a cut."""
@@ -104,14 +104,14 @@ class RetrievalTally:
 
 
 def _say_fits(model: str, fits: Fits) -> None:
-    actions = fits.last
-    if actions is None:
+    past = fits.last
+    if past is None:
         return
     say(
         "{model} fitted as of {fits:,} days ({first} to {last}) in {seconds:.1f} s; the last on {users:,} users, "
         "{items:,} items and {pairs:,} pairs with an action",
         model=model, fits=len(fits.days), first=min(fits.days), last=max(fits.days), seconds=fits.seconds,
-        users=len(actions.users), items=len(actions.items), pairs=actions.counts.nnz,
+        users=len(past.users), items=len(past.items), pairs=past.pairs,
     )  # fmt: skip
 
 

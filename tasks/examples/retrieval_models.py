@@ -52,6 +52,13 @@ class Past:
         age = rows["age"].to_numpy().astype(np.int64)
         return cls(users, items, user, item, age, rows["actions"].to_numpy().astype(np.float64))
 
+    @property
+    def pairs(self) -> int:
+        """Users × items with an action."""
+        import numpy as np
+
+        return len(np.unique(self.user * len(self.items) + self.item))
+
     def matrix(self, half_life: int | None, items: npt.NDArray[np.str_] | None = None) -> Actions:
         """The sums of actions of each pair, an action that is `half_life` days old counting one half.
 
@@ -66,7 +73,7 @@ class Past:
         if half_life is not None:
             weight = weight * _decay(half_life, int(self.age.max(initial=0)))[self.age]
         columns = self.items if items is None else items
-        at, known = self._places(columns)
+        at, known = self.places(columns)
         keep = known[self.item]
         user, item = self.user[keep], at[self.item[keep]]
         starts = np.flatnonzero(np.diff(user * (len(columns) + 1) + item, prepend=-1))  # -1 is no pair
@@ -85,12 +92,12 @@ class Past:
         """
         import numpy as np
 
-        at, known = self._places(items)
+        at, known = self.places(items)
         keep = known[self.item] & (self.age < window)
         sums = np.bincount(at[self.item[keep]], weights=self.actions[keep], minlength=len(items))
         return sums.astype(np.float32)
 
-    def _places(self, columns: npt.NDArray[np.str_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    def places(self, columns: npt.NDArray[np.str_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """Where the past's items are among columns, ascending, and whether they are."""
         import numpy as np
 

@@ -6,16 +6,19 @@ depends on users is made as of the cut. Both are functions of days alone, so the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from tasks.examples.arrays import texts
 from tasks.examples.item_item import fit_ease, in_rows, strength
-from tasks.examples.retrieval_models import Actions, Past, confidence, fit_als
-from tasks.spec.parts import Part
+from tasks.examples.learners.graph import GRAPH
+from tasks.examples.learners.item_matrix import ItemMatrix, of_actions
+from tasks.examples.learners.markov import MARKOV
+from tasks.examples.learners.neighbors import NEIGHBORS
+from tasks.examples.learners.protocol import Arrays, AsOf, RetrievalModel
+from tasks.examples.retrieval_models import Past, confidence, fit_als
 from tasks.spec.retrieval import (
     AlsRetrieval,
     HistoryRetrieval,
@@ -27,59 +30,11 @@ from tasks.spec.retrieval import (
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    import pyarrow as pa
 
     from engine.als import Penalty
     from engine.items import Items
     from engine.retrieval import Retriever
     from tasks.spec.spec import Spec
-
-Arrays = dict[str, Any]
-"""What a model's file holds, by the names that its class in `engine/retrieval.py` reads."""
-
-
-@dataclass(frozen=True, eq=False)
-class AsOf:
-    """What is known as of a cut.
-
-    Attributes:
-        past: actions of the past year, weighted where the pipeline declares kinds.
-        items: the items with their features, by id.
-        unit: what two different sums of weights differ by at least; None: nothing is weighted.
-    """
-
-    past: Past
-    items: pa.Table
-    unit: float | None = None
-
-    @property
-    def item_ids(self) -> npt.NDArray[np.str_]:
-        """Ids of the items, in their order."""
-        return texts(self.items["item_id"])
-
-
-@dataclass(frozen=True)
-class RetrievalModel:
-    """A type of retrieval.
-
-    Attributes:
-        settings: its part of the pipeline file, whose `type` is its name there.
-        node: type of the node that serves it, as `engine/node_schema.py` and `engine/loader.py` have it.
-        arrays: makes what its file holds as of a cut, from its settings and from what `fit` returned.
-        fit: fits what is kept between refit days, to the actions known by such a day; None if there is nothing.
-        uses_blas: tells from its settings whether its bits depend on the BLAS kernel of a processor.
-    """
-
-    settings: type[Part]
-    node: str
-    arrays: Callable[[Any, AsOf, Any], Arrays]
-    fit: Callable[[Actions, Any], Any] | None = None
-    uses_blas: Callable[[Any], bool] = lambda _: False
-
-    @property
-    def type(self) -> str:
-        """Name in the pipeline file."""
-        return str(get_args(self.settings.model_fields["type"].annotation)[0])
 
 
 def refit_day(cut: date, start: date, every: int) -> date:
@@ -111,27 +66,14 @@ def _als(part: AlsRetrieval, now: AsOf, fitted: Any) -> Arrays:
     }
 
 
-def _fit_als(known: Actions, part: AlsRetrieval) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.float32], Penalty]:
+def _fit_als(past: Past, part: AlsRetrieval) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.float32], Penalty]:
+    known = past.matrix(part.half_life)
     return known.items, *fit_als(known, part)
 
 
-def _item_item(part: ItemItemRetrieval, now: AsOf, fitted: Any) -> Arrays:
-    item_ids, weights = fitted
-    actions = now.past.matrix(part.half_life, item_ids)
-    return {
-        "user_ids": actions.users,
-        "item_ids": item_ids,
-        "offsets": actions.counts.indptr.astype("i8"),
-        "items": actions.counts.indices.astype("i4"),
-        "scores": strength(actions.counts).data,
-        "starts": weights.indptr.astype("i8"),
-        "neighbours": weights.indices.astype("i4"),
-        "similarity": weights.data.astype("f4"),
-    }
-
-
-def _fit_item_item(known: Actions, part: ItemItemRetrieval) -> tuple[npt.NDArray[np.str_], Any]:
-    return known.items, in_rows(fit_ease(known, part))
+def _fit_item_item(past: Past, part: ItemItemRetrieval) -> ItemMatrix:
+    known = past.matrix(part.half_life)
+    return ItemMatrix(known.items, in_rows(fit_ease(known, part)))
 
 
 def _popularity(part: PopularityRetrieval, now: AsOf, fitted: None) -> Arrays:
@@ -164,10 +106,14 @@ RETRIEVAL_MODELS: dict[str, RetrievalModel] = {
         RetrievalModel(AlsRetrieval, "ALS", _als, _fit_als, lambda part: part.solver == "implicit"),
         RetrievalModel(PopularityRetrieval, "Popularity", _popularity),
         RetrievalModel(HistoryRetrieval, "History", _history),
-        RetrievalModel(ItemItemRetrieval, "ItemItem", _item_item, _fit_item_item),
-        # Add a new one here. It needs its settings in tasks/spec/retrieval.py (a member of `Retrieval`), and its node
-        # in engine/node_schema.py with a class in engine/retrieval.py. Import heavy libraries inside its functions:
-        # pages and DAG files read this table, too.
+        RetrievalModel(ItemItemRetrieval, "ItemItem", of_actions(strength), _fit_item_item),
+        NEIGHBORS,
+        GRAPH,
+        MARKOV,
+        # Add a new one here, with a module of its own in tasks/examples/learners/. It needs its settings in
+        # tasks/spec/retrieval.py (a member of `Retrieval`), a case in the contract test, and a node: one that there is,
+        # or a new one in engine/node_schema.py with a class in engine/retrieval.py. Import heavy libraries inside its
+        # functions: pages and DAG files read this table, too.
     )
 }
 """The retrieval models by their names in the pipeline file."""
@@ -176,6 +122,15 @@ RETRIEVAL_MODELS: dict[str, RetrievalModel] = {
 def model_of(part: Retrieval) -> RetrievalModel:
     """The model that a part of the pipeline file declares."""
     return RETRIEVAL_MODELS[part.type]
+
+
+def node_name(part: Retrieval) -> str | None:
+    """What the node of a retrieval is called in a version; None where its node's type says it.
+
+    The first type of a node goes by the node's name; others of the same node go by their own, to be told apart.
+    """
+    first = next(model for model in RETRIEVAL_MODELS.values() if model.node == model_of(part).node)
+    return part.name or (None if first.type == part.type else part.type)
 
 
 def load_retrievers(spec: Spec, folder: Path) -> tuple[Items, list[tuple[Retriever, int]]]:
@@ -192,11 +147,11 @@ def load_retrievers(spec: Spec, folder: Path) -> tuple[Items, list[tuple[Retriev
 
 
 def blas_kernels(parts: Iterable[Retrieval]) -> list[str]:
-    """The names of this processor's BLAS kernels if the bits of one of the models depend on them."""
+    """The names of this processor's BLAS kernels, which tell processors apart, if one of the models depends on it."""
     import scipy.linalg  # noqa: F401  BLAS libraries are found once they are loaded
     from threadpoolctl import threadpool_info
 
-    if not any(model_of(part).uses_blas(part) for part in parts):
+    if not any(model_of(part).processor_dependent(part) for part in parts):
         return []
     blas = [library for library in threadpool_info() if library["user_api"] == "blas"]
     return sorted({library.get("architecture", library["internal_api"]) for library in blas})

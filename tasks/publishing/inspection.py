@@ -21,7 +21,8 @@ from tasks.store.timeline import content_of
 
 if TYPE_CHECKING:
     from engine.arrays import Floats, Singles
-    from engine.nodes import FeatureScorer, Function
+    from engine.functions.load import Function
+    from engine.nodes import FeatureScorer
     from engine.ranking import Engine
 
 USERS, MOST_ROWS, BACKGROUND = 50, 200, 32

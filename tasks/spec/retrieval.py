@@ -8,7 +8,16 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, model_validator
 
 from tasks.spec.parts import Part
-from tasks.spec.values import NonNegativeInt, PositiveFloat, PositiveInt, RetrieverName, SomeDays, Whole
+from tasks.spec.values import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    Number,
+    PositiveFloat,
+    PositiveInt,
+    RetrieverName,
+    SomeDays,
+    Whole,
+)
 
 
 class _Retrieval(Part):
@@ -100,8 +109,72 @@ class ItemItemRetrieval(_Retrieval):
     k: PositiveInt = Field(description="Items retrieved for each user.")
 
 
+class NeighborsRetrieval(_Retrieval):
+    """Nearest neighbors of the user's items: what the same users act on, weighted as by the library `implicit`.
+
+    An item is no neighbor of itself; the similarities to a user's items are summed, times the user's actions on each.
+    """
+
+    type: Literal["neighbors"]
+    similarity: Literal["cosine", "tfidf", "bm25"] = Field(
+        default="cosine",
+        description="`cosine` of the actions; `tfidf`: of their square roots, where a user of many items counts less; "
+        "`bm25`: products of weights that saturate with the actions, less for items with many of them.",
+    )
+    k1: PositiveFloat = Field(default=1.2, description="How late weights of `bm25` saturate.")
+    b: Annotated[Number, Field(ge=0, le=1)] = Field(
+        default=0.75, description="How much the actions of an item count in `bm25`."
+    )
+    neighbors: PositiveInt = Field(default=100, description="Similar items kept of each item.")
+    refit: SomeDays = Field(default=7, description="The similarities are computed anew on this calendar.")
+    half_life: SomeDays | None = Field(
+        default=None, description="An action this long ago counts half; every action counts fully if absent."
+    )
+    k: PositiveInt = Field(description="Items retrieved for each user.")
+
+
+class GraphRetrieval(_Retrieval):
+    """RP3β, a walk of three steps over the graph of users and items (Paudel et al. 2017).
+
+    Steps are as likely as the square roots of the actions are large.
+    """
+
+    type: Literal["rp3beta"]
+    alpha: PositiveFloat = Field(default=1.0, description="Power of the probability of a step.")
+    beta: NonNegativeFloat = Field(default=0.6, description="Power of the users of an item, by which it is divided.")
+    neighbors: PositiveInt = Field(default=100, description="Ends of the walk that are kept for each item.")
+    refit: SomeDays = Field(default=7, description="The walk is computed anew on this calendar.")
+    half_life: SomeDays | None = Field(
+        default=None, description="An action this long ago counts half; every action counts fully if absent."
+    )
+    k: PositiveInt = Field(description="Items retrieved for each user.")
+
+
+class MarkovRetrieval(_Retrieval):
+    """What followed what the user did last: a first-order Markov chain of active days."""
+
+    type: Literal["markov"]
+    window: SomeDays = Field(default=90, description="Days between two active days of a user that follow each other.")
+    smoothing: NonNegativeFloat = Field(
+        default=10.0, description="Days without a successor that are added to those of each item."
+    )
+    last: Annotated[Whole, Field(ge=1, le=50)] = Field(
+        default=3, description="Active days of the user that are looked at; each counts half of the one after it."
+    )
+    neighbors: PositiveInt = Field(default=100, description="Successors kept of each item.")
+    refit: SomeDays = Field(default=7, description="The transitions are counted anew on this calendar.")
+    k: PositiveInt = Field(description="Items retrieved for each user.")
+
+
 Retrieval = Annotated[
-    AlsRetrieval | PopularityRetrieval | HistoryRetrieval | ItemItemRetrieval, Field(discriminator="type")
+    AlsRetrieval
+    | PopularityRetrieval
+    | HistoryRetrieval
+    | ItemItemRetrieval
+    | NeighborsRetrieval
+    | GraphRetrieval
+    | MarkovRetrieval,
+    Field(discriminator="type"),
 ]
 TYPES = frozenset(str(get_args(part.model_fields["type"].annotation)[0]) for part in get_args(get_args(Retrieval)[0]))
 TAKEN_NAMES = frozenset(

@@ -22,6 +22,9 @@ from engine.exact import (
     exponential,
     gram,
     invert_positive,
+    log,
+    logs,
+    powers,
     sigmoid,
     softplus,
     solve_positive,
@@ -170,3 +173,20 @@ def test_no_product_is_fused_with_an_addition(tmp_path: Path) -> None:
     command = [sys.executable, "-c", COMPILED]
     result = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=True)
     assert result.stdout.splitlines() == ["_solve [] True", "gram [] True", "invert_positive [] True", "_fold [] True"]
+
+
+@given(st.floats(1e-300, 1e300))
+def test_logarithms_are_those_of_the_library_but_for_the_last_bits(value: float) -> None:
+    assert log(value) == pytest.approx(np.log(value), rel=1e-14, abs=1e-15)
+
+
+@given(st.lists(st.floats(1e-30, 1e30), min_size=1, max_size=5), st.floats(-3, 3))
+def test_powers_are_those_of_the_library_but_for_the_last_bits(values: list[float], exponent: float) -> None:
+    numbers = np.array(values)
+    np.testing.assert_allclose(powers(numbers, exponent), numbers**exponent, rtol=1e-12)
+    np.testing.assert_allclose(logs(numbers), np.log(numbers), rtol=1e-13, atol=1e-15)
+
+
+def test_powers_of_0_and_logarithms_of_1_are_exact() -> None:
+    assert powers(np.array([0.0, 1.0]), 0.3).tolist() == [0.0, 1.0]
+    assert logs(np.array([1.0])).tolist() == [0.0]

@@ -1,0 +1,63 @@
+"""What a retrieval model is to the rest of a run: how it is fitted, what its file holds, and which node serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args
+
+from tasks.examples.arrays import texts
+from tasks.examples.retrieval_models import Past
+from tasks.spec.parts import Part
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+Arrays = dict[str, Any]
+"""What a model's file holds, by the names that its class in `engine/retrieval.py` reads."""
+
+
+@dataclass(frozen=True, eq=False)
+class AsOf:
+    """What is known as of a cut.
+
+    Attributes:
+        past: actions of the past year, weighted where the pipeline declares kinds.
+        items: the items with their features, by id.
+        unit: what two different sums of weights differ by at least; None: nothing is weighted.
+    """
+
+    past: Past
+    items: pa.Table
+    unit: float | None = None
+
+    @property
+    def item_ids(self) -> npt.NDArray[np.str_]:
+        """Ids of the items, in their order."""
+        return texts(self.items["item_id"])
+
+
+@dataclass(frozen=True)
+class RetrievalModel:
+    """A type of retrieval.
+
+    Attributes:
+        settings: its part of the pipeline file, whose `type` is its name there.
+        node: type of the node that serves it, as `engine/node_schema.py` and `engine/loader.py` have it.
+        arrays: makes what its file holds as of a cut, from its settings and from what `fit` returned.
+        fit: fits what is kept between refit days, to the actions known by such a day; None if there is nothing.
+        processor_dependent: tells from its settings whether its bits depend on the processor.
+    """
+
+    settings: type[Part]
+    node: str
+    arrays: Callable[[Any, AsOf, Any], Arrays]
+    fit: Callable[[Past, Any], Any] | None = None
+    processor_dependent: Callable[[Any], bool] = lambda _: False
+
+    @property
+    def type(self) -> str:
+        """Name in the pipeline file."""
+        return str(get_args(self.settings.model_fields["type"].annotation)[0])

@@ -90,5 +90,10 @@ def check_ragged(path: Path, offsets: Offsets, members: Codes, groups: int, limi
     """Raise `ArtifactError` unless `offsets` divides `members` (each 0 .. limit-1) into `groups`."""
     if len(offsets) != groups + 1 or offsets[0] != 0 or offsets[-1] != len(members) or (np.diff(offsets) < 0).any():
         raise ArtifactError(f"{path}: offsets do not divide {len(members)} entries among {groups} owners")
-    if len(members) and (members.min() < 0 or members.max() >= limit):
+    check_codes(path, members, limit)
+
+
+def check_codes(path: Path, codes: Codes, limit: int) -> None:
+    """Raise `ArtifactError` unless each code is 0 .. limit-1."""
+    if len(codes) and (codes.min() < 0 or codes.max() >= limit):
         raise ArtifactError(f"{path}: an entry is outside 0 .. {limit - 1}")

@@ -42,13 +42,14 @@ from engine.nodes import (
     Shared,
 )
 from engine.overlap import Overlap
-from engine.retrieval import Als, History, ItemItem, Popularity, Retriever
+from engine.retrieval import Als, History, ItemItem, Popularity, Retriever, SegmentPopularity
 from engine.seen import ExcludeSeen, OnlySeen, SeenRule
 from engine.tables import Catalog, FeatureTable
 
-RETRIEVERS: dict[str, type[Als] | type[Popularity] | type[History] | type[ItemItem]] = {
+RETRIEVERS: dict[str, type[Als] | type[Popularity] | type[SegmentPopularity] | type[History] | type[ItemItem]] = {
     "ALS": Als,
     "Popularity": Popularity,
+    "SegmentPopularity": SegmentPopularity,
     "History": History,
     "ItemItem": ItemItem,
 }

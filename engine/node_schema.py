@@ -50,6 +50,12 @@ class PopularityNode(_RetrieverNode):
     type: Literal["Popularity"] = "Popularity"
 
 
+class SegmentPopularityNode(_RetrieverNode):
+    """Retrieves the k most popular items of the user's segment. File: `engine.retrieval.SegmentPopularity.LAYOUT`."""
+
+    type: Literal["SegmentPopularity"] = "SegmentPopularity"
+
+
 class HistoryNode(_RetrieverNode):
     """Retrieves the k best items of the user's own past. File: `engine.retrieval.History.LAYOUT`."""
 
@@ -63,7 +69,8 @@ class ItemItemNode(_RetrieverNode):
 
 
 RetrieverNode = Annotated[
-    AlsNode | PopularityNode | HistoryNode | ItemItemNode, Field(discriminator="type", title="Retriever")
+    AlsNode | PopularityNode | SegmentPopularityNode | HistoryNode | ItemItemNode,
+    Field(discriminator="type", title="Retriever"),
 ]
 
 

@@ -17,6 +17,7 @@ from tasks.examples.retrieval_models import Past
 from tasks.examples.retrievers import model_of, refit_day
 from tasks.examples.seen import write_seen
 from tasks.features.warehouse import Tables
+from tasks.spec.retrieval import PopularityRetrieval
 from tasks.spec.spec import Spec
 
 if TYPE_CHECKING:
@@ -44,12 +45,18 @@ class Models:
         items = item_table(self.tables, cut)
         pq.write_table(items.select(["item_id", "title", "category", "available"]), folder / "catalogue.parquet")
         unit = self.spec.interactions.unit if self.spec.interactions.kinds else None
-        now = AsOf(past_actions(self.tables, self.spec, cut), items, unit)
+        now = AsOf(past_actions(self.tables, self.spec, cut), items, unit, self._segments(cut))
         for part in self.spec.retrieval:
             arrays = model_of(part).arrays(part, now, self._fit(part, cut))
             save_arrays(folder / part.file, **arrays)
         write_seen(self.tables, self.spec, cut, folder)
         write_kinds(self.tables, self.spec, cut, folder)
+
+    def _segments(self, cut: date) -> dict[str, pa.Table]:
+        """The users by segment, for every attribute that a retrieval asks for."""
+        attributes = {attribute.name: attribute for attribute in self.spec.attributes}
+        asked = {part.by for part in self.spec.retrieval if isinstance(part, PopularityRetrieval) and part.by}
+        return {name: self.tables.arrow(queries.user_segments(attributes[name], cut)) for name in sorted(asked)}
 
     def _fit(self, part: Any, cut: date) -> Any:
         """Fit what a retrieval keeps between two refit days, unless another cut has had it fitted."""

@@ -24,7 +24,7 @@ from tasks.examples.feature_sql import (
     value_of,
 )
 from tasks.features.warehouse import Tables
-from tasks.spec.attributes import RELATIONS
+from tasks.spec.attributes import RELATIONS, Attribute
 from tasks.spec.feature_catalog import KEYS, MARTS, Entity, MartFeature
 from tasks.spec.kinds import PARTS_OF_1
 from tasks.spec.resolved_features import (
@@ -259,6 +259,11 @@ def known_items(cut: date) -> str:
 def active_users(cut: date) -> str:
     """Query the users who get a list at a snapshot cut."""
     return _sql("active_users", cut=cut)
+
+
+def user_segments(attribute: Attribute, cut: date) -> str:
+    """Query the users who have a value of an attribute as of a cut, and that value as a text."""
+    return _sql("user_segments", relation=attribute.relation, value=attribute.sql(attribute.relation), cut=cut)
 
 
 def shown(spec: Spec, cut: date) -> str:

@@ -83,17 +83,22 @@ class Past:
         matrix.sort_indices()
         return Actions(self.users[names], columns, matrix)
 
-    def totals(self, window: int, items: npt.NDArray[np.str_]) -> npt.NDArray[np.float32]:
+    def totals(
+        self, window: int, items: npt.NDArray[np.str_], of: npt.NDArray[np.bool_] | None = None
+    ) -> npt.NDArray[np.float32]:
         """The sum of each item's actions of the last `window` days.
 
         Args:
             window: in days.
             items: ascending; other items are left out.
+            of: which users count; all if absent.
         """
         import numpy as np
 
         at, known = self.places(items)
         keep = known[self.item] & (self.age < window)
+        if of is not None:
+            keep &= of[self.user]
         sums = np.bincount(at[self.item[keep]], weights=self.actions[keep], minlength=len(items))
         return sums.astype(np.float32)
 

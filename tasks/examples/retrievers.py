@@ -9,29 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.examples.arrays import texts
-from tasks.examples.item_item import fit_ease, in_rows, strength
+from tasks.examples.learners.als import ALS
+from tasks.examples.learners.ease import EASE
 from tasks.examples.learners.graph import GRAPH
-from tasks.examples.learners.item_matrix import ItemMatrix, of_actions
+from tasks.examples.learners.history import HISTORY
 from tasks.examples.learners.markov import MARKOV
 from tasks.examples.learners.neighbors import NEIGHBORS
-from tasks.examples.learners.protocol import Arrays, AsOf, RetrievalModel
-from tasks.examples.retrieval_models import Past, confidence, fit_als
-from tasks.spec.retrieval import (
-    AlsRetrieval,
-    HistoryRetrieval,
-    ItemItemRetrieval,
-    PopularityRetrieval,
-    Retrieval,
-)
+from tasks.examples.learners.popularity import POPULARITY
+from tasks.examples.learners.protocol import RetrievalModel
+from tasks.spec.retrieval import Retrieval
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from engine.als import Penalty
     from engine.items import Items
     from engine.retrieval import Retriever
     from tasks.spec.spec import Spec
@@ -48,65 +39,13 @@ def refit_day(cut: date, start: date, every: int) -> date:
     return cut - timedelta(days=(cut - start).days % every)
 
 
-def _als(part: AlsRetrieval, now: AsOf, fitted: Any) -> Arrays:
-    from engine.folding import fold_in_all
-
-    item_ids, factors, penalty = fitted
-    actions = now.past.matrix(part.half_life, item_ids)
-    # Of the items that were fitted: a newer one has no factors until the next refit day.
-    trust = confidence(actions.counts, part.alpha)
-    return {
-        "user_ids": actions.users,
-        "item_ids": item_ids,
-        "user_factors": fold_in_all(factors, penalty, trust.indptr.astype("i8"), trust.indices, trust.data),
-        "item_factors": factors,
-        "regularization": penalty.base,
-        "regularization_per_item": penalty.per_entry,
-        "alpha": part.alpha,
-    }
-
-
-def _fit_als(past: Past, part: AlsRetrieval) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.float32], Penalty]:
-    known = past.matrix(part.half_life)
-    return known.items, *fit_als(known, part)
-
-
-def _fit_item_item(past: Past, part: ItemItemRetrieval) -> ItemMatrix:
-    known = past.matrix(part.half_life)
-    return ItemMatrix(known.items, in_rows(fit_ease(known, part)))
-
-
-def _popularity(part: PopularityRetrieval, now: AsOf, fitted: None) -> Arrays:
-    if now.unit is None:
-        return {"item_ids": now.item_ids, "scores": now.items[f"item_actions_{part.window}d"].to_numpy()}
-    # The mart counts actions, for features; what they weigh is only known of the past that retrieval learns from.
-    return {"item_ids": now.item_ids, "scores": now.past.totals(part.window, now.item_ids)}
-
-
-def _history(part: HistoryRetrieval, now: AsOf, fitted: None) -> Arrays:
-    """Score a user's items by actions, ties by the item's distinct users (a fraction of what sums differ by)."""
-    import numpy as np
-
-    actions = now.past.matrix(None, now.item_ids)
-    users = now.items["item_users_365d"].to_numpy().astype(np.float64)
-    # Below what two sums differ by, so that it only decides between equal ones.
-    fraction = users / (users.max(initial=0.0) + 1.0) * (1.0 if now.unit is None else now.unit)
-    return {
-        "user_ids": actions.users,
-        "item_ids": actions.items,
-        "offsets": actions.counts.indptr.astype("i8"),
-        "items": actions.counts.indices.astype("i4"),
-        "scores": (actions.counts.data + fraction[actions.counts.indices]).astype("f4"),
-    }
-
-
 RETRIEVAL_MODELS: dict[str, RetrievalModel] = {
     model.type: model
     for model in (
-        RetrievalModel(AlsRetrieval, "ALS", _als, _fit_als, lambda part: part.solver == "implicit"),
-        RetrievalModel(PopularityRetrieval, "Popularity", _popularity),
-        RetrievalModel(HistoryRetrieval, "History", _history),
-        RetrievalModel(ItemItemRetrieval, "ItemItem", of_actions(strength), _fit_item_item),
+        ALS,
+        POPULARITY,
+        HISTORY,
+        EASE,
         NEIGHBORS,
         GRAPH,
         MARKOV,
@@ -124,12 +63,18 @@ def model_of(part: Retrieval) -> RetrievalModel:
     return RETRIEVAL_MODELS[part.type]
 
 
+def node_of(part: Retrieval) -> str:
+    """Type of the node that serves a retrieval."""
+    model = model_of(part)
+    return model.variant(part) or model.node
+
+
 def node_name(part: Retrieval) -> str | None:
     """What the node of a retrieval is called in a version; None where its node's type says it.
 
     The first type of a node goes by the node's name; others of the same node go by their own, to be told apart.
     """
-    first = next(model for model in RETRIEVAL_MODELS.values() if model.node == model_of(part).node)
+    first = next((model for model in RETRIEVAL_MODELS.values() if model.node == node_of(part)), model_of(part))
     return part.name or (None if first.type == part.type else part.type)
 
 
@@ -143,7 +88,7 @@ def load_retrievers(spec: Spec, folder: Path) -> tuple[Items, list[tuple[Retriev
 
     catalogue = pq.read_table(folder / "catalogue.parquet")
     items = Items(Ids.of(texts(catalogue["item_id"]), "catalogue"), catalogue["available"].to_numpy())
-    return items, [(RETRIEVERS[model_of(part).node].load(folder / part.file, items), part.k) for part in spec.retrieval]
+    return items, [(RETRIEVERS[node_of(part)].load(folder / part.file, items), part.k) for part in spec.retrieval]
 
 
 def blas_kernels(parts: Iterable[Retrieval]) -> list[str]:

@@ -114,7 +114,6 @@ def _check_features(spec: Spec, problems: _Problems) -> None:
 
 
 def _check_attributes(spec: Spec, problems: _Problems) -> None:
-    of_lists = {part.name: part for part in spec.attributes if part.entity != "item"}
     sliced = {part.name: part for part in spec.attributes if part.entity == "item" or part.type != "list"}
     for index, name in enumerate(spec.evaluate.slices):
         if name not in sliced:
@@ -132,15 +131,21 @@ def _check_attributes(spec: Spec, problems: _Problems) -> None:
             problems.unknown(("sample", "strata", index), "stratum", name, strata)
     if spec.populations is not None:
         # A model serves a user, so it is chosen by what is known of the user; by a number, each value would have one.
-        split = [part.name for part in of_lists.values() if part.entity == "user" and part.type in {"text", "boolean"}]
-        if spec.populations.by in of_lists and of_lists[spec.populations.by].type == "number":
-            problems.add(
-                ("populations", "by"),
-                f"found the number {spec.populations.by!r}, of which each value would have a model; expected bands of "
-                f"it: `bands: {{{spec.populations.by}_band: {{of: {spec.populations.by}, edges: […]}}}}`",
-            )
-        elif spec.populations.by not in split:
-            problems.unknown(("populations", "by"), "user attribute", spec.populations.by, split)
+        _check_split(spec, problems, ("populations", "by"), spec.populations.by, "a model")
+
+
+def _check_split(spec: Spec, problems: _Problems, location: tuple[Any, ...], by: str, of_each: str) -> None:
+    """Check that users can be told apart by an attribute, each of whose values has `of_each`."""
+    of_users = {part.name: part for part in spec.attributes if part.entity == "user"}
+    if by in of_users and of_users[by].type == "number":
+        problems.add(
+            location,
+            f"found the number {by!r}, of which each value would have {of_each}; expected bands of it: "
+            f"`bands: {{{by}_band: {{of: {by}, edges: […]}}}}`",
+        )
+    elif by not in of_users or of_users[by].type not in {"text", "boolean"}:
+        splits = [part.name for part in of_users.values() if part.type in {"text", "boolean"}]
+        problems.unknown(location, "user attribute", by, splits)
 
 
 def _check_bands(spec: Spec, problems: _Problems) -> None:
@@ -157,6 +162,8 @@ def _check_retrieval(spec: Spec, problems: _Problems) -> None:
                 ("retrieval", index, "window"),
                 f"found {part.window}d, expected a window of {', '.join(spans)}",
             )
+        if part.type == "popularity" and part.by is not None:
+            _check_split(spec, problems, ("retrieval", index, "by"), part.by, "a list")
         if part.type == "history" and spec.candidates.seen == "exclude":
             problems.add(
                 ("retrieval", index, "type"),

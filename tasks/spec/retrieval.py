@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from tasks.spec.parts import Part
 from tasks.spec.values import (
+    Column,
     NonNegativeFloat,
     NonNegativeInt,
     Number,
@@ -79,10 +80,16 @@ class AlsRetrieval(_Retrieval):
 
 
 class PopularityRetrieval(_Retrieval):
-    """The items with most actions in a trailing window."""
+    """The items with most actions in a trailing window, of everybody or of users who are alike."""
 
     type: Literal["popularity"]
     window: SomeDays = Field(default=28, description="Trailing window; one the item features have.")
+    by: Column | None = Field(
+        default=None,
+        exclude_if=lambda by: by is None,
+        description="An attribute of users, of which each value has a list of its own, as of the cut; equal items, and "
+        "users without a value, as for everybody.",
+    )
     k: PositiveInt = Field(description="Items retrieved.")
 
 
@@ -90,6 +97,11 @@ class HistoryRetrieval(_Retrieval):
     """The user's own items of the last year, most used first, ties by distinct users."""
 
     type: Literal["history"]
+    half_life: SomeDays | None = Field(
+        default=None,
+        exclude_if=lambda half_life: half_life is None,
+        description="An action this long ago counts half; every action counts fully if absent.",
+    )
     k: PositiveInt = Field(description="Items retrieved for each user.")
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from tasks.examples.arrays import texts
@@ -27,11 +27,13 @@ class AsOf:
         past: actions of the past year, weighted where the pipeline declares kinds.
         items: the items with their features, by id.
         unit: what two different sums of weights differ by at least; None: nothing is weighted.
+        segments: by attribute of users that a retrieval asks for: (user_id, segment) of those who have a value.
     """
 
     past: Past
     items: pa.Table
     unit: float | None = None
+    segments: Mapping[str, pa.Table] = field(default_factory=dict)
 
     @property
     def item_ids(self) -> npt.NDArray[np.str_]:
@@ -49,6 +51,7 @@ class RetrievalModel:
         arrays: makes what its file holds as of a cut, from its settings and from what `fit` returned.
         fit: fits what is kept between refit days, to the actions known by such a day; None if there is nothing.
         processor_dependent: tells from its settings whether its bits depend on the processor.
+        variant: tells from its settings which other node serves it, if one does.
     """
 
     settings: type[Part]
@@ -56,6 +59,7 @@ class RetrievalModel:
     arrays: Callable[[Any, AsOf, Any], Arrays]
     fit: Callable[[Past, Any], Any] | None = None
     processor_dependent: Callable[[Any], bool] = lambda _: False
+    variant: Callable[[Any], str | None] = lambda _: None
 
     @property
     def type(self) -> str:

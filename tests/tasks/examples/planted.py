@@ -39,4 +39,5 @@ def planted(*, weights: float = 1.0) -> AsOf:
         "item_actions_28d": pa.array(recent, pa.float32()),
         "item_users_365d": pa.array(users, pa.float32()),
     }
-    return AsOf(Past.of(table), pa.table(items))
+    segments = {"taste": pa.table({"user_id": USERS, "segment": [user[0] for user in USERS]})}
+    return AsOf(Past.of(table), pa.table(items), segments=segments)

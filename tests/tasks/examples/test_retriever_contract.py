@@ -18,7 +18,7 @@ from engine.loader import RETRIEVERS, Wiring
 from engine.node_schema import RetrieverNode, UnionNode
 from engine.npz import load_arrays, save_arrays
 from engine.retrieval import Retriever
-from tasks.examples.retrievers import RETRIEVAL_MODELS, model_of, node_name
+from tasks.examples.retrievers import RETRIEVAL_MODELS, model_of, node_name, node_of
 from tasks.spec.retrieval import Retrieval
 from tests.tasks.examples.planted import ITEMS, USERS, past_rows, planted
 
@@ -33,7 +33,8 @@ class Case:
 
     Attributes:
         settings: the part of the file.
-        finds: what it must find: new items of a user's `taste`, the user's `own` items, or what `all` act on most.
+        finds: what it must find: new items of a user's `taste`, the same as everybody of a `segment` gets, the user's
+            `own` items, or what `all` act on most.
     """
 
     settings: dict[str, Any]
@@ -49,7 +50,9 @@ CASES = {
     "als": Case({"type": "als", "factors": 2, "regularization": 5.0}),
     "als by implicit": Case({"type": "als", "factors": 2, "regularization": 5.0, "solver": "implicit"}),
     "popularity": Case({"type": "popularity"}, finds="all"),
+    "popularity of segments": Case({"type": "popularity", "by": "taste"}, finds="segment"),
     "history": Case({"type": "history"}, finds="own"),
+    "recent history": Case({"type": "history", "half_life": "30d"}, finds="own"),
     "item_item": Case({"type": "item_item", "regularization": 50.0, "half_life": "30d"}),
     "cosine": Case({"type": "neighbors", "similarity": "cosine"}),
     "tfidf": Case({"type": "neighbors", "similarity": "tfidf", "half_life": "30d"}),
@@ -68,9 +71,9 @@ def save(case: Case, file: Path) -> Path:
     return file
 
 
-def node_of(case: Case, artifact: str) -> RetrieverNode:
+def node_in_a_version(case: Case, artifact: str) -> RetrieverNode:
     part = case.part
-    node = {"type": model_of(part).node, "name": node_name(part), "k": part.k, "artifact": artifact}
+    node = {"type": node_of(part), "name": node_name(part), "k": part.k, "artifact": artifact}
     read: RetrieverNode = TypeAdapter(RetrieverNode).validate_python(node)
     return read
 
@@ -81,7 +84,7 @@ def serve(case: Case, folder: Path) -> Retriever:
     texts = pa.array([""] * len(CATALOG))
     catalog = {"item_id": CATALOG, "title": texts, "category": texts, "available": [name != "p00" for name in CATALOG]}
     pq.write_table(pa.table(catalog), folder / "catalogue.parquet")
-    node = node_of(case, "model.npz")
+    node = node_in_a_version(case, "model.npz")
     return Wiring(folder, "catalogue.parquet").retriever(node.type, node.artifact)
 
 
@@ -102,11 +105,11 @@ def test_every_registered_type_is_among_the_cases() -> None:
 
 
 def test_every_node_serves_a_registered_type() -> None:
-    assert {model.node for model in RETRIEVAL_MODELS.values()} == set(RETRIEVERS)
+    assert {node_of(case.part) for case in CASES.values()} == set(RETRIEVERS)
 
 
 def test_types_that_share_a_node_are_told_apart() -> None:
-    nodes = {case.settings["type"]: node_of(case, f"{case.settings['type']}.npz") for case in CASES.values()}
+    nodes = {case.settings["type"]: node_in_a_version(case, f"{case.settings['type']}.npz") for case in CASES.values()}
     union = UnionNode(of=tuple(nodes.values()))
     assert len({node.identity for node in union.of}) == len(RETRIEVAL_MODELS)
 
@@ -146,7 +149,7 @@ def test_the_number_of_threads_changes_no_byte(case: Case, tmp_path: Path, monke
 @of_every_case
 def test_a_file_holds_what_its_node_reads_and_no_more(case: Case, tmp_path: Path) -> None:
     file = save(case, tmp_path / "model.npz")
-    layout = RETRIEVERS[model_of(case.part).node].LAYOUT
+    layout = RETRIEVERS[node_of(case.part)].LAYOUT
     arrays = load_arrays(file, layout)
     with np.load(file, allow_pickle=False) as archive:
         assert set(archive.files) == set(layout)
@@ -178,12 +181,12 @@ def test_one_user_gets_what_that_user_gets_among_many(case: Case, tmp_path: Path
 
 @of_every_case
 def test_nobody_knows_a_stranger_or_a_new_item(case: Case, tmp_path: Path) -> None:
-    retriever = serve(case, tmp_path)
+    retriever, for_all = serve(case, tmp_path), case.finds in {"all", "segment"}
     users = np.array([STRANGER, USERS[0]])
     strangers, own = lists_of(retriever.retrieve(users, 40))
-    assert bool(strangers) == (case.finds == "all")  # what all act on is for strangers, too
+    assert bool(strangers) == for_all  # what all act on is for strangers, too
     assert own
     assert not {"p00", "z_new"} & {*strangers, *own}
     scores = retriever.score(users, *every_pair([STRANGER, USERS[0]])).reshape(2, -1)
     assert np.isnan(scores[:, CATALOG.index("z_new")]).all()
-    assert np.isnan(scores[0, :-1]).all() == (case.finds != "all")
+    assert np.isnan(scores[0, :-1]).all() != for_all

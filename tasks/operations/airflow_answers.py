@@ -30,6 +30,7 @@ class DagRun(Answer):
     state: str
     logical_date: datetime | None
     dag_id: str = ""
+    run_type: str = ""
     note: str | None = None
     data_interval_start: datetime | None
     start_date: datetime | None = None
@@ -53,6 +54,16 @@ class Task(Answer):
     def name(self) -> str:
         """Task and, of a mapped one, the entry."""
         return self.task_id + (f"[{self.rendered_map_index}]" if self.rendered_map_index else "")
+
+
+class Backfill(Answer):
+    """A backfill; one that was canceled has ended and is still paused."""
+
+    id: int
+    from_date: datetime
+    to_date: datetime
+    is_paused: bool
+    completed_at: datetime | None
 
 
 class ComponentHealth(Answer):

@@ -250,8 +250,7 @@ def land_step(run: Run, progress: Progress | None = None) -> LandResult:
         rows={t: sum(p.rows for p in partitions if p.table == t) for t in source.tables},
         rows_of_day={p.table: p.rows for p in partitions if p.ds == run.as_of},
         rejects=sum(p.rejects for p in partitions),
-        # Of bytes, not of inputs: a source that gives the same rows by other code makes nothing stale.
-        digest=digest([[p.table, p.ds, p.sha256] for p in partitions]),
+        digest=_digest_of(partitions),
     )
     for part in partitions:
         if part.table == REJECTS and part.ds == run.as_of and part.rows:
@@ -259,6 +258,21 @@ def land_step(run: Run, progress: Progress | None = None) -> LandResult:
     with run.write("land") as folder:
         folder.result = result
     return result
+
+
+def _digest_of(partitions: Sequence[Partition]) -> str:
+    # Of bytes, not of inputs: a source that gives the same rows by other code makes nothing stale.
+    return digest([[part.table, part.ds, part.sha256] for part in partitions])
+
+
+def landing_digest(run: Run) -> str:
+    """Digest the landing that a run depends on, as it is now; equal to what its step `land` recorded if it is the same.
+
+    Raises:
+        LandingError: a day has not been landed.
+    """
+    source = open_source(run.spec, run.home, run.data)
+    return _digest_of(landed_for(source, run.home, run.landing_start, run.as_of))
 
 
 def landed_for(

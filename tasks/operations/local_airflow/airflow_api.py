@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,12 +14,14 @@ from urllib.parse import quote
 import httpx
 
 from tasks.errors import StackError
-from tasks.operations.airflow_answers import ComponentHealth, Dag, DagRun, Task
+from tasks.operations.airflow_answers import Backfill, ComponentHealth, Dag, DagRun, Task
 from tasks.operations.local_airflow.environment import USER, password
 from tasks.operations.local_airflow.sockets import state_file
 from tasks.operations.pools import pools
 
 Json = dict[str, Any]
+TaskId = str | tuple[str, int]
+"""A task, or the one of a mapped task for an entry of its list."""
 PAUSES = (0.5, 1.0, 2.0)
 """Seconds between two tries of a request; the last one, then, again and again."""
 
@@ -191,12 +193,19 @@ class Airflow:
 
     def open_backfills(self, pipeline: str) -> list[int]:
         """List the numbers of a DAG's backfills that have not ended."""
-        backfills = self._ask("GET", "/backfills", params={"dag_id": pipeline, "limit": 100})["backfills"]
-        return [int(backfill["id"]) for backfill in backfills if backfill["completed_at"] is None]
+        return [backfill.id for backfill in self._backfills(pipeline) if backfill.completed_at is None]
 
-    def cancel_backfill(self, number: int) -> None:
-        """End a backfill: its waiting runs fail, its running ones continue."""
-        self._ask("PUT", f"/backfills/{number}/cancel")
+    def was_canceled(self, pipeline: str, day: date) -> bool:
+        """Whether the last backfill of a day was canceled: Airflow never starts a run of it, also when it is cleared."""
+        covering = [one for one in self._backfills(pipeline) if one.from_date.date() <= day <= one.to_date.date()]
+        last = max(covering, key=lambda backfill: backfill.id, default=None)
+        return last is not None and last.is_paused and last.completed_at is not None
+
+    def _backfills(self, pipeline: str) -> list[Backfill]:
+        # The newest first: of hundreds, the first page has those that matter.
+        params = {"dag_id": pipeline, "limit": 100, "order_by": "-id"}
+        answer = self._ask("GET", "/backfills", params=params)
+        return [Backfill.model_validate(backfill) for backfill in answer["backfills"]]
 
     def fail(self, pipeline: str, run_id: str) -> None:
         """Mark a run, and its unfinished tasks, as failed."""
@@ -206,6 +215,18 @@ class Airflow:
         """Run all tasks of a finished run again."""
         body = {"dry_run": False, "only_failed": False}
         self._ask("POST", f"/dags/{quote(pipeline)}/dagRuns/{quote(run_id)}/clear", json=body)
+
+    def clear_tasks(self, pipeline: str, run_id: str, tasks: Sequence[TaskId]) -> None:
+        """Run some tasks of a finished run again, and all that wait for them."""
+        body = {
+            "dry_run": False,
+            "dag_run_id": run_id,
+            "task_ids": list(tasks),
+            "include_downstream": True,
+            "only_failed": False,
+            "reset_dag_runs": True,
+        }
+        self._ask("POST", f"/dags/{quote(pipeline)}/clearTaskInstances", json=body)
 
     def tasks(self, pipeline: str, run_id: str) -> list[Task]:
         """List the task instances of a run."""

@@ -74,7 +74,7 @@ def driven(api: Airflow, home: Path, pipeline: str, days: tuple[date, date]) -> 
 
 
 def settle_interrupted(api: Airflow, home: Path, say: Callable[[str], None]) -> None:
-    """End what a killed `make run` left unfinished: its runs fail, its backfill is canceled, its DAG paused again."""
+    """End what a killed `make run` left: its runs fail, which ends their backfill, and its DAG is paused again."""
     path = _path(home)
     if not path.exists():
         return
@@ -88,11 +88,10 @@ def settle_interrupted(api: Airflow, home: Path, say: Callable[[str], None]) -> 
 
 def _settle(api: Airflow, record: Driven) -> None:
     runs = [run for run in api.runs(record.pipeline, record.first, record.last) if run.state not in ENDED]
-    if runs:
-        for number in api.open_backfills(record.pipeline):
-            api.cancel_backfill(number)
-        for run in runs:
-            api.fail(record.pipeline, run.dag_run_id)
+    # The running ones last: else the next of a backfill would begin meanwhile. The backfill itself is not canceled, as
+    # Airflow starts no run of a canceled one any more, and `make run` is to go on with these.
+    for run in sorted(runs, key=lambda run: run.state == "running"):
+        api.fail(record.pipeline, run.dag_run_id)
     if record.was_paused:
         api.pause(record.pipeline, True)
 

@@ -1,7 +1,8 @@
 """`make run`: land the history, run consecutive days through the real scheduler, show progress, sum up.
 
 All days but the last run as a backfill, the last one as a run of its own. One run at a time: a day's gate compares
-with the champion as of that day, which the day before may have published.
+with the champion as of that day, which the day before may have published. Days of which one failed go on one by one
+where they stopped (`restarts`).
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from tasks.operations.local_airflow import stack
 from tasks.operations.local_airflow.airflow_api import Airflow
 from tasks.operations.local_airflow.data_folders import data_environment, require_same_data
 from tasks.operations.local_airflow.interrupted import driven
+from tasks.operations.local_airflow.restarts import Restart, restarts, whole_day
 from tasks.operations.local_airflow.run_days import days_to_run, published_days
 from tasks.operations.progress import Progress, cells
 from tasks.operations.summary import DaySummary, failure, summary
 from tasks.runs.attempts import attempt_of
+from tasks.runs.run import Run
 from tasks.sources.land import land
 from tasks.spec.load import load_spec
 from tasks.spec.project import pipelines_folder
@@ -83,7 +86,7 @@ def run_days(request: RunRequest, home: Home, console: Console) -> bool:
         api = Airflow(running.home, running.port, patience=RESTART)
         try:
             # An Airflow that was not running has no live runs: what is unfinished in its database was interrupted.
-            ran = _through_airflow(api, spec, days, request.parallel, running.home, console)
+            ran = _through_airflow(api, _runs(spec, home, days, request.data), request.parallel, running.home, console)
             for day in (day for day in ran if not day.succeeded):
                 console.print(failure(day, _errors(api, spec.name, day)), soft_wrap=True)
         finally:
@@ -124,21 +127,49 @@ def _stack(port: int | None, environment: dict[str, str], home: Home, console: C
             stack.down(running.home)
 
 
+def _runs(spec: Spec, home: Home, days: Sequence[date], data: Path | None) -> list[Run]:
+    return [Run(spec, home, day, "", data) for day in days]
+
+
 def _through_airflow(
-    api: Airflow, spec: Spec, days: Sequence[date], parallel: int, home: Path, console: Console
+    api: Airflow, runs: Sequence[Run], parallel: int, home: Path, console: Console
 ) -> list[DaySummary]:
     """Run the days."""
-    _wait_for_dag(api, spec.name)
-    with driven(api, home, spec.name, (days[0], days[-1])), Progress(console, days) as progress:
+    pipeline, days = runs[0].spec.name, [run.as_of for run in runs]
+    _wait_for_dag(api, pipeline)
+    planned = restarts(api, runs)
+    for restart in planned:
+        console.print(restart.text, highlight=False, soft_wrap=True)
+    with driven(api, home, pipeline, (days[0], days[-1])), Progress(console, days) as progress:
+        if planned:
+            return _again(api, pipeline, planned, progress)
         ran: list[DaySummary] = []
         if days[:-1]:
-            api.backfill(spec.name, days[0], days[-2], parallel=parallel)
-            ran = _follow(api, spec.name, days[:-1], ran, progress)
+            _wait_for_backfills(api, pipeline)
+            api.backfill(pipeline, days[0], days[-2], parallel=parallel)
+            ran = _follow(api, pipeline, days[:-1], ran, progress)
         # Else its gate would compare with a champion that a failed day never published.
         if all(day.succeeded for day in ran):
-            _start_one(api, spec.name, days[-1])
-            ran = _follow(api, spec.name, days[-1:], ran, progress)
+            whole_day(api, pipeline, days[-1]).begin(api, pipeline)
+            ran = _follow(api, pipeline, days[-1:], ran, progress)
     return ran
+
+
+def _again(api: Airflow, pipeline: str, planned: Sequence[Restart], progress: Progress) -> list[DaySummary]:
+    """Run days again one by one, up to the first that fails."""
+    ran: list[DaySummary] = []
+    for restart in planned:
+        if all(day.succeeded for day in ran):
+            restart.begin(api, pipeline)
+            ran = _follow(api, pipeline, [restart.day], ran, progress)
+    return ran
+
+
+def _wait_for_backfills(api: Airflow, pipeline: str, timeout: float = 60) -> None:
+    """Wait for backfills whose runs are over: Airflow notices in half a minute, and takes no other one before."""
+    limit = time.monotonic() + timeout
+    while api.open_backfills(pipeline) and time.monotonic() < limit:
+        time.sleep(POLL)
 
 
 def _wait_for_dag(api: Airflow, pipeline: str, timeout: float = 60) -> Dag:
@@ -156,15 +187,6 @@ def _wait_for_dag(api: Airflow, pipeline: str, timeout: float = 60) -> Dag:
                 f"Airflow does not know a DAG {pipeline!r} after {timeout:.0f} s; see logs/dag-processor.log"
             )
         time.sleep(0.5)
-
-
-def _start_one(api: Airflow, pipeline: str, day: date) -> None:
-    # Airflow has at most one run of a DAG for a logical date; a second one would be refused.
-    existing = api.runs(pipeline, day, day)
-    if existing:
-        api.clear(pipeline, existing[0].dag_run_id)
-    else:
-        api.trigger(pipeline, day)
 
 
 def _follow(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -80,6 +83,47 @@ def test_a_pool_that_somebody_else_creates_meanwhile_is_there(
     session(TOKEN, httpx.Response(404), httpx.Response(409)).ensure_pools()
     with pytest.raises(StackError, match="POST /api/v2/pools: 403"):
         session(TOKEN, httpx.Response(404), httpx.Response(403)).ensure_pools()
+
+
+def backfill(number: int, first: str, last: str, *, paused: bool = False, ended: bool = True) -> dict[str, Any]:
+    at = "2026-03-09T00:00:00Z"
+    days = {"from_date": f"{first}T00:00:00Z", "to_date": f"{last}T00:00:00Z"}
+    return {"id": number, **days, "is_paused": paused, "completed_at": at if ended else None}
+
+
+def test_a_canceled_backfill_is_told_from_one_that_has_ended(session: Session) -> None:
+    listed = [
+        backfill(4, "2026-03-06", "2026-03-06", ended=False),
+        backfill(3, "2026-03-02", "2026-03-02"),
+        backfill(2, "2026-03-01", "2026-03-03", paused=True),
+        backfill(1, "2026-03-01", "2026-03-05"),
+    ]
+    answers = [httpx.Response(200, json={"backfills": listed}) for _ in range(5)]
+    api = session(TOKEN, *answers)
+    days = {day: api.was_canceled("tiny", date(2026, 3, day)) for day in (1, 2, 5, 9)}
+    assert days == {1: True, 2: False, 5: False, 9: False}, "the newest backfill of a day counts"
+    assert api.open_backfills("tiny") == [4]
+
+
+def test_tasks_are_cleared_with_all_that_waits_for_them(session: Session) -> None:
+    asked: list[httpx.Request] = []
+    api = session()
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return TOKEN if request.url.path == "/auth/token" else httpx.Response(200, json={})
+
+    api._client = httpx.Client(base_url=api.url, transport=httpx.MockTransport(serve))
+    api.clear_tasks("tiny", "manual__1", [("train", 1), "evaluate"])
+    assert asked[-1].url.path == "/api/v2/dags/tiny/clearTaskInstances"
+    assert json.loads(asked[-1].content) == {
+        "dry_run": False,
+        "dag_run_id": "manual__1",
+        "task_ids": [["train", 1], "evaluate"],
+        "include_downstream": True,
+        "only_failed": False,
+        "reset_dag_runs": True,
+    }
 
 
 def test_a_server_that_cannot_be_warmed_up_is_left_to_those_who_wait_for_it(session: Session) -> None:

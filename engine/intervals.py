@@ -98,6 +98,24 @@ def _interval_of_least(
     return Interval(mean, float(low), float(high), groups)
 
 
+def weighted_mean(values: Floats, weights: Floats) -> tuple[float, float] | None:
+    """The weighted mean of the values that are not NaN, and its standard error; None where all are.
+
+    For a sample whose weights are N/n of each stratum, this estimates the population's mean (Hájek 1971); the error is
+    that of its linearization, which is sd/√n where weights are equal. Weights are positive.
+    """
+    defined = ~np.isnan(values)
+    own, weight = values[defined], weights[defined]
+    if not len(own):
+        return None
+    total = float(weight.sum())
+    mean = float((weight * own).sum()) / total
+    if len(own) < 2:
+        return mean, 0.0
+    residuals = weight * (own - mean)
+    return mean, float(np.sqrt((residuals**2).sum() * len(own) / (len(own) - 1))) / total
+
+
 def paired_interval(
     ours: Floats, theirs: Floats, blocks: npt.NDArray[np.integer[Any]], seed: int, level: float = 0.95
 ) -> Interval:

@@ -110,16 +110,6 @@ def _declared_users(texts: Iterable[Value], tables: type[Tables]) -> str | None:
     return at_points(mart, tables) if any(text.relation == mart for text in texts) else None
 
 
-def strata(spec: Spec, cuts: Sequence[date]) -> str:
-    """Query the groups there are to draw from, by stratum."""
-    return _sql("strata", strata=spec.sample.strata, cuts=cuts)
-
-
-def draw(spec: Spec, sizes: str, cuts: Sequence[date]) -> str:
-    """Query the groups that are drawn, given a relation of strata with `available` and `size`."""
-    return _sql("draw", strata=spec.sample.strata, sizes=sizes, cuts=cuts, seed=int(spec.sample.seed))
-
-
 def seen_pairs(cut: date) -> str:
     """Query all that users have seen as of a cut: every pair with an interaction, as known by then."""
     return _sql("seen_pairs", cut=cut)

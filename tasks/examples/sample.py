@@ -1,9 +1,7 @@
 """Examples = candidates ⟕ features ⟕ labels, and the stratified sample of groups that is trained on.
 
-One SQL statement makes the examples of every pipeline. Groups are drawn first and joined with their features
-afterwards, so that nothing is computed for rows that are not used. The draw orders the groups of each stratum by
-the md5 of (seed, purpose, group id): the same groups for any thread count, file order and day of building. Each
-group keeps the weight N/n that undoes the sampling of its stratum (Horvitz and Thompson 1952).
+One SQL statement makes the examples of every pipeline. Groups are drawn first (`tasks.examples.sampling`) and joined
+with their features afterwards, so that nothing is computed for rows that are not used.
 """
 
 from __future__ import annotations
@@ -13,15 +11,18 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from tasks.errors import TrainingError
 from tasks.examples import queries
-from tasks.examples.allocation import allocate
 from tasks.examples.candidates import candidate_files
 from tasks.examples.feature_sql import CODES
 from tasks.examples.item_slices import write_item_slices
+from tasks.examples.sampling.draw import StratumDraw, draw, strata_counts
+from tasks.examples.sampling.notices import draw_notices
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Tables
-from tasks.runs.narration import amounts, counted, say
+from tasks.runs.narration import amounts, counted, say, warn_each
 from tasks.spec.feature_catalog import KEYS
 from tasks.spec.resolved_features import OverlapFeature
 from tasks.spec.spec import Spec
@@ -38,25 +39,19 @@ CATEGORIES_FILE = "categories.json"
 """The dictionary of a run: by feature, its texts in ascending order. A text's code is its place."""
 
 
-class StratumDraw(Record):
-    """A stratum: its values, the groups it has that can be drawn, and how many of them were."""
-
-    stratum: dict[str, str]
-    groups: int
-    drawn: int
-
-
 class SampleResult(Record):
     """What the step `sample` wrote.
 
     Attributes:
         strata: what was drawn to train on.
+        new_strata: groups of the test window by stratum, where nothing of a stratum could be drawn to train on.
         rows: examples by file.
         populations: drawn groups by population.
         serving: rows of the features as of the run's day, by entity, or by feature that has a file of its own.
     """
 
     strata: tuple[StratumDraw, ...]
+    new_strata: dict[str, int] = Field(default_factory=dict)
     rows: dict[str, int]
     populations: dict[str, int]
     serving: dict[str, int]
@@ -65,42 +60,6 @@ class SampleResult(Record):
         """Rows by file, and the groups they come from."""
         drawn, groups = sum(draw.drawn for draw in self.strata), sum(draw.groups for draw in self.strata)
         return f"{drawn:,} of {groups:,} groups drawn to train on; examples: {amounts(self.rows)}"
-
-
-def _strata_counts(tables: Tables, spec: Spec, cuts: Sequence[date]) -> dict[tuple[str, ...], int]:
-    return {
-        tuple(str(value) for value in stratum): int(available)
-        for *stratum, available in tables.rows(queries.strata(spec, cuts))
-        if available
-    }
-
-
-def _draw(tables: Tables, run: Run, name: str, cuts: Sequence[date]) -> tuple[StratumDraw, ...]:
-    """Make the table `name(group_id, cut, weight)` of drawn groups; return population and sample per stratum.
-
-    Groups without a single positive teach a ranking loss nothing, and are not drawn.
-    """
-    spec = run.spec.sample
-    counts = _strata_counts(tables, run.spec, cuts)
-    sizes = allocate(counts, spec.groups, spec.allocation, spec.floor)
-    tables.add(f"{name}_sizes", _sizes_table(spec.strata, counts, sizes))
-    tables.create(name, queries.draw(run.spec, f"{name}_sizes", cuts))
-    return tuple(
-        StratumDraw(stratum=dict(zip(spec.strata, stratum, strict=True)), groups=count, drawn=sizes[stratum])
-        for stratum, count in counts.items()
-    )
-
-
-def _sizes_table(
-    strata: Sequence[str], counts: Mapping[tuple[str, ...], int], sizes: Mapping[tuple[str, ...], int]
-) -> pa.Table:
-    """Strata as rows: their values, groups there are (`available`) and groups to draw (`size`)."""
-    import pyarrow as pa
-
-    columns = {name: pa.array([stratum[n] for stratum in counts], pa.string()) for n, name in enumerate(strata)}
-    columns["available"] = pa.array(list(counts.values()), pa.int64())
-    columns["size"] = pa.array([sizes[stratum] for stratum in counts], pa.int64())
-    return pa.table(columns)
 
 
 def sample_step(run: Run) -> SampleResult:
@@ -116,12 +75,12 @@ def sample_step(run: Run) -> SampleResult:
         tables.add("candidates", list(candidate_files(run).values()))
         categories = _add_categories(tables, run)
         tables.create("groups", queries.groups(spec, type(tables)))
-        strata = _draw(tables, run, "fit", fit)
+        strata = draw(tables, spec, "fit", fit)
         if not strata:
             raise TrainingError(_no_positive(run, fit))
         _say_draw(run, strata, len(fit))
         if spec.publish.refit:
-            _draw(tables, run, "refit", windows.refit)
+            draw(tables, spec, "refit", windows.refit)
         if spec.examples.kind == "snapshots":
             tables.create("seen_labels", queries.seen_among(spec, "labels", held_out))
             tables.create("truth", queries.truth(spec, held_out, type(tables)))
@@ -129,6 +88,7 @@ def sample_step(run: Run) -> SampleResult:
         tables.create("judged", queries.judged(spec, held_out))
         folder.result = result = SampleResult(
             strata=strata,
+            new_strata=_new_strata(tables, run, strata),
             rows=_write_examples(tables, run, folder.path),
             populations=_population_counts(tables, spec),
             serving=_serving_features(tables, run, folder.path / "serving"),
@@ -137,6 +97,7 @@ def sample_step(run: Run) -> SampleResult:
         if categories:
             write_json(folder.path / CATEGORIES_FILE, categories)
         write_json(folder.path / STRATA_FILE, [stratum.to_json() for stratum in strata])
+    warn_each(draw_notices(spec.sample, result.strata, result.new_strata), "the run's report has them, too")
     say("features as of {day}, to serve: {rows}", day=run.as_of, rows=result.serving)
     return result
 
@@ -151,6 +112,13 @@ def _say_draw(run: Run, strata: Sequence[StratumDraw], cuts: int) -> None:
         strata=len(strata), names=" and ".join(spec.strata) or "everything", allocation=spec.allocation,
         floor=spec.floor, whole=whole,
     )  # fmt: skip
+
+
+def _new_strata(tables: Tables, run: Run, drawn: Sequence[StratumDraw]) -> dict[str, int]:
+    """The groups of the test window by stratum, for strata of which there was nothing to draw."""
+    known = {tuple(draw.stratum.values()) for draw in drawn}
+    counts = strata_counts(tables, run.spec, run.windows.test)
+    return {" · ".join(stratum): count for stratum, count in counts.items() if stratum not in known}
 
 
 def _write_examples(tables: Tables, run: Run, folder: Path) -> dict[str, int]:

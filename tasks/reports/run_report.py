@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from tasks.errors import MatineeError
 from tasks.evaluation.notices import comparison_notices
-from tasks.examples.sample import STRATA_FILE, StratumDraw
+from tasks.examples.sample import STRATA_FILE
+from tasks.examples.sampling.draw import StratumDraw
 from tasks.publishing.results import verdicts_if_valid
 from tasks.reports.html import page
 from tasks.reports.run_report_changes import Changes, changes

@@ -127,20 +127,6 @@ class Bands(Part):
     )
 
 
-class Sample(Part):
-    """A stratified sample of groups; each keeps the weight that undoes the sampling."""
-
-    strata: tuple[Column, ...] = Field(
-        default=(), description="Attributes that span the strata; an item's is that of a group's highest-graded item."
-    )
-    groups: PositiveInt = Field(description="Groups to draw.")
-    allocation: Literal["proportional", "sqrt", "equal"] = Field(
-        default="proportional", description="How the groups are shared out over the strata."
-    )
-    floor: NonNegativeInt = Field(default=0, description="Groups each stratum gets at least, if it has them.")
-    seed: NonNegativeInt = Field(default=0, description="Seed of the draw.")
-
-
 class Populations(Part):
     """Subsets of the users that get a model of their own."""
 

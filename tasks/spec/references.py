@@ -25,6 +25,7 @@ from tasks.spec.parts import (
 from tasks.spec.project import transforms
 from tasks.spec.rankers import ranker_problems, with_settings
 from tasks.spec.retrieval import name_problems
+from tasks.spec.sample import sample_problems
 from tasks.spec.spec import Spec
 from tasks.spec.windows import first_as_of, oldest_cut, why_first
 from tasks.spec.yaml_lines import Document, nearest
@@ -64,7 +65,7 @@ def check_references(spec: Spec, document: Document) -> None:
     problems = _Problems(document)
     for check in (
         _check_source, _check_labels, _check_attribution, _check_bands, _check_features, _check_attributes,
-        _check_retrieval, _check_names_of_retrieval, _check_ranker,
+        _check_sample, _check_retrieval, _check_names_of_retrieval, _check_ranker,
         _check_rerank,
         _check_tune, _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows, _check_keep,
         _check_monitor,
@@ -146,6 +147,11 @@ def _check_split(spec: Spec, problems: _Problems, location: tuple[Any, ...], by:
     elif by not in of_users or of_users[by].type not in {"text", "boolean"}:
         splits = [part.name for part in of_users.values() if part.type in {"text", "boolean"}]
         problems.unknown(location, "user attribute", by, splits)
+
+
+def _check_sample(spec: Spec, problems: _Problems) -> None:
+    for place, text in sample_problems(spec.sample):
+        problems.add(("sample", *place), text)
 
 
 def _check_bands(spec: Spec, problems: _Problems) -> None:

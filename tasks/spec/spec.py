@@ -30,11 +30,11 @@ from tasks.spec.parts import (
     Populations,
     Publish,
     Rerank,
-    Sample,
     Source,
 )
 from tasks.spec.rankers import Ranker, Tune
 from tasks.spec.retrieval import Retrieval
+from tasks.spec.sample import Sample
 from tasks.spec.values import Column, Cron, Day, Days, Description, LinkName, Name, Owner, TimeZone, Url
 
 if TYPE_CHECKING:

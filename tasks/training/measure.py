@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,24 +14,21 @@ DIGITS = 12
 
 
 def mean_and_error(metric: str, scores: Floats, validation: pa.Table) -> tuple[float, float]:
-    """The mean of a metric over the groups of the validation window, and its standard error.
+    """The weighted mean of a metric over the groups of the validation window, and its standard error.
+
+    The groups are a sample, and their weights undo the sampling: this estimates the mean over all groups (Hájek 1971).
 
     Args:
         metric: its name, like `ndcg@10`.
         scores: one for each example.
         validation: the examples.
     """
-    import numpy as np
-
+    from engine.intervals import weighted_mean
     from engine.lists import Lists
     from engine.metrics import parse_metric
     from tasks.examples.arrays import group_offsets
 
-    lists = Lists.of(scores, validation["grade"].to_numpy(), group_offsets(validation))
-    values = parse_metric(metric)(lists)
-    values = values[~np.isnan(values)]
+    offsets = group_offsets(validation)
+    lists = Lists.of(scores, validation["grade"].to_numpy(), offsets)
     # No list with anything to find: all settings are equal, and the simplest is taken.
-    if not len(values):
-        return 0.0, 0.0
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return float(np.mean(values)), spread / math.sqrt(len(values))
+    return weighted_mean(parse_metric(metric)(lists), validation["weight"].to_numpy()[offsets[:-1]]) or (0.0, 0.0)

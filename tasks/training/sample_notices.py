@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tasks.examples.positives import positives_notices
 from tasks.examples.sample import SampleResult
+from tasks.examples.sampling.notices import draw_notices
 from tasks.training.train import small_populations
 
 if TYPE_CHECKING:
@@ -16,8 +17,14 @@ if TYPE_CHECKING:
 def sample_notices(run: RunFiles, spec: Spec) -> list[str]:
     """Say what makes a run's sample less than it looks; nothing before there is one."""
     sample = SampleResult.read_if_valid(run.step_dir("sample") / "result.json")
-    fallen = None if sample is None else fallen_back(spec, sample)
-    return [*positives_notices(run, spec), *([fallen] if fallen else [])]
+    if sample is None:
+        return positives_notices(run, spec)
+    fallen = fallen_back(spec, sample)
+    return [
+        *positives_notices(run, spec),
+        *draw_notices(spec.sample, sample.strata, sample.new_strata),
+        *([fallen] if fallen else []),
+    ]
 
 
 def fallen_back(spec: Spec, sample: SampleResult) -> str | None:

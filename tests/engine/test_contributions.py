@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine import contributions as module
 from engine.arrays import Floats
 from engine.contributions import contributions, dependence, grid
-from engine.nodes import Linear
+from engine.functions.linear import Linear
 
 
 class Product:

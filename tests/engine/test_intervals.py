@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.errors import MetricError
-from engine.intervals import interval, margin_over_best, paired_interval, user_blocks
+from engine.intervals import interval, margin_over_best, paired_interval, user_blocks, weighted_mean
 
 
 def test_a_user_stays_in_one_block_and_blocks_are_of_equal_size() -> None:
@@ -103,3 +103,29 @@ def test_the_choice_of_the_best_rarely_passes_a_model_that_is_no_better() -> Non
 def test_contenders_of_other_groups_cannot_be_compared() -> None:
     with pytest.raises(MetricError, match="cannot be paired"):
         margin_over_best(np.zeros(3), [np.zeros(3), np.zeros(2)], np.arange(3), 0)
+
+
+def test_with_equal_weights_it_is_the_mean_and_its_standard_error() -> None:
+    values = np.array([0.1, 0.4, np.nan, 0.7, 0.2])
+    own = values[~np.isnan(values)]
+    for weight in (1.0, 3.5):
+        mean, error = weighted_mean(values, np.full(5, weight)) or (0.0, 0.0)
+        assert mean == pytest.approx(own.mean())
+        assert error == pytest.approx(own.std(ddof=1) / math.sqrt(4))
+    assert weighted_mean(np.array([np.nan]), np.ones(1)) is None
+    assert weighted_mean(np.array([0.3]), np.ones(1)) == (0.3, 0.0)
+
+
+def test_weights_undo_the_sampling_of_strata_and_the_error_is_that_of_the_estimate() -> None:
+    """Of 900 lists around 0.2 and 100 around 0.8, 50 of each are drawn, again and again."""
+    random = np.random.default_rng(3)
+    many, few = random.normal(0.2, 0.1, 900), random.normal(0.8, 0.1, 100)
+    weights = np.repeat([900 / 50, 100 / 50], 50)
+    draws = [
+        weighted_mean(np.r_[random.choice(many, 50, replace=False), random.choice(few, 50, replace=False)], weights)
+        for _ in range(400)
+    ]
+    means, errors = np.array([draw for draw in draws if draw is not None]).T
+    assert means.mean() == pytest.approx((many.sum() + few.sum()) / 1000, abs=4 * means.std() / 20)
+    # That of a draw without strata: no smaller than the estimate's own.
+    assert means.std() <= errors.mean() <= 3 * means.std()

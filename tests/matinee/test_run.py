@@ -11,7 +11,8 @@ import pytest
 import matinee
 from engine.evaluation import EvaluationRecord
 from tasks.checks.verdicts import write_checks
-from tasks.examples.sample import SampleResult, StratumDraw
+from tasks.examples.sample import SampleResult
+from tasks.examples.sampling.draw import StratumDraw
 from tasks.publishing.results import GateVerdict
 from tasks.runs import steps
 from tasks.runs.run import Run as Attempt

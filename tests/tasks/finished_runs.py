@@ -17,7 +17,7 @@ from tasks.checks.verdicts import Check
 from tasks.evaluation.leakage import FeaturePower, Leakage, Reference, Thresholds
 from tasks.evaluation.results import Figure
 from tasks.evaluation.single_features import SingleFeature, SingleFeatures
-from tasks.examples.sample import StratumDraw
+from tasks.examples.sampling.draw import StratumDraw
 from tasks.monitoring.distributions import Bin
 from tasks.monitoring.drift import CurrentExamples, Drift, FeatureDrift, LabelRate, Level, ReferenceExamples
 from tasks.publishing.results import GateResult, GateVerdict, PublishResult
@@ -232,7 +232,14 @@ def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
         "check_examples": {"checks.json": [a_check(table="train", column="positive__rate", observed=0.081)]},
         "sample": {
             "strata.json": [
-                StratumDraw(stratum={"region": region, "tenure_band": band}, groups=900 * n, drawn=300).to_json()
+                StratumDraw(
+                    stratum={"region": region, "tenure_band": band},
+                    groups=900 * n,
+                    drawn=300,
+                    promised=400 if band == "new" else 0,
+                    cap=500,
+                    spread=0.3,
+                ).to_json()
                 for n, region in enumerate(regions, 1)
                 for band in ("new", "old")
             ]

@@ -19,6 +19,9 @@ from tasks.errors import TrainingError
 from tasks.examples import queries, sample
 from tasks.examples.queries import attribute_columns
 from tasks.examples.sample import SampleResult, sample_step
+from tasks.examples.sampling import draw as drawing_groups
+from tasks.examples.sampling import queries as sampling
+from tasks.examples.sampling.draw import StratumDraw
 from tasks.features.duckdb_warehouse import DuckDBTables
 from tasks.runs.run import Run
 from tasks.spec import resolved_features
@@ -124,14 +127,14 @@ def test_strata_by_items_are_drawn_with_the_weight_that_undoes_it(connection: Du
     connection.execute("alter table groups add column category varchar default 'drama'")
     connection.execute("update groups set category = 'news' where group_id = 'r2'")
     connection.execute(f"insert into groups values ('r3', {CUT}, 'u3', 1, 0, 'BR', 'drama')")
-    connection.execute("create table sizes as select 'drama' as category, 2 as available, 1 as size union all "
-                       "select 'news', 1, 1")  # fmt: skip
+    connection.execute("create table sizes as select 'drama' as category, 2 as available, 1 as size, 'g' as bound "
+                       "union all select 'news', 1, 1, 'g'")  # fmt: skip
     spec = spec_of(sample={"groups": 2, "strata": ["category"]})
-    assert [tuple(row) for row in connection.sql(queries.strata(spec, [day("02-01")])).fetchall()] == [
+    assert [tuple(row) for row in connection.sql(sampling.strata(spec, [day("02-01")])).fetchall()] == [
         ("drama", 2), ("news", 1),
     ]  # fmt: skip
     drawn = connection.sql(
-        f"select weight from ({queries.draw(spec, 'sizes', [day('02-01')])}) order by all"
+        f"select weight from ({sampling.draw(spec, 'sizes', [day('02-01')])}) order by all"
     ).fetchall()
     assert drawn == [(1.0,), (2.0,)]
 
@@ -231,7 +234,7 @@ def test_a_copy_is_whole_or_absent(connection: DuckDBPyConnection, tmp_path: Pat
 
 
 def draw(connection: DuckDBPyConnection, run: Run, name: str = "fit") -> tuple[list[dict[str, Any]], dict[str, float]]:
-    drawn = sample._draw(DuckDBTables(connection), run, name, [day("02-01"), day("02-02")])
+    drawn = drawing_groups.draw(DuckDBTables(connection), run.spec, name, [day("02-01"), day("02-02")])
     strata = [stratum.to_json() for stratum in drawn]
     return strata, dict(connection.execute(f"select group_id, weight from {name} order by all").fetchall())
 
@@ -249,6 +252,10 @@ def many_groups(connection: DuckDBPyConnection, order: str = "n") -> None:
     )
 
 
+def of_stratum(stratum: dict[str, str], groups: int, drawn: int) -> dict[str, Any]:
+    return StratumDraw(stratum=stratum, groups=groups, drawn=drawn).to_json()
+
+
 def drawing(folder: Path, groups: int = 30, seed: int = 1, **rest: Any) -> Run:
     asked = {"groups": groups, "strata": ["region"], "seed": seed, **rest}
     return Run(spec_of(sample=asked), Home(folder), day("02-20"), "1")
@@ -259,8 +266,8 @@ def test_weights_undo_the_sampling(connection: DuckDBPyConnection, tmp_path: Pat
     strata, drawn = draw(connection, drawing(tmp_path, allocation="equal"))
 
     assert strata == [
-        {"stratum": {"region": "BR"}, "groups": 60, "drawn": 15},
-        {"stratum": {"region": "SE"}, "groups": 30, "drawn": 15},
+        of_stratum({"region": "BR"}, 60, 15),
+        of_stratum({"region": "SE"}, 30, 15),
     ]
     assert sorted(drawn.values()) == [2.0] * 15 + [4.0] * 15
     assert sum(drawn.values()) == 90
@@ -290,7 +297,7 @@ def test_without_strata_and_with_fewer_groups_than_asked_for_all_are_drawn(
 ) -> None:
     many_groups(connection)
     strata, drawn = draw(connection, drawing(tmp_path, 1000, strata=[]))
-    assert strata == [{"stratum": {}, "groups": 90, "drawn": 90}]
+    assert strata == [of_stratum({}, 90, 90)]
     assert set(drawn.values()) == {1.0}
 
 
@@ -362,8 +369,8 @@ def test_the_step_writes_every_window(built: Callable[..., Run]) -> None:
     strata = [stratum.to_json() for stratum in result.strata]
     assert strata == read_json(run.step_dir("sample") / "strata.json")
     assert strata == [
-        {"stratum": {"region": "BR"}, "groups": 7, "drawn": 7},  # 5 training cuts and 2 to validate
-        {"stratum": {"region": "unknown"}, "groups": 7, "drawn": 7},  # u2 has no row in feat_users
+        of_stratum({"region": "BR"}, 7, 7),  # 5 training cuts and 2 to validate
+        of_stratum({"region": "unknown"}, 7, 7),  # u2 has no row in feat_users
     ]
     assert result.populations == {"BR": 7, "unknown": 7}
     assert run.read("sample", SampleResult) == result

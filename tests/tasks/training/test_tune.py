@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.spec.rankers import Tune
+from tasks.training.measure import mean_and_error
 from tasks.training.tune import Point, Trial, choose, points, simplest
 from tests.tasks.handmade import examples, group, spec_of
 
@@ -87,3 +88,14 @@ def test_settings_that_cannot_learn_lose() -> None:
 def test_without_tune_the_ranker_is_as_written() -> None:
     spec = spec_of()
     assert choose(spec, lambda _: window(0)) == (spec.ranker, [])
+
+
+def test_the_mean_over_the_validation_window_is_that_of_all_groups() -> None:
+    """One list of three is ordered right; it stands for six of eight lists."""
+    right, wrong = [2.0, 1.0], [1.0, 2.0]
+    table = examples(group("g1", "u1", [1, 0]), group("g2", "u2", [1, 0]), group("g3", "u3", [1, 0]))
+    weights = pa.array([6.0, 6.0, 1.0, 1.0, 1.0, 1.0])
+    table = table.set_column(table.schema.get_field_index("weight"), "weight", weights)
+    value, error = mean_and_error("hit_rate@1", np.array([*right, *wrong, *wrong]), table)
+    assert value == pytest.approx(6 / 8)
+    assert error > 0

@@ -31,6 +31,7 @@ from bench import (
     online_retail,
     operator_hour,
     parts,
+    sampling,
     serving,
     streaming,
     training,
@@ -154,6 +155,14 @@ def test_features_runs_its_peers(tmp_path: Path) -> None:
     bench.once("pandas")
     assert bench.missing == {}
     assert "pandas" in bench.measured
+
+
+@pytest.mark.slow
+def test_sampling_runs(tmp_path: Path, capsys: Printed) -> None:
+    sampling.main(["--rows", "20000", "--repeats", "1", "--folder", str(tmp_path), "--peers-python", sys.executable])
+    measured = {row[0]: row[1] for row in rows(capsys.readouterr().out)}
+    assert all(float(measured[sampling.LABELS[name]]) > 0 for name in (*sampling.NAMES, "pandas"))
+    assert f"{sampling.LABELS['exact']} ÷ one pass" in measured
 
 
 @in_process

@@ -1,0 +1,161 @@
+"""Exact sizes of 48 strata: ours, a plain window, a reservoir, and peers: `python -m bench.sampling`.
+
+Synthetic groups of 60 days in eight parquet files; parquet in, parquet out, one process for each contender, 2 threads.
+CPU seconds (user + system) and peak memory are the kernel's figures for that process. `exact`, `counted` and `window`
+must give the same rows, or the run ends. Ratios are of CPU seconds in one turn, and their medians are shown: contenders
+take turns, so that what else the machine does meets all of them alike.
+
+Polars and pandas run in a Python of their own:
+
+    python3 -m venv /tmp/peers && /tmp/peers/bin/pip install polars pandas pyarrow
+    python -m bench.sampling --peers-python /tmp/peers/bin/python --rows 10000000 50000000 --write
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from bench._results import show, table
+from bench._sampling_ours import NAMES, ROOT, sizes_of, write
+from bench.features import ContenderError, Measured, run
+
+LABELS = {
+    "scan": "one pass: read the columns, count each stratum",
+    "threshold": "md5 below one threshold",
+    "rates": "md5 below a rate for each stratum",
+    "exact": "**exact sizes, ours**",
+    "counted": "exact sizes, ours, counting included",
+    "window": "exact sizes, `row_number` over all",
+    "reservoir": "DuckDB `using sample reservoir` (no strata)",
+    "polars": "exact sizes, Polars rank",
+    "pandas": "exact sizes, pandas rank",
+}
+PEERS = ("polars", "pandas")
+MOST = {"pandas": 10_000_000, "polars": 10_000_000}
+"""Most rows that a contender is run with: beyond them it does not fit in the memory of a small machine."""
+SAME_ROWS = ("exact", "counted", "window")
+SHARE = 250
+"""One group of so many is drawn."""
+TARGETS = (("rates", 1.6), ("exact", 3.0), ("counted", 3.0))
+"""CPU seconds at most, as a multiple of one pass."""
+
+
+class Bench:
+    """The contenders on one number of groups."""
+
+    def __init__(self, rows: int, folder: Path, peers_python: Path | None) -> None:
+        self.rows, self.folder, self.peers_python = rows, folder, peers_python
+        self.groups = max(48, rows // SHARE)
+        self.turns: list[dict[str, Measured]] = []
+        self.missing = {name: f"not run with more than {most:,}" for name, most in MOST.items() if rows > most}
+        if peers_python is None:
+            self.missing |= dict.fromkeys(PEERS, "not installed")
+
+    def command(self, name: str, out: Path) -> list[str]:
+        """The command line that runs a contender in a process of its own."""
+        data = str(self.folder / "data")
+        if name in NAMES:
+            return [sys.executable, "-m", "bench._sampling_ours", name, data, str(out), str(self.groups)]
+        sizes = self.folder / "sizes.json"
+        drawn = [[*stratum, size] for stratum, size in sizes_of(Path(data), self.groups)[1].items()]
+        sizes.write_text(json.dumps(drawn), encoding="utf-8")
+        return [str(self.peers_python), str(ROOT / "bench" / "_sampling_peers.py"), name, data, str(out), str(sizes)]
+
+    def turn(self) -> None:
+        """Run every contender once, and compare the rows of those that must agree.
+
+        Raises:
+            SystemExit: they do not.
+        """
+        environment = {**os.environ, "POLARS_MAX_THREADS": "2", "OMP_NUM_THREADS": "2"}
+        measured, digests = {}, {}
+        for name in (*NAMES, *PEERS):
+            if name in self.missing:
+                continue
+            out = self.folder / f"{name}.parquet"
+            try:
+                measured[name] = run(self.command(name, out), environment, self.folder / f"{name}.log")
+            except ContenderError as reason:
+                self.missing[name] = str(reason)
+                continue
+            if name in SAME_ROWS or name in PEERS:
+                digests[name] = digest(out, only_count=name in PEERS)
+            out.unlink()
+        counts = {rows[0] for rows in digests.values()}
+        if len({digests[name] for name in SAME_ROWS}) != 1 or counts != {self.groups}:
+            raise SystemExit(f"contenders disagree: {digests}")
+        self.turns.append(measured)
+
+    def ratio(self, name: str) -> float:
+        """CPU seconds as a multiple of one pass: the median of the turns."""
+        return statistics.median(turn[name].cpu / turn["scan"].cpu for turn in self.turns)
+
+    def report(self) -> str:
+        """Lay out the section of this number of groups."""
+        lines = []
+        for name in (*NAMES, *PEERS):
+            turns = [turn[name] for turn in self.turns if name in turn]
+            if not turns:
+                lines.append((f"{LABELS[name]}: {self.missing[name]}", "", "", "", ""))
+                continue
+            cpu, wall, peak = (
+                statistics.median(getattr(one, what) for one in turns) for what in ("cpu", "wall", "peak")
+            )
+            lines.append((LABELS[name], f"{cpu:.2f}", f"{self.ratio(name):.2f}", f"{wall:.1f}", f"{peak:.2f}"))
+        targets = []
+        for name, most in TARGETS:
+            verdict = "met" if self.ratio(name) <= most else "missed"
+            targets.append((f"{LABELS[name]} ÷ one pass", f"{self.ratio(name):.2f}", f"≤ {most}", verdict))
+        head = ("contender", "CPU s", "÷ one pass", "wall s", "peak GB")
+        title = f"## {self.groups:,} of {self.rows:,} groups"
+        wanted = table(("target", "measured", "required", ""), targets)
+        return "\n".join([title, "", table(head, lines), "", wanted])
+
+
+def digest(out: Path, *, only_count: bool) -> tuple[int, int]:
+    """Count the rows and digest them in a way that does not depend on their order."""
+    what = "0" if only_count else "bit_xor(hash(group_id, cut, weight))"
+    with duckdb.connect() as connection:
+        ((count, rows),) = connection.execute(f"select count(*), {what} from '{out}'").fetchall()
+    return int(count), int(rows)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000])
+    parser.add_argument("--peers-python", type=Path, help="a Python that has Polars and pandas")
+    parser.add_argument("--repeats", type=int, default=3, help="turns of all contenders; medians are shown")
+    parser.add_argument("--folder", type=Path, help="where the data goes; a temporary folder if absent")
+    parser.add_argument("--write", action="store_true", help="keep the table in bench/results/")
+    given = parser.parse_args(arguments)
+    sections = []
+    for rows in given.rows:
+        with tempfile.TemporaryDirectory(prefix="matinee-bench-", dir=given.folder) as folder:
+            bench = Bench(rows, Path(folder), given.peers_python)
+            write(Path(folder) / "data", rows)
+            for _ in range(given.repeats):
+                bench.turn()
+            sections.append(bench.report())
+            print(sections[-1], file=sys.stderr)
+    head = (
+        "# Exact sizes of 48 strata\n\n"
+        "Parquet in, parquet out, 2 threads; a process for each contender, its start-up included. Medians of "
+        f"{given.repeats} turns; ratios are taken within a turn. Load of the machine meanwhile: "
+        f"{os.getloadavg()[1]:.1f} on {os.cpu_count()} cores. The first three exact draws gave the same rows; Polars "
+        "and pandas draw others, of the same sizes. Ratios carry over to other machines, seconds do not. Made by "
+        "`python -m bench.sampling`.\n"
+    )
+    show("sampling", head + "\n" + "\n\n".join(sections), write=given.write)
+
+
+if __name__ == "__main__":
+    main()

@@ -16,6 +16,7 @@ from tasks.publishing.gates import NO_LEAKAGE
 from tasks.publishing.results import GateVerdict
 from tasks.reports.svg_comparisons import Intervals, PowerRow, place_marks, plot_intervals, plot_powers
 from tasks.reports.svg_curves import CurvePlot, plot_curve
+from tasks.spec.changes import leaves
 from tasks.store.run_files import RunFiles
 from tasks.training.curve import CURVE_FILE, TrainingCurve
 from tasks.training.train import TrainResult
@@ -193,7 +194,7 @@ def model_panels(run: RunFiles) -> tuple[ModelPanel, ...]:
                 examples=result.examples,
                 groups=result.groups,
                 # In the order in which they are on disk.
-                settings=dict(sorted(result.settings.model_dump(mode="json").items())),
+                settings=dict(sorted(leaves(result.settings.model_dump(mode="json")))),
                 gains=tuple(used[:TOP_FEATURES]),
                 more=tuple(used[TOP_FEATURES:]),
                 unused=tuple(gain.name for gain in gains if gain.share == 0),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, WithJsonSchema
 
 from tasks.spec.parts import Part
 from tasks.spec.values import NonNegativeFloat, NonNegativeInt, Number, PositiveFloat, PositiveInt, Whole
 
-Problem = tuple[str, str]
-"""A key of a ranker, and what is wrong with its value beside those of other keys."""
+Problem = tuple[tuple[str | int, ...], str]
+"""The place of a key below `ranker`, and what is wrong with its value beside those of other keys."""
+MOST_MEMBERS = 5
+"""Rankers of a blend: with more there are too many ways to weight them for a validation window to tell apart."""
 
 
 class _Ranker(Part):
@@ -35,12 +37,38 @@ class _Ranker(Part):
         """How much training it asks for, for people."""
         return self.type
 
+    @property
+    def copies(self) -> tuple[Self, ...]:
+        """The ranker with each of its seeds, alone."""
+        return (self,)
+
     def problems(self) -> Iterator[Problem]:
         """Yield the settings that do not go together with others of the same ranker."""
         return iter(())
 
 
-class LightGBM(_Ranker):
+class _Seeded(_Ranker):
+    """A ranker that draws numbers."""
+
+    seed: NonNegativeInt = Field(default=0, description="Seed of the learner.")
+    seeds: Annotated[Whole, Field(ge=1, le=50)] = Field(
+        default=1,
+        exclude_if=lambda seeds: seeds == 1,
+        description="Models to train, with `seed` and those after it; the score is the mean of theirs.",
+    )
+
+    @property
+    def _per_seed(self) -> str:
+        return "" if self.seeds == 1 else f" for each of {self.seeds} seeds"
+
+    @property
+    def copies(self) -> tuple[Self, ...]:
+        """The ranker with each of its seeds, alone."""
+        seeds = range(self.seed, self.seed + self.seeds)
+        return tuple(self.model_copy(update={"seed": seed, "seeds": 1}) for seed in seeds)
+
+
+class LightGBM(_Seeded):
     """LightGBM: boosted trees or a random forest, to rank, to classify or to estimate."""
 
     TUNABLE = (
@@ -89,7 +117,6 @@ class LightGBM(_Ranker):
     )
     max_bin: Annotated[Whole, Field(ge=2)] = Field(default=255, description="Values a feature is cut into.")
     truncation: PositiveInt = Field(default=30, description="lambdarank_truncation_level.")
-    seed: NonNegativeInt = Field(default=0, description="Seed of the learner.")
 
     @property
     def summary(self) -> str:
@@ -99,28 +126,35 @@ class LightGBM(_Ranker):
     @property
     def effort(self) -> str:
         """How much training it asks for, for people."""
-        return f"{self.rounds:,} rounds"
+        return f"{self.rounds:,} rounds" + self._per_seed
 
     def problems(self) -> Iterator[Problem]:
         """Yield the settings that do not go together with others of the same ranker."""
         # LightGBM takes positions with the other objectives, too, and then trains the same trees as without them.
         if self.position_bias == "lightgbm" and self.objective != "lambdarank":
             yield (
-                "position_bias",
+                ("position_bias",),
                 f"found 'lightgbm', which the objective {self.objective!r} ignores; expected 'none', or "
                 "`objective: lambdarank`",
             )
         if self.boosting == "rf" and self.bagging_fraction == 1.0:
             yield (
-                "bagging_fraction",
+                ("bagging_fraction",),
                 "found 1, with which all trees of a random forest would be the same; expected less, such as 0.6",
             )
         # A later tree changes the earlier ones, so the model of the best round is gone once there are more.
         if self.boosting == "dart" and self.early_stopping is not None:
             yield (
-                "early_stopping",
+                ("early_stopping",),
                 f"found {self.early_stopping}, but dart's later trees change the earlier ones; expected none, or "
                 "`boosting: gbdt`",
+            )
+        draws = self.boosting == "dart" or self.objective == "rank_xendcg"
+        if self.seeds > 1 and min(self.bagging_fraction, self.feature_fraction) == 1.0 and not draws:
+            yield (
+                ("seeds",),
+                f"found {self.seeds}, but nothing is drawn, so that all models would be the same; expected a "
+                "`bagging_fraction` or a `feature_fraction` below 1",
             )
 
 
@@ -153,7 +187,7 @@ class LinearRanker(_Ranker):
         return "linear weights"
 
 
-class FactorizationMachineRanker(_Ranker):
+class FactorizationMachineRanker(_Seeded):
     """A factorization machine (Rendle 2010): a weight for each input, and for each pair one from their factors.
 
     Its inputs are those of `linear`.
@@ -171,7 +205,6 @@ class FactorizationMachineRanker(_Ranker):
     epochs: PositiveInt = Field(default=10, description="How often the examples are gone through.")
     learning_rate: PositiveFloat = Field(default=0.1, description="Length of the first steps; Adagrad shortens them.")
     l2: NonNegativeFloat = Field(default=0.0001, description="L2 penalty, in each step, on the parameters it moves.")
-    seed: NonNegativeInt = Field(default=0, description="Seed of the learner.")
 
     @property
     def summary(self) -> str:
@@ -181,10 +214,48 @@ class FactorizationMachineRanker(_Ranker):
     @property
     def effort(self) -> str:
         """How much training it asks for, for people."""
-        return f"{self.epochs:,} epochs"
+        return f"{self.epochs:,} epochs" + self._per_seed
 
 
-Ranker = Annotated[LightGBM | LinearRanker | FactorizationMachineRanker, Field(discriminator="type")]
+SingleRanker = Annotated[LightGBM | LinearRanker | FactorizationMachineRanker, Field(discriminator="type")]
+
+
+class BlendRanker(_Ranker):
+    """Several rankers: the weighted mean of their scores, each standardized by its scores of what it was trained on."""
+
+    type: Literal["blend"]
+    of: Annotated[tuple[SingleRanker, ...], Field(min_length=2, max_length=MOST_MEMBERS)] = Field(
+        description="The rankers, each trained by itself."
+    )
+    weights: tuple[NonNegativeFloat, ...] | None = Field(
+        default=None,
+        exclude_if=lambda weights: weights is None,
+        description="The share of each, together 1; absent, those with the best value of the first gate's metric on "
+        "the validation window. A ranker without a share is not trained.",
+    )
+
+    @property
+    def summary(self) -> str:
+        """What it is in two words or three, for people."""
+        return f"blend of {' and '.join(part.summary for part in self.of)}"
+
+    @property
+    def effort(self) -> str:
+        """How much training it asks for, for people."""
+        return " and ".join(part.effort for part in self.of)
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield the settings that do not go together with others of the same ranker."""
+        if self.weights is None:
+            return
+        if len(self.weights) != len(self.of):
+            yield ("weights",), f"found {len(self.weights)} weights, expected {len(self.of)}: one for each ranker"
+        elif abs(sum(self.weights) - 1.0) > _ROUNDING:
+            yield ("weights",), f"found weights that add up to {sum(self.weights):g}, expected 1"
+
+
+Ranker = Annotated[LightGBM | LinearRanker | FactorizationMachineRanker | BlendRanker, Field(discriminator="type")]
+_ROUNDING = 1e-9
 _TUNABLE = sorted({*LightGBM.TUNABLE, *LinearRanker.TUNABLE, *FactorizationMachineRanker.TUNABLE})
 
 
@@ -223,13 +294,14 @@ def ranker_problems(ranker: Ranker, *, positions: bool, validation: bool) -> Ite
         validation: whether there is a validation window.
     """
     yield from ranker.problems()
-    if not isinstance(ranker, LightGBM):
-        return
-    if ranker.position_bias == "lightgbm" and not positions:
-        yield "position_bias", "found 'lightgbm', but snapshots have no positions; expected 'none'"
-    if ranker.early_stopping is not None and not validation:
-        yield (
-            "early_stopping",
-            f"found {ranker.early_stopping}, but there is no validation window to stop by; expected "
-            "`examples.validation` of at least 1d",
-        )
+    if isinstance(ranker, BlendRanker):
+        for index, part in enumerate(ranker.of):
+            for place, text in ranker_problems(part, positions=positions, validation=validation):
+                yield ("of", index, *place), text
+    asking = "weights" if isinstance(ranker, BlendRanker) and ranker.weights is None else None
+    if isinstance(ranker, LightGBM):
+        if ranker.position_bias == "lightgbm" and not positions:
+            yield ("position_bias",), "found 'lightgbm', but snapshots have no positions; expected 'none'"
+        asking = "early_stopping" if ranker.early_stopping is not None else None
+    if asking is not None and not validation:
+        yield (asking,), "there is no validation window to choose by; expected `examples.validation` of at least 1d"

@@ -188,7 +188,7 @@ def _check_names_of_retrieval(spec: Spec, problems: _Problems) -> None:
 def _check_ranker(spec: Spec, problems: _Problems) -> None:
     positions, validation = spec.examples.kind == "impressions", spec.examples.validation > 0
     for key, text in ranker_problems(spec.ranker, positions=positions, validation=validation):
-        problems.add(("ranker", key), text)
+        problems.add(("ranker", *key), text)
 
 
 def _check_rerank(spec: Spec, problems: _Problems) -> None:
@@ -201,6 +201,9 @@ def _check_rerank(spec: Spec, problems: _Problems) -> None:
 
 
 def _check_tune(spec: Spec, problems: _Problems) -> None:
+    if spec.tune is not None and not spec.ranker.TUNABLE:
+        problems.add(("tune",), f"a ranker of the type {spec.ranker.type} has no settings to try; expected no `tune`")
+        return
     for name, values in {} if spec.tune is None else spec.tune.space.items():
         if name not in spec.ranker.TUNABLE:
             problems.unknown(("tune", "space", name), f"setting of {spec.ranker.type}", name, spec.ranker.TUNABLE)
@@ -216,7 +219,7 @@ def _check_tune(spec: Spec, problems: _Problems) -> None:
                 continue
             # Those that the ranker has anyway are said of its own keys.
             for key, text in sorted({*tried.problems()} - {*spec.ranker.problems()}):
-                problems.add(place, f"with {value!r}, {key}: {text}")
+                problems.add(place, f"with {value!r}, {'.'.join(map(str, key))}: {text}")
 
 
 def _check_twice(spec: Spec, problems: _Problems) -> None:

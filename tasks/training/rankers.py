@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
+from tasks.runs.narration import say
 from tasks.spec.parts import Part
-from tasks.spec.rankers import FactorizationMachineRanker, LightGBM, LinearRanker, Ranker
+from tasks.spec.rankers import BlendRanker, FactorizationMachineRanker, LightGBM, LinearRanker, Ranker
 from tasks.training.learner import Learner, Read, Settled, TrainedRanker
+from tasks.training.measure import mean_and_error
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,7 +65,7 @@ RANKERS: dict[str, RegisteredRanker] = {
         # tests/tasks/training/test_ranker_contract.py and, if no node of engine/functions/ executes it, one of its own.
     )
 }
-"""The rankers by their names in the pipeline file."""
+"""What trains each type of ranker by its name in the pipeline file; a blend is several of them."""
 
 
 def train_ranker(table: pa.Table, spec: Spec, settings: Ranker) -> TrainedRanker:
@@ -77,18 +79,58 @@ def train_ranker(table: pa.Table, spec: Spec, settings: Ranker) -> TrainedRanker
     Raises:
         TrainingError: nothing can be learned from these examples.
     """
-    return RANKERS[settings.type].load().train(table, spec, settings)
+    if isinstance(settings, BlendRanker):
+        from tasks.training.blend import TrainedBlend, member
+
+        pairs = zip(settings.of, settings.weights or (), strict=True)
+        models = ((train_ranker(table, spec, part), weight) for part, weight in pairs if weight > 0.0)
+        return TrainedBlend(tuple(member(model, weight, table, spec) for model, weight in models))
+    train = RANKERS[settings.type].load().train
+    models_of_seeds = [train(table, spec, copy) for copy in settings.copies]
+    if len(models_of_seeds) == 1:
+        return models_of_seeds[0]
+    from tasks.training.blend import mean_of
+
+    return mean_of(models_of_seeds)
 
 
 def settle(spec: Spec, settings: Ranker, read: Read) -> Settled:
-    """Fix what settings leave to the validation window or to a clock, such as the number of rounds.
+    """Fix what settings leave to the validation window or to a clock: the number of rounds, the weights of a blend.
 
     Raises:
         TrainingError: nothing can be learned from the training window alone.
     """
-    return RANKERS[settings.type].load().settle(spec, settings, read)
+    if not isinstance(settings, BlendRanker):
+        return RANKERS[settings.type].load().settle(spec, settings, read)
+    parts = tuple(settle(spec, part, read).settings for part in settings.of)
+    settled = settings.model_copy(update={"of": parts})
+    if settings.weights is not None:
+        return Settled(settled)
+    return Settled(settled.model_copy(update={"weights": _weights(spec, settled, read)}))
+
+
+def _weights(spec: Spec, settings: BlendRanker, read: Read) -> tuple[float, ...]:
+    """Choose the weights of a blend by models that were trained on the training window alone."""
+    from tasks.examples.arrays import matrix
+    from tasks.training.blend import best_weights, member
+
+    train, validation, metric = read("train"), read("validation"), spec.gates[0].metric
+    features, scores = matrix(validation, spec.features), []
+    for part in settings.of:
+        one = member(train_ranker(train, spec, part), 1.0, train, spec)
+        scores.append((one.model.scorer().predict(features) - one.center) / one.scale)
+    weights, value = best_weights(scores, validation, metric)
+    alone = [mean_and_error(metric, given, validation)[0] for given in scores]
+    say(
+        "weights of the blend: {weights}, with which {metric} on the validation window is {value:.4f}; alone: {alone}",
+        weights=", ".join(f"{part.summary} {weight:g}" for part, weight in zip(settings.of, weights, strict=True)),
+        metric=metric, value=value, alone=", ".join(f"{each:.4f}" for each in alone),
+    )  # fmt: skip
+    return weights
 
 
 def loss(spec: Spec, settings: Ranker) -> str:
     """Say what training minimizes, for the descriptor."""
+    if isinstance(settings, BlendRanker):
+        return "; ".join(f"{part.type}: {loss(spec, part)}" for part in settings.of)
     return RANKERS[settings.type].load().loss(spec, settings)

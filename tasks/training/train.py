@@ -18,7 +18,7 @@ from tasks.examples.arrays import UNKNOWN, group_ends
 from tasks.examples.sample import SampleResult
 from tasks.runs.narration import counting, say, warn
 from tasks.spec.populations import EVERYBODY_ELSE, slug
-from tasks.spec.rankers import Ranker
+from tasks.spec.rankers import LightGBM, Ranker
 from tasks.spec.spec import Spec
 from tasks.store.files import write_json
 from tasks.store.records import Record
@@ -64,7 +64,8 @@ class TrainResult(Record):
         gain = sum(self.importance.values()) or 1.0
         strongest = sorted(self.importance, key=lambda name: (-self.importance[name], name))[:STRONGEST]
         shares = ", ".join(f"{name} {100 * self.importance[name] / gain:.0f} %" for name in strongest)
-        return f"{self.examples:,} examples in {self.groups:,} groups; most of the gain: {shares}"
+        what = "gain" if isinstance(self.settings, LightGBM) else "importance"
+        return f"{self.examples:,} examples in {self.groups:,} groups; most of the {what}: {shares}"
 
 
 def populations(run: Run) -> list[str]:

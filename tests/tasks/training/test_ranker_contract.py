@@ -15,7 +15,7 @@ from engine.functions.schema import FunctionNode
 from engine.node_schema import FeatureScorerNode
 from tasks.errors import TrainingError
 from tasks.examples.arrays import matrix
-from tasks.spec.rankers import Ranker
+from tasks.spec.rankers import BlendRanker, Ranker
 from tasks.spec.spec import Spec
 from tasks.training.learner import TrainedRanker
 from tasks.training.measure import mean_and_error
@@ -37,6 +37,14 @@ CASES: dict[str, dict[str, Any]] = {
     "elastic net": {"type": "linear", "l1": 0.01, "l2": 0.01},
     "logistic": {"type": "linear", "loss": "logistic"},
     "logistic elastic net": {"type": "linear", "loss": "logistic", "l1": 0.005},
+    "bagged trees": {**TREES, "bagging_fraction": 0.7, "seeds": 3},
+    "bagged machines": {"type": "fm", "factors": 3, "epochs": 5, "seeds": 2},
+    "blend": {"type": "blend", "of": [TREES, {"type": "linear"}]},
+    "blend of three": {
+        "type": "blend",
+        "of": [{**TREES, "early_stopping": 4}, {"type": "linear"}, {"type": "fm", "seeds": 2}],
+    },
+    "blend by hand": {"type": "blend", "of": [TREES, {"type": "linear"}], "weights": [0.25, 0.75]},
     "pairwise machine": {"type": "fm", "factors": 4},
     "pointwise machine": {"type": "fm", "factors": 4, "loss": "logistic"},
 }
@@ -154,8 +162,8 @@ def test_the_descriptor_says_what_was_minimized(spec: Spec) -> None:
 
 
 def test_every_ranker_has_cases() -> None:
-    assert {case["type"] for case in CASES.values()} == set(RANKERS)
-    assert {ranker.settings for ranker in RANKERS.values()} == {*get_args(get_args(Ranker)[0])}
+    assert {case["type"] for case in CASES.values()} == {*RANKERS, "blend"}
+    assert {*(ranker.settings for ranker in RANKERS.values()), BlendRanker} == {*get_args(get_args(Ranker)[0])}
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ from tasks.spec.spec import Spec
 from tasks.store.files import json_number
 from tasks.store.records import write_list
 from tasks.training.models import JUDGED, PUBLISHED, load_model
-from tasks.training.train import populations
+from tasks.training.own_models import OWN_MODELS_FILE, own_models, say_own_models, serving_populations
 
 if TYPE_CHECKING:
     from datetime import date
@@ -64,7 +64,7 @@ def model_scores(run: Run, table: pa.Table, which: str = JUDGED) -> npt.NDArray[
 
     features, chosen = matrix(table, run.spec.features), populations_of(run, table)
     scores = np.zeros(table.num_rows)
-    for population in populations(run):
+    for population in serving_populations(run):
         mask = chosen == population
         scores[mask] = load_model(run, population, which).predict(features[mask])
     return scores
@@ -77,7 +77,7 @@ def populations_of(run: Run, table: pa.Table) -> npt.NDArray[np.object_]:
     if run.spec.populations is None:
         return np.full(table.num_rows, EVERYBODY_ELSE, dtype=object)
     column = table[run.spec.populations.by].to_numpy(zero_copy_only=False)
-    return np.where(np.isin(column, populations(run)), column, EVERYBODY_ELSE)
+    return np.where(np.isin(column, serving_populations(run)), column, EVERYBODY_ELSE)
 
 
 def rank_groups(
@@ -140,7 +140,8 @@ def evaluate_step(run: Run) -> EvaluateResult:
     Raises:
         TrainingError: the test window has no group with something to find.
     """
-    table = _test_examples(run)
+    table, own = _test_examples(run), own_models(run)
+    say_own_models(own)
     lists = FinalLists(run, table)
     champion = champion_of(lists) if has_champion_gate(run.spec) else None
     if champion is not None:
@@ -171,6 +172,7 @@ def evaluate_step(run: Run) -> EvaluateResult:
         leakage.write(folder.path / LEAKAGE_FILE)
         single.write(folder.path / SINGLE_FEATURES_FILE)
         groups.write(folder.path / GROUPS_FILE)
+        write_list(folder.path / OWN_MODELS_FILE, own)
         baselines_of(run.spec, held_out, truth, groups).write(folder.path / BASELINES_FILE)
         folder.result = result
     return result

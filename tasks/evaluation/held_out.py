@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tasks.examples.arrays import group_offsets
+from tasks.examples.arrays import group_offsets, relevant_of
 from tasks.spec.parts import LOGGED_ORDER
 from tasks.spec.retrieval import HistoryRetrieval
 from tasks.spec.spec import Spec
@@ -132,14 +132,3 @@ def _group_rows(spec: Spec, table: pa.Table, truth: pa.Table | None) -> pa.Table
         return first
     lost = truth.filter(pc.invert(pc.is_in(truth["group_id"], first["group_id"])))
     return pa.concat_tables([first, lost.take(group_offsets(lost)[:-1]).select(names)], promote_options="permissive")
-
-
-def relevant_of(groups: list[str], truth: pa.Table) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Collect all relevant grades, group after group, and the offsets of the groups in them."""
-    import numpy as np
-
-    grades: dict[str, list[int]] = {group: [] for group in groups}
-    for group, grade in zip(truth["group_id"].to_pylist(), truth["grade"].to_pylist(), strict=True):
-        grades[group].append(int(grade))
-    offsets = np.concatenate([[0], np.cumsum([len(grades[group]) for group in groups])]).astype(np.int64)
-    return np.asarray([grade for group in groups for grade in grades[group]], dtype=np.int64), offsets

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tasks.evaluation.held_out import HeldOut, relevant_of
+from tasks.evaluation.held_out import HeldOut
+from tasks.examples.arrays import relevant_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

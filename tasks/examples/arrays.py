@@ -46,3 +46,18 @@ def group_offsets(table: pa.Table) -> npt.NDArray[np.int64]:
     import numpy as np
 
     return np.concatenate([np.zeros(1, dtype=np.int64), group_ends(table)])
+
+
+def relevant_of(groups: list[str], truth: pa.Table) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Collect the grades of all relevant items, retrieved or not, group after group, and the offsets of the groups.
+
+    `truth` holds a row for each relevant item; those of other groups are left out.
+    """
+    import numpy as np
+
+    grades: dict[str, list[int]] = {group: [] for group in groups}
+    for group, grade in zip(truth["group_id"].to_pylist(), truth["grade"].to_pylist(), strict=True):
+        if group in grades:
+            grades[group].append(int(grade))
+    offsets = np.concatenate([[0], np.cumsum([len(grades[group]) for group in groups])]).astype(np.int64)
+    return np.asarray([grade for group in groups for grade in grades[group]], dtype=np.int64), offsets

@@ -35,8 +35,8 @@ from tasks.store.records import read_list
 from tasks.store.registry import add_version, move_alias, version_dir, withdraw
 from tasks.store.timeline import TimelineEvent, verdict_on
 from tasks.training.models import PUBLISHED, function_node, model_files
+from tasks.training.own_models import OWN_MODELS_FILE, OwnModel, serving_populations
 from tasks.training.rankers import loss
-from tasks.training.train import populations
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -101,7 +101,7 @@ def copy_artifacts(run: Run, folder: Path) -> list[str]:
     sources |= {f"features/{name}": run.file("sample", f"serving/{name}") for name in served}
     if categories_file(run).exists():
         sources[CATEGORIES_FILE] = run.file("sample", CATEGORIES_FILE)
-    for name in populations(run):
+    for name in serving_populations(run):
         sources |= {f"{slug(name)}/{file}": path for file, path in model_files(run, name, PUBLISHED).items()}
     for name, source in sources.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ def describe(run: Run, folder: Path, names: list[str], version: str, made_from: 
     from engine.node_schema import PopulationRankerNode, Ref
 
     artifacts = {name: artifact_entry(folder / name) for name in names}
-    functions = {name: below(slug(name), function_node(run, name, PUBLISHED)) for name in populations(run)}
+    functions = {name: below(slug(name), function_node(run, name, PUBLISHED)) for name in serving_populations(run)}
     rankers = {name: ranker_node(run.spec, function) for name, function in functions.items()}
     split = run.spec.populations
     ranker: Any = rankers[EVERYBODY_ELSE]
@@ -159,6 +159,8 @@ def evaluation(run: Run) -> Evaluation:
         "loss": loss(run.spec, run.spec.ranker),
         "published_model": published if run.spec.publish.refit else f"the evaluated model, {evaluated}",
     }
+    if own := read_list(run.step_dir(evaluation_results.STEP) / OWN_MODELS_FILE, OwnModel):
+        more["own_models"] = [model.to_json() for model in own]
     return Evaluation(records=tuple(record for record in records if record.of != CHAMPION), **more)
 
 

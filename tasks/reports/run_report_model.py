@@ -17,8 +17,10 @@ from tasks.publishing.results import GateVerdict
 from tasks.reports.svg_comparisons import Intervals, PowerRow, place_marks, plot_intervals, plot_powers
 from tasks.reports.svg_curves import CurvePlot, plot_curve
 from tasks.spec.changes import leaves
+from tasks.store.records import read_list_if_valid
 from tasks.store.run_files import RunFiles
 from tasks.training.curve import CURVE_FILE, TrainingCurve
+from tasks.training.own_models import OWN_MODELS_FILE, OwnModel
 from tasks.training.train import TrainResult
 
 if TYPE_CHECKING:
@@ -108,6 +110,7 @@ class ModelPanel:
         unused: features that no tree uses.
         curve: the metric by round; None if the run recorded none.
         plot: the same, drawn; None if there is nothing to draw.
+        own: how it compares with everybody's model; None if it was not compared.
     """
 
     population: str
@@ -119,6 +122,7 @@ class ModelPanel:
     unused: tuple[str, ...]
     curve: TrainingCurve | None
     plot: CurvePlot | None
+    own: OwnModel | None = None
 
 
 def metric_panels(run: RunFiles) -> tuple[MetricPanel, ...] | None:
@@ -183,6 +187,8 @@ def feature_powers(run: RunFiles) -> FeaturesAlone | None:
 
 def model_panels(run: RunFiles) -> tuple[ModelPanel, ...]:
     """Read each population's model."""
+    compared = read_list_if_valid(run.step_dir(evaluation.STEP) / OWN_MODELS_FILE, OwnModel) or []
+    own = {model.population: model for model in compared}
     panels = []
     for folder, result in trained_models(run):
         gains = feature_gains(result)
@@ -200,6 +206,7 @@ def model_panels(run: RunFiles) -> tuple[ModelPanel, ...]:
                 unused=tuple(gain.name for gain in gains if gain.share == 0),
                 curve=curve,
                 plot=None if curve is None else plot_curve(curve),
+                own=own.get(result.population),
             )
         )
     return tuple(panels)

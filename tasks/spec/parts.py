@@ -132,6 +132,15 @@ class Populations(Part):
 
     by: Column = Field(description="User attribute that splits the populations.")
     min_groups: PositiveInt = Field(description="Fewer training groups than this: served by `*`.")
+    # Left out where it is the default: such a pipeline stays, byte for byte, what it was before there was a choice.
+    keep: Literal["if_better", "always"] = Field(
+        default="if_better",
+        exclude_if=lambda keep: keep == "if_better",
+        description="`if_better`: a population keeps its own model where that is better, beyond noise, than a model of "
+        "everybody on its own lists of the validation window, and else is served by `*`, which is that model of "
+        "everybody. Without a validation window, or with `always`, it keeps it whatever it is worth, and `*` learns "
+        "from those in no such population.",
+    )
 
 
 CATEGORY = "category"

@@ -25,6 +25,7 @@ from tasks.store.records import Record
 from tasks.training.learner import Rounds, TrainedRanker
 from tasks.training.models import JUDGED, PUBLISHED, save_model
 from tasks.training.rankers import settle, train_ranker
+from tasks.training.validation_lists import VALUES_FILE, may_fall_back, undecided, validation_values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,7 +70,10 @@ class TrainResult(Record):
 
 
 def populations(run: Run) -> list[str]:
-    """The populations with a model of their own, in order of name, and `*` for everybody else."""
+    """The populations that get a model of their own, in order of name, and `*` for everybody else.
+
+    Whether they keep it is decided once all are trained (`tasks.training.own_models`).
+    """
     counts = run.read("sample", SampleResult).populations
     if run.spec.populations is None:
         return [EVERYBODY_ELSE]
@@ -98,6 +102,8 @@ def populations_step(run: Run) -> list[str]:
                 "model of everybody else ranks for it",
                 by=split.by, population=name, groups=groups, least=split.min_groups,
             )  # fmt: skip
+        if why := undecided(run.spec):
+            say("{_why}", _why=why)
         say("a model for each of {count:,} populations: {names}", count=len(chosen), names=chosen)
     return chosen
 
@@ -105,7 +111,7 @@ def populations_step(run: Run) -> list[str]:
 def read_examples(paths: list[Path], spec: Spec, population: str, named: list[str]) -> pa.Table:
     """Read the examples of one population, in the order in which they were written.
 
-    `*` is everybody who is in none of the named populations; when that is nobody, it is everybody.
+    `*` is everybody who is in none of the named populations; when that is nobody, or none is named, it is everybody.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -127,10 +133,14 @@ def train_step(run: Run, population: str) -> TrainResult:
     Raises:
         TrainingError: the population has nothing to learn from.
     """
+    import pyarrow.parquet as pq
+
     from tasks.training.curve import CURVE_FILE, training_curve
     from tasks.training.tune import choose
 
-    others = [name for name in populations(run) if name != EVERYBODY_ELSE]
+    # What others may fall back on learns from everybody.
+    split = [] if may_fall_back(run.spec) else populations(run)
+    others = [name for name in split if name != EVERYBODY_ELSE]
 
     def read(*names: str) -> pa.Table:
         paths = [run.file("sample", f"{name}.parquet") for name in names]
@@ -149,6 +159,8 @@ def train_step(run: Run, population: str) -> TrainResult:
                 _train("the model to publish", read("refit"), run.spec, chosen) if run.spec.publish.refit else judged
             )
             curve = training_curve(run.spec, chosen, read)
+            if may_fall_back(run.spec):
+                pq.write_table(validation_values(run, chosen, read), target.path / VALUES_FILE)
         except TrainingError as error:
             raise TrainingError(f"{run.spec.name} {run.as_of}, population {population!r}: {error}") from None
         save_model(judged, target.path / JUDGED)

@@ -98,7 +98,7 @@ def test_records_are_one_flat_list(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("scored")
 def test_populations_have_records_of_their_own(tmp_path: Path) -> None:
-    run = run_of(tmp_path, populations={"by": "region", "min_groups": 5}, **REGIONS)
+    run = run_of(tmp_path, populations={"by": "region", "min_groups": 5, "keep": "always"}, **REGIONS)
     run.step_dir("sample").mkdir(parents=True)
     finish_step(run, "sample", sample_of({"BR": 5, "SE": 4}).to_json())
 
@@ -208,7 +208,8 @@ def test_a_user_for_whom_nothing_was_retrieved_counts_as_missed(tmp_path: Path) 
     assert groups.of("recall@2", "history").tolist() == [1, 0]
 
 
-def test_each_population_is_scored_by_its_own_trees(tmp_path: Path) -> None:
+@pytest.mark.parametrize("own", [0.6, 0.4])
+def test_each_population_is_scored_by_its_own_trees_where_they_are_better(tmp_path: Path, own: float) -> None:
     run = run_of(tmp_path, populations={"by": "region", "min_groups": 5}, features=["item_actions_28d"])
     numbers = np.random.default_rng(3)
     clue = [numbers.permutation(5).astype(float).tolist() for _ in range(20)]
@@ -230,12 +231,16 @@ def test_each_population_is_scored_by_its_own_trees(tmp_path: Path) -> None:
             table.set_column(table.column_names.index("grade"), "grade", turned), run.spec, run.spec.ranker
         )
         save_model(model, folder / JUDGED)
+        value = own if name == "BR" else 0.5
+        lists = {"group_id": ["a", "b", "c"], "user_id": ["u1", "u2", "u3"], "value": [value] * 3}
+        pq.write_table(pa.table(lists), folder / "validation.parquet")
 
     found = model_scores(run, table).reshape(20, 5)
 
     for n, row in enumerate(found):
         best = int(np.argmax(clue[n]))
-        assert (int(np.argmax(row)) if regions[n] == "BR" else int(np.argmin(row))) == best
+        of_its_own = regions[n] == "BR" and own > 0.5
+        assert (int(np.argmax(row)) if of_its_own else int(np.argmin(row))) == best
 
 
 @pytest.mark.usefixtures("scored")

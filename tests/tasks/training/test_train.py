@@ -169,7 +169,7 @@ def test_without_populations_everybody_has_one_model(tmp_path: Path) -> None:
 
 def test_each_population_learns_its_own(tmp_path: Path) -> None:
     table = learnable(1, 120, ("BR", "SE"), turned="SE")
-    changes = {"populations": {"by": "region", "min_groups": 50}, "publish": {"refit": True}}
+    changes = {"populations": {"by": "region", "min_groups": 50, "keep": "always"}, "publish": {"refit": True}}
     run = sampled(tmp_path, table, {"BR": 60, "SE": 5}, **changes)
 
     result = train_step(run, "BR")

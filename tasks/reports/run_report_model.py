@@ -21,6 +21,7 @@ from tasks.store.records import read_list_if_valid
 from tasks.store.run_files import RunFiles
 from tasks.training.curve import CURVE_FILE, TrainingCurve
 from tasks.training.own_models import OWN_MODELS_FILE, OwnModel
+from tasks.training.reproducible import Reproduced
 from tasks.training.train import TrainResult
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class ModelPanel:
         curve: the metric by round; None if the run recorded none.
         plot: the same, drawn; None if there is nothing to draw.
         own: how it compares with everybody's model; None if it was not compared.
+        reproduced: what was trained twice, to the same bytes; None if the run did not try.
     """
 
     population: str
@@ -123,6 +125,7 @@ class ModelPanel:
     curve: TrainingCurve | None
     plot: CurvePlot | None
     own: OwnModel | None = None
+    reproduced: Reproduced | None = None
 
 
 def metric_panels(run: RunFiles) -> tuple[MetricPanel, ...] | None:
@@ -207,6 +210,7 @@ def model_panels(run: RunFiles) -> tuple[ModelPanel, ...]:
                 curve=curve,
                 plot=None if curve is None else plot_curve(curve),
                 own=own.get(result.population),
+                reproduced=result.reproduced,
             )
         )
     return tuple(panels)

@@ -25,6 +25,7 @@ from tasks.store.records import Record
 from tasks.training.learner import Rounds, TrainedRanker
 from tasks.training.models import JUDGED, PUBLISHED, save_model
 from tasks.training.rankers import settle, train_ranker
+from tasks.training.reproducible import Reproduced, check_reproducible
 from tasks.training.validation_lists import VALUES_FILE, may_fall_back, undecided, validation_values
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class TrainResult(Record):
         importance: how much each feature contributes to the evaluated model, such as the gain over its splits.
         splits: how often each feature is split on; empty for a ranker without splits.
         rounds: how the number of rounds came about, if the validation window or a clock chose it.
+        reproduced: what was trained twice, to the same bytes.
     """
 
     population: str
@@ -59,6 +61,7 @@ class TrainResult(Record):
     importance: dict[str, float]
     splits: dict[str, int] = Field(default_factory=dict)
     rounds: Rounds | None = Field(default=None, exclude_if=lambda rounds: rounds is None)
+    reproduced: Reproduced | None = None
 
     def summary(self) -> str:
         """What was learned from, and which features mattered most."""
@@ -154,6 +157,7 @@ def train_step(run: Run, population: str) -> TrainResult:
             # The validation window has chosen the settings; only the test window is still unseen.
             examples = read("train", "validation")
             _say_examples(run.spec, population, examples)
+            reproduced = check_reproducible(examples, run.spec, chosen)
             judged = _train("the model to evaluate", examples, run.spec, chosen)
             published = (
                 _train("the model to publish", read("refit"), run.spec, chosen) if run.spec.publish.refit else judged
@@ -176,6 +180,7 @@ def train_step(run: Run, population: str) -> TrainResult:
             importance=judged.importance(),
             splits=judged.splits(),
             rounds=settled.rounds,
+            reproduced=reproduced,
         )
     return result
 

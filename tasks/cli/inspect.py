@@ -18,8 +18,8 @@ console = plain_console()
 class Look:
     """What is looked at beside the summary."""
 
-    user: Annotated[str | None, user_id(meaning="Explain the list of this user.")] = None
-    item: Annotated[str | None, typer.Option(help="Show the items that retrievers hold most alike to this one.")] = None
+    user: Annotated[str | None, user_id(meaning="Explain the list of this user; with --item, that item.")] = None
+    item: Annotated[str | None, typer.Option(help="Show which items are most alike to this one.")] = None
     feature: Annotated[str | None, typer.Option(help="Show how scores depend on this feature.")] = None
     k: Annotated[int, whole_number(1, 100, "-k", meaning="Items of the user's list.")] = 5
 

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.errors import WrongArgument, quoted
 from tasks.publishing.rank import find_version, user_request
-from tasks.publishing.retriever_inspection import RetrieverSummary, SimilarItems, similar_items, summarize
+from tasks.publishing.retriever_inspection import (
+    RetrieverSummary,
+    SimilarItems,
+    item_number,
+    similar_items,
+    summarize,
+)
 from tasks.spec.load import load_spec
 from tasks.spec.project import pipeline_path
 from tasks.spec.yaml_lines import nearest
@@ -21,6 +27,7 @@ from tasks.store.timeline import content_of
 
 if TYPE_CHECKING:
     from engine.arrays import Floats, Singles
+    from engine.descriptor import Request
     from engine.functions.load import Function
     from engine.nodes import FeatureScorer
     from engine.ranking import Engine
@@ -28,11 +35,17 @@ if TYPE_CHECKING:
 USERS, MOST_ROWS, BACKGROUND = 50, 200, 32
 """Users whose lists are looked at; of their candidates, how many are explained, and how many are typical rows."""
 LONGEST, SEED, GRID = 1_000, 0, 12
-NEAREST = 10
 
 
 class Question(NamedTuple):
-    """What is asked of a version beside its summary: a user's list, items like one, dependence on a feature."""
+    """What is asked of a version beside its summary.
+
+    Attributes:
+        user: whose list is explained; with `item`, that item alone.
+        item: without `user`, the one whose likes are asked for.
+        feature: that scores depend on.
+        k: items of the user's list.
+    """
 
     user: str | None = None
     item: str | None = None
@@ -157,8 +170,8 @@ def inspect_engine(engine: Engine, folder: Path, question: Question) -> Inspecti
         version=engine.descriptor.version,
         populations=tuple(_summary(name, own) for name, own in sampled.items()),
         retrievers=summarize(engine, folder),
-        explained=None if question.user is None else _explained(engine, sampled, question.user, question.k),
-        similar=() if question.item is None else similar_items(engine, question.item, NEAREST),
+        explained=None if question.user is None else _explained(engine, sampled, question),
+        similar=() if question.item is None or question.user is not None else similar_items(engine, question.item),
         dependence=() if question.feature is None else tuple(_dependence(sampled, question.feature)),
     )
 
@@ -207,8 +220,11 @@ def _summary(population: str, sampled: Sampled) -> PopulationSummary:
 
 def describe(function: Function) -> str:
     """Say what computes the scores."""
+    from engine.functions.load import Blend
     from engine.trees import Trees
 
+    if isinstance(function, Blend):
+        return "blend of " + " and ".join(f"{part.weight:.3g} × {describe(part.function)}" for part in function.of)
     if not isinstance(function, Trees):
         return type(function).__name__
     forest = function.forest
@@ -228,12 +244,27 @@ def _direction(values: Floats, parts: Floats) -> float | None:
     return float(np.corrcoef(first, second)[0, 1])
 
 
-def _explained(engine: Engine, sampled: dict[str, Sampled], user: str, k: int) -> ExplainedList:
+def _request(engine: Engine, question: Question) -> Request:
+    """What is explained: the user's list, or one item.
+
+    Raises:
+        WrongArgument: the version can't show the item.
+    """
+    request = user_request(question.user or "", question.k)
+    if question.item is None:
+        return request
+    known = item_number(engine, question.item)
+    if not engine.wiring.catalogue.items.available[known]:
+        raise WrongArgument(f"--item: {quoted(question.item)} is not available as of {engine.descriptor.as_of}")
+    return request.model_copy(update={"candidates": (question.item,)})
+
+
+def _explained(engine: Engine, sampled: dict[str, Sampled], question: Question) -> ExplainedList:
     import numpy as np
 
     from engine.contributions import contributions
 
-    response, explanation = engine.explain(user_request(user, k))
+    response, explanation = engine.explain(_request(engine, question))
     scorer = engine.populations.rankers[response.population].scorer
     # A population without a sampled user is explained beside what it is asked for.
     own = sampled.get(response.population, Sampled(scorer, explanation.values, 1))
@@ -248,7 +279,7 @@ def _explained(engine: Engine, sampled: dict[str, Sampled], user: str, k: int) -
         )
         for n, item in enumerate(response.items)
     )  # fmt: skip
-    return ExplainedList(user=user, population=response.population, base=base, items=items)
+    return ExplainedList(user=question.user or "", population=response.population, base=base, items=items)
 
 
 def _strongest(names: tuple[str, ...], values: Singles, parts: Floats) -> tuple[Contribution, ...]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from engine.ranking import Engine
     from engine.retrieval import Retriever
 
+NEAREST = 10
+
 
 class NormSummary(Record):
     """Lengths of the factors of items: the least, the quartiles and the largest. Long ones are of frequent items."""
@@ -94,21 +96,31 @@ def _norms(factors: npt.NDArray[np.float32]) -> NormSummary:
     return NormSummary(least=least, lower=lower, median=median, upper=upper, largest=largest)
 
 
-def similar_items(engine: Engine, item: str, most: int) -> tuple[SimilarItems, ...]:
+def item_number(engine: Engine, item: str) -> int:
+    """The number of an item in the version's catalog.
+
+    Raises:
+        WrongArgument: it has no such item.
+    """
+    ids = engine.wiring.catalogue.items.ids
+    number = int(ids.numbers([item])[0])
+    if number < 0:
+        raise WrongArgument(
+            f"--item: found {quoted(item)}, expected one of the {len(ids):,} ids in the version's catalog"
+        )
+    return number
+
+
+def similar_items(engine: Engine, item: str) -> tuple[SimilarItems, ...]:
     """What each retriever that compares items holds most alike to an item, of all that it knows.
 
     Raises:
         WrongArgument: the catalog has no such item.
     """
-    catalog = engine.wiring.catalogue
-    number = int(catalog.items.ids.numbers([item])[0])
-    if number < 0:
-        raise WrongArgument(
-            f"--item: found {quoted(item)}, expected one of the {len(catalog.items):,} ids in the catalog"
-        )
+    catalog, number = engine.wiring.catalogue, item_number(engine, item)
     answers = []
     for node, retriever in retrievers_of(engine):
-        alike = _alike(retriever, number, most)
+        alike = _alike(retriever, number)
         if alike is not None:
             measure, pairs = alike
             items = tuple(
@@ -121,7 +133,7 @@ def similar_items(engine: Engine, item: str, most: int) -> tuple[SimilarItems, .
     return tuple(answers)
 
 
-def _alike(retriever: Retriever, number: int, most: int) -> tuple[str, list[tuple[int, float]]] | None:
+def _alike(retriever: Retriever, number: int) -> tuple[str, list[tuple[int, float]]] | None:
     """How items are compared, and the most alike to one by their numbers in the catalog; None: they are not."""
     import numpy as np
 
@@ -145,5 +157,5 @@ def _alike(retriever: Retriever, number: int, most: int) -> tuple[str, list[tupl
     # Items that have left the catalog have no title to show.
     keep = (others != own) & (local.to_catalogue[others] >= 0)
     scores, places = scores[keep], local.to_catalogue[others[keep]]
-    best = np.lexsort((places, -scores))[:most]
+    best = np.lexsort((places, -scores))[:NEAREST]
     return measure, [(int(places[n]), float(scores[n])) for n in best]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from engine.descriptor import Request
+from engine.functions.load import Blend, Weighted
 from engine.ranking import Engine, load
 from tasks.cli.render.inspected import render_inspection
 from tasks.errors import WrongArgument
@@ -48,6 +49,17 @@ def test_a_user_s_items_have_the_scores_of_the_list_and_contributions_that_add_u
         assert total == pytest.approx(one.score)
     values = {part.feature: part.value for part in explained.items[0].contributions}
     assert values.get("user_plays_28d") is None, "missing in the table"
+
+
+def test_one_item_has_the_contributions_that_it_has_in_the_list(engine: Engine, folder: Path) -> None:
+    listed = inspect_engine(engine, folder, Question(user="ana", k=3)).explained
+    assert listed is not None
+    found = inspect_engine(engine, folder, Question(user="ana", item=listed.items[1].item))
+    assert found.explained is not None
+    assert found.explained.items == (listed.items[1],)
+    assert found.similar == ()
+    with pytest.raises(WrongArgument, match="--item: 'i5' is not available as of 2026-02-28"):
+        inspect_engine(engine, folder, Question(user="ana", item="i5"))
 
 
 def test_a_stranger_is_explained_too(engine: Engine, folder: Path) -> None:
@@ -90,8 +102,10 @@ def test_dependence_of_a_linear_function_is_a_line(engine: Engine, folder: Path)
         inspect_engine(engine, folder, Question(feature="item_plays_8d"))
 
 
-def test_the_function_of_a_single_column_is_named(engine: Engine) -> None:
-    assert describe(engine.populations.rankers["BR"].scorer.function) == "Linear"
+def test_the_members_of_a_blend_are_named(engine: Engine) -> None:
+    trees, linear = (engine.populations.rankers[name].scorer.function for name in ("*", "BR"))
+    blend = Blend((Weighted(trees, 0.75), Weighted(linear, 0.25)))
+    assert describe(blend) == "blend of 0.75 × 10 trees of at most 7 leaves, at most 5 deep and 0.25 × Linear"
 
 
 @pytest.mark.parametrize(

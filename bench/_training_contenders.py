@@ -28,8 +28,8 @@ from tasks.spec.rankers import LightGBM
 from tasks.spec.retrieval import AlsRetrieval, ItemItemRetrieval
 from tasks.spec.spec import Spec
 from tasks.store.settings import threads
-from tasks.training.labels import label_gain
-from tasks.training.lightgbm import parameters
+from tasks.training.learners.labels import label_gain
+from tasks.training.learners.lightgbm import parameters
 from tasks.training.rankers import train_ranker
 from tasks.training.train import read_examples
 

@@ -14,7 +14,7 @@ from tasks.errors import TrainingError
 from tasks.spec.rankers import LightGBM, Ranker
 from tasks.spec.spec import Spec
 from tasks.store.records import Record
-from tasks.training.learner import Read
+from tasks.training.learners.protocol import Read
 from tasks.training.measure import DIGITS, mean_and_error
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def training_curve(spec: Spec, chosen: Ranker, read: Read) -> TrainingCurve:
 def _curve(spec: Spec, chosen: LightGBM, train: pa.Table, validation: pa.Table) -> dict[str, Any]:
     """Train beyond the chosen rounds, and give the fields of the curve that this fills."""
     from tasks.examples.arrays import group_ends, matrix
-    from tasks.training.lightgbm import train as train_trees
+    from tasks.training.learners.lightgbm import train as train_trees
 
     metric = spec.tune.metric if spec.tune else spec.gates[0].metric
     longer = chosen.model_copy(update={"rounds": math.ceil(BEYOND * chosen.rounds)})

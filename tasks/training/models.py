@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from engine.functions.load import Function
     from engine.functions.schema import FunctionNode
     from tasks.runs.run import Run
-    from tasks.training.learner import TrainedRanker
+    from tasks.training.learners.protocol import TrainedRanker
 
 JUDGED, PUBLISHED = "judged", "published"
 """The model that is evaluated, and the one that is published."""

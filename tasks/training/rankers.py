@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from tasks.runs.narration import say
 from tasks.spec.parts import Part
 from tasks.spec.rankers import BlendRanker, FactorizationMachineRanker, LightGBM, LinearRanker, Ranker
-from tasks.training.learner import Learner, Read, Settled, TrainedRanker
+from tasks.training.learners.protocol import Learner, Read, Settled, TrainedRanker
 from tasks.training.measure import mean_and_error
 
 if TYPE_CHECKING:
@@ -37,20 +37,20 @@ class RegisteredRanker:
 
 
 def _lightgbm() -> Learner:
-    from tasks.training.lightgbm import loss, train
-    from tasks.training.lightgbm_rounds import settle
+    from tasks.training.learners.lightgbm import loss, train
+    from tasks.training.learners.lightgbm_rounds import settle
 
     return Learner(train, loss, settle)
 
 
 def _linear() -> Learner:
-    from tasks.training.linear import loss, train
+    from tasks.training.learners.linear import loss, train
 
     return Learner(train, loss)
 
 
 def _factorization_machine() -> Learner:
-    from tasks.training.factorization import loss, train
+    from tasks.training.learners.factorization import loss, train
 
     return Learner(train, loss)
 
@@ -80,7 +80,7 @@ def train_ranker(table: pa.Table, spec: Spec, settings: Ranker) -> TrainedRanker
         TrainingError: nothing can be learned from these examples.
     """
     if isinstance(settings, BlendRanker):
-        from tasks.training.blend import TrainedBlend, member
+        from tasks.training.learners.blend import TrainedBlend, member
 
         pairs = zip(settings.of, settings.weights or (), strict=True)
         models = ((train_ranker(table, spec, part), weight) for part, weight in pairs if weight > 0.0)
@@ -89,7 +89,7 @@ def train_ranker(table: pa.Table, spec: Spec, settings: Ranker) -> TrainedRanker
     models_of_seeds = [train(table, spec, copy) for copy in settings.copies]
     if len(models_of_seeds) == 1:
         return models_of_seeds[0]
-    from tasks.training.blend import mean_of
+    from tasks.training.learners.blend import mean_of
 
     return mean_of(models_of_seeds)
 
@@ -112,7 +112,7 @@ def settle(spec: Spec, settings: Ranker, read: Read) -> Settled:
 def _weights(spec: Spec, settings: BlendRanker, read: Read) -> tuple[float, ...]:
     """Choose the weights of a blend by models that were trained on the training window alone."""
     from tasks.examples.arrays import matrix
-    from tasks.training.blend import best_weights, member
+    from tasks.training.learners.blend import best_weights, member
 
     train, validation, metric = read("train"), read("validation"), spec.gates[0].metric
     features, scores = matrix(validation, spec.features), []

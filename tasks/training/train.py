@@ -22,7 +22,7 @@ from tasks.spec.rankers import LightGBM, Ranker
 from tasks.spec.spec import Spec
 from tasks.store.files import write_json
 from tasks.store.records import Record
-from tasks.training.learner import Rounds, TrainedRanker
+from tasks.training.learners.protocol import Rounds, TrainedRanker
 from tasks.training.models import JUDGED, PUBLISHED, save_model
 from tasks.training.rankers import settle, train_ranker
 from tasks.training.reproducible import Reproduced, check_reproducible

@@ -10,7 +10,7 @@ from tasks.runs.narration import counted, say
 from tasks.spec.rankers import Ranker, Tune, with_settings
 from tasks.spec.spec import Spec
 from tasks.store.records import Record
-from tasks.training.learner import Read
+from tasks.training.learners.protocol import Read
 from tasks.training.measure import mean_and_error
 from tasks.training.rankers import settle, train_ranker
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tasks.errors import TrainingError
 from tasks.runs.narration import warn
 from tasks.spec.rankers import Ranker
-from tasks.training.learner import Read
+from tasks.training.learners.protocol import Read
 from tasks.training.rankers import train_ranker
 
 if TYPE_CHECKING:

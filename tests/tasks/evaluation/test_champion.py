@@ -29,7 +29,7 @@ from tasks.spec.spec import Spec
 from tasks.store.files import Home
 from tasks.store.registry import move_alias, version_dir, withdraw
 from tasks.store.timeline import verdict_on
-from tasks.training.learner import TrainedRanker
+from tasks.training.learners.protocol import TrainedRanker
 from tasks.training.models import JUDGED, PUBLISHED, save_model
 from tasks.training.rankers import train_ranker
 from tests.tasks.handmade import SNAPSHOTS, day, examples, finish_step, group, published, sample_of, spec_of

@@ -17,7 +17,7 @@ from tasks.errors import TrainingError
 from tasks.examples.arrays import matrix
 from tasks.spec.rankers import BlendRanker, Ranker
 from tasks.spec.spec import Spec
-from tasks.training.learner import TrainedRanker
+from tasks.training.learners.protocol import TrainedRanker
 from tasks.training.measure import mean_and_error
 from tasks.training.models import FUNCTION_FILE, save_model
 from tasks.training.rankers import RANKERS, loss, settle, train_ranker

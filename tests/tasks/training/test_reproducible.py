@@ -12,7 +12,7 @@ import pytest
 from engine.functions.schema import ColumnNode
 from tasks.errors import TrainingError
 from tasks.training import rankers
-from tasks.training.learner import Learner
+from tasks.training.learners.protocol import Learner
 from tasks.training.rankers import RANKERS, RegisteredRanker
 from tasks.training.reproducible import GROUPS, Reproduced, check_reproducible
 from tasks.training.train import train_step

@@ -15,7 +15,7 @@ from tasks.spec.rankers import LightGBM
 from tasks.spec.resolved_features import CategoryFeature
 from tasks.spec.spec import Spec
 from tasks.store.settings import training_threads
-from tasks.training.labels import gains_by_grade, highest_grade, label_gain, labels
+from tasks.training.learners.labels import gains_by_grade, highest_grade, label_gain, labels
 
 if TYPE_CHECKING:
     import lightgbm

@@ -12,8 +12,8 @@ import pytest
 
 from engine.trees import Trees
 from tasks.spec.spec import Spec
-from tasks.training.labels import label_gain
-from tasks.training.lightgbm import loss, train
+from tasks.training.learners.labels import label_gain
+from tasks.training.learners.lightgbm import loss, train
 from tests.tasks.handmade import examples, group, spec_of
 
 

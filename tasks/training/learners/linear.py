@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.spec.rankers import LinearRanker
-from tasks.training.labels import gains_by_grade, highest_grade, labels
+from tasks.training.learners.labels import gains_by_grade, highest_grade, labels
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,9 +63,9 @@ def train(table: pa.Table, spec: Spec, settings: LinearRanker) -> TrainedLinear:
 
     from engine.functions.linear import Linear
     from tasks.examples.arrays import matrix
-    from tasks.training.importance import by_feature, deviations
-    from tasks.training.inputs import learn_inputs
-    from tasks.training.linear_fit import Penalties, fit_logistic, fit_squared
+    from tasks.training.learners.importance import by_feature, deviations
+    from tasks.training.learners.inputs import learn_inputs
+    from tasks.training.learners.linear_fit import Penalties, fit_logistic, fit_squared
 
     highest_grade(table)  # raises where there is only one
     inputs = learn_inputs(table, spec)

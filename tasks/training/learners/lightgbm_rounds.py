@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from tasks.runs.narration import Count, counting, say, warn
 from tasks.spec.rankers import LightGBM
 from tasks.spec.spec import Spec
-from tasks.training.labels import highest_grade, label_gain
-from tasks.training.learner import Read, Rounds, Settled
-from tasks.training.lightgbm import boost, dataset, parameters
+from tasks.training.learners.labels import highest_grade, label_gain
+from tasks.training.learners.lightgbm import boost, dataset, parameters
+from tasks.training.learners.protocol import Read, Rounds, Settled
 from tasks.training.measure import DIGITS, mean_and_error
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 
 from tasks.spec.rankers import LightGBM
 from tasks.training.curve import training_curve
-from tasks.training.lightgbm_rounds import settle
+from tasks.training.learners.lightgbm_rounds import settle
 from tasks.training.models import save_model
 from tasks.training.rankers import train_ranker
 from tests.tasks.handmade import spec_of
@@ -75,7 +75,7 @@ def test_time_that_is_up_ends_training_after_the_round_and_says_how_to_get_the_s
 ) -> None:
     spec = spec_of(ranker={**TREES, "seconds": 3})
     clock = itertools.count()  # a second passes between two looks at it
-    monkeypatch.setattr("tasks.training.lightgbm_rounds.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("tasks.training.learners.lightgbm_rounds.time.monotonic", lambda: float(next(clock)))
 
     with caplog.at_level(logging.WARNING):
         settled = settle(spec, spec.ranker, WINDOWS.__getitem__)

@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.arrays import Floats
 from engine.functions.inputs import Inputs
-from tasks.training.inputs import mean_and_deviation
+from tasks.training.learners.inputs import mean_and_deviation
 
 _DIGITS = 6
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tasks.errors import TrainingError
 from tasks.runs.narration import counted
 from tasks.spec.rankers import FactorizationMachineRanker
-from tasks.training.labels import highest_grade
+from tasks.training.learners.labels import highest_grade
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from engine.functions.factorization import FactorizationMachine
     from engine.functions.schema import FactorizationMachineNode
     from tasks.spec.spec import Spec
-    from tasks.training.factorization_fit import State
+    from tasks.training.learners.factorization_fit import State
 
 MODEL_FILE = "factorization_machine.npz"
 INPUTS_FILE = "inputs.npz"
@@ -73,8 +73,8 @@ def train(table: pa.Table, spec: Spec, settings: FactorizationMachineRanker) -> 
 
     from engine.functions.factorization import FactorizationMachine
     from tasks.examples.arrays import matrix
-    from tasks.training.importance import by_feature, deviations
-    from tasks.training.inputs import learn_inputs
+    from tasks.training.learners.importance import by_feature, deviations
+    from tasks.training.learners.inputs import learn_inputs
 
     highest_grade(table)  # raises where there is only one
     inputs = learn_inputs(table, spec)
@@ -99,8 +99,8 @@ def _learned(table: pa.Table, rows: Floats, weights: Floats, settings: Factoriza
     import numpy as np
 
     from tasks.examples.arrays import group_offsets
-    from tasks.training.factorization_fit import Lists, Steps, learn_pairs, learn_points, start
-    from tasks.training.inputs import mean_and_deviation
+    from tasks.training.learners.factorization_fit import Lists, Steps, learn_pairs, learn_points, start
+    from tasks.training.learners.inputs import mean_and_deviation
 
     grades = table["grade"].to_numpy().astype(np.int64)
     lists = Lists(grades, group_offsets(table))

@@ -10,7 +10,7 @@ import pytest
 from engine.functions.inputs import CODE, MISSING, NUMBER
 from tasks.errors import TrainingError
 from tasks.spec.spec import Spec
-from tasks.training.inputs import MOST_CODES, learn_inputs
+from tasks.training.learners.inputs import MOST_CODES, learn_inputs
 from tests.tasks.handmade import examples, group, spec_of
 
 CLUE, NOISE = "item_actions_28d", "user_tenure_days"

@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression
 
 from engine.arrays import Floats
-from tasks.training.linear_fit import Penalties, fit_logistic, fit_squared
+from tasks.training.learners.linear_fit import Penalties, fit_logistic, fit_squared
 
 
 def problem(seed: int = 1) -> tuple[Floats, Floats, Floats]:

@@ -11,7 +11,7 @@ import pytest
 
 from tasks.examples.arrays import matrix
 from tasks.spec.rankers import BlendRanker
-from tasks.training.blend import PARTS, best_weights, member, shared_out
+from tasks.training.learners.blend import PARTS, best_weights, member, shared_out
 from tasks.training.measure import mean_and_error
 from tasks.training.models import save_model
 from tasks.training.rankers import settle, train_ranker

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.training.learner import TrainedRanker
+from tasks.training.learners.protocol import TrainedRanker
 from tasks.training.measure import mean_and_error
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def member(model: TrainedRanker, weight: float, table: pa.Table, spec: Spec) -> 
     import numpy as np
 
     from tasks.examples.arrays import matrix
-    from tasks.training.inputs import mean_and_deviation
+    from tasks.training.learners.inputs import mean_and_deviation
 
     scores = model.scorer().predict(matrix(table, spec.features))
     weights = np.ascontiguousarray(table["weight"].to_numpy(), dtype=np.float64)

@@ -1,0 +1,1 @@
+"""What trains rankers, a module or two for each type, behind one protocol."""

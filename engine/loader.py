@@ -42,12 +42,16 @@ from engine.nodes import (
     Shared,
 )
 from engine.overlap import Overlap
-from engine.retrieval import Als, History, ItemItem, Popularity, Retriever, SegmentPopularity
+from engine.retrieval import Als, Factors, History, ItemItem, Popularity, Retriever
 from engine.seen import ExcludeSeen, OnlySeen, SeenRule
+from engine.segments import SegmentPopularity
 from engine.tables import Catalog, FeatureTable
 
-RETRIEVERS: dict[str, type[Als] | type[Popularity] | type[SegmentPopularity] | type[History] | type[ItemItem]] = {
+RETRIEVERS: dict[
+    str, type[Als] | type[Factors] | type[Popularity] | type[SegmentPopularity] | type[History] | type[ItemItem]
+] = {
     "ALS": Als,
+    "Factors": Factors,
     "Popularity": Popularity,
     "SegmentPopularity": SegmentPopularity,
     "History": History,

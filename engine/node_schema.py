@@ -44,6 +44,12 @@ class AlsNode(_RetrieverNode):
     type: Literal["ALS"] = "ALS"
 
 
+class FactorsNode(_RetrieverNode):
+    """Retrieves the k items with the largest dot product of factors. File: `engine.retrieval.Factors.LAYOUT`."""
+
+    type: Literal["Factors"] = "Factors"
+
+
 class PopularityNode(_RetrieverNode):
     """Retrieves the k most popular items. File: `engine.retrieval.Popularity.LAYOUT`."""
 
@@ -51,7 +57,7 @@ class PopularityNode(_RetrieverNode):
 
 
 class SegmentPopularityNode(_RetrieverNode):
-    """Retrieves the k most popular items of the user's segment. File: `engine.retrieval.SegmentPopularity.LAYOUT`."""
+    """Retrieves the k most popular items of the user's segment. File: `engine.segments.SegmentPopularity.LAYOUT`."""
 
     type: Literal["SegmentPopularity"] = "SegmentPopularity"
 
@@ -69,7 +75,7 @@ class ItemItemNode(_RetrieverNode):
 
 
 RetrieverNode = Annotated[
-    AlsNode | PopularityNode | SegmentPopularityNode | HistoryNode | ItemItemNode,
+    AlsNode | FactorsNode | PopularityNode | SegmentPopularityNode | HistoryNode | ItemItemNode,
     Field(discriminator="type", title="Retriever"),
 ]
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from engine.arrays import Codes, Offsets, Singles, Strings
 from engine.errors import ArtifactError
 from engine.ids import Ids
-from engine.items import Items, LocalItems, Ragged, check_codes, check_lengths, check_ragged, read_file
+from engine.items import Items, LocalItems, Ragged, check_lengths, check_ragged, read_file
 from engine.npz import Layout, load_arrays
 from engine.topk import Table, pair_dots, sparse_scores, top_k
 
@@ -40,7 +40,7 @@ _NOTHING = (np.empty(0, np.int32), np.empty(0, np.float32))
 
 
 @dataclass(frozen=True, eq=False)
-class _OfUsers:
+class OfUsers:
     """What files have in common that hold something of each user."""
 
     LAYOUT: ClassVar[Layout] = {"user_ids": "U:1", "item_ids": "U:1"}
@@ -55,24 +55,16 @@ class _OfUsers:
 
 
 @dataclass(frozen=True, eq=False)
-class Als(_OfUsers):
-    """Dot products of user and item factors (Hu, Koren & Volinsky, 2008)."""
+class Factors(OfUsers):
+    """Dot products of user and item factors."""
 
-    LAYOUT: ClassVar[Layout] = {
-        **_OfUsers.LAYOUT,
-        "user_factors": "f4:2",
-        "item_factors": "f4:2",
-        # What a new user is folded in by (`engine.folding`); to rank, factors are enough.
-        "regularization": "f8:0",
-        "regularization_per_item": "f8:0",
-        "alpha": "f8:0",
-    }
+    LAYOUT: ClassVar[Layout] = {**OfUsers.LAYOUT, "user_factors": "f4:2", "item_factors": "f4:2"}
 
     user_factors: Singles
     item_factors: Singles
 
     @classmethod
-    def load(cls, path: Path, items: Items) -> Als:
+    def load(cls, path: Path, items: Items) -> Self:
         """Read and check a file of `LAYOUT`."""
         arrays, users, local = cls._read(path, items)
         shapes = [len(users), len(local.to_catalogue), arrays["item_factors"].shape[1]]
@@ -102,6 +94,19 @@ class Als(_OfUsers):
         """Return dot products."""
         wanted, columns = self.users.numbers(users)[rows], self.local.from_catalogue[items]
         return pair_dots(self.user_factors, wanted, self.item_factors, columns, np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class Als(Factors):
+    """Factors by alternating least squares (Hu, Koren & Volinsky, 2008)."""
+
+    LAYOUT: ClassVar[Layout] = {
+        **Factors.LAYOUT,
+        # What a new user is folded in by (`engine.folding`); to rank, factors are enough.
+        "regularization": "f8:0",
+        "regularization_per_item": "f8:0",
+        "alpha": "f8:0",
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,50 +144,10 @@ class Popularity:
 
 
 @dataclass(frozen=True, eq=False)
-class SegmentPopularity(_OfUsers):
-    """A list for every segment of users; the first, of everybody, for those who are in none."""
-
-    LAYOUT: ClassVar[Layout] = {**_OfUsers.LAYOUT, "segment": "i4:1", "scores": "f4:2"}
-
-    segment: Codes
-    scores: Singles  # (1 + segments, items)
-
-    @classmethod
-    def load(cls, path: Path, items: Items) -> SegmentPopularity:
-        """Read and check a file of `LAYOUT`: user `u` gets row `segment[u]` of the scores, others row 0."""
-        arrays, users, local = cls._read(path, items)
-        check_lengths(path, user_ids=len(users), segment=len(arrays["segment"]))
-        check_lengths(path, item_ids=len(local.to_catalogue), scores=arrays["scores"].shape[1])
-        check_codes(path, arrays["segment"], len(arrays["scores"]))
-        return cls(users, local, arrays["segment"], arrays["scores"])
-
-    def _rows(self, users: Strings) -> npt.NDArray[np.int64]:
-        numbers = self.users.numbers(users)
-        return np.where(numbers >= 0, np.append(self.segment, 0)[numbers], 0).astype(np.int64)
-
-    @cached_property
-    def _ranked(self) -> list[tuple[Codes, Singles]]:
-        shown = self.local.shown
-        orders = [shown[np.argsort(-row[shown], kind="stable")] for row in self.scores]
-        return [(self.local.to_catalogue[order], row[order]) for order, row in zip(orders, self.scores, strict=True)]
-
-    def retrieve(self, users: Strings, k: int) -> Ragged:
-        """Return the k items with the highest scores in each user's segment."""
-        lists = [self._ranked[row] for row in self._rows(users)]
-        return Ragged.of([(items[:k], scores[:k]) for items, scores in lists])
-
-    def score(self, users: Strings, rows: npt.NDArray[np.integer[Any]], items: Codes) -> Singles:
-        """Return the items' scores in each user's segment."""
-        nothing = np.full((len(self.scores), 1), np.nan, dtype=np.float32)
-        scores: Singles = np.hstack([self.scores, nothing])[self._rows(users)[rows], self.local.from_catalogue[items]]
-        return scores
-
-
-@dataclass(frozen=True, eq=False)
-class History(_OfUsers):
+class History(OfUsers):
     """Items of a user's own past with a score each, also used as the list of what a user has seen."""
 
-    LAYOUT: ClassVar[Layout] = {**_OfUsers.LAYOUT, "offsets": "i8:1", "items": "i4:1", "scores": "f4:1"}
+    LAYOUT: ClassVar[Layout] = {**OfUsers.LAYOUT, "offsets": "i8:1", "items": "i4:1", "scores": "f4:1"}
 
     offsets: Offsets
     items: Codes

@@ -20,6 +20,7 @@ from tasks.examples.learners.markov import MARKOV
 from tasks.examples.learners.neighbors import NEIGHBORS
 from tasks.examples.learners.popularity import POPULARITY
 from tasks.examples.learners.protocol import RetrievalModel
+from tasks.examples.learners.sampled_factors import BPR, LOGISTIC
 from tasks.spec.retrieval import Retrieval
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ RETRIEVAL_MODELS: dict[str, RetrievalModel] = {
         NEIGHBORS,
         GRAPH,
         MARKOV,
+        BPR,
+        LOGISTIC,
         # Add a new one here, with a module of its own in tasks/examples/learners/. It needs its settings in
         # tasks/spec/retrieval.py (a member of `Retrieval`), a case in the contract test, and a node: one that there is,
         # or a new one in engine/node_schema.py with a class in engine/retrieval.py. Import heavy libraries inside its

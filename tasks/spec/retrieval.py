@@ -178,6 +178,43 @@ class MarkovRetrieval(_Retrieval):
     k: PositiveInt = Field(description="Items retrieved for each user.")
 
 
+class BprRetrieval(_Retrieval):
+    """Bayesian personalized ranking (Rendle et al. 2009), by the library `implicit`: factors from pairs of items.
+
+    Users have the factors of the refit day: who came later has none until the next. Actions count once per item. Its
+    bytes depend on the processor.
+    """
+
+    type: Literal["bpr"]
+    factors: Annotated[Whole, Field(ge=1, le=1024)] = Field(default=64, description="Length of the vectors.")
+    learning_rate: PositiveFloat = Field(default=0.05, description="Step of a gradient.")
+    regularization: NonNegativeFloat = Field(default=0.01, description="L2 penalty.")
+    iterations: PositiveInt = Field(default=100, description="Samples drawn, in pairs with an action.")
+    refit: SomeDays = Field(default=7, description="All factors are fitted anew on this calendar.")
+    seed: NonNegativeInt = Field(default=0, description="Seed of the starting point and of the samples.")
+    k: PositiveInt = Field(description="Items retrieved for each user.")
+
+
+class LogisticRetrieval(_Retrieval):
+    """Logistic matrix factorization (Johnson 2014), by the library `implicit`.
+
+    Users have the factors of the refit day: who came later has none until the next. Its bytes depend on the processor.
+    """
+
+    type: Literal["logistic_mf"]
+    factors: Annotated[Whole, Field(ge=1, le=1024)] = Field(default=30, description="Length of the vectors.")
+    learning_rate: PositiveFloat = Field(default=1.0, description="Step of a gradient.")
+    regularization: NonNegativeFloat = Field(default=0.6, description="L2 penalty.")
+    iterations: PositiveInt = Field(default=30, description="Alternating sweeps.")
+    negatives: PositiveInt = Field(default=30, description="Items without an action drawn for each with one.")
+    refit: SomeDays = Field(default=7, description="All factors are fitted anew on this calendar.")
+    half_life: SomeDays | None = Field(
+        default=None, description="An action this long ago counts half; every action counts fully if absent."
+    )
+    seed: NonNegativeInt = Field(default=0, description="Seed of the starting point and of the samples.")
+    k: PositiveInt = Field(description="Items retrieved for each user.")
+
+
 Retrieval = Annotated[
     AlsRetrieval
     | PopularityRetrieval
@@ -185,7 +222,9 @@ Retrieval = Annotated[
     | ItemItemRetrieval
     | NeighborsRetrieval
     | GraphRetrieval
-    | MarkovRetrieval,
+    | MarkovRetrieval
+    | BprRetrieval
+    | LogisticRetrieval,
     Field(discriminator="type"),
 ]
 TYPES = frozenset(str(get_args(part.model_fields["type"].annotation)[0]) for part in get_args(get_args(Retrieval)[0]))

@@ -27,7 +27,7 @@ def fit_graph(past: Past, part: GraphRetrieval) -> ItemMatrix:
 
     from engine.exact import powers
 
-    known = known_actions(past, part)
+    known = known_actions(past, part, part.half_life)
     actions = strength(known.counts).astype(np.float64)
     users = np.bincount(actions.indices, minlength=actions.shape[1]).astype(np.float64)
     divisors = powers(np.maximum(users, 1.0), part.beta)

@@ -31,13 +31,13 @@ class ItemMatrix:
     similarity: sp.csr_matrix
 
 
-def known_actions(past: Past, part: Any) -> Actions:
+def known_actions(past: Past, part: Any, half_life: int | None) -> Actions:
     """The matrix that a model is fitted to.
 
     Raises:
         TrainingError: there is no action to learn from.
     """
-    actions = past.matrix(part.half_life)
+    actions = past.matrix(half_life)
     if not actions.counts.nnz:
         raise TrainingError(f"{part.type}: no action of any user on any item is known yet; start the pipeline later")
     return actions

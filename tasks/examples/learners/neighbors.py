@@ -21,7 +21,7 @@ def fit_neighbors(past: Past, part: NeighborsRetrieval) -> ItemMatrix:
     Raises:
         TrainingError: there is no action to learn from.
     """
-    known = known_actions(past, part)
+    known = known_actions(past, part, part.half_life)
     weighted = _weighted(known.counts, part)
     return ItemMatrix(known.items, largest_products(weighted.T.tocsr(), weighted, part.neighbors))
 

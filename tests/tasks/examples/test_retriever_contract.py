@@ -59,6 +59,8 @@ CASES = {
     "bm25": Case({"type": "neighbors", "similarity": "bm25", "neighbors": 8}),
     "rp3beta": Case({"type": "rp3beta", "alpha": 0.8, "beta": 0.4, "half_life": "30d"}),
     "markov": Case({"type": "markov", "smoothing": 1.0}),
+    "bpr": Case({"type": "bpr", "factors": 4}),
+    "logistic_mf": Case({"type": "logistic_mf", "factors": 2, "regularization": 2.0}),
 }
 of_every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 

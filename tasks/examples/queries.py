@@ -6,6 +6,7 @@ One statement makes the examples of every pipeline: candidates ⟕ features ⟕ 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -140,7 +141,20 @@ def repeats(cuts: Sequence[date]) -> str:
     return _sql("repeats", cuts=cuts)
 
 
-def examples(spec: Spec, drawn: str, cuts: Sequence[date], tables: type[Tables], *, seen: str | None = None) -> str:
+@dataclass(frozen=True)
+class Marks:
+    """Relations that examples are marked by.
+
+    Attributes:
+        seen: of candidates that were seen, if a column is to say so.
+        trained: of candidates that are trained on, if not all are.
+    """
+
+    seen: str | None = None
+    trained: str | None = None
+
+
+def examples(spec: Spec, drawn: str, cuts: Sequence[date], tables: type[Tables], marks: Marks = Marks()) -> str:
     """Query the examples of the groups that a relation (group_id, cut, weight) names.
 
     Args:
@@ -148,7 +162,7 @@ def examples(spec: Spec, drawn: str, cuts: Sequence[date], tables: type[Tables],
         drawn: the relation.
         cuts: only these.
         tables: the engine's class, which says how it reads on-demand marts.
-        seen: the relation of candidates that were seen, if a column is to say so.
+        marks: what else a column is to say.
     """
     # Scores and ranks that are no features are baselines of the evaluation, so they come along.
     baselines = [feature for feature in spec.retrieval_features if feature not in spec.resolved_features]
@@ -161,7 +175,8 @@ def examples(spec: Spec, drawn: str, cuts: Sequence[date], tables: type[Tables],
         values=[value_of(feature) for feature in features],
         joined=joined_from(features, tables),
         attributed=_attributed(spec),
-        seen=seen,
+        seen=marks.seen,
+        trained=marks.trained,
     )
 
 

@@ -20,6 +20,7 @@ from tasks.examples.feature_sql import CODES
 from tasks.examples.item_slices import write_item_slices
 from tasks.examples.sampling.draw import StratumDraw, draw, strata_counts
 from tasks.examples.sampling.notices import draw_notices
+from tasks.examples.sampling.queries import negatives
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Tables
 from tasks.runs.narration import amounts, counted, say, warn_each
@@ -136,10 +137,19 @@ def _write_examples(tables: Tables, run: Run, folder: Path) -> dict[str, int]:
     for name, (drawn, cuts) in counted(parts.items(), "files"):
         # Only where lists are evaluated does it matter how much of them was seen.
         seen = "seen_candidates" if name == "test" else None
-        query = queries.examples(run.spec, drawn, cuts, type(tables), seen=seen)
+        trained = None if name == "test" else _choose_negatives(tables, run.spec, drawn, cuts)
+        query = queries.examples(run.spec, drawn, cuts, type(tables), queries.Marks(seen, trained))
         rows[name] = tables.write(query, folder / f"{name}.parquet")
         say("{file}: {rows:,} examples of {cuts} cuts", file=name, rows=rows[name], cuts=len(cuts))
     return rows
+
+
+def _choose_negatives(tables: Tables, spec: Spec, drawn: str, cuts: Sequence[date]) -> str | None:
+    """Make the relation of the candidates that are trained on, and name it; None where all are."""
+    if spec.sample.negatives is None:
+        return None
+    tables.create("trained", negatives(spec, spec.sample.negatives, drawn, cuts))
+    return "trained"
 
 
 def categories_file(run: Run) -> Path:

@@ -35,6 +35,7 @@ from tasks.store.records import read_list
 from tasks.store.registry import add_version, move_alias, version_dir, withdraw
 from tasks.store.timeline import TimelineEvent, verdict_on
 from tasks.training.models import PUBLISHED, function_node, model_files
+from tasks.training.negatives import correction_text
 from tasks.training.own_models import OWN_MODELS_FILE, OwnModel, serving_populations
 from tasks.training.rankers import loss
 
@@ -161,6 +162,8 @@ def evaluation(run: Run) -> Evaluation:
     }
     if own := read_list(run.step_dir(evaluation_results.STEP) / OWN_MODELS_FILE, OwnModel):
         more["own_models"] = [model.to_json() for model in own]
+    if negatives := correction_text(run.spec):
+        more["negatives"] = negatives
     return Evaluation(records=tuple(record for record in records if record.of != CHAMPION), **more)
 
 

@@ -13,6 +13,7 @@ from tasks.spec.values import Column, NonNegativeInt, Number, PositiveInt
 from tasks.spec.yaml_lines import nearest
 
 Allocation = Literal["proportional", "equal", "sqrt", "neyman"]
+NegativeRule = Literal["uniform", "popularity", "hard"]
 
 
 class Override(Part):
@@ -25,6 +26,17 @@ class Override(Part):
         default=None, description="Share of its groups to draw, rounded up."
     )
     groups: NonNegativeInt | None = Field(default=None, description="Groups to draw of each such stratum.")
+
+
+class Negatives(Part):
+    """Which examples without a grade are trained on; every list is measured whole."""
+
+    per_positive: PositiveInt = Field(description="Negatives of a list that are kept for each of its positives.")
+    by: NegativeRule = Field(
+        default="uniform",
+        description="Each alike; by `popularity`, in proportion to the item's actions in 28 days; or the `hard` ones, "
+        "which a retriever has nearest to the top of the list.",
+    )
 
 
 class Sample(Part):
@@ -54,6 +66,11 @@ class Sample(Part):
         default=(),
         exclude_if=lambda overrides: not overrides,
         description="Strata with a size of their own, whatever the allocation, floor and cap.",
+    )
+    negatives: Negatives | None = Field(
+        default=None,
+        exclude_if=lambda negatives: negatives is None,
+        description="Negatives of a list to train on; all of them if absent.",
     )
     seed: NonNegativeInt = Field(default=0, description="Seed of the draw.")
 

@@ -11,6 +11,7 @@ from tasks.spec.parts import Part
 from tasks.spec.rankers import BlendRanker, FactorizationMachineRanker, LightGBM, LinearRanker, Ranker
 from tasks.training.learners.protocol import Learner, Read, Settled, TrainedRanker
 from tasks.training.measure import mean_and_error
+from tasks.training.negatives import trained_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,7 +73,7 @@ def train_ranker(table: pa.Table, spec: Spec, settings: Ranker) -> TrainedRanker
     """Train the ranker that some settings are of.
 
     Args:
-        table: examples, rows of a group together; features as float columns.
+        table: examples, rows of a group together; features as float columns. Of sampled negatives, those kept count.
         spec: names the features.
         settings: those of the pipeline file, or of a trial, settled.
 
@@ -83,10 +84,11 @@ def train_ranker(table: pa.Table, spec: Spec, settings: Ranker) -> TrainedRanker
         from tasks.training.learners.blend import TrainedBlend, member
 
         pairs = zip(settings.of, settings.weights or (), strict=True)
-        models = ((train_ranker(table, spec, part), weight) for part, weight in pairs if weight > 0.0)
-        return TrainedBlend(tuple(member(model, weight, table, spec) for model, weight in models))
-    train = RANKERS[settings.type].load().train
-    models_of_seeds = [train(table, spec, copy) for copy in settings.copies]
+        kept = ((part, weight) for part, weight in pairs if weight > 0.0)
+        parts = ((train_ranker(table, spec, part), weight, trained_rows(table, part)) for part, weight in kept)
+        return TrainedBlend(tuple(member(model, weight, rows, spec) for model, weight, rows in parts))
+    train, rows = RANKERS[settings.type].load().train, trained_rows(table, settings)
+    models_of_seeds = [train(rows, spec, copy) for copy in settings.copies]
     if len(models_of_seeds) == 1:
         return models_of_seeds[0]
     from tasks.training.learners.blend import mean_of
@@ -117,7 +119,7 @@ def _weights(spec: Spec, settings: BlendRanker, read: Read) -> tuple[float, ...]
     train, validation, metric = read("train"), read("validation"), spec.gates[0].metric
     features, scores = matrix(validation, spec.features), []
     for part in settings.of:
-        one = member(train_ranker(train, spec, part), 1.0, train, spec)
+        one = member(train_ranker(train, spec, part), 1.0, trained_rows(train, part), spec)
         scores.append((one.model.scorer().predict(features) - one.center) / one.scale)
     weights, value = best_weights(scores, validation, metric)
     alone = [mean_and_error(metric, given, validation)[0] for given in scores]

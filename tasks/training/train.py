@@ -24,6 +24,7 @@ from tasks.store.files import write_json
 from tasks.store.records import Record
 from tasks.training.learners.protocol import Rounds, TrainedRanker
 from tasks.training.models import JUDGED, PUBLISHED, save_model
+from tasks.training.negatives import trained_rows
 from tasks.training.rankers import settle, train_ranker
 from tasks.training.reproducible import Reproduced, check_reproducible
 from tasks.training.validation_lists import VALUES_FILE, may_fall_back, undecided, validation_values
@@ -155,10 +156,11 @@ def train_step(run: Run, population: str) -> TrainResult:
             settled = settle(run.spec, tuned, read)
             chosen = settled.settings
             # The validation window has chosen the settings; only the test window is still unseen.
-            examples = read("train", "validation")
+            judging = read("train", "validation")
+            examples = trained_rows(judging, chosen)
             _say_examples(run.spec, population, examples)
-            reproduced = check_reproducible(examples, run.spec, chosen)
-            judged = _train("the model to evaluate", examples, run.spec, chosen)
+            reproduced = check_reproducible(judging, run.spec, chosen)
+            judged = _train("the model to evaluate", judging, run.spec, chosen)
             published = (
                 _train("the model to publish", read("refit"), run.spec, chosen) if run.spec.publish.refit else judged
             )

@@ -30,7 +30,9 @@ select
     {%- for name in attributes %}
     groups.{{ identifier(name) }},
     {%- endfor %}
-    chosen.weight{% if seen %},
+    chosen.weight{% if trained %},
+    {{ trained }}.example_id is not null as trained,
+    coalesce({{ trained }}.correction, 0.0) as correction{% endif %}{% if seen %},
     {{ seen }}.user_id is not null as seen{% endif %}{% for value in values %},
     cast({{ value.expression }} as float) as {{ identifier(value.name) }}{% endfor %}
 from chosen
@@ -39,7 +41,10 @@ inner join groups
 left join labels
     on chosen.user_id = labels.user_id and chosen.item_id = labels.item_id
     and chosen.cut = labels.cut{% if attributed %}
-    and chosen.example_id = labels.impression_id{% endif %}{% if seen %}
+    and chosen.example_id = labels.impression_id{% endif %}{% if trained %}
+left join {{ trained }}
+    on chosen.example_id = {{ trained }}.example_id and chosen.group_id = {{ trained }}.group_id
+    and chosen.cut = {{ trained }}.cut{% endif %}{% if seen %}
 left join {{ seen }}
     on chosen.user_id = {{ seen }}.user_id and chosen.item_id = {{ seen }}.item_id
     and chosen.cut = {{ seen }}.cut{% endif %}{% for part in joined %}

@@ -75,7 +75,7 @@ def settle(spec: Spec, settings: LightGBM, read: Read) -> Settled:
         return Settled(settings)
     metric = None if settings.early_stopping is None else spec.gates[0].metric
     validation = None if metric is None else _to_stop_by(read("validation"))
-    rounds = _chosen(spec, settings, read("train"), validation)
+    rounds = _chosen(spec, settings, trained_rows(read("train"), settings), validation)
     _say(settings, rounds)
     settled = {"rounds": rounds.chosen, "early_stopping": None, "seconds": None}
     return Settled(settings.model_copy(update=settled), rounds)

@@ -376,6 +376,20 @@ def test_the_step_writes_every_window(built: Callable[..., Run]) -> None:
     assert run.read("sample", SampleResult) == result
 
 
+def test_sampled_negatives_are_marked_where_they_are_trained_on_and_lists_stay_whole(built: Callable[..., Run]) -> None:
+    run = built(sample={"groups": 100, "negatives": {"per_positive": 1}})
+    sample_step(run)
+    for name in ("train", "validation", "refit"):
+        rows = rows_of(run, name)
+        first = [row for row in rows if row["cut"] == rows[0]["cut"]]
+        assert [row["group_id"][:2] for row in first] == ["r1"] * 3 + ["r2"] * 2
+        # one positive and one negative of each list; u1 has two negatives, of which one stands for both
+        kept = [(row["group_id"][:2], row["grade"] > 0, row["correction"]) for row in first if row["trained"]]
+        assert sorted(kept) == [("r1", False, 2.0), ("r1", True, 1.0), ("r2", False, 1.0), ("r2", True, 1.0)]
+        assert {row["weight"] for row in rows} == {1.0}
+    assert {"trained", "correction"}.isdisjoint(rows_of(run, "test")[0])
+
+
 def test_the_step_again_writes_the_same_bytes(built: Callable[..., Run]) -> None:
     digests = []
     for attempt in ("1", "2"):

@@ -10,9 +10,10 @@ with graded as (
         {{ pull }} as pull{% for name in scores %},
         -- What a retriever has no score for has no place of it; `least` passes over that.
         case when candidates.{{ identifier(name) }} is not null then rank() over (
-            partition by candidates.group_id, candidates.cut
-            order by candidates.{{ identifier(name) }} desc nulls last
-        ) end as place_{{ loop.index }}{% endfor %}
+                    partition by candidates.group_id, candidates.cut
+                    order by candidates.{{ identifier(name) }} desc nulls last
+                )
+        end as place_{{ loop.index }}{% endfor %}
     from candidates
     inner join {{ drawn }} as drawn
         on candidates.group_id = drawn.group_id and candidates.cut = drawn.cut

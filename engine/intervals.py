@@ -116,6 +116,31 @@ def weighted_mean(values: Floats, weights: Floats) -> tuple[float, float] | None
     return mean, float(np.sqrt((residuals**2).sum() * len(own) / (len(own) - 1))) / total
 
 
+def replicate_means(columns: Floats, weights: Floats, blocks: npt.NDArray[np.integer[Any]], seed: int) -> Floats:
+    """Weighted means of several columns in each bootstrap replicate over users: (replicates, columns).
+
+    Means of one replicate are over the same users, so that their differences are those of pairs.
+
+    Args:
+        columns: (columns, groups); groups where any is NaN are left out.
+        weights: of the groups.
+        blocks: of the groups' users, from `user_blocks`.
+        seed: of the replicates.
+
+    Raises:
+        MetricError: no group has a value.
+    """
+    defined = ~np.isnan(columns).any(axis=0)
+    if not defined.any():
+        raise MetricError("no group has a value, so there is nothing to resample")
+    own, size = weights[defined], int(blocks.max()) + 1
+    total = np.bincount(blocks[defined], own, minlength=size)
+    sums = [np.bincount(blocks[defined], own * column[defined], minlength=size) for column in columns]
+    drawn = _weights(size, seed)
+    whole = drawn @ total
+    return np.asarray((drawn @ np.asarray(sums).T)[whole > 0] / whole[whole > 0, None], dtype=np.float64)
+
+
 def paired_interval(
     ours: Floats, theirs: Floats, blocks: npt.NDArray[np.integer[Any]], seed: int, level: float = 0.95
 ) -> Interval:

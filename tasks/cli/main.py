@@ -13,6 +13,7 @@ from rich.text import Text
 
 from tasks.cli import alerts, days, pages, quarantine, stack, upkeep
 from tasks.cli.check import check, skew
+from tasks.cli.curve import curve
 from tasks.cli.init import init
 from tasks.cli.inspect import inspect
 from tasks.cli.options import AsOf, Attempt, Data, Json, Pipeline, example, open_run
@@ -175,6 +176,7 @@ def train(
         _run_step("train", run, name)
 
 
+app.command(epilog=example("matinee curve streaming --as-of 2026-02-25 --seeds 5"))(curve)
 _add_step("evaluate", "Measure the model and its baselines on the test window.")
 _add_step("gate", "Evaluate the gates: may the model be published? Exits with 3 if not.")
 _add_step("publish", "Write the version's descriptor and artifacts, and move the alias.")

@@ -38,10 +38,12 @@ from tasks.reports.run_report_lineage import Lineage, lineage
 from tasks.reports.run_report_model import (
     FeaturesAlone,
     GateRow,
+    LearningPanel,
     MetricPanel,
     ModelPanel,
     feature_powers,
     gate_rows,
+    learning_panels,
     metric_panels,
     model_panels,
     rerank_texts,
@@ -81,6 +83,7 @@ SECTIONS = (
     Section("labels", "labels"),
     Section("drift", "drift"),
     Section("sample", "sample"),
+    Section("learning", "learning curve"),
     Section("candidates", "candidate recall"),
     Section("metrics", "metrics"),
     Section("gates", "gates"),
@@ -111,6 +114,7 @@ class RunReport:
     skew: SkewSection | None
     sample: Sequence[StratumDraw] | None
     sample_notices: tuple[str, ...]
+    learning: tuple[LearningPanel, ...]
     candidates: CandidatesSection | None
     metrics: tuple[MetricPanel, ...] | None
     notices: tuple[str, ...]
@@ -131,7 +135,8 @@ class RunReport:
     @property
     def absent(self) -> list[str]:
         """Names of the sections that the page lacks."""
-        return [section.name for section in SECTIONS if section not in self.sections]
+        # A learning curve is made when somebody asks for it: no run lacks it.
+        return [one.name for one in SECTIONS if one not in self.sections and one.anchor != "learning"]
 
     def _is_missing(self, section: Section) -> bool:
         # An empty list of rejected rows is a section: it says that none was rejected.
@@ -198,6 +203,7 @@ def collect_report(run: Run, *, finished: bool = True) -> RunReport:
         skew=skew_section(run),
         sample=read_list_if_valid(run.step_dir("sample") / STRATA_FILE, StratumDraw),
         sample_notices=tuple(sample_notices(run, run.spec)),
+        learning=learning_panels(run),
         candidates=diagnostics.candidates,
         metrics=metric_panels(run),
         notices=comparison_notices(run, run.spec),

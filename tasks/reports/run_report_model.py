@@ -15,11 +15,12 @@ from tasks.evaluation.single_features import SINGLE_FEATURES_FILE, SingleFeature
 from tasks.publishing.gates import NO_LEAKAGE
 from tasks.publishing.results import GateVerdict
 from tasks.reports.svg_comparisons import Intervals, PowerRow, place_marks, plot_intervals, plot_powers
-from tasks.reports.svg_curves import CurvePlot, plot_curve
+from tasks.reports.svg_curves import CurvePlot, LearningPlot, plot_curve, plot_learning
 from tasks.spec.changes import leaves
 from tasks.store.records import read_list_if_valid
 from tasks.store.run_files import RunFiles
 from tasks.training.curve import CURVE_FILE, TrainingCurve
+from tasks.training.learning_curve import LearningCurve, learning_curves
 from tasks.training.own_models import OWN_MODELS_FILE, OwnModel
 from tasks.training.reproducible import Reproduced
 from tasks.training.train import TrainResult
@@ -214,6 +215,18 @@ def model_panels(run: RunFiles) -> tuple[ModelPanel, ...]:
             )
         )
     return tuple(panels)
+
+
+class LearningPanel(NamedTuple):
+    """A learning curve, and its plot."""
+
+    curve: LearningCurve
+    plot: LearningPlot
+
+
+def learning_panels(run: RunFiles) -> tuple[LearningPanel, ...]:
+    """Read the learning curves that somebody asked for."""
+    return tuple(LearningPanel(curve, plot_learning(curve)) for curve in learning_curves(run))
 
 
 def trained_models(run: RunFiles) -> list[tuple[Path, TrainResult]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,6 +12,7 @@ from tasks.reports.svg_plots import Box
 if TYPE_CHECKING:
     from tasks.evaluation.calibration import CalibrationBin
     from tasks.training.curve import TrainingCurve
+    from tasks.training.learning_curve import CurvePoint, LearningCurve
 
 WIDTH, HEIGHT = 600.0, 110.0
 ROOM = 0.08
@@ -53,6 +55,28 @@ class CurvePlot:
     height: float = HEIGHT
 
 
+class GroupPoint(NamedTuple):
+    """A point of a learning curve: its place, and the ends of its interval."""
+
+    point: CurvePoint
+    x: float
+    y: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class LearningPlot:
+    """A metric by groups, on a logarithmic axis that ends at twice as many as there are, with its fitted law."""
+
+    points: tuple[GroupPoint, ...]
+    law: str
+    lowest: float
+    highest: float
+    width: float = WIDTH
+    height: float = HEIGHT
+
+
 class ScorePoint(NamedTuple):
     """A bin of scores: its dot (`x`, `y`), and the ends of the interval of its grade."""
 
@@ -72,6 +96,36 @@ class ScorePlot:
     top: float
     width: float = WIDTH
     height: float = HEIGHT
+
+
+def plot_learning(curve: LearningCurve) -> LearningPlot:
+    """Draw a learning curve."""
+    law, first, last = curve.saturation, curve.points[0].groups, 2 * curve.points[-1].groups
+    low, high = min(point.low for point in curve.points), max(point.high for point in curve.points)
+    room = ROOM * ((high - low) or abs(high)) or ROOM
+    bottom, top = low - room, high + room
+
+    def place(groups: float, value: float) -> tuple[float, float]:
+        # Of a law that leaves the axis, the end stays on its edge.
+        down = min(1.0, max(0.0, (top - value) / (top - bottom)))
+        along = 0.02 + 0.96 * math.log(groups / first) / math.log(last / first)
+        return round(WIDTH * along, 2), round(HEIGHT * down, 2)
+
+    ends = [first * (last / first) ** (n / 40) for n in range(41)]
+    return LearningPlot(
+        points=tuple(
+            GroupPoint(
+                point,
+                *place(point.groups, point.value),
+                place(point.groups, point.low)[1],
+                place(point.groups, point.high)[1],
+            )
+            for point in curve.points
+        ),
+        law=_path(place(groups, law.limit - law.scale * groups**-law.exponent) for groups in ends),
+        lowest=low,
+        highest=high,
+    )
 
 
 def plot_curve(curve: TrainingCurve) -> CurvePlot | None:

@@ -87,6 +87,13 @@ def populations(run: Run) -> list[str]:
     return [*named, EVERYBODY_ELSE]
 
 
+def left_out_of_everybody(run: Run) -> list[str]:
+    """The populations whose examples the model of everybody else does not learn from."""
+    # What others may fall back on learns from everybody.
+    split = [] if may_fall_back(run.spec) else populations(run)
+    return [name for name in split if name != EVERYBODY_ELSE]
+
+
 def small_populations(spec: Spec, sample: SampleResult) -> dict[str, int]:
     """The drawn groups of each population that has too few of them for a model of its own, in order of name."""
     if spec.populations is None:
@@ -142,9 +149,7 @@ def train_step(run: Run, population: str) -> TrainResult:
     from tasks.training.curve import CURVE_FILE, training_curve
     from tasks.training.tune import choose
 
-    # What others may fall back on learns from everybody.
-    split = [] if may_fall_back(run.spec) else populations(run)
-    others = [name for name in split if name != EVERYBODY_ELSE]
+    others = left_out_of_everybody(run)
 
     def read(*names: str) -> pa.Table:
         paths = [run.file("sample", f"{name}.parquet") for name in names]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.errors import MetricError
-from engine.intervals import interval, margin_over_best, paired_interval, user_blocks, weighted_mean
+from engine.intervals import interval, margin_over_best, paired_interval, replicate_means, user_blocks, weighted_mean
 
 
 def test_a_user_stays_in_one_block_and_blocks_are_of_equal_size() -> None:
@@ -129,3 +129,15 @@ def test_weights_undo_the_sampling_of_strata_and_the_error_is_that_of_the_estima
     assert means.mean() == pytest.approx((many.sum() + few.sum()) / 1000, abs=4 * means.std() / 20)
     # That of a draw without strata: no smaller than the estimate's own.
     assert means.std() <= errors.mean() <= 3 * means.std()
+
+
+def test_replicates_of_one_column_give_its_interval_and_pairs_stay_pairs() -> None:
+    values = np.random.default_rng(4).random(500)
+    values[7] = np.nan
+    blocks = user_blocks(np.arange(500) // 2, 0)
+    found = replicate_means(np.array([values, values + 0.1]), np.ones(500), blocks, 3)
+    expected = interval(values, blocks, 3)
+    assert np.quantile(found[:, 0], [0.025, 0.975]) == pytest.approx([expected.low, expected.high])
+    assert found[:, 1] - found[:, 0] == pytest.approx(np.full(len(found), 0.1))
+    with pytest.raises(MetricError, match="nothing to resample"):
+        replicate_means(np.full((1, 3), np.nan), np.ones(3), np.arange(3), 0)

@@ -25,10 +25,29 @@ from tasks.runs.steps import WITH_RESULT
 from tasks.sources.land import LandResult
 from tasks.spec.rankers import LightGBM
 from tasks.store.files import write_json
+from tasks.training.learning_curve import CurvePoint, Estimate, LearningCurve, Saturation
 from tasks.training.train import TrainResult
 from tests.tasks.checking import FakeRun
 from tests.tasks.diagnosed import CURVE, DIAGNOSTICS
 
+LEARNED = LearningCurve(
+    population="*",
+    metric="ndcg@10",
+    window="validation",
+    seeds=3,
+    groups=900,
+    points=tuple(
+        CurvePoint(share=n / 400, groups=n, value=0.5 - n**-0.5, low=0.49 - n**-0.5, high=0.51 - n**-0.5)
+        for n in (20, 40, 80, 200, 400)
+    ),
+    saturation=Saturation(
+        limit=0.5,
+        scale=1.0,
+        exponent=0.5,
+        doubled=Estimate(value=0.006, low=0.002, high=0.02),
+        at_most=Estimate(value=0.05, low=0.01, high=0.09),
+    ),
+)
 STEPS = tuple(step.name for step in WITH_RESULT)
 NASTY = "<script>alert('x')</script>"
 
@@ -245,6 +264,7 @@ def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
             ]
         },
         "monitor": {"drift.json": DRIFT.to_json()},
+        "learning_curve/all": {"result.json": LEARNED.to_json()},
         "train/all": {"result.json": TRAINED.to_json(), "curve.json": CURVE.to_json()},
         "evaluate": {
             "records.json": plain(RECORDS),

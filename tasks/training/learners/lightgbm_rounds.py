@@ -17,6 +17,7 @@ from tasks.training.learners.labels import highest_grade, label_gain
 from tasks.training.learners.lightgbm import boost, dataset, parameters
 from tasks.training.learners.protocol import Read, Rounds, Settled
 from tasks.training.measure import DIGITS, mean_and_error
+from tasks.training.negatives import trained_rows
 
 if TYPE_CHECKING:
     import lightgbm

@@ -28,6 +28,8 @@ from tasks.publishing.rank import UserList
 from tasks.runs.run import Run
 from tasks.sources.released_rows import ReleaseRecord, RowRelease
 from tasks.store.files import Home
+from tasks.training.learning_curve import LearningCurve
+from tests.tasks.finished_runs import LEARNED
 from tests.tasks.handmade import day, spec_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -91,6 +93,23 @@ def test_labels(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(rule["grade"], rule["pairs"]) for rule in document["rules"]] == [(1, 1), (None, 3)]
     (shown,) = document["rules"][0]["shown"]
     assert shown["actions"] == [{"kind": "play", "value": 0.5, "at": "2026-02-19T12:00:00", "ahead": True}]
+
+
+def test_curve(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.training.train.populations", lambda given: ["BR", "*"])
+    asked: list[Any] = []
+
+    def measure(given: Run, population: str, seeds: int) -> LearningCurve:
+        asked.append((population, seeds))
+        return LEARNED.model_copy(update={"population": population})
+
+    monkeypatch.setattr("tasks.training.learning_curve.measure_learning_curve", measure)
+    document = answer(LearningCurve, "curve", "tiny", *AS_OF, "--seeds", "2", "--population", "BR")
+    assert (document["population"], document["points"][-1]["groups"], asked) == ("BR", 400, [("BR", 2)])
+    shown = CliRunner().invoke(app, ["curve", "tiny", *AS_OF])
+    assert "twice as many would bring 0.0060 (0.0020 to 0.0200)" in shown.output
+    wrong = CliRunner().invoke(app, ["curve", "tiny", *AS_OF, "--population", "XX"])
+    assert wrong.exit_code == 2
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasks.evaluation.calibration import CalibrationBin
-from tasks.reports.svg_curves import HEIGHT, WIDTH, plot_curve, plot_scores
+from tasks.reports.svg_curves import HEIGHT, WIDTH, plot_curve, plot_learning, plot_scores
 from tasks.training.curve import TrainingCurve
+from tests.tasks.finished_runs import LEARNED
 
 
 def curve(*values: float, chosen: int = 2, errors: float = 0.1) -> TrainingCurve:
@@ -73,3 +74,15 @@ def test_one_bin_of_zeros_is_a_dot_in_the_middle() -> None:
 
     assert plot is not None
     assert [(point.x, point.y) for point in plot.points] == [(300.0, HEIGHT)]
+
+
+def test_a_learning_curve_ends_at_twice_the_groups_and_its_law_meets_its_points() -> None:
+    plot = plot_learning(LEARNED)
+    xs = [one.x for one in plot.points]
+    assert xs == sorted(xs)
+    assert 0 <= xs[0] < xs[-1] < WIDTH
+    assert all(one.high < one.y < one.low for one in plot.points), "higher values are higher up"
+    first, *_, last = (tuple(map(float, point.split(","))) for point in plot.law.split())
+    assert first == pytest.approx((plot.points[0].x, plot.points[0].y), abs=0.02)
+    assert last[0] > xs[-1]
+    assert (plot.lowest, plot.highest) == (LEARNED.points[0].low, LEARNED.points[-1].high)

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tasks.spec.parts import LightGBM
+from tasks.spec.rankers import LightGBM
 from tasks.training.negatives import correction_text, trained_rows
 from tasks.training.rankers import train_ranker
 from tests.tasks.handmade import examples, group, spec_of

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.blend import Blend
 from engine.categories import Categories, categories_of, load_categories
 from engine.diversity import Diversity, Kinds
 from engine.functions.load import load_function
@@ -26,7 +27,9 @@ from engine.node_schema import (
     RequestCategoryNode,
     RequestMatchNode,
     RequestNumberNode,
+    RetrieverBlendNode,
     ScoringRankerNode,
+    UnionNode,
 )
 from engine.nodes import (
     Feature,
@@ -57,7 +60,7 @@ RETRIEVERS: dict[
     "History": History,
     "ItemItem": ItemItem,
 }
-"""The retrievers by the types of their nodes."""
+"""The retrievers that have a file, by the types of their nodes."""
 
 
 class Wiring:
@@ -84,6 +87,25 @@ class Wiring:
         retriever: Retriever = self._loaded[key]
         return retriever
 
+    def retrievers(self, node: UnionNode) -> dict[str, Retriever]:
+        """Load the retrievers of a union, by what features call them."""
+        by_name: dict[str, Retriever] = {
+            part.identity: self.retriever(part.type, part.artifact)
+            for part in node.of
+            if not isinstance(part, RetrieverBlendNode)
+        }
+        blends = {
+            part.identity: Blend(
+                tuple(by_name[blended.of] for blended in part.of),
+                tuple(blended.weight for blended in part.of),
+                part.by,
+                part.depth,
+            )
+            for part in node.of
+            if isinstance(part, RetrieverBlendNode)
+        }
+        return by_name | blends
+
     def past(self, name: str) -> History:
         """Load what users have seen, or hand out what is loaded."""
         key = ("History", name)
@@ -94,9 +116,7 @@ class Wiring:
 
     def ranker(self, node: ScoringRankerNode) -> ScoringRanker:
         """Build an executable ranker; its retrievers serve as candidates and as features."""
-        by_name: dict[str, Retriever] = {
-            part.identity: self.retriever(part.type, part.artifact) for part in node.retrieve.of
-        }
+        by_name = self.retrievers(node.retrieve)
         seen: SeenRule | None = None
         for rule in node.rerank:
             if not isinstance(rule, DiversifyNode):

@@ -30,7 +30,6 @@ class _RetrieverNode(Closed):
         default=None, exclude_if=lambda name: name is None, description="What features call it, if not its type."
     )
     k: Count
-    artifact: ArtifactName
 
     @property
     def identity(self) -> str:
@@ -38,44 +37,69 @@ class _RetrieverNode(Closed):
         return self.name or self.type
 
 
-class AlsNode(_RetrieverNode):
+class _ModelNode(_RetrieverNode):
+    artifact: ArtifactName
+
+
+class AlsNode(_ModelNode):
     """Retrieves the k items with the largest dot product of factors. File: `engine.retrieval.Als.LAYOUT`."""
 
     type: Literal["ALS"] = "ALS"
 
 
-class FactorsNode(_RetrieverNode):
+class FactorsNode(_ModelNode):
     """Retrieves the k items with the largest dot product of factors. File: `engine.retrieval.Factors.LAYOUT`."""
 
     type: Literal["Factors"] = "Factors"
 
 
-class PopularityNode(_RetrieverNode):
+class PopularityNode(_ModelNode):
     """Retrieves the k most popular items. File: `engine.retrieval.Popularity.LAYOUT`."""
 
     type: Literal["Popularity"] = "Popularity"
 
 
-class SegmentPopularityNode(_RetrieverNode):
+class SegmentPopularityNode(_ModelNode):
     """Retrieves the k most popular items of the user's segment. File: `engine.segments.SegmentPopularity.LAYOUT`."""
 
     type: Literal["SegmentPopularity"] = "SegmentPopularity"
 
 
-class HistoryNode(_RetrieverNode):
+class HistoryNode(_ModelNode):
     """Retrieves the k best items of the user's own past. File: `engine.retrieval.History.LAYOUT`."""
 
     type: Literal["History"] = "History"
 
 
-class ItemItemNode(_RetrieverNode):
+class ItemItemNode(_ModelNode):
     """Retrieves the k items most similar to the user's past. File: `engine.retrieval.ItemItem.LAYOUT`."""
 
     type: Literal["ItemItem"] = "ItemItem"
 
 
+class BlendedNode(Closed):
+    """A part of a blend: what the retriever is called in its union, and its weight."""
+
+    of: str
+    weight: Annotated[FiniteFloat, Field(gt=0)]
+
+
+class RetrieverBlendNode(_RetrieverNode):
+    """Retrieves the k items with most points: weighted sums over retrievers of the same union.
+
+    `by` scores, moved to 0 .. 1 in the first `depth` items of each retriever, or by reciprocal ranks in them
+    (`engine.blend`).
+    """
+
+    type: Literal["RetrieverBlend"] = "RetrieverBlend"
+    of: tuple[BlendedNode, ...] = Field(min_length=2)
+    by: Literal["scores", "ranks"]
+    depth: Count
+
+
+ModelNode = AlsNode | FactorsNode | PopularityNode | SegmentPopularityNode | HistoryNode | ItemItemNode
 RetrieverNode = Annotated[
-    AlsNode | FactorsNode | PopularityNode | SegmentPopularityNode | HistoryNode | ItemItemNode,
+    AlsNode | FactorsNode | PopularityNode | SegmentPopularityNode | HistoryNode | ItemItemNode | RetrieverBlendNode,
     Field(discriminator="type", title="Retriever"),
 ]
 
@@ -85,6 +109,15 @@ class UnionNode(Closed):
 
     type: Literal["Union"] = "Union"
     of: tuple[RetrieverNode, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _blended(self) -> UnionNode:
+        models = [part.identity for part in self.of if not isinstance(part, RetrieverBlendNode)]
+        for blend in self.of:
+            for part in blend.of if isinstance(blend, RetrieverBlendNode) else ():
+                if part.of not in models:
+                    raise ValueError(f"{blend.identity} is of {part.of}, which is no model{nearest(part.of, models)}")
+        return self
 
 
 class LookupNode(Closed):

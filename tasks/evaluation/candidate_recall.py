@@ -162,7 +162,7 @@ def _retrievers(run: Run, cut: date) -> tuple[Items, list[tuple[Retriever, int]]
 
     folder = made_folders(run)[cut]
     rule = () if run.spec.candidates.seen == "keep" else (SEEN_FILE,)
-    for name in ("catalogue.parquet", *rule, *(part.file for part in run.spec.retrieval)):
+    for name in ("catalogue.parquet", *rule, *(file for part in run.spec.retrieval for file in part.files)):
         checked_file(folder, name)
     items, retrievers = load_retrievers(run.spec, folder)
     return items, retrievers, load_rule(run.spec, folder, items)

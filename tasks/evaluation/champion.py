@@ -21,7 +21,8 @@ from tasks.examples.rerank import kinds_read
 from tasks.examples.sample import read_categories
 from tasks.runs.narration import say, warn
 from tasks.spec.parts import BeatsGate, NotWorseGate, Rerank
-from tasks.spec.resolved_features import RetrievalRank
+from tasks.spec.resolved_features import RetrievalFeature, RetrievalRank
+from tasks.spec.retrieval import BlendRetrieval, Retrieval
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
 from tasks.store.registry import version_dir
@@ -261,12 +262,19 @@ def _require(names: Iterable[str], table: pa.Table, what: str) -> None:
         )
 
 
+def _blended(spec: Spec, feature: RetrievalFeature) -> list[Retrieval]:
+    """What the retrieval behind a feature is a blend of; nothing where it is none."""
+    of = feature.retrieval.of if isinstance(feature.retrieval, BlendRetrieval) else ()
+    names = {part.retrieval for part in of}
+    return [part for part in spec.retrieval if part.identity in names]
+
+
 def _same_retrieval(ours: Spec, theirs: Spec, names: Iterable[str]) -> None:
     """Raise for scores of the same name that come from another retrieval model."""
     of_ours, of_theirs = ({feature.name: feature for feature in spec.retrieval_features} for spec in (ours, theirs))
     for name in names:
         used = of_theirs.get(name)  # None: a column of a mart
-        if used is not None and used != of_ours.get(name):
+        if used is not None and (used != of_ours.get(name) or _blended(theirs, used) != _blended(ours, used)):
             raise _Incomparable(
                 f"its feature {name} comes from other settings of the retrieval {used.retrieval.identity}"
             )

@@ -47,8 +47,9 @@ class Models:
         unit = self.spec.interactions.unit if self.spec.interactions.kinds else None
         now = AsOf(past_actions(self.tables, self.spec, cut), items, unit, self._segments(cut))
         for part in self.spec.retrieval:
-            arrays = model_of(part).arrays(part, now, self._fit(part, cut))
-            save_arrays(folder / part.file, **arrays)
+            arrays = model_of(part).arrays
+            if arrays is not None:
+                save_arrays(folder / part.files[0], **arrays(part, now, self._fit(part, cut)))
         write_seen(self.tables, self.spec, cut, folder)
         write_kinds(self.tables, self.spec, cut, folder)
 

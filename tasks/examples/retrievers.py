@@ -6,13 +6,13 @@ depends on users is made as of the cut. Both are functions of days alone, so the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tasks.examples.arrays import texts
 from tasks.examples.learners.als import ALS
+from tasks.examples.learners.blend import BLEND
 from tasks.examples.learners.ease import EASE
 from tasks.examples.learners.graph import GRAPH
 from tasks.examples.learners.history import HISTORY
@@ -21,10 +21,11 @@ from tasks.examples.learners.neighbors import NEIGHBORS
 from tasks.examples.learners.popularity import POPULARITY
 from tasks.examples.learners.protocol import RetrievalModel
 from tasks.examples.learners.sampled_factors import BPR, LOGISTIC
-from tasks.spec.retrieval import Retrieval
+from tasks.spec.retrieval import BlendRetrieval, Retrieval
 
 if TYPE_CHECKING:
     from engine.items import Items
+    from engine.node_schema import UnionNode
     from engine.retrieval import Retriever
     from tasks.spec.spec import Spec
 
@@ -52,6 +53,7 @@ RETRIEVAL_MODELS: dict[str, RetrievalModel] = {
         MARKOV,
         BPR,
         LOGISTIC,
+        BLEND,
         # Add a new one here, with a module of its own in tasks/examples/learners/. It needs its settings in
         # tasks/spec/retrieval.py (a member of `Retrieval`), a case in the contract test, and a node: one that there is,
         # or a new one in engine/node_schema.py with a class in engine/retrieval.py. Import heavy libraries inside its
@@ -81,17 +83,35 @@ def node_name(part: Retrieval) -> str | None:
     return part.name or (None if first.type == part.type else part.type)
 
 
+def node_identity(part: Retrieval) -> str:
+    """What features call the node of a retrieval."""
+    return node_name(part) or node_of(part)
+
+
+def union_node(parts: Sequence[Retrieval], folder: str) -> UnionNode:
+    """The node of a pipeline's retrievals; their files are in a folder whose name ends with a slash, or is empty."""
+    from engine.node_schema import UnionNode
+
+    known = {part.identity: part for part in parts}
+    nodes: list[dict[str, Any]] = []
+    for part in parts:
+        node: dict[str, Any] = {"type": node_of(part), "name": node_name(part), "k": part.k}
+        if isinstance(part, BlendRetrieval):
+            of = [{"of": node_identity(known[one.retrieval]), "weight": one.weight} for one in part.of]
+            node |= {"of": of, "by": part.by, "depth": part.depth}
+        else:
+            node["artifact"] = f"{folder}{part.files[0]}"
+        nodes.append(node)
+    return UnionNode.model_validate({"of": nodes})
+
+
 def load_retrievers(spec: Spec, folder: Path) -> tuple[Items, list[tuple[Retriever, int]]]:
     """Load a cut's catalogue and models as the engine serves them."""
-    import pyarrow.parquet as pq
+    from engine.loader import Wiring
 
-    from engine.ids import Ids
-    from engine.items import Items
-    from engine.loader import RETRIEVERS
-
-    catalogue = pq.read_table(folder / "catalogue.parquet")
-    items = Items(Ids.of(texts(catalogue["item_id"]), "catalogue"), catalogue["available"].to_numpy())
-    return items, [(RETRIEVERS[node_of(part)].load(folder / part.file, items), part.k) for part in spec.retrieval]
+    wiring = Wiring(folder, "catalogue.parquet")
+    by_name = wiring.retrievers(union_node(spec.retrieval, ""))
+    return wiring.catalogue.items, [(by_name[node_identity(part)], part.k) for part in spec.retrieval]
 
 
 def blas_kernels(parts: Iterable[Retrieval]) -> list[str]:

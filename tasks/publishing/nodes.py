@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tasks.examples.feature_sql import served_column, served_items_column
 from tasks.examples.rerank import KINDS_FILE, rerank_nodes
-from tasks.examples.retrievers import node_name, node_of
+from tasks.examples.retrievers import node_identity, union_node
 from tasks.examples.sample import CATEGORIES_FILE
 from tasks.examples.seen import SEEN_FILE, rule_nodes
 from tasks.spec.feature_catalog import MartFeature
@@ -41,7 +41,7 @@ def _feature_node(feature: Feature) -> FeatureNode:
         return LookupNode(name=feature.name, entity=feature.entity, default=feature.default, artifact=path)
     if isinstance(feature, AttributeFeature):
         return _attribute_node(feature)
-    named = {"name": feature.name, "of": node_name(feature.retrieval) or node_of(feature.retrieval)}
+    named = {"name": feature.name, "of": node_identity(feature.retrieval)}
     if isinstance(feature, RetrievalRank):
         return RankNode.model_validate(named)
     return ScoreNode.model_validate({**named, "default": 0.0})
@@ -90,14 +90,10 @@ def bands_node(spec: Spec, name: str) -> BandsNode | None:
 
 def ranker_node(spec: Spec, function: FunctionNode) -> ScoringRankerNode:
     """Build a ranker: retrieve what may be listed, compute features, score by a function of them, re-rank."""
-    from engine.node_schema import FeatureScorerNode, ScoringRankerNode, UnionNode
+    from engine.node_schema import FeatureScorerNode, ScoringRankerNode
 
-    parts = [
-        {"type": node_of(part), "name": node_name(part), "k": part.k, "artifact": f"retrieval/{part.file}"}
-        for part in spec.retrieval
-    ]
     return ScoringRankerNode(
-        retrieve=UnionNode.model_validate({"of": parts}),
+        retrieve=union_node(spec.retrieval, "retrieval/"),
         scorer=FeatureScorerNode(features=feature_nodes(spec), function=function),
         rerank=(*rule_nodes(spec, SEEN_ARTIFACT), *rerank_nodes(spec.rerank, KINDS_ARTIFACT)),
     )

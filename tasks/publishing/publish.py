@@ -93,7 +93,8 @@ def copy_artifacts(run: Run, folder: Path) -> list[str]:
     """Copy everything the ranker reads into a version's folder, and list the names."""
     models, sample = made_folders(run)[run.as_of], run.step_dir("sample")
     sources = {"catalogue.parquet": checked_file(models, "catalogue.parquet")}
-    sources |= {f"retrieval/{part.file}": checked_file(models, part.file) for part in run.spec.retrieval}
+    fitted = [file for part in run.spec.retrieval for file in part.files]
+    sources |= {f"retrieval/{file}": checked_file(models, file) for file in fitted}
     if run.spec.candidates.seen != "keep":
         sources[SEEN_ARTIFACT] = checked_file(models, SEEN_FILE)
     if kinds_read(run.spec.rerank):

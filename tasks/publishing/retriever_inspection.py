@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from engine.node_schema import RetrieverNode
+    from engine.node_schema import ModelNode
     from engine.ranking import Engine
     from engine.retrieval import Retriever
 
@@ -58,27 +58,27 @@ class SimilarItems(Record):
     items: tuple[SimilarItem, ...]
 
 
-def retrievers_of(engine: Engine) -> Iterator[tuple[RetrieverNode, Retriever]]:
-    """The retrievers of all populations, each file once, with their nodes."""
-    from engine.node_schema import PopulationRankerNode
+def retrievers_of(engine: Engine) -> Iterator[tuple[ModelNode, Retriever]]:
+    """The retrievers of all populations, each file once, with their nodes; blends hold no files of their own."""
+    from engine.node_schema import PopulationRankerNode, RetrieverBlendNode
 
     node = engine.descriptor.ranker
     rankers = engine.descriptor.rankers.values() if isinstance(node, PopulationRankerNode) else [node]
-    parts = {part.artifact: part for ranker in rankers for part in ranker.retrieve.of}
-    for part in parts.values():
+    parts = [part for ranker in rankers for part in ranker.retrieve.of if not isinstance(part, RetrieverBlendNode)]
+    for part in {part.artifact: part for part in parts}.values():
         yield part, engine.wiring.retriever(part.type, part.artifact)
 
 
 def summarize(engine: Engine, folder: Path) -> tuple[RetrieverSummary, ...]:
     """Summarize the retrievers of a version whose files lie in a folder."""
-    from engine.retrieval import Als, History, ItemItem, Popularity
+    from engine.retrieval import Factors, ItemItem, OfUsers, Popularity
 
     summaries = []
     for node, retriever in retrievers_of(engine):
         held = retriever.past if isinstance(retriever, ItemItem) else retriever
-        users = len(held.users) if isinstance(held, Als | History) else None
-        items = len(held.local.to_catalogue) if isinstance(held, Als | History | Popularity) else 0
-        norms = _norms(retriever.item_factors) if isinstance(retriever, Als) and items else None
+        users = len(held.users) if isinstance(held, OfUsers) else None
+        items = len(held.local.to_catalogue) if isinstance(held, OfUsers | Popularity) else 0
+        norms = _norms(retriever.item_factors) if isinstance(retriever, Factors) and items else None
         summaries.append(
             RetrieverSummary(
                 retriever=node.identity, type=node.type, k=node.k, bytes=(folder / node.artifact).stat().st_size,
@@ -137,9 +137,9 @@ def _alike(retriever: Retriever, number: int) -> tuple[str, list[tuple[int, floa
     """How items are compared, and the most alike to one by their numbers in the catalog; None: they are not."""
     import numpy as np
 
-    from engine.retrieval import Als, ItemItem
+    from engine.retrieval import Factors, ItemItem
 
-    if isinstance(retriever, Als):
+    if isinstance(retriever, Factors):
         own, local = int(retriever.local.from_catalogue[number]), retriever.local
         factors = retriever.item_factors.astype(np.float64)
         lengths = np.sqrt((factors**2).sum(axis=1))

@@ -24,7 +24,7 @@ from tasks.spec.parts import (
 )
 from tasks.spec.project import transforms
 from tasks.spec.rankers import ranker_problems, with_settings
-from tasks.spec.retrieval import name_problems
+from tasks.spec.retrieval import blend_problems, name_problems
 from tasks.spec.sample import sample_problems
 from tasks.spec.spec import Spec
 from tasks.spec.windows import first_as_of, oldest_cut, why_first
@@ -183,6 +183,8 @@ def _check_names_of_retrieval(spec: Spec, problems: _Problems) -> None:
     columns |= {feature.name for feature in spec.attribute_features}
     for index, key, text in name_problems(spec.retrieval, columns):
         problems.add(("retrieval", index, key), text)
+    for place, name, models in blend_problems(spec.retrieval):
+        problems.unknown(("retrieval", *place), "retrieval", name, models)
 
 
 def _check_ranker(spec: Spec, problems: _Problems) -> None:

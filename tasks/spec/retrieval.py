@@ -39,9 +39,9 @@ class _Retrieval(Part):
         return self.name or self.type
 
     @property
-    def file(self) -> str:
-        """Name of its file among those of a cut, and of a version's retrieval."""
-        return f"{self.identity}.npz"
+    def files(self) -> tuple[str, ...]:
+        """Name of its file among those of a cut, and of a version's retrieval; a blend has none."""
+        return (f"{self.identity}.npz",)
 
 
 class AlsRetrieval(_Retrieval):
@@ -215,6 +215,34 @@ class LogisticRetrieval(_Retrieval):
     k: PositiveInt = Field(description="Items retrieved for each user.")
 
 
+class Blended(Part):
+    """A part of a blend."""
+
+    retrieval: RetrieverName = Field(description="Name of another retrieval of the pipeline; its type if it has none.")
+    weight: PositiveFloat = Field(default=1.0, description="What its points are multiplied with.")
+
+
+class BlendRetrieval(_Retrieval):
+    """Several retrievals as one: the weighted sum of their points.
+
+    A list is cut off at `depth`; an item that is not in it gets no points. Weights are given, not fitted.
+    """
+
+    type: Literal["blend"]
+    of: tuple[Blended, ...] = Field(min_length=2, description="What is blended.")
+    by: Literal["scores", "ranks"] = Field(
+        default="scores",
+        description="`scores`: moved to 0 … 1 in each list; `ranks`: reciprocal rank fusion (Cormack et al. 2009).",
+    )
+    depth: Annotated[Whole, Field(ge=1, le=100_000)] = Field(default=500, description="Length of the lists.")
+    k: PositiveInt = Field(description="Items retrieved for each user.")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """None: the files of what is blended are read."""
+        return ()
+
+
 Retrieval = Annotated[
     AlsRetrieval
     | PopularityRetrieval
@@ -224,7 +252,8 @@ Retrieval = Annotated[
     | GraphRetrieval
     | MarkovRetrieval
     | BprRetrieval
-    | LogisticRetrieval,
+    | LogisticRetrieval
+    | BlendRetrieval,
     Field(discriminator="type"),
 ]
 TYPES = frozenset(str(get_args(part.model_fields["type"].annotation)[0]) for part in get_args(get_args(Retrieval)[0]))
@@ -235,6 +264,15 @@ TAKEN_NAMES = frozenset(
         "union", "seen",  # a file of the same folder
     }
 )  # fmt: skip
+
+
+def blend_problems(parts: Sequence[Retrieval]) -> Iterator[tuple[tuple[str | int, ...], str, list[str]]]:
+    """Yield (where, unknown name, known names) of what blends are of, unless it is another retrieval and no blend."""
+    models = [part.identity for part in parts if not isinstance(part, BlendRetrieval)]
+    for index, part in enumerate(parts):
+        for place, blended in enumerate(part.of if isinstance(part, BlendRetrieval) else ()):
+            if blended.retrieval not in models:
+                yield (index, "of", place, "retrieval"), blended.retrieval, models
 
 
 def name_problems(parts: Sequence[Retrieval], columns: Set[str]) -> Iterator[tuple[int, str, str]]:

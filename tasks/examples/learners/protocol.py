@@ -48,7 +48,8 @@ class RetrievalModel:
     Attributes:
         settings: its part of the pipeline file, whose `type` is its name there.
         node: type of the node that serves it, as `engine/node_schema.py` and `engine/loader.py` have it.
-        arrays: makes what its file holds as of a cut, from its settings and from what `fit` returned.
+        arrays: makes what its file holds as of a cut, from its settings and from what `fit` returned; None of a blend,
+            which has no file.
         fit: fits what is kept between refit days, to the actions known by such a day; None if there is nothing.
         processor_dependent: tells from its settings whether its bits depend on the processor.
         variant: tells from its settings which other node serves it, if one does.
@@ -56,7 +57,7 @@ class RetrievalModel:
 
     settings: type[Part]
     node: str
-    arrays: Callable[[Any, AsOf, Any], Arrays]
+    arrays: Callable[[Any, AsOf, Any], Arrays] | None = None
     fit: Callable[[Past, Any], Any] | None = None
     processor_dependent: Callable[[Any], bool] = lambda _: False
     variant: Callable[[Any], str | None] = lambda _: None

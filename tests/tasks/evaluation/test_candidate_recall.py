@@ -34,7 +34,8 @@ def retrieved(folder: Path, past: dict[str, list[int]], **changes: Any) -> Run:
     models = run.home.retrieval("tiny") / "cut"
     models.mkdir(parents=True)
     shown = [True] * (len(ITEMS) - 1) + [False]
-    pq.write_table(pa.table({"item_id": ITEMS, "title": ITEMS, "available": shown}), models / "catalogue.parquet")
+    catalog = {"item_id": ITEMS, "title": ITEMS, "category": ITEMS, "available": shown}
+    pq.write_table(pa.table(catalog), models / "catalogue.parquet")
     scores = np.arange(len(ITEMS), 0, -1, dtype="f4")
     save_arrays(models / "popularity.npz", item_ids=np.array(ITEMS), scores=scores)
     users = sorted(past)

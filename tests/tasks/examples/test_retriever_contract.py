@@ -18,7 +18,7 @@ from engine.loader import RETRIEVERS, Wiring
 from engine.node_schema import RetrieverNode, UnionNode
 from engine.npz import load_arrays, save_arrays
 from engine.retrieval import Retriever
-from tasks.examples.retrievers import RETRIEVAL_MODELS, model_of, node_name, node_of
+from tasks.examples.retrievers import RETRIEVAL_MODELS, model_of, node_identity, node_of, union_node
 from tasks.spec.retrieval import Retrieval
 from tests.tasks.examples.planted import ITEMS, USERS, past_rows, planted
 
@@ -35,17 +35,26 @@ class Case:
         settings: the part of the file.
         finds: what it must find: new items of a user's `taste`, the same as everybody of a `segment` gets, the user's
             `own` items, or what `all` act on most.
+        beside: what else the file declares, for a blend.
     """
 
     settings: dict[str, Any]
     finds: str = "taste"
+    beside: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def parts(self) -> list[Retrieval]:
+        """All that the file declares; the retrieval itself is the last."""
+        every = (*self.beside, self.settings)
+        return [TypeAdapter(Retrieval).validate_python({"k": 8, **settings}) for settings in every]
 
     @property
     def part(self) -> Retrieval:
-        part: Retrieval = TypeAdapter(Retrieval).validate_python({"k": 8, **self.settings})
-        return part
+        return self.parts[-1]
 
 
+BLENDED = ({"type": "item_item", "regularization": 50.0}, {"type": "als", "factors": 2, "regularization": 5.0})
+OF = [{"retrieval": "item_item", "weight": 2.0}, {"retrieval": "als"}]
 CASES = {
     "als": Case({"type": "als", "factors": 2, "regularization": 5.0}),
     "als by implicit": Case({"type": "als", "factors": 2, "regularization": 5.0, "solver": "implicit"}),
@@ -61,33 +70,33 @@ CASES = {
     "markov": Case({"type": "markov", "smoothing": 1.0}),
     "bpr": Case({"type": "bpr", "factors": 4}),
     "logistic_mf": Case({"type": "logistic_mf", "factors": 2, "regularization": 2.0}),
+    "blend of scores": Case({"type": "blend", "of": OF}, beside=BLENDED),
+    "blend of ranks": Case({"type": "blend", "of": OF, "by": "ranks", "depth": 25}, beside=BLENDED),
 }
 of_every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 
-def save(case: Case, file: Path) -> Path:
-    part, now = case.part, planted()
-    model = model_of(part)
-    fitted = None if model.fit is None else model.fit(now.past, part)
-    save_arrays(file, **model.arrays(part, now, fitted))
-    return file
-
-
-def node_in_a_version(case: Case, artifact: str) -> RetrieverNode:
-    part = case.part
-    node = {"type": node_of(part), "name": node_name(part), "k": part.k, "artifact": artifact}
-    read: RetrieverNode = TypeAdapter(RetrieverNode).validate_python(node)
-    return read
+def save(case: Case, folder: Path) -> list[Path]:
+    """Write the files of all that the case declares, as of the cut."""
+    now, files = planted(), []
+    folder.mkdir(exist_ok=True)
+    for part in case.parts:
+        model = model_of(part)
+        fitted = None if model.fit is None else model.fit(now.past, part)
+        for file in part.files if model.arrays is not None else ():
+            save_arrays(folder / file, **model.arrays(part, now, fitted))
+            files.append(folder / file)
+    return files
 
 
 def serve(case: Case, folder: Path) -> Retriever:
     """The retriever as a version has it: its file, its node, the catalog."""
-    save(case, folder / "model.npz")
+    save(case, folder)
     texts = pa.array([""] * len(CATALOG))
     catalog = {"item_id": CATALOG, "title": texts, "category": texts, "available": [name != "p00" for name in CATALOG]}
     pq.write_table(pa.table(catalog), folder / "catalogue.parquet")
-    node = node_in_a_version(case, "model.npz")
-    return Wiring(folder, "catalogue.parquet").retriever(node.type, node.artifact)
+    union = UnionNode.model_validate_json(union_node(case.parts, "").model_dump_json())  # as a descriptor has it
+    return Wiring(folder, "catalogue.parquet").retrievers(union)[node_identity(case.part)]
 
 
 def lists_of(found: Ragged) -> list[list[str]]:
@@ -107,12 +116,14 @@ def test_every_registered_type_is_among_the_cases() -> None:
 
 
 def test_every_node_serves_a_registered_type() -> None:
-    assert {node_of(case.part) for case in CASES.values()} == set(RETRIEVERS)
+    nodes = {node.model_fields["type"].default for node in get_args(get_args(RetrieverNode)[0])}
+    assert {node_of(case.part) for case in CASES.values()} == nodes
+    assert set(RETRIEVERS) == nodes - {"RetrieverBlend"}  # which is made of others, and has no file
 
 
 def test_types_that_share_a_node_are_told_apart() -> None:
-    nodes = {case.settings["type"]: node_in_a_version(case, f"{case.settings['type']}.npz") for case in CASES.values()}
-    union = UnionNode(of=tuple(nodes.values()))
+    parts = {case.settings["type"]: case.part for case in CASES.values()}
+    union = union_node(list(parts.values()), "retrieval/")
     assert len({node.identity for node in union.of}) == len(RETRIEVAL_MODELS)
 
 
@@ -137,26 +148,29 @@ def test_it_finds_what_is_planted(case: Case, tmp_path: Path) -> None:
 
 @of_every_case
 def test_fitting_again_gives_the_same_bytes(case: Case, tmp_path: Path) -> None:
-    assert save(case, tmp_path / "one").read_bytes() == save(case, tmp_path / "two").read_bytes()
+    once, again = save(case, tmp_path / "once"), save(case, tmp_path / "again")
+    assert once
+    assert [file.read_bytes() for file in once] == [file.read_bytes() for file in again]
 
 
 @of_every_case
 def test_the_number_of_threads_changes_no_byte(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MATINEE_THREADS", "1")
-    alone = save(case, tmp_path / "one").read_bytes()
-    monkeypatch.setenv("MATINEE_THREADS", "2")
-    assert save(case, tmp_path / "two").read_bytes() == alone
+    files = {}
+    for threads in ("1", "2"):
+        monkeypatch.setenv("MATINEE_THREADS", threads)
+        files[threads] = [file.read_bytes() for file in save(case, tmp_path / threads)]
+    assert files["1"] == files["2"]
 
 
 @of_every_case
 def test_a_file_holds_what_its_node_reads_and_no_more(case: Case, tmp_path: Path) -> None:
-    file = save(case, tmp_path / "model.npz")
-    layout = RETRIEVERS[node_of(case.part)].LAYOUT
-    arrays = load_arrays(file, layout)
-    with np.load(file, allow_pickle=False) as archive:
-        assert set(archive.files) == set(layout)
-    save_arrays(tmp_path / "again.npz", **arrays)
-    assert (tmp_path / "again.npz").read_bytes() == file.read_bytes()
+    for file in save(case, tmp_path):
+        part = next(part for part in case.parts if file.name in part.files)
+        layout = RETRIEVERS[node_of(part)].LAYOUT
+        with np.load(file, allow_pickle=False) as archive:
+            assert set(archive.files) == set(layout)
+        save_arrays(tmp_path / "again.npz", **load_arrays(file, layout))
+        assert (tmp_path / "again.npz").read_bytes() == file.read_bytes()
 
 
 @of_every_case

@@ -40,7 +40,7 @@ def test_a_retrieval_with_a_name_gives_features_of_that_name() -> None:
     spec = spec_of(examples=SNAPSHOTS, retrieval=TWO, features=["als_recent_rank", "als_score"])
     recent, plain = spec.resolved_features
     assert (recent, plain) == (RetrievalRank(spec.retrieval[1]), RetrievalScore(spec.retrieval[0]))
-    assert [part.file for part in spec.retrieval] == ["als.npz", "als_recent.npz"]
+    assert [part.files for part in spec.retrieval] == [("als.npz",), ("als_recent.npz",)]
 
 
 def test_without_a_name_the_canonical_form_is_what_it_was() -> None:

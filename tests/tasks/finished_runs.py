@@ -264,7 +264,6 @@ def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
             ]
         },
         "monitor": {"drift.json": DRIFT.to_json()},
-        "learning_curve/all": {"result.json": LEARNED.to_json()},
         "train/all": {"result.json": TRAINED.to_json(), "curve.json": CURVE.to_json()},
         "evaluate": {
             "records.json": plain(RECORDS),

@@ -19,6 +19,7 @@ from tasks.store.registry import Alias
 from tests.tasks.checking import DAY, EVENTS, FakeRun, land_simulated
 from tests.tasks.finished_runs import (
     DRIFT,
+    LEARNED,
     NASTY,
     STEPS,
     Checker,
@@ -54,6 +55,21 @@ def test_a_good_run_has_every_section(run: FakeRun) -> None:
         assert part in page
     assert "Missing" not in page
     assert page.count("<svg") > 8
+
+
+def test_a_learning_curve_is_a_section_once_somebody_asked_for_it(run: FakeRun) -> None:
+    land_simulated(run)
+    assert "Learning curve" not in text_of(finished(run))
+    LEARNED.write(run.step_dir("learning_curve") / "all" / "result.json")
+    page = text_of(run)
+    assert "twice as many would bring 0.0060 (0.0020 to 0.0200)" in page
+    assert "<title>80 groups: 0.3882 [0.3782, 0.3982]</title>" in page
+
+
+def test_the_sample_has_what_was_promised_and_what_is_short(run: FakeRun) -> None:
+    page = text_of(finished(run))
+    row = page[page.index("<td>BR · new</td>") :].partition("</tr>")[0]
+    assert re.findall(r"<td[^>]*>([^<]+)</td>", row)[1:] == ["900", "300", "3", "33 %", "400", "100", "500", "0.3000"]
 
 
 @pytest.mark.parametrize(

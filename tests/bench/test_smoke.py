@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from bench import (
@@ -21,6 +22,7 @@ from bench import (
     _operator_acts,
     _through_airflow,
     _training_contenders,
+    allocations,
     backfill,
     bit_flips,
     checks,
@@ -40,6 +42,9 @@ from bench._faults_streaming import FAULTS
 from tasks.examples.item_item import fit_ease
 from tasks.operations.airflow_answers import DagRun, Task
 from tasks.operations.local_airflow import stack
+from tasks.runs.run import Run
+from tasks.store.files import Home
+from tests.tasks.handmade import document, examples, group
 from tests.tasks.without_dbt import build_without_dbt
 from tests.thorough import thorough
 from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, SHOWN, SHOWN_DAY, Tiny, days, in_process, pipeline_file, threads
@@ -155,6 +160,29 @@ def test_features_runs_its_peers(tmp_path: Path) -> None:
     bench.once("pandas")
     assert bench.missing == {}
     assert "pandas" in bench.measured
+
+
+@pytest.mark.slow
+def test_allocations_runs(tmp_path: Path, capsys: Printed) -> None:
+    asked = {"strata": ["region"], "groups": 100}
+    file = pipeline_file(tmp_path, document(sample=asked, examples={"validation": "2d"}))
+    run = Run.create(file, date(2026, 2, 20), "1", home=Home(tmp_path / "home"))
+    run.step_dir("sample").mkdir(parents=True)
+    for number, name in enumerate(("train", "test")):
+        lists = [
+            group(
+                f"g{name}{n}", f"u{n}", [int(i == (n + number) % 3) for i in range(3)],
+                region=["BR" if n % 3 else "SE"] * 3, item_actions_28d=[float(i) for i in range(3)], user_tenure_days=[float(i == n % 3) for i in range(3)],
+            )
+            for n in range(60)
+        ]  # fmt: skip
+        pq.write_table(examples(*lists), run.step_dir("sample") / f"{name}.parquet")
+    given = ["--pipeline", str(file), "--as-of", "2026-02-20", "--home", str(run.home.root), "--attempt", "1"]
+    allocations.main([*given, "--groups", "30", "--seeds", "2"])
+    header, *lines = rows(capsys.readouterr().out)
+    assert header[:2] == ["allocation", "ndcg@10, mean ± sd of seeds"]
+    assert [line[0] for line in lines] == [*allocations.ALLOCATIONS, "all 60 groups"]
+    assert all(0 < float(line[3]) <= 1 for line in lines)
 
 
 @pytest.mark.slow

@@ -146,8 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     strata = ", ".join(run.spec.sample.strata)
     head = (
         f"# Allocations at equal size\n\n{run.spec.name} as of {given.as_of}: {given.groups:,} training groups over "
-        f"{strata}, at least {FLOOR} of each stratum, {given.seeds} seeds; the weights of the draw are trained with; a pilot of "
-        f"{PILOT} for Neyman. Made by `python -m bench.allocations`.\n\n"
+        f"{strata}, at least {FLOOR} of each stratum, {given.seeds} seeds; the weights of the draw are trained with; a "
+        f"pilot of {PILOT} for Neyman. Made by `python -m bench.allocations`.\n\n"
     )
     show("allocations", head + text, write=given.write)
 

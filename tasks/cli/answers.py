@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from tasks.checks.verdicts import Check
+from tasks.evaluation.noise import NoiseFloor
 from tasks.operations.terminal import write_data
 from tasks.sources.released_rows import ReleaseRecord
 from tasks.store.records import Record
@@ -176,6 +177,14 @@ class Quarantined(Record):
     pipeline: str
     rejected: tuple[RejectedByRule, ...]
     releases: tuple[Released, ...]
+
+
+class MeasuredNoise(NoiseFloor):
+    """Answer of `noise`."""
+
+    pipeline: str
+    as_of: date
+    attempt: str
 
 
 class StackStatus(Record):

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from tasks.cli import alerts, days, pages, quarantine, stack, upkeep
+from tasks.cli import alerts, days, learning, pages, quarantine, stack, upkeep
 from tasks.cli.check import check, skew
 from tasks.cli.curve import curve
 from tasks.cli.init import init
@@ -222,6 +222,7 @@ app.command(epilog=example("matinee verify", "matinee verify streaming --json"))
 app.command(epilog=example("matinee gc --dry-run", "matinee gc --hours 72"))(upkeep.gc)
 app.command(epilog=example("matinee prove streaming --as-of 2026-02-25"))(prove)
 app.command(epilog=example("matinee skew streaming --as-of 2026-02-26"))(skew)
+app.command(epilog=example("matinee noise streaming --as-of 2026-02-25 --seeds 5"))(learning.noise)
 
 
 @app.command(epilog=example("matinee rank streaming --user u000017 -k 10"))

@@ -169,3 +169,20 @@ def _metrics() -> Iterator[str]:
     for name in names():
         yield f"| `{name}` | {parse_metric(name).definition} |"
     yield ""
+    yield from _INTERVALS
+
+
+_INTERVALS = (
+    "## Intervals of differences\n",
+    "The 95 % interval of a difference is over users: 1,000 bootstrap replicates, each of which weights whole",
+    "users. It says how the difference between these two models would turn out on other lists, and nothing of the",
+    "luck of training. With `evaluate: {noise: {seeds: k}}` a run trains the evaluated settings k times again,",
+    "each with another seed and on another draw of the users, and measures σ, the standard deviation of each",
+    "metric between these trainings. Then the variance of a difference is the bootstrap's + m σ²: m = 1 beside a",
+    "baseline or a feature, 2 beside another model (the champion, the refit). Its quantile is Student's, with the",
+    "degrees of freedom of the sum (Satterthwaite 1946), as few trainings say little of σ; with no noise it is",
+    "the bootstrap's interval. A gate that passes by the bootstrap's interval and not by the wider one says",
+    "`inconclusive`, and fails; `tune` takes a simpler setting within √(standard error² + σ²) of the best.",
+    "`matinee noise` measures σ of a day by hand ([ADR 47](adr/0047-noise-of-training.md)).",
+    "",
+)

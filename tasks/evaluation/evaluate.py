@@ -19,6 +19,7 @@ from tasks.evaluation.final_lists import FinalLists
 from tasks.evaluation.held_out import HeldOut, baseline_rows, truth_of
 from tasks.evaluation.item_slices import narrowed
 from tasks.evaluation.leakage import LEAKAGE_FILE, leakage_of
+from tasks.evaluation.noise import NoiseFloor, noise_floor
 from tasks.evaluation.results import (
     GROUPS_FILE,
     RECORDS_FILE,
@@ -43,6 +44,7 @@ from tasks.spec.spec import Spec
 from tasks.store.files import json_number
 from tasks.store.records import write_list
 from tasks.training.models import JUDGED, PUBLISHED, load_model
+from tasks.training.noise import noise_name, noise_trainings
 from tasks.training.own_models import OWN_MODELS_FILE, own_models, say_own_models, serving_populations
 
 if TYPE_CHECKING:
@@ -140,7 +142,7 @@ def evaluate_step(run: Run) -> EvaluateResult:
     Raises:
         TrainingError: the test window has no group with something to find.
     """
-    table, own = _test_examples(run), own_models(run)
+    table, own = evaluated_examples(run), own_models(run)
     say_own_models(own)
     lists = FinalLists(run, table)
     champion = champion_of(lists) if has_champion_gate(run.spec) else None
@@ -151,9 +153,9 @@ def evaluate_step(run: Run) -> EvaluateResult:
     primary = run.spec.gates[0].metric
     groups, orders = rank_groups(run, held_out, lists, champion, truth), read_orders(run, table)
     _say_groups(run, held_out, groups)
-    alone = measure_alone(run, held_out, orders)
+    alone, noise = measure_alone(run, held_out, orders), _noise(run, held_out, lists)
     groups = replace(groups, values={**groups.values, **alone.values})
-    figures, single = records(run.spec, groups), compare_alone(run.spec, groups, alone)
+    figures, single = records(run.spec, groups), compare_alone(run.spec, groups, alone, noise)
     say_figures(figures, primary)
     baselines = {name: groups.values[FigureKey(primary, name)] for name in run.spec.evaluate.baselines}
     leakage = leakage_of(run.spec, held_out, baselines, orders)
@@ -164,6 +166,7 @@ def evaluate_step(run: Run) -> EvaluateResult:
         champion=None if champion is None else champion.record(),
         rerank=rerank_effects(run.spec, groups),
         best_feature=single.best,
+        noise=noise,
     )
     if result.rerank:
         say("re-ranking changes {effects}", effects=[effect.text for effect in result.rerank])
@@ -176,6 +179,17 @@ def evaluate_step(run: Run) -> EvaluateResult:
         baselines_of(run.spec, held_out, truth, groups).write(folder.path / BASELINES_FILE)
         folder.result = result
     return result
+
+
+def _noise(run: Run, held_out: HeldOut, lists: FinalLists) -> NoiseFloor | None:
+    """Measure the models that `train` has trained again; None where it has not."""
+    trainings = noise_trainings(run.spec)
+    if not trainings:
+        return None
+    scores = (model_scores(run, lists.table, noise_name(number)) for number in range(1, trainings + 1))
+    floor = noise_floor(run.spec, held_out, lists, scores)
+    say("the noise of training: {_noise}", _noise=floor.text)
+    return floor
 
 
 def rerank_effects(spec: Spec, groups: GroupValues) -> tuple[RerankEffect, ...]:
@@ -201,7 +215,12 @@ def _say_groups(run: Run, held_out: HeldOut, groups: Groups) -> None:
     )  # fmt: skip
 
 
-def _test_examples(run: Run) -> pa.Table:
+def evaluated_examples(run: Run) -> pa.Table:
+    """Read the examples of the test window.
+
+    Raises:
+        TrainingError: no group of it has something to find.
+    """
     import pyarrow.parquet as pq
 
     table = pq.read_table(run.file("sample", "test.parquet"))

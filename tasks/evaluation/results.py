@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.evaluation import MODEL, EvaluationRecord
+from tasks.evaluation.noise import NoiseFloor
 from tasks.store.records import Record, read_list_if_valid
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class EvaluateResult(Record):
         champion: None unless a gate compares with the champion.
         rerank: what re-ranking costs or gains, by metric; none where lists are not re-ranked.
         best_feature: the strongest single feature, which the model has to be better than.
+        noise: what training again changes; None where it is not measured.
     """
 
     groups: int
@@ -105,13 +107,15 @@ class EvaluateResult(Record):
     champion: ChampionResult | None = None
     rerank: tuple[RerankEffect, ...] = ()
     best_feature: BestFeature | None = None
+    noise: NoiseFloor | None = None
 
     def summary(self) -> str:
         """The model's value of each metric, beside the best of the others, and its lead over its best feature."""
         figures = ", ".join(_beside_best(metric, values) for metric, values in self.metrics.items())
         best = self.best_feature
         lead = "" if best is None else f"; lead in {best.metric} over {best.feature} alone {best.lead.text}"
-        return f"{self.groups:,} groups; {figures}{lead}"
+        noise = "" if self.noise is None else f"; noise of training {self.noise.text}"
+        return f"{self.groups:,} groups; {figures}{lead}{noise}"
 
 
 def _beside_best(metric: str, values: Mapping[str, float | None]) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from engine.intervals import Interval
+    from tasks.evaluation.noise import NoiseFloor
     from tasks.runs.run import Run
 
     Floats = npt.NDArray[np.float64]
@@ -193,26 +194,33 @@ def read_orders(run: Run, table: pa.Table) -> dict[str, Floats]:
     return category_orders(run.spec, learned, table)
 
 
-def compare_alone(spec: Spec, groups: GroupValues, measured: Alone) -> SingleFeatures:
-    """Compare the model with each feature, and with the best of them, by the primary metric; say if it is worse."""
+def compare_alone(spec: Spec, groups: GroupValues, measured: Alone, noise: NoiseFloor | None = None) -> SingleFeatures:
+    """Compare the model with each feature, and with the best of them, by the primary metric; say if it is worse.
+
+    The intervals of the leads hold the noise of training where it is measured, as those of the gates do.
+    """
     from engine.intervals import interval, margin_over_best, paired_interval, user_blocks
 
     metric = spec.gates[0].metric
     blocks, model = user_blocks(groups.users, INTERVAL_SEED), groups.values[FigureKey(metric, MODEL)]
     alone_values = single_values(groups, metric)
+
+    def lead(span: Interval) -> Figure:
+        return figure_of(span if noise is None else noise.widen(span, metric, models=1))
+
     rows = [
         SingleFeature(
             feature=name,
             direction=measured.directions[name],
             figure=figure_of(interval(values, blocks, INTERVAL_SEED)),
-            lead=figure_of(paired_interval(model, values, blocks, INTERVAL_SEED)),
+            lead=lead(paired_interval(model, values, blocks, INTERVAL_SEED)),
         )
         for name, values in alone_values.items()
     ]
     found = SingleFeatures(
         metric=metric,
         chosen_on=measured.chosen_on,
-        lead=figure_of(margin_over_best(model, list(alone_values.values()), blocks, INTERVAL_SEED)),
+        lead=lead(margin_over_best(model, list(alone_values.values()), blocks, INTERVAL_SEED)),
         # By name last, so that equals have one order.
         features=tuple(sorted(rows, key=lambda row: (-(row.figure.value or 0.0), row.feature))),
     )

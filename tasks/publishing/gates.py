@@ -23,16 +23,21 @@ from tasks.store.records import write_list
 
 if TYPE_CHECKING:
     from engine.intervals import Interval
+    from tasks.evaluation.noise import NoiseFloor
     from tasks.runs.run import Run
 
 NO_LEAKAGE = "no leakage suspected"
 
 
-def evaluate_gate(gate: BeatsGate | NotWorseGate, groups: GroupValues, baselines: Baselines) -> GateVerdict:
+def evaluate_gate(
+    gate: BeatsGate | NotWorseGate, groups: GroupValues, baselines: Baselines, noise: NoiseFloor | None = None
+) -> GateVerdict:
     """Compare the model with a gate's contender, group by group.
 
     `beats`: the mean difference is at least `by` and its 95 % interval lies above 0. `not_worse_than`: the interval
-    lies above `-margin`. A contender that was not measured, or too few users for an interval: the gate fails.
+    lies above `-margin`. A contender that was not measured, or too few users for an interval: the gate fails. Where the
+    noise of training is measured, the interval holds it, of both where the contender is a model, too; a difference
+    that only it makes too small is called inconclusive.
     """
     contender = gate.contender
     if isinstance(gate, BeatsGate):
@@ -40,23 +45,32 @@ def evaluate_gate(gate: BeatsGate | NotWorseGate, groups: GroupValues, baselines
     else:
         sentence = f"{gate.metric} not worse than {contender} by more than {gate.margin:g}"
     measured = _measured(gate.metric, contender, groups, baselines)
-    difference = _over_best(groups, gate.metric, measured)
-    if difference is None:
+    over_lists = _over_best(groups, gate.metric, measured)
+    if over_lists is None:
         return GateVerdict(gate=sentence, passed=False, detail=f"{contender} was not measured in this run")
-    # An undefined interval is NaN, and every comparison with NaN is false: what was not measured fails.
-    if isinstance(gate, BeatsGate):
-        passed = difference.value >= gate.by and difference.low > 0
-    else:
-        passed = difference.low > -gate.margin
+    models = 2 if contender == CHAMPION else 1
+    difference = over_lists if noise is None else noise.widen(over_lists, gate.metric, models)
+    passed = _passes(gate, difference)
     strongest = _best_of(groups, gate.metric, measured)
     detail = f"{_figures(difference)} over {difference.groups} groups"
+    if noise is not None:
+        detail += f", with the noise of training, ±{noise.of(gate.metric):.4f}"
+        if not passed and _passes(gate, over_lists):
+            detail = f"inconclusive, as training again may change it: {detail}"
     if contender in {BEST_BASELINE, BEST_FEATURE}:
         named = feature_of(strongest) or strongest
         detail += f", to {named}, the best of {len(measured)}; the interval covers this choice"
     vacuous = baselines.vacuous(strongest)
     if vacuous:
         detail += f". Beating {strongest} shows nothing: {vacuous}"
-    return GateVerdict(gate=sentence, passed=bool(passed), detail=detail)
+    return GateVerdict(gate=sentence, passed=passed, detail=detail)
+
+
+def _passes(gate: BeatsGate | NotWorseGate, difference: Interval) -> bool:
+    # An undefined interval is NaN, and every comparison with NaN is false: what was not measured fails.
+    if isinstance(gate, BeatsGate):
+        return bool(difference.value >= gate.by and difference.low > 0)
+    return bool(difference.low > -gate.margin)
 
 
 def _measured(metric: str, contender: str, groups: GroupValues, baselines: Baselines) -> list[str]:
@@ -76,16 +90,19 @@ def _best_of(groups: GroupValues, metric: str, contenders: Sequence[str]) -> str
     return max(means, key=lambda name: means[name])
 
 
-def evaluate_refit(metric: str, groups: GroupValues) -> GateVerdict:
+def evaluate_refit(metric: str, groups: GroupValues, noise: NoiseFloor | None = None) -> GateVerdict:
     """Check that the model to publish agrees with the evaluated one.
 
     It was trained on the test window too, so there it must not be worse beyond noise: the 95 % interval of its mean
-    difference to the evaluated model must not lie below 0. If it does, training again went wrong.
+    difference to the evaluated model must not lie below 0. If it does, training again went wrong. Both are trained, so
+    the interval holds the noise of both where that is measured.
     """
     difference = _difference(groups, metric, REFIT, MODEL)
     sentence = f"{metric} of the refitted model is not below the evaluated one's"
     if difference is None:
         return GateVerdict(gate=sentence, passed=False, detail="the refitted model was not measured in this run")
+    if noise is not None:
+        difference = noise.widen(difference, metric, models=2)
     detail = f"{_figures(difference)} on cuts the refit was trained on"
     return GateVerdict(gate=sentence, passed=bool(difference.high >= 0), detail=detail)
 
@@ -171,12 +188,14 @@ def gate_step(run: Run) -> GateResult:
     groups = GroupValues.read(run.file(evaluation.STEP, GROUPS_FILE))
     folder = run.step_dir(evaluation.STEP)
     baselines = Baselines.read(folder / BASELINES_FILE)
+    noise = evaluated.noise
     verdicts = [
-        _verdict(run, gate, evaluate_gate(gate, groups, baselines), evaluated.champion) for gate in run.spec.gates
+        _verdict(run, gate, evaluate_gate(gate, groups, baselines, noise), evaluated.champion)
+        for gate in run.spec.gates
     ]
     if run.spec.publish.refit:
         # The metric of the first gate is the primary one, here as in the test for leakage.
-        verdicts.append(evaluate_refit(run.spec.gates[0].metric, groups))
+        verdicts.append(evaluate_refit(run.spec.gates[0].metric, groups, noise))
     verdicts.append(evaluate_leakage(Leakage.read(folder / LEAKAGE_FILE), run.spec.name, run.as_of))
     for verdict in verdicts:
         (say if verdict.passed else warn)(

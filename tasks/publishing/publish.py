@@ -161,6 +161,8 @@ def evaluation(run: Run) -> Evaluation:
         "loss": loss(run.spec, run.spec.ranker),
         "published_model": published if run.spec.publish.refit else f"the evaluated model, {evaluated}",
     }
+    if (noise := run.read(evaluation_results.STEP, EvaluateResult).noise) is not None:
+        more["noise"] = noise.to_json()
     if own := read_list(run.step_dir(evaluation_results.STEP) / OWN_MODELS_FILE, OwnModel):
         more["own_models"] = [model.to_json() for model in own]
     if negatives := correction_text(run.spec):

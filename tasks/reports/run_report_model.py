@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from engine.evaluation import CHAMPION, MODEL, EvaluationRecord, features_alone, overall, select
 from tasks.evaluation import results as evaluation
 from tasks.evaluation.leakage import LEAKAGE_FILE, Leakage
+from tasks.evaluation.measured_noise import NOISE_STEP
+from tasks.evaluation.noise import NoiseFloor
 from tasks.evaluation.results import EvaluateResult, records_if_valid
 from tasks.evaluation.single_features import SINGLE_FEATURES_FILE, SingleFeatures
 from tasks.publishing.gates import NO_LEAKAGE
@@ -43,6 +45,7 @@ class MetricPanel:
         features: each feature alone, the strongest first; none by a metric that no gate compares.
         plot: the contenders and the strongest feature.
         parts: the contenders by population and slice.
+        noise: how far the model's value is apart between trainings; None where it is not measured.
     """
 
     metric: str
@@ -51,6 +54,7 @@ class MetricPanel:
     features: tuple[EvaluationRecord, ...]
     plot: Intervals | None
     parts: tuple[SliceRow, ...]
+    noise: float | None = None
 
     def value_of(self, contender: str) -> float | None:
         """The value of a contender over all lists; None if it was not measured."""
@@ -131,8 +135,18 @@ class ModelPanel:
 
 def metric_panels(run: RunFiles) -> tuple[MetricPanel, ...] | None:
     """Read the metrics that were measured; None if none were."""
-    records = records_if_valid(run.step_dir(evaluation.STEP))
-    return None if records is None else by_metric(records)
+    records, noise = records_if_valid(run.step_dir(evaluation.STEP)), noise_of(run)
+    if records is None or noise is None:
+        return None if records is None else by_metric(records)
+    return tuple(replace(panel, noise=noise.sigma.get(panel.metric)) for panel in by_metric(records))
+
+
+def noise_of(run: RunFiles) -> NoiseFloor | None:
+    """Read the noise of training: what the run measured, else what `matinee noise` did; None where nobody has."""
+    result = EvaluateResult.read_if_valid(run.step_dir(evaluation.STEP) / "result.json")
+    if result is not None and result.noise is not None:
+        return result.noise
+    return NoiseFloor.read_if_valid(run.step_dir(NOISE_STEP) / "result.json")
 
 
 def rerank_texts(run: RunFiles) -> tuple[str, ...]:

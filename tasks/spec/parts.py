@@ -169,6 +169,19 @@ LOGGED_ORDER = "logged_order"
 """The baseline that ranks items as they were shown."""
 
 
+MOST_TRAININGS = 50
+"""Trainings that measure noise; a standard deviation is known well enough by then."""
+
+
+class Noise(Part):
+    """Training again measures how far metrics are apart by chance."""
+
+    seeds: Annotated[Whole, Field(ge=2, le=MOST_TRAININGS)] = Field(
+        description="How often the evaluated settings are trained again, each time with another seed and on another "
+        "draw of the users."
+    )
+
+
 class Evaluate(Part):
     """How the result is measured on the test window."""
 
@@ -183,6 +196,12 @@ class Evaluate(Part):
     )
     acknowledged: dict[str, Reason] = Field(
         default={}, description="Features that look like leakage but are legal, each with the reason."
+    )
+    # Left out where it is absent: such a pipeline stays, byte for byte, what it was before noise was measured.
+    noise: Noise | None = Field(
+        default=None,
+        exclude_if=lambda noise: noise is None,
+        description="How the noise of training is measured, which gates and `tune` then reckon with.",
     )
 
 

@@ -19,8 +19,9 @@ from tasks.spec.spec import Spec
 from tasks.store.files import sha256_file
 from tasks.store.records import Record
 from tasks.training.rankers import train_ranker
+from tasks.training.reseeded import reseeded
 from tasks.training.saturation import fit_power_laws
-from tasks.training.train import TrainResult, left_out_of_everybody, read_examples
+from tasks.training.train import TrainResult, read_windows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,10 +115,9 @@ def measure_learning_curve(run: Run, population: str, seeds: int) -> LearningCur
         TrainingError: there is too little to train on or to measure.
     """
     settings = run.read(f"train/{slug(population)}", TrainResult).settings
-    others = left_out_of_everybody(run)
 
     def read(name: str) -> pa.Table:
-        return read_examples([run.file("sample", f"{name}.parquet")], run.spec, population, others)
+        return read_windows(run, population, name)
 
     try:
         curve = learning_curve(run.spec, settings, read, population, seeds)
@@ -198,7 +198,8 @@ def _measure(spec: Spec, settings: Any, train: pa.Table, held_out: pa.Table, see
     for place in counted([(n, seed) for n in range(len(SHARES)) for seed in range(seeds)], "models"):
         number, seed = place
         part = train.filter(_first_groups(train, of_train, sizes[number], seed))
-        scores = train_ranker(part, spec, _seeded(settings, seed)).scorer().predict(features)
+        # Of all groups every seed has the same, and only the ranker's own draws tell the models apart.
+        scores = train_ranker(part, spec, reseeded(settings, seed)).scorer().predict(features)
         values[number, seed] = metric(Lists.of(scores, grades, offsets))
         say("{groups:,} groups, seed {seed}: {value:.4f}", groups=sizes[number], seed=seed,
             value=float(np.nanmean(values[number, seed])))  # fmt: skip
@@ -215,11 +216,6 @@ def _first_groups(train: pa.Table, offsets: npt.NDArray[np.int64], size: int, se
     chosen = np.zeros(len(heads), dtype=bool)
     chosen[sorted(range(len(keys)), key=keys.__getitem__)[:size]] = True
     return pa.array(np.repeat(chosen, np.diff(offsets)))
-
-
-def _seeded(settings: Any, seed: int) -> Any:
-    # Of all groups every seed has the same, and only the ranker's own draws tell the models apart.
-    return settings.model_copy(update={"seed": settings.seed + seed}) if hasattr(settings, "seed") else settings
 
 
 def _described(spec: Spec, measured: _Measured, replicates: Floats, weights: Floats) -> LearningCurve:

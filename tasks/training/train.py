@@ -25,6 +25,7 @@ from tasks.store.records import Record
 from tasks.training.learners.protocol import Rounds, TrainedRanker
 from tasks.training.models import JUDGED, PUBLISHED, save_model
 from tasks.training.negatives import trained_rows
+from tasks.training.noise import noise_name, noise_trainings, trained_again
 from tasks.training.rankers import settle, train_ranker
 from tasks.training.reproducible import Reproduced, check_reproducible
 from tasks.training.validation_lists import VALUES_FILE, may_fall_back, undecided, validation_values
@@ -87,13 +88,6 @@ def populations(run: Run) -> list[str]:
     return [*named, EVERYBODY_ELSE]
 
 
-def left_out_of_everybody(run: Run) -> list[str]:
-    """The populations whose examples the model of everybody else does not learn from."""
-    # What others may fall back on learns from everybody.
-    split = [] if may_fall_back(run.spec) else populations(run)
-    return [name for name in split if name != EVERYBODY_ELSE]
-
-
 def small_populations(spec: Spec, sample: SampleResult) -> dict[str, int]:
     """The drawn groups of each population that has too few of them for a model of its own, in order of name."""
     if spec.populations is None:
@@ -138,6 +132,16 @@ def read_examples(paths: list[Path], spec: Spec, population: str, named: list[st
     return others if others.num_rows else table
 
 
+def read_windows(run: Run, population: str, *names: str) -> pa.Table:
+    """Read the examples that the model of one population learns from, of the windows of some names.
+
+    `*` learns from everybody where others may fall back on it.
+    """
+    split = [] if may_fall_back(run.spec) else populations(run)
+    paths = [run.file("sample", f"{name}.parquet") for name in names]
+    return read_examples(paths, run.spec, population, [name for name in split if name != EVERYBODY_ELSE])
+
+
 def train_step(run: Run, population: str) -> TrainResult:
     """Choose settings, train the judged model and the one to publish; write both and what was learnt.
 
@@ -149,11 +153,8 @@ def train_step(run: Run, population: str) -> TrainResult:
     from tasks.training.curve import CURVE_FILE, training_curve
     from tasks.training.tune import choose
 
-    others = left_out_of_everybody(run)
-
     def read(*names: str) -> pa.Table:
-        paths = [run.file("sample", f"{name}.parquet") for name in names]
-        return read_examples(paths, run.spec, population, others)
+        return read_windows(run, population, *names)
 
     with run.write(f"train/{slug(population)}") as target:
         try:
@@ -170,6 +171,7 @@ def train_step(run: Run, population: str) -> TrainResult:
                 _train("the model to publish", read("refit"), run.spec, chosen) if run.spec.publish.refit else judged
             )
             curve = training_curve(run.spec, chosen, read)
+            _train_again(target.path, judging, run.spec, chosen)
             if may_fall_back(run.spec):
                 pq.write_table(validation_values(run, chosen, read), target.path / VALUES_FILE)
         except TrainingError as error:
@@ -202,6 +204,13 @@ def _train(which: str, examples: pa.Table, spec: Spec, settings: Ranker) -> Trai
         model=which, effort=settings.effort, examples=examples.num_rows, seconds=time.monotonic() - began,
     )  # fmt: skip
     return model
+
+
+def _train_again(folder: Path, examples: pa.Table, spec: Spec, settings: Ranker) -> None:
+    """Train the evaluated model's settings again, and leave the models whose differences are noise."""
+    trainings = noise_trainings(spec)
+    for number, model in enumerate(trained_again(examples, spec, settings, trainings), start=1):
+        save_model(model, folder / noise_name(number))
 
 
 def _say_examples(spec: Spec, population: str, examples: pa.Table) -> None:

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tasks.runs.narration import counted, say
 from tasks.spec.rankers import Ranker, Tune, with_settings
 from tasks.spec.spec import Spec
 from tasks.store.records import Record
-from tasks.training.learners.protocol import Read
-from tasks.training.measure import mean_and_error
+from tasks.training.learners.protocol import Read, TrainedRanker
+from tasks.training.measure import DIGITS, mean_and_error
+from tasks.training.noise import noise_trainings, spread, trained_again
 from tasks.training.rankers import settle, train_ranker
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Settings = dict[str, int | float]
 
 
 class Trial(Record):
-    """Settings that were tried: the metric's mean over the groups of the validation window, and its standard error."""
+    """Settings that were tried.
+
+    Attributes:
+        settings: what they change of the ranker's own.
+        complexity: the sum of their places in the lists of the space.
+        value: the metric's mean over the groups of the validation window.
+        standard_error: of that mean, over the groups.
+        noise: of that mean, between trainings of the ranker's own settings; 0 where it is not measured.
+    """
 
     settings: Settings
     complexity: int
     value: float
     standard_error: float
+    noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -54,12 +69,13 @@ def simplest(trials: Sequence[Trial], rule: str) -> Trial:
     """The trial to use.
 
     `simplest_within_one_standard_error` (Breiman et al. 1984, §3.4.3): the least complex trial whose value is within
-    one standard error of the best; `best`: the greatest value. Ties go to the first.
+    one standard error of the best; `best`: the greatest value. Ties go to the first. The standard error is that over
+    the groups and the noise of training together.
     """
     best = max(trials, key=lambda trial: trial.value)
     if rule == "best":
         return best
-    least = best.value - best.standard_error
+    least = best.value - math.hypot(best.standard_error, best.noise)
     return next(trial for trial in trials if trial.value >= least)  # trials come simplest first
 
 
@@ -73,17 +89,21 @@ def choose(spec: Spec, read: Read) -> tuple[Ranker, list[Trial]]:
     if spec.tune is None:
         return spec.ranker, []
     kept = {name: read(name) for name in ("train", "validation")}.__getitem__
-    trials = []
+    trials, noise = [], _noise(spec, spec.tune.metric, kept)
     for point in counted(points(spec.tune), "trials"):
         ranker = with_settings(spec.ranker, point.settings)
-        value, error = _measure(spec, spec.tune.metric, ranker, kept)
-        trials.append(Trial(settings=point.settings, complexity=point.complexity, value=value, standard_error=error))
+        model = train_ranker(kept("train"), spec, settle(spec, ranker, kept).settings)
+        value, error = _measure(spec, spec.tune.metric, model, kept("validation"))
+        trials.append(
+            Trial(settings=point.settings, complexity=point.complexity, value=value, standard_error=error, noise=noise)
+        )
     chosen = simplest(trials, spec.tune.choose)
     best = max(trials, key=lambda trial: trial.value)
     say(
         "{trials} trials: the best {metric} is {value:.4f} ± {error:.4f} with {best}; chosen ({rule}): {settings} with "
         "{chosen:.4f}",
-        trials=len(trials), metric=spec.tune.metric, value=best.value, error=best.standard_error,
+        trials=len(trials), metric=spec.tune.metric, value=best.value,
+        error=math.hypot(best.standard_error, best.noise),
         best=_listed(best.settings), rule=spec.tune.choose, settings=_listed(chosen.settings), chosen=chosen.value,
     )  # fmt: skip
     return with_settings(spec.ranker, chosen.settings), trials
@@ -93,9 +113,18 @@ def _listed(settings: Settings) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in sorted(settings.items()))
 
 
-def _measure(spec: Spec, metric: str, ranker: Ranker, read: Read) -> tuple[float, float]:
+def _measure(spec: Spec, metric: str, model: TrainedRanker, validation: pa.Table) -> tuple[float, float]:
     from tasks.examples.arrays import matrix
 
-    validation = read("validation")
-    model = train_ranker(read("train"), spec, settle(spec, ranker, read).settings)
     return mean_and_error(metric, model.scorer().predict(matrix(validation, spec.features)), validation)
+
+
+def _noise(spec: Spec, metric: str, read: Read) -> float:
+    """Measure how far the metric is apart between trainings of the ranker's own settings; 0 if nobody asks."""
+    trainings = noise_trainings(spec)
+    if not trainings:
+        return 0.0
+    models = trained_again(read("train"), spec, settle(spec, spec.ranker, read).settings, trainings)
+    noise = spread([_measure(spec, metric, model, read("validation"))[0] for model in models])
+    say("the noise of training: {metric} ±{noise:.4f} on the validation window", metric=metric, noise=noise)
+    return round(noise, DIGITS)

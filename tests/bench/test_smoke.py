@@ -172,7 +172,8 @@ def test_allocations_runs(tmp_path: Path, capsys: Printed) -> None:
         lists = [
             group(
                 f"g{name}{n}", f"u{n}", [int(i == (n + number) % 3) for i in range(3)],
-                region=["BR" if n % 3 else "SE"] * 3, item_actions_28d=[float(i) for i in range(3)], user_tenure_days=[float(i == n % 3) for i in range(3)],
+                region=["BR" if n % 3 else "SE"] * 3, item_actions_28d=[float(i) for i in range(3)],
+                user_tenure_days=[float(i == n % 3) for i in range(3)],
             )
             for n in range(60)
         ]  # fmt: skip

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from tasks.checks.verdicts import Check
 from tasks.cli import answers
 from tasks.cli.main import app
+from tasks.evaluation.noise import NoiseFloor
 from tasks.examples.label_report import Interaction, Labels, Pair, Tally
 from tasks.monitoring.skew import Skew
 from tasks.operations.plan import Reason, RunPlan
@@ -72,6 +73,20 @@ def test_validate(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer(answers.Validated, "validate", "tiny", "--quick") == document
     assert checked == [run.spec], "--quick leaves out the SQL"
     assert (document["pipeline"], document["notices"]) == (run.spec.name, ["Few."])
+
+
+def test_noise(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    floor = NoiseFloor(trainings=3, sigma={"ndcg@10": 0.004, "mrr": None}, values={"ndcg@10": (0.5,), "mrr": (None,)})
+    monkeypatch.setattr("tasks.runs.inspection.run_to_inspect", lambda *given: run)
+    asked: list[int] = []
+    monkeypatch.setattr("tasks.evaluation.measured_noise.measure_noise", lambda run, n: asked.append(n) or floor)
+    document = answer(answers.MeasuredNoise, "noise", "tiny", *AS_OF, "--seeds", "3")
+    assert asked == [3]
+    assert (document["pipeline"], document["trainings"], document["sigma"]) == ("tiny", 3, floor.sigma)
+    shown = CliRunner().invoke(app, ["noise", "tiny", *AS_OF]).stdout
+    assert asked == [3, 5]
+    assert re.search(r"ndcg@10 +0\.0040 +0\.5000 +0\.5000\n", shown)
+    assert re.search(r"mrr +– +– +–", shown)
 
 
 def test_plan(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

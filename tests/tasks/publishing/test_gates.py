@@ -13,6 +13,7 @@ import pytest
 from tasks.errors import GateFailed, MatineeError
 from tasks.evaluation.baselines import BaselineFinding, Baselines
 from tasks.evaluation.leakage import FeaturePower, Leakage, Reference, Thresholds
+from tasks.evaluation.noise import NoiseFloor
 from tasks.evaluation.results import EvaluateResult, FigureKey, GroupValues
 from tasks.examples.candidates import RetrieveResult
 from tasks.publishing.gates import evaluate_gate, evaluate_leakage, evaluate_refit, gate_step
@@ -75,6 +76,43 @@ def test_a_verdict_says_what_was_measured() -> None:
     )
     verdict = evaluate_gate(not_worse(0.005), paired([0.5], [0.5]), NOTHING_SAID)
     assert verdict.gate == "ndcg@10 not worse than popularity by more than 0.005"
+
+
+NOISE = NoiseFloor(trainings=5, sigma={"ndcg@10": 0.01}, values={"ndcg@10": (0.4,) * 5})
+
+
+def test_a_lead_within_the_noise_of_training_is_inconclusive() -> None:
+    """+0.0200 on every list, but trainings differ by ±0.01: with 4 degrees of freedom that is ±0.0278."""
+    small = paired([0.42, 0.42], [0.4, 0.4])
+    assert evaluate_gate(beats(0.01), small, NOTHING_SAID).passed
+    assert evaluate_gate(beats(0.01), small, NOTHING_SAID, NOISE) == GateVerdict(
+        gate="ndcg@10 beats popularity by 0.01",
+        passed=False,
+        detail="inconclusive, as training again may change it: difference +0.0200 [-0.0078, +0.0478] over 50 groups, "
+        "with the noise of training, ±0.0100",
+    )
+    large = evaluate_gate(beats(0.01), paired([0.5, 0.5], [0.4, 0.4]), NOTHING_SAID, NOISE)
+    assert (large.passed, large.detail) == (
+        True,
+        "difference +0.1000 [+0.0722, +0.1278] over 50 groups, with the noise of training, ±0.0100",
+    )
+    worse = evaluate_gate(beats(0.01), paired([0.3, 0.3], [0.4, 0.4]), NOTHING_SAID, NOISE)
+    assert (worse.passed, worse.detail.startswith("difference -0.1000")) == (False, True)
+
+
+def test_a_champion_has_noise_of_its_own() -> None:
+    """√2 times as much as beside a baseline: ±0.0393 in place of ±0.0278."""
+    equal = paired([0.4, 0.4], [0.4, 0.4], champion=[0.4, 0.4])
+    assert evaluate_gate(not_worse(0.03), equal, NOTHING_SAID, NOISE).passed
+    assert not evaluate_gate(not_worse(0.03, "champion"), equal, NOTHING_SAID, NOISE).passed
+    assert evaluate_gate(not_worse(0.04, "champion"), equal, NOTHING_SAID, NOISE).passed
+
+
+def test_a_refit_may_be_off_by_the_noise_of_two_trainings() -> None:
+    off = paired([0.5, 0.5], [0.4, 0.4], refit=[0.47, 0.47])
+    assert not evaluate_refit("ndcg@10", off).passed
+    assert evaluate_refit("ndcg@10", off, NOISE).passed
+    assert not evaluate_refit("ndcg@10", paired([0.5, 0.5], [0.4, 0.4], refit=[0.45, 0.45]), NOISE).passed
 
 
 def baselines(**means: float) -> Baselines:

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from tasks.checks.verdicts import Check
+from tasks.evaluation.ablation import Ablation
 from tasks.evaluation.noise import NoiseFloor
 from tasks.operations.terminal import write_data
 from tasks.sources.released_rows import ReleaseRecord
@@ -181,6 +182,14 @@ class Quarantined(Record):
 
 class MeasuredNoise(NoiseFloor):
     """Answer of `noise`."""
+
+    pipeline: str
+    as_of: date
+    attempt: str
+
+
+class Ablated(Ablation):
+    """Answer of `ablate`."""
 
     pipeline: str
     as_of: date

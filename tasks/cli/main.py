@@ -222,6 +222,12 @@ app.command(epilog=example("matinee verify", "matinee verify streaming --json"))
 app.command(epilog=example("matinee gc --dry-run", "matinee gc --hours 72"))(upkeep.gc)
 app.command(epilog=example("matinee prove streaming --as-of 2026-02-25"))(prove)
 app.command(epilog=example("matinee skew streaming --as-of 2026-02-26"))(skew)
+app.command(
+    epilog=example(
+        "matinee ablate streaming --as-of 2026-02-25",
+        "matinee ablate streaming --as-of 2026-02-25 --learner lightgbm:objective=binary",
+    )
+)(learning.ablate)
 app.command(epilog=example("matinee noise streaming --as-of 2026-02-25 --seeds 5"))(learning.noise)
 
 

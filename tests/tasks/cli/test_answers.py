@@ -19,7 +19,9 @@ from typer.testing import CliRunner
 from tasks.checks.verdicts import Check
 from tasks.cli import answers
 from tasks.cli.main import app
+from tasks.evaluation.ablation import Ablation, Variant
 from tasks.evaluation.noise import NoiseFloor
+from tasks.evaluation.results import Figure
 from tasks.examples.label_report import Interaction, Labels, Pair, Tally
 from tasks.monitoring.skew import Skew
 from tasks.operations.plan import Reason, RunPlan
@@ -87,6 +89,31 @@ def test_noise(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == [3, 5]
     assert re.search(r"ndcg@10 +0\.0040 +0\.5000 +0\.5000\n", shown)
     assert re.search(r"mrr +– +– +–", shown)
+
+
+def test_ablate(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Ablation(
+        metric="ndcg@10", window="validation", lists=40, examples=900, left_out={"item": ("item_actions_28d",)},
+        variants=(
+            Variant(learner="own", without=None, features=2, figure=Figure(value=0.5, low=0.4, high=0.6), seconds=1.5),
+            Variant(
+                learner="own", without="item", features=1, figure=Figure(value=0.3, low=0.2, high=0.4),
+                difference=Figure(value=-0.2, low=-0.25, high=-0.15), seconds=1.0,
+            ),
+            Variant(learner="lightgbm:rounds=1", without=None, features=2, problem="too weak"),
+        ),
+    )  # fmt: skip
+    monkeypatch.setattr("tasks.runs.inspection.run_to_inspect", lambda *given: run)
+    asked: list[Any] = []
+    monkeypatch.setattr("tasks.evaluation.ablation.ablate", lambda run, others: asked.append(others) or made)
+    document = answer(answers.Ablated, "ablate", "tiny", *AS_OF, "--learner", "lightgbm:rounds=1")
+    ((learner,),) = asked
+    assert (learner.name, learner.settings.rounds) == ("lightgbm:rounds=1", 1)
+    assert [row["without"] for row in document["variants"]] == [None, "item", None]
+    shown = CliRunner().invoke(app, ["ablate", "tiny", *AS_OF], env={"COLUMNS": "160"}).stdout
+    assert "ndcg@10 of 40 lists of the validation window" in shown
+    assert "-0.2000 [-0.2500, -0.1500]" in shown
+    assert "too weak" in shown
 
 
 def test_plan(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,11 @@ class StackError(MatineeError):
     """Airflow's components could not be started or asked."""
 
 
+def count_of(number: int, what: str) -> str:
+    """Count things in words, the last of which gets an s unless there is exactly one of them."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def first_line(error: BaseException) -> str:
     """Shorten a library's error to its first line with text, or to its type where it says nothing."""
     # Some errors have no text at all: `str(TimeoutError())` is empty.

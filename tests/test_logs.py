@@ -221,7 +221,7 @@ def test_a_source_that_has_changed_is_a_warning(bought: Tiny, tmp_path: Path) ->
     with Lines() as records:
         land_step(changed.prepared())
     assert [line(record) for record in records if record.levelname == "WARNING"] == [
-        "WARNING the source has changed for 1 days that were landed before: 2011-03-04"
+        "WARNING the source has changed days that were landed before (1): 2011-03-04"
     ]
 
 

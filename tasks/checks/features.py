@@ -20,6 +20,7 @@ from tasks.checks.trailing import with_trailing
 from tasks.checks.verdicts import Check, CheckResult, finish
 from tasks.errors import CheckFailed
 from tasks.examples.positives import positives_notices
+from tasks.examples.sample import SampleResult
 from tasks.features.declared_kinds import absence, absent_kinds
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Tables
@@ -156,7 +157,8 @@ def check_examples(run: Run) -> CheckResult:
             verdicts = _check_part(connection, run, load_suite(f"examples.{part}"), part)
             say("{part}: {checks:,} checks of the examples", part=part, checks=len(verdicts))
             checks += verdicts
-    warn_each(positives_notices(run, run.spec), "the run's report has them, too")
+    positives = run.read("sample", SampleResult).positives
+    warn_each(positives_notices(positives, len(run.spec.features)), "the run's report has them, too")
     return finish(run, "check_examples", checks, CheckResult)
 
 

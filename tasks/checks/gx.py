@@ -18,7 +18,7 @@ from tasks.checks.profile_row import Profile
 from tasks.checks.suite_parts import Expectation, parameter_in
 from tasks.checks.suites import Suite
 from tasks.checks.verdicts import Check
-from tasks.errors import CheckFailed, first_line
+from tasks.errors import CheckFailed, count_of, first_line
 
 if TYPE_CHECKING:
     from tasks.runs.run import Run
@@ -250,7 +250,7 @@ def _summed_up(checks: Sequence[Check], profiles: Sequence[Profile]) -> list[Che
     failed = [check for check in checks if not check.success]
     bad = {(check.type, check.column, check.expected) for check in failed}
     span = f"{profiles[0].day} to {profiles[-1].day}"
-    observed = f"as expected on {len(profiles)} days"
+    observed = f"as expected on {count_of(len(profiles), 'day')}"
     good: dict[tuple[str, str, str], Check] = {}
     for check in checks:
         name = (check.type, check.column, check.expected)

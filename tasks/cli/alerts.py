@@ -11,6 +11,7 @@ from rich.table import Table
 
 from tasks.cli.options import Json, example
 from tasks.cli.values import MOST_DAYS, MOST_SECONDS, whole_number
+from tasks.errors import count_of
 from tasks.operations.terminal import plain_console
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def list_(
     for sink in sinks:
         state = outbox.sink_state(sink.id)
         if state.failures:
-            _print(f"{sink.name}: {state.failures} failure(s) in a row, next try {state.not_before[:19]}: {state.said}")
+            failures = count_of(state.failures, "failure")
+            _print(f"{sink.name}: {failures} in a row, next try {state.not_before[:19]}: {state.said}")
 
 
 def _print(text: str) -> None:

@@ -89,7 +89,7 @@ def ablate(
     from tasks.runs.inspection import run_to_inspect
     from tasks.runs.step_log import log_everything, narrated
     from tasks.store.home import existing_home
-    from tasks.training.learners import learner_of
+    from tasks.training.written_learners import learner_of
 
     log_everything()
     run = run_to_inspect(pipeline, as_of, attempt, existing_home())

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tasks.cli.options import DryRun, Json
 from tasks.cli.values import MOST_HOURS, whole_number
-from tasks.errors import MatineeError, visible
+from tasks.errors import MatineeError, count_of, visible
 from tasks.operations.terminal import plain_console, write_data
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def verify(
             console.print(Text.assemble((fault.part, "red"), f"  {visible(fault.place)}"), soft_wrap=True)
             console.print(f"    {fault.problem}\n    next: {fault.next}", soft_wrap=True, highlight=False)
         counted = ", ".join(f"{number} {name}" for name, number in verification.counted.items())
-        verdict = "all whole" if verification.whole else f"{len(verification.faults)} fault(s)"
+        verdict = "all whole" if verification.whole else count_of(len(verification.faults), "fault")
         console.print(f"{counted}: {verdict}", highlight=False)
     if not verification.whole:
         raise typer.Exit(1)
@@ -54,25 +54,27 @@ def gc(
         int, whole_number(1, MOST_HOURS, meaning="What was not written to for so many hours counts as killed.")
     ] = 24,
 ) -> None:
-    """Remove what killed processes left unfinished, and what is older than `keep` in the pipeline files.
+    """Remove what killed processes left unfinished, what is older than `keep` in the pipeline files, and unused copies.
+
+    Copies are those of objects in buckets, which are fetched again when a landing asks for them.
 
     Of a pipeline with a run under way, nothing of `keep` is removed: its steps may read it.
 
     Exit codes: 0 done, 2 a pipeline file was skipped because it cannot be read; everything else was done.
     """
-    from tasks.operations.leftovers import leftovers, refuse_other_folders, remove
+    from tasks.operations.leftovers import leftovers, refuse_other_folders, remove, unused_objects
     from tasks.spec.project import pipelines_folder
     from tasks.store.home import existing_home
 
     home, now, files = existing_home(), datetime.now(UTC), sorted(pipelines_folder().glob("*.yaml"))
     age = timedelta(hours=hours)
     refuse_other_folders(home)
-    unfinished = leftovers(home, now, age)
-    for each in unfinished:
-        _list("left-over", f"{each.changed:%Y-%m-%d}", each.bytes, each.path)
+    going = {"left-over": leftovers(home, now, age), "object": unused_objects(home, now)}
+    for kind, each in ((kind, each) for kind, found in going.items() for each in found):
+        _list(kind, f"{each.changed:%Y-%m-%d}", each.bytes, each.path)
         if not dry_run:
             remove(each)
-    sizes, skipped = [each.bytes for each in unfinished], 0
+    sizes, skipped = [each.bytes for found in going.values() for each in found], 0
     for path in files:
         try:
             sizes += _retire(path, home, (now, age), dry_run=dry_run)
@@ -80,7 +82,7 @@ def gc(
             skipped += 1
             errors.print(f"skipped: {error}", highlight=False, soft_wrap=True)
     done = "would remove" if dry_run else "removed"
-    console.print(f"{done} {len(sizes)} thing(s), {sum(sizes):,} bytes", highlight=False)
+    console.print(f"{done} {count_of(len(sizes), 'thing')}, {sum(sizes):,} bytes", highlight=False)
     if skipped:
         raise typer.Exit(2)
 

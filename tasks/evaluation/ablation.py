@@ -19,8 +19,8 @@ from tasks.evaluation.results import Figure
 from tasks.evaluation.single_features import figure_of
 from tasks.examples.arrays import group_ends, matrix
 from tasks.runs.narration import counted, say
-from tasks.spec.parts import LightGBM
 from tasks.spec.populations import EVERYBODY_ELSE, slug
+from tasks.spec.rankers import Ranker
 from tasks.spec.spec import Spec
 from tasks.store.records import Record
 from tasks.training.feature_groups import feature_groups
@@ -44,7 +44,7 @@ class Learner:
     """A ranker's settings by what a person calls them."""
 
     name: str
-    settings: LightGBM
+    settings: Ranker
 
 
 class Variant(Record):

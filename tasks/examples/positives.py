@@ -6,18 +6,16 @@ events per variable (Peduzzi et al. 1996). Of lists without a positive, metrics 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.errors import count_of
 from tasks.store.database import memory
+from tasks.store.records import Record
 from tasks.store.sql import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-    from tasks.spec.spec import Spec
-    from tasks.store.run_files import RunFiles
 
 PER_FEATURE = 10
 LISTS = 100
@@ -25,8 +23,7 @@ LISTS = 100
 LOOK = "`matinee labels` shows what each rule decides; longer windows in `examples` have more"
 
 
-@dataclass(frozen=True)
-class Positives:
+class Positives(Record):
     """What a window holds: examples with a grade above 0, lists with one of them, and all lists."""
 
     examples: int
@@ -43,7 +40,16 @@ def count_positives(paths: Sequence[Path]) -> Positives:
     )
     with memory() as connection:
         ((examples, lists, all_lists),) = connection.execute(query).fetchall()
-    return Positives(examples, lists, all_lists)
+    return Positives(examples=examples, lists=lists, all_lists=all_lists)
+
+
+def positives_of(folder: Path) -> dict[str, Positives]:
+    """Count in the examples of a sample: `learn`, those that the model learns from, and `test`."""
+    parts = {"learn": ("train", "validation"), "test": ("test",)}
+    files = {part: [folder / f"{name}.parquet" for name in names] for part, names in parts.items()}
+    return {
+        part: count_positives(there) for part, paths in files.items() if (there := [p for p in paths if p.is_file()])
+    }
 
 
 def too_few_to_learn(positives: int, features: int) -> str | None:
@@ -51,25 +57,19 @@ def too_few_to_learn(positives: int, features: int) -> str | None:
     if positives >= PER_FEATURE * features:
         return None
     return (
-        f"few positives: {positives:,} examples have a grade above 0, fewer than {PER_FEATURE} for each of the "
-        f"{features:,} features"
+        f"few positives: {count_of(positives, 'example')} with a grade above 0, fewer than {PER_FEATURE} for each of "
+        f"{count_of(features, 'feature')}"
     )
 
 
-def positives_notices(run: RunFiles, spec: Spec) -> list[str]:
-    """Say where a run's sample has few positives to learn from, or to evaluate on; nothing before there is one."""
-    folder = run.step_dir("sample")
-    learned = [path for name in ("train", "validation") if (path := folder / f"{name}.parquet").is_file()]
+def positives_notices(positives: Mapping[str, Positives], features: int) -> list[str]:
+    """Say where a sample has few positives for so many features, or few lists to evaluate on."""
     notices = []
-    if learned:
-        found = count_positives(learned)
-        if few := too_few_to_learn(found.examples, len(spec.features)):
-            notices.append(f"{few}, in {found.lists:,} lists to learn from. {LOOK}")
-    if (test := folder / "test.parquet").is_file():
-        found = count_positives([test])
-        if found.lists < LISTS:
-            notices.append(
-                f"few lists to evaluate on: {found.lists:,} of {found.all_lists:,} have an example with a grade above "
-                f"0, so that intervals are wide (expected {LISTS} or more). {LOOK}"
-            )
+    if (learn := positives.get("learn")) and (few := too_few_to_learn(learn.examples, features)):
+        notices.append(f"{few}, in {count_of(learn.lists, 'list')} to learn from. {LOOK}")
+    if (test := positives.get("test")) and test.lists < LISTS:
+        notices.append(
+            f"few lists to evaluate on: {test.lists:,} of {test.all_lists:,} have an example with a grade above 0, so "
+            f"that intervals are wide (expected {LISTS} or more). {LOOK}"
+        )
     return notices

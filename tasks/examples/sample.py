@@ -18,6 +18,7 @@ from tasks.examples import queries
 from tasks.examples.candidates import candidate_files
 from tasks.examples.feature_sql import CODES
 from tasks.examples.item_slices import write_item_slices
+from tasks.examples.positives import Positives, positives_of
 from tasks.examples.sampling.draw import StratumDraw, draw, strata_counts
 from tasks.examples.sampling.notices import draw_notices
 from tasks.examples.sampling.queries import negatives
@@ -49,6 +50,7 @@ class SampleResult(Record):
         rows: examples by file.
         populations: drawn groups by population.
         serving: rows of the features as of the run's day, by entity, or by feature that has a file of its own.
+        positives: of the examples to learn from and to test on.
     """
 
     strata: tuple[StratumDraw, ...]
@@ -56,6 +58,7 @@ class SampleResult(Record):
     rows: dict[str, int]
     populations: dict[str, int]
     serving: dict[str, int]
+    positives: dict[str, Positives]
 
     def summary(self) -> str:
         """Rows by file, and the groups they come from."""
@@ -93,6 +96,7 @@ def sample_step(run: Run) -> SampleResult:
             rows=_write_examples(tables, run, folder.path),
             populations=_population_counts(tables, spec),
             serving=_serving_features(tables, run, folder.path / "serving"),
+            positives=positives_of(folder.path),
         )
         write_item_slices(tables, run, folder.path)
         if categories:

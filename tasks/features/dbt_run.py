@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import BuildError
+from tasks.errors import BuildError, quoted
 from tasks.features import parse_cache
 from tasks.features.dbt_messages import ModelOutcome, problems_of
 from tasks.features.engines import warehouse_of
@@ -23,6 +23,7 @@ from tasks.spec.spec import Spec
 from tasks.store.files import Home
 
 SLOWEST = 3  # models that the log names
+LONGEST = 60  # characters of a value in a row that breaks a test
 RESULTS = frozenset({"LogModelResult", "LogTestResult"})
 
 
@@ -112,7 +113,7 @@ def run_dbt(spec: Spec, home: Home, sql: PipelineSql, log: Path, select: str | N
     outcome = _invoke(command, warehouse, log)
     parse_cache.note(target)
     # If dbt cannot parse the project, there is no list of results.
-    results = [_outcome(result) for result in getattr(outcome.result, "results", [])]
+    results = [_outcome(result, warehouse) for result in getattr(outcome.result, "results", [])]
     lines = problems_of(spec, results, outcome.exception)
     if lines or not outcome.success:
         damage = warehouse.damage("\n".join(lines))
@@ -169,12 +170,29 @@ def _edited(spec: Spec, name: str) -> str:
     return f"datasets/{spec.source_name}.yaml" if Path(name).stem == MADE else name
 
 
-def _outcome(result: Any) -> ModelOutcome:
+def _outcome(result: Any, warehouse: Warehouse) -> ModelOutcome:
+    kind, status = str(result.node.resource_type), str(result.status)
+    message = " ".join(str(result.message or "").split())
+    if (kind, status) == ("test", "fail"):
+        message += broken_by(result.node, warehouse)
     return ModelOutcome(
         name=result.node.name,
-        kind=str(result.node.resource_type),
-        status=str(result.status),
+        kind=kind,
+        status=status,
         seconds=round(result.execution_time, 3),
         rows=(result.adapter_response or {}).get("rows_affected"),
-        message=" ".join(str(result.message or "").split()),
+        message=message,
     )
+
+
+def broken_by(node: Any, warehouse: Warehouse) -> str:
+    """Say what a test that failed expects, and name one of the rows that break it.
+
+    Args:
+        node: dbt's test.
+        warehouse: what it read; its lock is held.
+    """
+    asked = getattr(node.test_metadata, "kwargs", {}).get("expression")
+    row = warehouse.first_row(node.compiled_code) if node.compiled_code else {}
+    values = ", ".join(f"{name} = {quoted(str(value), LONGEST)}" for name, value in row.items())
+    return (f"; expected {asked}" if asked else "") + (f"; found, for example: {values}" if values else "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +138,16 @@ class DuckDBWarehouse(Warehouse):
             if damage is None:
                 raise
             raise BuildError(damage) from None
+
+    def first_row(self, query: str) -> dict[str, Any]:
+        """Read it from the file, which dbt has closed."""
+        import duckdb
+
+        # It explains an error, and must not become another one.
+        with suppress(BuildError, duckdb.Error), self.connect(read_only=True) as connection:
+            rows = connection.sql(f"select * from ({query}) order by all limit 1").to_arrow_table().to_pylist()
+            return dict(rows[0]) if rows else {}
+        return {}
 
     def damage(self, said: str) -> str | None:
         """Recognize a block whose checksum is another than the one it was written with."""

@@ -136,6 +136,10 @@ class Warehouse(ABC):
     def dbt_environment(self) -> dict[str, str]:
         """Environment variables by which `transforms/profiles.yml` finds the tables."""
 
+    def first_row(self, query: str) -> dict[str, Any]:
+        """The first row of a query, for a message; none where there is none. The caller holds the lock."""
+        return {}
+
     def damage(self, said: str) -> str | None:
         """Say where the tables are damaged and what to do, if that is what the engine has said; None if it is not."""
         return None

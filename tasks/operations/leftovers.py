@@ -15,11 +15,13 @@ from pathlib import Path
 from tasks.errors import MatineeError
 from tasks.store.files import Home
 
-PARTS = ("landing", "warehouse", "retrieval", "registry", "runs", "profiles", "quarantine", "alerts", "served")
+PARTS = ("landing", "warehouse", "retrieval", "registry", "runs", "profiles", "quarantine", "alerts", "served", "cache")
 KEPT = frozenset({".lock", ".user.yml"})
 """Hidden names that are no left-overs: locks between processes, and dbt's own file."""
 OLD_ENOUGH = timedelta(days=1)
 """Longer than any step may take, so that nothing is removed under the hands of a living process."""
+OBJECTS_UNUSED = timedelta(days=30)
+"""What no landing has asked for since is a copy of an object that was replaced, or of old days."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,14 @@ def leftovers(home: Home, now: datetime, age: timedelta = OLD_ENOUGH) -> list[Le
     """
     candidates = [_measure(path, now) for part in PARTS for path in _hidden(home.root / part)]
     return [each for each in candidates if now - each.changed >= age]
+
+
+def unused_objects(home: Home, now: datetime) -> list[Leftover]:
+    """List the copies of objects that nobody has asked for in a month, by path; fetching them again gives the same."""
+    folders = sorted(path for path in (home.root / "cache" / "objects").glob("[!.]*") if path.is_dir())
+    # A copy that is used gets the folder's time anew.
+    old = [each for each in folders if now.timestamp() - each.stat().st_mtime >= OBJECTS_UNUSED.total_seconds()]
+    return [_measure(folder, now) for folder in old]
 
 
 def remove(each: Leftover) -> None:

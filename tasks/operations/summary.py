@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.evaluation import MODEL, EvaluationRecord, feature_of, features_alone, overall, select
+from tasks.errors import count_of
 from tasks.evaluation import results as evaluation
 from tasks.evaluation.notices import comparison_notices
 from tasks.evaluation.results import RECORDS_FILE
@@ -146,7 +147,7 @@ def summary(spec: Spec, home: Home, days: Sequence[DaySummary], seconds: float, 
             break
     parts += [times_table(days), "", *_places(home, spec, days, stack)]
     good = sum(day.succeeded for day in days)
-    parts.append(_line("result", f"{good} of {len(days)} day(s) succeeded in {seconds:.0f} s"))
+    parts.append(_line("result", f"{good} of {count_of(len(days), 'day')} succeeded in {seconds:.0f} s"))
     return Group(*parts)
 
 

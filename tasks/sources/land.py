@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.errors import LandingError
+from tasks.errors import LandingError, count_of
 from tasks.runs.narration import amounts, counting, say, warn
 from tasks.sources.registry import open_source
 from tasks.sources.rejects import REJECTS, count_by_table, told_rejects
@@ -140,7 +140,7 @@ def _say_what_is_new(landed: LandedRange) -> None:
         )  # fmt: skip
     # What was made of the rows before is stale now, and no other line would say why days are built again.
     if replaced := sorted({part.ds for part in new if part.replaced}):
-        text = "the source has changed for {days:,} days that were landed before: {which}"
+        text = "the source has changed days that were landed before ({days:,}): {which}"
         warn(text, days=len(replaced), which=replaced)
 
 
@@ -300,7 +300,7 @@ def landed_for(
         partitions += [part for part in here if part.ds in wanted]
         if missing := sorted(wanted - {part.ds for part in here}):
             raise LandingError(
-                f"{home.landing(source.name) / table}: {len(missing)} days are not landed, the first is "
+                f"{home.landing(source.name) / table}: not landed: {count_of(len(missing), 'day')}, the first is "
                 f"{missing[0]}; run `matinee land` up to {end}"
             )
     return partitions

@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from engine.sealed import CHECKSUM, sealed, unsealed
-from tasks.errors import MatineeError, RegistryError
+from tasks.errors import MatineeError, RegistryError, count_of
 from tasks.store.files import Home
 from tasks.store.records import PlainName, Record, SealedRecord, Sha256
 
@@ -240,7 +240,9 @@ def _of_the_end(home: Home, pipeline: str, head: TimelineHead | None, lines: Seq
         if len(lines) > 1 and _head(home, pipeline) is None:
             yield Problem(str(at), f"missing, expected one that names the last of {len(lines)} lines of {path.name}")
     elif head.lines > len(lines):
-        yield Problem(str(path), f"found {len(lines)} line(s), expected {head.lines} as in {at.name}: the end is lost")
+        yield Problem(
+            str(path), f"found {count_of(len(lines), 'line')}, expected {head.lines} as in {at.name}: the end is lost"
+        )
     elif (found := _link(lines[head.lines - 1]).checksum) != head.last:
         text = f"found the checksum {found[:12]}…, expected {head.last[:12]}… as in {at.name}: another line was there"
         yield Problem(f"{path}:{head.lines}", text)

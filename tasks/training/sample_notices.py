@@ -18,10 +18,10 @@ def sample_notices(run: RunFiles, spec: Spec) -> list[str]:
     """Say what makes a run's sample less than it looks; nothing before there is one."""
     sample = SampleResult.read_if_valid(run.step_dir("sample") / "result.json")
     if sample is None:
-        return positives_notices(run, spec)
+        return []
     fallen = fallen_back(spec, sample)
     return [
-        *positives_notices(run, spec),
+        *positives_notices(sample.positives, len(spec.features)),
         *draw_notices(spec.sample, sample.strata, sample.new_strata),
         *([fallen] if fallen else []),
     ]

@@ -31,6 +31,7 @@ SAMPLE = SampleResult(
     rows={"train": 2},
     populations={},
     serving={},
+    positives={},
 )
 
 

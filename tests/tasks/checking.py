@@ -17,6 +17,7 @@ from tasks.spec.attributes import attributes_of
 from tasks.spec.feature_catalog import MartFeature
 from tasks.spec.kinds import Interactions
 from tasks.spec.parts import Monitor
+from tasks.spec.sample import Sample
 from tasks.store.files import Home
 from tasks.store.partitions import partition_dir, store
 
@@ -43,7 +44,7 @@ class FakeRun:
             lag=timedelta(days=3),
             label=SimpleNamespace(grades=grades, horizon=1, lateness=2),
             populations=None,
-            sample=SimpleNamespace(strata=("region",)),
+            sample=Sample(strata=("region",), groups=1_000),
             publish=SimpleNamespace(alias="champion"),
             gates=(),
             start=as_of - timedelta(days=730),

@@ -17,6 +17,8 @@ from tasks.checks.verdicts import Check
 from tasks.evaluation.leakage import FeaturePower, Leakage, Reference, Thresholds
 from tasks.evaluation.results import Figure
 from tasks.evaluation.single_features import SingleFeature, SingleFeatures
+from tasks.examples.positives import Positives
+from tasks.examples.sample import SampleResult
 from tasks.examples.sampling.draw import StratumDraw
 from tasks.monitoring.distributions import Bin
 from tasks.monitoring.drift import CurrentExamples, Drift, FeatureDrift, LabelRate, Level, ReferenceExamples
@@ -47,6 +49,9 @@ LEARNED = LearningCurve(
         doubled=Estimate(value=0.006, low=0.002, high=0.02),
         at_most=Estimate(value=0.05, low=0.01, high=0.09),
     ),
+)
+SAMPLED = SampleResult(
+    strata=(), rows={}, populations={}, serving={}, positives={"learn": Positives(examples=6, lists=2, all_lists=2)}
 )
 STEPS = tuple(step.name for step in WITH_RESULT)
 NASTY = "<script>alert('x')</script>"
@@ -250,6 +255,7 @@ def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
         },
         "check_examples": {"checks.json": [a_check(table="train", column="positive__rate", observed=0.081)]},
         "sample": {
+            "result.json": SAMPLED.to_json(),
             "strata.json": [
                 StratumDraw(
                     stratum={"region": region, "tenure_band": band},
@@ -261,7 +267,7 @@ def finished(run: FakeRun, *, steps: tuple[str, ...] = STEPS) -> FakeRun:
                 ).to_json()
                 for n, region in enumerate(regions, 1)
                 for band in ("new", "old")
-            ]
+            ],
         },
         "monitor": {"drift.json": DRIFT.to_json()},
         "train/all": {"result.json": TRAINED.to_json(), "curve.json": CURVE.to_json()},

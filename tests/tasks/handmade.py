@@ -74,7 +74,7 @@ def published(version: str, as_of: date, alias: str = "champion", content: str =
 
 def sample_of(populations: dict[str, int]) -> SampleResult:
     """What a sample step recorded that drew so many groups of each population."""
-    return SampleResult(strata=(), rows={}, populations=populations, serving={})
+    return SampleResult(strata=(), rows={}, populations=populations, serving={}, positives={})
 
 
 def small_catalog() -> FeatureCatalog:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from tasks.errors import count_of
 from tasks.features.build import BuildResult
 from tasks.features.ledger import BuildPlan
 from tasks.operations.backfill import BackfillDay, DayState
@@ -35,7 +36,7 @@ SKIPPED = {DayState.PUBLISHED: "already published", DayState.GATE_FAILED: "has a
 def render_survey(spec: Spec, plan: BuildPlan, days: Sequence[BackfillDay], parallel: int) -> RenderableType:
     """List which days will be built, trained and skipped."""
     first, last = days[0].as_of, days[-1].as_of
-    lines: list[RenderableType] = [Text(f"{spec.name}, {first} to {last}: {len(days)} days", style="bold")]
+    lines: list[RenderableType] = [Text(f"{spec.name}, {first} to {last}: {count_of(len(days), 'day')}", style="bold")]
     lines.append(_line("build", _to_build(plan)))
     for state, (label, reason) in TO_DO.items():
         if chosen := [day.as_of for day in days if day.state is state]:

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tasks.errors import count_of
 from tasks.examples.label_report import Interaction, Labels, Pair, Tally
 from tasks.spec.label import GradeRule
 
@@ -20,7 +21,7 @@ def render_labels(report: Labels) -> RenderableType:
     run, label = report.run, report.run.spec.label
     head = (
         f"{run.spec.name} as of {run.as_of}: {len(report.cuts)} cuts, {report.cuts[0]} to {report.cuts[-1]}; "
-        f"labels look {label.horizon} day(s) ahead and wait {label.lateness} more"
+        f"labels look {count_of(label.horizon, 'day')} ahead and wait {label.lateness} more"
     )
     parts: list[RenderableType] = [Text(head), Text(), _rules(report), Text(), *_mix(report)]
     if report.nothing_followed is None:

@@ -196,7 +196,7 @@ class Airflow:
         return [backfill.id for backfill in self._backfills(pipeline) if backfill.completed_at is None]
 
     def was_canceled(self, pipeline: str, day: date) -> bool:
-        """Whether the last backfill of a day was canceled: Airflow never starts a run of it, even a cleared one."""
+        """Whether the last backfill of a day was canceled: Airflow starts no run of it, also when it is cleared."""
         covering = [one for one in self._backfills(pipeline) if one.from_date.date() <= day <= one.to_date.date()]
         last = max(covering, key=lambda backfill: backfill.id, default=None)
         return last is not None and last.is_paused and last.completed_at is not None

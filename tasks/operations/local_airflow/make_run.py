@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from tasks.errors import StackError
+from tasks.errors import StackError, count_of
 from tasks.operations.airflow_answers import ENDED, Dag, DagRun
 from tasks.operations.local_airflow import stack
 from tasks.operations.local_airflow.airflow_api import Airflow
@@ -80,7 +80,7 @@ def run_days(request: RunRequest, home: Home, console: Console) -> bool:
     environment = data_environment(spec, request.data)
     require_same_data(spec, home.root, request.data)
     console.print(Text.assemble((spec.name, "bold"), f": {spec.description}"))
-    console.print(f"{len(days)} day(s), {days[0]} to {days[-1]}; state in {home.root}", highlight=False)
+    console.print(f"{count_of(len(days), 'day')}, {days[0]} to {days[-1]}; state in {home.root}", highlight=False)
     _land(spec, home, days, request.data, console)
     with _stack(request.port, environment, home, console) as running:
         api = Airflow(running.home, running.port, patience=RESTART)

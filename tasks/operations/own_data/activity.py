@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from tasks.errors import SpecError
+from tasks.errors import SpecError, count_of
 from tasks.operations.own_data.columns import Column, TypedTable
 from tasks.operations.own_data.roles import EPOCHS, Roles
 from tasks.sources.layout import ColumnType, Dialect, Layout
@@ -93,8 +93,8 @@ def activity_of(events: TypedTable, roles: Roles) -> Activity:
             test, train, lists = _windows(connection, horizon, span)
         if span < least:
             raise SpecError(
-                f"{events.found.file}: found {span} days of interactions ({first} … {last}); expected {least} or more, "
-                "for windows to train and to test on"
+                f"{events.found.file}: found {count_of(span, 'day')} of interactions ({first} … {last}); expected "
+                f"{least} or more, for windows to train and to test on"
             )
     few = tuple(values) if len(values) <= 20 else ()
     most = float(max(values, default=0.0))

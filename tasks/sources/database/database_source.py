@@ -118,7 +118,7 @@ class DatabaseSource(DeclaredSource):
                 lost = self._connection.execute(found.dayless()).scalar_one() if found.declared.day else 0
             if lost:
                 shown = f"{MOST_COUNTED} or more" if lost >= MOST_COUNTED else str(lost)
-                warn("{table}: {lost} rows have no time by which they belong to a day; no day has them",
+                warn("{table}: rows without a time by which they belong to a day, which no day has: {lost}",
                      table=found.place, lost=shown)  # fmt: skip
             self._relations[name] = found
         return self._relations[name]

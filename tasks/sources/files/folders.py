@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import stat
@@ -24,6 +25,8 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
     }},
 }  # fmt: skip
 """Options of the file systems that can be read: waits are bounded, and what is listed is what is there now."""
+MOST_OBJECTS = 200_000
+"""Below a URL: one listing of them is held in memory, and takes a request for each thousand."""
 _URL = re.compile(r"([a-z][a-z0-9+]+):/{1,2}([^/].*)")
 _LONGEST_SUFFIX = 30
 # Of file systems without tags of content; which of them one has depends on it.
@@ -142,7 +145,9 @@ class RemoteFolder:
         file = f"object{suffix if len(suffix) <= _LONGEST_SUFFIX else ''}"
         with suppress(DamagedFile, MatineeError, OSError):
             # What was damaged on the disk since, or is not there yet, is fetched.
-            return checked_file(folder, file)
+            kept = checked_file(folder, file)
+            os.utime(folder)  # by which `matinee gc` tells what is still used
+            return kept
         with self._plain_errors(f"{name} cannot be fetched"), atomic_dir(folder) as temporary:
             if info["size"] > (free := shutil.disk_usage(temporary).free):
                 raise SourceError(f"it has {info['size']:,} bytes, and {free:,} are free for {self.cache}")
@@ -172,12 +177,17 @@ class RemoteFolder:
         with self._plain_errors("cannot be listed"):
             root = self._file_system._strip_protocol(self.url).rstrip("/")
             try:
-                found = self._file_system.find(root, detail=True)
+                # One more than there may be, so that the listing of a whole bucket ends, and is told from what is read.
+                found = self._file_system.find(root, detail=True, max_items=MOST_OBJECTS + 1)
             except FileNotFoundError:
                 bucket = root.partition("/")[0]
                 if "/" in root.strip("/") and self._file_system.exists(bucket):
                     return {}
                 raise SourceError(f"there is no bucket {bucket}") from None
+            if len(found) > MOST_OBJECTS:
+                raise SourceError(
+                    f"more than {MOST_OBJECTS:,} objects; name the folder in the bucket that has the files"
+                )
             return {path.removeprefix(root).lstrip("/"): info | {"name": path} for path, info in found.items()}
 
     @contextmanager

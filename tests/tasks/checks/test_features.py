@@ -17,6 +17,7 @@ from tests.tasks.checking import (
     FakeRun,
     land_simulated,
 )
+from tests.tasks.handmade import sample_of
 
 # ---------------------------------------------------------------------------------------------- features
 
@@ -199,10 +200,10 @@ GOOD = f"""
 
 
 def sample(run: FakeRun, train: str = GOOD) -> None:
-    folder = run.step_dir("sample")
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, query in (("train", train), ("validation", GOOD), ("test", GOOD)):
-        duckdb.sql(f"copy ({query}) to '{folder / part}.parquet' (format parquet)")
+    with run.write("sample") as folder:  # type: ignore[misc]
+        for part, query in (("train", train), ("validation", GOOD), ("test", GOOD)):
+            duckdb.sql(f"copy ({query}) to '{folder.path / part}.parquet' (format parquet)")
+        folder.result = sample_of({})
 
 
 def test_good_examples_pass(run: FakeRun) -> None:

@@ -56,7 +56,7 @@ def test_what_was_sent_and_what_waits(home: Path, monkeypatch: pytest.MonkeyPatc
     rows = [line for line in text.splitlines() if "tiny 2026-03-05" in line]
     assert [("critical" in row, "sent to 1, 2:json waiting" in row) for row in rows] == [(True, True), (False, False)]
     assert "sent to 0, 2:json waiting" in rows[1]
-    assert "2:json: 1 failure(s) in a row" in text
+    assert "2:json: 1 failure in a row" in text
     assert call("alerts", "retry") == (1, "sent 0, waiting 2\n2:json: the token was revoked\n")
     monkeypatch.setenv("MATINEE_ALERTS", "json://good warning=json://fixed")
     assert call("alerts", "retry") == (0, "sent 2, waiting 0\n")

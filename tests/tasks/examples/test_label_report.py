@@ -132,7 +132,7 @@ def test_examples_are_counted_once_they_are_there(warehouse: Warehouse, tmp_path
     assert found.nothing_followed == 1 + len(run.windows.refit) - 1
     assert found.mix() == {4: 0, 3: 2, 2: 0, 1: 0, 0: 1 + len(run.windows.refit)}
     features = len(run.spec.features)
-    few = f"few positives: 2 examples have a grade above 0, fewer than 10 for each of the {features} features"
+    few = f"few positives: 2 examples with a grade above 0, fewer than 10 for each of {features} features"
     assert found.few == few
     assert f"Note: {few}." in printed(found)
 
@@ -172,7 +172,7 @@ def test_the_table_is_plain(warehouse: Warehouse, tmp_path: Path) -> None:
     run = warehouse()
     lines = printed(label_report(run))
     assert lines[:15] == [
-        "tiny as of 2026-01-31: 13 cuts, 2026-01-16 to 2026-01-28; labels look 1 day(s) ahead and wait 2 more",
+        "tiny as of 2026-01-31: 13 cuts, 2026-01-16 to 2026-01-28; labels look 1 day ahead and wait 2 more",
         "",
         "rule  grade  matches when                             pairs  examples  remark",
         "   1      3  when: kind = 'play' and value >= 0.9         3         –",

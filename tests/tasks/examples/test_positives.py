@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.examples.positives import Positives, count_positives, positives_notices, too_few_to_learn
-from tasks.store.run_files import Attempt
-from tests.tasks.handmade import examples, group, spec_of
-
-SPEC = spec_of(features=["item_actions_28d"])
+from tasks.examples.positives import Positives, count_positives, positives_notices, positives_of, too_few_to_learn
+from tests.tasks.handmade import examples, group
 
 
 def write(folder: Path, part: str, *grades: list[int]) -> None:
@@ -33,19 +29,19 @@ def test_ten_for_each_feature_are_enough(positives: int, features: int, few: boo
     said = too_few_to_learn(positives, features)
     assert (said is not None) == few
     if said:
-        assert said.startswith(f"few positives: {positives} examples have a grade above 0, fewer than 10 for each of ")
+        assert said.startswith(f"few positives: {positives} examples with a grade above 0, fewer than 10 for each of ")
 
 
-def test_a_run_is_told_of_both_windows(tmp_path: Path) -> None:
-    run = Attempt("tiny", date(2026, 2, 20), tmp_path)
-    assert positives_notices(run, SPEC) == [], "there is no sample yet"
+def test_a_sample_is_told_of_both_windows(tmp_path: Path) -> None:
+    (tmp_path / "sample").mkdir()
+    assert positives_of(tmp_path / "sample") == {}
     write(tmp_path, "train", [1], [0, 3])
     write(tmp_path, "test", *[[0]] * 4, [1])
-    learn, evaluate = positives_notices(run, SPEC)
+    learn, evaluate = positives_notices(positives_of(tmp_path / "sample"), 1)
     assert learn.startswith(
-        "few positives: 2 examples have a grade above 0, fewer than 10 for each of the 1 features, in 2 "
+        "few positives: 2 examples with a grade above 0, fewer than 10 for each of 1 feature, in 2 lists to learn from"
     )
     assert evaluate.startswith("few lists to evaluate on: 1 of 5 have an example with a grade above 0")
     write(tmp_path, "train", *[[1]] * 10)
     write(tmp_path, "test", *[[1]] * 100)
-    assert positives_notices(run, SPEC) == []
+    assert positives_notices(positives_of(tmp_path / "sample"), 1) == []

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tasks.cli.main import app
-from tasks.operations.leftovers import leftovers, remove
+from tasks.operations.leftovers import leftovers, remove, unused_objects
 from tasks.store.atomic import atomic_dir, atomic_file
 from tasks.store.files import Home
 from tests.tasks.damaging import names_below
@@ -72,6 +72,24 @@ def test_what_atomic_writers_leave_is_what_is_found(tmp_path: Path) -> None:
         assert found == {folder, file}
 
 
+def test_copies_of_objects_go_when_nobody_has_asked_for_them_in_a_month(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = tmp_path / "cache" / "objects"
+    for name, days in (("used", 29), ("unused", 31), (".half", 31)):
+        (objects / name).mkdir(parents=True)
+        (objects / name / "object.csv").write_bytes(b"12345")
+        stamp = (datetime.now(UTC) - timedelta(days=days)).timestamp()
+        os.utime(objects / name / "object.csv", (0, 0))
+        os.utime(objects / name, (stamp, stamp))
+    assert [(each.path.name, each.bytes) for each in unused_objects(Home(tmp_path), datetime.now(UTC))] == [
+        ("unused", 5)
+    ]
+    monkeypatch.setenv("MATINEE_HOME", str(tmp_path))
+    assert CliRunner().invoke(app, ["gc"]).output.splitlines()[-1] == "removed 2 things, 10 bytes"
+    assert [path.name for path in objects.iterdir()] == ["used"]
+
+
 def test_the_command_says_what_it_would_remove(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MATINEE_HOME", str(home.root))
     monkeypatch.setenv("COLUMNS", "200")
@@ -79,7 +97,7 @@ def test_the_command_says_what_it_would_remove(home: Home, monkeypatch: pytest.M
         os.utime(path, (0, 0), follow_symlinks=False)
     said = CliRunner().invoke(app, ["gc", "--dry-run"])
     assert said.exit_code == 0
-    assert said.output.splitlines()[-1] == "would remove 2 thing(s), 10 bytes"
+    assert said.output.splitlines()[-1] == "would remove 2 things, 10 bytes"
     assert ".sample-x8a" in said.output
-    assert CliRunner().invoke(app, ["gc"]).output.splitlines()[-1] == "removed 2 thing(s), 10 bytes"
-    assert CliRunner().invoke(app, ["gc"]).output.splitlines()[-1] == "removed 0 thing(s), 0 bytes"
+    assert CliRunner().invoke(app, ["gc"]).output.splitlines()[-1] == "removed 2 things, 10 bytes"
+    assert CliRunner().invoke(app, ["gc"]).output.splitlines()[-1] == "removed 0 things, 0 bytes"

@@ -162,13 +162,13 @@ def test_gc_leaves_all_of_a_pipeline_with_a_run_under_way(
     said = CliRunner().invoke(app, ["gc"])
     assert said.exit_code == 0, said.output
     assert "and what follows: a run is under way (" in said.output
-    assert said.output.rstrip().endswith("removed 0 thing(s), 0 bytes")
+    assert said.output.rstrip().endswith("removed 0 things, 0 bytes")
     assert sorted(home.root.rglob("*")) == before
 
     for attempt in home.root.glob("runs/*/*/*"):
         (attempt / "report" / "result.json").write_text("{}")
     said = CliRunner().invoke(app, ["gc"])
-    assert said.output.rstrip().splitlines()[-1].startswith("removed 14 thing(s)"), said.output
+    assert said.output.rstrip().splitlines()[-1].startswith("removed 14 things"), said.output
     assert not list(home.root.glob("runs/*/*/*"))
 
 

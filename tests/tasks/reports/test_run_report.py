@@ -89,7 +89,7 @@ def test_lists_name_the_rule_for_seen_items(run: FakeRun, seen: str, said: str) 
 
 def test_a_sample_of_few_positives_says_so(run: FakeRun) -> None:
     assert (
-        "few positives: 6 examples have a grade above 0, fewer than 10 for each of the 2 features, in 2 lists"
+        "few positives: 6 examples with a grade above 0, fewer than 10 for each of 2 features, in 2 lists"
         in text_of(finished(run))
     )
 

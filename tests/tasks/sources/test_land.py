@@ -191,7 +191,7 @@ def test_a_missing_file_a_torn_manifest_and_a_day_not_landed_are_named(home: Hom
     with pytest.raises(LandingError, match=r"missing, though .*manifest.json names it"):
         read_manifests(home, "numbers", ["numbers"], DAY, DAY)
     land_range(source, home, DAY, DAY)
-    with pytest.raises(LandingError, match="1 days are not landed, the first is 2026-01-03"):
+    with pytest.raises(LandingError, match="not landed: 1 day, the first is 2026-01-03"):
         landed_for(source, home, DAY, day(2))
     manifest = other.path.parent / "manifest.json"
     for torn in (manifest.read_text()[:-40], json.dumps({"landings": []}), "[]"):

@@ -76,7 +76,7 @@ def test_no_choice_or_order_of_lines_but_the_written_one_is_a_timeline(home: Hom
             [0, 2, 3],
             r"timeline\.jsonl:2: found the line that was written as line 3, expected line 2: lines are lost or",
         ),
-        ([0, 1, 2], r"timeline\.jsonl: found 3 line\(s\), expected 4 as in timeline_head\.json: the end is lost"),
+        ([0, 1, 2], r"timeline\.jsonl: found 3 lines, expected 4 as in timeline_head\.json: the end is lost"),
         (
             [0, 2, 1, 3],
             r"timeline\.jsonl:2: found the line that was written as line 3, expected line 2: lines are lost",

@@ -99,6 +99,6 @@ def test_a_workbook_becomes_a_valid_pipeline(project: Path, monkeypatch: pytest.
 
 def test_an_attempt_that_fails_leaves_no_sheets(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MATINEE_HOME", str(project / "home"))
-    with pytest.raises(SpecError, match="found 1 days of interactions"):
+    with pytest.raises(SpecError, match="found 1 day of interactions"):
         begin("shop", workbook(project / "x.xlsx", {"s": CELLS}), Answers())
     assert not (project / "home" / "data" / "shop").exists()

@@ -76,7 +76,7 @@ def test_the_command_says_it_in_words_and_in_json(home: Home, monkeypatch: pytes
     assert (whole.exit_code, whole.output.splitlines()[-1].partition(": ")[2]) == (0, "all whole")
     flip(partition(home))
     damaged = CliRunner().invoke(app, ["verify"])
-    assert (damaged.exit_code, damaged.output.splitlines()[-1].partition(": ")[2]) == (1, "1 fault(s)")
+    assert (damaged.exit_code, damaged.output.splitlines()[-1].partition(": ")[2]) == (1, "1 fault")
     assert "next: delete it and run `matinee land` again" in damaged.output
     (fault,) = json.loads(CliRunner().invoke(app, ["verify", "--json"]).output)["faults"]
     assert fault["place"] == str(partition(home))

@@ -238,7 +238,7 @@ def test_a_table_that_is_not_as_declared_is_an_error(
 def test_rows_without_a_time_are_told(orders: sa.Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     execute(orders, "insert into shop.orders values ('9', null, 1, 1, 2)")
     assert len(ids(shop(tmp_path), DAY)) == 3
-    assert "shop.orders: 1 rows have no time by which they belong to a day" in caplog.text
+    assert "shop.orders: rows without a time by which they belong to a day, which no day has: 1" in caplog.text
 
 
 @pytest.mark.parametrize("unit", ["epoch_seconds", "epoch_milliseconds"])

@@ -97,6 +97,24 @@ def test_an_object_is_fetched_once_per_version(bucket: Any, tmp_path: Path, monk
     assert source(tmp_path, URL).read(day, ["events"])["events"]["value"].to_pylist() == [5]
 
 
+def test_a_listing_without_end_is_an_error(bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "MOST_OBJECTS", 3)
+    assert source(tmp_path, URL).inputs("events", date(2020, 1, 3)), "as many as there may be"
+    monkeypatch.setattr(folders, "MOST_OBJECTS", 2)
+    with pytest.raises(
+        SourceError, match=r"shop: cannot be listed: more than 2 objects; name the folder in the bucket"
+    ):
+        source(tmp_path, URL).inputs("events", date(2020, 1, 3))
+
+
+def test_a_copy_that_is_used_is_not_old(bucket: Any, tmp_path: Path) -> None:
+    source(tmp_path, URL).inputs("events", date(2020, 1, 3))
+    (copy,) = (tmp_path / "home" / "cache" / "objects").iterdir()
+    os.utime(copy, (0, 0))
+    source(tmp_path, URL).inputs("events", date(2020, 1, 3))
+    assert copy.stat().st_mtime > 0
+
+
 def test_a_damaged_copy_is_fetched_again(bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = fetched(monkeypatch, bucket)
     day = date(2020, 1, 3)

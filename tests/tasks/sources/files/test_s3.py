@@ -17,6 +17,7 @@ from moto.server import ThreadedMotoServer
 
 from tasks.errors import SourceError
 from tasks.sources.datasets import load_dataset
+from tasks.sources.files import folders
 from tasks.sources.files.file_source import FileSource
 from tasks.sources.files.folders import RemoteFolder, open_folder
 from tasks.sources.land import land_range, landed_for
@@ -106,6 +107,12 @@ def test_a_bucket_lands_as_a_folder_with_the_same_files(bucket: Any, tmp_path: P
     assert [rows for table, _, _, rows, _ in landed[0] if table == "events"] == [2, 0, 2]
     again = land_range(source(tmp_path, URL), Home(tmp_path / "home0"), START, END)
     assert again.landed == (), "what the bucket has is landed"
+
+
+def test_a_listing_without_end_is_an_error(bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "MOST_OBJECTS", 1)
+    with pytest.raises(SourceError, match=r"cannot be listed: more than 1 objects; name the folder in the bucket"):
+        source(tmp_path).inputs("items", START)
 
 
 def test_a_versioned_bucket_lands_only_what_was_changed(bucket: Any, tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ import yaml
 from pydantic import ValidationError
 
 from tasks.errors import WrongArgument, quoted
-from tasks.spec.parts import LightGBM
+from tasks.spec.rankers import Ranker
 from tasks.spec.yaml_lines import nearest
 from tasks.training.rankers import RANKERS
 
 
-def learner_of(text: str, own: LightGBM) -> LightGBM:
+def learner_of(text: str, own: Ranker) -> Ranker:
     """Read a learner; one of the pipeline's own type keeps its settings where it names no other.
 
     Args:
@@ -34,7 +34,7 @@ def learner_of(text: str, own: LightGBM) -> LightGBM:
             raise WrongArgument(f"learner {quoted(text)}: found {quoted(pair)}, expected <setting>=<value>")
         settings[name] = _value(text, value)
     try:
-        learner: LightGBM = RANKERS[kind].settings.model_validate(settings)  # type: ignore[assignment]
+        learner: Ranker = RANKERS[kind].settings.model_validate(settings)  # type: ignore[assignment]
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         raise WrongArgument(f"learner {quoted(text)}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.errors import WrongArgument
-from tasks.training.learners import learner_of
+from tasks.training.written_learners import learner_of
 from tests.tasks.handmade import spec_of
 
 OWN = spec_of(ranker={"type": "lightgbm", "rounds": 40, "num_leaves": 7}).ranker

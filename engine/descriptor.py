@@ -49,7 +49,8 @@ class Request(Closed):
 
     user_id: str = Field(min_length=1, max_length=512)
     candidates: tuple[str, ...] | None = Field(default=None, max_length=100_000)
-    k: int = Field(default=10, ge=1, le=10_000)
+    # Strict: "3" and 3.0 are mistakes of whoever wrote the request.
+    k: int = Field(default=10, ge=1, le=10_000, strict=True)
     context: dict[ContextKey, ContextValue] = Field(default_factory=dict, max_length=64)
 
 

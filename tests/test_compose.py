@@ -67,6 +67,16 @@ def test_secrets_come_from_the_environment_only() -> None:
                 assert ":?" in value, f"{key} may be empty"
 
 
+def test_what_pipelines_name_reaches_every_container_of_ours() -> None:
+    """`url_env` names a variable, and credentials of buckets are variables; none of them is a setting of Airflow's."""
+    for name, service in OURS.items():
+        assert service["env_file"] == [{"path": "${MATINEE_ENV_FILE:-sources.env}", "required": False}], name
+    assert "env_file" not in SERVICES["postgres"]
+    ignored = (TOOL / ".gitignore").read_text(encoding="utf-8").split()
+    assert "/sources.env" in ignored
+    assert "sources.env" in (TOOL / ".dockerignore").read_text(encoding="utf-8").split()
+
+
 def test_every_variable_is_in_the_example_and_back() -> None:
     example = (TOOL / ".env.example").read_text(encoding="utf-8")
     names = {match[1] for match in VARIABLE.finditer(TEXT)}

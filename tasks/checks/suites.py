@@ -8,7 +8,9 @@ an expectation on something that is not measured is an error here, not a check t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +33,9 @@ from tasks.checks.suite_parts import (
     Part,
     SuiteMeta,
 )
-from tasks.errors import CheckFailed
+from tasks.errors import CheckFailed, SpecError
 from tasks.spec.project import Layers, expectations, transforms
-from tasks.spec.yaml_lines import nearest
+from tasks.spec.yaml_lines import nearest, read_document
 
 
 class Suite(Part):
@@ -45,8 +47,11 @@ class Suite(Part):
 
     @model_validator(mode="after")
     def _every_expectation_is_measured(self) -> Suite:
-        for expectation in self.expectations:
-            self._check(expectation)
+        for number, expectation in enumerate(self.expectations):
+            try:
+                self._check(expectation)
+            except ValueError as error:
+                raise ValueError(f"expectations.{number}: {error}") from None
         return self
 
     def _check(self, expectation: Expectation) -> None:
@@ -139,18 +144,23 @@ def _json(text: str, place: str) -> Any:
         raise CheckFailed(f"{place}:{error.lineno}: not valid JSON ({error.msg})") from None
 
 
-def _suite(document: Any, place: str) -> Suite:
+def _suite(document: Any, place: str, at: Callable[[Sequence[Any]], str] | None = None) -> Suite:
+    """Check the shape of a suite; `at` names the place of a key in its file, where there is one."""
     try:
         return Suite.model_validate(document)
     except ValidationError as error:
-        problems = [f"{place}: {_explain(problem)}" for problem in error.errors()]
-        raise CheckFailed("\n".join(problems)) from None
+        problems = [_explained(problem) for problem in error.errors()]
+        lines = [f"{at(where) if at else place}: {text}" for where, text in problems]
+        raise CheckFailed("\n".join(lines)) from None
 
 
-def _explain(problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
+def _explained(problem: Any) -> tuple[tuple[Any, ...], str]:
+    """Where a problem is, and what it is."""
     message = problem["msg"].removeprefix("Value error, ")
-    return f"{key}: {message}" if key else message
+    if unmeasured := re.match(r"expectations\.(\d+): ", message):
+        return ("expectations", int(unmeasured[1])), message
+    key = ".".join(str(part) for part in problem["loc"])
+    return tuple(problem["loc"]), f"{key}: {message}" if key else message
 
 
 def load_suite(name: str, folder: Path | None = None) -> Suite:
@@ -171,11 +181,41 @@ def load_suite(name: str, folder: Path | None = None) -> Suite:
         )
     document: Any = None
     for path in files[name]:
-        document = extended(document, _json(path.read_text(encoding="utf-8"), str(path)))
-        suite = _suite(document, str(path))
+        added = _json(path.read_text(encoding="utf-8"), str(path))
+        document = extended(document, added)
+        suite = _suite(document, str(path), partial(_line_of, path, document, added))
         if suite.name != name:
             raise CheckFailed(f"{path}: name: found {suite.name!r}, expected {name!r}, the name of the file")
     return suite
+
+
+def _line_of(path: Path, whole: Any, added: Any, location: Sequence[Any]) -> str:
+    """Name the line of a key of a suite in the file that added it."""
+    where, *behind = location or ("",)
+    if where == "expectations" and behind and _count(added):
+        # Those of the file stand behind those that it was added to.
+        behind[0] -= _count(whole) - _count(added)
+    try:
+        return read_document(path).at((where, *behind))  # every JSON is YAML, whose lines are known
+    except SpecError:  # a list, say, has no keys
+        return str(path)
+
+
+def _count(document: Any) -> int:
+    found = document.get("expectations") if isinstance(document, dict) else None
+    return len(found) if isinstance(found, list) else 0
+
+
+def check_own_suites() -> None:
+    """Read every suite that the project has a file of, as its checks will.
+
+    Raises:
+        CheckFailed: one of them is none, by file and line.
+    """
+    own = expectations().own
+    for name, files in sorted(_files(None).items()):
+        if any(path.parent == own for path in files):
+            load_suite(name)
 
 
 def _files(folder: Path | None) -> dict[str, list[Path]]:

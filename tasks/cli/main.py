@@ -93,10 +93,11 @@ def validate(
     quick: Annotated[bool, typer.Option("--quick", help="Leave out the SQL, which takes some seconds.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Check a pipeline file: its shape, every name in it, its staging on an empty landing, and its comparisons.
+    """Check a pipeline file: its shape, every name in it, the project's suites, its staging, and its comparisons.
 
-    What data there is says whether lists can be compared as they are declared.
+    The staging is built on an empty landing. What data there is says whether lists can be compared as declared.
     """
+    from tasks.checks.suites import check_own_suites
     from tasks.cli.answers import Validated, write_answer
     from tasks.features.empty_landing import check_staging
     from tasks.operations.comparisons import comparison_notices
@@ -106,6 +107,7 @@ def validate(
     from tasks.store.files import default_home
 
     spec = load_spec(pipeline_path(pipeline))
+    check_own_suites()
     if not quick:
         with errors.status("dbt reads the staging …"):
             check_staging(spec, default_home())

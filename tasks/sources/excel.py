@@ -121,14 +121,18 @@ def cell_text(cell: ElementTree.Element, strings: list[str]) -> str:
     return strings[int(value)] if cell.get("t") == "s" and value else value
 
 
+def moment_text(serial: str, zero: datetime = SERIAL_ZERO) -> str:
+    """Write a day or time, which Excel keeps as a number of days, as an ISO instant."""
+    # A time is a fraction of a day, which floats hold only nearly; the whole second is what was meant.
+    return (zero + timedelta(seconds=round(float(serial) * 86_400))).isoformat(sep=" ")
+
+
 def _text(value: str, kind: str) -> str:
     """Write a cell as it stands in a CSV file: line breaks are blanks, serial days are ISO instants."""
     if not value:
         return ""
     if kind == "TIMESTAMP":
-        # A time is a fraction of a day, which floats hold only nearly; the whole second is what was meant.
-        moment = SERIAL_ZERO + timedelta(seconds=round(float(value) * 86_400))
-        return moment.isoformat(sep=" ")
+        return moment_text(value)
     if kind == "INTEGER":
         # Excel has no whole numbers: 6 may stand there as 6.0 or as 6E0.
         return str(int(float(value)))

@@ -57,6 +57,7 @@ def project() -> Path:
     """Locate the project: `MATINEE_PROJECT`, else the working directory if it has `pipelines/`, else matinee itself.
 
     The folders above the working directory are not looked at: the state, `./var`, would not be found from there either.
+    Folders within matinee's own are no projects unless they are named: `tests/` and `bench/` have pipelines, too.
 
     Raises:
         SpecError: the variable names no folder.
@@ -67,7 +68,7 @@ def project() -> Path:
             raise SpecError(f"{folder}: no such folder; create it, or correct {VARIABLE}")
         return folder
     here = Path.cwd()
-    return here if (here / "pipelines").is_dir() else TOOL
+    return here if (here / "pipelines").is_dir() and not here.is_relative_to(TOOL) else TOOL
 
 
 def new_project() -> Path:

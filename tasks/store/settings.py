@@ -33,6 +33,7 @@ NAMES = frozenset(
             "MATINEE_POSTGRES",
             "MATINEE_POSTGRES_HERE",
         ),
+        "MATINEE_ENV_FILE",
         *("MATINEE_ADMIN_PASSWORD", "MATINEE_PORT", "MATINEE_PIPELINE", "MATINEE_SERVING_PORT"),
         # The tests read these.
         *("MATINEE_DATA", "MATINEE_THOROUGH"),

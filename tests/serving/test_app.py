@@ -85,6 +85,7 @@ def test_ranks_as_the_engine_does(registry: Path) -> None:
         ("POST", "/rank", b"\xff\xfe", 400, "not JSON"),
         ("POST", "/rank", {}, 422, "user_id: Field required"),
         ("POST", "/rank", {"user_id": "a", "k": -1}, 422, "k: Input should be greater"),
+        ("POST", "/rank", {"user_id": "a", "k": "3"}, 422, "k: Input should be a valid integer"),
         ("POST", "/rank", {"user_id": "a", "extra": 1}, 422, "extra: Extra inputs"),
         ("POST", "/rank", [1], 422, "request: Input should be"),
         ("POST", "/rank", b" " * (BODY_LIMIT + 1), 413, "larger than"),

@@ -13,7 +13,7 @@ from tasks.errors import SpecError, WrongArgument, quoted
 from tasks.operations.own_data.activity import activity_of
 from tasks.operations.own_data.columns import TypedTable, typed_table
 from tasks.operations.own_data.entities import find_entities
-from tasks.operations.own_data.found_files import FoundTable, find_tables
+from tasks.operations.own_data.found_files import FoundTable, find_tables, is_json_lines
 from tasks.operations.own_data.found_relations import find_relations, is_database, scheme_of, variable_of
 from tasks.operations.own_data.kinds_of_rows import guess_kinds
 from tasks.operations.own_data.project_texts import OwnData, dataset_text, pipeline_text, readme_text
@@ -155,9 +155,19 @@ def look_at(name: str, place: Path | str, ask: Ask) -> OwnData:
 
 def _found(place: Path, url_env: str | None) -> tuple[Path | None, Sequence[FoundTable], Sequence[str]]:
     if url_env is None:
-        return (*find_tables(place), ())
+        folder, tables = find_tables(place)
+        return folder, tables, [sentence for table in tables if (sentence := _nested(table))]
     relations = find_relations(url_env)
     return None, relations.tables, relations.left_out
+
+
+def _nested(table: FoundTable) -> str | None:
+    """Name a file's columns of lists or objects; None if it has none."""
+    if not table.nested:
+        return None
+    names = ", ".join(f"`{name}`" for name in table.nested)
+    within = "; a value within an object is declared by its path, like `user.id`" if is_json_lines(table.file) else ""
+    return f"of `{table.file}` the columns of lists and objects, {names}{within}."
 
 
 def _differently_named(tables: Sequence[TypedTable]) -> list[TypedTable]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -87,8 +88,9 @@ class TypedTable:
 
 
 def landed_name(text: str, taken: Sequence[str], number: int) -> str:
-    """Make a name of a header: `CustomerID` is customer_id."""
-    name = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", text)
+    """Make a name of a header: `CustomerID` is customer_id, `Gebühr (€)` gebuhr."""
+    plain = "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one))
+    name = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", plain.replace("ß", "ss"))
     name = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:50]
     name = name if re.match(r"[a-z]", name) else f"column_{name or number + 1}"
     name = f"{name}_of_file" if name in _RESERVED else name  # the macros of staging add columns of these names

@@ -49,6 +49,7 @@ class FoundTable:
         whole: whether all of it was read.
         kinds: of a database's table, the kinds of its columns.
         key: of a database's table, the columns of its primary key.
+        nested: columns of lists or objects, which are not read.
     """
 
     file: str
@@ -59,6 +60,7 @@ class FoundTable:
     whole: bool = True
     kinds: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
 
     @property
     def daily(self) -> bool:
@@ -95,6 +97,11 @@ def find_tables(place: Path) -> tuple[Path, list[FoundTable]]:
     return folder, tables
 
 
+def is_json_lines(file: str) -> bool:
+    """Tell a file of JSON lines, packed or not, by its name."""
+    return any(suffix in _JSON_LINES for suffix in Path(file.lower()).suffixes)
+
+
 def _files(place: Path) -> Iterable[Path]:
     if place.is_file():
         return [place]
@@ -123,7 +130,7 @@ def _table(file: str, members: Sequence[tuple[date | None, Path]]) -> FoundTable
     alike = [table for table in read if table is not None and table.header == first.header]
     rows = pa.concat_tables([table.rows for table in alike])
     days = tuple(day for day, _ in members if day)
-    return FoundTable(file, rows, first.header, first.dialect, days, whole=step == 1)
+    return FoundTable(file, rows, first.header, first.dialect, days, whole=step == 1, nested=first.nested)
 
 
 def _read(path: Path) -> FoundTable | None:
@@ -176,9 +183,10 @@ def _parquet(path: Path) -> FoundTable:
         table = parquet.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise SpecError(f"{path}: is no parquet file ({error}); correct it, or take it out of the folder") from None
-    plain = [name for name in table.column_names if not pa.types.is_nested(table.schema.field(name).type)]
+    nested = tuple(name for name in table.column_names if pa.types.is_nested(table.schema.field(name).type))
+    plain = tuple(name for name in table.column_names if name not in nested)
     columns = [table[name].cast(pa.string()) for name in plain]
-    return FoundTable(path.name, pa.table(columns, names=_numbered(len(columns))), tuple(plain), {})
+    return FoundTable(path.name, pa.table(columns, names=_numbered(len(columns))), plain, {}, nested=nested)
 
 
 def _json_lines(content: bytes) -> FoundTable | None:
@@ -192,9 +200,14 @@ def _json_lines(content: bytes) -> FoundTable | None:
             continue  # the reader rejects it by its line
         if isinstance(record, dict):
             records.append(record)
-    keys = list(dict.fromkeys(key for record in records for key, value in record.items() if not _is_nested(value)))
+    items = [item for record in records for item in record.items() if item[1] is not None]
+    plain = {key for key, value in items if not _is_nested(value)}
+    nested = tuple(dict.fromkeys(key for key, value in items if _is_nested(value) and key not in plain))
+    keys = tuple(dict.fromkeys(key for record in records for key in record if key not in nested))
+    if len(keys) < 2:
+        return None
     columns = [pa.array([_as_text(record.get(key)) for record in records], pa.string()) for key in keys]
-    return FoundTable("", pa.table(columns, names=_numbered(len(keys))), tuple(keys), {}) if len(keys) > 1 else None
+    return FoundTable("", pa.table(columns, names=_numbered(len(keys))), keys, {}, nested=nested)
 
 
 def _is_nested(value: Any) -> bool:

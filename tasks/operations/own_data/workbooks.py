@@ -9,12 +9,12 @@ import csv
 import re
 import zipfile
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
 from tasks.errors import SpecError, first_line
-from tasks.sources.excel import SERIAL_ZERO, cell_text, column_of, shared_strings
+from tasks.sources.excel import SERIAL_ZERO, cell_text, column_of, moment_text, shared_strings
 
 MOST_BYTES = 4 << 30
 """Of all that is packed in a workbook: an archive of some kilobytes can unpack to a full disk."""
@@ -111,8 +111,7 @@ def _text(cell: ElementTree.Element, strings: list[str], days: set[str], zero: d
     if kind != "n" or not value:
         return value
     if cell.get("s") in days:
-        # A time is a fraction of a day, which floats hold only nearly; the whole second is what was meant.
-        return (zero + timedelta(seconds=round(float(value) * 86_400))).isoformat(sep=" ")
+        return moment_text(value, zero)
     number = float(value)
     return str(int(number)) if number.is_integer() and abs(number) < 2**53 else value
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.checks.own_suites import extended
-from tasks.checks.suites import load_suite, suite_for, suite_names
+from tasks.checks.suites import check_own_suites, load_suite, suite_for, suite_names
 from tasks.errors import CheckFailed
 from tests.tasks.checks.test_gx import between
 
@@ -49,6 +49,36 @@ def test_an_expectation_is_added_and_one_on_the_same_takes_its_place(project: Pa
     assert "every_column" in suite.meta.measure.families, "what matinee's measures is still measured"
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        (
+            "default.landed",
+            '"rows"',
+            '"roes"',
+            r"default\.landed\.json:9: expectations\.\d+: unknown profile column 'roes'",
+        ),
+        (
+            "my_shop.sales",
+            '"rows"',
+            '"roes"',
+            r"my_shop\.sales\.json:9: expectations\.0: unknown profile column 'roes'",
+        ),
+        ("my_shop.sales", '"severity"', '"severe"', r"my_shop\.sales\.json:\d+: expectations\.0\.severe"),
+        ("my_shop.sales", '"meta"', '"mete"', r"my_shop\.sales\.json:\d+: mete"),
+        ("my_shop.sales", '"meta": {', '"meta": ', r"my_shop\.sales\.json:\d+: not valid JSON"),
+    ],
+)
+def test_a_broken_suite_is_named_by_file_and_line(project: Path, name: str, old: str, new: str, said: str) -> None:
+    check_own_suites()
+    add(project, name, between("rows", min_value=1))
+    check_own_suites()
+    path = project / "expectations" / f"{name}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=1).replace(old, new, 1))
+    with pytest.raises(CheckFailed, match=said):
+        check_own_suites()
+
+
 def test_a_suite_of_its_own_is_found_beside_those_of_matinee(project: Path) -> None:
     add(project, "my_shop.sales", between("rows", min_value=1))
     assert {"my_shop.sales", "default.landed"} <= set(suite_names())
@@ -66,7 +96,7 @@ def test_a_data_set_called_like_one_of_matinee_has_none_of_its_suites(project: P
 
 def test_a_mistake_names_the_file_that_has_it(project: Path) -> None:
     add(project, "features.labels", between("nowhere__rate", max_value=1))
-    with pytest.raises(CheckFailed, match=rf"^{project}/expectations/features\.labels\.json: .*nowhere"):
+    with pytest.raises(CheckFailed, match=rf"^{project}/expectations/features\.labels\.json:1: .*nowhere"):
         load_suite("features.labels")
     (project / "expectations" / "features.labels.json").write_text("[]")
     with pytest.raises(CheckFailed, match=rf"^{project}/expectations/features\.labels\.json: "):

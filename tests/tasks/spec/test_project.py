@@ -89,6 +89,15 @@ def test_a_new_pipeline_of_the_clone_is_not_written_into_one_of_its_folders(
     assert new_project() == TOOL
 
 
+@pytest.mark.parametrize("folder", ["tests", "bench"])
+def test_a_folder_of_the_clone_is_no_project(shop: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    """It has `pipelines/`, too, and commands that are run there are about those of the clone."""
+    monkeypatch.chdir(TOOL / folder)
+    assert project() == TOOL
+    monkeypatch.setenv("MATINEE_PROJECT", ".")
+    assert project() == TOOL / folder
+
+
 def test_a_name_that_only_matinee_could_have_is_looked_for_in_a_project(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

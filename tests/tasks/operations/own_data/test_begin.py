@@ -17,6 +17,7 @@ from tasks.operations.own_data.begin import begin, look_at
 from tasks.operations.own_data.project_texts import OwnData, in_project, readme_text
 from tasks.sources.datasets import load_dataset
 from tasks.spec.load import load_spec
+from tasks.spec.parts import BeatsGate
 from tasks.spec.project import pipeline_path
 
 FIRST = date(2025, 1, 1)
@@ -96,6 +97,31 @@ def test_what_is_there_already_is_not_written_over(project: Path) -> None:
     with pytest.raises(SpecError, match=r"pipelines/films\.yaml: is there already; choose another name"):
         begin("films", project / "data", Answers())
     assert (project / "pipelines" / "films.yaml").read_text() == before
+
+
+def test_columns_of_lists_are_said_to_be_left_out(project: Path) -> None:
+    folder = project / "data"
+    folder.mkdir()
+    rows = [{"user": user, "item": item, "at": f"{day}T10:00:00", "tags": ["a"]} for user, item, _, day in acts()]
+    (folder / "acts.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    own = begin("acts", folder, Answers())
+    said = "of `acts.jsonl` the columns of lists and objects, `tags`; a value within an object is declared by its path"
+    assert own.left_out == [f"{said}, like `user.id`."]
+    staging = project / "transforms" / "models" / "staging" / "acts"
+    assert f"- Left out: {said}" in (staging / "README.md").read_text()
+
+
+def test_better_gates_are_offered_and_can_be_asked_for(project: Path) -> None:
+    begin("films", write_ratings(project / "data"), Answers())
+    path = project / "pipelines" / "films.yaml"
+    asked = path.read_text().replace("  # - {metric", "  - {metric")
+    path.write_text(asked)
+    assert [gate.beats for gate in load_spec(path).gates if isinstance(gate, BeatsGate)] == [
+        "best_baseline",
+        "best_feature",
+    ]
+    readme = project / "transforms" / "models" / "staging" / "films" / "README.md"
+    assert "`beats: best_feature` asks for more than any feature" in readme.read_text()
 
 
 def refused(path: Path) -> None:

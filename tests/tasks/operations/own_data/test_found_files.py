@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import SpecError
@@ -30,6 +33,17 @@ def test_utf_16_that_cannot_be_read_is_refused(tmp_path: Path, name: str, encodi
     (tmp_path / name).write_bytes(TEXT.encode(encoding))
     with pytest.raises(SpecError, match=message):
         find_tables(tmp_path)
+
+
+def test_columns_of_lists_and_objects_are_named(tmp_path: Path) -> None:
+    rows = [{"user": "a", "item": 1, "tags": ["x"], "from": {"page": 2}}, {"user": "b", "item": None, "tags": None}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "b.parquet")
+    _, tables = find_tables(tmp_path)
+    assert [(table.file, table.header, table.nested) for table in tables] == [
+        ("a.jsonl", ("user", "item"), ("tags", "from")),
+        ("b.parquet", ("user", "item"), ("tags", "from")),
+    ]
 
 
 def test_what_is_no_text_is_no_table(tmp_path: Path) -> None:

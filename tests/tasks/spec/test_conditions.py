@@ -185,6 +185,100 @@ def test_anything_else_is_refused_of_a_pair(written: str, error: str) -> None:
     assert error in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "value >= (select max(1))",
+        "kind in (select column0 from read_csv('/etc/passwd'))",
+        "value = length(read_text('/etc/passwd'))",
+        "copy (select 1) to 'scratch/PWNED3'",
+        "attach 'scratch/x.db'",
+        "kind = 'play' -- x",
+        "kind /* x */ = 'play'",
+        "kind = 'play'; drop table x",
+        "kind = getenv('HOME')",
+        "exists(select * from glob('/etc/*'))",
+        "kind = 'play' union select 1",
+        "value::varchar = '1'",
+        "abs(value) > 1",
+        "value + 1 > 2",
+        "kind like 'p%'",
+        "kind similar to 'play'",
+        "case when kind = 'play' then true end",
+        "KIND = 'play'",
+        "x.kind = 'play'",
+        "information_schema.kind = 'play'",
+        "list_filter([1], x -> x > value) = [1]",
+        "kind = 'play' and {{ env_var('HOME') }}",
+        "kind = '{{ env_var(\"HOME\") }}'",
+        "value >= 0.9 {% set x = 1 %}",
+        "kind = 'play'' or 1=1 --'",
+        "kind = $$play$$",
+        "kind = E'play\\x00'",
+        "kind = U&'pl\\0061y'",
+        "value > 0xFF",
+        "value > 1e400",
+        "value > 'nan'",
+        "value > infinity",
+        "1 = 1",
+        "true",
+        "",
+        "   ",
+        "kind = 'pl\x00ay'",
+        "kind = 'play' and value >= 0\u202e.9",
+        "\uff4bind = 'play'",
+        "kind = ?",
+        "kind = $x",
+        "value between symmetric 1 and 0",
+        "kind in ('play', getenv('X'))",
+        "value is distinct from 1",
+        "kind = 'play' and value at time zone 'x' > 1",
+        "rank() over () > 1",
+        "* = 1",
+        "kind = $a$play$a$ or true",
+        "kind = 'play' or chr(0) = ''",
+        "value > interval 1 day",
+        "value > 1 order by 1",
+        "value > 1 limit 1",
+        "value = unnest([1])",
+        "{'a': value}.a > 1",
+        "columns(*) > 1",
+        "try_cast(value as int) > 1",
+        "value > --1",
+        "value > - -1",
+        "kind not in (null)",
+        "kind collate nocase = 'play'",
+        "set x = 1",
+        "pragma version",
+        "call pragma_version()",
+        "install httpfs",
+        "load httpfs",
+        "export database 'scratch/x'",
+        "use x",
+        "kind in (values ('play'))",
+        "kind = any(['play'])",
+        "exists (select 1)",
+    ],
+)
+def test_whatever_reads_runs_or_computes_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match=r"expected|unknown|which is not an SQL condition") as caught:
+        canonical(written)
+    assert type(caught.value) is ValueError
+
+
+@pytest.mark.parametrize(
+    ("written", "sql"),
+    [
+        ("kind\n=\n'play'", "kind = 'play'"),
+        ("kind = 'play';", "kind = 'play'"),
+        ("value > 1_000", "value > 1000"),
+        ("value > 999999999999999999999999", "value > 999999999999999999999999"),
+    ],
+)
+def test_another_way_to_write_the_same_is_read(written: str, sql: str) -> None:
+    assert canonical(written) == sql
+
+
 _NUMBERS = st.floats(-1e6, 1e6).map(lambda x: round(x, 3))
 _COMPARED = st.one_of(
     st.builds("kind {} '{}'".format, st.sampled_from(["=", "<>"]), st.sampled_from(KINDS)),

@@ -37,6 +37,84 @@ HOSTILE = {
     "deep lists": (GOOD + "\nx: " + "[" * 1000 + "]" * 1000, f"nested more than {DEEPEST} levels deep"),
     "very deep lists": (GOOD + "\nx: " + "[" * 100_000 + "]" * 100_000, f"nested more than {DEEPEST} levels"),
     "deep mappings": (GOOD + "\nx: " + "{a: " * 3000 + "1" + "}" * 3000, f"nested more than {DEEPEST} levels"),
+    "aliases that grow": ("a: &a [x, x]\nb: &b [*a, *a]\n" + GOOD, "an alias .* is not read here; write the value out"),
+    "an alias of itself": ("a: &a [*a]\n" + GOOD, "an alias .* is not read here"),
+    "a merged key": ("<<: {x: 1}\n" + GOOD, "a key must be a plain word; found '<<'"),
+    "a call": (
+        changed("name: streaming", "name: !!python/object/apply:os.system ['true']"),
+        r"a tag \(.*os\.system\) is not read here",
+    ),
+    "a function": (changed("name: streaming", "name: !!python/name:os.system"), r"a tag \(.*os\.system\) is not read"),
+    "tag binary": (changed("name: streaming", "name: !!binary 'zz'"), r"a tag \(.*binary\)"),
+    "tag omap": (changed("name: streaming", "name: !!omap [a: 1]"), r"a tag \(.*omap\)"),
+    "tag timestamp": (changed("start: 2026-01-01", "start: !!timestamp [a]"), r"a tag \(.*timestamp\)"),
+    "a key twice": (GOOD + "\nname: other\n", "the key 'name' stands twice, first on line 2"),
+    "tabs": (changed("label:\n  horizon", "label:\n\thorizon"), "not valid YAML: found character that cannot start"),
+    "NUL": (changed("name: streaming", "name: stre\0aming"), "not valid YAML: unacceptable character #x0000"),
+    "two documents": (GOOD + "\n---\nname: x\n", "not valid YAML: but found another document"),
+    "1e400": (changed("learning_rate: 0.08", "learning_rate: 1e400"), "learning_rate: found inf, expected a finite"),
+    "NaN": (
+        changed("learning_rate: 0.08", "learning_rate: .nan"),
+        "learning_rate: found nan, expected a finite number",
+    ),
+    "infinity": (changed("learning_rate: 0.08", "learning_rate: .inf"), "learning_rate: found inf, expected a finite"),
+    "many users": (changed("users: 1000", "users: 1000000000000"), "source.users: found 1000000000000, expected less"),
+    "a huge k": (changed("refit: 7d, k: 100", "refit: 7d, k: 100000000000000"), r"retrieval\.0\.k: found 1000"),
+    "a huge window": (changed("train: 28d", "train: 99999999999d"), "examples.train: found '99999999999d', expected"),
+    "a day that is none": (
+        changed("start: 2026-01-01", "start: 2026-02-30"),
+        "'2026-02-30', which is not in the calen",
+    ),
+    "a name with a quote": (
+        changed("name: streaming", 'name: "str\'eam"'),
+        'name: found "str\'eam", expected the form',
+    ),
+    "a name of a path": (
+        changed("name: streaming", "name: ../streaming"),
+        "name: found '../streaming', expected the form",
+    ),
+    "a name with a line break": (changed("name: streaming", 'name: "streaming\\n"'), "expected the form"),
+    "a letter of another script": (
+        changed("name: streaming", "name: str\u0435aming"),
+        "name: found .*, expected the form",
+    ),
+    "a name of another file": (changed("name: streaming", "name: con"), "name: found 'con', expected 'streaming'"),
+    "an alias of a path": (
+        changed("alias: champion", "alias: ../../x"),
+        "publish.alias: found '../../x', expected the",
+    ),
+    "an alias with a line break": (
+        changed("alias: champion", 'alias: "champion\\n"'),
+        "publish.alias: .* expected the form",
+    ),
+    "a schedule with a command": (
+        changed('schedule: "@daily"', 'schedule: "* * * * *; touch x"'),
+        r"schedule: found '\* \* \* \* \*; touch x', expected @daily, or a cron",
+    ),
+    "text behind a quoted one": (
+        changed("description: Orders", 'description: "{{ 7*7 }}" Orders'),
+        "not valid YAML: did",
+    ),
+    "SQL in a feature": (
+        changed("  - item_trend", "  - 'item_trend; drop table x'"),
+        "unknown feature 'item_trend; drop table x'; expected one of",
+    ),
+    "SQL in a stratum": (
+        changed("strata: [region, tenure_band], groups", "strata: ['region\"; drop table x; --'], groups"),
+        "sample.strata.0: found .*drop table x; --', expected the form",
+    ),
+    "a data set of a path": (
+        changed("{type: simulated, users: 1000, items: 500, seed: 7}", "{type: files, dataset: ../../etc/passwd}"),
+        "source.dataset: found '../../etc/passwd', expected the form",
+    ),
+    "a data set with a quote": (
+        changed("{type: simulated, users: 1000, items: 500, seed: 7}", '{type: files, dataset: "a\'b"}'),
+        'source.dataset: found "a\'b", expected the form',
+    ),
+    "10 MB of items": (
+        changed("features:\n", "features:\n" + "".join(f"  - f{number}\n" for number in range(700_000))),
+        f"expected at most {LARGEST:,}",
+    ),
     "10 MB": (changed("description: Orders", "description: " + "A" * 10_000_000), f"expected at most {LARGEST:,}"),
     "a huge number": (changed("rounds: 80", "rounds: 100000000000000000000"), "rounds: found 1000"),
     "year 1": (changed("start: 2026-01-01", "start: 0001-01-01"), "expected a day from 1970-01-01 to 2199-12-31"),
@@ -90,6 +168,23 @@ def test_a_hostile_file_is_refused_in_words(name: str, tmp_path: Path) -> None:
         load_spec(path)
     assert re.search(said, str(error.value)), str(error.value)[:500]
     assert len(str(error.value)) < 3000
+
+
+@pytest.mark.parametrize(("encoding", "byte"), [("utf-16", "0xff"), ("latin-1", "0xe9")])
+def test_another_encoding_is_named_by_its_first_byte(encoding: str, byte: str, tmp_path: Path) -> None:
+    path = tmp_path / "streaming.yaml"
+    path.write_bytes(changed("title", "titl\xe9").encode(encoding, "replace"))
+    with pytest.raises(SpecError, match=rf"streaming\.yaml: expected UTF-8 text, found byte {byte}"):
+        load_spec(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["\ufeff" + GOOD, changed("description: Orders", "description: <script>alert(1)</script> [x](y) Orders")]
+)
+def test_a_mark_at_the_begin_and_markup_in_a_description_are_read(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "streaming.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert load_spec(path).name == "streaming"
 
 
 @pytest.mark.parametrize("count", [20, 100])

@@ -184,6 +184,26 @@ def test_a_line_without_end_is_rejected(csv: Path) -> None:
     assert len(rejects[0][3]) == 65_536
 
 
+def test_a_line_may_be_long_and_the_last_one_without_an_end(csv: Path) -> None:
+    rows, rejects = read(csv, HEADER + b"1," + b"x" * 900_000 + b",")
+    assert [(row[0], len(row[1]), row[-1]) for row in rows] == [(1, 900_000, 2)]
+    assert rejects == []
+
+
+def test_only_line_breaks_end_a_line(csv: Path) -> None:
+    """Unicode has other separators, which some programs take for line breaks."""
+    rows, rejects = read(csv, HEADER + "1,a\u2028b\x85c\x0bd,\n".encode())
+    assert rows == [(1, "a\u2028b\x85c\x0bd", None, 2)]
+    assert rejects == []
+
+
+@pytest.mark.parametrize("broken", [b'"' * 100_001 + b",1,", b'"a""' * 200_000, b"," * 1_000_000])
+def test_a_record_made_to_take_long_is_rejected_and_the_next_one_read(csv: Path, broken: bytes) -> None:
+    rows, rejects = read(csv, HEADER + broken + b"\n2,b,\n")
+    assert rows == [(2, "b", None, 3)]
+    assert [reject[0] for reject in rejects] == [2]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -190,6 +191,12 @@ def test_lines_behind_the_last_day_land_when_the_data_set_is_declared_to_go_on(t
         ("sunday", "sontag", r"shop.yaml:6: closed.weekdays.0: found 'sontag', expected one of monday, "),
         ("{ds}.csv", "all.csv", "expected exactly one of: a file name with {ds}, `day`, `static: true`"),
         ("{ds}.csv", "../{ds}.csv", "expected a path below the data folder"),
+        ("{ds}.csv", "/etc/{ds}", "file: found '/etc/{ds}', expected a path below the data folder"),
+        ("INTEGER", '"VARCHAR\'); copy x to y"', r"type: found .*copy x to y\", expected one of VARCHAR, BOOLEAN"),
+        ("name: id,", 'name: "id\\"; drop",', r"columns\.0\.name: found 'id\"; drop', expected the form"),
+        ("header: Name", "header: Id", "tables.lines: columns: two have the same header"),
+        ("first_day: 2020-01-01", "first_day: 9999-12-31", "first_day: found '9999-12-31', expected a day from 1970"),
+        ("first_day: 2020-01-01", "first_day: 0001-01-01", "first_day: found '0001-01-01', expected a day from 1970"),
         ("name: at", "name: id", "names must differ"),
         ("name: at", "name: ds", "none may be `line_number` or `ds`"),
         ("name: shop", "name: shoe", r"shop.yaml:2: name: found 'shoe', expected 'shop'"),
@@ -201,6 +208,35 @@ def test_a_wrong_declaration_names_line_and_key(tmp_path: Path, old: str, new: s
     (tmp_path / "shop.yaml").write_text(SHOP.replace(old, new, 1))
     with pytest.raises(SpecError, match=message):
         load_dataset("shop", tmp_path)
+
+
+MARKS = ["", "\n", "\r", "\0", "\u00e9", "\U0001f600", "a", '"']
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_a_delimiter_is_one_mark_that_no_line_break_or_quote_is(tmp_path: Path, mark: str) -> None:
+    declared = f'    file: "{{ds}}.csv"\n    dialect: {{delimiter: {json.dumps(mark, ensure_ascii=False)}}}\n'
+    (tmp_path / "shop.yaml").write_text(SHOP.replace('    file: "{ds}.csv"\n', declared))
+    with pytest.raises(
+        SpecError, match=r"shop\.yaml:\d+: tables\.lines\.dialect(\.delimiter: found|: delimiter and quote)"
+    ):
+        load_dataset("shop", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["o'{ds}.csv", "[a]{ds}.csv", "{ds} 100%.csv", "ü{ds}.csv"])
+def test_marks_in_a_files_name_mean_themselves(tmp_path: Path, name: str) -> None:
+    (tmp_path / name.replace("{ds}", "2020-01-01")).write_bytes(HEADER + b"1,a,\n")
+    source = FileSource(dataset(tmp_path, SHOP.replace("{ds}.csv", name)), LocalFolder(tmp_path))
+    (rows,) = source.read(date(2020, 1, 1), ["lines"]).values()
+    assert rows.to_reader().read_all().num_rows == 1
+
+
+def test_words_of_sql_are_names_like_others(tmp_path: Path) -> None:
+    (tmp_path / "2020-01-01.csv").write_bytes(b'"Id\'",Name,At\n1,a,\n')
+    text = SHOP.replace("header: Id, name: id", 'header: "Id\'", name: select').replace("name: name", "name: end")
+    source = FileSource(dataset(tmp_path, text), LocalFolder(tmp_path))
+    (rows,) = source.read(date(2020, 1, 1), ["lines"]).values()
+    assert [(row["select"], row["end"]) for row in rows.to_reader().read_all().to_pylist()] == [(1, "a")]
 
 
 def test_the_day_column_must_be_declared_with_its_type(tmp_path: Path) -> None:

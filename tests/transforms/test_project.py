@@ -51,6 +51,18 @@ def test_every_landed_row_is_accepted_or_refused_by_name(warehouse: Make) -> Non
     assert shop.rows("select user_actions_7d, user_quantity_28d from feat_users") == [(2.0, 1.0)]
 
 
+def test_ids_that_no_request_can_have_are_refused_by_their_rule(warehouse: Make) -> None:
+    """A served request takes ids of 512 characters."""
+    shop = warehouse("simulated")
+    long = {"user_id": "u" * 513}
+    rows = [{**event("a"), "user_id": "u" * 512}, {**event("b"), **long}, {**event("c"), "item_id": "i" * 513}]
+    shop.land("events", DAY, [*rows, event("d", 1e39)])
+    assert shop.build([DAY], [DAY]) == []
+    assert shop.rows("select interaction_id from interactions") == [("a",)]
+    refused = shop.rows("select rule, count(*) from rejected_rows group by 1 order by 1")
+    assert refused == [("id_too_long", 2), ("impossible_value", 1)]
+
+
 def test_a_day_landed_again_without_rows_forgets_the_old_ones(warehouse: Make) -> None:
     shop = warehouse("simulated")
     shop.land("events", DAY, [event("a")])

@@ -330,7 +330,7 @@ def test_times_that_sqlite_cannot_tell_are_told(
 ) -> None:
     execute(lite, "insert into orders values ('8', 1577923200, 1, 1), ('9', '02/01/2020', 1, 1), ('10', null, 1, 1)")
     read(shop(tmp_path, LITE), DAY, "orders")
-    assert "orders: 3 rows have no time" in caplog.text
+    assert "orders: rows without a time by which they belong to a day, which no day has: 3" in caplog.text
 
 
 def test_bytes_are_no_text(lite: sa.Engine, tmp_path: Path) -> None:

@@ -12,8 +12,7 @@ from tasks.spec.values import NonNegativeFloat, NonNegativeInt, Number, Positive
 
 Problem = tuple[tuple[str | int, ...], str]
 """The place of a key below `ranker`, and what is wrong with its value beside those of other keys."""
-MOST_MEMBERS = 5
-"""Rankers of a blend: with more there are too many ways to weight them for a validation window to tell apart."""
+MOST_MEMBERS = 5  # of a blend: more can be weighted in too many ways for a validation window to tell apart
 
 
 class _Ranker(Part):
@@ -35,7 +34,7 @@ class _Ranker(Part):
     @property
     def effort(self) -> str:
         """How much training it asks for, for people."""
-        return self.type
+        return self.summary
 
     @property
     def copies(self) -> tuple[Self, ...]:
@@ -181,11 +180,6 @@ class LinearRanker(_Ranker):
         """What it is in two words or three, for people."""
         return f"{self.type}, {self.loss}"
 
-    @property
-    def effort(self) -> str:
-        """How much training it asks for, for people."""
-        return "linear weights"
-
 
 class FactorizationMachineRanker(_Seeded):
     """A factorization machine (Rendle 2010): a weight for each input, and for each pair one from their factors.
@@ -250,12 +244,11 @@ class BlendRanker(_Ranker):
             return
         if len(self.weights) != len(self.of):
             yield ("weights",), f"found {len(self.weights)} weights, expected {len(self.of)}: one for each ranker"
-        elif abs(sum(self.weights) - 1.0) > _ROUNDING:
+        elif abs(sum(self.weights) - 1.0) > 1e-9:
             yield ("weights",), f"found weights that add up to {sum(self.weights):g}, expected 1"
 
 
 Ranker = Annotated[LightGBM | LinearRanker | FactorizationMachineRanker | BlendRanker, Field(discriminator="type")]
-_ROUNDING = 1e-9
 _TUNABLE = sorted({*LightGBM.TUNABLE, *LinearRanker.TUNABLE, *FactorizationMachineRanker.TUNABLE})
 
 

@@ -187,7 +187,7 @@ class Run:
 
     @plain_errors()
     def importance(self) -> pa.Table:
-        """Read what the evaluated models use: the gain and the splits of each feature, by population."""
+        """Read each feature's gain (its importance where the ranker is no trees) and splits in the evaluated models."""
         from tasks.training.train import TrainResult
 
         self._require("train")

@@ -1,4 +1,4 @@
-"""What we fit ourselves has the same bytes on other processors: compiled for one, with numpy's instructions for one."""
+"""What we fit ourselves has the same bytes on every processor."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_processors import processors
+
 PROJECT = Path(__file__).parents[3]
 FITTED = """
-import hashlib, json, pathlib, sys, tempfile
+import hashlib, json, pathlib, tempfile
 from tasks.training.models import save_model
-from tests.tasks.training.test_ranker_contract import CASES, FEATURES, trained
 from tests.tasks.handmade import spec_of
+from tests.tasks.training.test_ranker_contract import CASES, FEATURES, trained
 digests = {}
 for name, ranker in CASES.items():
     if ranker["type"] in ("linear", "fm"):
@@ -26,24 +28,19 @@ for name, ranker in CASES.items():
             digests[name] = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 print(json.dumps(digests))
 """
-PROCESSORS = {
-    "this one": {},
-    "an old one": {
-        **{"NUMBA_CPU_NAME": "nehalem", "NUMBA_CPU_FEATURES": "", "OPENBLAS_CORETYPE": "Nehalem"},
-        "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3",
-    },
-}
 
 
-@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="compiles for another x86-64 processor")
+@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="knows the kernels of x86-64 alone")
 @pytest.mark.slow
 def test_every_processor_fits_the_same_bytes(tmp_path: Path) -> None:
-    found = []
-    for name, added in PROCESSORS.items():
+    found = {}
+    for name, added in processors().items():
         environment = {**os.environ, **added, "NUMBA_CACHE_DIR": str(tmp_path / name)}
         command = [sys.executable, "-c", FITTED]
         done = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        found.append(json.loads(done.stdout.splitlines()[-1]))
-    assert len(found[0]) >= 6
-    assert found[0] == found[1]
+        found[name] = json.loads(done.stdout.splitlines()[-1])
+    first, *others = found.values()
+    assert len(first) >= 6
+    assert others
+    assert all(other == first for other in others)

@@ -94,8 +94,8 @@ def member(model: TrainedRanker, weight: float, table: pa.Table, spec: Spec) -> 
     scores = model.scorer().predict(matrix(table, spec.features))
     weights = np.ascontiguousarray(table["weight"].to_numpy(), dtype=np.float64)
     center, scale = mean_and_deviation(scores, weights)
-    # Equal scores say nothing, on any scale.
-    return Member(model, weight, center, scale if scale > 0.0 else 1.0)
+    # Equal scores say nothing on any scale, and the deviation from their rounded mean is none.
+    return Member(model, weight, center, scale if np.ptp(scores) > 0.0 else 1.0)
 
 
 def best_weights(scores: Sequence[Floats], validation: pa.Table, metric: str) -> tuple[tuple[float, ...], float]:

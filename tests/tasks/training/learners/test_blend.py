@@ -69,6 +69,12 @@ def test_scores_are_standardized_by_those_of_what_was_trained_on() -> None:
     assert scores.std() == pytest.approx(1.0, abs=1e-9)
 
 
+def test_equal_scores_of_a_member_are_not_blown_up() -> None:
+    spec, table = spec_of(ranker={**TREES, "min_data_in_leaf": 10_000}), learnable(1)
+    one = member(train_ranker(table, spec, spec.ranker), 1.0, table, spec)
+    assert one.scale == 1.0
+
+
 def test_a_member_without_a_share_is_not_trained(tmp_path: Path) -> None:
     spec = spec_of(ranker={"type": "blend", "of": [TREES, LINEAR], "weights": [0.0, 1.0]})
     save_model(train_ranker(learnable(1), spec, spec.ranker), tmp_path / "model")

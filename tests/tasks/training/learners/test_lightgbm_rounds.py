@@ -52,6 +52,17 @@ def test_what_is_recorded_of_each_round_is_the_training_curve() -> None:
     assert curve.values[:shared] == pytest.approx(settled.rounds.values[:shared], abs=1e-12)
 
 
+def test_positions_and_grades_that_only_the_validation_window_has_are_no_matter() -> None:
+    grades = WINDOWS["validation"]["grade"].to_numpy() * 2
+    column = WINDOWS["validation"].column_names.index("grade")
+    higher = WINDOWS["validation"].set_column(column, "grade", pa.array(grades, pa.int8()))
+    for more in ({"position_bias": "lightgbm"}, {"objective": "rank_xendcg"}, {"objective": "regression"}):
+        spec = spec_of(ranker={**TREES, "early_stopping": 5, **more})
+        rounds = settle(spec, spec.ranker, {**WINDOWS, "validation": higher}.__getitem__).rounds
+        assert rounds is not None
+        assert max(rounds.values) > 0.5
+
+
 def test_with_too_much_patience_all_rounds_are_trained() -> None:
     spec = spec_of(ranker={**TREES, "rounds": 6, "early_stopping": 50})
     rounds = settle(spec, spec.ranker, WINDOWS.__getitem__).rounds

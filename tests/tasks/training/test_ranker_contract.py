@@ -17,6 +17,8 @@ from tasks.errors import TrainingError
 from tasks.examples.arrays import matrix
 from tasks.spec.rankers import BlendRanker, Ranker
 from tasks.spec.spec import Spec
+from tasks.training.learners.blend import TrainedBlend
+from tasks.training.learners.lightgbm import TrainedTrees
 from tasks.training.learners.protocol import TrainedRanker
 from tasks.training.measure import mean_and_error
 from tasks.training.models import FUNCTION_FILE, save_model
@@ -135,6 +137,15 @@ def test_the_engine_scores_as_the_learner_does_one_row_as_many(spec: Spec, tmp_p
     assert many.tobytes() == model.scorer().predict(features).tobytes()
     assert b"".join(function.predict(row[None]).tobytes() for row in features) == many.tobytes()
     assert function.predict(features[:0]).shape == (0,)
+
+
+def test_trees_are_scored_as_by_lightgbm_itself(spec: Spec) -> None:
+    model, features = trained(spec), matrix(UNSEEN, FEATURES)
+    if isinstance(model, TrainedTrees):
+        theirs = model.booster.predict(features, raw_score=True, num_threads=1)
+        assert np.asarray(theirs).tobytes() == model.scorer().predict(features).tobytes()
+    else:
+        assert not model.splits() or isinstance(model, TrainedBlend)
 
 
 def scorer_node(function: str) -> FunctionNode:

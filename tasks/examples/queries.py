@@ -268,7 +268,7 @@ def active_users(cut: date) -> str:
 
 def user_segments(attribute: Attribute, cut: date) -> str:
     """Query the users who have a value of an attribute as of a cut, and that value as a text."""
-    return _sql("user_segments", relation=attribute.relation, value=attribute.sql(attribute.relation), cut=cut)
+    return _sql("user_segments", mart=attribute.relation, segment=attribute.sql(attribute.relation), cut=cut)
 
 
 def shown(spec: Spec, cut: date) -> str:

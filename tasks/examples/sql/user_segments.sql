@@ -1,7 +1,7 @@
 -- One row per user who has a value of an attribute as of a cut.
 select
-    user_id,
-    cast({{ value }} as varchar) as segment
-from {{ relation }}
-where as_of = {{ literal(cut) }} and {{ value }} is not null
-order by user_id
+    {{ mart }}.user_id,
+    cast({{ segment }} as varchar) as segment
+from {{ mart }}
+where {{ mart }}.as_of = {{ literal(cut) }} and {{ segment }} is not null
+order by {{ mart }}.user_id

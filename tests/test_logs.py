@@ -54,6 +54,7 @@ SAID = {
                "of each; # strata are taken whole)",
                "INFO train: # examples of # cuts", "INFO validation: # examples of # cuts",
                "INFO test: # examples of # cuts", "INFO refit: # examples of # cuts",
+               "WARNING new strata, of which the windows to train on have no group, but the test window: *",
                "INFO features as of #, to serve: *"],
     "check_examples": ["INFO train: # checks of the examples", "INFO test: # checks of the examples",
                        "WARNING few lists to evaluate on: # of # have an example with a grade above 0, *",

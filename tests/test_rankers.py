@@ -11,7 +11,7 @@ from engine.descriptor import read_descriptor
 from engine.functions.schema import files_of
 from engine.ranking import load
 from tasks.evaluation.results import STEP, EvaluateResult
-from tasks.publishing.inspect_version import inspect_engine
+from tasks.publishing.inspection import Question, inspect_engine
 from tasks.spec.rankers import BlendRanker
 from tasks.store.files import Home
 from tasks.training.train import TrainResult
@@ -46,8 +46,8 @@ def test_a_blend_is_published_and_becomes_the_champion_of_the_next_day(tmp_path:
         assert set(files_of(ranker.scorer.function)) <= set(descriptor.artifacts)
     assert descriptor.evaluation.model_dump()["loss"].startswith("lightgbm: lambdarank with the gains of ndcg@10")
     engine = load(version)
-    for ranker in inspect_engine(engine, version, None).rankers:
-        assert ranker.functions[0].type == "Blend"
+    for population in inspect_engine(engine, version, Question()).populations:
+        assert population.function.startswith("blend of ")
 
     following = tiny.run(day + timedelta(days=1))
     champion = following.read(STEP, EvaluateResult).champion

@@ -27,9 +27,7 @@ from engine.node_schema import (
     RequestCategoryNode,
     RequestMatchNode,
     RequestNumberNode,
-    RetrieverBlendNode,
     ScoringRankerNode,
-    UnionNode,
 )
 from engine.nodes import (
     Feature,
@@ -46,6 +44,7 @@ from engine.nodes import (
 )
 from engine.overlap import Overlap
 from engine.retrieval import Als, Factors, History, ItemItem, Popularity, Retriever
+from engine.retriever_schema import RetrieverBlendNode, UnionNode
 from engine.seen import ExcludeSeen, OnlySeen, SeenRule
 from engine.segments import SegmentPopularity
 from engine.tables import Catalog, FeatureTable

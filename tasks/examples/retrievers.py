@@ -25,8 +25,8 @@ from tasks.spec.retrieval import BlendRetrieval, Retrieval
 
 if TYPE_CHECKING:
     from engine.items import Items
-    from engine.node_schema import UnionNode
     from engine.retrieval import Retriever
+    from engine.retriever_schema import UnionNode
     from tasks.spec.spec import Spec
 
 
@@ -90,7 +90,7 @@ def node_identity(part: Retrieval) -> str:
 
 def union_node(parts: Sequence[Retrieval], folder: str) -> UnionNode:
     """The node of a pipeline's retrievals; their files are in a folder whose name ends with a slash, or is empty."""
-    from engine.node_schema import UnionNode
+    from engine.retriever_schema import UnionNode
 
     known = {part.identity: part for part in parts}
     nodes: list[dict[str, Any]] = []

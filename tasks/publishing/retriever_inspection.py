@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from engine.node_schema import ModelNode
     from engine.ranking import Engine
     from engine.retrieval import Retriever
+    from engine.retriever_schema import ModelNode
 
 NEAREST = 10
 
@@ -60,7 +60,8 @@ class SimilarItems(Record):
 
 def retrievers_of(engine: Engine) -> Iterator[tuple[ModelNode, Retriever]]:
     """The retrievers of all populations, each file once, with their nodes; blends hold no files of their own."""
-    from engine.node_schema import PopulationRankerNode, RetrieverBlendNode
+    from engine.node_schema import PopulationRankerNode
+    from engine.retriever_schema import RetrieverBlendNode
 
     node = engine.descriptor.ranker
     rankers = engine.descriptor.rankers.values() if isinstance(node, PopulationRankerNode) else [node]

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from engine.blend import Blend
 from engine.items import Items
-from engine.node_schema import UnionNode
 from engine.npz import save_arrays
 from engine.retrieval import Popularity, Retriever
+from engine.retriever_schema import UnionNode
 
 ITEMS = np.array(["a", "b", "c", "d"])
 

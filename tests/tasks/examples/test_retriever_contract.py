@@ -15,9 +15,9 @@ from pydantic import TypeAdapter
 
 from engine.items import Ragged
 from engine.loader import RETRIEVERS, Wiring
-from engine.node_schema import RetrieverNode, UnionNode
 from engine.npz import load_arrays, save_arrays
 from engine.retrieval import Retriever
+from engine.retriever_schema import RetrieverNode, UnionNode
 from tasks.examples.retrievers import RETRIEVAL_MODELS, model_of, node_identity, node_of, union_node
 from tasks.spec.retrieval import Retrieval
 from tests.tasks.examples.planted import ITEMS, USERS, past_rows, planted

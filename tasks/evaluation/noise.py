@@ -57,6 +57,10 @@ class NoiseFloor(Record):
         figures = ", ".join(f"{name} ±{sigma:.4f}" for name, sigma in self.sigma.items() if sigma is not None)
         return f"{figures or 'of no metric'} (one standard deviation, of {self.trainings} trainings)"
 
+    def summary(self) -> str:
+        """The same, for the log."""
+        return self.text
+
 
 def noise_floor(spec: Spec, held_out: HeldOut, lists: FinalLists, scores: Iterable[Floats]) -> NoiseFloor:
     """Measure what trainings again make of the test lists.

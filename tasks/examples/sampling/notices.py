@@ -19,7 +19,9 @@ def draw_notices(spec: Sample, strata: Sequence[StratumDraw], new: Mapping[str, 
         strata: what was drawn.
         new: groups of the test window in strata of which there was nothing to draw, by the name of the stratum.
     """
-    short = [f"{one.name} ({one.drawn:,} of {one.promised:,})" for one in strata if one.shortfall]
+    # Where all groups there are were drawn, no other sample would have more.
+    partial = any(one.drawn < one.groups for one in strata)
+    short = [f"{one.name} ({one.drawn:,} of {one.promised:,})" for one in strata if one.shortfall and partial]
     none = [f"{one.name} (0 of {one.groups:,})" for one in strata if not one.drawn and not one.overridden]
     empty = [_named(override) for override in spec.overrides if not any(_matches(override, one) for one in strata)]
     unseen = [f"{name} ({groups:,})" for name, groups in new.items()]

@@ -61,8 +61,10 @@ SAID = {
                        "WARNING train, #: distinct of group_id is #, expected at least #"],
     "train": ["WARNING region *: # drawn groups are fewer than # (`populations.min_groups`); the model of everybody "
               "else ranks for it",
+              "INFO without a validation window (`examples.validation`) it cannot be decided *",
               "INFO a model for each of # populations: BR, US, *",
               "INFO population *: # examples in # groups, # features; grades: # #, # #",
+              "INFO trained twice on # examples in # groups, the same bytes, in # s",
               "INFO the model to evaluate: # rounds on # examples in # s",
               "INFO the model to publish: # rounds on # examples in # s"],
     "monitor": ["INFO # distributions of test (# to #, # rows, # groups) compared with train (# to #, # rows)",

@@ -109,7 +109,7 @@ def _ablation_table(run: Run, ablation: Ablation) -> RenderableType:
     table.add_column("learner", style="bold", overflow="fold")
     table.add_column("without")
     for name in ("features", ablation.metric, "to the full model", "seconds"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for row in ablation.variants:
         value = "–" if row.figure is None or row.figure.value is None else f"{row.figure.value:.4f}"
         difference = (row.problem or "") if row.difference is None else row.difference.text

@@ -41,7 +41,7 @@ def test_one_package_and_nothing_else_is_installed(files: dict[str, bytes]) -> N
     assert {
         "matinee/transforms/dbt_project.yml", "matinee/transforms/models/marts/labels.sql", "matinee/supervisord.conf",
         "matinee/expectations/default.landed.json", "matinee/dags/plugins/matinee_plugin.py",
-        "matinee/tasks/examples/sql/draw.sql", "matinee/pipelines/streaming.yaml",
+        "matinee/tasks/examples/sampling/sql/draw.sql", "matinee/pipelines/streaming.yaml",
         "matinee/docs/runbooks/gate-failed.md",
     } <= files.keys()  # fmt: skip
     assert not [name for name in files if name.endswith(".pyc") or "/." in name or "/target/" in name]

@@ -13,8 +13,8 @@ from tasks.publishing.retriever_inspection import RetrieverSummary, SimilarItems
 
 STRONGEST = 5
 """Contributions of an item that are shown."""
-BAR = 8
-"""Characters of the longest bar."""
+BAR = 4
+"""Characters of the longest bar: what 80 columns leave beside the longest names."""
 
 
 def render_inspection(found: Inspection) -> Iterator[RenderableType]:

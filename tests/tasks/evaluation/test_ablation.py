@@ -13,7 +13,7 @@ import pytest
 from tasks.errors import TrainingError
 from tasks.evaluation.ablation import ABLATION_STEP, OWN, Ablation, Learner, Variant, ablate, own_learner, spec_without
 from tasks.runs.run import Run
-from tasks.spec.parts import LightGBM
+from tasks.spec.rankers import LightGBM
 from tasks.training.train import TrainResult
 from tests.tasks.handmade import SNAPSHOTS, finish_step, spec_of
 from tests.tasks.training.test_train import learnable, sampled

@@ -170,11 +170,11 @@ def in_models(change: Callable[[float], float]) -> Inject:
         return "leaf_value=" + " ".join(repr(change(float(word))) for word in line[1].split())
 
     def inject(run: Run) -> None:
-        for path in run.step_dir("train").glob("*/*.txt"):
+        for path in run.step_dir("train").glob("*/*/trees.txt"):
             text = re.sub(r"^leaf_value=(.*)$", leaves, path.read_text(encoding="utf-8"), flags=re.M)
             with atomic_file(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")
-            write_digests(path.parent)
+            write_digests(path.parents[1])  # the folder of the step
 
     return inject
 

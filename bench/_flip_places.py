@@ -77,7 +77,7 @@ PLACES = (
     Place("retrieval: models and catalogs", ("retrieval/{p}/cut={next}/*/*.*",), "gated", "retrieve"),
     Place("retrieval: digests", ("retrieval/{p}/cut=*/*/digests.json",), "gated", "retrieve"),
     _artifacts("run: sample", "sample/*", "sample/serving/*", begin="check_examples"),
-    _artifacts("run: models", "train/*/*", begin="monitor"),
+    _artifacts("run: models", "train/*/*/*", begin="monitor"),
     _artifacts("run: metrics", "evaluate/*", begin="check_predictions"),
     _artifacts("run: results of steps", "gate/*", "retrieve/*", "sample/*.json", "train/*/*.json", begin="publish"),
     Place("run: results of earlier days", ("runs/{p}/{before}/1/*/*.json", "runs/{p}/{day}/1/*/*.json"), *PUBLISHING),

@@ -77,4 +77,6 @@ def check_reproducible(examples: pa.Table, spec: Spec, settings: Ranker) -> Repr
 def _digest(examples: pa.Table, spec: Spec, settings: Ranker) -> str:
     with tempfile.TemporaryDirectory() as name:
         save_model(train_ranker(examples, spec, settings), Path(name) / "model")
-        return digest({path.name: sha256_file(path) for path in sorted((Path(name) / "model").iterdir())})
+        # A blend has a folder for each of its members.
+        files = sorted(path for path in (Path(name) / "model").rglob("*") if path.is_file())
+        return digest({str(path.relative_to(name)): sha256_file(path) for path in files})

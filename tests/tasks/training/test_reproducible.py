@@ -53,6 +53,12 @@ def test_a_ranker_that_is_reproducible_is_recorded_as_such() -> None:
     assert found == Reproduced(examples=160, groups=20, settings={"rounds": 5})
 
 
+def test_a_blend_is_compared_by_all_files_of_its_members() -> None:
+    ranker = {"type": "blend", "of": [{"type": "lightgbm", "rounds": 3}, {"type": "linear"}], "weights": [0.5, 0.5]}
+    spec = spec_of(ranker=ranker)
+    assert check_reproducible(learnable(1, groups=20), spec, spec.ranker).groups == 20
+
+
 def test_a_ranker_that_is_not_ends_the_run_and_is_named_with_its_settings(unsteady: list[tuple[int, int]]) -> None:
     spec = spec_of(ranker={"type": "lightgbm", "rounds": 3, "num_leaves": 7})
     with pytest.raises(TrainingError) as caught:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.errors import WrongArgument, quoted
-from tasks.publishing.rank import find_version, user_request
+from tasks.publishing.rank import load_version, user_request
 from tasks.publishing.retriever_inspection import (
     RetrieverSummary,
     SimilarItems,
@@ -16,14 +16,9 @@ from tasks.publishing.retriever_inspection import (
     similar_items,
     summarize,
 )
-from tasks.spec.load import load_spec
-from tasks.spec.project import pipeline_path
 from tasks.spec.yaml_lines import nearest
 from tasks.store.files import digest
-from tasks.store.home import existing_home
 from tasks.store.records import Record
-from tasks.store.registry import version_dir
-from tasks.store.timeline import content_of
 
 if TYPE_CHECKING:
     from engine.arrays import Floats, Singles
@@ -154,12 +149,7 @@ def inspect_version(pipeline: str, version: str | None, question: Question) -> I
         WrongArgument: it has no such feature, item or version.
         RegistryError: nothing is published.
     """
-    from engine.ranking import load
-
-    spec, home = load_spec(pipeline_path(pipeline)), existing_home()
-    version = find_version(home, spec.name, spec.publish.alias, version)
-    folder = version_dir(home, spec.name, version)
-    return inspect_engine(load(folder, content=content_of(home, spec.name, version)), folder, question)
+    return inspect_engine(*load_version(pipeline, version), question)
 
 
 def inspect_engine(engine: Engine, folder: Path, question: Question) -> Inspection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.errors import MatineeError, RegistryError, WrongArgument, quoted
@@ -90,14 +91,26 @@ def rank_user(pipeline: str, user: str, k: int, version: str | None) -> UserList
     Raises:
         MatineeError: the id is empty, or there is no such version.
     """
+    request = user_request(user, k)
+    engine, folder = load_version(pipeline, version)
+    response = engine.rank([request])[0]
+    return UserList(engine.descriptor.pipeline, folder.name, user, knows(engine, user), response)
+
+
+def load_version(pipeline: str, version: str | None) -> tuple[Engine, Path]:
+    """Load the version of a pipeline that is named, or else the one its alias points at, from the folder it lies in.
+
+    Raises:
+        WrongArgument: there is no version of the name that is given.
+        RegistryError: there is none behind the alias.
+        EngineError: it is damaged.
+    """
     from engine.ranking import load
 
-    request = user_request(user, k)
     spec, home = load_spec(pipeline_path(pipeline)), existing_home()
     version = find_version(home, spec.name, spec.publish.alias, version)
-    engine = load(version_dir(home, spec.name, version), content=content_of(home, spec.name, version))
-    response = engine.rank([request])[0]
-    return UserList(spec.name, version, user, knows(engine, user), response)
+    folder = version_dir(home, spec.name, version)
+    return load(folder, content=content_of(home, spec.name, version)), folder
 
 
 def user_request(user: str, k: int) -> Request:

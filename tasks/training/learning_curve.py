@@ -133,7 +133,8 @@ def learning_curves(run: RunFiles) -> tuple[LearningCurve, ...]:
     """Read the curves of a run; those of a sample that was drawn anew since are left out."""
     paths = sorted(run.step_dir(STEP).glob("*/result.json"))
     curves = [LearningCurve.read_if_valid(path) for path in paths]
-    return tuple(curve for curve in curves if curve is not None and curve.sample == _sample_digest(run))
+    sample = _sample_digest(run)
+    return tuple(curve for curve in curves if curve is not None and curve.sample == sample)
 
 
 def _sample_digest(run: RunFiles) -> str:

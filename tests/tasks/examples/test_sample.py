@@ -24,17 +24,14 @@ from tasks.examples.sampling import queries as sampling
 from tasks.examples.sampling.draw import StratumDraw
 from tasks.features.duckdb_warehouse import DuckDBTables
 from tasks.runs.run import Run
-from tasks.spec import resolved_features
 from tasks.store.files import Home, read_json, sha256_file
 from tasks.store.sql import identifier, literal
-from tests.tasks.handmade import SNAPSHOTS, day, document, small_catalog, spec_of
+from tests.tasks.handmade import SNAPSHOTS, day, document, spec_of
 
 CUT = "date '2026-02-01'"
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolved_features, "feature_catalog", small_catalog)
+pytestmark = pytest.mark.usefixtures("small_marts")
 
 
 @pytest.fixture

@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from tasks.examples.sampling import draw as module
 from tasks.examples.sampling.draw import ALL, StratumDraw, draw, md5_bound
 from tasks.features.duckdb_warehouse import DuckDBTables
-from tasks.spec import resolved_features
 from tasks.spec.spec import Spec
-from tests.tasks.handmade import day, small_catalog, spec_of
+from tests.tasks.handmade import day, spec_of
 
 CUTS = [day("02-01"), day("02-02")]
 GROUPS = """
@@ -32,9 +31,7 @@ from range(600) t(n)
 """540 groups with a positive, in six strata of 14 to 250."""
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolved_features, "feature_catalog", small_catalog)
+pytestmark = pytest.mark.usefixtures("small_marts")
 
 
 @pytest.fixture

@@ -11,15 +11,12 @@ import pytest
 from duckdb import DuckDBPyConnection
 
 from tasks.examples.sampling.queries import negatives
-from tasks.spec import resolved_features
-from tests.tasks.handmade import day, small_catalog, spec_of
+from tests.tasks.handmade import day, spec_of
 
 CUT = "date '2026-02-01'"
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolved_features, "feature_catalog", small_catalog)
+pytestmark = pytest.mark.usefixtures("small_marts")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import duckdb
 
 from tasks.examples.sampling import draw as drawing
 from tasks.examples.sampling.allocation import Stratum, allocate, bounds, shares
+from tasks.examples.sampling.order import PRIME, Order, group_hash_sql
 from tasks.features.duckdb_warehouse import DuckDBTables
 from tasks.spec.load import load_spec
 from tasks.spec.project import pipeline_path
@@ -24,7 +25,7 @@ DAYS = 60
 FIRST = date(2026, 1, 1)
 CUTS = [FIRST + timedelta(days=n) for n in range(DAYS)]
 STRATA = ("region", "tenure_band")
-NAMES = ("scan", "threshold", "rates", "exact", "counted", "window", "reservoir")
+NAMES = ("scan", "key", "threshold", "rates", "exact", "counted", "window", "reservoir")
 
 
 def write(folder: Path, rows: int) -> None:
@@ -33,12 +34,13 @@ def write(folder: Path, rows: int) -> None:
         connection.execute(
             f"""
             copy (
-                select 'r' || n || '@u' || (hash(n) % 1000000) as group_id,
+                select *, {group_hash_sql("lists")} as group_hash
+                from (select 'r' || n || '@u' || (hash(n) % 1000000) as group_id,
                        date '{FIRST}' + (n * {DAYS} // {rows})::integer as cut,
                        'region ' || floor(8 * pow((hash(n, 1) % 10000) / 10000, 2))::integer as region,
                        'band ' || floor(6 * pow((hash(n, 2) % 10000) / 10000, 2))::integer as tenure_band,
                        1::tinyint as best, n % 8 as part
-                from range({rows}) t(n)
+                from range({rows}) t(n)) lists
             ) to '{folder}' (format parquet, partition_by (part), overwrite)
             """
         )
@@ -72,10 +74,10 @@ def sizes_of(data: Path, groups: int) -> tuple[dict[Stratum, int], dict[Stratum,
 
 def statements(sizes: Mapping[Stratum, int], counts: Mapping[Stratum, int]) -> dict[str, str]:
     """What exact sizes are compared with, as SQL over `groups`."""
-    place = "md5('7:sample:' || group_id || cut)"
+    place = Order.of(spec_of(1).sample.seed, "sample").sql("group_hash")
     total, share = sum(sizes.values()), sum(sizes.values()) / sum(counts.values())
     values = ", ".join(
-        f"('{region}', '{band}', {counts[region, band]}, {size}, '{int(size / counts[region, band] * 16**8):08x}')"
+        f"('{region}', '{band}', {counts[region, band]}, {size}, {int(size / counts[region, band] * PRIME)})"
         for (region, band), size in sizes.items()
     )
     drawn = f"groups join (values {values}) s(region, tenure_band, available, size, bound) using (region, tenure_band)"
@@ -83,7 +85,8 @@ def statements(sizes: Mapping[Stratum, int], counts: Mapping[Stratum, int]) -> d
     return {
         "scan": "select region, tenure_band, count(*) as groups, max(strlen(group_id)) as longest, max(cut) as last "
         "from groups where best > 0 group by all",
-        "threshold": f"select group_id, cut from groups where best > 0 and {place} < '{int(share * 16**8):08x}'",
+        "key": f"select bit_xor({group_hash_sql('groups')}) as hashes from groups",
+        "threshold": f"select group_id, cut from groups where best > 0 and {place} < {int(share * PRIME)}",
         "rates": f"select group_id, cut, available / size as weight from {drawn} where best > 0 and {place} < bound",
         "window": f"select group_id, cut, available / size as weight from {drawn} where best > 0 "
         f"qualify {ordered} <= size",
@@ -92,7 +95,7 @@ def statements(sizes: Mapping[Stratum, int], counts: Mapping[Stratum, int]) -> d
 
 
 def run(name: str, data: Path, out: Path, groups: int) -> None:
-    """Draw as `name` does, and write the rows."""
+    """Draw so many groups as `name` does, and write the rows."""
     with connect(data) as connection:
         tables, spec = DuckDBTables(connection), spec_of(groups)
         counts, sizes = sizes_of(data, groups)
@@ -105,4 +108,7 @@ def run(name: str, data: Path, out: Path, groups: int) -> None:
 
 
 if __name__ == "__main__":
-    run(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
+    if sys.argv[1] == "write":
+        write(Path(sys.argv[2]), int(sys.argv[3]))
+    else:
+        run(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))

@@ -26,16 +26,22 @@ def polars(files: list[Path], out: Path, sizes: list[tuple[str, str, int]]) -> N
 
 
 def pandas(files: list[Path], out: Path, sizes: list[tuple[str, str, int]]) -> None:
-    """Rank a random number within each stratum, and keep the first ones."""
+    """Rank a random number within each stratum, and read the first ones' ids."""
     import numpy as np
     import pandas as pd
 
-    rows = pd.concat([pd.read_parquet(file, columns=COLUMNS) for file in files], ignore_index=True)
+    rows = pd.concat([pd.read_parquet(file, columns=STRATA) for file in files], ignore_index=True)
     rows["place"] = pd.Series(np.random.default_rng(7).random(len(rows)))
     rows["place"] = rows.groupby(STRATA)["place"].rank(method="first")
     asked: Any = pd.DataFrame(sizes, columns=[*STRATA, "size"])
-    joined = rows.merge(asked, on=STRATA)
-    joined.loc[joined["place"] <= joined["size"], ["group_id", "cut"]].to_parquet(out)
+    joined = rows.merge(asked, on=STRATA, how="left")  # in the order of the rows
+    chosen = (joined["place"] <= joined["size"]).to_numpy()
+    parts, start = [], 0
+    for file in files:
+        names = pd.read_parquet(file, columns=["group_id", "cut"])
+        parts.append(names[chosen[start : start + len(names)]])
+        start += len(names)
+    pd.concat(parts, ignore_index=True).to_parquet(out)
 
 
 if __name__ == "__main__":

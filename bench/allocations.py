@@ -26,6 +26,7 @@ from engine.lists import Lists
 from engine.metrics import parse_metric
 from tasks.examples.arrays import group_offsets, matrix
 from tasks.examples.sampling.draw import draw
+from tasks.examples.sampling.order import group_hash_sql
 from tasks.features.duckdb_warehouse import DuckDBTables
 from tasks.runs.run import Run
 from tasks.spec.sample import Allocation, Sample
@@ -49,7 +50,9 @@ def relations(spec: Spec, train: pa.Table) -> Iterator[duckdb.DuckDBPyConnection
         connection.register("train", train)
         connection.execute(
             f"""
-            create table groups as select group_id, cut, max(grade) as best{strata} from train group by all;
+            create table groups as
+            select group_id, cut, {group_hash_sql("train")} as group_hash, max(grade) as best{strata}
+            from train group by all;
             create table candidates as select example_id, group_id, user_id, item_id, cut from train;
             create table labels as select distinct user_id, item_id, cut, grade{by_impression} from train;
             create table feat_items as select item_id, cut as as_of, max(item_actions_28d) as item_actions_28d

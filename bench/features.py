@@ -79,10 +79,12 @@ def run(command: Sequence[str], environment: dict[str, str], log: Path) -> Measu
         child = subprocess.Popen(command, stdout=out, stderr=out, env=environment, cwd=ROOT)
         _, status, used = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
+    peak = used.ru_maxrss * 1024 / 1e9
     if child.returncode:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise ContenderError(f"exit code {child.returncode}: {lines[-1] if lines else 'no output'}")
-    return Measured(used.ru_utime + used.ru_stime, time.perf_counter() - start, used.ru_maxrss * 1024 / 1e9)
+        last = lines[-1] if lines else "no output"
+        raise ContenderError(f"exit code {child.returncode}: {last} (peak {peak:.1f} GB)")
+    return Measured(used.ru_utime + used.ru_stime, time.perf_counter() - start, peak)
 
 
 def digest(out: Path) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ from tasks.examples.feature_sql import (
     split_by,
     value_of,
 )
+from tasks.examples.sampling.order import group_hash_sql
 from tasks.features.warehouse import Tables
 from tasks.spec.attributes import RELATIONS, Attribute
 from tasks.spec.feature_catalog import KEYS, MARTS, Entity, MartFeature
@@ -78,6 +79,7 @@ def groups(spec: Spec, tables: type[Tables]) -> str:
     ]
     return _sql(
         "groups",
+        group_hash=group_hash_sql("candidates"),
         texts=texts,
         of_items=of_items,
         item_marts=items,

@@ -6,13 +6,13 @@ same lists: what is compared is paired. The curve of one model by its rounds is 
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import TrainingError
+from tasks.examples.sampling.order import Order, group_hashes
 from tasks.runs.narration import counted, say
 from tasks.spec.populations import slug
 from tasks.spec.spec import Spec
@@ -208,14 +208,15 @@ def _measure(spec: Spec, settings: Any, train: pa.Table, held_out: pa.Table, see
 
 
 def _first_groups(train: pa.Table, offsets: npt.NDArray[np.int64], size: int, seed: int) -> pa.Array:
-    """Mark the rows of `size` groups: those whose md5 comes first, so that a small part is part of a large one."""
+    """Mark the rows of the `size` groups that a draw takes first: a small part is part of a large one."""
     import numpy as np
     import pyarrow as pa
 
     heads = train.select(["group_id", "cut"]).take(offsets[:-1]).to_pylist()
-    keys = [hashlib.md5(f"{seed}:curve:{h['group_id']}{h['cut']}".encode()).digest() for h in heads]  # noqa: S324
-    chosen = np.zeros(len(heads), dtype=bool)
-    chosen[sorted(range(len(keys)), key=keys.__getitem__)[:size]] = True
+    groups = [(head["group_id"], head["cut"]) for head in heads]
+    places = Order.of(seed, "curve").places(group_hashes(groups))
+    chosen = np.zeros(len(groups), dtype=bool)
+    chosen[sorted(range(len(groups)), key=lambda number: (places[number], groups[number]))[:size]] = True
     return pa.array(np.repeat(chosen, np.diff(offsets)))
 
 

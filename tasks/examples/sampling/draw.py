@@ -1,8 +1,8 @@
 """The draw: how many groups of each stratum, and which ones.
 
-The groups of a stratum are in the order of the md5 of (seed, purpose, group id): the same ones are drawn for any thread
-count, file order and day of building. Each keeps the weight N/n that undoes the sampling of its stratum (Horvitz and
-Thompson 1952).
+The groups of a stratum are in an order that is a function of seed, purpose and group (`tasks.examples.sampling.order`):
+the same ones are drawn for any thread count, file order and day of building. Each keeps the weight N/n that undoes the
+sampling of its stratum (Horvitz and Thompson 1952).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tasks.examples.sampling import queries
 from tasks.examples.sampling.allocation import Stratum, allocate, bounds, fixed_size, shares
+from tasks.examples.sampling.order import PRIME, Purpose
 from tasks.examples.sampling.pilot import measure_spread
 from tasks.features.warehouse import Tables
 from tasks.spec.sample import Sample
@@ -22,9 +23,6 @@ from tasks.store.records import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-ALL = "g"
-"""A bound that every md5, in hexadecimal digits, is below."""
 
 
 class StratumDraw(Record):
@@ -121,11 +119,11 @@ def draw_sizes(
 ) -> None:
     """Make the table of drawn groups, given how many there are and how many to draw of each stratum.
 
-    A stratum's first groups by md5 are among those whose md5 is below a bound, if so many are; only these are put in
-    order. The bound lets enough pass but once in a million draws; then all are put in order, for the same groups.
+    A stratum's first groups are among those whose place is below a bound, if so many are; only these are put in order.
+    Where a bound lets too few pass, all are put in order, for the same groups.
     """
     counts, sizes = strata
-    purpose: queries.Purpose = "pilot" if name == "pilot" else "sample"
+    purpose: Purpose = "pilot" if name == "pilot" else "sample"
     for bounded in (True, False):
         tables.add(f"{name}_sizes", _sizes_table(spec.sample.strata, counts, sizes, bounded=bounded))
         tables.create(name, queries.draw(spec, f"{name}_sizes", cuts, purpose))
@@ -134,10 +132,14 @@ def draw_sizes(
             return
 
 
-def md5_bound(available: int, size: int) -> str:
-    """A bound that at least `size` of `available` md5 texts are below, but for one draw in a million (Chernoff)."""
+def place_bound(available: int, size: int) -> int:
+    """A bound that at least `size` of `available` places are below, but for one draw in a million.
+
+    So says Chernoff of independent places, as those of groups with random hashes are. Hashes that somebody has chosen
+    would only make draws slower.
+    """
     share = (size + 6 * math.sqrt(size) + 24) / available if available else 1.0
-    return ALL if share >= 1.0 else f"{int(share * 16**8):08x}"
+    return PRIME if share >= 1.0 else int(share * PRIME)
 
 
 def _sizes_table(
@@ -149,6 +151,6 @@ def _sizes_table(
     columns = {name: pa.array([stratum[n] for stratum in counts], pa.string()) for n, name in enumerate(names)}
     columns["available"] = pa.array(list(counts.values()), pa.int64())
     columns["size"] = pa.array([sizes[stratum] for stratum in counts], pa.int64())
-    texts = [md5_bound(count, sizes[stratum]) if bounded else ALL for stratum, count in counts.items()]
-    columns["bound"] = pa.array(texts, pa.string())
+    below = [place_bound(count, sizes[stratum]) if bounded else PRIME for stratum, count in counts.items()]
+    columns["bound"] = pa.array(below, pa.int64())
     return pa.table(columns)

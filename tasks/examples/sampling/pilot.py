@@ -2,7 +2,7 @@
 
 What is estimated on a sample is the mean of a metric over lists: tuning and curves read it from the validation window.
 So the pilot's lists are measured by the metric of the first gate, in the order of popularity. The pilot is drawn by
-another hash than the sample, so that the sample, given its sizes, is drawn at random all the same.
+another order than the sample, so that the sample, given its sizes, is drawn at random all the same.
 """
 
 from __future__ import annotations

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
+from tasks.examples.sampling.order import Order, Purpose
 from tasks.spec.sample import Negatives
 from tasks.spec.spec import Spec
 from tasks.store.sql import literal, render
 
 _sql = partial(render, Path(__file__).parent / "sql")
-Purpose = Literal["sample", "pilot"]
-"""What is drawn for; groups are in another order for each."""
 
 
 def strata(spec: Spec, cuts: Sequence[date]) -> str:
@@ -24,8 +22,8 @@ def strata(spec: Spec, cuts: Sequence[date]) -> str:
 
 def draw(spec: Spec, sizes: str, cuts: Sequence[date], purpose: Purpose = "sample") -> str:
     """Query the groups that are drawn, given a relation of strata with `available`, `size` and `bound`."""
-    seed = int(spec.sample.seed)
-    return _sql("draw", strata=spec.sample.strata, sizes=sizes, cuts=cuts, seed=seed, purpose=purpose)
+    place = Order.of(spec.sample.seed, purpose).sql("lists.group_hash")
+    return _sql("draw", strata=spec.sample.strata, sizes=sizes, cuts=cuts, place=place)
 
 
 def pilot(spec: Spec) -> str:

@@ -1,4 +1,5 @@
--- One row per (group_id, cut): a list of candidates with its best and worst grade and its attributes, as texts.
+-- One row per (group_id, cut): a list of candidates with its best and worst grade and its attributes, as texts, and
+-- the hash that every draw orders groups by.
 {%- if declared or item_marts %}
 with points as not materialized (
     select distinct
@@ -11,6 +12,7 @@ with points as not materialized (
 select
     candidates.group_id,
     candidates.cut,
+    {{ group_hash }} as group_hash,
     min(candidates.user_id) as user_id,
     max(coalesce(labels.grade, 0)) as best,
     min(coalesce(labels.grade, 0)) as worst{% for text in texts %},

@@ -22,6 +22,7 @@ from tasks.examples.sample import SampleResult, sample_step
 from tasks.examples.sampling import draw as drawing_groups
 from tasks.examples.sampling import queries as sampling
 from tasks.examples.sampling.draw import StratumDraw
+from tasks.examples.sampling.order import PRIME, group_hash_sql
 from tasks.features.duckdb_warehouse import DuckDBTables
 from tasks.runs.run import Run
 from tasks.store.files import Home, read_json, sha256_file
@@ -124,8 +125,10 @@ def test_strata_by_items_are_drawn_with_the_weight_that_undoes_it(connection: Du
     connection.execute("alter table groups add column category varchar default 'drama'")
     connection.execute("update groups set category = 'news' where group_id = 'r2'")
     connection.execute(f"insert into groups values ('r3', {CUT}, 'u3', 1, 0, 'BR', 'drama')")
-    connection.execute("create table sizes as select 'drama' as category, 2 as available, 1 as size, 'g' as bound "
-                       "union all select 'news', 1, 1, 'g'")  # fmt: skip
+    hashed = f"select *, {group_hash_sql('groups')} as group_hash from groups"
+    connection.execute(f"create or replace table groups as {hashed}")
+    connection.execute(f"create table sizes as select 'drama' as category, 2 as available, 1 as size, {PRIME} as bound "
+                       f"union all select 'news', 1, 1, {PRIME}")  # fmt: skip
     spec = spec_of(sample={"groups": 2, "strata": ["category"]})
     assert [tuple(row) for row in connection.sql(sampling.strata(spec, [day("02-01")])).fetchall()] == [
         ("drama", 2), ("news", 1),
@@ -241,10 +244,11 @@ def many_groups(connection: DuckDBPyConnection, order: str = "n") -> None:
     connection.execute(
         f"""
         create or replace table groups as
-        select 'g' || n as group_id, {CUT} + (case when n >= 100 then 5 else n % 2 end)::integer as cut,
-               'u' || n as user_id, case when n between 90 and 99 then 0 else 1 end as best, 0 as worst,
-               case when n % 3 = 0 and n < 90 then 'SE' else 'BR' end as region
-        from range(110) t(n) order by {order}
+        select {group_hash_sql("lists")} as group_hash, *
+        from (select 'g' || n as group_id, {CUT} + (case when n >= 100 then 5 else n % 2 end)::integer as cut,
+                     'u' || n as user_id, case when n between 90 and 99 then 0 else 1 end as best, 0 as worst,
+                     case when n % 3 = 0 and n < 90 then 'SE' else 'BR' end as region
+              from range(110) t(n) order by {order}) lists
         """
     )
 

@@ -1,5 +1,5 @@
 -- One row per (group_id, cut) that is drawn, with the weight N/n that undoes the sampling of its stratum.
--- Groups without a single positive teach a ranking loss nothing, and are not drawn. The md5 orders the groups of a
+-- Groups without a single positive teach a ranking loss nothing, and are not drawn. The place orders the groups of a
 -- stratum: the same groups for any thread count, file order and day of building, and a small draw is part of a large.
 -- Only groups below their stratum's `bound` are put in order: whoever asks checks that there were enough of them.
 select
@@ -12,14 +12,14 @@ inner join {{ sizes }} as sizes
     and lists.{{ identifier(name) }} = sizes.{{ identifier(name) }}{% endfor %}
 where
     lists.best > 0 and lists.cut in ({{ literals(cuts) }}) and sizes.size > 0
-    and md5('{{ seed }}:{{ purpose }}:' || lists.group_id || lists.cut) < sizes.bound
+    and {{ place }} < sizes.bound
 qualify
     row_number() over (
         partition by
             true{% for name in strata %},
             lists.{{ identifier(name) }}{% endfor %}
         order by
-            md5('{{ seed }}:{{ purpose }}:' || lists.group_id || lists.cut),
+            {{ place }},
             lists.group_id,
             lists.cut
     ) <= sizes.size

@@ -15,18 +15,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.examples.sampling import draw as module
-from tasks.examples.sampling.draw import ALL, StratumDraw, draw, md5_bound
+from tasks.examples.sampling.draw import StratumDraw, draw, place_bound
+from tasks.examples.sampling.order import PRIME, Order, group_hash_sql
 from tasks.features.duckdb_warehouse import DuckDBTables
 from tasks.spec.spec import Spec
 from tests.tasks.handmade import day, spec_of
 
 CUTS = [day("02-01"), day("02-02")]
-GROUPS = """
-select 'g' || n as group_id, date '2026-02-01' + (n % 2)::integer as cut, 'u' || n as user_id,
-       case when n % 10 = 9 then 0 else 1 end as best, 0 as worst,
-       case when n % 7 = 0 then 'SE' when n % 3 = 0 then 'IN' else 'BR' end as region,
-       case when n % 5 = 0 then 'new' else 'old' end as tenure_band
-from range(600) t(n)
+GROUPS = f"""
+select {group_hash_sql("lists")} as group_hash, *
+from (select 'g' || n as group_id, date '2026-02-01' + (n % 2)::integer as cut, 'u' || n as user_id,
+             case when n % 10 = 9 then 0 else 1 end as best, 0 as worst,
+             case when n % 7 = 0 then 'SE' when n % 3 = 0 then 'IN' else 'BR' end as region,
+             case when n % 5 = 0 then 'new' else 'old' end as tenure_band
+      from range(600) t(n)) lists
 """
 """540 groups with a positive, in six strata of 14 to 250."""
 
@@ -133,11 +135,11 @@ def test_neither_order_nor_files_nor_threads_matter(
 
 def every_group_in_order(connection: DuckDBPyConnection, strata: tuple[StratumDraw, ...], seed: int) -> set[str]:
     """The same draw by one plain window over all groups."""
-    names = set()
+    names, place = set(), Order.of(seed, "sample").sql("group_hash")
     for one in strata:
         rows = connection.execute(
             "select group_id from groups where best > 0 and region = ? and tenure_band = ? "
-            f"order by md5('{seed}:sample:' || group_id || cut) limit {one.drawn}",
+            f"order by {place}, group_id limit {one.drawn}",
             list(one.stratum.values()),
         ).fetchall()
         names |= {name for (name,) in rows}
@@ -159,14 +161,13 @@ def test_a_bound_that_lets_too_few_pass_is_lifted(
     connection: DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = drawn(connection, asking())
-    monkeypatch.setattr(module, "md5_bound", lambda available, size: "08")
+    monkeypatch.setattr(module, "place_bound", lambda available, size: PRIME // 32)
     assert drawn(connection, asking()) == expected
 
 
 def test_bounds() -> None:
-    assert md5_bound(1000, 1000) == md5_bound(0, 0) == ALL
-    assert md5_bound(10_000_000, 10_000) == f"{int(10_624 / 10_000_000 * 16**8):08x}"
-    assert max("0123456789abcdef") < ALL
+    assert place_bound(1000, 1000) == place_bound(0, 0) == PRIME
+    assert place_bound(10_000_000, 10_000) == int(10_624 / 10_000_000 * PRIME)
 
 
 def test_what_is_recorded_of_a_stratum(connection: DuckDBPyConnection) -> None:

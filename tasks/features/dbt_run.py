@@ -128,6 +128,7 @@ def _invoke(command: list[str], warehouse: Warehouse, log: Path) -> Any:
         count.at = "dbt reads its project"
         from dbt.cli.main import dbtRunner  # takes seconds, so it is counted
 
+        parse_cache.hold_in_every_home()
         with _environment(warehouse), log.open("w", encoding="utf-8") as out, redirect_stdout(out):
             return dbtRunner(callbacks=[_Progress(count)]).invoke(command)
 

@@ -26,6 +26,17 @@ def target_of(home: Home, pipeline: str) -> Path:
     return home.root / "dbt" / pipeline / "target"
 
 
+def hold_in_every_home() -> None:
+    """Let dbt know its parse again in a home that got a copy of it; to be called before it starts.
+
+    dbt parses anew when what SQL may read of the profile has changed. Of that, the database file's path and DuckDB's
+    settings differ between homes, so no SQL may read them: what is built would depend on where a home is.
+    """
+    from dbt.adapters.duckdb.credentials import DuckDBCredentials
+
+    DuckDBCredentials._connection_keys = lambda _: ("database", "schema")
+
+
 def drop_if_changed(target: Path) -> None:
     """Remove the cache unless its bytes are those of its note; dbt then parses the project anew, in some seconds.
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import GateFailed, MatineeError
+from tasks.features import parse_cache
 from tasks.features.engines import warehouse_of
 from tasks.features.warehouse import Warehouse
 from tasks.proof.perturbations import land_absurd, link_partitions
@@ -124,6 +125,8 @@ class Scenarios:
         with self._explain(name):
             self.say(f"{name}: land …")
             self._land(name)
+            parsed_in = self.run.home if name == ORIGINAL else self.home(ORIGINAL)
+            parse_cache.copy(parsed_in, self.home(name), self.run.spec.name)
             if name == PAST:
                 self._make_cut()
                 return Scenario(name, {}, time.monotonic() - begin)

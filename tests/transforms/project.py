@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import yaml
 
+from tasks.features.parse_cache import hold_in_every_home
 from tasks.runs.sql_lineage import find_sql
 from tasks.spec.project import Layers
 
@@ -95,6 +96,7 @@ class Warehouse:
         """Run dbt in this process and return, of each node that failed, its name and message."""
         from dbt.cli.main import dbtRunner
 
+        hold_in_every_home()
         project = self.target.with_name(f"{self.staging}-project")
         shutil.rmtree(project, ignore_errors=True)
         # Put together as for a run: the yml of a source of files is nowhere else.

@@ -99,6 +99,10 @@ def test_the_proof_of_a_pipeline_of_impressions_passes(tiny_shown: Tiny, tmp_pat
     day, last = tiny_shown.as_of, tiny_shown.as_of + timedelta(days=FUTURE)
     for name, latest in (("absurd", last), ("late", day)):
         every_absurd_row_is_accepted(Home(homes / name), day, last, latest)
+    parsed = {
+        path.name: "Starting full parse" in (path / "dbt/shown/logs/dbt.log").read_text() for path in homes.iterdir()
+    }
+    assert parsed == {"original": True, **dict.fromkeys(OTHERS, False)}
 
 
 def every_artifact_has_its_files(run: Run) -> None:

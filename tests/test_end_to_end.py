@@ -25,7 +25,7 @@ from tasks.runs.run import Run
 from tasks.store.files import Home
 from tasks.store.registry import Alias, alias, version_dir
 from tasks.store.timeline import timeline
-from tests.tiny_pipelines import CUSTOMERS, HEADER, PRODUCTS, Tiny, days, in_process, shop
+from tests.tiny_pipelines import CUSTOMERS, HEADER, PRODUCTS, Tiny, days, in_process, parsed_once, shop
 
 if TYPE_CHECKING:
     from engine.ranking import Engine
@@ -179,7 +179,7 @@ def retrieved(run: Run, users: list[str]) -> pa.Table:
 def test_the_same_run_elsewhere_is_the_same_version_byte_for_byte(shown: Tiny, tmp_path: Path) -> None:
     """The other kind of examples: see `test_processors`."""
     again = shown.elsewhere(tmp_path / "other home")
-    again.run(attempt="another-attempt", cores=1)
+    again.make_version(attempt="another-attempt", cores=1)
     assert again.versions == shown.versions
 
 
@@ -189,7 +189,7 @@ def test_a_run_again_publishes_nothing_new(bought: Tiny, tmp_path: Path) -> None
     again = bought.copied(tmp_path / "home")
     shutil.rmtree(tmp_path / "home" / "warehouse")
     shutil.rmtree(tmp_path / "home" / "retrieval")
-    run = again.run(attempt="2")
+    run = again.make_version(attempt="2")
     assert run.read("publish", PublishResult).new is False
     assert again.versions == bought.versions
     assert len(timeline(run.home, run.spec.name)) == 1
@@ -210,9 +210,9 @@ def test_days_in_any_order_end_in_the_same_versions_and_tables(shown: Tiny, tmp_
     """The other kind of examples: see `test_any_order`."""
     before = shown.as_of - timedelta(days=1)
     forward, backward = shown.elsewhere(tmp_path / "forward"), shown.copied(tmp_path / "backward")
-    first = forward.run(before).read("publish", PublishResult).version
-    run = forward.run()
-    backward.run(before)
+    first = forward.make_version(before).read("publish", PublishResult).version
+    run = forward.make_version()
+    backward.make_version(before)
     assert len(forward.versions) == 2
     assert forward.versions == backward.versions
     assert tables(forward) == tables(backward)
@@ -243,7 +243,8 @@ def built(tiny: Tiny, as_of: date) -> None:
 
     run = tiny.prepared(as_of, attempt="the-future")
     land_step(run)
-    build_step(run)
+    with parsed_once(run):
+        build_step(run)
     with warehouse_of(run.home, run.spec.name).open() as tables:
         query = "select count(*), count(*) filter (where occurred_at::date <= ?) from interactions where ds > ?"
         after, known_late = tables.rows(query, [tiny.as_of, tiny.as_of])[0]
@@ -255,7 +256,7 @@ def test_what_arrives_later_does_not_exist_for_the_day(shown: Tiny, tmp_path: Pa
     """Members' devices report up to three days late: those rows are in the warehouse already when the day is run."""
     later = shown.elsewhere(tmp_path / "home")
     built(later, shown.as_of + timedelta(days=4))
-    later.run()
+    later.make_version()
     assert later.versions == shown.versions
 
 
@@ -273,7 +274,7 @@ def test_absurd_rows_after_the_day_change_nothing(bought: Tiny, tmp_path: Path) 
         (data / f"{day}.csv").write_text("\n".join([HEADER, *lines, ""]))
     later = Tiny(bought.file, bought.as_of, tmp_path / "home", data)
     built(later, bought.as_of + timedelta(days=3))
-    later.run()
+    later.make_version()
     assert later.versions == bought.versions
 
 
@@ -284,7 +285,7 @@ def test_a_corrected_day_is_another_version(bought: Tiny, tmp_path: Path) -> Non
     shutil.copytree(bought.home, corrected.home)
     file = tmp_path / "shop" / "2011-02-01.csv"
     file.write_text("\n".join(file.read_text().splitlines()[:-3]) + "\n")
-    run = corrected.run(attempt="corrected")
+    run = corrected.make_version(attempt="corrected")
     assert run.read("build", BuildResult).partitions_loaded == DaySpan.of([date(2011, 2, 1)])
     assert len(corrected.versions) == 2
     assert alias(run.home, run.spec.name, "champion") == Alias(

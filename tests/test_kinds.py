@@ -28,7 +28,7 @@ from tasks.spec.project import TRANSFORMS, Layers
 from tests.copied_transforms import copied_transforms, edit
 from tests.test_end_to_end import known_users, loaded, scored_by_engine, scored_by_sql
 from tests.thorough import thorough
-from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, Tiny, in_process, pipeline_file, shop, threads
+from tests.tiny_pipelines import BOUGHT, BOUGHT_DAY, Tiny, in_process, parsed_once, pipeline_file, shop, threads
 
 pytestmark = [in_process, pytest.mark.slow]
 
@@ -133,7 +133,7 @@ def retrieved(folder: Path, data: Path, **changes: Any) -> Run:
     """The run of a pipeline up to its candidates."""
     file = pipeline_file(folder, BOUGHT, retrieval=BULK["retrieval"], **changes)
     run = Tiny(file, BOUGHT_DAY, folder / "home", data).prepared()
-    with threads(2):
+    with threads(2), parsed_once(run):
         for step in (land_step, build_step, retrieve_step):
             step(run)  # type: ignore[operator]
     return run

@@ -37,12 +37,12 @@ def test_broken_files_of_others_neither_make_stale_nor_break_a_build(
     tiny = shown.copied(tmp_path / "home")
     break_what_is_not_of_the_service(copied_transforms(tmp_path, monkeypatch))
 
-    again = tiny.run(attempt="2")
+    again = tiny.make_version(attempt="2")
     assert again.read("build", BuildResult).up_to_date
     assert tiny.versions == shown.versions
 
     again.home.warehouse("shown").unlink()
-    third = tiny.run(attempt="3")
+    third = tiny.make_version(attempt="3")
     assert third.read("build", BuildResult).features_built.days > 0
     assert tiny.versions == shown.versions
 
@@ -62,7 +62,7 @@ def test_an_own_file_that_is_edited_stops_the_run_and_the_next_one_is_made_of_it
         assert not build_step(run).up_to_date
     assert tiny.versions == shown.versions, "nothing was published"
 
-    tiny.run(attempt="3")
+    tiny.make_version(attempt="3")
     assert len(tiny.versions) == len(shown.versions) + 1
 
 

@@ -38,6 +38,7 @@ from tests.tiny_pipelines import (
     days,
     films,
     in_process,
+    parsed_once,
     pipeline_file,
     shop,
     threads,
@@ -162,7 +163,7 @@ def test_rows_that_come_again_change_nothing(overlapping: Tiny, tmp_path: Path) 
     tables, rejected = [], []
     for tiny in (overlapping, once):
         run = tiny.prepared()
-        with threads(2):
+        with threads(2), parsed_once(run):
             land_step(run)
             build_step(run)
         with warehouse_of(run.home, run.spec.name).open() as opened:

@@ -31,7 +31,7 @@ from tasks.store.files import Home
 from tests.copied_transforms import copied_transforms, edit
 from tests.tasks.handmade import spec_of
 from tests.tasks.without_dbt import january, shop_run, write_files
-from tests.tiny_pipelines import in_process, threads
+from tests.tiny_pipelines import in_process, parsed_once, threads
 
 pytestmark = [in_process, pytest.mark.slow]
 EARLY, DIRTY, LATE = 13, 14, 16
@@ -45,7 +45,7 @@ LINES = {
 
 def built(run: Run) -> Run:
     """Land and build a run, and put what it rejects into quarantine."""
-    with threads(2):
+    with threads(2), parsed_once(run):
         land_step(run)
         build.build_step(run)
     put(run)

@@ -62,7 +62,10 @@ class Ranked(Closed):
 
 
 class Golden(Closed):
-    """A request and the answer that every load of the version must give again, bit for bit."""
+    """A request and the answer that every load of the version must give again, bit for bit.
+
+    Of a version with an `Onnx` node: to the bit on the same processor, else within its `tolerance`.
+    """
 
     request: Request
     response: tuple[Ranked, ...]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.agreement import first_difference, tolerance
 from engine.arrays import Singles
 from engine.bands import band_of
 from engine.descriptor import (
@@ -158,7 +159,7 @@ def load(folder: Path, *, unpublished: bool = False, content: str | None = None)
 
     In this order: the descriptor is read and its references resolved; the content digest, size and digest of every
     artifact are compared; the artifacts are loaded; the golden requests are answered and compared, items and scores,
-    for exact equality.
+    for exact equality (`engine.agreement` has the exception).
 
     Args:
         folder: the version's.
@@ -207,17 +208,13 @@ def _populations(descriptor: Descriptor, wiring: Wiring) -> Populations:
 
 
 def _replay(engine: Engine, folder: Path) -> None:
-    expected = engine.descriptor.golden
+    expected, near = engine.descriptor.golden, tolerance(engine.descriptor)
     actual = golden(engine, [vector.request for vector in expected])
     for number, (old, new) in enumerate(zip(expected, actual, strict=True)):
-        # Scores are compared exactly: a rounding that differs shows another library or processor.
-        if old.response == new.response:
+        # Mostly exactly: a rounding that differs shows another library or processor.
+        place = first_difference(old.response, new.response, near)
+        if place is None:
             continue
-        place = next(
-            # One may be the beginning of the other: they then differ where it ends.
-            (n for n, (a, b) in enumerate(zip(old.response, new.response, strict=False)) if a != b),
-            min(len(old.response), len(new.response)),
-        )
         was, now = old.response[place : place + 1], new.response[place : place + 1]
         raise GoldenMismatch(
             f"{folder}: golden request {number} (user {old.request.user_id!r}) is answered otherwise at place "

@@ -15,7 +15,8 @@ from engine.errors import ArtifactError
 from engine.functions.factorization import FactorizationMachine
 from engine.functions.inputs import Inputs
 from engine.functions.linear import Column, Linear
-from engine.functions.schema import BlendNode, ColumnNode, FactorizationMachineNode, FunctionNode, LinearNode
+from engine.functions.onnx import OnnxFunction
+from engine.functions.schema import BlendNode, ColumnNode, FactorizationMachineNode, FunctionNode, LinearNode, OnnxNode
 from engine.trees import Trees
 
 
@@ -62,6 +63,10 @@ def load_function(node: FunctionNode, folder: Path, names: Sequence[str]) -> Fun
         return _linear(node, folder, names)
     if isinstance(node, FactorizationMachineNode):
         return FactorizationMachine.load(folder / node.artifact, _inputs(folder / node.inputs_artifact, names))
+    if isinstance(node, OnnxNode):
+        foreign = OnnxFunction.load(folder / node.artifact, len(names))
+        _same_features(folder / node.artifact, foreign.feature_names, names)
+        return foreign
     if isinstance(node, ColumnNode):
         return Column(list(names).index(node.name))
     trees = Trees.load(folder / node.artifact)

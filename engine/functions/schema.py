@@ -40,6 +40,19 @@ class FactorizationMachineNode(Closed):
     inputs_artifact: ArtifactName
 
 
+class OnnxNode(Closed):
+    """A model of ONNX that was trained elsewhere: float32 [rows, features] to float32 [rows] or [rows, 1].
+
+    Missing features are NaN. It is run by onnxruntime in blocks of `engine.onnx.session.BLOCK` rows; its file has the
+    property `features`, their names in their order. Its last bits depend on the processor: `tolerance` is by how much,
+    in parts of the largest score of a list, another one's may differ where golden answers are compared.
+    """
+
+    type: Literal["Onnx"] = "Onnx"
+    artifact: ArtifactName
+    tolerance: Annotated[float, Field(ge=0.0, le=0.01)] = 1e-4
+
+
 class ColumnNode(Closed):
     """One feature as it is; missing counts as 0. What baselines are."""
 
@@ -64,7 +77,7 @@ class BlendNode(Closed):
 
 
 FunctionNode = Annotated[
-    TreesNode | LinearNode | FactorizationMachineNode | ColumnNode | BlendNode,
+    TreesNode | LinearNode | FactorizationMachineNode | OnnxNode | ColumnNode | BlendNode,
     Field(discriminator="type", title="Function"),
 ]
 BlendPart.model_rebuild()
@@ -85,3 +98,10 @@ def below(folder: str, node: FunctionNode) -> FunctionNode:
         return node.model_copy(update={"of": tuple(parts)})
     named = {key: getattr(node, key, None) for key in ("artifact", "inputs_artifact")}
     return node.model_copy(update={key: f"{folder}/{name}" for key, name in named.items() if name is not None})
+
+
+def tolerance_of(node: FunctionNode) -> float:
+    """How far apart a function's scores may be on two processors; 0 where they are equal on all."""
+    if isinstance(node, BlendNode):
+        return max(tolerance_of(part.function) for part in node.of)
+    return node.tolerance if isinstance(node, OnnxNode) else 0.0

@@ -60,18 +60,25 @@ status: $(READY) ## Show whether Airflow runs, and the state of its components
 	@exec $(BIN)/matinee stack status
 
 test: $(READY) ## Run the tests but the slow ones (ARGS="-k name" to choose)
-	@PYTEST_ADDOPTS="$$ARGS" exec $(BIN)/python -m pytest -n 2 -m "not slow"
+	@PYTEST_ADDOPTS="$$ARGS" exec $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-slow: $(READY) ## Run the slow tests: whole pipelines, proofs, benchmarks at a tiny size
-	@PYTEST_ADDOPTS="$$ARGS" exec $(BIN)/python -m pytest -n 2 -m slow
+	@PYTEST_ADDOPTS="$$ARGS" exec $(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 check: $(READY) ## Lint, format, types, import contracts, SQL, generated docs
+	@exec $(MAKE) --no-print-directory -j 2 .check-code .check-sql
+
+# mypy and sqlfluff take half a minute each, on one core.
+.PHONY: .check-code .check-sql
+.check-code:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint transforms/models tasks
+	$(BIN)/mypy
 	$(BIN)/matinee docs --check
+
+.check-sql:
+	$(BIN)/sqlfluff lint transforms/models tasks
 
 docs: $(READY) ## Write the generated reference pages in docs/
 	@exec $(BIN)/matinee docs
@@ -109,10 +116,11 @@ $(READY): requirements.lock
 	  echo "making .venv with $$("$$found" --version)"; rm -rf .venv; "$$found" -m venv .venv; fi
 	@echo "installing $$(grep -c '^[a-z0-9].*==' requirements.lock) packages from requirements.lock (once; takes a minute or two) …"
 	@rm -f .venv/.failed; \
-	{ $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --no-deps --require-hashes \
+	{ $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --no-deps --no-compile --require-hashes \
 	    -r requirements.lock || touch .venv/.failed; } | awk '/^(Collecting|Requirement already)/ { if (++n % 25 == 0) \
 	    { print "  " n " packages found"; fflush() } } /^Installing/ { print "  installing them …"; fflush() }'; \
 	  [ ! -e .venv/.failed ] || { rm -f .venv/.failed; exit 1; }
+	@$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || : # pip would compile on one core; some files are templates
 	@broken=$$($(BIN)/python -m pip check --disable-pip-version-check | grep -v \
 	  -e '^No broken requirements found' -e ' requires dbt-core-experimental-parser, which is not installed' || :); \
 	  [ -z "$$broken" ] || { echo "$$broken" >&2; exit 1; }

@@ -5,19 +5,19 @@ A run's data interval is `[D, D + 1 day)`, and every task gets `as_of = D`. Thos
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Asset, TaskGroup, XComArg, chain
+from airflow.sdk import DAG, Asset, TaskGroup, XComArg
 
 from dags.alerts import notify
 from dags.steps import AS_OF, populations_of, report, step
 from dags.texts import page
 from dags.timetable import DayTimetable
-from tasks.operations.pools import pool_of
-from tasks.runs.steps import GROUPS, STEPS, Step
+from tasks.operations.pools import pool_of, workers
+from tasks.runs.steps import GROUPS, Step, steps_of
 from tasks.spec.load import load_shape
 from tasks.spec.project import pipeline_path, take_environment
 from tasks.spec.windows import first_as_of
@@ -49,19 +49,18 @@ def pipeline_dag(name: str) -> DAG:
         tags=["matinee", spec.source.type],
         doc_md=page(spec),
     ) as dag:
-        _wire(spec.name)
+        _wire(spec.name, steps_of(spec))
     return dag
 
 
-def _wire(name: str) -> None:
+def _wire(name: str, steps: Sequence[Step]) -> None:
     tasks: dict[str, XComArg] = {}
     # Task ids stay the names of the steps, by which the report and the alerts know them.
     groups = {group: TaskGroup(group, prefix_group_id=False, tooltip=text) for group, text in GROUPS.items()}
-    for each in STEPS:
+    for each in steps:
         with groups[each.group] if each.group else nullcontext():
             tasks[each.name] = _task(name, each, tasks)
-        for before in each.after:
-            chain(tasks[before], tasks[each.name])
+        tasks[each.name].set_upstream([tasks[before] for before in each.after])
 
 
 def _task(pipeline: str, each: Step, before: Mapping[str, XComArg]) -> XComArg:
@@ -71,9 +70,10 @@ def _task(pipeline: str, each: Step, before: Mapping[str, XComArg]) -> XComArg:
     options |= {"outlets": [Asset(f"matinee://{pipeline}/{each.asset}")]} if each.asset else {}
     if each.runs == "all_done":
         return report.override(**options)(pipeline, AS_OF)
+    if each.shared or each.mapped_over:
+        over = {"worker": workers()} if each.shared else {"population": before[each.mapped_over]}
+        one = step.override(**options, map_index_template=f"{{{{ {next(iter(over))} }}}}")
+        return one.partial(pipeline=pipeline, what=each.name, as_of=AS_OF).expand(**over)
     if not each.has_result:
         return populations_of.override(**options)(pipeline, AS_OF)
-    if each.mapped_over:
-        one = step.override(**options, map_index_template="{{ population }}")
-        return one.partial(pipeline=pipeline, what=each.name, as_of=AS_OF).expand(population=before[each.mapped_over])
     return step.override(**options)(pipeline, each.name, AS_OF)

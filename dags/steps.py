@@ -113,13 +113,17 @@ def _in_airflow(error: BaseException, *, final: bool) -> AirflowException:
 
 # What a step returned stands in its last line, in words.
 @task(show_return_value_in_logs=False)
-def step(pipeline: str, what: str, as_of: str, population: str | None = None) -> dict[str, Any]:
+def step(
+    pipeline: str, what: str, as_of: str, population: str | None = None, worker: int | None = None
+) -> dict[str, Any]:
     """Run one step; the short values of its result become the XCom and the asset event's extra."""
     context: Any = get_current_context()
     if population is not None:
         context["population"] = population  # what `map_index_template` names the mapped task by
+    if worker is not None:
+        context["worker"] = f"worker {worker}"
     began = time.monotonic()
-    args: list[Any] = [] if population is None else [population]
+    args: list[Any] = [each for each in (population, worker) if each is not None]
     if what == "build":
         args = [waiting_days(context)]  # one dbt invocation for a whole backfill, in whatever order it runs
     result = short(call(what, *args))

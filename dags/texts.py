@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dags.timetable import BY_HAND
-from tasks.runs.steps import STEPS
+from tasks.runs.steps import steps_of
 from tasks.spec.parts import BeatsGate, NotWorseGate
 from tasks.spec.spec import Spec
 
@@ -37,7 +37,7 @@ def page(spec: Spec) -> str:
             f"| **Published as** | `{spec.publish.alias}` |",
             "",
             "### Steps",
-            *(f"* **{step.name}**: {step.does}" for step in STEPS),
+            *(f"* **{step.name}**: {step.does}" for step in steps_of(spec)),
         ]
     )
 

@@ -98,11 +98,18 @@ def _interval_of_least(
     return Interval(mean, float(low), float(high), groups)
 
 
-def weighted_mean(values: Floats, weights: Floats) -> tuple[float, float] | None:
+def weighted_mean(
+    values: Floats, weights: Floats, owners: npt.NDArray[np.integer[Any]] | None = None
+) -> tuple[float, float] | None:
     """The weighted mean of the values that are not NaN, and its standard error; None where all are.
 
     For a sample whose weights are N/n of each stratum, this estimates the population's mean (Hájek 1971); the error is
     that of its linearization, which is sd/√n where weights are equal. Weights are positive.
+
+    Args:
+        values: one for each group.
+        weights: of the groups.
+        owners: number of each group's user, if the groups of one are not independent; else each counts by itself.
     """
     defined = ~np.isnan(values)
     own, weight = values[defined], weights[defined]
@@ -110,10 +117,12 @@ def weighted_mean(values: Floats, weights: Floats) -> tuple[float, float] | None
         return None
     total = float(weight.sum())
     mean = float((weight * own).sum()) / total
-    if len(own) < 2:
-        return mean, 0.0
     residuals = weight * (own - mean)
-    return mean, float(np.sqrt((residuals**2).sum() * len(own) / (len(own) - 1))) / total
+    if owners is not None:
+        residuals = np.asarray(np.bincount(np.unique(owners[defined], return_inverse=True)[1], residuals))
+    if len(residuals) < 2:
+        return mean, 0.0
+    return mean, float(np.sqrt((residuals**2).sum() * len(residuals) / (len(residuals) - 1))) / total
 
 
 def replicate_means(columns: Floats, weights: Floats, blocks: npt.NDArray[np.integer[Any]], seed: int) -> Floats:

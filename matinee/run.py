@@ -227,7 +227,7 @@ class Run:
             for entry in chosen:
                 call_step(self._attempt, name, step.load(), entry)
         else:
-            call_step(self._attempt, name, step.load())
+            call_step(self._attempt, name, step.load(), *([1] if step.shared else []))
         return self.result(name) if step.has_result else {}
 
     def _results(self, step: str) -> list[Path]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.evaluation import EvaluationRecord
 from tasks.evaluation.held_out import HeldOut
+from tasks.examples.graded import Wanted, graded
 from tasks.store.files import checked_file, json_number
 from tasks.store.records import Record
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from engine.candidates import Candidates
-    from engine.ids import Ids
     from engine.intervals import Interval
     from engine.items import Items
     from engine.retrieval import Retriever
@@ -55,12 +55,8 @@ class RetrieverRecall(Record):
 
 
 @dataclass(frozen=True, eq=False)
-class Consumed:
-    """The relevant items of groups, each once: group number, item id and grade of each."""
-
-    group: npt.NDArray[np.int64]
-    item: npt.NDArray[np.object_]
-    grade: npt.NDArray[np.int64]
+class Consumed(Wanted):
+    """The relevant items of the held-out groups."""
 
     @property
     def counts(self) -> dict[int, int]:
@@ -126,7 +122,7 @@ def candidate_recall(run: Run, held_out: HeldOut, consumed: Consumed) -> tuple[R
             for name, k in (key for key in cutoffs if key[0] == of):
                 found = _first(lists, owner, k)
                 sizes[name, k][groups] = np.diff(found.offsets)
-                recalls[name, k][groups] = parse_metric(f"recall@{k}")(_graded(found, items.ids, wanted))
+                recalls[name, k][groups] = parse_metric(f"recall@{k}")(graded(found, items.ids, wanted))
     blocks = user_blocks(users.astype(np.str_), INTERVAL_SEED)
     spans = {key: interval(values, blocks, INTERVAL_SEED) for key, values in recalls.items()}
     return tuple(_figure(of, k, span, float(sizes[of, k].mean())) for (of, k), span in spans.items())
@@ -190,28 +186,3 @@ def _first(lists: Candidates, owner: npt.NDArray[Any], k: int) -> Candidates:
     offsets = offsets_of(lengths)
     rows = np.repeat(lists.offsets[:-1][owner] - offsets[:-1], lengths) + np.arange(offsets[-1])
     return Candidates(offsets, lists.items[rows])
-
-
-def _graded(found: Candidates, ids: Ids, wanted: Consumed) -> Any:
-    """The candidates as lists to measure, best first; relevant items that are not among them count as misses."""
-    import numpy as np
-
-    from engine.arrays import group_of_row, offsets_of
-    from engine.lists import Lists
-
-    numbers = ids.numbers(wanted.item.astype(np.str_))
-    known = numbers >= 0
-    # A pair of group and item as one number; -1 stands for none, and keeps the array from being empty.
-    keys = np.append(wanted.group[known] * len(ids) + numbers[known], -1)
-    grades = np.append(wanted.grade[known], 0)
-    order = np.argsort(keys)
-    keys, grades = keys[order], grades[order]
-    group = group_of_row(found.offsets)
-    pairs = group * len(ids) + found.items
-    at = np.minimum(np.searchsorted(keys, pairs), len(keys) - 1)
-    offsets = offsets_of(np.bincount(wanted.group, minlength=len(found.offsets) - 1))
-    place = np.arange(len(pairs)) - found.offsets[:-1][group]
-    return Lists.of(
-        -place.astype(np.float64), np.where(keys[at] == pairs, grades[at], 0), found.offsets,
-        relevant=(wanted.grade, offsets),
-    )  # fmt: skip

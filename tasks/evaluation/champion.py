@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError
 from engine.evaluation import CHAMPION, EVERYBODY
 from tasks.errors import MatineeError, first_line
 from tasks.evaluation.final_lists import FinalLists
 from tasks.evaluation.results import ChampionResult
+from tasks.examples.candidates import chosen_spec
 from tasks.examples.rerank import kinds_read
 from tasks.examples.sample import read_categories
 from tasks.runs.narration import say, warn
@@ -154,7 +155,8 @@ def champion_scores(lists: FinalLists) -> Champion:
         descriptor = read_descriptor(folder)
         check_artifacts(folder, descriptor, content_of(run.home, run.spec.name, version))
         recoded = _in_its_codes(run, descriptor, folder, lists.table)
-        scores, rules = _scores(run.spec, descriptor, folder, recoded), _rules_of(run.spec, descriptor)
+        ours = chosen_spec(run)
+        scores, rules = _scores(ours, descriptor, folder, recoded), _rules_of(ours, descriptor)
         return Champion(version, lists.rank(scores, rules).final, _new_since(descriptor))
     # A damaged champion is no error of this run: its gate fails, and says why.
     except (_Incomparable, EngineError) as error:
@@ -204,7 +206,9 @@ def _new_since(descriptor: Descriptor) -> date:
 
 def _spec_of(descriptor: Descriptor) -> Spec:
     try:
-        return Spec.model_validate(descriptor.lineage["spec"])
+        declared: Any = descriptor.lineage["spec"]
+        chosen = descriptor.lineage.get("retrieval")
+        return Spec.model_validate(declared if chosen is None else {**declared, "retrieval": chosen})
     except (KeyError, ValueError) as error:
         raise _Incomparable(
             f"its pipeline file is not one that this version of matinee reads ({first_line(error)})"

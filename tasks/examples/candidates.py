@@ -8,10 +8,12 @@ version would publish, so what is trained on is what is served.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
 
 from tasks.errors import BuildError
 from tasks.examples import queries
@@ -19,6 +21,7 @@ from tasks.examples.arrays import texts
 from tasks.examples.cut_models import Models
 from tasks.examples.rerank import kinds_made_by
 from tasks.examples.retrieval_log import RetrievalTally, say_cuts
+from tasks.examples.retrieval_trials import tuned_retrieval, with_tuned
 from tasks.examples.retrievers import blas_kernels, load_retrievers
 from tasks.examples.seen import load_rule
 from tasks.examples.weights import require_positives
@@ -39,6 +42,7 @@ from tasks.store.atomic import atomic_dir
 from tasks.store.damage import damage_of
 from tasks.store.files import checked_file, digest, write_digests, write_json
 from tasks.store.records import PathInside, Record
+from tasks.tuning.choice import Tuning
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
     from engine.retrieval import Retriever
     from engine.seen import SeenRule
     from tasks.runs.run import Run
+    from tasks.spec.spec import Spec
 
 CANDIDATES = "candidates.parquet"
 
@@ -62,6 +67,7 @@ class RetrieveResult(Record):
         made: how many of them were missing or damaged.
         folders: where they lie below the home.
         kernels: the BLAS kernels of the processor they are for, where their bits depend on it.
+        tuned: the search for the settings of each retriever that `tune.retrieval` names.
     """
 
     data: str
@@ -69,21 +75,25 @@ class RetrieveResult(Record):
     made: int
     folders: dict[date, PathInside]
     kernels: list[str]
+    tuned: dict[str, Tuning] = Field(default={}, exclude_if=lambda tuned: not tuned)
 
     def summary(self) -> str:
         """How many cuts were made."""
         return f"{self.made:,} of {self.cuts:,} cuts made, {self.cuts - self.made:,} reused"
 
 
-def cut_folders(run: Run, need: BuildRequest, kernels: list[str] | None = None) -> dict[date, Path]:
+def cut_folders(
+    run: Run, need: BuildRequest, kernels: list[str] | None = None, tuned: Mapping[str, Tuning] | None = None
+) -> dict[date, Path]:
     """The folder of every cut of the run and of its as-of day, named by all that it is made from.
 
     Args:
         run: the run.
         need: what it needs.
         kernels: the BLAS kernels that the models' bits depend on; those of this processor if absent.
+        tuned: what was chosen for retrievers, by name.
     """
-    canonical = run.spec.canonical()
+    canonical = with_tuned(run.spec, tuned or {}).canonical()
     # `start` is among them: the days on which item models are fitted anew count from it.
     made_by = {
         "kernels": blas_kernels(run.spec.retrieval) if kernels is None else kernels,
@@ -107,6 +117,17 @@ def cut_folders(run: Run, need: BuildRequest, kernels: list[str] | None = None) 
     return folders
 
 
+def chosen_spec(run: Run) -> Spec:
+    """The pipeline with the settings that this attempt's `retrieve` chose for its retrievers.
+
+    Raises:
+        MatineeError: it has not run.
+    """
+    if run.spec.tune is None or run.spec.tune.retrieval is None:
+        return run.spec
+    return with_tuned(run.spec, run.read("retrieve", RetrieveResult).tuned)
+
+
 def made_folders(run: Run) -> dict[date, Path]:
     """The folders that this attempt's `retrieve` made or found, by cut and as-of day.
 
@@ -126,7 +147,8 @@ def candidate_files(run: Run) -> dict[date, Path]:
     """
     cuts, folders = set(run.windows.refit), made_folders(run)
     # The worker that retrieved may have had another processor than this one: its folders are still the run's.
-    if folders != cut_folders(run, needed(run), run.read("retrieve", RetrieveResult).kernels):
+    retrieved = run.read("retrieve", RetrieveResult)
+    if folders != cut_folders(run, needed(run), retrieved.kernels, retrieved.tuned):
         raise BuildError(
             f"{run.spec.name} {run.as_of}: the landing, the pipeline file or the code has changed since the step "
             "`retrieve`; run the steps again from `build` on"
@@ -153,17 +175,19 @@ def retrieve_step(run: Run) -> RetrieveResult:
     # While the tables are open nobody builds, and nobody else makes the same folders.
     with run.write("retrieve") as step, warehouse_of(run.home, run.spec.name).open() as tables:
         need = needed(run)
-        folders = cut_folders(run, need)
+        require_built(run, tables)
+        tuned = tuned_retrieval(run, tables)
+        folders = cut_folders(run, need, tuned=tuned)
         problems = {day: why for day, folder in folders.items() if (why := problem_of(folder)) is not None}
         missing = {day: folders[day] for day in problems}
         damaged = [f"{folders[day]}: {why}; it is made again" for day, why in problems.items() if folders[day].exists()]
-        require_built(run, tables)
         say_cuts(folders, missing)
         warn_each(damaged, "`matinee verify` lists all")
         if missing:
             require_positives(tables, run.spec, run.as_of)
-        tally = RetrievalTally(run.spec)
-        models = Models(tables, run.spec, tally)
+        spec = with_tuned(run.spec, tuned)
+        tally = RetrievalTally(spec)
+        models = Models(tables, spec, tally)
         for day, folder in counted(missing.items(), "cuts"):
             with atomic_dir(folder) as target:
                 models.write(day, target)
@@ -177,6 +201,7 @@ def retrieve_step(run: Run) -> RetrieveResult:
             made=len(missing),
             folders={day: str(folder.relative_to(run.home.root)) for day, folder in folders.items()},
             kernels=blas_kernels(run.spec.retrieval),
+            tuned=tuned,
         )
     return result
 

@@ -263,6 +263,11 @@ def known_items(cut: date) -> str:
     return _sql("known_items", cut=cut)
 
 
+def relevant(cut: date) -> str:
+    """Query what users with a past found relevant after a cut."""
+    return _sql("relevant", cut=cut)
+
+
 def active_users(cut: date) -> str:
     """Query the users who get a list at a snapshot cut."""
     return _sql("active_users", cut=cut)

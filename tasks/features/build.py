@@ -25,7 +25,7 @@ from tasks.runs.made_by import require_current_declarations
 from tasks.runs.narration import say, warn
 from tasks.runs.sql_lineage import sql_of
 from tasks.spec.spec import Spec
-from tasks.spec.windows import first_as_of, labels_lookback, landing_start, lookback, windows
+from tasks.spec.windows import first_as_of, labels_lookback, landing_start, lookback, tuning_day, windows
 from tasks.store.files import Home, digest, write_json
 from tasks.store.partitions import check_content
 from tasks.store.records import Record
@@ -114,7 +114,7 @@ def needed(run: Run) -> BuildRequest:
 def needed_by(
     spec: Spec, home: Home, days: Collection[date], data: Path | None = None, unknown: Sequence[Partition] = ()
 ) -> BuildRequest:
-    """What the runs for some as-of days need together: the landing that the latest sees, and each one's days.
+    """What runs for as-of days need together, and for the choice of their settings: the landing, and each one's days.
 
     A feature day and a label cut are functions of the landing up to them, so they are the same for every run.
 
@@ -131,8 +131,8 @@ def needed_by(
     from tasks.sources.land import landed_for, open_source
 
     source = open_source(spec, home, data)
-    first = min(landing_start(spec, day) for day in days)
-    partitions = landed_for(source, home, first, max(days), instead=unknown)
+    days = {*days, *(tuning_day(spec, day) for day in days)}
+    partitions = landed_for(source, home, min(landing_start(spec, day) for day in days), max(days), instead=unknown)
     return BuildRequest(tuple(partitions), *wanted(spec, days, partitions, source.entities))
 
 

@@ -29,6 +29,7 @@ from tasks.store.registry import version_dir
 from tasks.store.timeline import content_of, verdict_on
 
 UNKNOWN = "unknown until it is landed"
+UNTUNED = "made, or reused, once the settings of the retrievals are chosen (`tune.retrieval`)"
 OTHER_CODE = "the SQL, the label or a library has changed since it was built"
 NAMED = 3
 Unlanded = Mapping[tuple[str, date], bool]
@@ -168,7 +169,11 @@ def _to_build(
 
 
 def _to_retrieve(run: Run, need: BuildRequest) -> Iterator[Reason]:
-    problems = {day: problem_of(folder) for day, folder in cut_folders(run, need).items()}
+    folders = cut_folders(run, need)
+    if run.spec.tune is not None and run.spec.tune.retrieval is not None:
+        problems: dict[date, str | None] = dict.fromkeys(folders, UNTUNED)
+    else:
+        problems = {day: problem_of(folder) for day, folder in folders.items()}
     yield from _grouped("candidates", {day: why for day, why in sorted(problems.items()) if why is not None})
 
 

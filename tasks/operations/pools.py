@@ -23,9 +23,14 @@ class Pool:
 
 def pool_of(pipeline: str, step: Step) -> str | None:
     """Name the pool of a step's tasks, if they may not all run at the same time."""
-    if step.mapped_over:
+    if step.mapped_over or step.shared:
         return TRAINING_POOL
     return _tables(pipeline) if step.reads_tables else None
+
+
+def workers() -> list[int]:
+    """Number the tasks that share a step's work: as many as trainings may run at the same time."""
+    return list(range(1, trainings() + 1))
 
 
 def pools() -> dict[str, Pool]:

@@ -40,7 +40,7 @@ class Outlived:
     """Something that has outlived its time.
 
     Attributes:
-        kind: runs, retrieval or versions.
+        kind: runs, tunings, retrieval or versions.
         path: its folder.
         day: its as-of day, or cut.
     """
@@ -105,18 +105,19 @@ def outlived(spec: Spec, home: Home, today: date) -> list[Outlived]:
         outdated += [
             Outlived("runs", home.runs(spec.name, day), day) for day in run_files.days(home, spec.name) if day < first
         ]
+        outdated += [each for each in _dated("tunings", home.tunings(spec.name), "as-of=") if each.day < first]
     if keep.retrieval is not None:
         first = today - timedelta(days=keep.retrieval)
-        outdated += [each for each in _cuts(home.retrieval(spec.name)) if each.day < first]
+        outdated += [each for each in _dated("retrieval", home.retrieval(spec.name), "cut=") if each.day < first]
     if keep.versions is not None:
         outdated += _versions(spec, home, today - timedelta(days=keep.versions))
     return outdated
 
 
-def _cuts(folder: Path) -> Iterator[Outlived]:
-    for path in sorted(folder.glob("cut=*")):
+def _dated(kind: str, folder: Path, prefix: str) -> Iterator[Outlived]:
+    for path in sorted(folder.glob(f"{prefix}*")):
         try:
-            yield Outlived("retrieval", path, date.fromisoformat(path.name.removeprefix("cut=")))
+            yield Outlived(kind, path, date.fromisoformat(path.name.removeprefix(prefix)))
         except ValueError:
             continue  # a folder that somebody else put there
 

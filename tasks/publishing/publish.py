@@ -17,7 +17,7 @@ from tasks.errors import GateFailed, RegistryError
 from tasks.evaluation import results as evaluation_results
 from tasks.evaluation.champion import against_champion, outdated_verdicts
 from tasks.evaluation.results import RECORDS_FILE, EvaluateResult
-from tasks.examples.candidates import RetrieveResult, made_folders
+from tasks.examples.candidates import RetrieveResult, chosen_spec, made_folders
 from tasks.examples.rerank import KINDS_FILE, kinds_read
 from tasks.examples.sample import CATEGORIES_FILE, categories_file
 from tasks.examples.seen import SEEN_FILE
@@ -111,6 +111,12 @@ def copy_artifacts(run: Run, folder: Path) -> list[str]:
     return sorted(sources)
 
 
+def chosen_retrieval(run: Run) -> dict[str, Any]:
+    """The settings of the retrievals, as lineage, where they are not those of the pipeline file."""
+    spec = chosen_spec(run)
+    return {} if spec is run.spec else {"retrieval": spec.canonical()["retrieval"]}
+
+
 def describe(run: Run, folder: Path, names: list[str], version: str, made_from: dict[str, Any]) -> Descriptor:
     """Write the descriptor of a version, still without golden answers."""
     from engine.descriptor import Descriptor, artifact_entry, content_digest
@@ -197,7 +203,8 @@ def publish_step(run: Run) -> PublishResult:
         raise GateFailed(f"{run.spec.name} {run.as_of}: a gate failed, so nothing is published")
     made_from = lineage(run, run.read("retrieve", RetrieveResult).data)
     version = version_name(run, made_from)
-    content, new = _build_version(run, version, made_from)
+    # Behind the name: what was chosen follows from what the name is made of.
+    content, new = _build_version(run, version, made_from | chosen_retrieval(run))
     event = _event(run, version, content, "all gates passed")
     live = move_alias(run.home, run.spec.name, event)
     result = PublishResult(

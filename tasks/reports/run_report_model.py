@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from engine.evaluation import CHAMPION, MODEL, EvaluationRecord, features_alone, overall, select
 from tasks.evaluation import results as evaluation
@@ -18,17 +18,17 @@ from tasks.publishing.gates import NO_LEAKAGE
 from tasks.publishing.results import GateVerdict
 from tasks.reports.svg_comparisons import Intervals, PowerRow, place_marks, plot_intervals, plot_powers
 from tasks.reports.svg_curves import CurvePlot, LearningPlot, plot_curve, plot_learning
+from tasks.reports.svg_tuning import TuningPlot, plot_tuning
 from tasks.spec.changes import leaves
 from tasks.store.records import read_list_if_valid
 from tasks.store.run_files import RunFiles
 from tasks.training.curve import CURVE_FILE, TrainingCurve
 from tasks.training.learning_curve import LearningCurve, learning_curves
 from tasks.training.own_models import OWN_MODELS_FILE, OwnModel
+from tasks.training.ranker_trials import TUNING_FILE
 from tasks.training.reproducible import Reproduced
 from tasks.training.train import TrainResult
-
-if TYPE_CHECKING:
-    pass
+from tasks.tuning.choice import Tuning
 
 TOP_FEATURES = 10
 """Features that are shown at once."""
@@ -118,6 +118,7 @@ class ModelPanel:
         plot: the same, drawn; None if there is nothing to draw.
         own: how it compares with everybody's model; None if it was not compared.
         reproduced: what was trained twice, to the same bytes; None if the run did not try.
+        tuning: the search for its settings, and its plot; None where there was none.
     """
 
     population: str
@@ -131,6 +132,7 @@ class ModelPanel:
     plot: CurvePlot | None
     own: OwnModel | None = None
     reproduced: Reproduced | None = None
+    tuning: tuple[Tuning, TuningPlot] | None = None
 
 
 def metric_panels(run: RunFiles) -> tuple[MetricPanel, ...] | None:
@@ -212,6 +214,7 @@ def model_panels(run: RunFiles) -> tuple[ModelPanel, ...]:
         gains = feature_gains(result)
         used = [gain for gain in gains if gain.share > 0]
         curve = TrainingCurve.read_if_valid(folder / CURVE_FILE)
+        tuning = Tuning.read_if_valid(folder / TUNING_FILE)
         panels.append(
             ModelPanel(
                 population=result.population,
@@ -226,6 +229,7 @@ def model_panels(run: RunFiles) -> tuple[ModelPanel, ...]:
                 plot=None if curve is None else plot_curve(curve),
                 own=own.get(result.population),
                 reproduced=result.reproduced,
+                tuning=None if tuning is None else (tuning, plot_tuning(tuning)),
             )
         )
     return tuple(panels)

@@ -7,7 +7,8 @@ To add a step: write its function in a room of `tasks/`, and add one row to `STE
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from importlib import import_module
 from typing import Any, Literal
 
@@ -34,6 +35,8 @@ class Step:
         line: the line of defense of a check (`landed`, `features`, `predictions`).
         runs: when, by what became of the steps it waits for, in the words of Airflow's trigger rules.
         mapped_over: the step whose result lists what this one is run for, one task each.
+        key: of the pipeline file, or below one after a dot, without which there is no such step.
+        shared: whether as many tasks as trainings may run at once share its work, each given its number from 1.
         has_result: whether it leaves a folder with `result.json`.
         reads_tables: whether it opens the warehouse, which has one place.
         asset: what of the pipeline it makes, as an Airflow asset.
@@ -49,6 +52,8 @@ class Step:
     line: str = ""
     runs: Literal["all_success", "all_done_min_one_success", "all_done"] = "all_success"
     mapped_over: str = ""
+    key: str = ""
+    shared: bool = False
     has_result: bool = True
     reads_tables: bool = False
     asset: str = ""
@@ -102,10 +107,21 @@ STEPS: tuple[Step, ...] = (
         reads_tables=True,
     ),
     Step(
+        "tune_retrieval",
+        "Tries settings of retrievers, several tasks beside each other; what is left, retrieve does.",
+        "examples.retrieval_trials:tune_retrieval_step",
+        after=("check_features",),
+        group="examples",
+        key="tune.retrieval",
+        shared=True,
+        has_result=False,
+        makes_version=True,
+    ),
+    Step(
         "retrieve",
         "Fits the retrieval models of each cut and writes their candidates.",
         "examples.candidates:retrieve_step",
-        after=("check_features",),
+        after=("check_features", "tune_retrieval"),
         group="examples",
         reads_tables=True,
         makes_version=True,
@@ -137,10 +153,21 @@ STEPS: tuple[Step, ...] = (
         has_result=False,
     ),
     Step(
+        "tune",
+        "Tries settings of the ranker, several tasks beside each other; what is left, train does.",
+        "training.tune:tune_step",
+        after=("populations",),
+        group="model",
+        key="tune.space",
+        shared=True,
+        has_result=False,
+        makes_version=True,
+    ),
+    Step(
         "train",
         "Trains the model of one population.",
         "training.train:train_step",
-        after=("populations",),
+        after=("populations", "tune"),
         group="model",
         mapped_over="populations",
         makes_version=True,
@@ -206,6 +233,17 @@ BESIDE: frozenset[str] = frozenset(step.name for step in STEPS if step.runs == "
 CHECKS: tuple[Step, ...] = tuple(step for step in STEPS if step.line)
 
 
+def steps_of(spec: object) -> tuple[Step, ...]:
+    """The steps of a pipeline: those that its file has the key of, each waiting for others of them."""
+    steps = [step for step in STEPS if not step.key or reduce(_below, step.key.split("."), spec)]
+    names = {step.name for step in steps}
+    return tuple(replace(step, after=tuple(name for name in step.after if name in names)) for step in steps)
+
+
+def _below(part: object, key: str) -> object:
+    return getattr(part, key, None)
+
+
 def dependents(name: str) -> frozenset[str]:
     """Name the steps that wait for a step, directly or through others."""
     waiting = {step.name for step in STEPS if name in step.after}
@@ -234,6 +272,8 @@ def run_step(run: object, step: Step) -> Any:
         What the function returned; of a mapped step, a dict of what it returned for each entry.
     """
     function = step.load()
+    if step.shared:
+        return function(run, 1)  # which does the work of all
     if not step.mapped_over:
         return function(run)
     return {entry: function(run, entry) for entry in BY_NAME[step.mapped_over].load()(run)}

@@ -201,7 +201,7 @@ class Evaluate(Part):
     noise: Noise | None = Field(
         default=None,
         exclude_if=lambda noise: noise is None,
-        description="How the noise of training is measured, which gates and `tune` then reckon with.",
+        description="How the noise of training is measured, which gates then reckon with.",
     )
 
 

@@ -1,11 +1,11 @@
-"""The parts of a pipeline file that say what orders the candidates, one for each type of ranker, and their tuning."""
+"""The parts of a pipeline file that say what orders the candidates, one for each type of ranker."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 
 from tasks.spec.parts import Part
 from tasks.spec.values import NonNegativeFloat, NonNegativeInt, Number, PositiveFloat, PositiveInt, Whole
@@ -249,27 +249,10 @@ class BlendRanker(_Ranker):
 
 
 Ranker = Annotated[LightGBM | LinearRanker | FactorizationMachineRanker | BlendRanker, Field(discriminator="type")]
-_TUNABLE = sorted({*LightGBM.TUNABLE, *LinearRanker.TUNABLE, *FactorizationMachineRanker.TUNABLE})
+TUNABLE = sorted({*LightGBM.TUNABLE, *LinearRanker.TUNABLE, *FactorizationMachineRanker.TUNABLE})
 
 
-class Tune(Part):
-    """Settings tried on the validation window."""
-
-    trials: PositiveInt = Field(description="Points of the space that are tried.")
-    metric: str = Field(description="What is compared, like ndcg@10.")
-    choose: Literal["best", "simplest_within_one_standard_error"] = Field(
-        default="simplest_within_one_standard_error",
-        description="The plateau, not the peak (Breiman et al. 1984).",
-    )
-    seed: NonNegativeInt = Field(default=0, description="Seed of the choice of points.")
-    # Whole or not as written: LightGBM expects 31 leaves, not 31.0.
-    space: dict[
-        Annotated[str, WithJsonSchema({"type": "string", "enum": _TUNABLE})],
-        Annotated[tuple[Whole | Number, ...], Field(min_length=1)],
-    ] = Field(description="Values of each setting of the ranker, from simple to complex.")
-
-
-def with_settings(ranker: Ranker, settings: Mapping[str, int | float]) -> Ranker:
+def with_settings(ranker: Ranker, settings: Mapping[str, int | float | str]) -> Ranker:
     """Put other values in the place of some settings of a ranker.
 
     Raises:

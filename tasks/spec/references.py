@@ -27,6 +27,7 @@ from tasks.spec.rankers import ranker_problems, with_settings
 from tasks.spec.retrieval import blend_problems, name_problems
 from tasks.spec.sample import sample_problems
 from tasks.spec.spec import Spec
+from tasks.spec.tune import MOST_POINTS, tunable
 from tasks.spec.windows import first_as_of, oldest_cut, why_first
 from tasks.spec.yaml_lines import Document, nearest
 
@@ -66,8 +67,8 @@ def check_references(spec: Spec, document: Document) -> None:
     for check in (
         _check_source, _check_labels, _check_attribution, _check_bands, _check_features, _check_attributes,
         _check_sample, _check_retrieval, _check_names_of_retrieval, _check_ranker,
-        _check_rerank,
-        _check_tune, _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows, _check_keep,
+        _check_rerank, _check_tune, _check_tune_retrieval,
+        _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows, _check_keep,
         _check_monitor,
     ):  # fmt: skip
         check(spec, problems)
@@ -206,6 +207,11 @@ def _check_tune(spec: Spec, problems: _Problems) -> None:
     if spec.tune is not None and not spec.ranker.TUNABLE:
         problems.add(("tune",), f"a ranker of the type {spec.ranker.type} has no settings to try; expected no `tune`")
         return
+    if spec.tune is not None and spec.tune.points > MOST_POINTS:
+        problems.add(("tune", "space"), f"found {spec.tune.points:,} points, expected at most {MOST_POINTS:,}")
+    if spec.tune is not None and spec.tune.budget is not None and spec.tune.sampler == "grid":
+        # Points of a grid are drawn all at once, simplest first: a part of them would be the simple ones.
+        problems.add(("tune", "budget"), "found a budget with `sampler: grid`; expected `sampler: tpe` or `gp`")
     for name, values in {} if spec.tune is None else spec.tune.space.items():
         if name not in spec.ranker.TUNABLE:
             problems.unknown(("tune", "space", name), f"setting of {spec.ranker.type}", name, spec.ranker.TUNABLE)
@@ -222,6 +228,27 @@ def _check_tune(spec: Spec, problems: _Problems) -> None:
             # Those that the ranker has anyway are said of its own keys.
             for key, text in sorted({*tried.problems()} - {*spec.ranker.problems()}):
                 problems.add(place, f"with {value!r}, {'.'.join(map(str, key))}: {text}")
+
+
+def _check_tune_retrieval(spec: Spec, problems: _Problems) -> None:
+    tune = spec.tune.retrieval if spec.tune is not None else None
+    parts = {part.identity: part for part in spec.retrieval if tunable(part)}
+    for name, space in {} if tune is None else tune.spaces.items():
+        place: tuple[str | int, ...] = ("tune", "retrieval", "spaces", name)
+        if name not in parts:
+            problems.unknown(place, "retrieval with settings to try", name, parts)
+            continue
+        for setting, values in space.items():
+            if setting not in tunable(parts[name]):
+                problems.unknown((*place, setting), f"setting of {name}", setting, tunable(parts[name]))
+                continue
+            for index, value in enumerate(values):
+                try:
+                    type(parts[name]).model_validate({**parts[name].model_dump(), setting: value})
+                except ValidationError as error:
+                    text = error.errors()[0]["msg"].removeprefix("Value error, ")
+                    found = f"found {value!r}, expected {text.removeprefix('Input should be ')}"
+                    problems.add((*place, setting, index), text if text.startswith("found") else found)
 
 
 def _check_twice(spec: Spec, problems: _Problems) -> None:
@@ -242,6 +269,8 @@ def _check_metrics(spec: Spec, problems: _Problems) -> None:
     places = [(("evaluate", "metrics", i), name) for i, name in enumerate(spec.evaluate.metrics)]
     if spec.tune is not None:
         places.append((("tune", "metric"), spec.tune.metric))  # type: ignore[arg-type]
+        if spec.tune.retrieval is not None:
+            places.append((("tune", "retrieval", "metric"), spec.tune.retrieval.metric))  # type: ignore[arg-type]
     for location, name in places:
         try:
             parse_metric(name)
@@ -316,7 +345,7 @@ def _check_keep(spec: Spec, problems: _Problems) -> None:
     if spec.keep.retrieval is None:
         return
     try:
-        back = oldest_cut(spec).days
+        back = oldest_cut(spec).days + (0 if spec.tune is None or spec.tune.retune is None else spec.tune.retune - 1)
     except SpecError:
         return  # named by `_check_windows`
     # A day is run when it is over, so that all of its cuts are a day older by then.

@@ -32,9 +32,10 @@ from tasks.spec.parts import (
     Rerank,
     Source,
 )
-from tasks.spec.rankers import Ranker, Tune
+from tasks.spec.rankers import Ranker
 from tasks.spec.retrieval import Retrieval
 from tasks.spec.sample import Sample
+from tasks.spec.tune import Tune
 from tasks.spec.values import Column, Cron, Day, Days, Description, LinkName, Name, Owner, TimeZone, Url
 
 if TYPE_CHECKING:

@@ -190,7 +190,18 @@ def labels_lookback(spec: Spec) -> timedelta:
     return LONGEST_FEATURE_WINDOW if spec.label.looks_back else timedelta(0)
 
 
+def tuning_day(spec: Spec, as_of: date) -> date:
+    """The day as of which settings are chosen for a run: with `tune.retune` the last one of its calendar.
+
+    A function of the day alone, whichever days were run before; before the calendar's first day that can be run it is
+    that one.
+    """
+    if spec.tune is None or spec.tune.retune is None:
+        return as_of
+    return max(first_as_of(spec), as_of - timedelta(days=(as_of - spec.start).days % spec.tune.retune))
+
+
 def landing_start(spec: Spec, as_of: date) -> date:
     """Find the first landed day on which anything of the run for `as_of` can depend."""
     # Plus a day, because windows are open at the start: a feature as of C counts the days (C - 365, C].
-    return max(spec.start, windows(spec, as_of).first - lookback(spec) + DAY)
+    return max(spec.start, windows(spec, tuning_day(spec, as_of)).first - lookback(spec) + DAY)

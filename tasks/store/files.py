@@ -78,6 +78,10 @@ class Home:
         """Retrieval models and candidates, kept per cut because they depend on nothing else."""
         return self.root / "retrieval" / safe_name(pipeline)
 
+    def tunings(self, pipeline: str) -> Path:
+        """Searches for settings that are kept for several days, by the day as of which they are: a cache."""
+        return self.root / "tunings" / safe_name(pipeline)
+
     def registry(self, pipeline: str) -> Path:
         """Published versions, aliases and the timeline."""
         return self.root / "registry" / safe_name(pipeline)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.tuning.choice import Lists
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -24,11 +26,25 @@ def mean_and_error(metric: str, scores: Floats, validation: pa.Table) -> tuple[f
         validation: the examples.
     """
     from engine.intervals import weighted_mean
-    from engine.lists import Lists
+
+    # No list with anything to find: all settings are equal.
+    return weighted_mean(list_values(metric, scores, validation), lists_of(validation).weights) or (0.0, 0.0)
+
+
+def list_values(metric: str, scores: Floats, validation: pa.Table) -> Floats:
+    """The metric of each list of the validation window; NaN where it has none. The arguments are as above."""
+    from engine.lists import Lists as RankedLists
     from engine.metrics import parse_metric
     from tasks.examples.arrays import group_offsets
 
-    offsets = group_offsets(validation)
-    lists = Lists.of(scores, validation["grade"].to_numpy(), offsets)
-    # No list with anything to find: all settings are equal, and the simplest is taken.
-    return weighted_mean(parse_metric(metric)(lists), validation["weight"].to_numpy()[offsets[:-1]]) or (0.0, 0.0)
+    ranked = RankedLists.of(scores, validation["grade"].to_numpy(), group_offsets(validation))
+    return parse_metric(metric)(ranked)
+
+
+def lists_of(validation: pa.Table) -> Lists:
+    """The weight and the user of each list of the validation window."""
+    from tasks.examples.arrays import group_offsets
+
+    heads = validation.take(group_offsets(validation)[:-1])
+    owners = heads["user_id"].combine_chunks().dictionary_encode().indices
+    return Lists(heads["weight"].to_numpy(), owners.to_numpy(zero_copy_only=False))

@@ -35,7 +35,12 @@ def trained_again(examples: pa.Table, spec: Spec, settings: Ranker, trainings: i
         TrainingError: nothing can be learned from a draw.
     """
     for number in counted(range(1, trainings + 1), "trainings"):
-        yield train_ranker(drawn_again(examples, number), spec, reseeded(settings, number))
+        yield train_again(examples, spec, settings, number)
+
+
+def train_again(examples: pa.Table, spec: Spec, settings: Ranker, number: int) -> TrainedRanker:
+    """Train settings for the `number`-th time: with the seed and on the draw of that number; 0 changes neither."""
+    return train_ranker(drawn_again(examples, number) if number else examples, spec, reseeded(settings, number))
 
 
 def drawn_again(examples: pa.Table, seed: int) -> pa.Table:

@@ -8,6 +8,7 @@ pandas copy is made.
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,6 @@ from tasks.runs.narration import counting, say, warn
 from tasks.spec.populations import EVERYBODY_ELSE, slug
 from tasks.spec.rankers import LightGBM, Ranker
 from tasks.spec.spec import Spec
-from tasks.store.files import write_json
 from tasks.store.records import Record
 from tasks.training.learners.protocol import Rounds, TrainedRanker
 from tasks.training.models import JUDGED, PUBLISHED, save_model
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tasks.runs.run import Run
+    from tasks.tuning.choice import Tuning
 
 
 STRONGEST = 3  # features that the log names
@@ -151,15 +152,15 @@ def train_step(run: Run, population: str) -> TrainResult:
     import pyarrow.parquet as pq
 
     from tasks.training.curve import CURVE_FILE, training_curve
-    from tasks.training.tune import choose
+    from tasks.training.ranker_trials import TUNING_FILE
 
     def read(*names: str) -> pa.Table:
         return read_windows(run, population, *names)
 
     with run.write(f"train/{slug(population)}") as target:
         try:
-            tuned, trials = choose(run.spec, read)
-            settled = settle(run.spec, tuned, read)
+            ranker, tuning = _tuned(run, population)
+            settled = settle(run.spec, ranker, read)
             chosen = settled.settings
             # The validation window has chosen the settings; only the test window is still unseen.
             judging = read("train", "validation")
@@ -179,19 +180,30 @@ def train_step(run: Run, population: str) -> TrainResult:
         save_model(judged, target.path / JUDGED)
         save_model(published, target.path / PUBLISHED)
         curve.write(target.path / CURVE_FILE)
-        write_json(target.path / "trials.json", [trial.to_json() for trial in trials])
+        if tuning is not None:
+            tuning.write(target.path / TUNING_FILE)
         target.result = result = TrainResult(
             population=population,
             examples=examples.num_rows,
             groups=len(group_ends(examples)),
             settings=chosen,
-            trials=len(trials),
+            trials=0 if tuning is None else len(tuning.trials),
             importance=judged.importance(),
             splits=judged.splits(),
             rounds=settled.rounds,
             reproduced=reproduced,
         )
     return result
+
+
+def _tuned(run: Run, population: str) -> tuple[Ranker, Tuning | None]:
+    """The settings of a population, chosen on the examples of the day on which they are."""
+    from tasks.training.ranker_trials import tuned, tuning_sample
+
+    source = tuning_sample(run)
+    # One that had too few groups then has no search of its own.
+    name = population if population in populations(source) else EVERYBODY_ELSE
+    return tuned(source, name, partial(read_windows, source, name))
 
 
 def _train(which: str, examples: pa.Table, spec: Spec, settings: Ranker) -> TrainedRanker:

@@ -36,6 +36,13 @@ FOLLOWS = {
 }
 
 
+TUNED = (
+    (PROJECT / "pipelines" / "streaming.yaml")
+    .read_text(encoding="utf-8")
+    .replace("\nevaluate:", "\ntune: {trials: 4, metric: ndcg@10, space: {num_leaves: [7, 15, 31]}}\n\nevaluate:")
+)
+
+
 def test_every_bundled_pipeline_is_a_dag(bag: Load) -> None:
     found = bag(PROJECT / "pipelines")
     assert set(found.dags) == {path.stem for path in (PROJECT / "pipelines").glob("*.yaml")}
@@ -52,6 +59,18 @@ def test_training_is_mapped_over_populations(pipelines: Make, bag: Load) -> None
     train = bag(pipelines("streaming")).dags["streaming"].get_task("train")
     assert type(train).__name__ == "DecoratedMappedOperator"
     assert train.partial_kwargs["map_index_template"] == "{{ population }}"
+
+
+def test_trials_are_shared_by_as_many_tasks_as_trainings_may_run(
+    pipelines: Make, bag: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MATINEE_TRAININGS", "3")
+    dag = bag(pipelines(streaming=TUNED)).dags["streaming"]
+    tune = dag.get_task("tune")
+    assert tune.op_kwargs_expand_input.value["worker"] == [1, 2, 3]
+    assert tune.pool == "trainings"
+    assert set(tune.downstream_task_ids) == {"train"}
+    assert dag.get_task("populations").downstream_task_ids == {"tune", "train"}
 
 
 def test_one_task_at_a_time_opens_the_warehouse(pipelines: Make, bag: Load) -> None:

@@ -20,6 +20,7 @@ from tasks.runs import steps
 from tasks.runs.run import Run
 from tasks.spec.project import TOOL
 from tasks.store.files import Home
+from tests.dags.test_pipelines import TUNED
 from tests.tasks.handmade import spec_of
 
 Make = Callable[..., Path]
@@ -97,6 +98,18 @@ def test_every_step_is_called_once_for_the_day(calls: list[tuple[str, ...]], pip
     assert {call[1] for call in calls} == {"2026-03-01"}
     assert {call[3] for call in calls if call[0] == "train"} == {"*", "BR"}
     assert names[-1] == "report"
+
+
+@in_process
+def test_trials_are_a_step_of_pipelines_that_tune(
+    calls: list[tuple[str, ...]], pipelines: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MATINEE_TRAININGS", "2")
+    pipelines(streaming=TUNED)
+    assert run_dag("streaming").state == "success"
+    assert sorted(call[3] for call in calls if call[0] == "tune") == ["1", "2"]
+    names = [call[0] for call in calls]
+    assert names.index("populations") < names.index("tune") < names.index("train")
 
 
 def break_step(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception) -> None:

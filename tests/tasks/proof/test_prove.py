@@ -112,7 +112,7 @@ def every_artifact_has_its_files(run: Run) -> None:
     assert names == {"als.npz", "popularity.npz", "history.npz", "catalogue.parquet", "candidates.parquet"}
     assert found["examples"] == {f"sample/{name}.parquet" for name in ("train", "validation", "test", "refit")}
     assert found["sample"] >= {"sample/strata.json", "sample/result.json", "sample/serving/user.parquet"}
-    assert {Path(name).name for name in found["models"]} >= {"function.json", "trees.txt", "trials.json"}
+    assert {Path(name).name for name in found["models"]} >= {"function.json", "trees.txt"}
     assert found["metrics"] >= {"evaluate/records.json", "evaluate/groups.parquet", "gate/gates.json"}
     assert found["descriptor"] >= {"version/descriptor.json", "version/retrieval/als.npz"}
 

@@ -30,6 +30,7 @@ from tests.tasks.finished_runs import (
     gate_result,
     skeleton,
 )
+from tests.tasks.reports.test_svg_tuning import TUNING
 
 
 def text_of(run: FakeRun) -> str:
@@ -55,6 +56,15 @@ def test_a_good_run_has_every_section(run: FakeRun) -> None:
         assert part in page
     assert "Missing" not in page
     assert page.count("<svg") > 8
+
+
+def test_a_search_for_settings_shows_its_plateau(run: FakeRun) -> None:
+    assert "settings tried" not in text_of(finished(run))
+    TUNING.write(run.step_dir("train") / "all" / "tuning.json")
+    text = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", text_of(run)))
+    assert "settings tried for the population *" in text
+    assert "the best ndcg@10 is 0.5100 with num_leaves 31, over 2 trainings" in text
+    assert "num_leaves 15 1 0.5000 0.4900, 0.5100 0.0100 ± 0.0200" in text
 
 
 def test_a_learning_curve_is_a_section_once_somebody_asked_for_it(run: FakeRun) -> None:

@@ -28,7 +28,7 @@ def test_every_row_has_its_function_with_the_parameters_it_is_called_with(
         for parameter in inspect.signature(function).parameters.values()
         if parameter.default is inspect.Parameter.empty
     ]
-    assert len(required) == (2 if step.mapped_over else 1)
+    assert len(required) == (2 if step.mapped_over or step.shared else 1)
     assert function.__module__ == step.module
 
 

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.training.noise import drawn_again, noise_name, noise_trainings, spread, trained_again
+from tasks.training.noise import drawn_again, noise_name, noise_trainings, spread, train_again, trained_again
+from tasks.training.rankers import train_ranker
 from tasks.training.train import train_step
-from tasks.training.tune import Trial, choose, simplest
 from tests.tasks.handmade import examples, group, spec_of
 from tests.tasks.training.test_train import learnable, sampled
 
 NOISE = {"noise": {"seeds": 3}}
+FEATURES = np.random.default_rng(3).random((50, 2)).astype(np.float32)
 
 
 def lists_of(users: int, each: int = 2) -> pa.Table:
@@ -81,25 +82,11 @@ def test_the_step_leaves_the_models_that_were_trained_again(tmp_path: Path) -> N
     assert noise_trainings(spec_of()) == 0
 
 
-def test_tuning_takes_a_simpler_trial_within_the_noise_of_training() -> None:
-    """The best is 0.30 ± 0.003 over groups; with a noise of 0.004 between trainings it is ± 0.005."""
-    rule = "simplest_within_one_standard_error"
-
-    def trials(noise: float) -> list[Trial]:
-        shared = {"settings": {}, "standard_error": 0.003, "noise": noise}
-        return [Trial(complexity=n, value=v, **shared) for n, v in enumerate((0.294, 0.2955, 0.30))]  # type: ignore[arg-type]
-
-    assert simplest(trials(0.0), rule).complexity == 2
-    assert simplest(trials(0.004), rule).complexity == 1
-    assert simplest(trials(0.0053), rule).complexity == 0
-    assert simplest(trials(0.0053), "best").complexity == 2
-
-
-def test_trials_say_the_noise_that_they_were_chosen_with() -> None:
-    tune = {"trials": 2, "metric": "ndcg@10", "space": {"rounds": [2, 4]}}
-    windows = {"train": learnable(1, 30), "validation": learnable(2, 20)}
-    quiet = choose(spec_of(tune=tune), windows.__getitem__)[1]
-    noisy = choose(spec_of(tune=tune, evaluate={"metrics": ["ndcg@10"], **NOISE}), windows.__getitem__)[1]
-    assert [trial.noise for trial in quiet] == [0.0, 0.0]
-    assert noisy[0].noise == noisy[1].noise > 0
-    assert [trial.model_copy(update={"noise": 0.0}) for trial in noisy] == quiet
+def test_a_training_has_the_seed_and_the_draw_of_its_number() -> None:
+    spec, table = spec_of(), learnable(1)
+    settings = spec.ranker.model_copy(update={"bagging_fraction": 0.5})
+    scores = [train_again(table, spec, settings, number).scorer().predict(FEATURES) for number in (0, 0, 1, 1, 2)]
+    own = train_ranker(table, spec, settings).scorer().predict(FEATURES)
+    assert scores[0].tolist() == scores[1].tolist() == own.tolist()
+    assert scores[2].tolist() == scores[3].tolist()
+    assert scores[2].tolist() not in (own.tolist(), scores[4].tolist())

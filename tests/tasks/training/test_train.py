@@ -19,7 +19,7 @@ from tasks.runs.run import Run
 from tasks.spec.populations import slug
 from tasks.spec.rankers import LightGBM
 from tasks.spec.spec import Spec
-from tasks.store.files import Home, read_json, safe_name, sha256_file
+from tasks.store.files import Home, safe_name, sha256_file
 from tasks.training.models import JUDGED, PUBLISHED, load_model, save_model
 from tasks.training.rankers import train_ranker
 from tasks.training.train import TrainResult, populations, read_examples, train_step
@@ -184,7 +184,6 @@ def test_each_population_learns_its_own(tmp_path: Path) -> None:
     for name, model, turned in (("BR", JUDGED, False), ("BR", PUBLISHED, False), ("*", JUDGED, True)):
         low, high = load_model(run, name, model).predict(np.array([[0.02, 0.5], [0.98, 0.5]]))
         assert bool(low > high) is turned
-    assert read_json(run.step_dir("train/BR") / "trials.json") == []
 
 
 def test_training_again_changes_no_byte(tmp_path: Path) -> None:
@@ -196,7 +195,7 @@ def test_training_again_changes_no_byte(tmp_path: Path) -> None:
         digests.append({str(path.relative_to(folder)): sha256_file(path) for path in folder.rglob("*.*")})
     assert digests[0] == digests[1]
     models = "judged/function.json judged/trees.txt made_by.json published/function.json published/trees.txt"
-    assert sorted(digests[0]) == f"curve.json digests.json {models} result.json trials.json".split()
+    assert sorted(digests[0]) == f"curve.json digests.json {models} result.json".split()
 
 
 def test_without_refit_the_judged_model_is_published(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ class RetrieverBlendNode(_RetrieverNode):
     """
 
     type: Literal["RetrieverBlend"] = "RetrieverBlend"
-    of: tuple[BlendedNode, ...] = Field(min_length=2)
+    of: tuple[BlendedNode, ...] = Field(min_length=1)
     by: Literal["scores", "ranks"]
     depth: Count
 

@@ -32,6 +32,7 @@ RETRIEVAL = [
     {"type": "markov", "refit": "10d", "k": 10},
     {"type": "popularity", "k": 10},
     {"type": "history", "k": 10},
+    {"type": "blend", "of": [{"retrieval": "als"}, {"retrieval": "item_item"}], "fit": {"held_out": "10d"}, "k": 10},
 ]
 KERNELS = {"Nehalem": "SSE42", "Sandybridge": "AVX", "Haswell": "AVX2", "SkylakeX": "AVX512_SKX"}
 """OpenBLAS's kernels, oldest first, and what a processor must have to run each."""
@@ -81,8 +82,8 @@ def test_every_processor_makes_the_same_bytes(bought: Tiny, tmp_path: Path) -> N
     assert {name: found["kernels"] for name, found in made.items()} == {name: [name] for name in made}
     assert len({found["implicit"] for found in made.values()}) > 1  # so these are different processors
     first, *others = (found["files"] for found in made.values())
-    models = {f"{part['type']}.npz" for part in RETRIEVAL}
-    kept = models | {"candidates.parquet", "trees.txt", "descriptor.json"}
+    models = {f"{part['type']}.npz" for part in RETRIEVAL if part["type"] != "blend"}
+    kept = models | {"blend.json", "candidates.parquet", "trees.txt", "descriptor.json"}
     assert kept <= {Path(name).name for name in first}
     for other in others:
         assert {name for name in first.keys() | other.keys() if first.get(name) != other.get(name)} == set()
@@ -120,6 +121,7 @@ def sparse() -> Any:
 def digests(home: Path) -> dict[str, str]:
     """The sha256 of the files of models, samples, trees and versions."""
     kept = [path for path in sorted(home.rglob("*")) if path.is_file() and path.suffix in {".npz", ".parquet", ".txt"}]
+    kept += sorted(home.rglob("blend.json"))
     kept += sorted(home.glob("registry/*/versions/*/descriptor.json"))
     return {str(path.relative_to(home)): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
 

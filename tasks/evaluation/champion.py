@@ -23,7 +23,8 @@ from tasks.examples.sample import read_categories
 from tasks.runs.narration import say, warn
 from tasks.spec.parts import BeatsGate, NotWorseGate, Rerank
 from tasks.spec.resolved_features import RetrievalFeature, RetrievalRank
-from tasks.spec.retrieval import BlendRetrieval, Retrieval
+from tasks.spec.retrieval import Retrieval
+from tasks.spec.retrievals.blend import BlendRetrieval
 from tasks.spec.spec import Spec
 from tasks.store.files import Home
 from tasks.store.registry import version_dir

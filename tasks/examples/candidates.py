@@ -19,6 +19,7 @@ from tasks.errors import BuildError
 from tasks.examples import queries
 from tasks.examples.arrays import texts
 from tasks.examples.cut_models import Models
+from tasks.examples.learners.blend import BlendWeights, fitted_weights, say_weights
 from tasks.examples.rerank import kinds_made_by
 from tasks.examples.retrieval_log import RetrievalTally, say_cuts
 from tasks.examples.retrieval_trials import tuned_retrieval, with_tuned
@@ -68,6 +69,7 @@ class RetrieveResult(Record):
         folders: where they lie below the home.
         kernels: the BLAS kernels of the processor they are for, where their bits depend on it.
         tuned: the search for the settings of each retriever that `tune.retrieval` names.
+        blends: the fitted weights of each blend that has such, as of the run's day.
     """
 
     data: str
@@ -76,6 +78,7 @@ class RetrieveResult(Record):
     folders: dict[date, PathInside]
     kernels: list[str]
     tuned: dict[str, Tuning] = Field(default={}, exclude_if=lambda tuned: not tuned)
+    blends: dict[str, BlendWeights] = Field(default_factory=dict)
 
     def summary(self) -> str:
         """How many cuts were made."""
@@ -202,8 +205,18 @@ def retrieve_step(run: Run) -> RetrieveResult:
             folders={day: str(folder.relative_to(run.home.root)) for day, folder in folders.items()},
             kernels=blas_kernels(run.spec.retrieval),
             tuned=tuned,
+            blends=_blends(spec, folders[run.as_of]),
         )
     return result
+
+
+def _blends(spec: Spec, folder: Path) -> dict[str, BlendWeights]:
+    """The fitted weights of the blends in a cut's folder, said in the log."""
+    blends = fitted_weights(spec.retrieval, folder)
+    for part in spec.retrieval:
+        if part.identity in blends:
+            say_weights(part.identity, blends[part.identity], part.k)
+    return blends
 
 
 def _write_candidates(tables: Tables, tally: RetrievalTally, cut: date, folder: Path) -> None:

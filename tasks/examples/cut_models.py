@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.errors import TrainingError
 from tasks.examples import queries
+from tasks.examples.blend_weights import fit_weights
+from tasks.examples.learners.blend import BlendWeights
 from tasks.examples.learners.protocol import AsOf
 from tasks.examples.rerank import write_kinds
 from tasks.examples.retrieval_log import RetrievalTally
@@ -18,6 +21,7 @@ from tasks.examples.retrievers import model_of, refit_day
 from tasks.examples.seen import write_seen
 from tasks.features.warehouse import Tables
 from tasks.spec.retrieval import PopularityRetrieval
+from tasks.spec.retrievals.blend import BlendRetrieval, FittedWeights
 from tasks.spec.spec import Spec
 
 if TYPE_CHECKING:
@@ -50,6 +54,8 @@ class Models:
             arrays = model_of(part).arrays
             if arrays is not None:
                 save_arrays(folder / part.files[0], **arrays(part, now, self._fit(part, cut)))
+            elif isinstance(part, BlendRetrieval) and part.fit is not None:
+                self._weights(part, part.fit, cut).write(folder / part.files[0])
         write_seen(self.tables, self.spec, cut, folder)
         write_kinds(self.tables, self.spec, cut, folder)
 
@@ -64,11 +70,22 @@ class Models:
         fit = model_of(part).fit
         if fit is None:
             return None
-        key = part.identity, refit_day(cut, self.spec.start, part.refit)
+        return self._once(part.identity, refit_day(cut, self.spec.start, part.refit), lambda past, _: fit(past, part))
+
+    def _weights(self, part: BlendRetrieval, fit: FittedWeights, cut: date) -> BlendWeights:
+        """Fit the weights of a blend, unless another cut has had it done."""
+        day = refit_day(cut, self.spec.start, fit.refit)
+        weights: BlendWeights = self._once(
+            part.identity, day, lambda past, day: fit_weights(self.spec, part, fit, past, day)
+        )
+        return weights
+
+    def _once(self, name: str, day: date, fit: Callable[[Past, date], Any]) -> Any:
+        key = name, day
         if key not in self._fitted:
-            past, began = past_actions(self.tables, self.spec, key[1]), time.monotonic()
-            self._fitted[key] = fit(past, part)
-            self.tally.fitted(part.identity, key[1], past, time.monotonic() - began)
+            past, began = past_actions(self.tables, self.spec, day), time.monotonic()
+            self._fitted[key] = fit(past, day)
+            self.tally.fitted(name, day, past, time.monotonic() - began)
         return self._fitted[key]
 
 

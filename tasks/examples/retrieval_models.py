@@ -59,6 +59,15 @@ class Past:
 
         return len(np.unique(self.user * len(self.items) + self.item))
 
+    def before(self, days: int) -> Past:
+        """The past without its last `days`, as of the day before them."""
+        import numpy as np
+
+        keep = self.age >= days
+        users, user = np.unique(self.user[keep], return_inverse=True)
+        items, item = np.unique(self.item[keep], return_inverse=True)
+        return Past(self.users[users], self.items[items], user, item, self.age[keep] - days, self.actions[keep])
+
     def matrix(self, half_life: int | None, items: npt.NDArray[np.str_] | None = None) -> Actions:
         """The sums of actions of each pair, an action that is `half_life` days old counting one half.
 

@@ -6,13 +6,13 @@ depends on users is made as of the cut. Both are functions of days alone, so the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.examples.learners.als import ALS
-from tasks.examples.learners.blend import BLEND
+from tasks.examples.learners.blend import BLEND, written_weights
 from tasks.examples.learners.ease import EASE
 from tasks.examples.learners.graph import GRAPH
 from tasks.examples.learners.history import HISTORY
@@ -21,7 +21,8 @@ from tasks.examples.learners.neighbors import NEIGHBORS
 from tasks.examples.learners.popularity import POPULARITY
 from tasks.examples.learners.protocol import RetrievalModel
 from tasks.examples.learners.sampled_factors import BPR, LOGISTIC
-from tasks.spec.retrieval import BlendRetrieval, Retrieval
+from tasks.spec.retrieval import Retrieval
+from tasks.spec.retrievals.blend import BlendRetrieval
 
 if TYPE_CHECKING:
     from engine.items import Items
@@ -88,8 +89,14 @@ def node_identity(part: Retrieval) -> str:
     return node_name(part) or node_of(part)
 
 
-def union_node(parts: Sequence[Retrieval], folder: str) -> UnionNode:
-    """The node of a pipeline's retrievals; their files are in a folder whose name ends with a slash, or is empty."""
+def union_node(parts: Sequence[Retrieval], folder: str, weights: Mapping[str, Mapping[str, float]]) -> UnionNode:
+    """The node of a pipeline's retrievals.
+
+    Args:
+        parts: the retrievals.
+        folder: where their files are; ends with a slash, or is empty.
+        weights: of every blend by its name, as `written_weights` reads them.
+    """
     from engine.retriever_schema import UnionNode
 
     known = {part.identity: part for part in parts}
@@ -97,7 +104,8 @@ def union_node(parts: Sequence[Retrieval], folder: str) -> UnionNode:
     for part in parts:
         node: dict[str, Any] = {"type": node_of(part), "name": node_name(part), "k": part.k}
         if isinstance(part, BlendRetrieval):
-            of = [{"of": node_identity(known[one.retrieval]), "weight": one.weight} for one in part.of]
+            shares = [(known[name], weight) for name, weight in weights[part.identity].items() if weight > 0.0]
+            of = [{"of": node_identity(one), "weight": weight} for one, weight in shares]
             node |= {"of": of, "by": part.by, "depth": part.depth}
         else:
             node["artifact"] = f"{folder}{part.files[0]}"
@@ -110,7 +118,7 @@ def load_retrievers(spec: Spec, folder: Path) -> tuple[Items, list[tuple[Retriev
     from engine.loader import Wiring
 
     wiring = Wiring(folder, "catalogue.parquet")
-    by_name = wiring.retrievers(union_node(spec.retrieval, ""))
+    by_name = wiring.retrievers(union_node(spec.retrieval, "", written_weights(spec.retrieval, folder)))
     return wiring.catalogue.items, [(by_name[node_identity(part)], part.k) for part in spec.retrieval]
 
 

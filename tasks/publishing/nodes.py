@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.examples.feature_sql import served_column, served_items_column
+from tasks.examples.learners.blend import written_weights
 from tasks.examples.rerank import KINDS_FILE, rerank_nodes
 from tasks.examples.retrievers import node_identity, union_node
 from tasks.examples.sample import CATEGORIES_FILE
@@ -21,6 +22,8 @@ from tasks.spec.resolved_features import (
 from tasks.spec.spec import Spec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from engine.functions.schema import FunctionNode
     from engine.node_schema import BandsNode, FeatureNode, MatchNode, RequestMatchNode, ScoringRankerNode
 
@@ -88,12 +91,18 @@ def bands_node(spec: Spec, name: str) -> BandsNode | None:
     return BandsNode(of=attribute.source.name, edges=attribute.edges) if attribute.number else None
 
 
-def ranker_node(spec: Spec, function: FunctionNode) -> ScoringRankerNode:
-    """Build a ranker: retrieve what may be listed, compute features, score by a function of them, re-rank."""
+def ranker_node(spec: Spec, function: FunctionNode, retrieval: Path) -> ScoringRankerNode:
+    """Build a ranker: retrieve what may be listed, compute features, score by a function of them, re-rank.
+
+    Args:
+        spec: the pipeline.
+        function: the node of what scores.
+        retrieval: folder of the retrievals' files, which has the fitted weights of blends.
+    """
     from engine.node_schema import FeatureScorerNode, ScoringRankerNode
 
     return ScoringRankerNode(
-        retrieve=union_node(spec.retrieval, "retrieval/"),
+        retrieve=union_node(spec.retrieval, "retrieval/", written_weights(spec.retrieval, retrieval)),
         scorer=FeatureScorerNode(features=feature_nodes(spec), function=function),
         rerank=(*rule_nodes(spec, SEEN_ARTIFACT), *rerank_nodes(spec.rerank, KINDS_ARTIFACT)),
     )

@@ -125,7 +125,8 @@ def describe(run: Run, folder: Path, names: list[str], version: str, made_from: 
 
     artifacts = {name: artifact_entry(folder / name) for name in names}
     functions = {name: below(slug(name), function_node(run, name, PUBLISHED)) for name in serving_populations(run)}
-    rankers = {name: ranker_node(run.spec, function) for name, function in functions.items()}
+    retrieval = folder / "retrieval"
+    rankers = {name: ranker_node(run.spec, function, retrieval) for name, function in functions.items()}
     split = run.spec.populations
     ranker: Any = rankers[EVERYBODY_ELSE]
     if split is not None:

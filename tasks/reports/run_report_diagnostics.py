@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tasks.evaluation.calibration import Calibration
@@ -10,6 +11,8 @@ from tasks.evaluation.concentration import Concentration
 from tasks.evaluation.diagnostics import DIAGNOSTICS_FILE, Diagnostics
 from tasks.evaluation.results import ChampionResult
 from tasks.evaluation.user_lists import ListedItem, UserList
+from tasks.examples.candidates import RetrieveResult
+from tasks.examples.learners.blend import BlendWeights
 from tasks.reports.svg_curves import ScorePlot, plot_scores
 from tasks.store.run_files import RunFiles
 
@@ -68,10 +71,17 @@ class ListsSection:
 
 @dataclass(frozen=True)
 class CandidatesSection:
-    """The recall of each retriever, or why there is none."""
+    """The recall of each retriever, or why there is none.
+
+    Attributes:
+        rows: of each retriever.
+        problem: why there is none.
+        blends: of each blend with fitted weights, how they came about.
+    """
 
     rows: tuple[RetrieverRecall, ...]
     problem: str | None
+    blends: Mapping[str, BlendWeights]
 
 
 @dataclass(frozen=True)
@@ -104,9 +114,11 @@ def diagnostic_sections(run: RunFiles) -> DiagnosticSections:
     diagnostics = Diagnostics.read_if_valid(run.step_dir("check_predictions") / DIAGNOSTICS_FILE)
     if diagnostics is None:
         return DiagnosticSections()
+    retrieved = RetrieveResult.read_if_valid(run.step_dir("retrieve") / "result.json")
+    blends = {} if retrieved is None else retrieved.blends
     panels = tuple(CalibrationPanel(one, plot_scores(one.bins)) for one in diagnostics.calibration)
     return DiagnosticSections(
-        candidates=CandidatesSection(diagnostics.candidates, diagnostics.problem),
+        candidates=CandidatesSection(diagnostics.candidates, diagnostics.problem, blends),
         calibration=panels,
         coverage=CoverageSection(diagnostics.concentration, diagnostics.last, diagnostics.problem),
         lists=ListsSection(tuple(map(_list_panel, diagnostics.lists)), diagnostics.last),

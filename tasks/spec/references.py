@@ -24,7 +24,8 @@ from tasks.spec.parts import (
 )
 from tasks.spec.project import transforms
 from tasks.spec.rankers import ranker_problems, with_settings
-from tasks.spec.retrieval import blend_problems, name_problems
+from tasks.spec.retrieval import name_problems
+from tasks.spec.retrievals.blend import fit_problems, unknown_parts
 from tasks.spec.sample import sample_problems
 from tasks.spec.spec import Spec
 from tasks.spec.tune import MOST_POINTS, tunable
@@ -184,8 +185,10 @@ def _check_names_of_retrieval(spec: Spec, problems: _Problems) -> None:
     columns |= {feature.name for feature in spec.attribute_features}
     for index, key, text in name_problems(spec.retrieval, columns):
         problems.add(("retrieval", index, key), text)
-    for place, name, models in blend_problems(spec.retrieval):
+    for place, name, models in unknown_parts(spec.retrieval):
         problems.unknown(("retrieval", *place), "retrieval", name, models)
+    for place, text in fit_problems(spec.retrieval):
+        problems.add(("retrieval", *place), text)
 
 
 def _check_ranker(spec: Spec, problems: _Problems) -> None:

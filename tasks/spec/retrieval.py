@@ -7,7 +7,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from tasks.spec.parts import Part
+from tasks.spec.retrievals.base import RetrievalPart
+from tasks.spec.retrievals.blend import BlendRetrieval
 from tasks.spec.values import (
     Column,
     NonNegativeFloat,
@@ -15,36 +16,12 @@ from tasks.spec.values import (
     Number,
     PositiveFloat,
     PositiveInt,
-    RetrieverName,
     SomeDays,
     Whole,
 )
 
 
-class _Retrieval(Part):
-    """What every type of retrieval has."""
-
-    type: str  # narrowed by each type
-    # Left out where it is absent: a retrieval without a name stays, byte for byte, what it was before there were any.
-    name: RetrieverName | None = Field(
-        default=None,
-        exclude_if=lambda name: name is None,
-        description="What its features, its file and its figures are called; the type if absent. Several of one type "
-        "need names.",
-    )
-
-    @property
-    def identity(self) -> str:
-        """What tells it apart from the others of a pipeline."""
-        return self.name or self.type
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Name of its file among those of a cut, and of a version's retrieval; a blend has none."""
-        return (f"{self.identity}.npz",)
-
-
-class AlsRetrieval(_Retrieval):
+class AlsRetrieval(RetrievalPart):
     """Implicit-feedback matrix factorization (Hu, Koren, Volinsky 2008)."""
 
     type: Literal["als"]
@@ -79,7 +56,7 @@ class AlsRetrieval(_Retrieval):
         return self
 
 
-class PopularityRetrieval(_Retrieval):
+class PopularityRetrieval(RetrievalPart):
     """The items with most actions in a trailing window, of everybody or of users who are alike."""
 
     type: Literal["popularity"]
@@ -93,7 +70,7 @@ class PopularityRetrieval(_Retrieval):
     k: PositiveInt = Field(description="Items retrieved.")
 
 
-class HistoryRetrieval(_Retrieval):
+class HistoryRetrieval(RetrievalPart):
     """The user's own items of the last year, most used first, ties by distinct users."""
 
     type: Literal["history"]
@@ -105,7 +82,7 @@ class HistoryRetrieval(_Retrieval):
     k: PositiveInt = Field(description="Items retrieved for each user.")
 
 
-class ItemItemRetrieval(_Retrieval):
+class ItemItemRetrieval(RetrievalPart):
     """EASE, a closed-form item-item model (Steck 2019), applied to the square roots of the user's actions.
 
     Its matrix holds every pair of items: 10,000 items need about 1.5 GiB, 20,000 about 6; beyond
@@ -121,7 +98,7 @@ class ItemItemRetrieval(_Retrieval):
     k: PositiveInt = Field(description="Items retrieved for each user.")
 
 
-class NeighborsRetrieval(_Retrieval):
+class NeighborsRetrieval(RetrievalPart):
     """Nearest neighbors of the user's items: what the same users act on, weighted as by the library `implicit`.
 
     An item is no neighbor of itself; the similarities to a user's items are summed, times the user's actions on each.
@@ -145,7 +122,7 @@ class NeighborsRetrieval(_Retrieval):
     k: PositiveInt = Field(description="Items retrieved for each user.")
 
 
-class GraphRetrieval(_Retrieval):
+class GraphRetrieval(RetrievalPart):
     """RP3β, a walk of three steps over the graph of users and items (Paudel et al. 2017).
 
     Steps are as likely as the square roots of the actions are large.
@@ -162,7 +139,7 @@ class GraphRetrieval(_Retrieval):
     k: PositiveInt = Field(description="Items retrieved for each user.")
 
 
-class MarkovRetrieval(_Retrieval):
+class MarkovRetrieval(RetrievalPart):
     """What followed what the user did last: a first-order Markov chain of active days."""
 
     type: Literal["markov"]
@@ -178,7 +155,7 @@ class MarkovRetrieval(_Retrieval):
     k: PositiveInt = Field(description="Items retrieved for each user.")
 
 
-class BprRetrieval(_Retrieval):
+class BprRetrieval(RetrievalPart):
     """Bayesian personalized ranking (Rendle et al. 2009), by the library `implicit`: factors from pairs of items.
 
     Users have the factors of the refit day: who came later has none until the next. Actions count once per item. Its
@@ -195,7 +172,7 @@ class BprRetrieval(_Retrieval):
     k: PositiveInt = Field(description="Items retrieved for each user.")
 
 
-class LogisticRetrieval(_Retrieval):
+class LogisticRetrieval(RetrievalPart):
     """Logistic matrix factorization (Johnson 2014), by the library `implicit`.
 
     Users have the factors of the refit day: who came later has none until the next. Its bytes depend on the processor.
@@ -213,34 +190,6 @@ class LogisticRetrieval(_Retrieval):
     )
     seed: NonNegativeInt = Field(default=0, description="Seed of the starting point and of the samples.")
     k: PositiveInt = Field(description="Items retrieved for each user.")
-
-
-class Blended(Part):
-    """A part of a blend."""
-
-    retrieval: RetrieverName = Field(description="Name of another retrieval of the pipeline; its type if it has none.")
-    weight: PositiveFloat = Field(default=1.0, description="What its points are multiplied with.")
-
-
-class BlendRetrieval(_Retrieval):
-    """Several retrievals as one: the weighted sum of their points.
-
-    A list is cut off at `depth`; an item that is not in it gets no points. Weights are given, not fitted.
-    """
-
-    type: Literal["blend"]
-    of: tuple[Blended, ...] = Field(min_length=2, description="What is blended.")
-    by: Literal["scores", "ranks"] = Field(
-        default="scores",
-        description="`scores`: moved to 0 … 1 in each list; `ranks`: reciprocal rank fusion (Cormack et al. 2009).",
-    )
-    depth: Annotated[Whole, Field(ge=1, le=100_000)] = Field(default=500, description="Length of the lists.")
-    k: PositiveInt = Field(description="Items retrieved for each user.")
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """None: the files of what is blended are read."""
-        return ()
 
 
 Retrieval = Annotated[
@@ -264,15 +213,6 @@ TAKEN_NAMES = frozenset(
         "union", "seen",  # a file of the same folder
     }
 )  # fmt: skip
-
-
-def blend_problems(parts: Sequence[Retrieval]) -> Iterator[tuple[tuple[str | int, ...], str, list[str]]]:
-    """Yield (where, unknown name, known names) of what blends are of, unless it is another retrieval and no blend."""
-    models = [part.identity for part in parts if not isinstance(part, BlendRetrieval)]
-    for index, part in enumerate(parts):
-        for place, blended in enumerate(part.of if isinstance(part, BlendRetrieval) else ()):
-            if blended.retrieval not in models:
-                yield (index, "of", place, "retrieval"), blended.retrieval, models
 
 
 def name_problems(parts: Sequence[Retrieval], columns: Set[str]) -> Iterator[tuple[int, str, str]]:

@@ -8,11 +8,12 @@ not negative and add up to 1: the blend lies between its members, and a scale sa
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.examples.shares import evenest_first
 from tasks.training.learners.protocol import TrainedRanker
 from tasks.training.measure import mean_and_error
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from engine.functions.schema import BlendNode
     from tasks.spec.spec import Spec
 
-PARTS = {2: 20, 3: 10, 4: 10, 5: 5}
-"""Into how many parts the weight of 1 is divided to be shared out, by the number of members."""
 _DIGITS = 6
 
 
@@ -108,11 +107,7 @@ def best_weights(scores: Sequence[Floats], validation: pa.Table, metric: str) ->
         validation: the examples.
         metric: its name, like `ndcg@10`.
     """
-    even = 1.0 / len(scores)
-    tried = sorted(
-        shared_out(len(scores)),
-        key=lambda weights: (sum((weight - even) ** 2 for weight in weights), tuple(-weight for weight in weights)),
-    )
+    tried = evenest_first(len(scores))
     values = []
     for weights in tried:
         blended = weights[0] * scores[0]
@@ -120,17 +115,3 @@ def best_weights(scores: Sequence[Floats], validation: pa.Table, metric: str) ->
             blended = blended + weight * given
         values.append(mean_and_error(metric, blended, validation)[0])
     return tried[values.index(max(values))], max(values)
-
-
-def shared_out(members: int) -> Iterator[tuple[float, ...]]:
-    """Yield all ways to share out a weight of 1 among members, in `PARTS`."""
-    parts = PARTS[members]
-
-    def rest(left: int, members: int) -> Iterator[tuple[int, ...]]:
-        if members == 1:
-            yield (left,)
-            return
-        for first in range(left + 1):
-            yield from ((first, *others) for others in rest(left - first, members - 1))
-
-    yield from (tuple(part / parts for part in shares) for shares in rest(parts, members))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,9 +19,13 @@ from engine.loader import RETRIEVERS, Wiring
 from engine.npz import load_arrays, save_arrays
 from engine.retrieval import Retriever
 from engine.retriever_schema import RetrieverNode, UnionNode
+from tasks.examples.blend_weights import fit_weights
+from tasks.examples.learners.blend import written_weights
 from tasks.examples.retrievers import RETRIEVAL_MODELS, model_of, node_identity, node_of, union_node
 from tasks.spec.retrieval import Retrieval
+from tasks.spec.retrievals.blend import BlendRetrieval
 from tests.tasks.examples.planted import ITEMS, USERS, past_rows, planted
+from tests.tasks.handmade import spec_of
 
 CATALOG = [*ITEMS, "z_new"]
 """One item more than any model has seen; `p00` is not available."""
@@ -55,6 +60,7 @@ class Case:
 
 BLENDED = ({"type": "item_item", "regularization": 50.0}, {"type": "als", "factors": 2, "regularization": 5.0})
 OF = [{"retrieval": "item_item", "weight": 2.0}, {"retrieval": "als"}]
+FITTED = [{"retrieval": "item_item"}, {"retrieval": "als"}]
 CASES = {
     "als": Case({"type": "als", "factors": 2, "regularization": 5.0}),
     "als by implicit": Case({"type": "als", "factors": 2, "regularization": 5.0, "solver": "implicit"}),
@@ -71,6 +77,7 @@ CASES = {
     "bpr": Case({"type": "bpr", "factors": 4}),
     "logistic_mf": Case({"type": "logistic_mf", "factors": 2, "regularization": 2.0}),
     "blend of scores": Case({"type": "blend", "of": OF}, beside=BLENDED),
+    "fitted blend": Case({"type": "blend", "of": FITTED, "fit": {"held_out": "3d"}}, beside=BLENDED),
     "blend of ranks": Case({"type": "blend", "of": OF, "by": "ranks", "depth": 25}, beside=BLENDED),
 }
 of_every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
@@ -83,9 +90,13 @@ def save(case: Case, folder: Path) -> list[Path]:
     for part in case.parts:
         model = model_of(part)
         fitted = None if model.fit is None else model.fit(now.past, part)
-        for file in part.files if model.arrays is not None else ():
-            save_arrays(folder / file, **model.arrays(part, now, fitted))
-            files.append(folder / file)
+        if isinstance(part, BlendRetrieval) and part.fit is not None:
+            declared = [{"k": 8, **settings} for settings in (*case.beside, case.settings)]
+            spec = spec_of(retrieval=declared, gates=[{"metric": "ndcg@10", "beats": "als"}])
+            fit_weights(spec, part, part.fit, now.past, date(2026, 2, 28)).write(folder / part.files[0])
+        elif model.arrays is not None:
+            save_arrays(folder / part.files[0], **model.arrays(part, now, fitted))
+        files += [folder / file for file in part.files]
     return files
 
 
@@ -95,7 +106,9 @@ def serve(case: Case, folder: Path) -> Retriever:
     texts = pa.array([""] * len(CATALOG))
     catalog = {"item_id": CATALOG, "title": texts, "category": texts, "available": [name != "p00" for name in CATALOG]}
     pq.write_table(pa.table(catalog), folder / "catalogue.parquet")
-    union = UnionNode.model_validate_json(union_node(case.parts, "").model_dump_json())  # as a descriptor has it
+    union = UnionNode.model_validate_json(
+        union_node(case.parts, "", written_weights(case.parts, folder)).model_dump_json()
+    )  # as a descriptor has it
     return Wiring(folder, "catalogue.parquet").retrievers(union)[node_identity(case.part)]
 
 
@@ -123,7 +136,7 @@ def test_every_node_serves_a_registered_type() -> None:
 
 def test_types_that_share_a_node_are_told_apart() -> None:
     parts = {case.settings["type"]: case.part for case in CASES.values()}
-    union = union_node(list(parts.values()), "retrieval/")
+    union = union_node(list(parts.values()), "retrieval/", written_weights(list(parts.values()), Path()))
     assert len({node.identity for node in union.of}) == len(RETRIEVAL_MODELS)
 
 
@@ -165,6 +178,8 @@ def test_the_number_of_threads_changes_no_byte(case: Case, tmp_path: Path, monke
 @of_every_case
 def test_a_file_holds_what_its_node_reads_and_no_more(case: Case, tmp_path: Path) -> None:
     for file in save(case, tmp_path):
+        if file.suffix == ".json":
+            continue  # fitted weights, which stand in the node
         part = next(part for part in case.parts if file.name in part.files)
         layout = RETRIEVERS[node_of(part)].LAYOUT
         with np.load(file, allow_pickle=False) as archive:

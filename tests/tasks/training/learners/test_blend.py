@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 
 from tasks.examples.arrays import matrix
 from tasks.spec.rankers import BlendRanker
-from tasks.training.learners.blend import PARTS, best_weights, member, shared_out
+from tasks.training.learners.blend import best_weights, member
 from tasks.training.measure import mean_and_error
 from tasks.training.models import save_model
 from tasks.training.rankers import settle, train_ranker
@@ -24,13 +23,6 @@ LINEAR = {"type": "linear"}
 
 def lists(count: int = 20) -> pa.Table:
     return examples(*(group(f"g{n}", f"u{n}", [2, 1, 0, 0]) for n in range(count)))
-
-
-@pytest.mark.parametrize(("members", "parts"), PARTS.items())
-def test_every_way_to_share_out_is_tried_once(members: int, parts: int) -> None:
-    ways = list(shared_out(members))
-    assert len(ways) == len(set(ways)) == math.comb(parts + members - 1, members - 1)
-    assert all(min(way) >= 0 and sum(way) == pytest.approx(1.0) for way in ways)
 
 
 def test_a_member_that_is_right_gets_everything_that_the_wrong_one_would_spoil() -> None:

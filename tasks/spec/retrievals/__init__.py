@@ -1,0 +1,1 @@
+"""Types of retrieval that have a module of their own; `tasks/spec/retrieval.py` lists all."""

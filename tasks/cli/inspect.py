@@ -21,6 +21,9 @@ class Look:
     user: Annotated[str | None, user_id(meaning="Explain the list of this user; with --item, that item.")] = None
     item: Annotated[str | None, typer.Option(help="Show which items are most alike to this one.")] = None
     feature: Annotated[str | None, typer.Option(help="Show how scores depend on this feature.")] = None
+    trees: Annotated[
+        int | None, whole_number(1, 1_000, meaning="Show so many trees of each model, the first ones.")
+    ] = None
     k: Annotated[int, whole_number(1, 100, "-k", meaning="Items of the user's list.")] = 5
 
 
@@ -40,7 +43,7 @@ def inspect(
     from tasks.cli.render.inspected import render_inspection
     from tasks.publishing.inspection import Question, inspect_version
 
-    answer = inspect_version(pipeline, version, Question(look.user, look.item, look.feature, look.k))
+    answer = inspect_version(pipeline, version, Question(look.user, look.item, look.feature, look.k, look.trees))
     if as_json:
         write_answer(answer)
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +15,7 @@ from tasks.publishing.retriever_inspection import (
     similar_items,
     summarize,
 )
+from tasks.publishing.tree_inspection import ShownTrees, describe, shown_trees
 from tasks.spec.yaml_lines import nearest
 from tasks.store.files import digest
 from tasks.store.records import Record
@@ -23,7 +23,6 @@ from tasks.store.records import Record
 if TYPE_CHECKING:
     from engine.arrays import Floats, Singles
     from engine.descriptor import Request
-    from engine.functions.load import Function
     from engine.nodes import FeatureScorer
     from engine.ranking import Engine
 
@@ -40,12 +39,19 @@ class Question(NamedTuple):
         item: without `user`, the one whose likes are asked for.
         feature: that scores depend on.
         k: items of the user's list.
+        trees: trees of each model that are shown.
     """
 
     user: str | None = None
     item: str | None = None
     feature: str | None = None
     k: int = 5
+    trees: int | None = None
+
+    @property
+    def is_summary(self) -> bool:
+        """Whether nothing but the summary is asked for."""
+        return self.user is None and self.item is None and self.feature is None and self.trees is None
 
 
 class FeatureWeight(Record):
@@ -116,15 +122,16 @@ class Dependence(Record):
 
 
 class Inspection(Record):
-    """Answer of `inspect`."""
+    """Answer of `inspect`: the summary, populations and retrievers, or what else was asked for."""
 
     pipeline: str
     version: str
-    populations: tuple[PopulationSummary, ...]
-    retrievers: tuple[RetrieverSummary, ...]
+    populations: tuple[PopulationSummary, ...] = ()
+    retrievers: tuple[RetrieverSummary, ...] = ()
     explained: ExplainedList | None = None
     similar: tuple[SimilarItems, ...] = ()
     dependence: tuple[Dependence, ...] = ()
+    trees: tuple[ShownTrees, ...] = ()
 
 
 class Sampled(NamedTuple):
@@ -154,16 +161,19 @@ def inspect_version(pipeline: str, version: str | None, question: Question) -> I
 
 def inspect_engine(engine: Engine, folder: Path, question: Question) -> Inspection:
     """Look into the version that an engine has loaded from a folder."""
+    pipeline, version = engine.descriptor.pipeline, engine.descriptor.version
     sampled = sample_candidates(engine)
+    if question.is_summary:
+        populations = tuple(_summary(name, own) for name, own in sampled.items())
+        retrievers = summarize(engine, folder)
+        return Inspection(pipeline=pipeline, version=version, populations=populations, retrievers=retrievers)
     return Inspection(
-        pipeline=engine.descriptor.pipeline,
-        version=engine.descriptor.version,
-        populations=tuple(_summary(name, own) for name, own in sampled.items()),
-        retrievers=summarize(engine, folder),
+        pipeline=pipeline, version=version,
         explained=None if question.user is None else _explained(engine, sampled, question),
         similar=() if question.item is None or question.user is not None else similar_items(engine, question.item),
         dependence=() if question.feature is None else tuple(_dependence(sampled, question.feature)),
-    )
+        trees=() if question.trees is None else shown_trees(engine, folder, question.trees),
+    )  # fmt: skip
 
 
 def sample_candidates(engine: Engine) -> dict[str, Sampled]:
@@ -206,21 +216,6 @@ def _summary(population: str, sampled: Sampled) -> PopulationSummary:
         population=population, function=describe(sampled.scorer.function), users=sampled.users, rows=len(rows),
         features=tuple(sorted(features, key=lambda one: (-one.mean, one.feature))),
     )  # fmt: skip
-
-
-def describe(function: Function) -> str:
-    """Say what computes the scores."""
-    from engine.functions.load import Blend
-    from engine.trees import Trees
-
-    if isinstance(function, Blend):
-        return "blend of " + " and ".join(f"{part.weight:.3g} × {describe(part.function)}" for part in function.of)
-    if not isinstance(function, Trees):
-        return type(function).__name__
-    forest = function.forest
-    leaves = [(high - low + 1) // 2 for low, high in itertools.pairwise(forest.roots.tolist())]
-    depth = int(forest.depths.max(initial=0))
-    return f"{len(leaves):,} trees of at most {max(leaves, default=0):,} leaves, at most {depth} deep"
 
 
 def _direction(values: Floats, parts: Floats) -> float | None:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tasks.publishing.inspection import Dependence, ExplainedList, Inspection, PopulationSummary
 from tasks.publishing.retriever_inspection import RetrieverSummary, SimilarItems
+from tasks.publishing.tree_inspection import ShownTrees
 
 STRONGEST = 5
 """Contributions of an item that are shown."""
@@ -25,7 +26,9 @@ def render_inspection(found: Inspection) -> Iterator[RenderableType]:
         yield _similar(alike)
     for dependence in found.dependence:
         yield _dependence(dependence)
-    if found.explained is None and not found.similar and not found.dependence:
+    for trees in found.trees:
+        yield from _trees(trees)
+    if found.populations or found.retrievers:
         yield Text(f"{found.pipeline} {found.version}", style="bold")
         for population in found.populations:
             yield _population(population)
@@ -75,6 +78,13 @@ def _explained(found: ExplainedList) -> Table:
         rest = sum(part.contribution for part in item.contributions[STRONGEST:])
         table.add_row(item.item, item.title, f"{item.score:.4f}", "\n".join([*parts, f"all others: {rest:+.4f}"]))
     return table
+
+
+def _trees(found: ShownTrees) -> Iterator[Text]:
+    for number, text in enumerate(found.trees, 1):
+        title = f"population {found.population}, {found.artifact}: tree {number:,} of {found.count:,}"
+        yield Text(title, style="bold")
+        yield Text(text)
 
 
 def _similar(found: SimilarItems) -> Table:

@@ -14,7 +14,8 @@ from engine.ranking import Engine, load
 from tasks.cli.render.inspected import render_inspection
 from tasks.errors import WrongArgument
 from tasks.operations.terminal import plain_console
-from tasks.publishing.inspection import Question, describe, inspect_engine
+from tasks.publishing.inspection import Question, inspect_engine
+from tasks.publishing.tree_inspection import describe
 from tests.engine import tiny
 
 
@@ -114,6 +115,7 @@ def test_the_members_of_a_blend_are_named(engine: Engine) -> None:
         (Question(), ["tiny 2026-02-28.00000001", "population BR: Linear", "retrievers", "item_plays_7d"]),
         (Question(user="ana"), ["user ana, population *", "all others:"]),
         (Question(item="i1"), ["most alike for ItemItem", "0.5000"]),
+        (Question(trees=1), ["population *, trees.txt: tree 1 of 10", "├─ yes:", "└─ no:"]),
         (Question(feature="als_score"), ["mean score, all else equal"]),
     ],
 )
@@ -126,3 +128,8 @@ def test_only_what_is_asked_for_is_shown(engine: Engine, folder: Path, question:
     shown = " ".join(capture.get().split())  # titles are as wide as their tables
     assert all(word in shown for word in words), shown
     assert ("retrievers" in shown) == (question == Question())
+
+
+def test_an_answer_holds_nothing_that_was_not_asked_for(engine: Engine, folder: Path) -> None:
+    explained = inspect_engine(engine, folder, Question(user="ana"))
+    assert (explained.populations, explained.retrievers, explained.trees) == ((), (), ())

@@ -12,6 +12,7 @@ from tasks.spec.values import NonNegativeFloat, NonNegativeInt, Number, Positive
 
 Problem = tuple[tuple[str | int, ...], str]
 """The place of a key below `ranker`, and what is wrong with its value beside those of other keys."""
+OWN_OBJECTIVES = frozenset({"pairwise_logistic", "softmax"})
 MOST_MEMBERS = 5  # of a blend: more can be weighted in too many ways for a validation window to tell apart
 
 
@@ -76,10 +77,10 @@ class LightGBM(_Seeded):
     )
 
     type: Literal["lightgbm"]
-    objective: Literal["lambdarank", "rank_xendcg", "binary", "regression"] = Field(
+    objective: Literal["lambdarank", "rank_xendcg", "binary", "regression", "pairwise_logistic", "softmax"] = Field(
         default="lambdarank",
         description="Loss that is minimised; `regression`: the squared error of what the first gate's metric makes a "
-        "grade worth.",
+        "grade worth. `pairwise_logistic` (RankNet) and `softmax` (ListNet) are of the same worths.",
     )
     # Left out where they are absent, as below: a ranker without them stays, byte for byte, what it was.
     boosting: Literal["gbdt", "dart", "rf"] = Field(
@@ -141,6 +142,8 @@ class LightGBM(_Seeded):
                 ("bagging_fraction",),
                 "found 1, with which all trees of a random forest would be the same; expected less, such as 0.6",
             )
+        if self.boosting == "rf" and self.objective in OWN_OBJECTIVES:
+            yield ("objective",), f"found {self.objective!r}, which no random forest takes; expected another one"
         # A later tree changes the earlier ones, so the model of the best round is gone once there are more.
         if self.boosting == "dart" and self.early_stopping is not None:
             yield (

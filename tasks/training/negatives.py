@@ -16,7 +16,7 @@ from tasks.spec.spec import Spec
 if TYPE_CHECKING:
     import pyarrow as pa
 
-OVER_LISTS = frozenset({"lambdarank", "rank_xendcg", "pairwise"})
+OVER_LISTS = frozenset({"lambdarank", "rank_xendcg", "pairwise", "pairwise_logistic", "softmax"})
 """Objectives and losses that compare the examples of a list with each other."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import TrainingError
+from tasks.spec.rankers import OWN_OBJECTIVES
 from tasks.spec.spec import Spec
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def labels(table: pa.Table, spec: Spec, objective: str) -> npt.NDArray[Any]:
     grades: npt.NDArray[np.int8] = table["grade"].to_numpy()
     if objective == "binary":
         return (grades > 0).astype(np.float32)
-    if objective == "regression":
+    if objective == "regression" or objective in OWN_OBJECTIVES:
         gains: npt.NDArray[np.float32] = np.asarray(label_gain(spec, int(grades.max(initial=0))), dtype=np.float32)
         return gains[grades]
     return grades

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import TrainingError
 from tasks.examples.arrays import group_offsets
 from tasks.runs.narration import counting
-from tasks.spec.rankers import LightGBM
+from tasks.spec.rankers import OWN_OBJECTIVES, LightGBM
 from tasks.spec.resolved_features import CategoryFeature
 from tasks.spec.spec import Spec
 from tasks.store.settings import training_threads
@@ -62,7 +62,9 @@ def loss(spec: Spec, settings: LightGBM) -> str:
     """Say what training minimizes, for the descriptor."""
     if settings.objective == "regression":
         return f"squared error of {gains_by_grade(spec)}"
-    return f"lambdarank with {gains_by_grade(spec)}" if settings.objective == "lambdarank" else settings.objective
+    if settings.objective == "lambdarank" or settings.objective in OWN_OBJECTIVES:
+        return f"{settings.objective} with {gains_by_grade(spec)}"
+    return settings.objective
 
 
 def parameters(ranker: LightGBM, gains: Sequence[float]) -> dict[str, Any]:
@@ -147,6 +149,10 @@ def boost(
     """
     import lightgbm
 
+    from tasks.training.learners.objectives import OBJECTIVES, lightgbm_objective
+
+    if values["objective"] in OBJECTIVES:
+        values = {**values, "objective": lightgbm_objective(values["objective"])}
     try:
         return lightgbm.train(values, data, num_boost_round=rounds, callbacks=callbacks, **more)
     except lightgbm.basic.LightGBMError as error:

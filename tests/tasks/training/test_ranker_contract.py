@@ -15,7 +15,7 @@ from engine.functions.schema import FunctionNode
 from engine.node_schema import FeatureScorerNode
 from tasks.errors import TrainingError
 from tasks.examples.arrays import matrix
-from tasks.spec.rankers import BlendRanker, Ranker
+from tasks.spec.rankers import BlendRanker, LightGBM, Ranker
 from tasks.spec.spec import Spec
 from tasks.training.learners.blend import TrainedBlend
 from tasks.training.learners.lightgbm import TrainedTrees
@@ -28,8 +28,9 @@ from tests.tasks.handmade import examples, group, spec_of
 CLUE, HINT, NOISE = "item_actions_28d", "user_item_actions_28d", "user_tenure_days"
 FEATURES = [CLUE, HINT, NOISE]
 TREES: dict[str, Any] = {"type": "lightgbm", "rounds": 15, "min_data_in_leaf": 5, "num_leaves": 7}
+OBJECTIVES = get_args(LightGBM.model_fields["objective"].annotation)
 CASES: dict[str, dict[str, Any]] = {
-    **{name: {**TREES, "objective": name} for name in ("lambdarank", "rank_xendcg", "binary", "regression")},
+    **{name: {**TREES, "objective": name} for name in OBJECTIVES},
     "dart": {**TREES, "boosting": "dart"},
     "random forest": {**TREES, "boosting": "rf", "bagging_fraction": 0.6},
     "regression forest": {**TREES, "objective": "regression", "boosting": "rf", "bagging_fraction": 0.6},

@@ -50,6 +50,20 @@ def exponential(power: float) -> float:
 
 
 @kernel
+def digamma(value: float) -> float:
+    """The derivative of the logarithm of the gamma function, of a number > 0."""
+    result = 0.0
+    while value < 10.0:  # where the series below is exact to the last place
+        result -= 1.0 / value
+        value += 1.0
+    # Abramowitz & Stegun (1964), 6.3.18: the Bernoulli numbers over 2n.
+    inverse = 1.0 / (value * value)
+    series = 1.0 / 240.0 - inverse * (1.0 / 132.0 - inverse * (691.0 / 32760.0))
+    series = inverse * (1.0 / 12.0 - inverse * (1.0 / 120.0 - inverse * (1.0 / 252.0 - inverse * series)))
+    return result + log(value) - 0.5 / value - series
+
+
+@kernel
 def powers(values: Floats, exponent: float) -> Floats:
     """Each number ≥ 0 to the power of `exponent`; 0 stays 0."""
     raised = np.zeros(len(values))

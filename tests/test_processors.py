@@ -30,6 +30,8 @@ RETRIEVAL = [
     {"type": "neighbors", "similarity": "bm25", "half_life": "9d", "refit": "10d", "k": 10},
     {"type": "rp3beta", "alpha": 0.7, "half_life": "9d", "refit": "10d", "k": 10},
     {"type": "markov", "refit": "10d", "k": 10},
+    {"type": "clusters", "clusters": 3, "factors": 4, "refit": "10d", "k": 10},
+    {"type": "topics", "topics": 3, "refit": "10d", "k": 10},
     {"type": "popularity", "k": 10},
     {"type": "history", "k": 10},
     {"type": "blend", "of": [{"retrieval": "als"}, {"retrieval": "item_item"}], "fit": {"held_out": "10d"}, "k": 10},

@@ -20,7 +20,6 @@ from tasks.examples.retrieval_models import Past
 from tasks.examples.retrievers import model_of, refit_day
 from tasks.examples.seen import write_seen
 from tasks.features.warehouse import Tables
-from tasks.spec.retrieval import PopularityRetrieval
 from tasks.spec.retrievals.blend import BlendRetrieval, FittedWeights
 from tasks.spec.spec import Spec
 
@@ -62,7 +61,7 @@ class Models:
     def _segments(self, cut: date) -> dict[str, pa.Table]:
         """The users by segment, for every attribute that a retrieval asks for."""
         attributes = {attribute.name: attribute for attribute in self.spec.attributes}
-        asked = {part.by for part in self.spec.retrieval if isinstance(part, PopularityRetrieval) and part.by}
+        asked = {part.attribute for part in self.spec.retrieval if part.attribute is not None}
         return {name: self.tables.arrow(queries.user_segments(attributes[name], cut)) for name in sorted(asked)}
 
     def _fit(self, part: Any, cut: date) -> Any:

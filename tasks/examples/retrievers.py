@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.examples.learners.als import ALS
 from tasks.examples.learners.blend import BLEND, written_weights
+from tasks.examples.learners.clusters import CLUSTERS
 from tasks.examples.learners.ease import EASE
 from tasks.examples.learners.graph import GRAPH
 from tasks.examples.learners.history import HISTORY
@@ -21,6 +22,7 @@ from tasks.examples.learners.neighbors import NEIGHBORS
 from tasks.examples.learners.popularity import POPULARITY
 from tasks.examples.learners.protocol import RetrievalModel
 from tasks.examples.learners.sampled_factors import BPR, LOGISTIC
+from tasks.examples.learners.topics import TOPICS
 from tasks.spec.retrieval import Retrieval
 from tasks.spec.retrievals.blend import BlendRetrieval
 
@@ -54,6 +56,8 @@ RETRIEVAL_MODELS: dict[str, RetrievalModel] = {
         MARKOV,
         BPR,
         LOGISTIC,
+        TOPICS,
+        CLUSTERS,
         BLEND,
         # Add a new one here, with a module of its own in tasks/examples/learners/. It needs its settings in
         # tasks/spec/retrieval.py (a member of `Retrieval`), a case in the contract test, and a node: one that there is,
@@ -80,7 +84,8 @@ def node_name(part: Retrieval) -> str | None:
 
     The first type of a node goes by the node's name; others of the same node go by their own, to be told apart.
     """
-    first = next((model for model in RETRIEVAL_MODELS.values() if model.node == node_of(part)), model_of(part))
+    node = node_of(part)
+    first = next(model for model in RETRIEVAL_MODELS.values() if node in (model.node, *model.variants))
     return part.name or (None if first.type == part.type else part.type)
 
 

@@ -170,8 +170,8 @@ def _check_retrieval(spec: Spec, problems: _Problems) -> None:
                 ("retrieval", index, "window"),
                 f"found {part.window}d, expected a window of {', '.join(spans)}",
             )
-        if part.type == "popularity" and part.by is not None:
-            _check_split(spec, problems, ("retrieval", index, "by"), part.by, "a list")
+        if part.attribute is not None:
+            _check_split(spec, problems, ("retrieval", index, "by"), part.attribute, "a list")
         if part.type == "history" and spec.candidates.seen == "exclude":
             problems.add(
                 ("retrieval", index, "type"),

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 
 from tasks.spec.retrievals.base import RetrievalPart
 from tasks.spec.retrievals.blend import BlendRetrieval
+from tasks.spec.retrievals.clusters import ClustersRetrieval
+from tasks.spec.retrievals.topics import TopicsRetrieval
 from tasks.spec.values import (
     Column,
     NonNegativeFloat,
@@ -68,6 +70,11 @@ class PopularityRetrieval(RetrievalPart):
         "users without a value, as for everybody.",
     )
     k: PositiveInt = Field(description="Items retrieved.")
+
+    @property
+    def attribute(self) -> str | None:
+        """The attribute of users that is read as of cuts."""
+        return self.by
 
 
 class HistoryRetrieval(RetrievalPart):
@@ -202,6 +209,8 @@ Retrieval = Annotated[
     | MarkovRetrieval
     | BprRetrieval
     | LogisticRetrieval
+    | TopicsRetrieval
+    | ClustersRetrieval
     | BlendRetrieval,
     Field(discriminator="type"),
 ]

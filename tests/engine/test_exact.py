@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import psi
 
 from engine.arrays import Floats
 from engine.exact import (
     add_outer,
     add_rows,
+    digamma,
     dot,
     exponential,
     gram,
@@ -52,6 +54,12 @@ def test_rows_are_added_one_after_the_other(seed: int, rows: int, columns: int, 
     add_rows(out, weights, matrix, left)
 
     assert out.tobytes() == expected.tobytes()
+
+
+@given(st.floats(1e-6, 1e9))
+def test_digamma_is_that_of_the_library_but_for_its_last_bits(value: float) -> None:
+    expected = float(psi(value))
+    assert digamma(value) == pytest.approx(expected, rel=1e-13, abs=1e-14)  # it is 0 at 1.46
 
 
 @given(st.floats(-800, 800))

@@ -37,11 +37,11 @@ def _by_segment(part: PopularityRetrieval, now: AsOf, attribute: str) -> Arrays:
         "user_ids": users,
         "item_ids": now.item_ids,
         "segment": (segment + 1).astype(np.int32),
-        "scores": np.stack([everybody, *(_then_by(own, everybody, now.unit) for own in totals)]),
+        "scores": np.stack([everybody, *(then_by(own, everybody, now.unit) for own in totals)]),
     }
 
 
-def _then_by(
+def then_by(
     own: npt.NDArray[np.float32], everybody: npt.NDArray[np.float32], unit: float | None
 ) -> npt.NDArray[np.float32]:
     """Add less than two sums differ by, so that what a segment knows little of is ordered as for everybody."""
@@ -56,4 +56,5 @@ POPULARITY = RetrievalModel(
     "Popularity",
     _arrays,
     variant=lambda part: None if part.by is None else "SegmentPopularity",
+    variants=("SegmentPopularity",),
 )

@@ -53,6 +53,7 @@ class RetrievalModel:
         fit: fits what is kept between refit days, to the actions known by such a day; None if there is nothing.
         processor_dependent: tells from its settings whether its bits depend on the processor.
         variant: tells from its settings which other node serves it, if one does.
+        variants: all that it may tell.
     """
 
     settings: type[Part]
@@ -61,6 +62,7 @@ class RetrievalModel:
     fit: Callable[[Past, Any], Any] | None = None
     processor_dependent: Callable[[Any], bool] = lambda _: False
     variant: Callable[[Any], str | None] = lambda _: None
+    variants: tuple[str, ...] = ()
 
     @property
     def type(self) -> str:

@@ -29,3 +29,8 @@ class RetrievalPart(Part):
     def files(self) -> tuple[str, ...]:
         """Names of its files among those of a cut, and of a version's retrieval."""
         return (f"{self.identity}.npz",)
+
+    @property
+    def attribute(self) -> str | None:
+        """The attribute of users that it reads as of cuts, if any."""
+        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -69,7 +69,7 @@ def unknown_parts(parts: Sequence[RetrievalPart]) -> Iterator[tuple[tuple[str | 
 
 def fit_problems(parts: Sequence[RetrievalPart]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield (where, what is wrong) of blends whose weights cannot be fitted."""
-    known: dict[str, Any] = {part.identity: part for part in parts}
+    by_attribute = {part.identity for part in parts if part.attribute is not None}
     for index, part in enumerate(parts):
         if not isinstance(part, BlendRetrieval) or part.fit is None:
             continue
@@ -82,9 +82,9 @@ def fit_problems(parts: Sequence[RetrievalPart]) -> Iterator[tuple[tuple[str | i
                     f"found {blended.weight:g} in a blend with `fit`, which chooses it; expected one of the two",
                 )
             # Attributes are read as of cuts, and the days that weights are fitted on are none.
-            if getattr(known.get(blended.retrieval), "by", None) is not None:
+            if blended.retrieval in by_attribute:
                 yield (
                     (index, "of", place, "retrieval"),
-                    f"found {blended.retrieval!r}, which has a list for each value of an attribute; expected a "
-                    "retrieval without `by`, or weights in place of `fit`",
+                    f"found {blended.retrieval!r}, whose lists depend on an attribute of users; expected a retrieval "
+                    "without `by`, or weights in place of `fit`",
                 )

@@ -76,6 +76,8 @@ CASES = {
     "markov": Case({"type": "markov", "smoothing": 1.0}),
     "bpr": Case({"type": "bpr", "factors": 4}),
     "logistic_mf": Case({"type": "logistic_mf", "factors": 2, "regularization": 2.0}),
+    "topics": Case({"type": "topics", "topics": 2, "half_life": "30d"}),
+    "clusters": Case({"type": "clusters", "clusters": 2, "factors": 2, "regularization": 5.0}, finds="segment"),
     "blend of scores": Case({"type": "blend", "of": OF}, beside=BLENDED),
     "fitted blend": Case({"type": "blend", "of": FITTED, "fit": {"held_out": "3d"}}, beside=BLENDED),
     "blend of ranks": Case({"type": "blend", "of": OF, "by": "ranks", "depth": 25}, beside=BLENDED),

@@ -8,10 +8,7 @@ fit, from the file to a model in memory; memory is the peak of the whole process
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -23,10 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import scipy.sparse as sp
 
+from bench._child import run_child
 from bench._results import show, table
 from bench._training_contenders import CONTENDERS, spec
 
-ROOT = Path(__file__).resolve().parent.parent
 LIST = 25
 """Examples of a group."""
 LABELS = {
@@ -34,6 +31,11 @@ LABELS = {
     "ease": "EASE / numpy with BLAS",
     "als": "ALS, solver: exact / implicit",
     "als_implicit": "ALS, solver: implicit / implicit",
+    "bpr": "BPR / implicit",
+    "logistic_mf": "logistic MF / implicit",
+    "cosine": "neighbors, cosine / implicit",
+    "tfidf": "neighbors, TF-IDF / implicit",
+    "bm25": "neighbors, BM25 / implicit",
 }
 REQUIRED = "≤ 1.05"
 
@@ -83,16 +85,8 @@ def fit(learner: str, whose: str, folder: Path) -> Fit:
     Raises:
         SystemExit: it ended with an error.
     """
-    command = [sys.executable, "-m", "bench._training_contenders", learner, whose, str(folder)]
-    environment = {"MATINEE_THREADS": "2", "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-    with (folder / "out").open("w+") as out:
-        child = subprocess.Popen(command, stdout=out, cwd=ROOT, env=environment)
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            raise SystemExit(f"{learner}, {whose}: exit code {child.returncode}")
-        out.seek(0)
-        return Fit(json.loads(out.read().splitlines()[-1])["cpu"], used.ru_maxrss * 1024 / 1e9)
+    printed, peak = run_child("bench._training_contenders", [learner, whose, str(folder)], folder)
+    return Fit(printed["cpu"], peak)
 
 
 def row_of(learner: str, fits: dict[str, list[Fit]]) -> tuple[str, ...]:

@@ -120,7 +120,7 @@ def candidate_recall(run: Run, held_out: HeldOut, consumed: Consumed) -> tuple[R
         wanted = consumed.only(groups)
         for of, lists in _lists(run.spec, retrievers, names, seen):
             for name, k in (key for key in cutoffs if key[0] == of):
-                found = _first(lists, owner, k)
+                found = first_of_each(lists, owner, k)
                 sizes[name, k][groups] = np.diff(found.offsets)
                 recalls[name, k][groups] = parse_metric(f"recall@{k}")(graded(found, items.ids, wanted))
     blocks = user_blocks(users.astype(np.str_), INTERVAL_SEED)
@@ -175,7 +175,7 @@ def _lists(
     yield UNION, union(retrievers, users, seen)
 
 
-def _first(lists: Candidates, owner: npt.NDArray[Any], k: int) -> Candidates:
+def first_of_each(lists: Candidates, owner: npt.NDArray[Any], k: int) -> Candidates:
     """The first k candidates of each group, given the user (place in `lists`) whose group it is."""
     import numpy as np
 

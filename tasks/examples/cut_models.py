@@ -45,10 +45,8 @@ class Models:
 
         from engine.npz import save_arrays
 
-        items = item_table(self.tables, cut)
-        pq.write_table(items.select(["item_id", "title", "category", "available"]), folder / "catalogue.parquet")
-        unit = self.spec.interactions.unit if self.spec.interactions.kinds else None
-        now = AsOf(past_actions(self.tables, self.spec, cut), items, unit, self._segments(cut))
+        now = self.as_of(cut)
+        pq.write_table(now.items.select(["item_id", "title", "category", "available"]), folder / "catalogue.parquet")
         for part in self.spec.retrieval:
             arrays = model_of(part).arrays
             if arrays is not None:
@@ -57,6 +55,16 @@ class Models:
                 self._weights(part, part.fit, cut).write(folder / part.files[0])
         write_seen(self.tables, self.spec, cut, folder)
         write_kinds(self.tables, self.spec, cut, folder)
+
+    def as_of(self, cut: date) -> AsOf:
+        """What the retrieval models of the spec may know as of a cut.
+
+        Raises:
+            TrainingError: no item is known.
+        """
+        unit = self.spec.interactions.unit if self.spec.interactions.kinds else None
+        items = item_table(self.tables, cut)
+        return AsOf(past_actions(self.tables, self.spec, cut), items, unit, self._segments(cut))
 
     def _segments(self, cut: date) -> dict[str, pa.Table]:
         """The users by segment, for every attribute that a retrieval asks for."""

@@ -30,6 +30,7 @@ from bench import (
     faults,
     features,
     kills,
+    learners,
     online_retail,
     operator_hour,
     parts,
@@ -39,6 +40,10 @@ from bench import (
     training,
 )
 from bench._faults_streaming import FAULTS
+from tasks.evaluation.candidate_recall import Consumed, candidate_recall
+from tasks.evaluation.evaluate import evaluated_examples
+from tasks.evaluation.held_out import HeldOut, truth_of
+from tasks.evaluation.results import EvaluateResult
 from tasks.examples.item_item import fit_ease
 from tasks.operations.airflow_answers import DagRun, Task
 from tasks.operations.local_airflow import stack
@@ -379,6 +384,45 @@ def test_operator_hour_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     assert {row[-1] for row in rows(text) if row[0].startswith(("trigger", "12 writes"))} == {"yes"}
 
 
+@in_process
+@pytest.mark.slow
+def test_learners_runs(bought: Tiny, tmp_path: Path, capsys: Printed) -> None:
+    """What a run has measured of the same model and the same retriever is what the table says."""
+    finished = bought.copied(tmp_path / "home").prepared()
+    truth = truth_of(finished)
+    held_out = HeldOut.of(finished.spec, evaluated_examples(finished), truth)
+    recalls = candidate_recall(finished, held_out, Consumed.of(held_out, truth))
+    own, small = "the pipeline's popularity", "linear, loss: logistic"
+
+    given = ["--home", str(finished.home.root), "--attempt", finished.attempt, "-k", "10"]
+    learners.main([*given, "--learners", small, own], [learners.Bench(str(bought.file), BOUGHT_DAY)])
+
+    _, trees, linear, header, als, popularity = rows(capsys.readouterr().out)
+    assert header[:5] == ["learner", "recall@10", "to the first", "ndcg@10", "to the first"]
+    assert (linear[0], popularity[0]) == (small, own)
+    judged = finished.read("evaluate", EvaluateResult).metrics["ndcg@10"]["model"]
+    assert float(trees[1].split()[0]) == pytest.approx(judged, abs=1e-4)
+    (recall,) = [one.recall.value for one in recalls if (one.recall.of, one.k) == ("popularity", 10)]
+    assert float(popularity[1].split()[0]) == pytest.approx(recall, abs=1e-4)
+    lead = float(popularity[1].split()[0]) - float(als[1].split()[0])
+    assert float(popularity[2].split()[0]) == pytest.approx(lead, abs=2e-4)
+    assert all(int(row[-1].replace(",", "")) > 0 for row in (trees, linear, als, popularity))
+
+
+@in_process
+@pytest.mark.slow
+def test_learners_runs_on_impressions(shown: Tiny, tmp_path: Path, capsys: Printed) -> None:
+    finished, own = shown.copied(tmp_path / "home").prepared(), "the pipeline's popularity"
+
+    given = ["--home", str(finished.home.root), "--attempt", finished.attempt, "-k", "10"]
+    learners.main([*given, "--learners", own], [learners.Bench(str(shown.file), SHOWN_DAY)])
+
+    popularity = rows(capsys.readouterr().out)[-1]
+    baseline = finished.read("evaluate", EvaluateResult).metrics["ndcg@10"]["popularity"]
+    assert popularity[0] == own
+    assert float(popularity[3].split()[0]) == pytest.approx(baseline, abs=1e-4)
+
+
 def test_training_runs(capsys: Printed) -> None:
     arguments = ["--groups", "40", "--users", "40", "--items", "30", "--pairs", "400", "--turns", "1"]
     training.main([*arguments, "--learners", "ease"])
@@ -394,3 +438,12 @@ def test_the_contenders_of_training_learn_the_same(tmp_path: Path) -> None:
     training.write(tmp_path, groups=40, shape=(40, 30), pairs=400)
     ours = fit_ease(_training_contenders.actions(tmp_path), _training_contenders.EASE)
     np.testing.assert_allclose(ours, _training_contenders.ease_raw(tmp_path), atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Method expects CSR input")  # which `implicit` is given by `implicit`
+@pytest.mark.parametrize("learner", sorted(_training_contenders.CONTENDERS))
+def test_the_contenders_of_training_run(learner: str, tmp_path: Path) -> None:
+    training.write(tmp_path, groups=40, shape=(40, 30), pairs=400)
+    assert learner in training.LABELS
+    for fit in _training_contenders.CONTENDERS[learner].values():
+        fit(tmp_path)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.arrays import Codes, Offsets, Scores, Singles, kernel
+from engine.arrays import Codes, Floats, Offsets, Scores, Singles, kernel
 
 _SAMPLE = 4096
 
@@ -41,6 +42,26 @@ def top_k(scores: Scores, k: int) -> npt.NDArray[np.int64]:
     order: npt.NDArray[Any] = np.argsort(-scores[passed], kind="stable")[:k]
     best: npt.NDArray[np.int64] = passed[order]
     return best
+
+
+@kernel
+def best_positions(scores: Floats, k: int) -> npt.NDArray[np.int64]:
+    """Positions, ascending, of the k best positive scores; of equal ones those further left.
+
+    One scan, and a heap of what is kept: faster than `top_k` where rows are as short as a catalog, and many.
+    """
+    heap = [(0.0, 0)][:0]  # a position counts with a minus: of equal scores the last is the first to go
+    for position in range(len(scores)):
+        score = scores[position]
+        if score > 0.0 and len(heap) < k:
+            heapq.heappush(heap, (score, -position))
+        elif score > 0.0 and score > heap[0][0]:
+            heapq.heapreplace(heap, (score, -position))
+    positions = np.empty(len(heap), dtype=np.int64)
+    for n in range(len(heap)):
+        positions[n] = -heap[n][1]
+    positions.sort()
+    return positions
 
 
 @kernel

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import scipy.sparse as sp
 
-_ROWS_AT_A_TIME = 512
-
 
 @dataclass(frozen=True, eq=False)
 class ItemMatrix:
@@ -94,22 +92,20 @@ def largest_products(
     import numpy as np
     import scipy.sparse as sp
 
-    from engine.topk import top_k
+    from engine.sparse_products import product_row
+    from engine.topk import best_positions
 
-    columns, values, offsets = [], [], [0]
-    for start in range(0, left.shape[0], _ROWS_AT_A_TIME):
-        # A product of sparse matrices: scipy's own loops, no BLAS that chooses the order of the sums.
-        band = (left[start : start + _ROWS_AT_A_TIME] @ right).tocsr()
-        band.sort_indices()
-        for row in range(band.shape[0]):
-            entries = slice(band.indptr[row], band.indptr[row + 1])
-            column, value = band.indices[entries], band.data[entries]
-            value = value if divisors is None else value / divisors[column]
-            keep = (column != start + row) & (value > 0)
-            column, value = column[keep], value[keep]
-            best = np.sort(top_k(value, neighbors))
-            columns.append(column[best])
-            values.append(value[best])
-            offsets.append(offsets[-1] + len(best))
-    shape = left.shape[0], right.shape[1]
-    return sp.csr_matrix((np.concatenate(values).astype(np.float32), np.concatenate(columns), offsets), shape=shape)
+    width, matrix = right.shape[1], (right.indptr, right.indices.astype(np.uint32), right.data)
+    products, columns, values, offsets = np.empty(width), [], [], [0]
+    for row in range(left.shape[0]):
+        own = slice(left.indptr[row], left.indptr[row + 1])
+        product_row(left.indices[own], left.data[own], *matrix, products)
+        products[row] = 0.0
+        if divisors is not None:
+            products /= divisors
+        best = best_positions(products, neighbors)
+        columns.append(best.astype(np.int32))
+        values.append(products[best].astype(np.float32))
+        offsets.append(offsets[-1] + len(best))
+    shape = left.shape[0], width
+    return sp.csr_matrix((np.concatenate(values), np.concatenate(columns), offsets), shape=shape)

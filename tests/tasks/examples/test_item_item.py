@@ -1,4 +1,4 @@
-"""EASE is its closed form, in the same bits however its matrix is made, and is refused where no memory holds it."""
+"""EASE is its closed form, and is refused where no memory holds it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-import tasks.examples.item_item as item_item
 from tasks.errors import TrainingError
 from tasks.examples.item_item import fit_ease, in_rows
 from tasks.examples.retrieval_models import Actions
@@ -30,12 +29,6 @@ def test_similarities_are_the_closed_form_of_ease() -> None:
     expected = -inverse / np.diag(inverse)
     np.fill_diagonal(expected, 0.0)
     np.testing.assert_allclose(fit_ease(known, PART), expected, rtol=1e-5, atol=1e-7)
-
-
-def test_the_size_of_the_bands_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = fit_ease(actions(), PART)
-    monkeypatch.setattr(item_item, "_ROWS_AT_A_TIME", 7)
-    assert fit_ease(actions(), PART).tobytes() == whole.tobytes()
 
 
 def test_a_catalog_beyond_the_memory_is_refused_with_the_figure_before_anything_is_made(

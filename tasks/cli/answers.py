@@ -11,6 +11,7 @@ from tasks.evaluation.noise import NoiseFloor
 from tasks.operations.terminal import write_data
 from tasks.sources.released_rows import ReleaseRecord
 from tasks.store.records import Record
+from tasks.tuning.choice import Tuning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -194,6 +195,15 @@ class Ablated(Ablation):
     pipeline: str
     as_of: date
     attempt: str
+
+
+class Tuned(Record):
+    """Answer of `tune`: the search of each population."""
+
+    pipeline: str
+    as_of: date
+    attempt: str
+    populations: dict[str, Tuning]
 
 
 class StackStatus(Record):

@@ -19,6 +19,7 @@ from tasks.cli.inspect import inspect
 from tasks.cli.options import AsOf, Attempt, Data, Json, Pipeline, example, open_run
 from tasks.cli.prove import prove
 from tasks.cli.serve import serve
+from tasks.cli.tune import tune
 from tasks.cli.values import folder_name, user_id, whole_number
 from tasks.cli.version import version_of_matinee
 from tasks.errors import GateFailed, MatineeError, SpecError, WrongArgument, quoted, visible
@@ -178,6 +179,7 @@ def train(
         _run_step("train", run, name)
 
 
+app.command(epilog=example("matinee tune streaming --as-of 2026-02-25 --workers 2"))(tune)
 app.command(epilog=example("matinee curve streaming --as-of 2026-02-25 --seeds 5"))(curve)
 _add_step("evaluate", "Measure the model and its baselines on the test window.")
 _add_step("gate", "Evaluate the gates: may the model be published? Exits with 3 if not.")

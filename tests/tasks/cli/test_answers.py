@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,10 +30,12 @@ from tasks.publishing.inspection import FeatureWeight, Inspection, PopulationSum
 from tasks.publishing.rank import UserList
 from tasks.runs.run import Run
 from tasks.sources.released_rows import ReleaseRecord, RowRelease
+from tasks.spec.tune import Tune
 from tasks.store.files import Home
 from tasks.training.learning_curve import LearningCurve
 from tests.tasks.finished_runs import LEARNED
 from tests.tasks.handmade import day, spec_of
+from tests.tasks.reports.test_svg_tuning import TUNING
 
 ROOT = Path(__file__).resolve().parents[3]
 AS_OF = ["--as-of", "2026-02-20"]
@@ -114,6 +116,24 @@ def test_ablate(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "ndcg@10 of 40 lists of the validation window" in shown
     assert "-0.2000 [-0.2500, -0.1500]" in shown
     assert "too weak" in shown
+
+
+def test_tune(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared: list[Any] = []
+    monkeypatch.setattr("tasks.training.tune.outcomes", lambda given: {"*": TUNING})
+    monkeypatch.setattr(
+        "tasks.operations.shared_step.share", lambda given, step, workers: shared.append((step, workers))
+    )
+    tuned = run.spec.model_copy(update={"tune": Tune(trials=3, metric="ndcg@10", space={"num_leaves": (7, 15, 31)})})
+    monkeypatch.setattr("tasks.cli.tune.open_run", lambda *given: replace(run, spec=tuned))
+    document = answer(answers.Tuned, "tune", "tiny", *AS_OF, "--workers", "2")
+    assert shared == [("tune", 2)]
+    assert document["populations"]["*"]["chosen"] == 2
+    shown = CliRunner().invoke(app, ["tune", "tiny", *AS_OF], env={"COLUMNS": "160"}).stdout
+    assert re.search(r"taken +num_leaves 15 +1 +0\.5000 +0\.0100 ± 0\.0200", shown)
+    monkeypatch.setattr("tasks.cli.tune.open_run", lambda *given: run)
+    refused = CliRunner().invoke(app, ["tune", "tiny", *AS_OF])
+    assert "has no `tune.space`" in str(refused.exception)
 
 
 def test_plan(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

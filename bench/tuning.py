@@ -47,6 +47,7 @@ from tasks.training.train import read_windows
 from tasks.training.tune import tune_step
 from tasks.tuning.choice import Tuning, listed
 
+ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("streaming_as_shipped", "streaming", "online_retail")
 AS_OF = {"online_retail": date(2011, 10, 31)}
 DAY = date(2026, 2, 28)
@@ -128,7 +129,7 @@ def seconds_of(run: Run, workers: int) -> float:
     spec.write_text(run.spec.model_dump_json(), encoding="utf-8")
     command = [sys.executable, "-m", "bench.tuning", "--worker", str(spec), str(run.home.root), str(run.as_of)]
     began = time.monotonic()
-    children = [subprocess.Popen(command, env=environment) for _ in range(workers)]
+    children = [subprocess.Popen(command, env=environment, cwd=ROOT) for _ in range(workers)]
     codes = [child.wait() for child in children]
     if any(codes):
         raise SystemExit(f"workers ended with {codes}")

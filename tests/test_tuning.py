@@ -24,7 +24,7 @@ TUNE = {
     "sampler": "tpe",
     "seeds": 2,
     "leaders": 2,
-    "retune": "4d",
+    "retune": "6d",
     "space": {"num_leaves": [2, 4, 8]},
     "retrieval": {"trials": 2, "metric": "recall@5", "spaces": {"als": {"factors": [2, 3]}}},
 }
@@ -45,7 +45,7 @@ def versions(folder: Path) -> dict[str, str]:
 
 
 def test_days_of_one_calendar_day_share_its_settings_in_any_order(tmp_path: Path) -> None:
-    day = SHOWN_DAY + timedelta(days=4)
+    day = SHOWN_DAY + timedelta(days=2)
     days = [day, day + timedelta(days=1)]
     forward = run_days(tmp_path / "forward", days)
     assert len({tuning_day(forward[0].spec, each) for each in days}) == 1, "choose days of one calendar day"

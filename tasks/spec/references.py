@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import ValidationError
-
 from engine.errors import MetricError
 from engine.evaluation import CHAMPION
 from engine.metrics import parse_metric
@@ -23,16 +21,15 @@ from tasks.spec.parts import (
     SnapshotExamples,
 )
 from tasks.spec.project import transforms
-from tasks.spec.rankers import ranker_problems, with_settings
+from tasks.spec.rankers import ranker_problems
 from tasks.spec.retrieval import name_problems
 from tasks.spec.retrievals.blend import fit_problems, unknown_parts
 from tasks.spec.sample import sample_problems
 from tasks.spec.spec import Spec
-from tasks.spec.tune import MOST_POINTS, tunable
+from tasks.spec.tune_references import tune_problems
 from tasks.spec.windows import first_as_of, oldest_cut, why_first
-from tasks.spec.yaml_lines import Document, nearest
+from tasks.spec.yaml_lines import Document, nearest, unknown_name
 
-LISTED = 12
 FORMER_LOGGED_ORDER = "policy"
 RENAMED_LOGGED_ORDER = f"the baseline {FORMER_LOGGED_ORDER!r} is now called {LOGGED_ORDER!r}; write that instead"
 
@@ -47,9 +44,7 @@ class _Problems:
         self.lines.append(f"{self.document.at(location)}: {key}: {text}")
 
     def unknown(self, location: tuple[Any, ...], what: str, name: str, names: Iterable[str]) -> None:
-        known = sorted(set(names))
-        listed = ", ".join(known[:LISTED]) + (f", … ({len(known)} in all)" if len(known) > LISTED else "")
-        self.add(location, f"unknown {what} {quoted(name)}; expected one of {listed}{nearest(name, known)}")
+        self.add(location, unknown_name(what, name, names))
 
 
 def baseline_names(spec: Spec) -> list[str]:
@@ -68,7 +63,7 @@ def check_references(spec: Spec, document: Document) -> None:
     for check in (
         _check_source, _check_labels, _check_attribution, _check_bands, _check_features, _check_attributes,
         _check_sample, _check_retrieval, _check_names_of_retrieval, _check_ranker,
-        _check_rerank, _check_tune, _check_tune_retrieval,
+        _check_rerank, _check_tune,
         _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows, _check_keep,
         _check_monitor,
     ):  # fmt: skip
@@ -207,51 +202,8 @@ def _check_rerank(spec: Spec, problems: _Problems) -> None:
 
 
 def _check_tune(spec: Spec, problems: _Problems) -> None:
-    if spec.tune is not None and not spec.ranker.TUNABLE:
-        problems.add(("tune",), f"a ranker of the type {spec.ranker.type} has no settings to try; expected no `tune`")
-        return
-    if spec.tune is not None and spec.tune.points > MOST_POINTS:
-        problems.add(("tune", "space"), f"found {spec.tune.points:,} points, expected at most {MOST_POINTS:,}")
-    if spec.tune is not None and spec.tune.budget is not None and spec.tune.sampler == "grid":
-        # Points of a grid are drawn all at once, simplest first: a part of them would be the simple ones.
-        problems.add(("tune", "budget"), "found a budget with `sampler: grid`; expected `sampler: tpe` or `gp`")
-    for name, values in {} if spec.tune is None else spec.tune.space.items():
-        if name not in spec.ranker.TUNABLE:
-            problems.unknown(("tune", "space", name), f"setting of {spec.ranker.type}", name, spec.ranker.TUNABLE)
-            continue
-        for index, value in enumerate(values):
-            place = ("tune", "space", name, index)
-            try:
-                # Validated by the ranker's own model, so that its bounds are defined only once.
-                tried = with_settings(spec.ranker, {name: value})
-            except ValidationError as error:
-                expected = error.errors()[0]["msg"].removeprefix("Input should be ")
-                problems.add(place, f"found {value!r}, expected {expected}")
-                continue
-            # Those that the ranker has anyway are said of its own keys.
-            for key, text in sorted({*tried.problems()} - {*spec.ranker.problems()}):
-                problems.add(place, f"with {value!r}, {'.'.join(map(str, key))}: {text}")
-
-
-def _check_tune_retrieval(spec: Spec, problems: _Problems) -> None:
-    tune = spec.tune.retrieval if spec.tune is not None else None
-    parts = {part.identity: part for part in spec.retrieval if tunable(part)}
-    for name, space in {} if tune is None else tune.spaces.items():
-        place: tuple[str | int, ...] = ("tune", "retrieval", "spaces", name)
-        if name not in parts:
-            problems.unknown(place, "retrieval with settings to try", name, parts)
-            continue
-        for setting, values in space.items():
-            if setting not in tunable(parts[name]):
-                problems.unknown((*place, setting), f"setting of {name}", setting, tunable(parts[name]))
-                continue
-            for index, value in enumerate(values):
-                try:
-                    type(parts[name]).model_validate({**parts[name].model_dump(), setting: value})
-                except ValidationError as error:
-                    text = error.errors()[0]["msg"].removeprefix("Value error, ")
-                    found = f"found {value!r}, expected {text.removeprefix('Input should be ')}"
-                    problems.add((*place, setting, index), text if text.startswith("found") else found)
+    for place, text in tune_problems(spec):
+        problems.add(place, text)
 
 
 def _check_twice(spec: Spec, problems: _Problems) -> None:

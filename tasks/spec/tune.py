@@ -87,6 +87,12 @@ class Tune(Part):
         description="Time that all trials together may take: none begins once it is over. Another machine may do more "
         "of them: the run names the `trials` that give the same.",
     )
+    pruning: Literal["none", "median"] = Field(
+        default="none",
+        exclude_if=lambda pruning: pruning == "none",
+        description="`median`: a trial ends after a quarter, a half or three quarters of its rounds where it is behind "
+        "the median of earlier trials at that stage.",
+    )
     retune: SomeDays | None = Field(
         default=None,
         exclude_if=lambda retune: retune is None,

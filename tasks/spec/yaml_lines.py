@@ -59,6 +59,17 @@ class Document:
         return f"{self.path}:{self.lines.get(self.known(location), 1)}"
 
 
+LISTED = 12
+"""Known names that an error lists."""
+
+
+def unknown_name(what: str, name: str, names: Iterable[str]) -> str:
+    """Say that a name is none of those that there are, and which is the nearest."""
+    known = sorted(set(names))
+    listed = ", ".join(known[:LISTED]) + (f", … ({len(known)} in all)" if len(known) > LISTED else "")
+    return f"unknown {what} {quoted(name)}; expected one of {listed}{nearest(name, known)}"
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """Suggest the nearest of `names`, as `; did you mean 'x'?`; nothing when none is near."""
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)

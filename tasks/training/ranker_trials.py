@@ -14,13 +14,15 @@ from tasks.spec.rankers import Ranker, with_settings
 from tasks.spec.tune import Tune
 from tasks.store.atomic import locked
 from tasks.store.files import DIGESTS, digest, sha256_file
+from tasks.training.learners.lightgbm_stages import StagedTrial, train_in_stages
 from tasks.training.learners.protocol import Read
 from tasks.training.measure import list_values, lists_of
+from tasks.training.negatives import trained_rows
 from tasks.training.noise import train_again
 from tasks.training.rankers import settle
 from tasks.tuning.choice import Tuning
 from tasks.tuning.journal import Journal
-from tasks.tuning.search import Search
+from tasks.tuning.search import Reached, Search
 from tasks.tuning.space import Settings, Space
 
 if TYPE_CHECKING:
@@ -100,4 +102,10 @@ def search_in(journal: Journal, spec: Spec, tune: Tune, read: Read) -> Search:
         model = train_again(windows["train"], spec, ranker, training)
         return list_values(metric, model.scorer().predict(matrix(validation, spec.features)), validation)
 
-    return Search(tune, Space.of(tune.space), journal, measure, lists_of(validation))
+    def staged(settings: Settings, bars: tuple[float, ...]) -> Reached:
+        ranker = settle(spec, with_settings(spec.ranker, settings), windows.__getitem__).settings
+        trial = StagedTrial(spec, metric, validation, bars)
+        return train_in_stages(trained_rows(windows["train"], ranker), ranker, trial)
+
+    in_stages = staged if tune.pruning == "median" else None
+    return Search(tune, Space.of(tune.space), journal, measure, lists_of(validation), in_stages)

@@ -35,6 +35,7 @@ class Trial(Record):
         value: the metric's mean over the validation lists, of one training.
         behind: how far it is behind the best trial.
         error: standard error of that distance, over the lists.
+        pruned: whether it was ended early: its value is that of the rounds until then, and it is not taken.
     """
 
     settings: Settings
@@ -42,6 +43,7 @@ class Trial(Record):
     value: float
     behind: float
     error: float
+    pruned: bool = Field(default=False, exclude_if=lambda pruned: not pruned)
 
     @property
     def text(self) -> str:
@@ -82,7 +84,7 @@ class Tuning(Record):
         peak: number of the trial with the greatest value, over all its trainings.
         chosen: number of the trial that is taken.
         rule: why it is that one.
-        as_of: the day as of which it was searched, where that is not the run's own.
+        as_of: the day as of which it was searched, with `tune.retune`.
     """
 
     metric: str
@@ -167,23 +169,25 @@ def mean_of(values: Floats, lists: Lists) -> float:
     return (weighted_mean(values, lists.weights) or (0.0, 0.0))[0]
 
 
-def distances(values: Sequence[Floats], lists: Lists) -> list[Distance]:
-    """How far each trial is behind the one with the greatest mean, by one training of each."""
-    means = [mean_of(own, lists) for own in values]
-    best = values[means.index(max(means))]
+def distances(values: Sequence[Floats], lists: Lists, whole: Sequence[int]) -> list[Distance]:
+    """How far each trial is behind the one with the greatest mean of those trained as a whole, by one training each."""
+    best = values[max(whole, key=lambda n: mean_of(values[n], lists))]
     return [distance(best, own, lists) for own in values]
 
 
-def leading(places: Sequence[Place], behind: Sequence[Distance], count: int, rule: str) -> list[int]:
+def leading(
+    places: Sequence[Place], behind: Sequence[Distance], whole: Sequence[int], count: int, rule: str
+) -> list[int]:
     """Number the trials to train again, simplest first.
 
     Args:
         places: of the trials.
         behind: how far each is behind the best.
+        whole: the numbers of those that were not ended early.
         count: of them at most.
         rule: `best`: those of the greatest values; else the best, and the simplest within one standard error of it.
     """
-    numbers = sorted(range(len(places)), key=lambda n: order_of_complexity(places[n]))
+    numbers = sorted(whole, key=lambda n: order_of_complexity(places[n]))
     best = min(numbers, key=lambda n: behind[n].behind)
     if rule == "best":
         near = sorted(numbers, key=lambda n: behind[n].behind)[:count]

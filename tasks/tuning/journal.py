@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from engine.arrays import Floats
 
 
+_LAYOUT = {"values": "f8:1", "defined": "i4:1", "seconds": "f8:1", "stages": "f8:1"}
+
+
 @dataclass(frozen=True)
 class Training:
     """A training of a trial.
@@ -48,10 +51,13 @@ class Measured:
     Attributes:
         values: of the metric, for each list; NaN where it has none.
         seconds: that it took.
+        stages: the mean of the metric after each share of a trial's rounds that it reached, the last being the whole;
+            empty without stages.
     """
 
     values: Floats
     seconds: float
+    stages: tuple[float, ...] = ()
 
 
 class TakenError(MatineeError):
@@ -75,10 +81,11 @@ class Journal:
         if not path.is_file():
             return None
         try:
-            arrays = load_arrays(path, {"values": "f8:1", "defined": "i4:1", "seconds": "f8:1"})
+            arrays = load_arrays(path, _LAYOUT)
         except ArtifactError:
             return None
-        return Measured(np.where(arrays["defined"] == 1, arrays["values"], np.nan), float(arrays["seconds"][0]))
+        values = np.where(arrays["defined"] == 1, arrays["values"], np.nan)
+        return Measured(values, float(arrays["seconds"][0]), tuple(arrays["stages"].tolist()))
 
     def write(self, training: Training, measured: Measured) -> None:
         """Keep what a training gave."""
@@ -93,6 +100,7 @@ class Journal:
                 values=np.where(defined, measured.values, 0.0),
                 defined=defined.astype(np.int32),
                 seconds=np.array([measured.seconds]),
+                stages=np.array(measured.stages, dtype=np.float64),
             )
 
     @contextmanager

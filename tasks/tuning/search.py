@@ -6,10 +6,11 @@ trial however many workers there are and whichever ends first.
 
 from __future__ import annotations
 
-import time
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.runs.narration import Count, counting, warn
 from tasks.spec.tune import Tune
@@ -36,6 +37,26 @@ PAUSE = 0.1
 """Seconds between two looks at what others are at."""
 Measure = Callable[[Settings, int], "Floats"]
 """Trains settings for the n-th time, and gives the metric of each list."""
+SHARES = (0.25, 0.5, 0.75)
+"""Of a trial's rounds: the stages after which it may be ended."""
+LEAST_KNOWN = 5
+"""Trials that a median is of, as in Optuna's median pruner."""
+
+
+class Reached(NamedTuple):
+    """How far a trial came.
+
+    Attributes:
+        values: the metric of each list.
+        stages: the mean of the metric after each stage that it came to, and at the end unless it was ended.
+    """
+
+    values: Floats
+    stages: tuple[float, ...]
+
+
+Staged = Callable[[Settings, tuple[float, ...]], Reached]
+"""Trains settings for the first time, and ends at the first stage whose mean is below its bar, if there are bars."""
 
 
 class TuneResult(Record):
@@ -62,6 +83,7 @@ class Search:
         journal: what was found.
         measure: trains, and measures.
         lists: that are measured.
+        staged: trains a trial in stages; None where it has none, or nothing is to be ended early.
     """
 
     tune: Tune
@@ -69,6 +91,7 @@ class Search:
     journal: Journal
     measure: Measure
     lists: Lists
+    staged: Staged | None = None
     _places: list[Place] = field(default_factory=list)
     _trials: list[Measured] = field(default_factory=list)
 
@@ -84,14 +107,15 @@ class Search:
                 # One, then look again: it may have brought results that the next ones are chosen by.
                 trained = next((done for training in waiting if (done := self._train(training)) is not None), None)
                 if trained is None:
-                    time.sleep(PAUSE)
+                    sleep(PAUSE)
                 mine += trained or 0
         return mine
 
     def outcome(self) -> Tuning:
         """Compare all trainings, which are there."""
         values = [measured.values for measured in self._trials]
-        behind = distances(values, self.lists)
+        whole = self._whole()
+        behind = distances(values, self.lists, whole)
         trials = [
             Trial(
                 settings=self.space.settings(place),
@@ -99,8 +123,9 @@ class Search:
                 value=round(mean_of(own, self.lists), DIGITS),
                 behind=round(lead.behind, DIGITS),
                 error=round(lead.error, DIGITS),
+                pruned=number not in whole,
             )
-            for place, own, lead in zip(self._tried, values, behind, strict=True)
+            for number, (place, own, lead) in enumerate(zip(self._tried, values, behind, strict=True))
         ]
         trained = {number: list(self._values_of(number)) for number in self._leading()}
         found = leaders(trained, self.lists)
@@ -154,13 +179,18 @@ class Search:
 
     def _may_end(self, missing: Sequence[int], done: int) -> bool:
         """Whether the time is up, and no trial behind a missing one has begun: then those there are are all."""
-        later_is_there = missing != list(range(done, len(self._places)))
-        return not later_is_there and self._time_is_up() and not any(map(self._is_taken, missing))
+        if missing != list(range(done, len(self._places))) or not self._time_is_up():
+            return False
+        # Looked at again behind the claims: a trial that had begun before may have ended meanwhile.
+        return not any(map(self._is_taken, missing)) and not any(map(self._is_there, missing))
+
+    def _is_there(self, number: int) -> bool:
+        return self.journal.read(self._trial(number)) is not None
 
     def _is_too_late(self, training: Training) -> bool:
         """Whether the time is up, and no later trial is there."""
         later = range(training.trial + 1, len(self._places))
-        return self._time_is_up() and all(self.journal.read(self._trial(number)) is None for number in later)
+        return self._time_is_up() and not any(map(self._is_there, later))
 
     def _time_is_up(self) -> bool:
         if self.tune.budget is None:
@@ -187,8 +217,22 @@ class Search:
         return Training(number, self.space.settings(self._places[number]))
 
     def _leading(self) -> Sequence[int]:
-        behind = distances([measured.values for measured in self._trials], self.lists)
-        return leading(self._tried, behind, self.tune.leaders, self.tune.choose)
+        whole = self._whole()
+        behind = distances([measured.values for measured in self._trials], self.lists, whole)
+        return leading(self._tried, behind, whole, self.tune.leaders, self.tune.choose)
+
+    def _whole(self) -> list[int]:
+        """Number the trials that were not ended early."""
+        stages = 0 if self.staged is None else len(SHARES) + 1
+        return [number for number, measured in enumerate(self._trials) if len(measured.stages) >= stages]
+
+    def _bars(self, trial: int) -> tuple[float, ...]:
+        """The median of each stage over the trials that a trial may know; none with too few of them."""
+        known = self._trials[: max(0, trial - self.tune.at_once + 1)]
+        if len(known) < LEAST_KNOWN:
+            return ()
+        came = ([own.stages[stage] for own in known if len(own.stages) > stage] for stage in range(len(SHARES)))
+        return tuple(statistics.median(values) for values in came)  # the first ones, which have no bars, came to each
 
     def _again(self, trial: int) -> Iterator[Training]:
         settings = self.space.settings(self._places[trial])
@@ -206,9 +250,12 @@ class Search:
                 # Looked at again behind the claim: whoever has found that the time is up relies on it.
                 if self.journal.read(training) is not None or (not training.number and self._is_too_late(training)):
                     return 0
-                began = time.monotonic()
-                values = self.measure(training.settings, training.number)
-                self.journal.write(training, Measured(values, time.monotonic() - began))
+                began = monotonic()
+                if training.number or self.staged is None:
+                    reached = Reached(self.measure(training.settings, training.number), ())
+                else:
+                    reached = self.staged(training.settings, self._bars(training.trial))
+                self.journal.write(training, Measured(reached.values, monotonic() - began, reached.stages))
                 return 1
         except TakenError:
             return None

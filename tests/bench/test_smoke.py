@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from bench import (
     serving,
     streaming,
     training,
+    tuning,
 )
 from bench._faults_streaming import FAULTS
 from tasks.evaluation.candidate_recall import Consumed, candidate_recall
@@ -48,6 +49,7 @@ from tasks.examples.item_item import fit_ease
 from tasks.operations.airflow_answers import DagRun, Task
 from tasks.operations.local_airflow import stack
 from tasks.runs.run import Run
+from tasks.spec.load import load_spec
 from tasks.store.files import Home
 from tests.tasks.handmade import document, examples, group
 from tests.tasks.without_dbt import build_without_dbt
@@ -133,6 +135,23 @@ def test_parts_runs(shown: Tiny, tmp_path: Path, capsys: Printed) -> None:
         best, value = line[column + 1].split()
         assert best in {*SHOWN["features"], "history_score"}
         assert float(line[column + 2].split()[0]) == pytest.approx(float(line[column]) - float(value), abs=2e-4)
+
+
+@in_process
+@pytest.mark.slow
+def test_tuning_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
+    tune = {"trials": 3, "metric": "ndcg@10", "seeds": 2, "space": {"num_leaves": [2, 4, 8]}}
+    changes = {"examples": {**SHOWN["examples"], "validation": "2d"}, "populations": None, "tune": tune}
+    spec = load_spec(pipeline_file(tmp_path, {**SHOWN, **changes}))
+    monkeypatch.setattr(tuning, "pipeline", lambda name, trials: spec)
+    monkeypatch.setattr(tuning, "DAY", SHOWN_DAY + timedelta(days=2))
+    given = ["--pipelines", "streaming", "--home", str(tmp_path / "home"), "--trainings", "1", "--turns", "1"]
+    tuning.main(given)
+    table = rows(capsys.readouterr().out)
+    assert [row[1] for row in table[1:4]] == ["as written", "peak", "plateau"]
+    assert table[4][1].endswith(" alone")
+    assert int(table[3][5]) <= int(table[2][5])
+    assert table[-1][0] == "shown"
 
 
 def test_database_runs(tmp_path: Path, capsys: Printed) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from tasks.errors import BuildError, SourceError
 from tasks.examples.candidates import cut_folders
 from tasks.features import build
 from tasks.features.build import build_step, needed
-from tasks.operations.plan import Reason, RunPlan, format_days, plan_run
+from tasks.operations.plan import UNTUNED, Reason, RunPlan, format_days, plan_run
 from tasks.publishing.publish import version_of
 from tasks.runs.run import Run
 from tasks.sources.land import land_step
+from tasks.spec.tune import Tune, TuneRetrieval
 from tasks.store.files import write_digests, write_json
 from tasks.store.registry import move_alias, version_dir
 from tests.copied_transforms import copied_transforms, edit
@@ -129,6 +131,14 @@ def test_candidates_that_were_damaged_are_to_be_made_again(run: Run, monkeypatch
         Reason("candidates", januaries(12, 12), "damaged since it was made: made.json was changed"),
         Reason("candidates", januaries(14, 14), "damaged since it was made: digests.json is missing"),
     )
+
+
+def test_candidates_wait_for_settings_that_are_to_be_chosen(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    spaces = {"history": {"half_life": ("7d", "28d")}}
+    retrieval = TuneRetrieval(trials=2, metric="recall@5", spaces=spaces)
+    tune = Tune(trials=2, metric="ndcg@10", space={"rounds": (2, 4)}, retrieval=retrieval)
+    tuned = replace(made(run, monkeypatch), spec=run.spec.model_copy(update={"tune": tune}))
+    assert plan_run(tuned).reasons == (Reason("candidates", januaries(12, 14), UNTUNED),)
 
 
 def test_a_corrected_file_is_landed_again_and_what_depends_on_it_is_built_again(

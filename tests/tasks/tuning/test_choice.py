@@ -50,7 +50,7 @@ def test_lists_without_a_value_count_for_nothing() -> None:
 
 
 def test_the_best_is_behind_nobody() -> None:
-    behind = distances([np.full(4, 0.2), np.full(4, 0.5), np.full(4, 0.4)], FOUR)
+    behind = distances([np.full(4, 0.2), np.full(4, 0.5), np.full(4, 0.4)], FOUR, [0, 1, 2])
     assert [lead.behind for lead in behind] == pytest.approx([0.3, 0.0, 0.1])
 
 
@@ -64,13 +64,20 @@ def test_the_best_is_behind_nobody() -> None:
 )
 def test_the_trials_to_train_again_simplest_first(rule: str, count: int, numbers: list[int]) -> None:
     behind = [Distance(0.0, 0.0), Distance(0.01, 0.02), Distance(0.02, 0.01), Distance(0.03, 0.01)]
-    assert leading(PLACES, behind, count, rule) == numbers
+    assert leading(PLACES, behind, range(4), count, rule) == numbers
+
+
+def test_what_was_ended_early_leads_nothing() -> None:
+    values = [np.full(4, 0.9), np.full(4, 0.5), np.full(4, 0.4)]
+    behind = distances(values, FOUR, [1, 2])
+    assert [lead.behind for lead in behind] == pytest.approx([-0.4, 0.0, 0.1])
+    assert leading(PLACES[:3], behind, [1, 2], 5, "best") == [1, 2]
 
 
 def test_the_best_is_among_them_however_many_simpler_ones_there_are() -> None:
     places = [(n,) for n in range(10)]
     behind = [*[Distance(0.01, 0.02)] * 9, Distance(0.0, 0.0)]
-    assert leading(places, behind, 3, ONE_ERROR) == [0, 1, 9]
+    assert leading(places, behind, range(10), 3, ONE_ERROR) == [0, 1, 9]
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import multiprocessing
 import random
-import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from tasks.errors import TrainingError
 from tasks.spec.tune import Tune
 from tasks.tuning.choice import Lists, Tuning
 from tasks.tuning.journal import Journal
-from tasks.tuning.search import Search
+from tasks.tuning.search import Reached, Search
 from tasks.tuning.space import Settings, Space
 
 SPACE = {"num_leaves": [2, 4, 8, 16, 32], "rounds": [10, 20, 40, 80]}
@@ -42,24 +44,33 @@ def outcome(folder: Path, **more: Any) -> Tuning:
     return made.outcome()
 
 
+def beside_each_other(searches: Sequence[Search]) -> None:
+    """Let each search work in a process of its own, as tasks do."""
+    fork = multiprocessing.get_context("fork")
+    processes = [fork.Process(target=one.work) for one in searches]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * len(searches)
+
+
 @pytest.mark.parametrize("sampler", ["grid", "tpe", "gp"])
 def test_three_workers_find_what_one_finds(tmp_path: Path, sampler: str) -> None:
     alone = outcome(tmp_path / "alone", sampler=sampler)
-    calls: list[tuple[str, int]] = []
+    (tmp_path / "calls").mkdir()
 
     def slow(settings: Settings, training: int) -> Floats:
-        calls.append((str(settings), training))
-        time.sleep(random.random() / 100)  # so that trials end in another order each time
+        name = f"{sorted(settings.items())}-{training}"
+        (tmp_path / "calls" / name).touch(exist_ok=False)  # which fails if it is trained twice
+        time.sleep(random.random() / 20)  # so that trials end in another order each time
         return measured(settings, training)
 
-    workers = [search(tmp_path / "shared", slow, sampler=sampler) for _ in range(3)]
-    threads = [threading.Thread(target=worker.work) for worker in workers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [worker.outcome() for worker in workers] == [alone] * 3
-    assert len(calls) == len(set(calls)) == 14 + 2 * len(alone.leaders)
+    beside_each_other([search(tmp_path / "shared", slow, sampler=sampler) for _ in range(3)])
+    late = search(tmp_path / "shared", slow, sampler=sampler)
+    assert late.work() == 0
+    assert late.outcome() == alone
+    assert len(list((tmp_path / "calls").iterdir())) == 14 + 2 * len(alone.leaders)
 
 
 def test_an_interrupted_search_goes_on_and_trains_nothing_twice(tmp_path: Path) -> None:
@@ -120,26 +131,50 @@ def test_the_simplest_on_the_plateau_is_taken_and_the_peak_if_asked_for(tmp_path
     assert "which is taken" in peak.summary
 
 
+def ended(settings: Settings, bars: tuple[float, ...]) -> Reached:
+    """A trial whose mean grows with its stages, and ends where it is below a bar."""
+    values, stages = measured(settings, 0), []
+    for stage, share in enumerate((0.5, 0.7, 0.9, 1.0)):
+        stages.append(share * float(values.mean()))
+        if stage < len(bars) and stages[-1] < bars[stage]:
+            return Reached(share * values, tuple(stages))
+    return Reached(values, tuple(stages))
+
+
+def test_trials_behind_the_median_are_ended_and_not_taken(tmp_path: Path) -> None:
+    whole = outcome(tmp_path / "whole", trials=20)
+    pruning = search(tmp_path / "pruned", trials=20, pruning="median")
+    pruning.staged = ended
+    pruning.work()
+    pruned = pruning.outcome()
+    early = [number for number, trial in enumerate(pruned.trials) if trial.pruned]
+    assert early
+    assert min(early) >= 5
+    assert not {leader.trial for leader in pruned.leaders} & set(early)
+    assert pruned.trials[pruned.peak].settings == whole.trials[whole.peak].settings
+    again = search(tmp_path / "again", trials=20, pruning="median")
+    again.staged = ended
+    again.work()
+    assert again.outcome() == pruned
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_no_trial_begins_once_the_time_is_up(tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each trial takes ten minutes by the clock that the search looks at; trials under way end."""
-    clock = iter(range(0, 10**9, 300))
-    monkeypatch.setattr("tasks.tuning.search.time.monotonic", lambda: float(next(clock)) * 2)
-    shared = [search(tmp_path / "boxed", budget="40m", seeds=1) for _ in range(workers)]
-    threads = [threading.Thread(target=worker.work) for worker in shared]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    outcomes = [worker.outcome() for worker in shared]
-    assert outcomes == [outcomes[0]] * workers
-    ended = len(outcomes[0].trials)
-    assert 1 <= ended < 14
-    # What was under way when the time was up counts, and a later worker adds nothing to it.
-    late = search(tmp_path / "boxed", budget="40m", seeds=1)
-    assert late.work() == 0
-    assert late.outcome() == outcomes[0]
-    assert outcome(tmp_path / "again", trials=ended, seeds=1) == outcomes[0]
+    clock = itertools.count(0, 600)
+    monkeypatch.setattr("tasks.tuning.search.monotonic", lambda: float(next(clock)))
+
+    def slow(settings: Settings, training: int) -> Floats:
+        time.sleep(random.random() / 20)
+        return measured(settings, training)
+
+    beside_each_other([search(tmp_path / "boxed", slow, budget="40m", seeds=1) for _ in range(workers)])
+    boxed = search(tmp_path / "boxed", budget="40m", seeds=1)
+    assert boxed.work() == 0
+    found = boxed.outcome()
+    # Four trials are forty minutes; those of the other workers that were under way then count, too.
+    assert 4 <= len(found.trials) <= 3 + workers
+    assert outcome(tmp_path / "again", trials=len(found.trials), seeds=1) == found
 
 
 def test_an_error_ends_the_search_and_frees_the_trial(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from tasks.features.warehouse import Tables
 from tasks.runs.narration import counted, warn_each
 from tasks.runs.provenance import code_digest
 from tasks.runs.sql_lineage import sql_of
+from tasks.spec.feedback.position_bias import reads_policy
 from tasks.store.atomic import atomic_dir
 from tasks.store.damage import damage_of
 from tasks.store.files import checked_file, digest, write_digests, write_json
@@ -109,6 +110,7 @@ def cut_folders(
             canonical["start"],
             kinds_made_by(run.spec),  # of the rules no more: another strength changes nothing here
             dbt_vars(run.spec),
+            *(["policy"] if reads_policy(run.spec.position_bias) else []),
         ],
     }
     folders = {}

@@ -28,6 +28,7 @@ from tasks.examples.sampling.order import group_hash_sql
 from tasks.features.warehouse import Tables
 from tasks.spec.attributes import RELATIONS, Attribute
 from tasks.spec.feature_catalog import KEYS, MARTS, Entity, MartFeature
+from tasks.spec.feedback.position_bias import layout_of, reads_policy
 from tasks.spec.kinds import PARTS_OF_1
 from tasks.spec.resolved_features import (
     AttributeFeature,
@@ -43,13 +44,13 @@ _sql = partial(render, Path(__file__).parent / "sql")
 
 
 def attribute_columns(spec: Spec) -> list[str]:
-    """Names of the attributes that the examples carry: strata, slices and what splits the populations.
+    """Names of the attributes that the examples carry: strata, slices, layouts and what splits the populations.
 
     Those of items are not among them: a group has many items (`top_items`, `tasks.examples.item_slices`).
     """
     by = [spec.populations.by] if spec.populations else []
     of_items = {attribute.name for attribute in spec.attributes if attribute.entity == "item"}
-    names = dict.fromkeys([*spec.sample.strata, *by, *spec.evaluate.slices])
+    names = dict.fromkeys([*spec.sample.strata, *by, *spec.evaluate.slices, *layout_of(spec.position_bias)])
     return [name for name in names if name not in of_items]
 
 
@@ -179,6 +180,7 @@ def examples(spec: Spec, drawn: str, cuts: Sequence[date], tables: type[Tables],
         attributed=_attributed(spec),
         seen=marks.seen,
         trained=marks.trained,
+        policy=reads_policy(spec.position_bias),
     )
 
 
@@ -283,7 +285,15 @@ def shown(spec: Spec, cut: date) -> str:
     day = timedelta(days=1)
     # Bands are made of the numbers where they are read.
     attributes = [part.name for part in spec.attributes if part.entity == "request" and part.number is None]
-    return _sql("shown", cut=cut, first=cut + day, last=cut + 2 * day, complete=cut + spec.lag, attributes=attributes)
+    return _sql(
+        "shown",
+        cut=cut,
+        first=cut + day,
+        last=cut + 2 * day,
+        complete=cut + spec.lag,
+        attributes=attributes,
+        policy=reads_policy(spec.position_bias),
+    )
 
 
 def rule_counts(spec: Spec, cuts: Sequence[date], *, of_candidates: bool) -> str:

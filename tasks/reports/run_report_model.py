@@ -22,6 +22,7 @@ from tasks.reports.svg_tuning import TuningPlot, plot_tuning
 from tasks.spec.changes import leaves
 from tasks.store.records import read_list_if_valid
 from tasks.store.run_files import RunFiles
+from tasks.training.bias.results import PositionBiasResult
 from tasks.training.curve import CURVE_FILE, TrainingCurve
 from tasks.training.learning_curve import LearningCurve, learning_curves
 from tasks.training.own_models import OWN_MODELS_FILE, OwnModel
@@ -119,6 +120,7 @@ class ModelPanel:
         own: how it compares with everybody's model; None if it was not compared.
         reproduced: what was trained twice, to the same bytes; None if the run did not try.
         tuning: the search for its settings, and its plot; None where there was none.
+        position_bias: how it was corrected for where items were shown; None if it was not.
     """
 
     population: str
@@ -133,6 +135,7 @@ class ModelPanel:
     own: OwnModel | None = None
     reproduced: Reproduced | None = None
     tuning: tuple[Tuning, TuningPlot] | None = None
+    position_bias: PositionBiasResult | None = None
 
 
 def metric_panels(run: RunFiles) -> tuple[MetricPanel, ...] | None:
@@ -230,6 +233,7 @@ def model_panels(run: RunFiles) -> tuple[ModelPanel, ...]:
                 own=own.get(result.population),
                 reproduced=result.reproduced,
                 tuning=None if tuning is None else (tuning, plot_tuning(tuning)),
+                position_bias=result.position_bias,
             )
         )
     return tuple(panels)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.spec.parts import Part
 from tasks.spec.values import NonNegativeFloat, NonNegativeInt, Number, PositiveFloat, PositiveInt, Whole
@@ -13,6 +13,7 @@ from tasks.spec.values import NonNegativeFloat, NonNegativeInt, Number, Positive
 Problem = tuple[tuple[str | int, ...], str]
 """The place of a key below `ranker`, and what is wrong with its value beside those of other keys."""
 OWN_OBJECTIVES = frozenset({"pairwise_logistic", "softmax"})
+DEFAULT_HESSIAN = 0.001  # LightGBM's own
 MOST_MEMBERS = 5  # of a blend: more can be weighted in too many ways for a validation window to tell apart
 
 
@@ -89,9 +90,6 @@ class LightGBM(_Seeded):
         description="`gbdt`: each tree corrects those before it; `dart`: some of them, drawn anew for each tree, are "
         "left out meanwhile; `rf`: a random forest, of whose trees none knows the others.",
     )
-    position_bias: Literal["none", "lightgbm"] = Field(
-        default="none", description="`lightgbm`: positions are given to unbiased LambdaMART."
-    )
     rounds: PositiveInt = Field(default=100, description="Trees.")
     early_stopping: PositiveInt | None = Field(
         default=None,
@@ -108,6 +106,11 @@ class LightGBM(_Seeded):
     learning_rate: PositiveFloat = Field(default=0.1, description="Shrinkage of each tree; a random forest has none.")
     num_leaves: Annotated[Whole, Field(ge=2)] = Field(default=31, description="Leaves of a tree at most.")
     min_data_in_leaf: NonNegativeInt = Field(default=50, description="Examples in a leaf at least.")
+    min_sum_hessian: NonNegativeFloat = Field(
+        default=DEFAULT_HESSIAN,
+        exclude_if=lambda least: least == DEFAULT_HESSIAN,
+        description="min_sum_hessian_in_leaf: like `min_data_in_leaf`, but of examples by weight.",
+    )
     lambda_l2: NonNegativeFloat = Field(default=1.0, description="L2 penalty on leaf values.")
     feature_fraction: Annotated[Number, Field(gt=0, le=1)] = Field(
         default=1.0, description="Share of the features a tree may use."
@@ -117,6 +120,16 @@ class LightGBM(_Seeded):
     )
     max_bin: Annotated[Whole, Field(ge=2)] = Field(default=255, description="Values a feature is cut into.")
     truncation: PositiveInt = Field(default=30, description="lambdarank_truncation_level.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_position_bias(cls, given: Any) -> Any:
+        # Published versions have the key of former days; the champion among them is still to be compared with.
+        if not isinstance(given, dict) or "position_bias" not in given:
+            return given
+        if given["position_bias"] != "none":
+            raise ValueError("`position_bias` is a key of the pipeline now: `position_bias: {type: position_aware}`")
+        return {key: value for key, value in given.items() if key != "position_bias"}
 
     @property
     def summary(self) -> str:
@@ -130,13 +143,6 @@ class LightGBM(_Seeded):
 
     def problems(self) -> Iterator[Problem]:
         """Yield the settings that do not go together with others of the same ranker."""
-        # LightGBM takes positions with the other objectives, too, and then trains the same trees as without them.
-        if self.position_bias == "lightgbm" and self.objective != "lambdarank":
-            yield (
-                ("position_bias",),
-                f"found 'lightgbm', which the objective {self.objective!r} ignores; expected 'none', or "
-                "`objective: lambdarank`",
-            )
         if self.boosting == "rf" and self.bagging_fraction == 1.0:
             yield (
                 ("bagging_fraction",),
@@ -264,23 +270,20 @@ def with_settings(ranker: Ranker, settings: Mapping[str, int | float | str]) -> 
     return type(ranker).model_validate({**ranker.model_dump(), **settings})
 
 
-def ranker_problems(ranker: Ranker, *, positions: bool, validation: bool) -> Iterator[Problem]:
+def ranker_problems(ranker: Ranker, *, validation: bool) -> Iterator[Problem]:
     """Yield what is wrong with a ranker: beside its own settings, and beside the windows of the pipeline.
 
     Args:
         ranker: of the pipeline file.
-        positions: whether examples have positions.
         validation: whether there is a validation window.
     """
     yield from ranker.problems()
     if isinstance(ranker, BlendRanker):
         for index, part in enumerate(ranker.of):
-            for place, text in ranker_problems(part, positions=positions, validation=validation):
+            for place, text in ranker_problems(part, validation=validation):
                 yield ("of", index, *place), text
     asking = "weights" if isinstance(ranker, BlendRanker) and ranker.weights is None else None
     if isinstance(ranker, LightGBM):
-        if ranker.position_bias == "lightgbm" and not positions:
-            yield ("position_bias",), "found 'lightgbm', but snapshots have no positions; expected 'none'"
         asking = "early_stopping" if ranker.early_stopping is not None else None
     if asking is not None and not validation:
         yield (asking,), "there is no validation window to choose by; expected `examples.validation` of at least 1d"

@@ -12,6 +12,7 @@ from tasks.errors import SpecError, quoted
 from tasks.spec.attributes import band_problems
 from tasks.spec.conditions import canonical
 from tasks.spec.feature_catalog import feature_catalog
+from tasks.spec.feedback.position_bias import layout_of, position_bias_problems
 from tasks.spec.parts import (
     BEST_BASELINE,
     BEST_FEATURE,
@@ -63,7 +64,7 @@ def check_references(spec: Spec, document: Document) -> None:
     for check in (
         _check_source, _check_labels, _check_attribution, _check_bands, _check_features, _check_attributes,
         _check_sample, _check_retrieval, _check_names_of_retrieval, _check_ranker,
-        _check_rerank, _check_tune,
+        _check_position_bias, _check_rerank, _check_tune,
         _check_metrics, _check_acknowledged, _check_gates, _check_twice, _check_windows, _check_keep,
         _check_monitor,
     ):  # fmt: skip
@@ -187,9 +188,29 @@ def _check_names_of_retrieval(spec: Spec, problems: _Problems) -> None:
 
 
 def _check_ranker(spec: Spec, problems: _Problems) -> None:
-    positions, validation = spec.examples.kind == "impressions", spec.examples.validation > 0
-    for key, text in ranker_problems(spec.ranker, positions=positions, validation=validation):
+    for key, text in ranker_problems(spec.ranker, validation=spec.examples.validation > 0):
         problems.add(("ranker", *key), text)
+
+
+def _check_position_bias(spec: Spec, problems: _Problems) -> None:
+    declared = spec.position_bias
+    if declared is None:
+        return
+    if spec.examples.kind != "impressions":
+        problems.add(
+            ("position_bias", "type"), f"found {declared.type!r}, but snapshots have no positions; leave it out"
+        )
+        return
+    wrong = list(position_bias_problems(declared, spec.ranker))
+    for key, text in wrong:
+        problems.add(("position_bias", *key), text)
+    known = [part.name for part in spec.attributes if part.entity == "request" and part.type in {"text", "boolean"}]
+    for index, name in enumerate(() if wrong else layout_of(declared)):
+        place = ("position_bias", "layout", index)
+        if not known:
+            problems.add(place, f"found {name!r}, but the source declares no text or boolean of requests; leave it out")
+        elif name not in known:
+            problems.unknown(place, "text or boolean of requests", name, known)
 
 
 def _check_rerank(spec: Spec, problems: _Problems) -> None:

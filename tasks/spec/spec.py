@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, model_validator
 
 from tasks.spec.explain import misplaced
+from tasks.spec.feedback.position_bias import PositionBias
 from tasks.spec.kinds import Interactions
 from tasks.spec.label import Label
 from tasks.spec.parts import (
@@ -78,6 +79,12 @@ class Spec(Part):
     populations: Populations | None = Field(default=None, description="Who gets a model of their own.")
     retrieval: Annotated[tuple[Retrieval, ...], Field(min_length=1)] = Field(description="Where candidates come from.")
     ranker: Ranker = Field(description="What orders the candidates.")
+    # Left out where it is absent, as `rerank` is below.
+    position_bias: PositionBias | None = Field(
+        default=None,
+        exclude_if=lambda declared: declared is None,
+        description="How training corrects for where items were shown (docs/presentation-bias.md).",
+    )
     tune: Tune | None = Field(default=None, description="Which settings are tried.")
     # Left out where it is empty: such a descriptor stays, byte for byte, what it was before there were rules.
     rerank: tuple[Rerank, ...] = Field(

@@ -14,6 +14,7 @@ from tasks.errors import TrainingError
 from tasks.spec.rankers import LightGBM, Ranker
 from tasks.spec.spec import Spec
 from tasks.store.records import Record
+from tasks.training.bias.rows import training_rows
 from tasks.training.learners.protocol import Read
 from tasks.training.measure import DIGITS, mean_and_error
 
@@ -72,7 +73,7 @@ def training_curve(spec: Spec, chosen: Ranker, read: Read) -> TrainingCurve:
     if not validation.num_rows:
         return none.model_copy(update={"problem": "no list of the validation window was drawn"})
     try:
-        return none.model_copy(update=_curve(spec, chosen, read("train"), validation))
+        return none.model_copy(update=_curve(spec, chosen, training_rows(read("train"), spec, chosen), validation))
     except TrainingError as error:
         # The evaluated model has more examples than this one: that it could be trained is what matters.
         return none.model_copy(update={"problem": f"on the training window alone: {error}"})

@@ -32,7 +32,7 @@ def trained_rows(table: pa.Table, settings: Ranker) -> pa.Table:
     if "trained" not in table.column_names:
         return table
     kept = table.filter(table["trained"])
-    if not _over_lists(settings):
+    if not over_lists(settings):
         weight = pc.multiply(kept["weight"], kept["correction"])
         kept = kept.set_column(kept.schema.get_field_index("weight"), "weight", weight)
     return kept.drop_columns(["trained", "correction"])
@@ -44,14 +44,15 @@ def correction_text(spec: Spec) -> str | None:
     if chosen is None:
         return None
     what = f"at most {chosen.per_positive} negatives for each positive of a list, by {chosen.by}; "
-    if _over_lists(spec.ranker):
+    if over_lists(spec.ranker):
         return f"{what}no correction: the loss compares the examples of a list"
     if chosen.by == "hard":
         return f"{what}no correction: they are chosen, not drawn, and scores are no probabilities"
     return f"{what}each weighted by one over its probability of being kept"
 
 
-def _over_lists(settings: Ranker) -> bool:
+def over_lists(settings: Ranker) -> bool:
+    """Tell whether a ranker's loss compares the examples of a list with each other."""
     if isinstance(settings, BlendRanker):
-        return all(_over_lists(part) for part in settings.of)
+        return all(over_lists(part) for part in settings.of)
     return (settings.objective if isinstance(settings, LightGBM) else settings.loss) in OVER_LISTS

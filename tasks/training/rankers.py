@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, get_args
 from tasks.runs.narration import say
 from tasks.spec.parts import Part
 from tasks.spec.rankers import BlendRanker, FactorizationMachineRanker, LightGBM, LinearRanker, Ranker
+from tasks.training.bias.rows import training_rows
 from tasks.training.learners.protocol import Learner, Read, Settled, TrainedRanker
 from tasks.training.measure import mean_and_error
-from tasks.training.negatives import trained_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,9 +85,9 @@ def train_ranker(table: pa.Table, spec: Spec, settings: Ranker) -> TrainedRanker
 
         pairs = zip(settings.of, settings.weights or (), strict=True)
         kept = ((part, weight) for part, weight in pairs if weight > 0.0)
-        parts = ((train_ranker(table, spec, part), weight, trained_rows(table, part)) for part, weight in kept)
+        parts = ((train_ranker(table, spec, part), weight, training_rows(table, spec, part)) for part, weight in kept)
         return TrainedBlend(tuple(member(model, weight, rows, spec) for model, weight, rows in parts))
-    train, rows = RANKERS[settings.type].load().train, trained_rows(table, settings)
+    train, rows = RANKERS[settings.type].load().train, training_rows(table, spec, settings)
     models_of_seeds = [train(rows, spec, copy) for copy in settings.copies]
     if len(models_of_seeds) == 1:
         return models_of_seeds[0]
@@ -103,7 +103,12 @@ def settle(spec: Spec, settings: Ranker, read: Read) -> Settled:
         TrainingError: nothing can be learned from the training window alone.
     """
     if not isinstance(settings, BlendRanker):
-        return RANKERS[settings.type].load().settle(spec, settings, read)
+        single = settings
+
+        def trained_on(window: str) -> pa.Table:
+            return training_rows(read(window), spec, single) if window == "train" else read(window)
+
+        return RANKERS[settings.type].load().settle(spec, settings, trained_on)
     parts = tuple(settle(spec, part, read).settings for part in settings.of)
     settled = settings.model_copy(update={"of": parts})
     if settings.weights is not None:
@@ -119,7 +124,7 @@ def _weights(spec: Spec, settings: BlendRanker, read: Read) -> tuple[float, ...]
     train, validation, metric = read("train"), read("validation"), spec.gates[0].metric
     features, scores = matrix(validation, spec.features), []
     for part in settings.of:
-        one = member(train_ranker(train, spec, part), 1.0, trained_rows(train, part), spec)
+        one = member(train_ranker(train, spec, part), 1.0, training_rows(train, spec, part), spec)
         scores.append((one.model.scorer().predict(features) - one.center) / one.scale)
     weights, value = best_weights(scores, validation, metric)
     alone = [mean_and_error(metric, given, validation)[0] for given in scores]

@@ -22,6 +22,8 @@ from tasks.spec.populations import EVERYBODY_ELSE, slug
 from tasks.spec.rankers import LightGBM, Ranker
 from tasks.spec.spec import Spec
 from tasks.store.records import Record
+from tasks.training.bias.found import position_bias_of
+from tasks.training.bias.results import PositionBiasResult
 from tasks.training.learners.protocol import Rounds, TrainedRanker
 from tasks.training.models import JUDGED, PUBLISHED, save_model
 from tasks.training.negatives import trained_rows
@@ -54,6 +56,7 @@ class TrainResult(Record):
         splits: how often each feature is split on; empty for a ranker without splits.
         rounds: how the number of rounds came about, if the validation window or a clock chose it.
         reproduced: what was trained twice, to the same bytes.
+        position_bias: how the evaluated model was corrected for where items were shown.
     """
 
     population: str
@@ -65,6 +68,7 @@ class TrainResult(Record):
     splits: dict[str, int] = Field(default_factory=dict)
     rounds: Rounds | None = Field(default=None, exclude_if=lambda rounds: rounds is None)
     reproduced: Reproduced | None = None
+    position_bias: PositionBiasResult | None = Field(default=None, exclude_if=lambda result: result is None)
 
     def summary(self) -> str:
         """What was learned from, and which features mattered most."""
@@ -72,7 +76,8 @@ class TrainResult(Record):
         strongest = sorted(self.importance, key=lambda name: (-self.importance[name], name))[:STRONGEST]
         shares = ", ".join(f"{name} {100 * self.importance[name] / gain:.0f} %" for name in strongest)
         what = "gain" if isinstance(self.settings, LightGBM) else "importance"
-        return f"{self.examples:,} examples in {self.groups:,} groups; most of the {what}: {shares}"
+        bias = "" if self.position_bias is None else f"; position bias: {self.position_bias.text}"
+        return f"{self.examples:,} examples in {self.groups:,} groups; most of the {what}: {shares}{bias}"
 
 
 def populations(run: Run) -> list[str]:
@@ -171,6 +176,7 @@ def train_step(run: Run, population: str) -> TrainResult:
             published = (
                 _train("the model to publish", read("refit"), run.spec, chosen) if run.spec.publish.refit else judged
             )
+            bias = position_bias_of(judged, judging, run.spec, chosen)
             curve = training_curve(run.spec, chosen, read)
             _train_again(target.path, judging, run.spec, chosen)
             if may_fall_back(run.spec):
@@ -192,6 +198,7 @@ def train_step(run: Run, population: str) -> TrainResult:
             splits=judged.splits(),
             rounds=settled.rounds,
             reproduced=reproduced,
+            position_bias=bias,
         )
     return result
 

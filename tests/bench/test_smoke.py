@@ -34,6 +34,7 @@ from bench import (
     online_retail,
     operator_hour,
     parts,
+    position_bias,
     sampling,
     serving,
     streaming,
@@ -466,3 +467,20 @@ def test_the_contenders_of_training_run(learner: str, tmp_path: Path) -> None:
     assert learner in training.LABELS
     for fit in _training_contenders.CONTENDERS[learner].values():
         fit(tmp_path)
+
+
+@pytest.mark.slow
+def test_position_bias(tmp_path: Path, capsys: Printed) -> None:
+    rng = np.random.default_rng(1)
+    for part in ("train", "test"):
+        lines = [f"{rng.integers(0, 5)} 1:{rng.random():.2f} 34:{rng.random():.2f}" for _ in range(400)]
+        (tmp_path / f"rank.{part}").write_text("\n".join(lines))
+        (tmp_path / f"rank.{part}.query").write_text("\n".join(["10"] * 40))
+    small = ["--seeds", "1", "2", "--lists", "60", "--users", "50", "--items", "40", "--draws", "2"]
+    position_bias.main([*small, "--example", str(tmp_path)])
+    table = rows(capsys.readouterr().out)
+    names = [row[0] for row in table]
+    assert names[1:7] == [*position_bias.CONTENDERS, position_bias.RANDOM]
+    assert names[7:] == ["draw", "0", "1", "mean ± sd"]
+    assert table[1][2] == "0 %"
+    assert table[6][2] == "100 %"

@@ -26,7 +26,8 @@ select
     chosen.cut,
     cast(coalesce(labels.grade, 0) as tinyint) as grade,
     chosen.position,
-    chosen.propensity,
+    chosen.propensity,{% if policy %}
+    chosen.policy,{% endif %}
     {%- for name in attributes %}
     groups.{{ identifier(name) }},
     {%- endfor %}

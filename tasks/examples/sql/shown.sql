@@ -8,7 +8,8 @@ select
     impressions.item_id,
     {{ literal(cut) }} as cut,
     cast(impressions.position as integer) as position,
-    impressions.propensity{% for name in attributes %},
+    impressions.propensity{% if policy %},
+    impressions.policy{% endif %}{% for name in attributes %},
     first_value(request_attributes.{{ identifier(name) }}) over request as {{ identifier(name) }}{% endfor %}
 from impressions
 left join request_attributes

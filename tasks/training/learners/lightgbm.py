@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import TrainingError
 from tasks.examples.arrays import group_offsets
 from tasks.runs.narration import counting
-from tasks.spec.rankers import OWN_OBJECTIVES, LightGBM
+from tasks.spec.feedback.position_bias import PositionAware
+from tasks.spec.rankers import DEFAULT_HESSIAN, OWN_OBJECTIVES, LightGBM
 from tasks.spec.resolved_features import CategoryFeature
 from tasks.spec.spec import Spec
 from tasks.store.settings import training_threads
 from tasks.training.learners.labels import gains_by_grade, highest_grade, label_gain, labels
+from tasks.training.learners.position_factors import VERBOSITY, listening
 
 if TYPE_CHECKING:
     import lightgbm
@@ -29,9 +31,10 @@ MODEL_FILE = "trees.txt"
 
 @dataclass(frozen=True)
 class TrainedTrees:
-    """A trained LightGBM model."""
+    """A trained LightGBM model; `positions` has what it learned to add at each position, if it was given them."""
 
     booster: lightgbm.Booster
+    positions: dict[int, float] = field(default_factory=dict)
 
     def scorer(self) -> Trees:
         """The trees as the engine executes them."""
@@ -71,10 +74,13 @@ def parameters(ranker: LightGBM, gains: Sequence[float]) -> dict[str, Any]:
     """LightGBM's parameters; equal inputs give equal trees for any number of threads."""
     # The other objectives have no gains, and an unused parameter would only stand in the model file.
     gain = {"label_gain": list(gains)} if ranker.objective == "lambdarank" else {}
-    kind = {} if ranker.boosting == "gbdt" else {"boosting": ranker.boosting}
+    kind: dict[str, Any] = {} if ranker.boosting == "gbdt" else {"boosting": ranker.boosting}
+    # As of `kind`: what is LightGBM's own default stands in no model file.
+    least = {} if ranker.min_sum_hessian == DEFAULT_HESSIAN else {"min_sum_hessian_in_leaf": ranker.min_sum_hessian}
     return (
         gain
         | kind
+        | least
         | {
             "objective": ranker.objective,
             "learning_rate": ranker.learning_rate,
@@ -97,6 +103,16 @@ def parameters(ranker: LightGBM, gains: Sequence[float]) -> dict[str, Any]:
     )
 
 
+def position_parameters(spec: Spec) -> dict[str, Any]:
+    """LightGBM's parameters for positions; none where they are not learned from."""
+    if not isinstance(spec.position_bias, PositionAware):
+        return {}
+    return {
+        "lambdarank_position_bias_regularization": spec.position_bias.regularization,
+        "verbosity": VERBOSITY,
+    }
+
+
 def train(table: pa.Table, spec: Spec, settings: LightGBM) -> TrainedTrees:
     """Train one model.
 
@@ -108,14 +124,15 @@ def train(table: pa.Table, spec: Spec, settings: LightGBM) -> TrainedTrees:
     Raises:
         TrainingError: there is no row, all labels are the same, or LightGBM refuses (a group over 10,000 rows, say).
     """
-    values = parameters(settings, label_gain(spec, highest_grade(table)))
-    with counting("rounds", settings.rounds) as rounds:
+    values = parameters(settings, label_gain(spec, highest_grade(table))) | position_parameters(spec)
+    with counting("rounds", settings.rounds) as rounds, listening() as log:
 
         def after_round(state: lightgbm.callback.CallbackEnv) -> None:
             rounds.done = state.iteration + 1
 
         data = dataset(table, spec, settings, values)
-        return TrainedTrees(boost(data, values, rounds=settings.rounds, callbacks=[after_round]))
+        booster = boost(data, values, rounds=settings.rounds, callbacks=[after_round])
+        return TrainedTrees(booster, dict(sorted(log.factors.items())))
 
 
 def dataset(
@@ -130,7 +147,7 @@ def dataset(
         label=labels(table, spec, settings.objective),
         weight=table["weight"].to_numpy(),
         group=np.diff(group_offsets(table)),
-        position=table["position"].to_numpy() if settings.position_bias == "lightgbm" else None,
+        position=table["position"].to_numpy() if isinstance(spec.position_bias, PositionAware) else None,
         feature_name=list(spec.features),
         # `auto` is the default, and means what pandas calls categories: none here.
         categorical_feature=[f.name for f in spec.resolved_features if isinstance(f, CategoryFeature)] or "auto",

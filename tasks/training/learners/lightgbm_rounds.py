@@ -14,10 +14,10 @@ from tasks.runs.narration import Count, counting, say, warn
 from tasks.spec.rankers import LightGBM
 from tasks.spec.spec import Spec
 from tasks.training.learners.labels import highest_grade, label_gain
-from tasks.training.learners.lightgbm import boost, dataset, parameters
+from tasks.training.learners.lightgbm import boost, dataset, parameters, position_parameters
+from tasks.training.learners.position_factors import listening
 from tasks.training.learners.protocol import Read, Rounds, Settled
 from tasks.training.measure import DIGITS, mean_and_error
-from tasks.training.negatives import trained_rows
 
 if TYPE_CHECKING:
     import lightgbm
@@ -76,7 +76,7 @@ def settle(spec: Spec, settings: LightGBM, read: Read) -> Settled:
         return Settled(settings)
     metric = None if settings.early_stopping is None else spec.gates[0].metric
     validation = None if metric is None else _to_stop_by(read("validation"))
-    rounds = _chosen(spec, settings, trained_rows(read("train"), settings), validation)
+    rounds = _chosen(spec, settings, read("train"), validation)
     _say(settings, rounds)
     settled = {"rounds": rounds.chosen, "early_stopping": None, "seconds": None}
     return Settled(settings.model_copy(update=settled), rounds)
@@ -94,7 +94,7 @@ def _to_stop_by(validation: pa.Table) -> pa.Table | None:
 
 def _chosen(spec: Spec, settings: LightGBM, train: pa.Table, validation: pa.Table | None) -> Rounds:
     metric = spec.gates[0].metric
-    values = parameters(settings, label_gain(spec, highest_grade(train)))
+    values = parameters(settings, label_gain(spec, highest_grade(train))) | position_parameters(spec)
     ends = None if settings.seconds is None else time.monotonic() + settings.seconds
     data = dataset(train, spec, settings, values)
     more: dict[str, Any] = {}
@@ -104,7 +104,7 @@ def _chosen(spec: Spec, settings: LightGBM, train: pa.Table, validation: pa.Tabl
             return metric, mean_and_error(metric, scores, validation)[0], True
 
         more = {"valid_sets": [dataset(validation, spec, settings, values, data)], "feval": measured}
-    with counting("rounds", settings.rounds) as count:
+    with counting("rounds", settings.rounds) as count, listening():
         stopper = Stopper(settings.early_stopping if more else None, ends, count)
         # Without it, LightGBM computes the objective's own metric, too.
         boost(data, {**values, "metric": "none"}, rounds=settings.rounds, callbacks=[stopper], **more)

@@ -85,7 +85,8 @@ class Learner:
         train: trains on examples (rows of a group together; features as float columns, null = missing) with settled
             settings; raises `TrainingError` where nothing can be learned.
         loss: says what training minimizes, for the descriptor.
-        settle: fixes what settings leave open; may raise `TrainingError`.
+        settle: fixes what settings leave open; may raise `TrainingError`. The examples of the training window come as
+            they are trained on.
     """
 
     train: Callable[[pa.Table, Spec, Any], TrainedRanker]

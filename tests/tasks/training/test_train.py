@@ -80,9 +80,10 @@ def test_weights_decide_between_contradicting_groups() -> None:
 
 def test_positions_are_given_to_the_learner_where_asked(tmp_path: Path) -> None:
     texts = []
-    for bias in ("none", "lightgbm"):
-        spec = spec_of(ranker={"type": "lightgbm", "rounds": 5, "min_data_in_leaf": 5, "position_bias": bias})
-        files = files_of_model(learnable(1), spec, tmp_path / bias)
+    changes: dict[str, Any] = {"plain": {}, "aware": {"position_bias": {"type": "position_aware"}}}
+    for name, bias in changes.items():
+        spec = spec_of(ranker={"type": "lightgbm", "rounds": 5, "min_data_in_leaf": 5}, **bias)
+        files = files_of_model(learnable(1), spec, tmp_path / name)
         texts.append(files["trees.txt"].partition(b"parameters:")[0])
     assert texts[0] != texts[1]
 

@@ -56,8 +56,9 @@ def test_positions_and_grades_that_only_the_validation_window_has_are_no_matter(
     grades = WINDOWS["validation"]["grade"].to_numpy() * 2
     column = WINDOWS["validation"].column_names.index("grade")
     higher = WINDOWS["validation"].set_column(column, "grade", pa.array(grades, pa.int8()))
-    for more in ({"position_bias": "lightgbm"}, {"objective": "rank_xendcg"}, {"objective": "regression"}):
-        spec = spec_of(ranker={**TREES, "early_stopping": 5, **more})
+    aware: dict[str, Any] = {"position_bias": {"type": "position_aware"}}
+    for objective, bias in (("lambdarank", aware), ("rank_xendcg", {}), ("regression", {})):
+        spec = spec_of(ranker={**TREES, "early_stopping": 5, "objective": objective}, **bias)
         rounds = settle(spec, spec.ranker, {**WINDOWS, "validation": higher}.__getitem__).rounds
         assert rounds is not None
         assert max(rounds.values) > 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -101,14 +102,16 @@ class Warehouse:
         shutil.rmtree(project, ignore_errors=True)
         # Put together as for a run: the yml of a source of files is nowhere else.
         find_sql(Layers((TRANSFORMS,)), {"staging": self.staging}).write(project)
-        folders = ["--project-dir", project, "--profiles-dir", project, "--target-path", self.target]
-        settings = {"staging": self.staging, **LABELS, **variables}
+        settings = json.dumps({"staging": self.staging, **LABELS, **variables}, sort_keys=True)
+        # dbt parses anew with other variables, so what it has parsed with each is kept.
+        target = self.target / hashlib.sha256(settings.encode()).hexdigest()[:12]
+        folders = ["--project-dir", project, "--profiles-dir", project, "--target-path", target]
         environment = {"MATINEE_WAREHOUSE_FILE": str(self.path), "MATINEE_TEMP_LIMIT": "1GB"}
         with patch.dict(os.environ, environment):
             outcome = dbtRunner().invoke(
                 ["--warn-error", "--quiet", "--log-level-file", "none", *command]
                 + [str(part) for part in folders]
-                + ["--vars", json.dumps(settings, sort_keys=True)]
+                + ["--vars", settings]
             )
         if outcome.exception is not None:
             return [str(outcome.exception)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime, time
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -35,10 +36,10 @@ def rating(day: date, user_id: str, item_id: str) -> dict[str, Any]:
     return {"user_id": user_id, "item_id": item_id, "rating": 4.0, "timestamp": seconds}
 
 
-@pytest.fixture
-def films(warehouse: Make) -> Warehouse:
-    """Ana grows older, bob's age becomes unknown; a film changes its genres after it was rated."""
-    made = warehouse("ml_100k")
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory, dbt_target: Path) -> Warehouse:
+    """Ana grows older, bob's age becomes unknown; a film changes its genres after it was rated. Only to be read."""
+    made = Warehouse(tmp_path_factory.mktemp("films"), "ml_100k", dbt_target / "ml_100k")
     made.land("people", FIRST, [person("ana", 24), person("bob", 30), person("eve", 300)])
     made.land("people", SECOND, [person("ana", 24), person("bob", None, None)])
     made.land("people", THIRD, [person("ana", 25)])
@@ -85,15 +86,23 @@ def test_the_past_counts_the_values_that_items_have_as_of_the_day(films: Warehou
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e39"])
-def test_a_number_that_no_feature_can_hold_stops_the_build(warehouse: Make, value: str) -> None:
-    made = warehouse("ml_100k")
+WITH_NUMBERS = {**ATTRIBUTES, "user": [{"name": "age", "type": "double"}]}
+
+
+@pytest.fixture(scope="module")
+def aged(tmp_path_factory: pytest.TempPathFactory, dbt_target: Path) -> Warehouse:
+    """People whose age may have any value of a double."""
+    made = Warehouse(tmp_path_factory.mktemp("aged"), "ml_100k", dbt_target / "ml_100k")
     made.land("people", FIRST, [person("ana", 24), person("bob", None)])
-    attributes = {**ATTRIBUTES, "user": [{"name": "age", "type": "double"}]}
-    assert made.build([FIRST], attributes=attributes) == []
-    with duckdb.connect(made.path) as connection:
+    assert made.build([FIRST], attributes=WITH_NUMBERS) == []
+    return made
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e39"])
+def test_a_number_that_no_feature_can_hold_stops_the_build(aged: Warehouse, value: str) -> None:
+    with duckdb.connect(aged.path) as connection:
         connection.execute(f"update user_attributes set age = '{value}'::double where user_id = 'ana'")
-    (failed,) = made.dbt("test", "--select", "finite_numbers_user_attributes_user", attributes=attributes)
+    (failed,) = aged.dbt("test", "--select", "finite_numbers_user_attributes_user", attributes=WITH_NUMBERS)
     assert failed.startswith("finite_numbers_user_attributes_user: Got 1 result")
 
 

@@ -17,6 +17,7 @@ from tasks.store.records import Record
 from tasks.training.bias.rows import training_rows
 from tasks.training.learners.protocol import Read
 from tasks.training.measure import DIGITS, mean_and_error
+from tasks.training.negatives import trained_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,6 +86,7 @@ def _curve(spec: Spec, chosen: LightGBM, train: pa.Table, validation: pa.Table) 
     from tasks.training.learners.lightgbm import train as train_trees
 
     metric = spec.tune.metric if spec.tune else spec.gates[0].metric
+    train = trained_rows(train, chosen)
     longer = chosen.model_copy(update={"rounds": math.ceil(BEYOND * chosen.rounds)})
     stages = train_trees(train, spec, longer).scorer().staged(matrix(validation, spec.features))
     measured = [mean_and_error(metric, scores, validation) for scores in stages]

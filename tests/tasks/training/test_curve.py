@@ -41,6 +41,18 @@ def test_the_value_of_a_round_is_that_of_a_trial_with_so_many_rounds(rounds: int
     assert curve.values[rounds - 1] == pytest.approx(trial.value, abs=1e-12)
 
 
+def test_the_curve_is_of_the_examples_that_are_trained_on() -> None:
+    train = WINDOWS["train"]
+    kept = [number % 8 != 3 for number in range(train.num_rows)]
+    marked = train.append_column("trained", pa.array(kept)).append_column("correction", pa.array([1.0] * len(kept)))
+
+    curve = curve_of(spec_of(), train=marked)
+
+    assert curve.examples == sum(kept)
+    assert curve == curve_of(spec_of(), train=train.filter(pa.array(kept)))
+    assert curve.values != curve_of(spec_of()).values
+
+
 def test_the_best_round_is_the_first_of_equals() -> None:
     curve = TrainingCurve(metric="mrr", chosen=4, values=(0.1, 0.3, 0.2, 0.3), standard_errors=(0.0,) * 4)
 

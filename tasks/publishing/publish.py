@@ -29,6 +29,7 @@ from tasks.publishing.publish_log import say_version, warn_of_what_follows
 from tasks.publishing.results import GATE_STEP, PUBLISH_STEP, GateResult, GateVerdict, PublishResult
 from tasks.runs.provenance import code_digest
 from tasks.runs.sql_lineage import sql_of
+from tasks.spec.learner_files import learner_files
 from tasks.spec.populations import EVERYBODY_ELSE, slug
 from tasks.store.files import checked_file, digest
 from tasks.store.records import read_list
@@ -55,10 +56,11 @@ def lineage(run: Run, data: str) -> dict[str, Any]:
         run: the run that makes it.
         data: digest of the landing that the run sees.
     """
+    learners = learner_files(run.spec)
     return {
         "spec": run.spec.canonical(),
         "data": data,
-        "code": digest([code_digest(), sql_of(run.spec).digest]),
+        "code": digest([code_digest(), sql_of(run.spec).digest, *([learners] if learners else [])]),
         "libraries": libraries(),
         # Without the attempt: whichever makes the version, it has the same name.
         "run": f"{run.spec.name}/{run.as_of}",

@@ -1,8 +1,10 @@
-"""What the results of a step were made by: the pipeline file, the code, the SQL and the dataset file, as they were."""
+"""What the results of a step were made by: pipeline file, code, SQL, dataset file and programs, as they were."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from pydantic import Field
 
 from tasks.errors import FilesChanged
 from tasks.runs.provenance import code_digest
@@ -10,6 +12,7 @@ from tasks.runs.sql_lineage import PipelineSql, sql_of
 from tasks.runs.staging_defaults import MADE
 from tasks.spec.attributes import declaration_texts
 from tasks.spec.feature_catalog import feature_catalog
+from tasks.spec.learner_files import learner_files
 from tasks.spec.parts import FilesSource
 from tasks.spec.project import transforms
 from tasks.spec.spec import Spec
@@ -26,11 +29,13 @@ class MadeBy(Record):
         pipeline: digest of the pipeline file.
         code: digest of the code.
         files: digest of each file of the pipeline's SQL, and of its dataset file, by path below `transforms/`.
+        learners: digest of each file of the project's own programs that train for it, by path below `learners/`.
     """
 
     pipeline: str
     code: str
     files: dict[str, str]
+    learners: dict[str, str] = Field(default_factory=dict, exclude_if=lambda files: not files)
 
     @classmethod
     def now(cls, spec: Spec) -> MadeBy:
@@ -38,7 +43,8 @@ class MadeBy(Record):
         # What is made from the dataset file is no file that somebody edits: its own digest stands for it.
         sql = {path: digest for path, digest in sql_of(spec).digests.items() if Path(path).stem != MADE}
         files = {**sql, **_dataset_file(spec)}
-        return cls(pipeline=digest(spec.canonical()), code=code_digest(), files=files)
+        learners = learner_files(spec)
+        return cls(pipeline=digest(spec.canonical()), code=code_digest(), files=files, learners=learners)
 
     @property
     def digest(self) -> str:
@@ -81,5 +87,12 @@ def changed_since(folder: Path, now: MadeBy) -> tuple[str, ...]:
     """
     then = MadeBy.read(folder / FILE)
     others = {"the pipeline file": then.pipeline != now.pipeline, "the code of matinee": then.code != now.code}
-    paths = sorted(path for path in {*then.files, *now.files} if then.files.get(path) != now.files.get(path))
-    return (*(what for what, changed in others.items() if changed), *(f"transforms/{path}" for path in paths))
+    return (
+        *(what for what, changed in others.items() if changed),
+        *(f"transforms/{path}" for path in _differing(then.files, now.files)),
+        *(f"learners/{path}" for path in _differing(then.learners, now.learners)),
+    )
+
+
+def _differing(then: dict[str, str], now: dict[str, str]) -> list[str]:
+    return sorted(path for path in {*then, *now} if then.get(path) != now.get(path))

@@ -106,6 +106,11 @@ def expectations() -> Layers:
     return _layers().below("expectations")
 
 
+def learners() -> Path:
+    """Locate the programs and files of models that were not trained by matinee; there need be none."""
+    return project() / "learners"
+
+
 def _layers() -> Layers:
     own = project()
     return Layers((TOOL,) if own == TOOL else (TOOL, own))

@@ -3,73 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from tasks.spec.parts import Part
+from tasks.spec.onnx_ranker import OnnxRanker
+from tasks.spec.ranker_parts import Problem, RankerPart, SeededRanker
 from tasks.spec.values import NonNegativeFloat, NonNegativeInt, Number, PositiveFloat, PositiveInt, Whole
 
-Problem = tuple[tuple[str | int, ...], str]
-"""The place of a key below `ranker`, and what is wrong with its value beside those of other keys."""
 OWN_OBJECTIVES = frozenset({"pairwise_logistic", "softmax"})
 DEFAULT_HESSIAN = 0.001  # LightGBM's own
 MOST_MEMBERS = 5  # of a blend: more can be weighted in too many ways for a validation window to tell apart
 
 
-class _Ranker(Part):
-    """What every type of ranker has.
-
-    Attributes:
-        TUNABLE: the settings that `tune.space` may list.
-    """
-
-    TUNABLE: ClassVar[tuple[str, ...]] = ()
-
-    type: str  # narrowed by each type
-
-    @property
-    def summary(self) -> str:
-        """What it is in two words or three, for people."""
-        return self.type
-
-    @property
-    def effort(self) -> str:
-        """How much training it asks for, for people."""
-        return self.summary
-
-    @property
-    def copies(self) -> tuple[Self, ...]:
-        """The ranker with each of its seeds, alone."""
-        return (self,)
-
-    def problems(self) -> Iterator[Problem]:
-        """Yield the settings that do not go together with others of the same ranker."""
-        return iter(())
-
-
-class _Seeded(_Ranker):
-    """A ranker that draws numbers."""
-
-    seed: NonNegativeInt = Field(default=0, description="Seed of the learner.")
-    seeds: Annotated[Whole, Field(ge=1, le=50)] = Field(
-        default=1,
-        exclude_if=lambda seeds: seeds == 1,
-        description="Models to train, with `seed` and those after it; the score is the mean of theirs.",
-    )
-
-    @property
-    def _per_seed(self) -> str:
-        return "" if self.seeds == 1 else f" for each of {self.seeds} seeds"
-
-    @property
-    def copies(self) -> tuple[Self, ...]:
-        """The ranker with each of its seeds, alone."""
-        seeds = range(self.seed, self.seed + self.seeds)
-        return tuple(self.model_copy(update={"seed": seed, "seeds": 1}) for seed in seeds)
-
-
-class LightGBM(_Seeded):
+class LightGBM(SeededRanker):
     """LightGBM: boosted trees or a random forest, to rank, to classify or to estimate."""
 
     TUNABLE = (
@@ -166,7 +113,7 @@ class LightGBM(_Seeded):
             )
 
 
-class LinearRanker(_Ranker):
+class LinearRanker(RankerPart):
     """A weight for each input: ridge, lasso or elastic net; numbers are standardized, texts have an input each."""
 
     TUNABLE = ("l1", "l2")
@@ -190,7 +137,7 @@ class LinearRanker(_Ranker):
         return f"{self.type}, {self.loss}"
 
 
-class FactorizationMachineRanker(_Seeded):
+class FactorizationMachineRanker(SeededRanker):
     """A factorization machine (Rendle 2010): a weight for each input, and for each pair one from their factors.
 
     Its inputs are those of `linear`.
@@ -220,10 +167,10 @@ class FactorizationMachineRanker(_Seeded):
         return f"{self.epochs:,} epochs" + self._per_seed
 
 
-SingleRanker = Annotated[LightGBM | LinearRanker | FactorizationMachineRanker, Field(discriminator="type")]
+SingleRanker = Annotated[LightGBM | LinearRanker | FactorizationMachineRanker | OnnxRanker, Field(discriminator="type")]
 
 
-class BlendRanker(_Ranker):
+class BlendRanker(RankerPart):
     """Several rankers: the weighted mean of their scores, each standardized by its scores of what it was trained on."""
 
     type: Literal["blend"]
@@ -257,7 +204,9 @@ class BlendRanker(_Ranker):
             yield ("weights",), f"found weights that add up to {sum(self.weights):g}, expected 1"
 
 
-Ranker = Annotated[LightGBM | LinearRanker | FactorizationMachineRanker | BlendRanker, Field(discriminator="type")]
+Ranker = Annotated[
+    LightGBM | LinearRanker | FactorizationMachineRanker | OnnxRanker | BlendRanker, Field(discriminator="type")
+]
 TUNABLE = sorted({*LightGBM.TUNABLE, *LinearRanker.TUNABLE, *FactorizationMachineRanker.TUNABLE})
 
 

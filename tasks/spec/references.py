@@ -13,6 +13,7 @@ from tasks.spec.attributes import band_problems
 from tasks.spec.conditions import canonical
 from tasks.spec.feature_catalog import feature_catalog
 from tasks.spec.feedback.position_bias import layout_of, position_bias_problems
+from tasks.spec.learner_files import learner_problems
 from tasks.spec.parts import (
     BEST_BASELINE,
     BEST_FEATURE,
@@ -190,6 +191,8 @@ def _check_names_of_retrieval(spec: Spec, problems: _Problems) -> None:
 def _check_ranker(spec: Spec, problems: _Problems) -> None:
     for key, text in ranker_problems(spec.ranker, validation=spec.examples.validation > 0):
         problems.add(("ranker", *key), text)
+    for place, text in learner_problems(spec):
+        problems.add(place, text)
 
 
 def _check_position_bias(spec: Spec, problems: _Problems) -> None:

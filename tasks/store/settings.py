@@ -22,7 +22,7 @@ NAMES = frozenset(
     {
         *(THREADS, TRAININGS, MEMORY, DISK, STATEMENT),
         *("MATINEE_PROJECT", "MATINEE_HOME", "MATINEE_PIPELINES", "MATINEE_LOG", "MATINEE_ALERTS", "MATINEE_URL"),
-        "MATINEE_DATABASE",
+        *("MATINEE_DATABASE", "MATINEE_COMMAND_PATH"),
         *("MATINEE_WAREHOUSE", "MATINEE_WAREHOUSE_FILE"),
         # The stack and the compose file set these for what they start.
         *(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.spec.onnx_ranker import OnnxRanker
 from tasks.spec.rankers import BlendRanker, LightGBM, Ranker
 from tasks.spec.spec import Spec
 
@@ -55,4 +56,6 @@ def over_lists(settings: Ranker) -> bool:
     """Tell whether a ranker's loss compares the examples of a list with each other."""
     if isinstance(settings, BlendRanker):
         return all(over_lists(part) for part in settings.of)
+    if isinstance(settings, OnnxRanker):  # whose loss nobody here knows
+        return False
     return (settings.objective if isinstance(settings, LightGBM) else settings.loss) in OVER_LISTS

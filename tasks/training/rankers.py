@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from tasks.runs.narration import say
+from tasks.spec.onnx_ranker import OnnxRanker
 from tasks.spec.parts import Part
 from tasks.spec.rankers import BlendRanker, FactorizationMachineRanker, LightGBM, LinearRanker, Ranker
 from tasks.training.bias.rows import training_rows
@@ -56,12 +57,19 @@ def _factorization_machine() -> Learner:
     return Learner(train, loss)
 
 
+def _onnx() -> Learner:
+    from tasks.training.learners.onnx import loss, train
+
+    return Learner(train, loss)
+
+
 RANKERS: dict[str, RegisteredRanker] = {
     ranker.type: ranker
     for ranker in (
         RegisteredRanker(LightGBM, _lightgbm),
         RegisteredRanker(LinearRanker, _linear),
         RegisteredRanker(FactorizationMachineRanker, _factorization_machine),
+        RegisteredRanker(OnnxRanker, _onnx),
         # Add a new one here. It needs its settings in tasks/spec/rankers.py, a module that trains it, cases in
         # tests/tasks/training/test_ranker_contract.py and, if no node of engine/functions/ executes it, one of its own.
     )

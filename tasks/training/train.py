@@ -157,6 +157,7 @@ def train_step(run: Run, population: str) -> TrainResult:
     import pyarrow.parquet as pq
 
     from tasks.training.curve import CURVE_FILE, training_curve
+    from tasks.training.learners.onnx import require_unseen
     from tasks.training.ranker_trials import TUNING_FILE
 
     def read(*names: str) -> pa.Table:
@@ -167,6 +168,7 @@ def train_step(run: Run, population: str) -> TrainResult:
             ranker, tuning = _tuned(run, population)
             settled = settle(run.spec, ranker, read)
             chosen = settled.settings
+            require_unseen(chosen, run.windows.test[0])
             # The validation window has chosen the settings; only the test window is still unseen.
             judging = read("train", "validation")
             examples = trained_rows(judging, chosen)

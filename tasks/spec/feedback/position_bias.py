@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tasks.spec.parts import Part
-from tasks.spec.rankers import BlendRanker, LightGBM, Problem, Ranker
+from tasks.spec.ranker_parts import Problem
+from tasks.spec.rankers import BlendRanker, LightGBM, Ranker
 from tasks.spec.values import Column, NonNegativeFloat, Number
 
 

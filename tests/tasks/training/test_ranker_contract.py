@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,12 +25,16 @@ from tasks.training.learners.protocol import TrainedRanker
 from tasks.training.measure import mean_and_error
 from tasks.training.models import FUNCTION_FILE, save_model
 from tasks.training.rankers import RANKERS, loss, settle, train_ranker
+from tests.onnx_models import linear
 from tests.tasks.handmade import examples, group, spec_of
 
 CLUE, HINT, NOISE = "item_actions_28d", "user_item_actions_28d", "user_tenure_days"
 FEATURES = [CLUE, HINT, NOISE]
 TREES: dict[str, Any] = {"type": "lightgbm", "rounds": 15, "min_data_in_leaf": 5, "num_leaves": 7}
 OBJECTIVES = get_args(LightGBM.model_fields["objective"].annotation)
+PROGRAM: dict[str, Any] = {"command": ["python", "fit.py"], "code": "least_squares"}
+GIVEN = linear([1.0, 0.3, 0.0], FEATURES).SerializeToString()
+SHA = hashlib.sha256(GIVEN).hexdigest()
 CASES: dict[str, dict[str, Any]] = {
     **{name: {**TREES, "objective": name} for name in OBJECTIVES},
     "dart": {**TREES, "boosting": "dart"},
@@ -50,6 +56,10 @@ CASES: dict[str, dict[str, Any]] = {
     "blend by hand": {"type": "blend", "of": [TREES, {"type": "linear"}], "weights": [0.25, 0.75]},
     "pairwise machine": {"type": "fm", "factors": 4},
     "pointwise machine": {"type": "fm", "factors": 4, "loss": "logistic"},
+    "a program": {"type": "onnx", "train": PROGRAM},
+    "a program with seeds": {"type": "onnx", "train": {**PROGRAM, "settings": {"share": 0.5}}, "seeds": 2},
+    "a model from elsewhere": {"type": "onnx", "file": {"path": "given.onnx", "sha256": SHA, "until": "2026-01-01"}},
+    "blend with a program": {"type": "blend", "of": [TREES, {"type": "onnx", "train": PROGRAM}]},
 }
 """The ranker of a pipeline file, by what is special about it."""
 
@@ -73,6 +83,15 @@ def planted(seed: int, groups: int = 60) -> pa.Table:
 
 WINDOWS = {"train": planted(1), "validation": planted(2, 30)}
 UNSEEN = planted(3, 40)
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project with a program that trains, and with a model that is there already."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(Path(__file__).parents[2] / "learners", folder / "learners")
+    (folder / "learners" / "given.onnx").write_bytes(GIVEN)
+    monkeypatch.setenv("MATINEE_PROJECT", str(folder))
 
 
 @pytest.fixture(params=CASES.values(), ids=CASES.keys())

@@ -188,7 +188,7 @@ def test_features_runs_its_peers(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_allocations_runs(tmp_path: Path, capsys: Printed) -> None:
+def test_allocations_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed) -> None:
     asked = {"strata": ["region"], "groups": 100}
     file = pipeline_file(tmp_path, document(sample=asked, examples={"validation": "2d"}))
     run = Run.create(file, date(2026, 2, 20), "1", home=Home(tmp_path / "home"))
@@ -203,12 +203,26 @@ def test_allocations_runs(tmp_path: Path, capsys: Printed) -> None:
             for n in range(60)
         ]  # fmt: skip
         pq.write_table(examples(*lists), run.step_dir("sample") / f"{name}.parquet")
-    given = ["--pipeline", str(file), "--as-of", "2026-02-20", "--home", str(run.home.root), "--attempt", "1"]
-    allocations.main([*given, "--groups", "30", "--seeds", "2"])
-    header, *lines = rows(capsys.readouterr().out)
-    assert header[:2] == ["allocation", "ndcg@10, mean ± sd of seeds"]
-    assert [line[0] for line in lines] == [*allocations.ALLOCATIONS, "all 60 groups"]
-    assert all(0 < float(line[3]) <= 1 for line in lines)
+    monkeypatch.setattr(allocations, "with_every_group", lambda *_: run)
+    allocations.main(["--pipelines", "streaming", "--home", str(tmp_path), "--share", "0.5", "--seeds", "2"])
+    printed = capsys.readouterr().out
+    assert "30 of 60 training groups over region; 60 test lists." in printed
+    header, *lines = rows(printed)
+    assert header[:3] == ["allocation", "ndcg@10, mean ± sd of seeds", "to proportional"]
+    assert [line[0] for line in lines] == [*allocations.ALLOCATIONS, allocations.WHOLE]
+    assert [line[2] == "" for line in lines] == [True, False, False, False, False]
+    assert all(0 < float(line[4]) <= 1 for line in lines)
+
+
+@in_process
+@pytest.mark.slow
+def test_allocations_draws_every_group_first(shown: Tiny, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shown.copied(home)
+    run = allocations.with_every_group(str(shown.file), SHOWN_DAY, home, tmp_path)
+    train = pq.read_table(run.file("sample", "train.parquet"), columns=["group_id", "weight"])
+    assert set(train["weight"].to_pylist()) == {1.0}
+    assert len(set(train["group_id"].to_pylist())) > SHOWN["sample"]["groups"]
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import duckdb
 
-from bench._results import show, table
+from bench._results import keep, table
 from bench._sampling_ours import NAMES, ROOT, sizes_of
 from bench.features import ContenderError, Measured, run
 
@@ -41,6 +41,14 @@ LABELS = {
     "pandas": "exact sizes, pandas rank",
 }
 PEERS = ("polars", "pandas")
+SIZES = (10_000_000, 50_000_000)
+"""Those of the page in `bench/results/`."""
+INTRO = (
+    "Parquet in, parquet out, 2 threads; a process for each contender, its start-up included. Ratios are taken within "
+    "a turn, and their medians shown. The pass does not read the hash, the draws do. The first three exact draws gave "
+    "the same rows; Polars and pandas draw others, of the same sizes. Ratios carry over to other machines, seconds do "
+    "not. Made by `python -m bench.sampling`."
+)
 SLOW = ("window", *PEERS)
 SLOW_ROWS = 10_000_000
 """With more rows the slow ones run in the first turn alone."""
@@ -72,6 +80,12 @@ class Bench:
         drawn = [[*stratum, size] for stratum, size in sizes_of(Path(data), self.groups)[1].items()]
         sizes.write_text(json.dumps(drawn), encoding="utf-8")
         return [str(self.peers_python), str(ROOT / "bench" / "_sampling_peers.py"), name, data, str(out), str(sizes)]
+
+    def warm_up(self) -> None:
+        """Run the pass once: the first contender after the data are written pays for what the others find in memory."""
+        out = self.folder / "warm.parquet"
+        run(self.command("scan", out), dict(os.environ), self.folder / "warm.log")
+        out.unlink()
 
     def turn(self) -> None:
         """Run every contender once, and compare the rows of those that must agree.
@@ -119,9 +133,16 @@ class Bench:
             verdict = "met" if self.ratio(name) <= most else "missed"
             targets.append((f"{LABELS[name]} ÷ one pass", f"{self.ratio(name):.2f}", f"≤ {most}", verdict))
         head = ("contender", "CPU s", "÷ one pass", "wall s", "peak GB")
-        title = f"## {self.groups:,} of {self.rows:,} groups"
         wanted = table(("target", "measured", "required", ""), targets)
-        return "\n".join([title, "", table(head, lines), "", wanted])
+        return "\n".join([self.title(), "", table(head, lines), "", wanted])
+
+    def title(self) -> str:
+        """Say what was measured, how often, and beside what."""
+        turns = f"Turns: {len(self.turns)}"
+        if len(self.turns) > 1 and self.rows > SLOW_ROWS:
+            turns += ", of the plain window and the peers 1"
+        load = f"load of the machine meanwhile: {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores"
+        return f"## {self.groups:,} of {self.rows:,} groups\n\n{turns}; {load}."
 
 
 def digest(out: Path, *, only_count: bool) -> tuple[int, int]:
@@ -138,26 +159,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--peers-python", type=Path, help="a Python that has Polars and pandas")
     parser.add_argument("--repeats", type=int, default=3, help="turns of all contenders; medians are shown")
     parser.add_argument("--folder", type=Path, help="where the data goes; a temporary folder if absent")
-    parser.add_argument("--write", action="store_true", help="keep the table in bench/results/")
+    parser.add_argument("--write", action="store_true", help="keep the tables of these sizes in bench/results/")
     given = parser.parse_args(arguments)
-    sections = []
     for rows in given.rows:
         with tempfile.TemporaryDirectory(prefix="matinee-bench-", dir=given.folder) as folder:
             bench = Bench(rows, Path(folder), given.peers_python)
+            bench.warm_up()
             for _ in range(given.repeats):
                 bench.turn()
-            sections.append(bench.report())
-            print(sections[-1], file=sys.stderr)
-    head = (
-        "# Exact sizes of 48 strata\n\n"
-        "Parquet in, parquet out, 2 threads; a process for each contender, its start-up included. Medians of "
-        f"{given.repeats} turns (one of the plain window and the peers above {SLOW_ROWS:,} groups); ratios are taken "
-        "within a turn. The pass does not read the hash, the draws do. Load of the machine meanwhile: "
-        f"{os.getloadavg()[1]:.1f} on {os.cpu_count()} cores. The first three exact draws gave the same rows; Polars "
-        "and pandas draw others, of the same sizes. Ratios carry over to other machines, seconds do not. Made by "
-        "`python -m bench.sampling`.\n"
-    )
-    show("sampling", head + "\n" + "\n\n".join(sections), write=given.write)
+        print(bench.report())
+        if given.write:
+            sections = ["intro", *(f"rows_{size}" for size in sorted({*SIZES, rows}))]
+            for section, text in (("intro", INTRO), (f"rows_{rows}", bench.report())):
+                keep("sampling", "Exact sizes of 48 strata", sections, section, text)
 
 
 if __name__ == "__main__":

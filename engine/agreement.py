@@ -6,13 +6,18 @@ from collections.abc import Sequence
 
 from engine.descriptor import Descriptor, Ranked
 from engine.functions.schema import tolerance_of
+from engine.retriever_schema import TwoTowersNode
+
+TOWERS = 1e-4
+"""Of versions in which a model of ONNX retrieves."""
 
 
 def tolerance(descriptor: Descriptor) -> float:
     """How far apart a version's scores may be on two processors, in parts of a list's largest; mostly 0."""
     rankers = descriptor.rankers.values() or (descriptor.ranker,)
-    functions = [ranker.scorer.function for ranker in rankers if ranker.type == "ScoringRanker"]
-    return max(tolerance_of(function) for function in functions)
+    scoring = [ranker for ranker in rankers if ranker.type == "ScoringRanker"]
+    towers = any(isinstance(part, TwoTowersNode) for ranker in scoring for part in ranker.retrieve.of)
+    return max(TOWERS if towers else 0.0, *(tolerance_of(ranker.scorer.function) for ranker in scoring))
 
 
 def first_difference(old: Sequence[Ranked], new: Sequence[Ranked], tolerance: float) -> int | None:

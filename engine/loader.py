@@ -48,16 +48,17 @@ from engine.retriever_schema import RetrieverBlendNode, UnionNode
 from engine.seen import ExcludeSeen, OnlySeen, SeenRule
 from engine.segments import SegmentPopularity
 from engine.tables import Catalog, FeatureTable
+from engine.towers import TwoTowers
 
-RETRIEVERS: dict[
-    str, type[Als] | type[Factors] | type[Popularity] | type[SegmentPopularity] | type[History] | type[ItemItem]
-] = {
+Model = Als | Factors | Popularity | SegmentPopularity | History | ItemItem | TwoTowers
+RETRIEVERS: dict[str, type[Model]] = {
     "ALS": Als,
     "Factors": Factors,
     "Popularity": Popularity,
     "SegmentPopularity": SegmentPopularity,
     "History": History,
     "ItemItem": ItemItem,
+    "TwoTowers": TwoTowers,
 }
 """The retrievers that have a file, by the types of their nodes."""
 

@@ -29,7 +29,7 @@ def save_arrays(path: Path, **arrays: npt.ArrayLike) -> None:
 def load_arrays(path: Path, layout: Layout) -> dict[str, npt.NDArray[Any]]:
     """Read the arrays named in `layout`.
 
-    Types: `f4`, `f8`, `i4`, `i8`, `U` (fixed-width text). Raises `ArtifactError` where one is missing, of
+    Types: `f4`, `f8`, `i4`, `i8`, `u1`, `U` (fixed-width text). Raises `ArtifactError` where one is missing, of
     another layout, holds NaN or infinity, or where the file is damaged.
     """
     arrays: dict[str, npt.NDArray[Any]] = {}

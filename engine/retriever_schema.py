@@ -64,6 +64,15 @@ class ItemItemNode(_ModelNode):
     type: Literal["ItemItem"] = "ItemItem"
 
 
+class TwoTowersNode(_ModelNode):
+    """Retrieves the k items with the largest dot product with a vector of the user's last items, by a model of ONNX.
+
+    File: `engine.towers.TwoTowers.LAYOUT`. As of `Onnx`, its last bits depend on the processor.
+    """
+
+    type: Literal["TwoTowers"] = "TwoTowers"
+
+
 class BlendedNode(Closed):
     """A part of a blend: what the retriever is called in its union, and its weight."""
 
@@ -84,9 +93,9 @@ class RetrieverBlendNode(_RetrieverNode):
     depth: Count
 
 
-ModelNode = AlsNode | FactorsNode | PopularityNode | SegmentPopularityNode | HistoryNode | ItemItemNode
+ModelNode = AlsNode | FactorsNode | PopularityNode | SegmentPopularityNode | HistoryNode | ItemItemNode | TwoTowersNode
 RetrieverNode = Annotated[
-    AlsNode | FactorsNode | PopularityNode | SegmentPopularityNode | HistoryNode | ItemItemNode | RetrieverBlendNode,
+    ModelNode | RetrieverBlendNode,
     Field(discriminator="type", title="Retriever"),
 ]
 

@@ -67,6 +67,8 @@ def checked_model(content: bytes, path: Path, signature: Signature) -> OnnxModel
     Raises:
         ArtifactError: it is no model of ONNX, or one with what no ranker needs.
     """
+    if len(content) > MOST_BYTES:
+        raise ArtifactError(f"{path}: {len(content):,} bytes; expected a model of at most {MOST_BYTES:,}")
     try:
         model = parse(content)
     except Malformed as error:

@@ -55,7 +55,11 @@ class BlockModel:
         Raises:
             ArtifactError: it is no model that we run.
         """
-        content = read_model(path)
+        return cls.of(read_model(path), path, signature)
+
+    @classmethod
+    def of(cls, content: bytes, path: Path, signature: Signature) -> BlockModel:
+        """Check what a file holds, as `load` does; `path` is for messages."""
         model = checked_model(content, path, signature)
         loaded = cls(_session(content, path), path, signature, model.properties)
         loaded.run(np.zeros((1, signature.inputs), dtype=np.float32 if signature.element == FLOAT else np.int64))

@@ -40,6 +40,7 @@ from tasks.runs.narration import counted, warn_each
 from tasks.runs.provenance import code_digest
 from tasks.runs.sql_lineage import sql_of
 from tasks.spec.feedback.position_bias import reads_policy
+from tasks.spec.learner_files import retriever_files
 from tasks.store.atomic import atomic_dir
 from tasks.store.damage import damage_of
 from tasks.store.files import checked_file, digest, write_digests, write_json
@@ -97,11 +98,11 @@ def cut_folders(
         kernels: the BLAS kernels that the models' bits depend on; those of this processor if absent.
         tuned: what was chosen for retrievers, by name.
     """
-    canonical = with_tuned(run.spec, tuned or {}).canonical()
+    canonical, programs = with_tuned(run.spec, tuned or {}).canonical(), retriever_files(run.spec)
     # `start` is among them: the days on which item models are fitted anew count from it.
     made_by = {
         "kernels": blas_kernels(run.spec.retrieval) if kernels is None else kernels,
-        "code": [code_digest(), sql_of(run.spec).digest, libraries()],
+        "code": [code_digest(), sql_of(run.spec).digest, libraries(), *([programs] if programs else [])],
         "spec": [
             canonical["retrieval"],
             canonical["candidates"],

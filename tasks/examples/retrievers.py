@@ -19,6 +19,7 @@ from tasks.examples.learners.graph import GRAPH
 from tasks.examples.learners.history import HISTORY
 from tasks.examples.learners.markov import MARKOV
 from tasks.examples.learners.neighbors import NEIGHBORS
+from tasks.examples.learners.onnx import TWO_TOWERS
 from tasks.examples.learners.popularity import POPULARITY
 from tasks.examples.learners.protocol import RetrievalModel
 from tasks.examples.learners.sampled_factors import BPR, LOGISTIC
@@ -58,6 +59,7 @@ RETRIEVAL_MODELS: dict[str, RetrievalModel] = {
         LOGISTIC,
         TOPICS,
         CLUSTERS,
+        TWO_TOWERS,
         BLEND,
         # Add a new one here, with a module of its own in tasks/examples/learners/. It needs its settings in
         # tasks/spec/retrieval.py (a member of `Retrieval`), a case in the contract test, and a node: one that there is,

@@ -9,6 +9,7 @@ from tasks.errors import SpecError
 from tasks.spec.onnx_ranker import LEARNERS, OnnxRanker, TrainedByCommand
 from tasks.spec.project import learners
 from tasks.spec.rankers import BlendRanker, Ranker
+from tasks.spec.retrievals.onnx import OnnxRetrieval
 from tasks.spec.spec import Spec
 from tasks.store.files import sha256_file
 
@@ -25,26 +26,34 @@ def rankers_of_onnx(ranker: Ranker) -> Iterator[OnnxRanker]:
             yield part
 
 
-def programs(spec: Spec) -> list[TrainedByCommand]:
-    """The programs that train for a pipeline."""
-    return [part.train for part in rankers_of_onnx(spec.ranker) if part.train is not None]
-
-
 def learner_files(spec: Spec) -> dict[str, str]:
     """Give the digest of each file of the programs of a pipeline, by its path below `learners/`.
 
     Raises:
         SpecError: a folder is not there, has a link, or holds more than programs do.
     """
+    ranking = [part.train for part in rankers_of_onnx(spec.ranker) if part.train is not None]
+    return {**_digests(ranking), **retriever_files(spec)}
+
+
+def retriever_files(spec: Spec) -> dict[str, str]:
+    """Give the digest of each file of the programs that train for its retrieval, as `learner_files`."""
+    return _digests([part.train for part in spec.retrieval if isinstance(part, OnnxRetrieval)])
+
+
+def _digests(programs: list[TrainedByCommand]) -> dict[str, str]:
     return {
         str(path.relative_to(learners())): sha256_file(path)
-        for code in sorted({program.code for program in programs(spec)})
+        for code in sorted({program.code for program in programs})
         for path in code_files(code)
     }
 
 
 def learner_problems(spec: Spec) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield (place in the pipeline file, what is wrong) of programs and files of models that are not there."""
+    for index, retrieval in enumerate(spec.retrieval):
+        if isinstance(retrieval, OnnxRetrieval):
+            yield from _code_problem(("retrieval", index, "train", "code"), retrieval.train.code)
     blended = isinstance(spec.ranker, BlendRanker)
     for index, part in enumerate(spec.ranker.of if isinstance(spec.ranker, BlendRanker) else (spec.ranker,)):
         place: tuple[str | int, ...] = ("ranker", "of", index) if blended else ("ranker",)

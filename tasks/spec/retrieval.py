@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from tasks.spec.retrievals.base import RetrievalPart
 from tasks.spec.retrievals.blend import BlendRetrieval
 from tasks.spec.retrievals.clusters import ClustersRetrieval
+from tasks.spec.retrievals.onnx import OnnxRetrieval
 from tasks.spec.retrievals.topics import TopicsRetrieval
 from tasks.spec.values import (
     Column,
@@ -211,6 +212,7 @@ Retrieval = Annotated[
     | LogisticRetrieval
     | TopicsRetrieval
     | ClustersRetrieval
+    | OnnxRetrieval
     | BlendRetrieval,
     Field(discriminator="type"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -61,6 +62,7 @@ class Case:
 BLENDED = ({"type": "item_item", "regularization": 50.0}, {"type": "als", "factors": 2, "regularization": 5.0})
 OF = [{"retrieval": "item_item", "weight": 2.0}, {"retrieval": "als"}]
 FITTED = [{"retrieval": "item_item"}, {"retrieval": "als"}]
+PROGRAM = {"command": ["python", "fit.py"], "code": "co_occurrence", "settings": {"size": 12}}
 CASES = {
     "als": Case({"type": "als", "factors": 2, "regularization": 5.0}),
     "als by implicit": Case({"type": "als", "factors": 2, "regularization": 5.0, "solver": "implicit"}),
@@ -78,11 +80,20 @@ CASES = {
     "logistic_mf": Case({"type": "logistic_mf", "factors": 2, "regularization": 2.0}),
     "topics": Case({"type": "topics", "topics": 2, "half_life": "30d"}),
     "clusters": Case({"type": "clusters", "clusters": 2, "factors": 2, "regularization": 5.0}, finds="segment"),
+    "two towers": Case({"type": "onnx", "train": PROGRAM, "last": 6}),
     "blend of scores": Case({"type": "blend", "of": OF}, beside=BLENDED),
     "fitted blend": Case({"type": "blend", "of": FITTED, "fit": {"held_out": "3d"}}, beside=BLENDED),
     "blend of ranks": Case({"type": "blend", "of": OF, "by": "ranks", "depth": 25}, beside=BLENDED),
 }
 of_every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project with a program that trains."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(Path(__file__).parents[2] / "learners", folder / "learners")
+    monkeypatch.setenv("MATINEE_PROJECT", str(folder))
 
 
 def save(case: Case, folder: Path) -> list[Path]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 import pytest
 
 from tasks.evaluation.diagnostics import Diagnostics
 from tasks.evaluation.results import ChampionResult
+from tasks.examples.candidates import RetrieveResult
+from tasks.examples.learners.blend import BlendWeights
 from tests.tasks.checking import FakeRun
 from tests.tasks.diagnosed import CURVE, DIAGNOSTICS, listed
 from tests.tasks.finished_runs import NASTY, TRAINED, finished
@@ -35,6 +38,25 @@ def test_each_retriever_and_their_union_have_their_recall(run: FakeRun) -> None:
     assert "Of the items that were shown in the held-out lists and consumed" in text
     assert "als 100 99.5 0.7000 [0.6500, 0.7500] 900" in text
     assert "union 200 199.5 0.8000 [0.7500, 0.8500] 900" in text
+
+
+def test_fitted_weights_of_blends_are_told_with_what_they_were_chosen_by(run: FakeRun) -> None:
+    fitted = BlendWeights(
+        as_of=date(2026, 2, 20), held_out=7, users=900, weights={"als": 0.35, "history": 0.65}, recall=0.41,
+        alone={"als": 0.3, "history": 0.4},
+    )  # fmt: skip
+    nobody = fitted.model_copy(update={"users": 0, "recall": None, "alone": {}})
+    result = RetrieveResult(data="d", cuts=0, made=0, folders={}, kernels=[], blends={"blend": fitted, "new": nobody})
+    diagnosed(run)
+    result.write(run.step_dir("retrieve") / "result.json")
+
+    text = section(text_of(run), "candidates")
+
+    assert (
+        "blend weighs als 0.3500, history 0.6500, fitted as of 2026-02-20 to what 900 users did in the 7 days" in text
+    )
+    assert "recall 0.4100; alone als 0.3000, history 0.4000." in text
+    assert "new weighs als 0.3500, history 0.6500: even, for want of users" in text
 
 
 def test_of_snapshots_everything_consumed_counts(run: FakeRun) -> None:

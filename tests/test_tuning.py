@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,10 +11,12 @@ import pytest
 
 from engine.descriptor import read_descriptor
 from tasks.examples.candidates import RetrieveResult
+from tasks.examples.retrieval_trials import tune_retrieval_step
 from tasks.runs.run import Run
 from tasks.spec.windows import tuning_day
 from tasks.store.files import Home
 from tasks.training.ranker_trials import TUNING_FILE
+from tasks.training.tune import outcomes, tune_step
 from tasks.tuning.choice import Tuning
 from tests.tiny_pipelines import SHOWN, SHOWN_DAY, Tiny, in_process, pipeline_file
 
@@ -67,3 +70,10 @@ def test_days_of_one_calendar_day_share_its_settings_in_any_order(tmp_path: Path
     (als, *_) = lineage["retrieval"]  # type: ignore[misc, union-attr, call-overload]
     assert als["factors"] == retrieved[0].settings["factors"]
     assert "settings tried" in (forward[0].step_dir("report") / "report.html").read_text()
+
+    # Workers find nothing left to do; without the cache, which may be deleted at any time, they do it all again.
+    assert (tune_retrieval_step(forward[1], 1).trainings, tune_step(forward[1], 2).trainings) == (0, 0)
+    shutil.rmtree(tunings)
+    assert tune_retrieval_step(forward[1], 1).trainings > 0
+    assert tune_step(forward[1], 1).trainings > 0
+    assert outcomes(forward[1])["*"] == chosen[0]

@@ -67,6 +67,15 @@ def test_what_is_older_goes(keep: dict[str, str], gone: list[str], home: Home) -
     assert names(outlived(kept(**keep), home, TODAY)) == gone
 
 
+def test_the_trials_of_days_whose_runs_go_go_with_them(home: Home) -> None:
+    for day in DAYS[:2]:
+        (home.tunings(spec_of().name) / f"as-of={day}" / "0a1b").mkdir(parents=True)
+    found = names(outlived(kept(runs="23d"), home, TODAY))
+    assert [name for name in found if name.startswith("tunings")] == ["tunings 03-01", "tunings 03-05"]
+    found = names(outlived(kept(runs="26d"), home, TODAY))
+    assert [name for name in found if name.startswith("tunings")] == ["tunings 03-01"]
+
+
 def test_the_champion_before_is_one_that_was_not_withdrawn(home: Home) -> None:
     name = spec_of().name
     withdraw(home, name, published("2026-03-10.aaaaaaaa", date(2026, 3, 10)))

@@ -11,7 +11,7 @@ from tasks.errors import MatineeError, quoted
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # These say which code runs, in this process' children; a folder that somebody got must not.
-_OF_CODE = re.compile(r"(PYTHON|LD_|DYLD_).*|PATH|MATINEE_BIN")
+_OF_CODE = re.compile(r"(PYTHON|LD_|DYLD_).*|PATH|MATINEE_BIN|MATINEE_COMMAND_PATH")
 
 
 def read_env_file(path: Path) -> dict[str, str]:

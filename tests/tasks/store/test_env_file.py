@@ -29,7 +29,7 @@ def test_another_line_is_named_without_its_value(tmp_path: Path, line: str) -> N
     assert "S3CRET" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["PYTHONPATH", "PATH", "LD_PRELOAD", "MATINEE_BIN"])
+@pytest.mark.parametrize("name", ["PYTHONPATH", "PATH", "LD_PRELOAD", "MATINEE_BIN", "MATINEE_COMMAND_PATH"])
 def test_what_code_runs_is_not_for_a_folder_to_say(tmp_path: Path, name: str) -> None:
     with pytest.raises(MatineeError, match=rf"\.env:1: found '{name}', which decides what code runs"):
         read_env_file(env_file(tmp_path, f"{name}=/elsewhere\n"))

@@ -45,6 +45,7 @@ class Request(Closed):
 
     `context` has what is known of the request itself, such as the device, and overrides the attribute that populations
     are split by. Keys that the version does not read are ignored: a client may send them before a version reads them.
+    Where lists are drawn, a request of the same `request_id` gets the same list; without one, a user's list of a day.
     """
 
     user_id: str = Field(min_length=1, max_length=512)
@@ -52,6 +53,7 @@ class Request(Closed):
     # Strict: "3" and 3.0 are mistakes of whoever wrote the request.
     k: int = Field(default=10, ge=1, le=10_000, strict=True)
     context: dict[ContextKey, ContextValue] = Field(default_factory=dict, max_length=64)
+    request_id: ShortText | None = Field(default=None, exclude_if=lambda request_id: request_id is None)
 
 
 class Ranked(Closed):
@@ -59,6 +61,7 @@ class Ranked(Closed):
 
     item: str
     score: FiniteFloat
+    propensity: FiniteFloat | None = Field(default=None, exclude_if=lambda propensity: propensity is None)
 
 
 class Golden(Closed):

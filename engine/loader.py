@@ -11,10 +11,12 @@ import numpy as np
 from engine.blend import Blend
 from engine.categories import Categories, categories_of, load_categories
 from engine.diversity import Diversity, Kinds
+from engine.exploration import Exploration
 from engine.functions.load import load_function
 from engine.matches import ItemLists, WantedLists
 from engine.node_schema import (
     CategoryNode,
+    DitheringNode,
     DiversifyNode,
     DotNode,
     ExcludeSeenNode,
@@ -22,12 +24,15 @@ from engine.node_schema import (
     FeatureScorerNode,
     LookupNode,
     MatchNode,
+    OnlySeenNode,
     OverlapNode,
     RankNode,
     RequestCategoryNode,
     RequestMatchNode,
     RequestNumberNode,
+    RerankNode,
     ScoringRankerNode,
+    SoftmaxNode,
 )
 from engine.nodes import (
     Feature,
@@ -63,11 +68,22 @@ RETRIEVERS: dict[str, type[Model]] = {
 """The retrievers that have a file, by the types of their nodes."""
 
 
-class Wiring:
-    """The files of a version, loaded when first asked for."""
+def exploration(nodes: Sequence[RerankNode]) -> Exploration | None:
+    """Build what draws lists; None without a node that does."""
+    for node in nodes:
+        if isinstance(node, SoftmaxNode):
+            return Exploration.softmax(node.temperature, node.seed)
+        if isinstance(node, DitheringNode):
+            return Exploration.dithering(node.epsilon, node.seed)
+    return None
 
-    def __init__(self, folder: Path, catalogue: str) -> None:
+
+class Wiring:
+    """The files of a version, loaded when first asked for; its as-of day is one of the things that draws depend on."""
+
+    def __init__(self, folder: Path, catalogue: str, day: str = "") -> None:
         self.folder = folder
+        self.day = day
         self.catalogue = Catalog.load(folder / catalogue)
         self._loaded: dict[tuple[str, str], Any] = {}
 
@@ -119,7 +135,7 @@ class Wiring:
         by_name = self.retrievers(node.retrieve)
         seen: SeenRule | None = None
         for rule in node.rerank:
-            if not isinstance(rule, DiversifyNode):
+            if isinstance(rule, ExcludeSeenNode | OnlySeenNode):
                 past = self.past(rule.artifact)
                 seen = ExcludeSeen(past) if isinstance(rule, ExcludeSeenNode) else OnlySeen(past)
         return ScoringRanker(
@@ -128,6 +144,8 @@ class Wiring:
             seen=seen,
             diversity=self.diversity([rule for rule in node.rerank if isinstance(rule, DiversifyNode)]),
             catalogue=self.catalogue,
+            exploration=exploration(node.rerank),
+            day=self.day,
         )
 
     def diversity(self, nodes: Sequence[DiversifyNode]) -> Diversity | None:

@@ -220,7 +220,33 @@ class DiversifyNode(Closed):
         return self
 
 
-RerankNode = Annotated[ExcludeSeenNode | OnlySeenNode | DiversifyNode, Field(discriminator="type", title="Rerank")]
+class SoftmaxNode(Closed):
+    """Draws the list, place by place: an item's weight is exp(score / (temperature × spread)) (`engine.exploration`).
+
+    The spread is the standard deviation of the list's scores. The answer has the propensity of each item at its place,
+    given those above it.
+    """
+
+    type: Literal["Softmax"] = "Softmax"
+    temperature: Annotated[float, Field(gt=0.0, le=100.0)]
+    seed: int = Field(ge=0)
+
+
+class DitheringNode(Closed):
+    """Draws the list, place by place: an item's weight is a power of its rank, as of `Softmax`.
+
+    It is what Gumbel noise with the standard deviation ln(epsilon) on the logarithm of the rank makes of a list.
+    """
+
+    type: Literal["Dithering"] = "Dithering"
+    epsilon: Annotated[float, Field(gt=1.0, le=100.0)]
+    seed: int = Field(ge=0)
+
+
+RerankNode = Annotated[
+    ExcludeSeenNode | OnlySeenNode | DiversifyNode | SoftmaxNode | DitheringNode,
+    Field(discriminator="type", title="Rerank"),
+]
 
 
 class ScoringRankerNode(Closed):
@@ -236,6 +262,8 @@ class ScoringRankerNode(Closed):
         # The two rules together would leave nothing, and one of them twice would be about two pasts.
         if sum(isinstance(rule, ExcludeSeenNode | OnlySeenNode) for rule in self.rerank) > 1:
             raise ValueError("more than one of ExcludeSeen and OnlySeen; a ranker may have one")
+        if sum(isinstance(rule, SoftmaxNode | DitheringNode) for rule in self.rerank) > 1:
+            raise ValueError("more than one of Softmax and Dithering; a list is drawn once")
         names = [retriever.identity for retriever in self.retrieve.of]
         if len(set(names)) < len(names):
             twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))

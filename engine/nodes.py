@@ -17,6 +17,7 @@ from engine.categories import Categories
 from engine.descriptor import ContextValue, Request
 from engine.diversity import Diversity
 from engine.errors import RequestError
+from engine.exploration import Exploration, Hashes, request_key
 from engine.functions.load import Function
 from engine.matches import ItemLists, Measure, WantedLists
 from engine.overlap import Overlap
@@ -203,6 +204,8 @@ class Answers:
     unknown: list[tuple[str, ...]]
     features: Singles | None
     """What was scored (items × features), if it was asked for."""
+    propensities: Floats | None = None
+    """Of each item at its place, given those above it; None where lists are not drawn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,6 +217,8 @@ class ScoringRanker:
     seen: SeenRule | None
     diversity: Diversity | None
     catalogue: Catalog
+    exploration: Exploration | None = None
+    day: str = ""
 
     def rank(self, requests: Sequence[Request], *, explain: bool = False) -> Answers:
         """Answer requests; `explain` keeps the features of the items that are returned."""
@@ -227,13 +232,26 @@ class ScoringRanker:
         items, scores = candidates.items[order], scores[order]
         limits = np.array([request.k for request in requests], dtype=np.int64)
         if self.diversity is not None:
-            moved = self.diversity.order(scores, candidates.offsets, items, int(limits.max(initial=0)))
+            # A draw is of all places; how many of them are diverse must not depend on who else is answered.
+            places = int(limits.max(initial=0)) if self.exploration is None else len(items)
+            moved = self.diversity.order(scores, candidates.offsets, items, places)
+            items, scores, order = items[moved], scores[moved], order[moved]
+        propensities = None
+        if self.exploration is not None:
+            keys = self._keys(requests, self.exploration.seed)
+            hashes = self.catalogue.item_hashes[items]
+            moved, propensities = self.exploration.order(scores, candidates.offsets, hashes, keys)
             items, scores, order = items[moved], scores[moved], order[moved]
         place = np.arange(len(items)) - candidates.offsets[:-1][candidates.rows]
         top = place < limits[candidates.rows]
         ranked = Candidates(candidates.offsets, items).only(top)
         features = matrix[order[top]] if explain else None
-        return Answers(ranked, scores[top], unknown, features)
+        shown = None if propensities is None else propensities[top]
+        return Answers(ranked, scores[top], unknown, features, shown)
+
+    def _keys(self, requests: Sequence[Request], seed: int) -> Hashes:
+        keys = [request_key(seed, self.day, request.user_id, request.request_id or "") for request in requests]
+        return np.array(keys, dtype=np.uint64)
 
     def _candidates(self, requests: Sequence[Request], users: Strings) -> tuple[Candidates, list[tuple[str, ...]]]:
         retrieve = np.array([request.candidates is None for request in requests], dtype=np.bool_)

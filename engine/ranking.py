@@ -40,7 +40,7 @@ class Response:
     """Ranked items of one request, best first.
 
     `population` is the ranker that answered; `unknown` are given candidates that are not in the catalogue or
-    may not be shown.
+    may not be shown. `propensities` are those of lists that are drawn: of each item at its place, given those above it.
     """
 
     items: list[str]
@@ -48,6 +48,7 @@ class Response:
     titles: list[str]
     population: str
     unknown: list[str]
+    propensities: list[float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +150,7 @@ class Engine:
                     titles=[catalogue.titles[item] for item in items.tolist()],
                     population=population,
                     unknown=list(unknown),
+                    propensities=None if answers.propensities is None else answers.propensities[own].tolist(),
                 )
             )
         return responses
@@ -171,7 +173,7 @@ def load(folder: Path, *, unpublished: bool = False, content: str | None = None)
     """
     descriptor = read_descriptor(folder)
     check_artifacts(folder, descriptor, content)
-    wiring = Wiring(folder, descriptor.catalogue)
+    wiring = Wiring(folder, descriptor.catalogue, descriptor.as_of.isoformat())
     engine = Engine(descriptor, wiring, _populations(descriptor, wiring))
     if not descriptor.golden and not unpublished:
         raise GoldenMismatch(f"{folder}: no golden requests, so nothing shows that it ranks as published; {RESTORE}")
@@ -189,8 +191,10 @@ def golden(engine: Engine, requests: Sequence[Request]) -> tuple[Golden, ...]:
 
 
 def _ranked(response: Response) -> tuple[Ranked, ...]:
-    pairs = zip(response.items, response.scores, strict=True)
-    return tuple(Ranked(item=item, score=score) for item, score in pairs)
+    none: list[float | None] = [None] * len(response.items)
+    drawn = none if response.propensities is None else response.propensities
+    rows = zip(response.items, response.scores, drawn, strict=True)
+    return tuple(Ranked(item=item, score=score, propensity=propensity) for item, score, propensity in rows)
 
 
 def _populations(descriptor: Descriptor, wiring: Wiring) -> Populations:

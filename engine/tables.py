@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from engine.arrays import Codes, Singles, Strings
 from engine.bands import band_of
 from engine.categories import Categories
 from engine.errors import RESTORE, ArtifactError, nearest
+from engine.exploration import Hashes, hashes_of
 from engine.ids import Ids
 from engine.items import Items
 
@@ -74,6 +76,11 @@ class Catalog:
         category = _texts(table, "category")
         categories = Ids(np.unique(category))
         return cls(Items(ids, shown), _texts(table, "title").tolist(), categories, categories.numbers(category))
+
+    @cached_property
+    def item_hashes(self) -> Hashes:
+        """A hash of each item's id, by which lists are drawn."""
+        return hashes_of(self.items.ids.values.tolist())
 
 
 @dataclass(frozen=True, eq=False)

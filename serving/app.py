@@ -96,7 +96,10 @@ def _routes(champion: Champion, log: FeatureLog | None) -> list[Route]:
             log.offer(loaded, request, answer, explanation)
         else:
             (answer,) = await run_in_threadpool(loaded.engine.rank, [request])
-        return JSONResponse({"version": loaded.version, **asdict(answer)})
+        plain = asdict(answer)
+        if answer.propensities is None:  # lists are not drawn
+            del plain["propensities"]
+        return JSONResponse({"version": loaded.version, **plain})
 
     return [Route("/health", health), Route("/version", version), Route("/rank", rank, methods=["POST"])]
 

@@ -76,12 +76,16 @@ class _Entry:
             "given": self.request.candidates is not None,
             "items": self.answer.items,
             "scores": self.answer.scores,
+            **({} if self.answer.propensities is None else self._drawn()),
             "features": {
                 name: [None if math.isnan(value) else value for value in column]
                 for name, column in zip(self.explanation.names, values, strict=True)
             },
         }
         return json.dumps(sealed(plain), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+    def _drawn(self) -> dict[str, object]:
+        return {"request_id": self.request.request_id, "propensities": self.answer.propensities}
 
 
 class FeatureLog:

@@ -21,7 +21,8 @@ from tasks.examples.candidates import chosen_spec
 from tasks.examples.rerank import kinds_read
 from tasks.examples.sample import read_categories
 from tasks.runs.narration import say, warn
-from tasks.spec.parts import BeatsGate, NotWorseGate, Rerank
+from tasks.spec.feedback.exploration import Rule
+from tasks.spec.parts import BeatsGate, NotWorseGate
 from tasks.spec.resolved_features import RetrievalFeature, RetrievalRank
 from tasks.spec.retrieval import Retrieval
 from tasks.spec.retrievals.blend import BlendRetrieval
@@ -246,7 +247,7 @@ def _predict(
     return load_function(ranker.scorer.function, folder, names).predict(matrix(table, names))
 
 
-def _rules_of(ours: Spec, descriptor: Descriptor) -> Sequence[Rerank]:
+def _rules_of(ours: Spec, descriptor: Descriptor) -> Sequence[Rule]:
     """The rules by which the champion's lists are re-ranked, if this run knows what they read."""
     rules = _spec_of(descriptor).rerank
     missing = sorted({*kinds_read(rules)} - {*kinds_read(ours.rerank)})

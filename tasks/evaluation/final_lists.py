@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from tasks.examples.arrays import group_offsets, texts
 from tasks.examples.candidates import made_folders
-from tasks.examples.rerank import load_diversity
-from tasks.spec.parts import Diversify
+from tasks.examples.rerank import load_diversity, load_exploration
+from tasks.spec.feedback.exploration import Rule
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,9 +69,9 @@ class FinalLists:
 
     run: Run
     table: pa.Table
-    _loaded: dict[tuple[Diversify, ...], list[_Lists]] = field(default_factory=dict)
+    _loaded: dict[tuple[Rule, ...], list[_Lists]] = field(default_factory=dict)
 
-    def rank(self, scores: Floats, rules: Sequence[Diversify]) -> Ranked:
+    def rank(self, scores: Floats, rules: Sequence[Rule]) -> Ranked:
         """Order the examples by a model.
 
         Args:
@@ -88,22 +88,40 @@ class FinalLists:
 
         if not rules:
             return Ranked(scores, scores)
-        places = np.empty(len(scores))
+        places, exploration = np.empty(len(scores)), load_exploration(rules)
         for cut in self._of_cuts(tuple(rules)):
             # Equal scores by item, as the engine has them.
             order = np.lexsort((cut.items, -scores[cut.rows], cut.of_row))
             rows, items = cut.rows[order], cut.items[order]
             if cut.diversity is not None:
                 rows = rows[cut.diversity.order(scores[rows], cut.offsets, items, len(rows))]
+            if exploration is not None:
+                hashes, keys = self._hashes(rows), self._keys(cut, exploration.seed)
+                rows = rows[exploration.order(scores[rows], cut.offsets, hashes, keys)[0]]
             places[rows] = np.arange(len(rows)) - cut.offsets[:-1][cut.of_row]
         return Ranked(scores, -places)
 
-    def _of_cuts(self, rules: tuple[Diversify, ...]) -> list[_Lists]:
+    def _hashes(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+        from engine.exploration import hashes_of
+
+        return hashes_of(self.table["item_id"].take(rows).to_pylist())
+
+    def _keys(self, lists: _Lists, seed: int) -> npt.NDArray[np.uint64]:
+        """Of each list as of a request with the id of the group, to the version as of the cut."""
+        import numpy as np
+
+        from engine.exploration import request_key
+
+        first = self.table.take(lists.rows[lists.offsets[:-1]]).select(["cut", "user_id", "group_id"]).to_pylist()
+        keys = [request_key(seed, str(row["cut"]), row["user_id"], row["group_id"]) for row in first]
+        return np.array(keys, dtype=np.uint64)
+
+    def _of_cuts(self, rules: tuple[Rule, ...]) -> list[_Lists]:
         if rules not in self._loaded:
             self._loaded[rules] = list(self._load(rules))
         return self._loaded[rules]
 
-    def _load(self, rules: tuple[Diversify, ...]) -> Iterator[_Lists]:
+    def _load(self, rules: tuple[Rule, ...]) -> Iterator[_Lists]:
         import numpy as np
 
         from engine.arrays import group_of_row, offsets_of

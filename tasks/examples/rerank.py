@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from tasks.examples.feature_sql import Value
 from tasks.features.warehouse import Tables
 from tasks.spec.attributes import RELATIONS, Attribute
-from tasks.spec.parts import CATEGORY, Diversify
+from tasks.spec.feedback.exploration import Rule, Softmax, diversify_rules, explore_rule
+from tasks.spec.parts import CATEGORY
 from tasks.spec.spec import Spec
 from tasks.store.files import checked_file
 from tasks.store.sql import render
@@ -22,16 +23,17 @@ if TYPE_CHECKING:
     from datetime import date
 
     from engine.diversity import Diversity
+    from engine.exploration import Exploration
     from engine.ids import Ids
-    from engine.node_schema import DiversifyNode
+    from engine.node_schema import DitheringNode, DiversifyNode, SoftmaxNode
 
 KINDS_FILE = "kinds.parquet"
 """What the items known as of a cut are by the attributes of the rules; the category is in the catalog."""
 
 
-def kinds_read(rules: Sequence[Diversify]) -> list[str]:
+def kinds_read(rules: Sequence[Rule]) -> list[str]:
     """The attributes of items that rules read from that file, in one order."""
-    return sorted({rule.by for rule in rules} - {CATEGORY})
+    return sorted({rule.by for rule in diversify_rules(rules)} - {CATEGORY})
 
 
 def _attributes_read(spec: Spec) -> list[Attribute]:
@@ -53,22 +55,40 @@ def write_kinds(tables: Tables, spec: Spec, cut: date, folder: Path) -> None:
         tables.write(query, folder / KINDS_FILE)
 
 
-def rerank_nodes(rules: Sequence[Diversify], artifact: str) -> tuple[DiversifyNode, ...]:
-    """Make the nodes of a version that apply the rules, in the order of the pipeline file.
+def rerank_nodes(rules: Sequence[Rule], artifact: str) -> tuple[DiversifyNode | SoftmaxNode | DitheringNode, ...]:
+    """Make the nodes of a version that apply the rules; the one that draws, if any, comes last.
 
     Args:
         rules: those of the pipeline.
         artifact: where the version, or the folder of a cut, has `KINDS_FILE`.
     """
+    from engine.node_schema import DitheringNode, SoftmaxNode
+
+    drawn = explore_rule(rules)
+    if drawn is None:
+        return _diversify_nodes(rules, artifact)
+    if isinstance(drawn, Softmax):
+        return (*_diversify_nodes(rules, artifact), SoftmaxNode(temperature=drawn.temperature, seed=drawn.seed))
+    return (*_diversify_nodes(rules, artifact), DitheringNode(epsilon=drawn.epsilon, seed=drawn.seed))
+
+
+def _diversify_nodes(rules: Sequence[Rule], artifact: str) -> tuple[DiversifyNode, ...]:
     from engine.node_schema import DiversifyNode
 
     return tuple(
         DiversifyNode(by=rule.by, artifact=None if rule.by == CATEGORY else artifact, strength=rule.strength)
-        for rule in rules
+        for rule in diversify_rules(rules)
     )
 
 
-def load_diversity(rules: Sequence[Diversify], folder: Path) -> tuple[Ids, Diversity | None]:
+def load_exploration(rules: Sequence[Rule]) -> Exploration | None:
+    """Build what draws lists, as the engine serves it; None where they are not drawn."""
+    from engine.loader import exploration
+
+    return exploration(rerank_nodes(rules, KINDS_FILE))
+
+
+def load_diversity(rules: Sequence[Rule], folder: Path) -> tuple[Ids, Diversity | None]:
     """Load the rules from a cut's folder, as the engine serves them; with the ids of the catalog's items.
 
     Raises:
@@ -80,4 +100,4 @@ def load_diversity(rules: Sequence[Diversify], folder: Path) -> tuple[Ids, Diver
     if kinds_read(rules):
         checked_file(folder, KINDS_FILE)
     wiring = Wiring(folder, catalog)
-    return wiring.catalogue.items.ids, wiring.diversity(rerank_nodes(rules, KINDS_FILE))
+    return wiring.catalogue.items.ids, wiring.diversity(_diversify_nodes(rules, KINDS_FILE))

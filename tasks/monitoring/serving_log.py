@@ -30,12 +30,16 @@ class Answer(BaseModel):
     """What features read of the request's context; files of older versions have none."""
     items: tuple[str, ...]
     scores: tuple[float, ...]
+    request_id: str | None = None
+    propensities: tuple[float, ...] | None = None
+    """Of each item at its place, given those above it; None where lists are not drawn."""
     features: dict[str, tuple[float | None, ...]]
     """A value for each item; None where it was missing."""
 
     @model_validator(mode="after")
     def _a_value_for_each_item(self) -> Answer:
-        for name, values in {"scores": self.scores, **self.features}.items():
+        drawn = {} if self.propensities is None else {"propensities": self.propensities}
+        for name, values in {"scores": self.scores, **drawn, **self.features}.items():
             if len(values) != len(self.items):
                 raise ValueError(f"{name}: found {len(values)} values, expected {len(self.items)}, one for each item")
         return self

@@ -157,10 +157,6 @@ class Diversify(Part):
     )
 
 
-# A further type makes this a union, discriminated by `type`.
-Rerank = Diversify
-
-
 BEST_BASELINE = "best_baseline"
 """In a gate: whichever baseline has the highest mean on the run's own lists."""
 BEST_FEATURE = "best_feature"

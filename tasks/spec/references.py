@@ -12,6 +12,7 @@ from tasks.errors import SpecError, quoted
 from tasks.spec.attributes import band_problems
 from tasks.spec.conditions import canonical
 from tasks.spec.feature_catalog import feature_catalog
+from tasks.spec.feedback.exploration import diversify_rules, exploration_problems
 from tasks.spec.feedback.position_bias import layout_of, position_bias_problems
 from tasks.spec.learner_files import learner_problems
 from tasks.spec.parts import (
@@ -20,6 +21,7 @@ from tasks.spec.parts import (
     LOGGED_ORDER,
     BeatsGate,
     DatasetSource,
+    Diversify,
     SnapshotExamples,
 )
 from tasks.spec.project import transforms
@@ -218,10 +220,14 @@ def _check_position_bias(spec: Spec, problems: _Problems) -> None:
 
 def _check_rerank(spec: Spec, problems: _Problems) -> None:
     kinds = [part.name for part in spec.attributes if part.entity == "item" and part.type in {"text", "list"}]
+    for index, text in exploration_problems(spec.rerank):
+        problems.add(("rerank", index, "type"), text)
     for index, rule in enumerate(spec.rerank):
+        if not isinstance(rule, Diversify):
+            continue
         if rule.by not in kinds:
             problems.unknown(("rerank", index, "by"), "text or list attribute of items", rule.by, kinds)
-        elif rule.by in [other.by for other in spec.rerank[:index]]:
+        elif rule.by in [other.by for other in diversify_rules(spec.rerank[:index])]:
             problems.add(("rerank", index, "by"), f"{rule.by!r} is listed twice; expected one rule with both strengths")
 
 

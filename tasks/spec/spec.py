@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, model_validator
 
 from tasks.spec.explain import misplaced
+from tasks.spec.feedback.exploration import Rerank
 from tasks.spec.feedback.position_bias import PositionBias
 from tasks.spec.kinds import Interactions
 from tasks.spec.label import Label
@@ -30,7 +31,6 @@ from tasks.spec.parts import (
     Part,
     Populations,
     Publish,
-    Rerank,
     Source,
 )
 from tasks.spec.rankers import Ranker

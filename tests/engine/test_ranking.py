@@ -348,3 +348,45 @@ def test_an_explained_answer_is_the_answer_and_its_features_give_its_scores(publ
         assert why.values.shape == (len(answer.items), len(why.names))
         function = engine.populations.rankers[answer.population].scorer.function
         assert function.predict(why.values).tolist() == answer.scores
+
+
+@pytest.fixture(scope="module")
+def drawing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A version that draws lists: of BR by ranks, after making them diverse; of everybody else by scores."""
+    rankers = document()["rankers"]
+    rankers["*"]["rerank"] = [{"type": "Softmax", "temperature": 1.0, "seed": 7}]
+    rankers["BR"]["rerank"].append({"type": "Dithering", "epsilon": 2.0, "seed": 7})
+    return publish(tmp_path_factory.mktemp("registry") / "v1", {"rankers": rankers})
+
+
+def test_drawn_lists_have_propensities_in_answers_and_golden_vectors(drawing: Path) -> None:
+    engine = load(drawing)
+    for response in engine.rank(REQUESTS):
+        assert response.propensities is not None
+        assert len(response.propensities) == len(response.items)
+        assert all(0.0 < propensity <= 1.0 for propensity in response.propensities)
+    for vector, response in zip(engine.descriptor.golden, engine.rank(REQUESTS), strict=True):
+        assert [ranked.propensity for ranked in vector.response] == response.propensities
+
+
+def test_a_drawn_list_is_the_same_alone_as_among_others_and_its_beginning_that_of_a_longer_one(drawing: Path) -> None:
+    engine = load(drawing)
+    requests = [Request(user_id="ana", k=3, request_id=f"r{n}") for n in range(20)]
+    together = engine.rank(requests)
+    assert [engine.rank([request])[0] for request in requests] == together
+    longer = engine.rank([request.model_copy(update={"k": 10}) for request in requests])
+    assert [response.items[:3] for response in longer] == [response.items for response in together]
+    assert len({tuple(response.items) for response in together}) > 1
+
+
+def test_lists_that_are_not_drawn_have_no_propensities(published: Path) -> None:
+    engine = load(published)
+    assert engine.rank(REQUESTS)[0].propensities is None
+    assert "propensity" not in descriptor_text(engine.descriptor)
+
+
+def test_a_list_is_drawn_once() -> None:
+    plain = document()["rankers"]["*"]
+    plain["rerank"] = [{"type": "Softmax", "temperature": 1.0, "seed": 7}] * 2
+    with pytest.raises(ValidationError, match="more than one of Softmax and Dithering; a list is drawn once"):
+        ScoringRankerNode.model_validate(plain)

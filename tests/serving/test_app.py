@@ -16,7 +16,7 @@ from engine.descriptor import Request, read_descriptor
 from engine.errors import EngineError
 from serving.app import BODY_LIMIT, create_app, main
 from serving.champion import Champion, read_alias
-from tests.engine.tiny import publish
+from tests.engine.tiny import document, publish
 
 FIRST, SECOND = "2026-02-28.00000001", "2026-03-01.00000002"
 
@@ -76,6 +76,18 @@ def test_ranks_as_the_engine_does(registry: Path) -> None:
     }
     assert health.json() == {"status": "ok", "version": FIRST, "refused": None}
     assert version.json()["as_of"] == "2026-02-28"
+
+
+def test_a_drawn_list_is_answered_with_its_propensities_and_again_for_the_same_request(tmp_path: Path) -> None:
+    rankers = document()["rankers"]
+    rankers["*"]["rerank"] = [{"type": "Softmax", "temperature": 1.0, "seed": 7}]
+    publish(tmp_path / "tiny" / "versions" / FIRST, {"rankers": rankers})
+    point(tmp_path, FIRST)
+    call = ("POST", "/rank", {"user_id": "ana", "k": 3, "request_id": "r1"})
+    first, again = ask(Champion(tmp_path, "tiny"), call, call)
+    assert first.json() == again.json()
+    assert len(first.json()["propensities"]) == 3
+    assert 0.0 < min(first.json()["propensities"]) <= max(first.json()["propensities"]) <= 1.0
 
 
 @pytest.mark.parametrize(

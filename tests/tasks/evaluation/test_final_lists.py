@@ -15,6 +15,7 @@ from tasks.evaluation import final_lists
 from tasks.evaluation.final_lists import FinalLists
 from tasks.examples.candidates import RetrieveResult
 from tasks.runs.run import Run
+from tasks.spec.feedback.exploration import Dithering, Softmax
 from tasks.spec.parts import Diversify
 from tasks.store.files import Home, write_digests
 from tests.tasks.handmade import day, finish_step, spec_of
@@ -93,3 +94,28 @@ def test_the_rules_of_a_cut_are_loaded_once_whoever_ranks(run: Run, monkeypatch:
     ]
     final.rank(first, [BY_CATEGORY.model_copy(update={"strength": 0.9})])  # the champion's, say
     assert len(loaded) == (1 + 3 + 1) * len(CUTS)
+
+
+def with_users(table: pa.Table) -> pa.Table:
+    return table.append_column("user_id", pa.array(["u1"] * table.num_rows))
+
+
+def test_lists_are_drawn_as_a_version_as_of_their_cut_would_for_a_request_with_the_id_of_the_group(run: Run) -> None:
+    from engine.exploration import Exploration, hashes_of, request_key
+
+    table, scores = with_users(lists((CUTS[1], "h", ITEMS), (CUTS[0], "g", ITEMS))), np.array([1.0, 3.0, 2.0] * 2)
+    found = FinalLists(run, table).rank(scores, [Softmax(type="softmax", temperature=2.0, seed=5)]).final.reshape(2, 3)
+
+    for row, (group, cut) in enumerate((("h", CUTS[1]), ("g", CUTS[0]))):
+        key = np.array([request_key(5, str(cut), "u1", group)], dtype=np.uint64)
+        best_first = np.array([1, 2, 0])
+        hashes = hashes_of([ITEMS[item] for item in best_first])
+        order, _ = Exploration.softmax(2.0, 5).order(scores[best_first], np.array([0, 3]), hashes, key)
+        assert np.argsort(-found[row]).tolist() == best_first[order].tolist()
+
+
+def test_the_rules_that_make_lists_diverse_come_before_the_draw(run: Run) -> None:
+    table, scores = with_users(lists((CUTS[0], "g", ITEMS))), np.array([9.0, 2.99, 2.98])
+    # So little noise that nothing changes places: as of the first cut i1 is like i0, and gives way to i2.
+    rules = [BY_CATEGORY, Dithering(type="dithering", epsilon=1.0001)]
+    assert FinalLists(run, table).rank(scores, rules).final.tolist() == [0, -2, -1]

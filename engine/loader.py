@@ -10,12 +10,14 @@ import numpy as np
 
 from engine.blend import Blend
 from engine.categories import Categories, categories_of, load_categories
+from engine.discount import Discount
 from engine.diversity import Diversity, Kinds
 from engine.exploration import Exploration
 from engine.functions.load import load_function
 from engine.matches import ItemLists, WantedLists
 from engine.node_schema import (
     CategoryNode,
+    DiscountNode,
     DitheringNode,
     DiversifyNode,
     DotNode,
@@ -66,6 +68,11 @@ RETRIEVERS: dict[str, type[Model]] = {
     "TwoTowers": TwoTowers,
 }
 """The retrievers that have a file, by the types of their nodes."""
+
+
+def discounts(nodes: Sequence[RerankNode]) -> tuple[Discount, ...]:
+    """Build what makes scores less, in the order of the nodes."""
+    return tuple(Discount(node.feature, node.strength) for node in nodes if isinstance(node, DiscountNode))
 
 
 def exploration(nodes: Sequence[RerankNode]) -> Exploration | None:
@@ -145,6 +152,7 @@ class Wiring:
             diversity=self.diversity([rule for rule in node.rerank if isinstance(rule, DiversifyNode)]),
             catalogue=self.catalogue,
             exploration=exploration(node.rerank),
+            discounts=discounts(node.rerank),
             day=self.day,
         )
 

@@ -220,6 +220,17 @@ class DiversifyNode(Closed):
         return self
 
 
+class DiscountNode(Closed):
+    """Makes scores less: by strength × spread × ln(1 + feature), the spread being the deviation of the list's scores.
+
+    `feature` is one of the scorer's; a missing value counts 0. It comes before all other nodes but those of seen items.
+    """
+
+    type: Literal["Discount"] = "Discount"
+    feature: str
+    strength: Annotated[float, Field(ge=0.0, le=100.0)]
+
+
 class SoftmaxNode(Closed):
     """Draws the list, place by place: an item's weight is exp(score / (temperature × spread)) (`engine.exploration`).
 
@@ -244,7 +255,7 @@ class DitheringNode(Closed):
 
 
 RerankNode = Annotated[
-    ExcludeSeenNode | OnlySeenNode | DiversifyNode | SoftmaxNode | DitheringNode,
+    ExcludeSeenNode | OnlySeenNode | DiscountNode | DiversifyNode | SoftmaxNode | DitheringNode,
     Field(discriminator="type", title="Rerank"),
 ]
 
@@ -264,6 +275,10 @@ class ScoringRankerNode(Closed):
             raise ValueError("more than one of ExcludeSeen and OnlySeen; a ranker may have one")
         if sum(isinstance(rule, SoftmaxNode | DitheringNode) for rule in self.rerank) > 1:
             raise ValueError("more than one of Softmax and Dithering; a list is drawn once")
+        known = [feature.name for feature in self.scorer.features]
+        for rule in self.rerank:
+            if isinstance(rule, DiscountNode) and rule.feature not in known:
+                raise ValueError(f"no feature {rule.feature!r} to discount by{nearest(rule.feature, known)}")
         names = [retriever.identity for retriever in self.retrieve.of]
         if len(set(names)) < len(names):
             twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))

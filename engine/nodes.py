@@ -15,6 +15,7 @@ from engine.bands import band_of
 from engine.candidates import Candidates, allowed, ranks_of, union
 from engine.categories import Categories
 from engine.descriptor import ContextValue, Request
+from engine.discount import Discount, discounted
 from engine.diversity import Diversity
 from engine.errors import RequestError
 from engine.exploration import Exploration, Hashes, request_key
@@ -218,6 +219,7 @@ class ScoringRanker:
     diversity: Diversity | None
     catalogue: Catalog
     exploration: Exploration | None = None
+    discounts: tuple[Discount, ...] = ()
     day: str = ""
 
     def rank(self, requests: Sequence[Request], *, explain: bool = False) -> Answers:
@@ -227,7 +229,8 @@ class ScoringRanker:
         if self.seen is not None:  # of those that requests name; what is retrieved is allowed already
             candidates = allowed(self.seen, users, candidates)
         matrix = self.scorer.matrix(requests, users, candidates)
-        scores = self.scorer.function.predict(matrix)
+        columns = [matrix[:, self.scorer.names.index(rule.feature)] for rule in self.discounts]
+        scores = discounted(self.discounts, self.scorer.function.predict(matrix), candidates.offsets, columns)
         order = np.lexsort((candidates.items, -scores, candidates.rows))  # lexsort's last key is the first to sort by
         items, scores = candidates.items[order], scores[order]
         limits = np.array([request.k for request in requests], dtype=np.int64)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tasks.examples.arrays import group_offsets, texts
 from tasks.examples.candidates import made_folders
-from tasks.examples.rerank import load_diversity, load_exploration
+from tasks.examples.rerank import load_discounts, load_diversity, load_exploration
 from tasks.spec.feedback.exploration import Rule
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ class FinalLists:
 
         if not rules:
             return Ranked(scores, scores)
-        places, exploration = np.empty(len(scores)), load_exploration(rules)
+        given = scores
+        places, exploration, scores = np.empty(len(scores)), load_exploration(rules), self._discounted(scores, rules)
         for cut in self._of_cuts(tuple(rules)):
             # Equal scores by item, as the engine has them.
             order = np.lexsort((cut.items, -scores[cut.rows], cut.of_row))
@@ -99,7 +100,14 @@ class FinalLists:
                 hashes, keys = self._hashes(rows), self._keys(cut, exploration.seed)
                 rows = rows[exploration.order(scores[rows], cut.offsets, hashes, keys)[0]]
             places[rows] = np.arange(len(rows)) - cut.offsets[:-1][cut.of_row]
-        return Ranked(scores, -places)
+        return Ranked(given, -places)
+
+    def _discounted(self, scores: Floats, rules: Sequence[Rule]) -> Floats:
+        from engine.discount import discounted
+
+        own = load_discounts(rules)
+        columns = [self.table[rule.feature].to_numpy().astype("float32") for rule in own]
+        return discounted(own, scores, group_offsets(self.table), columns)
 
     def _hashes(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
         from engine.exploration import hashes_of

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tasks.examples.feature_sql import Value
 from tasks.features.warehouse import Tables
 from tasks.spec.attributes import RELATIONS, Attribute
-from tasks.spec.feedback.exploration import Rule, Softmax, diversify_rules, explore_rule
+from tasks.spec.feedback.exploration import Rule, Softmax, discount_rules, diversify_rules, explore_rule
 from tasks.spec.parts import CATEGORY
 from tasks.spec.spec import Spec
 from tasks.store.files import checked_file
@@ -22,10 +22,11 @@ from tasks.store.sql import render
 if TYPE_CHECKING:
     from datetime import date
 
+    from engine.discount import Discount
     from engine.diversity import Diversity
     from engine.exploration import Exploration
     from engine.ids import Ids
-    from engine.node_schema import DitheringNode, DiversifyNode, SoftmaxNode
+    from engine.node_schema import DiversifyNode, RerankNode
 
 KINDS_FILE = "kinds.parquet"
 """What the items known as of a cut are by the attributes of the rules; the category is in the catalog."""
@@ -55,21 +56,23 @@ def write_kinds(tables: Tables, spec: Spec, cut: date, folder: Path) -> None:
         tables.write(query, folder / KINDS_FILE)
 
 
-def rerank_nodes(rules: Sequence[Rule], artifact: str) -> tuple[DiversifyNode | SoftmaxNode | DitheringNode, ...]:
-    """Make the nodes of a version that apply the rules; the one that draws, if any, comes last.
+def rerank_nodes(rules: Sequence[Rule], artifact: str) -> tuple[RerankNode, ...]:
+    """Make the nodes of a version that apply the rules; discounts come first, and the one that draws last.
 
     Args:
         rules: those of the pipeline.
         artifact: where the version, or the folder of a cut, has `KINDS_FILE`.
     """
-    from engine.node_schema import DitheringNode, SoftmaxNode
+    from engine.node_schema import DiscountNode, DitheringNode, SoftmaxNode
 
     drawn = explore_rule(rules)
-    if drawn is None:
-        return _diversify_nodes(rules, artifact)
+    nodes: list[RerankNode] = [DiscountNode(feature=rule.by, strength=rule.strength) for rule in discount_rules(rules)]
+    nodes += _diversify_nodes(rules, artifact)
     if isinstance(drawn, Softmax):
-        return (*_diversify_nodes(rules, artifact), SoftmaxNode(temperature=drawn.temperature, seed=drawn.seed))
-    return (*_diversify_nodes(rules, artifact), DitheringNode(epsilon=drawn.epsilon, seed=drawn.seed))
+        nodes.append(SoftmaxNode(temperature=drawn.temperature, seed=drawn.seed))
+    elif drawn is not None:
+        nodes.append(DitheringNode(epsilon=drawn.epsilon, seed=drawn.seed))
+    return tuple(nodes)
 
 
 def _diversify_nodes(rules: Sequence[Rule], artifact: str) -> tuple[DiversifyNode, ...]:
@@ -101,3 +104,10 @@ def load_diversity(rules: Sequence[Rule], folder: Path) -> tuple[Ids, Diversity 
         checked_file(folder, KINDS_FILE)
     wiring = Wiring(folder, catalog)
     return wiring.catalogue.items.ids, wiring.diversity(_diversify_nodes(rules, KINDS_FILE))
+
+
+def load_discounts(rules: Sequence[Rule]) -> tuple[Discount, ...]:
+    """Build what makes scores less, as the engine serves it."""
+    from engine.loader import discounts
+
+    return discounts(rerank_nodes(rules, KINDS_FILE))

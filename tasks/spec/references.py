@@ -12,7 +12,7 @@ from tasks.errors import SpecError, quoted
 from tasks.spec.attributes import band_problems
 from tasks.spec.conditions import canonical
 from tasks.spec.feature_catalog import feature_catalog
-from tasks.spec.feedback.exploration import diversify_rules, exploration_problems
+from tasks.spec.feedback.exploration import Discount, diversify_rules, exploration_problems
 from tasks.spec.feedback.position_bias import layout_of, position_bias_problems
 from tasks.spec.learner_files import learner_problems
 from tasks.spec.parts import (
@@ -26,6 +26,7 @@ from tasks.spec.parts import (
 )
 from tasks.spec.project import transforms
 from tasks.spec.rankers import ranker_problems
+from tasks.spec.resolved_features import CategoryFeature
 from tasks.spec.retrieval import name_problems
 from tasks.spec.retrievals.blend import fit_problems, unknown_parts
 from tasks.spec.sample import sample_problems
@@ -222,7 +223,11 @@ def _check_rerank(spec: Spec, problems: _Problems) -> None:
     kinds = [part.name for part in spec.attributes if part.entity == "item" and part.type in {"text", "list"}]
     for index, text in exploration_problems(spec.rerank):
         problems.add(("rerank", index, "type"), text)
+    coded = {feature.name for feature in spec.attribute_features if isinstance(feature, CategoryFeature)}
+    numbers = [name for name in spec.features if name not in coded]
     for index, rule in enumerate(spec.rerank):
+        if isinstance(rule, Discount) and rule.by not in numbers:
+            problems.unknown(("rerank", index, "by"), "number among `features`", rule.by, numbers)
         if not isinstance(rule, Diversify):
             continue
         if rule.by not in kinds:

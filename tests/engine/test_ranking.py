@@ -390,3 +390,27 @@ def test_a_list_is_drawn_once() -> None:
     plain["rerank"] = [{"type": "Softmax", "temperature": 1.0, "seed": 7}] * 2
     with pytest.raises(ValidationError, match="more than one of Softmax and Dithering; a list is drawn once"):
         ScoringRankerNode.model_validate(plain)
+
+
+def test_discounts_come_before_the_order_and_are_in_the_scores(published: Path, tmp_path: Path) -> None:
+    rankers = document()["rankers"]
+    rankers["*"]["rerank"] = [{"type": "Discount", "feature": "item_plays_7d", "strength": 5.0}]
+    engine, plain = load(publish(tmp_path / "v1", {"rankers": rankers})), load(published)
+    request = Request(user_id="stranger")
+    after, before = engine.rank([request])[0], plain.rank([request])[0]
+    scorer = plain.populations.rankers["*"].scorer
+    assert sorted(after.items) == sorted(before.items)
+    assert after.scores == sorted(after.scores, reverse=True)
+    lost = {item: score - dict(zip(after.items, after.scores, strict=True))[item]
+            for item, score in zip(before.items, before.scores, strict=True)}  # fmt: skip
+    plays = plain.explain(request)[1].values[:, scorer.names.index("item_plays_7d")]
+    expected = 5.0 * np.std(before.scores) * np.log1p(plays)
+    assert list(lost.values()) == pytest.approx(expected.tolist(), abs=1e-6)
+    assert engine.rank([request, Request(user_id="ana")])[0] == after
+
+
+def test_a_discount_is_by_a_feature_of_the_scorer() -> None:
+    plain = document()["rankers"]["*"]
+    plain["rerank"] = [{"type": "Discount", "feature": "item_play_7d", "strength": 1.0}]
+    with pytest.raises(ValidationError, match="no feature 'item_play_7d' to discount by; did you mean 'item_plays_7d'"):
+        ScoringRankerNode.model_validate(plain)

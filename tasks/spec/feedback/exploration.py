@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tasks.spec.parts import Diversify, Part
-from tasks.spec.values import NonNegativeInt, Number
+from tasks.spec.values import Column, NonNegativeInt, Number
 
 
 class Softmax(Part):
@@ -31,14 +31,29 @@ class Dithering(Part):
     seed: NonNegativeInt = Field(default=0, description="Seed of the draws.")
 
 
+class Discount(Part):
+    """An item's score falls with one of its features, such as how often it was shown to the user in vain."""
+
+    type: Literal["discount"]
+    by: Column = Field(description="A number among `features`, like user_item_unclicked_28d; missing ones count 0.")
+    strength: Annotated[Number, Field(ge=0, le=10)] = Field(
+        description="What ln(1 + the feature) costs, in standard deviations of the list's scores."
+    )
+
+
 Explore = Softmax | Dithering
-Rerank = Annotated[Diversify | Softmax | Dithering, Field(discriminator="type", title="Rerank")]
-Rule = Diversify | Softmax | Dithering
+Rerank = Annotated[Diversify | Discount | Softmax | Dithering, Field(discriminator="type", title="Rerank")]
+Rule = Diversify | Discount | Softmax | Dithering
 
 
 def diversify_rules(rules: Sequence[Rule]) -> tuple[Diversify, ...]:
     """Those that make lists diverse; they act together."""
     return tuple(rule for rule in rules if isinstance(rule, Diversify))
+
+
+def discount_rules(rules: Sequence[Rule]) -> tuple[Discount, ...]:
+    """Those that make scores less, in their order."""
+    return tuple(rule for rule in rules if isinstance(rule, Discount))
 
 
 def explore_rule(rules: Sequence[Rule]) -> Explore | None:

@@ -15,7 +15,7 @@ from tasks.evaluation import final_lists
 from tasks.evaluation.final_lists import FinalLists
 from tasks.examples.candidates import RetrieveResult
 from tasks.runs.run import Run
-from tasks.spec.feedback.exploration import Dithering, Softmax
+from tasks.spec.feedback.exploration import Discount, Dithering, Softmax
 from tasks.spec.parts import Diversify
 from tasks.store.files import Home, write_digests
 from tests.tasks.handmade import day, finish_step, spec_of
@@ -119,3 +119,11 @@ def test_the_rules_that_make_lists_diverse_come_before_the_draw(run: Run) -> Non
     # So little noise that nothing changes places: as of the first cut i1 is like i0, and gives way to i2.
     rules = [BY_CATEGORY, Dithering(type="dithering", epsilon=1.0001)]
     assert FinalLists(run, table).rank(scores, rules).final.tolist() == [0, -2, -1]
+
+
+def test_discounts_read_their_feature_of_the_examples_and_come_first(run: Run) -> None:
+    table = lists((CUTS[0], "g", ITEMS)).append_column("item_actions_28d", pa.array([20.0, None, 0.0], pa.float32()))
+    rule = Discount(type="discount", by="item_actions_28d", strength=1.0)
+    ranked = FinalLists(run, table).rank(np.array([3.0, 2.0, 1.0]), [rule])
+    assert ranked.final.tolist() == [-2, 0, -1]
+    assert ranked.scores.tolist() == [3.0, 2.0, 1.0]

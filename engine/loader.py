@@ -17,24 +17,17 @@ from engine.functions.load import load_function
 from engine.matches import ItemLists, WantedLists
 from engine.node_schema import (
     CategoryNode,
-    DiscountNode,
-    DitheringNode,
-    DiversifyNode,
     DotNode,
-    ExcludeSeenNode,
     FeatureNode,
     FeatureScorerNode,
     LookupNode,
     MatchNode,
-    OnlySeenNode,
     OverlapNode,
     RankNode,
     RequestCategoryNode,
     RequestMatchNode,
     RequestNumberNode,
-    RerankNode,
     ScoringRankerNode,
-    SoftmaxNode,
 )
 from engine.nodes import (
     Feature,
@@ -50,6 +43,15 @@ from engine.nodes import (
     Shared,
 )
 from engine.overlap import Overlap
+from engine.rerank_schema import (
+    DiscountNode,
+    DitheringNode,
+    DiversifyNode,
+    ExcludeSeenNode,
+    OnlySeenNode,
+    RerankNode,
+    SoftmaxNode,
+)
 from engine.retrieval import Als, Factors, History, ItemItem, Popularity, Retriever
 from engine.retriever_schema import RetrieverBlendNode, UnionNode
 from engine.seen import ExcludeSeen, OnlySeen, SeenRule

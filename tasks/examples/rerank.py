@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from engine.diversity import Diversity
     from engine.exploration import Exploration
     from engine.ids import Ids
-    from engine.node_schema import DiversifyNode, RerankNode
+    from engine.rerank_schema import DiversifyNode, RerankNode
 
 KINDS_FILE = "kinds.parquet"
 """What the items known as of a cut are by the attributes of the rules; the category is in the catalog."""
@@ -63,7 +63,7 @@ def rerank_nodes(rules: Sequence[Rule], artifact: str) -> tuple[RerankNode, ...]
         rules: those of the pipeline.
         artifact: where the version, or the folder of a cut, has `KINDS_FILE`.
     """
-    from engine.node_schema import DiscountNode, DitheringNode, SoftmaxNode
+    from engine.rerank_schema import DiscountNode, DitheringNode, SoftmaxNode
 
     drawn = explore_rule(rules)
     nodes: list[RerankNode] = [DiscountNode(feature=rule.by, strength=rule.strength) for rule in discount_rules(rules)]
@@ -76,7 +76,7 @@ def rerank_nodes(rules: Sequence[Rule], artifact: str) -> tuple[RerankNode, ...]
 
 
 def _diversify_nodes(rules: Sequence[Rule], artifact: str) -> tuple[DiversifyNode, ...]:
-    from engine.node_schema import DiversifyNode
+    from engine.rerank_schema import DiversifyNode
 
     return tuple(
         DiversifyNode(by=rule.by, artifact=None if rule.by == CATEGORY else artifact, strength=rule.strength)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from engine.items import Items
-    from engine.node_schema import RerankNode
+    from engine.rerank_schema import RerankNode
     from engine.seen import SeenRule
 
 SEEN_FILE = "seen.npz"
@@ -59,7 +59,7 @@ def load_rule(spec: Spec, folder: Path, items: Items) -> SeenRule | None:
 
 def rule_nodes(spec: Spec, artifact: str) -> tuple[RerankNode, ...]:
     """Make the nodes of a version that apply the rule: one, or none if seen items are kept."""
-    from engine.node_schema import ExcludeSeenNode, OnlySeenNode
+    from engine.rerank_schema import ExcludeSeenNode, OnlySeenNode
 
     match spec.candidates.seen:
         case "exclude":

@@ -128,6 +128,12 @@ def project(installed: Installed, data: Path, tmp_path_factory: pytest.TempPathF
     return folder
 
 
+@pytest.fixture(scope="module")
+def said(installed: Installed, project: Path) -> str:
+    """What the run of the last day says in that folder, whose `.env` names the data."""
+    return installed.run("matinee", "run", "films", "--as-of", str(LAST), cwd=project)
+
+
 def test_modules_of_others_keep_their_names(installed: Installed, tmp_path: Path) -> None:
     code = (
         "import importlib.util, tasks, dags\n"
@@ -142,9 +148,7 @@ def test_an_example_of_matinee_runs_where_there_is_no_project(installed: Install
     assert "streaming is valid" in installed.run("matinee", "validate", "streaming", "--quick", cwd=tmp_path)
 
 
-def test_a_run_in_a_folder_of_ones_own_publishes_a_list(installed: Installed, project: Path) -> None:
-    # `.env` names the data.
-    said = installed.run("matinee", "run", "films", "--as-of", str(LAST), cwd=project)
+def test_a_run_in_a_folder_of_ones_own_publishes_a_list(installed: Installed, project: Path, said: str) -> None:
     assert re.search(rf"^published +{LAST}\.[0-9a-f]{{8}}$", said, re.MULTILINE)
     dbt = project / "var" / "dbt" / "films" / "project"
     assert (dbt / "models" / "own" / "ignored_films.sql").is_file()
@@ -153,9 +157,11 @@ def test_a_run_in_a_folder_of_ones_own_publishes_a_list(installed: Installed, pr
     assert [(one["column"], one["success"]) for one in json.loads(checked.read_text())] == [("low__rate", True)]
     ranked = json.loads(installed.run("matinee", "rank", "films", "--user", "100", "-k", "3", "--json", cwd=project))
     assert len(ranked["items"]) == 3
-    edited = project / "transforms" / "macros" / "own.sql"
-    edited.write_text(edited.read_text().replace("null", "'none'"))
+    own = project / "transforms" / "macros" / "own.sql"
+    text = own.read_text()
+    own.write_text(text.replace("null", "'none'"))
     plan = installed.run("matinee", "plan", "films", "--as-of", str(LAST), cwd=project)
+    own.write_text(text)
     assert "transforms/macros/own.sql" in plan
 
 
@@ -208,18 +214,17 @@ def next_wheel(folder: Path) -> Path:
     return folder / write_wheel(changed, folder)
 
 
+@pytest.mark.usefixtures("said")
 def test_an_upgrade_makes_nothing_again_that_it_does_not_change(
     installed: Installed, project: Path, tmp_path: Path
 ) -> None:
     """Tables, cuts and versions are of the code that makes them; the last test here, as it replaces the wheel."""
-    state = {"MATINEE_HOME": str(tmp_path / "state")}
 
     def matinee(*words: str) -> str:
-        return installed.run("matinee", *words, cwd=project, **state)
+        return installed.run("matinee", *words, cwd=project)
 
     assert matinee("--version") == "matinee 0.1.0\n"
-    matinee("run", "films", "--as-of", str(LAST))
-    (version,) = (tmp_path / "state" / "registry" / "films" / "versions").iterdir()
+    (version,) = (project / "var" / "registry" / "films" / "versions").iterdir()
     written = {path: path.read_bytes() for path in version.rglob("*") if path.is_file()}
     wheel = next_wheel(tmp_path)
     installed.run("pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel), cwd=tmp_path)

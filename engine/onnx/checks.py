@@ -96,7 +96,9 @@ def _format_problems(model: OnnxModel) -> Iterator[str]:
         yield f"IR version {model.ir_version}, expected {IR_VERSIONS[0]} to {IR_VERSIONS[-1]}"
     if not model.opsets:
         yield "no opset; expected one of ai.onnx"
-    written = [domain_of(domain) for domain, _ in model.opsets]
+    # The exporter of scikit-learn writes an opset twice; two versions would leave it to the library which one counts.
+    distinct = {(domain_of(domain), version) for domain, version in model.opsets}
+    written = [domain for domain, _ in distinct]
     for domain, version in model.opsets:
         versions = VERSIONS.get(domain_of(domain))
         if versions is None:
@@ -104,7 +106,7 @@ def _format_problems(model: OnnxModel) -> Iterator[str]:
         elif version not in versions:
             yield f"opset {version} of {domain_of(domain)}, expected {versions[0]} to {versions[-1]}"
         elif written.count(domain_of(domain)) > 1:
-            yield f"two opsets of {domain_of(domain)}, expected one"
+            yield f"two versions of the opset of {domain_of(domain)}, expected one"
 
 
 def _operator_problems(model: OnnxModel) -> Iterator[str]:

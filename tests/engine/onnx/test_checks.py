@@ -165,7 +165,10 @@ HOSTILE: dict[str, tuple[Callable[[], onnx.ModelProto | bytes], str]] = {
         "operators of the domain 'com.microsoft'",
     ),
     "old opset": (lambda: model_of([ADD], [ONE], opsets={"": 7}), "opset 7 of ai.onnx, expected 11 to 23"),
-    "two opsets": (lambda: model_of([ADD], [ONE], opsets={"": 18, "ai.onnx": 17}), "two opsets of ai.onnx"),
+    "two opsets": (
+        lambda: model_of([ADD], [ONE], opsets={"": 18, "ai.onnx": 17}),
+        "two versions of the opset of ai.onnx",
+    ),
     "texts": (
         lambda: model_of([ADD], [ONE, helper.make_tensor("t", TensorProto.STRING, [1], [b"x"])]),
         "field 6 of a message",
@@ -190,6 +193,12 @@ def test_hostile_models_are_refused_before_a_library_gets_them(
     make: Callable[[], onnx.ModelProto | bytes], text: str
 ) -> None:
     assert text in refusal(make())
+
+
+def test_the_same_opset_may_be_named_twice() -> None:
+    model = perceptron()
+    model.opset_import.append(helper.make_opsetid("", 18))
+    assert checked_model(model.SerializeToString(), Path("model.onnx"), THREE)
 
 
 def test_fields_are_counted() -> None:

@@ -51,6 +51,8 @@ class FakeRun:
             monitor=Monitor(),
             examples=SimpleNamespace(kind="impressions"),
             candidates=SimpleNamespace(seen="keep"),
+            ranker=None,
+            retrieval=(),
             canonical=lambda: {"name": "demo", "ranker": {"type": "lightgbm", "rounds": 100}},
         )
         self.home, self.as_of, self.attempt = home, as_of, "a1"

@@ -495,6 +495,6 @@ def test_position_bias(tmp_path: Path, capsys: Printed) -> None:
     table = rows(capsys.readouterr().out)
     names = [row[0] for row in table]
     assert names[1:7] == [*position_bias.CONTENDERS, position_bias.RANDOM]
-    assert names[7:] == ["draw", "0", "1", "mean ± sd"]
+    assert names[7:] == ["draw", "10", "11", "mean ± sd"]
     assert table[1][2] == "0 %"
     assert table[6][2] == "100 %"

@@ -484,7 +484,7 @@ def test_the_contenders_of_training_run(learner: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_position_bias(tmp_path: Path, capsys: Printed) -> None:
+def test_position_bias_runs(tmp_path: Path, capsys: Printed) -> None:
     rng = np.random.default_rng(1)
     for part in ("train", "test"):
         lines = [f"{rng.integers(0, 5)} 1:{rng.random():.2f} 34:{rng.random():.2f}" for _ in range(400)]

@@ -121,7 +121,8 @@ def retrievers(spec: Spec, k: int) -> tuple[Case, ...]:
     """The retrievers with their defaults, each of their kinds, and those of the pipeline file with its settings."""
     cases: dict[str, tuple[Retrieval, ...]] = {}
     for name, model in RETRIEVAL_MODELS.items():
-        if model.settings is BlendRetrieval:
+        # What is blended is a choice of its own, and what a program trains has no defaults.
+        if not {key for key, field in model.settings.model_fields.items() if field.is_required()} <= {"type", "k"}:
             continue
         plain = part_of({"type": name, "k": k})
         cases[plain_name(name, plain)] = (plain,)

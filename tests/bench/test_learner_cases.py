@@ -29,14 +29,14 @@ def words_of(rows: list[Part], name: str) -> dict[str, set[str]]:
 
 def test_every_type_of_ranker_has_a_row_for_each_of_its_choices() -> None:
     rows: list[Part] = [case.ranker for case in rankers(spec()) if case.ranker is not None]
-    for name, ranker in RANKERS.items():
-        plain = ranker.settings.model_validate({"type": name})
+    for name in set(RANKERS) - {"onnx"}:  # what a program trains has no defaults
+        plain = RANKERS[name].settings.model_validate({"type": name})
         assert words_of(rows, name) == {key: set(words) for key, words in choices(plain).items()}
 
 
 def test_every_type_of_retrieval_has_a_row_for_each_of_its_choices() -> None:
     rows = last_parts(retrievers(spec(), 50))
-    for name in set(RETRIEVAL_MODELS) - {"blend"}:
+    for name in set(RETRIEVAL_MODELS) - {"blend", "onnx"}:
         plain = RETRIEVAL_MODELS[name].settings.model_validate({"type": name, "k": 1})
         assert words_of(rows, name) == {key: set(words) for key, words in choices(plain).items()}
 
@@ -60,10 +60,3 @@ def test_names_tell_rows_apart_and_the_pipelines_own_are_as_declared(name: str) 
         assert own[f"the pipeline's {part.identity}"] == part.model_copy(update={"k": 50})
     names = [row.name for row in (*rows, *found)]
     assert len(names) == len(set(names))
-
-
-def test_positions_are_for_impressions() -> None:
-    biased = {name: [row.name for row in rankers(spec(name)) if "position_bias" in row.name] for name in
-              ("streaming", "online_retail")}  # fmt: skip
-    assert biased["streaming"]
-    assert biased["online_retail"] == []

@@ -54,6 +54,10 @@ def windows(job: dict) -> tuple[np.ndarray, np.ndarray]:
 def train(model: User, vectors: nn.Parameter, job: dict) -> None:
     settings, draw = job["settings"], np.random.default_rng(job["seed"])
     before, after = windows(job)
+    if not len(after):  # as of the pipeline's first day: equal scores say so, chance ones would not
+        print("no action has an earlier day before it: all scores are 0")
+        vectors.data.zero_()
+        return
     optimizer = torch.optim.AdamW([*model.parameters(), vectors], lr=settings.get("learning_rate", 0.003))
     epochs = settings.get("epochs", 5)
     for epoch in range(epochs):

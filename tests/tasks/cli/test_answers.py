@@ -26,7 +26,7 @@ from tasks.examples.label_report import Interaction, Labels, Pair, Tally
 from tasks.monitoring.skew import Skew
 from tasks.operations.plan import Reason, RunPlan
 from tasks.operations.verification.walk import Verification
-from tasks.publishing.inspection import FeatureWeight, Inspection, PopulationSummary
+from tasks.publishing.inspection import FeatureWeight, Inspection, PopulationSummary, Question
 from tasks.publishing.rank import UserList
 from tasks.runs.run import Run
 from tasks.sources.released_rows import ReleaseRecord, RowRelease
@@ -200,7 +200,7 @@ def test_inspect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.publishing.inspection.inspect_version", lambda *words: asked.append(words) or given)
     document = answer(Inspection, "inspect", "tiny", "--user", "ana", "-k", "3")
     assert document["populations"][0]["features"][0]["direction"] is None
-    assert asked == [("tiny", None, ("ana", None, None, 3))]
+    assert asked == [("tiny", None, Question(user="ana", k=3))]
 
 
 @pytest.mark.parametrize(("success", "code"), [(True, 0), (False, 1)])
